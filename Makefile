@@ -1,0 +1,78 @@
+# Needs only make and Python 3.11 or newer: `make demo`, `make test`, `make help`.
+PYTHON  ?= python3
+VENV    ?= .venv
+VENV3   ?= .venv-pandas3
+ARGS    ?=
+
+export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+RUN      = PATH="$(abspath $(VENV))/bin:$$PATH"
+# The suite brings its own tracking stores; Spark must not guess a network address.
+TEST_ENV = SPARK_LOCAL_IP=127.0.0.1
+DEFINITION = setup.cfg pyproject.toml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint types layers check test-pandas3 clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(VENV)/.dev  ## make .venv with everything for development
+
+demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow run .`
+	@echo "==> mlflow run . (tracking store: $(MLFLOW_TRACKING_URI))"
+	@$(RUN) mlflow run . --env-manager local --experiment-name metamodel-demo
+	@echo "==> Done. Look at the run with: $(VENV)/bin/mlflow ui"
+
+test: $(VENV)/.dev  ## run the whole test suite (ARGS="-k keys" narrows it)
+	@echo "==> pytest"
+	@$(RUN) $(TEST_ENV) python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev  ## ruff: rules and format
+	@echo "==> ruff"
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+
+types: $(VENV)/.dev  ## mypy, strict
+	@echo "==> mypy"
+	@$(RUN) mypy
+
+layers: $(VENV)/.dev  ## import-linter: who may import whom
+	@echo "==> import-linter"
+	@$(RUN) lint-imports
+
+check: lint types layers  ## lint, types and layers
+
+test-pandas3: $(VENV3)/.dev  ## run the tests on pandas 3
+	@echo "==> pytest on pandas 3"
+	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(TEST_ENV) python -m pytest -m "not speed and not slow" $(ARGS)
+
+clean:  ## remove environments and caches, but no run and no model
+	rm -rf $(VENV) $(VENV3) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find metamodel tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python $(VENV3)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "metamodel needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.12"; \
+		exit 1; }
+	@echo "==> Creating $(patsubst %/bin/python,%,$@)"
+	@$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
+
+# The stamps say which dependencies an environment holds, so that they are installed once a definition.
+$(VENV)/.run: $(DEFINITION) | $(VENV)/bin/python
+	@echo "==> Installing metamodel into $(VENV) (some minutes the first time)"
+	@$(VENV)/bin/python -m pip install -q -e '.[spark,skops,serve]'
+	@touch $@
+
+$(VENV)/.dev: $(DEFINITION) | $(VENV)/bin/python
+	@echo "==> Installing metamodel and its development tools into $(VENV) (some minutes the first time)"
+	@$(VENV)/bin/python -m pip install -q -e '.[spark,skops,serve,dev]'
+	@touch $(VENV)/.run $@
+
+# Without the spark extra, whose bound is pandas < 3; PySpark itself installs and runs beside pandas 3.
+$(VENV3)/.dev: $(DEFINITION) | $(VENV3)/bin/python
+	@echo "==> Installing metamodel with pandas 3 into $(VENV3) (some minutes the first time)"
+	@$(VENV3)/bin/python -m pip install -q -e '.[skops,serve,dev]' 'pyspark>=4.0' 'pandas>=3'
+	@touch $@

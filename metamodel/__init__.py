@@ -1,0 +1,73 @@
+"""One scikit-learn style child model for each group of a table, shipped as one MLflow model.
+
+>>> import metamodel
+>>> result = metamodel.train(frame, group_by=["country", "store"], target="sales")      # doctest: +SKIP
+>>> info = metamodel.log_model(result, registered_model_name="sales", alias="champion")  # doctest: +SKIP
+>>> metamodel.load_model("models:/sales@champion").predict(frame)                         # doctest: +SKIP
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metamodel import datasets, exceptions
+    from metamodel.exceptions import (
+        AllGroupsFailed,
+        BundleError,
+        CorruptBundle,
+        InputError,
+        InvalidKey,
+        MetaModelError,
+        UnknownGroup,
+    )
+    from metamodel.fetching import load_model
+    from metamodel.model import MetaModel
+    from metamodel.scoring import score
+    from metamodel.tracking import log_model
+    from metamodel.training import TrainingResult, train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AllGroupsFailed",
+    "BundleError",
+    "CorruptBundle",
+    "InputError",
+    "InvalidKey",
+    "MetaModel",
+    "MetaModelError",
+    "TrainingResult",
+    "UnknownGroup",
+    "datasets",
+    "exceptions",
+    "load_model",
+    "log_model",
+    "score",
+    "train",
+]
+
+# Public name → module. Each is imported when it is first used, so that `import metamodel` costs next to nothing.
+_ORIGINS = {
+    **dict.fromkeys(
+        ["AllGroupsFailed", "BundleError", "CorruptBundle", "InputError", "InvalidKey", "MetaModelError", "UnknownGroup"],
+        "metamodel.exceptions",
+    ),
+    "MetaModel": "metamodel.model",
+    "TrainingResult": "metamodel.training",
+    "load_model": "metamodel.fetching",
+    "log_model": "metamodel.tracking",
+    "score": "metamodel.scoring",
+    "train": "metamodel.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ORIGINS:
+        return getattr(importlib.import_module(_ORIGINS[name]), name)
+    if name in ("datasets", "exceptions"):
+        return importlib.import_module(f"metamodel.{name}")
+    raise AttributeError(f"module 'metamodel' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

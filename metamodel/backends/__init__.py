@@ -1,0 +1,29 @@
+"""Engines that run `metamodel.fitting` over many groups; each yields the same results in whatever order they come."""
+
+from metamodel.backends.base import Backend, Job
+from metamodel.backends.task import Task, TaskResult
+
+__all__ = ["Backend", "Job", "Task", "TaskResult", "get_backend"]
+
+
+def get_backend(engine: str, n_jobs: int) -> Backend:
+    """Look an engine up by name.
+
+    Parameters
+    ----------
+    engine
+        "local".
+    n_jobs
+        Worker processes; -1 for one a core, 1 for none but this one.
+    """
+    from metamodel.spec import one_of
+
+    one_of("engine", engine, ("local",))
+    from metamodel.backends.local import LocalBackend, process_count
+
+    jobs = process_count(n_jobs)
+    if jobs == 1:
+        from metamodel.backends.sequential import SequentialBackend
+
+        return SequentialBackend()
+    return LocalBackend(jobs)

@@ -1,0 +1,104 @@
+"""Many processes of one machine, through joblib.
+
+Children's own threads and the processes share the cores: with as many processes as cores, each child runs on one thread.
+
+A process that is killed (out of memory, a crash in native code) takes its task with it, never the job: the unfinished tasks are run
+again one at a time, and the group that kills its process a second time is recorded as failed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from metamodel.backends.base import Backend, Job
+from metamodel.backends.task import Task, TaskResult, run_task
+from metamodel.exceptions import WorkerDied
+from metamodel.keys import GroupKey, decode_key
+
+__all__ = ["LocalBackend", "process_count"]
+
+
+def process_count(n_jobs: int) -> int:
+    """Translate joblib's convention: -1 is one process a core."""
+    return joblib.cpu_count() if n_jobs == -1 else n_jobs
+
+
+class LocalBackend(Backend):
+    """Runs tasks in `n_jobs` processes.
+
+    Parameters
+    ----------
+    n_jobs
+        Number of processes.
+    """
+
+    def __init__(self, n_jobs: int) -> None:
+        self._n_jobs = n_jobs
+
+    @property
+    def parallelism(self) -> int:
+        """Number of processes."""
+        return self._n_jobs
+
+    def run(self, tasks: Sequence[Task], job: Job) -> Iterator[TaskResult]:
+        """Run every task; results come as they are ready."""
+        waiting = {job.digest(task): task for task in tasks}
+        try:
+            for result in self._parallel(list(waiting.values()), job, self._n_jobs):
+                del waiting[result.shard.stem]
+                yield result
+        except TerminatedWorkerError:
+            yield from self._one_by_one(waiting, job)
+
+    def _one_by_one(self, waiting: dict[str, Task], job: Job) -> Iterator[TaskResult]:
+        suspects = [digest for digest in waiting if (job.directory / f"{digest}.current").is_file()]
+        for digest in suspects:
+            yield self._survive(waiting.pop(digest), job)
+        yield from self.run(list(waiting.values()), job)
+
+    def _survive(self, task: Task, job: Job) -> TaskResult:
+        """Run one task alone; each time its process dies, leave out the group it died at."""
+        while (done := job.finished(task)) is None:
+            try:
+                (done,) = self._parallel([task], job, 1)
+            except TerminatedWorkerError as error:
+                culprit = self._culprit(task, job)
+                if culprit in task.killers:
+                    raise WorkerDied(f"The worker process dies again and again at group {culprit}: {error}") from error
+                task = replace(task, killers=task.killers | {culprit})
+        return done
+
+    @staticmethod
+    def _culprit(task: Task, job: Job) -> GroupKey:
+        marker = job.directory / f"{job.digest(task)}.current"
+        text = marker.read_text(encoding="utf-8") if marker.is_file() else ""
+        marker.unlink(missing_ok=True)
+        return decode_key(text) if text else task.groups[0].key
+
+    def _parallel(self, tasks: Sequence[Task], job: Job, n_jobs: int) -> Iterator[TaskResult]:
+        plan = job.plan
+        threads = max(1, joblib.cpu_count() // self._n_jobs)
+        # With n_jobs=1 joblib would fit in this very process, so there are always two workers. Large arrays reach them as
+        # copy-on-write maps ("c"), because some estimators write into their input.
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+            parallel = joblib.Parallel(n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as="generator_unordered", mmap_mode="c")
+            yield from parallel(
+                joblib.delayed(_run_in_worker)(
+                    task,
+                    job.rows_of(task),
+                    plan.spec,
+                    plan.options.codec,
+                    job.directory,
+                    job.digest(task),
+                    job.shown_rows,
+                )
+                for task in tasks
+            )
+
+
+def _run_in_worker(task: Task, *rest: object) -> TaskResult:
+    # A forest with n_jobs=-1 would start threads of its own beside the other processes.
+    with joblib.parallel_config(backend="sequential"):
+        return run_task(task, *rest)  # type: ignore[arg-type]

@@ -1,0 +1,25 @@
+"""The reference engine: one task after the other in this process. Children may use every core themselves."""
+
+from collections.abc import Iterator, Sequence
+
+from metamodel.backends.base import Backend, Job
+from metamodel.backends.task import Task, TaskResult, run_task
+
+__all__ = ["SequentialBackend"]
+
+
+class SequentialBackend(Backend):
+    """Runs tasks one after the other."""
+
+    @property
+    def parallelism(self) -> int:
+        """One."""
+        return 1
+
+    def run(self, tasks: Sequence[Task], job: Job) -> Iterator[TaskResult]:
+        """Run every task in the given order."""
+        for task in tasks:
+            plan = job.plan
+            yield run_task(
+                task, job.rows_of(task), plan.spec, plan.options.codec, job.directory, job.digest(task), job.shown_rows
+            )

@@ -1,0 +1,163 @@
+"""One task: fit many groups, write one shard, leave one result file beside it.
+
+The two files of a finished task are named by the digest of all that decided their content, so that the same command, started again
+after a crash, finds them and goes on with the tasks that are missing.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from metamodel.codecs import Codec, get_codec, resident_factor
+from metamodel.fitting import GroupOutcome, error_text, fit_group
+from metamodel.keys import GroupKey, encode_key
+from metamodel.planning import GroupRows, TrainingTable
+from metamodel.shards import ShardRow, ShardWriter
+from metamodel.spec import FitSpec
+
+__all__ = ["Task", "TaskResult", "run_task"]
+
+# Children of one task whose memory is measured; the rest is charged by their size.
+_MEASURED_CHILDREN = 2
+
+
+@dataclass(frozen=True)
+class Task:
+    """Groups that are fitted one after the other in one process.
+
+    Parameters
+    ----------
+    groups
+        What to fit.
+    killers
+        Keys that killed a process before; they are recorded as failed and not tried again.
+    """
+
+    groups: tuple[GroupRows, ...]
+    killers: frozenset[GroupKey] = frozenset()
+
+    def digest(self, spec_digest: str) -> str:
+        """Name of the task's files: the same digest, the same content."""
+        content = [spec_digest, sorted(map(encode_key, self.killers))]
+        content += [[encode_key(group.key), group.fingerprint] for group in self.groups]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What a task has to say: one ledger row for each of its groups, its shard, and a few holdout rows to plot."""
+
+    shard: Path
+    ledger: list[dict[str, Any]]
+    holdout: list[dict[str, Any]]
+
+    def write(self, path: Path) -> None:
+        """Leave the result beside the shard, complete or not at all."""
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps({"ledger": self.ledger, "holdout": self.holdout}), encoding="utf-8")
+        unfinished.rename(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Inverse of `write`."""
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return cls(path.with_suffix(".sqlite"), data["ledger"], data["holdout"])
+
+
+def run_task(
+    task: Task, table: TrainingTable, spec: FitSpec, codec_name: str, directory: Path, digest: str, shown_rows: int
+) -> TaskResult:
+    """Fit the groups of a task.
+
+    Parameters
+    ----------
+    task
+        The groups, in the order in which `table` holds their rows.
+    table
+        The task's rows and no others.
+    spec, codec_name
+        What to fit, and how to serialize it.
+    directory, digest
+        Where to write, and the name of the files.
+    shown_rows
+        How many holdout rows of each group to hand back for the plot.
+    """
+    codec = get_codec(codec_name)
+    ledger, holdout = [], []
+    factors: list[float] = []
+    current = directory / f"{digest}.current"
+    with ShardWriter(directory / f"{digest}.sqlite") as shard, current.open("w", encoding="utf-8") as marker:
+        start = 0
+        for group in task.groups:
+            _mark(marker, group.key)
+            data = table.group(group.key, start, start + len(group.rows))
+            start += len(group.rows)
+            outcome = _killed(group) if group.key in task.killers else fit_group(data, spec)
+            outcome, row = _serialize(outcome, codec, factors)
+            shard.add(row)
+            ledger.append(_ledger_row(outcome, group, row))
+            holdout += _shown(outcome, shown_rows)
+    result = TaskResult(directory / f"{digest}.sqlite", ledger, holdout)
+    result.write(directory / f"{digest}.json")
+    current.unlink()
+    return result
+
+
+def _mark(marker: Any, key: GroupKey) -> None:
+    # If this process is killed, the file says which group it was at.
+    marker.seek(0)
+    marker.write(encode_key(key))
+    marker.truncate()
+    marker.flush()
+
+
+def _killed(group: GroupRows) -> GroupOutcome:
+    error = "WorkerDied: the process that fitted this group was killed (out of memory, or a crash in native code)."
+    return GroupOutcome(group.key, "failed", len(group.rows), "worker_died", error)
+
+
+def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tuple[GroupOutcome, ShardRow]:
+    level, key = len(outcome.key), encode_key(outcome.key)
+    if outcome.child is not None:
+        try:
+            blob = codec.dumps(outcome.child)
+            if len(factors) < _MEASURED_CHILDREN:
+                factors.append(resident_factor(codec, blob))
+        except Exception as error:  # noqa: BLE001 - a child that cannot be stored fails alone
+            outcome = replace(outcome, status="failed", reason="not_serializable", error=error_text(error), child=None)
+        else:
+            resident = int(len(blob) * sum(factors) / len(factors))
+            return outcome, ShardRow.of_child(key, level, outcome.reason, blob, resident)
+    reason = "; ".join(part for part in (outcome.reason, outcome.error) if part)
+    return outcome, ShardRow(key, level, outcome.status, reason)
+
+
+def _ledger_row(outcome: GroupOutcome, group: GroupRows, row: ShardRow) -> dict[str, Any]:
+    return {
+        "key": row.key,
+        "level": row.level,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "error": outcome.error,
+        "rows": outcome.rows,
+        "seconds": outcome.seconds,
+        "estimator": outcome.estimator,
+        "params": outcome.params,
+        **outcome.metrics,
+        "fingerprint": group.fingerprint,
+        "bytes": len(row.child or b""),
+        "sha256": row.sha256,
+        "warnings": outcome.warnings,
+        "resident": row.resident,
+    }
+
+
+def _shown(outcome: GroupOutcome, limit: int) -> Sequence[dict[str, Any]]:
+    if outcome.holdout is None or outcome.status != "fitted":
+        return []
+    key = encode_key(outcome.key)
+    actual, predicted = (values[:limit].tolist() for values in outcome.holdout)
+    return [{"key": key, "actual": a, "predicted": p} for a, p in zip(actual, predicted, strict=True)]

@@ -1,0 +1,263 @@
+"""Write and read a bundle: manifest, ledger and shards in one directory; children are loaded when they are asked for."""
+
+import os
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metamodel.cache import ByteCache, process_cache
+from metamodel.codecs import get_codec
+from metamodel.exceptions import CorruptBundle, InputError, TrainingFailed, UnknownGroup, UnreadableBundle
+from metamodel.keys import GroupKey, encode_key
+from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
+from metamodel.shards import ShardReader, ShardRow, ShardWriter
+
+__all__ = ["LEDGER_NAME", "Bundle", "ShardMerger", "finish_bundle", "library_versions", "new_bundle"]
+
+LEDGER_NAME = "ledger.parquet"
+_SHARD_DIR = "shards"
+# One shard is one upload. Above this, the next shard begins.
+_SHARD_BYTES = 2 * 2**30
+
+
+def library_versions(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of Python and of the installed packages among `packages`."""
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+@contextmanager
+def new_bundle(path: Path) -> Iterator[Path]:
+    """Write a bundle's files under a temporary name that becomes `path` when all went well.
+
+    Parameters
+    ----------
+    path
+        Where the bundle shall stand. An older bundle there is replaced in the last moment; anything else is refused.
+
+    Yields
+    ------
+    Path
+        The temporary directory, with an empty folder for shards.
+    """
+    if path.exists() and any(path.iterdir()) and not (path / MANIFEST_NAME).is_file():
+        raise InputError(f"{path} exists and is no bundle. Name another output directory, or empty this one.")
+    unfinished = path.with_name(f".{path.name}.unfinished-{uuid.uuid4().hex[:8]}")
+    (unfinished / _SHARD_DIR).mkdir(parents=True)
+    try:
+        yield unfinished
+        old = path.with_name(f".{path.name}.old-{uuid.uuid4().hex[:8]}")
+        if path.exists():
+            path.rename(old)
+        unfinished.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> Manifest:
+    """Write the ledger and, last of all, the manifest with the digests of every other file."""
+    ledger.to_parquet(directory / LEDGER_NAME, index=False)
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    entries = {path.relative_to(directory).as_posix(): FileEntry.of(path) for path in files}
+    complete = Manifest(**{**manifest.__dict__, "files": entries})
+    unfinished = directory / f"{MANIFEST_NAME}.unfinished"
+    unfinished.write_text(complete.to_json(), encoding="utf-8")
+    unfinished.rename(directory / MANIFEST_NAME)
+    return complete
+
+
+class ShardMerger:
+    """Gathers the shards of many tasks into few files, so that logging a bundle costs the same uploads whatever the groups.
+
+    Parameters
+    ----------
+    directory
+        The bundle's directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory / _SHARD_DIR
+        self._names: list[str] = []
+        self._writer = self._next()
+
+    def add(self, shard: Path) -> str:
+        """Append a task's shard; returns the name of the shard its groups are in now."""
+        if self._writer.size > _SHARD_BYTES:
+            self.close()
+            self._writer = self._next()
+        self._writer.add_all_of(shard)
+        return self._names[-1]
+
+    def close(self) -> None:
+        """Finish the last shard."""
+        self._writer.__exit__(None)
+
+    def abandon(self) -> None:
+        """Throw the unfinished shard away."""
+        self._writer.__exit__(True)
+
+    def _next(self) -> ShardWriter:
+        self._names.append(f"{len(self._names):05d}.sqlite")
+        return ShardWriter(self._directory / self._names[-1])
+
+
+class Bundle:
+    """A bundle on disk, opened for reading. Opening reads the manifest alone, whatever the number of groups.
+
+    Parameters
+    ----------
+    path
+        The bundle's directory.
+    cache
+        Where loaded children are kept; by default the cache that all models of this process share.
+
+    Raises
+    ------
+    UnreadableBundle
+        There is no bundle at `path`, or one that was not finished, or of an unknown format version.
+    ForbiddenCodec
+        The environment does not allow the bundle's codec.
+    """
+
+    def __init__(self, path: str | Path, cache: ByteCache | None = None) -> None:
+        self.path = Path(path)
+        try:
+            text = (self.path / MANIFEST_NAME).read_bytes()
+        except OSError as error:
+            raise UnreadableBundle(
+                f"{self.path} holds no {MANIFEST_NAME}, so it is no bundle or was not finished ({error.strerror}). "
+                "Give the directory that training wrote, or train again."
+            ) from error
+        self.manifest = Manifest.from_json(text.decode("utf-8", errors="replace"), str(self.path / MANIFEST_NAME))
+        self.digest = sha256(text).hexdigest()
+        self._codec = get_codec(self.manifest.codec)
+        self._codec.check_allowed()
+        self._own_cache = cache
+        self._shards = [
+            ShardReader(self.path / name, entry.size)
+            for name, entry in sorted(self.manifest.files.items())
+            if name.startswith(f"{_SHARD_DIR}/")
+        ]
+        self._identity = (self.digest, *(_state(shard.path) for shard in self._shards))
+        self.seconds_reading = 0.0
+
+    @property
+    def cache(self) -> ByteCache:
+        """The cache its children are kept in."""
+        return self._own_cache or process_cache()
+
+    def load(self, key: GroupKey, *, keep: bool = True) -> Any:
+        """Load the child of a group, from the cache where it is there.
+
+        Parameters
+        ----------
+        key
+            Canonical key.
+        keep
+            False to leave the cache as it is.
+
+        Returns
+        -------
+        tuple of (child, sha256)
+            The fitted estimator, shared with every other caller, and the digest of its bytes.
+
+        Raises
+        ------
+        UnknownGroup
+            The group was never seen, or was skipped in training.
+        TrainingFailed
+            The group was seen, but its training failed.
+        CorruptBundle
+            This group's bytes are damaged.
+        """
+        encoded = encode_key(key)
+        return self.cache.get((self._identity, encoded), lambda: self._read_child(key, encoded), keep=keep)
+
+    def should_keep(self, n_groups: int) -> bool:
+        """Whether a batch over this many groups should leave its children in the cache.
+
+        A pass over more children than the cache holds would push out the ones that online traffic needs and, by its end, its
+        own first ones too; so it leaves the cache alone.
+        """
+        fitted = max(1, self.manifest.counts["fitted"])
+        return self.manifest.counts["resident_bytes"] / fitted * n_groups <= self.cache.limit
+
+    def fresh_child(self, key: GroupKey) -> Any:
+        """Load a copy of a child that belongs to the caller alone."""
+        (child, _), _ = self._read_child(key, encode_key(key))
+        return child
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """One row for every group seen, see docs/ledger.md."""
+        path = self.path / LEDGER_NAME
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise CorruptBundle(f"The ledger {path} cannot be read: {error}. Restore the bundle.") from error
+
+    def damaged_files(self) -> list[str]:
+        """Names of the files whose bytes are not those that were written. Reads every file."""
+        damaged = []
+        for name, entry in self.manifest.files.items():
+            path = self.path / name
+            if not path.is_file() or FileEntry.of(path) != entry:
+                damaged.append(name)
+        return damaged
+
+    def fitted_keys(self) -> Iterator[str]:
+        """Encoded keys of all groups with a child, in file order."""
+        for shard in self._shards:
+            yield from shard.keys()
+
+    def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
+        started = time.perf_counter()
+        row = self._find(encoded)
+        if row is None:
+            raise UnknownGroup(f"No child model for group {key} ({self.manifest.counts['fitted']:,} known). {_REMEDY}")
+        if row.child is None:
+            kind = TrainingFailed if row.status == "failed" else UnknownGroup
+            raise kind(f"No child model for group {key}: it was {row.status} in training ({row.reason}). {_REMEDY}")
+        try:
+            child = self._codec.loads(row.child)
+        except Exception as error:  # a codec raises whatever the child's own code raises
+            raise CorruptBundle(f"The child of group {key} cannot be deserialized ({error!r}). Install what it needs.") from error
+        finally:
+            self.seconds_reading += time.perf_counter() - started
+        return (child, row.sha256), row.resident
+
+    def _find(self, encoded: str) -> ShardRow | None:
+        for shard in self._shards:
+            row = shard.read(encoded)
+            if row is not None:
+                return row
+        return None
+
+
+_REMEDY = 'Train it, or train with unknown="fallback".'
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Changes when a file is changed in place, so that a child cached from older bytes is not served for newer ones."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return (found.st_size, found.st_mtime_ns)

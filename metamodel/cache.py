@@ -1,0 +1,137 @@
+"""A cache bounded in bytes that threads share: one load per key however many ask, least recently used out first."""
+
+import os
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import LRUCache
+
+from metamodel.exceptions import InputError
+
+__all__ = ["ByteCache", "process_cache"]
+
+_LIMIT_VARIABLE = "METAMODEL_CACHE_MB"
+_DEFAULT_MB = 1024
+
+
+@dataclass(frozen=True)
+class _Entry:
+    value: Any
+    cost: int
+
+
+class _CountingLRU(LRUCache[Hashable, _Entry]):
+    evictions = 0
+
+    def popitem(self) -> tuple[Hashable, _Entry]:
+        self.evictions += 1
+        return super().popitem()
+
+
+class ByteCache:
+    """Least-recently-used cache with a limit in bytes.
+
+    Parameters
+    ----------
+    limit
+        Upper bound of the sum of the entries' costs. An entry that is larger than that is handed out but not kept.
+
+    Examples
+    --------
+    >>> cache = ByteCache(limit=100)
+    >>> cache.get("a", lambda: ("child", 60)), cache.get("a", lambda: ("never called", 60))
+    ('child', 'child')
+    >>> cache.stats()["hits"], cache.stats()["bytes"]
+    (1, 60)
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._entries = _CountingLRU(maxsize=max(1, limit), getsizeof=lambda entry: entry.cost)
+        self._loading: dict[Hashable, Future[Any]] = {}
+        self._lock = threading.Lock()
+        self._hits = self._misses = 0
+
+    def get(self, key: Hashable, load: Callable[[], tuple[Any, int]], *, keep: bool = True) -> Any:
+        """Return the entry, loading it where it is missing.
+
+        Parameters
+        ----------
+        key
+            Its name.
+        load
+            Returns the value and its cost in bytes. Called by one thread; the others wait for the same result or exception.
+            A load that fails is not remembered.
+        keep
+            False for a scan over many entries, which would push the useful ones out.
+        """
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._hits += 1
+                return entry.value
+            self._misses += 1
+            waiting = self._loading.get(key)
+            if waiting is None:
+                mine = self._loading[key] = Future()
+        if waiting is not None:
+            return waiting.result()
+        return self._load(key, load, mine, keep)
+
+    def _load(self, key: Hashable, load: Callable[[], tuple[Any, int]], mine: "Future[Any]", keep: bool) -> Any:
+        try:
+            value, cost = load()
+        except BaseException as error:
+            with self._lock:
+                del self._loading[key]
+            mine.set_exception(error)
+            raise
+        with self._lock:
+            if keep and cost <= self.limit:
+                self._entries[key] = _Entry(value, cost)
+            del self._loading[key]
+        mine.set_result(value)
+        return value
+
+    def stats(self) -> dict[str, int]:
+        """Hits, misses, evictions, entries, bytes in use and the limit."""
+        with self._lock:
+            return {
+                "hits": self._hits,
+                "misses": self._misses,
+                "evictions": self._entries.evictions,
+                "entries": len(self._entries),
+                "bytes": int(self._entries.currsize),
+                "limit": self.limit,
+            }
+
+
+_process_lock = threading.Lock()
+_process_cache: ByteCache | None = None
+
+
+def process_cache() -> ByteCache:
+    """The cache that every model of this process shares; its limit is METAMODEL_CACHE_MB (1024) megabytes."""
+    global _process_cache
+    with _process_lock:
+        if _process_cache is None:
+            text = os.environ.get(_LIMIT_VARIABLE, str(_DEFAULT_MB))
+            try:
+                megabytes = float(text)
+            except ValueError as error:
+                raise InputError(f"{_LIMIT_VARIABLE}={text!r} is no number of megabytes.") from error
+            _process_cache = ByteCache(int(megabytes * 2**20))
+        return _process_cache
+
+
+def _forget_after_fork() -> None:
+    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
+    global _process_lock, _process_cache
+    _process_lock = threading.Lock()
+    _process_cache = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

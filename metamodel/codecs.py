@@ -1,0 +1,155 @@
+"""A child to bytes and back: cloudpickle, joblib or skops.
+
+Pickles run code when they are read. Where the environment forbids that (``MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false``, MLflow's own
+switch), only skops bundles open.
+"""
+
+import io
+import os
+import pickle
+import tracemalloc
+from abc import ABC, abstractmethod
+from typing import Any
+
+from metamodel.exceptions import ForbiddenCodec, InputError
+from metamodel.spec import one_of
+from metamodel.wording import listing
+
+__all__ = ["CODECS", "Codec", "get_codec", "resident_factor"]
+
+_ALLOW_PICKLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
+# Types from these packages are built by skops without asking; others need METAMODEL_TRUSTED_TYPES.
+_TRUSTED_PACKAGES = {"sklearn", "numpy", "scipy", "xgboost", "lightgbm", "builtins"}
+_TRUSTED_TYPES = "METAMODEL_TRUSTED_TYPES"
+
+
+class Codec(ABC):
+    """Serializes children of one bundle."""
+
+    name: str
+
+    @abstractmethod
+    def dumps(self, child: Any) -> bytes:
+        """Serialize a child."""
+
+    @abstractmethod
+    def loads(self, blob: bytes) -> Any:
+        """Deserialize a child."""
+
+    def check_allowed(self) -> None:
+        """Raise `ForbiddenCodec` where the environment does not allow this codec to read."""
+
+
+class _PickleCodec(Codec):
+    def check_allowed(self) -> None:
+        if os.environ.get(_ALLOW_PICKLE, "true").strip().lower() in ("false", "0"):
+            raise ForbiddenCodec(
+                f"The children of this bundle are {self.name} pickles and {_ALLOW_PICKLE} is false. "
+                'Train with codec="skops", or allow pickles where you trust the bundle.'
+            )
+
+
+class CloudpickleCodec(_PickleCodec):
+    """cloudpickle to write (it also takes lambdas and classes of a notebook), plain pickle to read."""
+
+    name = "cloudpickle"
+
+    def dumps(self, child: Any) -> bytes:
+        """Serialize with pickle protocol 5."""
+        import cloudpickle
+
+        blob: bytes = cloudpickle.dumps(child, protocol=5)
+        return blob
+
+    def loads(self, blob: bytes) -> Any:
+        """Unpickle."""
+        return pickle.loads(blob)
+
+
+class JoblibCodec(_PickleCodec):
+    """joblib's own format."""
+
+    name = "joblib"
+
+    def dumps(self, child: Any) -> bytes:
+        """Serialize with joblib, uncompressed."""
+        import joblib
+
+        buffer = io.BytesIO()
+        joblib.dump(child, buffer)
+        return buffer.getvalue()
+
+    def loads(self, blob: bytes) -> Any:
+        """Load with joblib."""
+        import joblib
+
+        return joblib.load(io.BytesIO(blob))
+
+
+class SkopsCodec(Codec):
+    """skops: no code runs on reading, and only trusted types are built."""
+
+    name = "skops"
+
+    def dumps(self, child: Any) -> bytes:
+        """Serialize, and refuse at once what could not be read back."""
+        from skops.io import dumps
+
+        blob: bytes = dumps(child)
+        self._trusted(blob)
+        return blob
+
+    def loads(self, blob: bytes) -> Any:
+        """Build a child from trusted types alone."""
+        from skops.io import loads
+
+        return loads(blob, trusted=self._trusted(blob))
+
+    @staticmethod
+    def _trusted(blob: bytes) -> list[str]:
+        from skops.io import get_untrusted_types
+
+        named = {name for name in os.environ.get(_TRUSTED_TYPES, "").split(",") if name}
+        found = get_untrusted_types(data=blob)
+        foreign = [name for name in found if name.partition(".")[0] not in _TRUSTED_PACKAGES and name not in named]
+        if foreign:
+            raise ForbiddenCodec(
+                f"skops does not trust the type {listing(foreign)} inside a child. "
+                f"Set {_TRUSTED_TYPES}={','.join(foreign)} where you trust its code, or use another codec."
+            )
+        return list(found)
+
+
+CODECS: dict[str, type[Codec]] = {codec.name: codec for codec in (CloudpickleCodec, JoblibCodec, SkopsCodec)}
+
+
+def get_codec(name: str) -> Codec:
+    """Look a codec up by name.
+
+    Examples
+    --------
+    >>> codec = get_codec("cloudpickle")
+    >>> codec.loads(codec.dumps({"alpha": 1.0}))
+    {'alpha': 1.0}
+    """
+    one_of("codec", name, tuple(CODECS))
+    if name == "skops":
+        try:
+            import skops.io  # noqa: F401
+        except ImportError as error:
+            raise InputError("codec='skops' needs the package skops. Install it with: pip install 'metamodel[skops]'") from error
+    return CODECS[name]()
+
+
+def resident_factor(codec: Codec, blob: bytes) -> float:
+    """Bytes of memory that a loaded child takes for each byte of its blob (at least 1), measured by loading it."""
+    codec.loads(blob)  # imports and caches of the first load are not the child's
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        child = codec.loads(blob)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    del child
+    return max(1.0, (after - before) / max(1, len(blob)))

@@ -1,0 +1,102 @@
+"""Every error that metamodel raises on purpose: one tree, every leaf picklable.
+
+::
+
+    MetaModelError
+    ├── InputError             the caller's table, option or file is wrong (command line: exit code 2)
+    │   ├── MissingColumns
+    │   ├── InvalidKey         a group key that cannot be brought to the key schema
+    │   └── UnknownEstimator
+    ├── TrainingError
+    │   ├── AllGroupsFailed
+    │   └── WorkerDied         a worker process was killed while it fitted a named group
+    ├── UnknownGroup           no child model for a group
+    │   └── TrainingFailed     ... because its training failed
+    ├── ChildFailed            a child model raised while it predicted
+    └── BundleError
+        ├── UnreadableBundle   not a bundle, half-written, or of an unknown format version
+        ├── CorruptBundle      bytes on disk are not the bytes that were written
+        └── ForbiddenCodec     the environment forbids the codec the bundle was written with
+
+A message says fact, evidence, remedy, and holds everything a reader needs: errors cross process borders (joblib, Spark) as
+their arguments alone, so no class here has an ``__init__`` of its own. What a server may tell its callers is decided
+in :mod:`metamodel.pyfunc`, because a message may name group keys and these are the callers' data.
+"""
+
+__all__ = [
+    "AllGroupsFailed",
+    "BundleError",
+    "ChildFailed",
+    "CorruptBundle",
+    "ForbiddenCodec",
+    "InputError",
+    "InvalidKey",
+    "MetaModelError",
+    "MissingColumns",
+    "TrainingError",
+    "TrainingFailed",
+    "UnknownEstimator",
+    "UnknownGroup",
+    "UnreadableBundle",
+    "WorkerDied",
+]
+
+
+class MetaModelError(Exception):
+    """Base of every error that metamodel raises on purpose."""
+
+
+class InputError(MetaModelError, ValueError):
+    """The caller's table, option or file is wrong."""
+
+
+class MissingColumns(InputError):
+    """A table lacks columns that are needed."""
+
+
+class InvalidKey(InputError):
+    """A value of a group column cannot be brought to the recorded kind without loss."""
+
+
+class UnknownEstimator(InputError):
+    """An estimator's name or dotted path leads to no estimator."""
+
+
+class TrainingError(MetaModelError):
+    """Training as a whole could not be finished."""
+
+
+class AllGroupsFailed(TrainingError):
+    """Not one group could be fitted, so there is no model to write."""
+
+
+class WorkerDied(TrainingError):
+    """A worker process was killed; the message names the group it was fitting."""
+
+
+class UnknownGroup(MetaModelError, LookupError):
+    """There is no child model for a group."""
+
+
+class TrainingFailed(UnknownGroup):
+    """The group is known, but its training failed, so it has no child model."""
+
+
+class ChildFailed(MetaModelError):
+    """A child model raised while it predicted."""
+
+
+class BundleError(MetaModelError):
+    """A bundle cannot be used."""
+
+
+class UnreadableBundle(BundleError):
+    """The directory holds no bundle, half a bundle, or one of an unknown format version."""
+
+
+class CorruptBundle(BundleError):
+    """Bytes read from a bundle are not the bytes that were written."""
+
+
+class ForbiddenCodec(BundleError):
+    """The environment forbids deserializing with the bundle's codec."""

@@ -1,0 +1,244 @@
+"""The feature columns as the training table had them, and how a later table is brought to the same form.
+
+A child model that takes arrays gets slices of one contiguous matrix; one that needs column names gets slices of one frame.
+Both forms come from here, in training and in prediction alike, so that a child never sees a kind it was not fitted on. A value
+that cannot be converted (text where a number belongs) spoils its own row and no other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from metamodel.exceptions import InputError
+from metamodel.frames import AnyArray, IntArray, check_columns
+from metamodel.wording import listing
+
+__all__ = ["Feature", "FeatureSchema", "FeatureTable", "Layout", "column_kind"]
+
+FeatureKind = Literal["number", "boolean", "string", "category", "timestamp", "object"]
+Layout = Literal["array", "frame"]
+
+_NUMBER_LIKE = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
+
+
+def column_kind(values: pd.Series) -> FeatureKind:
+    """Name the kind of a column.
+
+    Examples
+    --------
+    >>> column_kind(pd.Series([1, 2.5])), column_kind(pd.Series(["a", None])), column_kind(pd.Series([True]))
+    ('number', 'string', 'boolean')
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return "category"
+    if types.is_bool_dtype(values.dtype):
+        return "boolean"
+    if types.is_numeric_dtype(values.dtype):
+        return "number"
+    if types.is_datetime64_any_dtype(values.dtype):
+        return "timestamp"
+    inferred = types.infer_dtype(values, skipna=True)
+    if inferred in _NUMBER_LIKE:
+        return "number"
+    return {"string": "string", "boolean": "boolean", "datetime": "timestamp", "date": "timestamp"}.get(inferred, "object")  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature column as the training table had it."""
+
+    name: str
+    kind: FeatureKind
+    dtype: str
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """The features of many rows in the form that children take.
+
+    Attributes
+    ----------
+    values
+        Matrix of shape (n_rows, n_features), or a frame with a fresh RangeIndex.
+    problems
+        Row position → why this row's features cannot be used.
+    """
+
+    values: AnyArray | pd.DataFrame
+    problems: dict[int, str]
+
+    def take(self, rows: IntArray) -> "FeatureTable":
+        """Reorder or select rows; problems stay with their rows."""
+        if isinstance(self.values, pd.DataFrame):
+            values: AnyArray | pd.DataFrame = self.values.take(rows).reset_index(drop=True)
+        else:
+            values = np.take(self.values, rows, axis=0)
+        if not self.problems:
+            return FeatureTable(values, {})
+        return FeatureTable(values, {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems})
+
+    def slice(self, start: int, stop: int) -> AnyArray | pd.DataFrame:
+        """Rows `start` to `stop` without a copy."""
+        if isinstance(self.values, pd.DataFrame):
+            return self.values.iloc[start:stop]
+        return self.values[start:stop]
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The features of a model, in order, and the form in which its children take them.
+
+    Parameters
+    ----------
+    features
+        The columns.
+    layout
+        "array": one matrix (every feature is a number or a boolean); "frame": a DataFrame with the columns' names.
+    """
+
+    features: tuple[Feature, ...]
+    layout: Layout = "frame"
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the feature columns, in the order that children expect."""
+        return [feature.name for feature in self.features]
+
+    @property
+    def all_numeric(self) -> bool:
+        """Whether the features fit into one matrix of numbers."""
+        return all(feature.kind in ("number", "boolean") for feature in self.features)
+
+    @property
+    def matrix_dtype(self) -> np.dtype[Any]:
+        """float32 where every feature was float32 in training, as scikit-learn would keep it; else float64."""
+        floats = {np.dtype(f.dtype) for f in self.features if f.dtype in ("float16", "float32")}
+        only = len(floats) > 0 and all(f.dtype in ("float16", "float32") for f in self.features)
+        return np.dtype("float32") if only else np.dtype("float64")
+
+    @classmethod
+    def infer(cls, frame: pd.DataFrame, names: Sequence[str]) -> Self:
+        """Read the features off the training table.
+
+        Raises
+        ------
+        InputError
+            There is no feature, or a column holds something no estimator takes (lists, dicts, mixed objects).
+        """
+        if not names:
+            raise InputError("There is no feature column left besides group, target, time and weight. Name some in features.")
+        check_columns(frame, names, "feature column")
+        features = tuple(Feature(name, column_kind(frame[name]), str(frame[name].dtype)) for name in names)
+        if odd := [feature.name for feature in features if feature.kind == "object"]:
+            found = types.infer_dtype(frame[odd[0]], skipna=True)
+            raise InputError(
+                f"Feature column {listing(map(repr, odd))} holds values of no usable kind ({found}). "
+                "Convert it to numbers, booleans, strings, categories or timestamps, or leave it out of features."
+            )
+        return cls(features)
+
+    def table(self, frame: pd.DataFrame) -> FeatureTable:
+        """Bring a table's feature columns to the training form.
+
+        Parameters
+        ----------
+        frame
+            Any table that has the features; other columns and the columns' order do not matter.
+
+        Raises
+        ------
+        MissingColumns
+            A feature is not there.
+        """
+        check_columns(frame, self.names, "feature column")
+        problems: dict[int, str] = {}
+        columns = {feature.name: _convert(frame[feature.name], feature, problems) for feature in self.features}
+        if self.layout == "frame":
+            return FeatureTable(pd.DataFrame(columns, index=pd.RangeIndex(len(frame))), problems)
+        matrix = np.empty((len(frame), len(columns)), dtype=self.matrix_dtype)
+        for i, values in enumerate(columns.values()):
+            matrix[:, i] = values
+        return FeatureTable(matrix, problems)
+
+    def check_kinds(self, frame: pd.DataFrame) -> None:
+        """Refuse a table with a numeric feature that holds no number at all, before any row is scored.
+
+        Raises
+        ------
+        InputError
+            With the names of the columns and what they hold.
+        """
+        check_columns(frame, self.names, "feature column")
+        for feature in self.features:
+            found = column_kind(frame[feature.name])
+            if feature.kind == "number" and found in ("string", "timestamp") and len(frame):
+                raise InputError(
+                    f"Feature column {feature.name!r} holds {found}s, but the model was trained on {feature.dtype}. "
+                    "Convert the column, or check that the right one carries this name."
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form, for the manifest."""
+        return {"features": [asdict(feature) for feature in self.features], "layout": self.layout}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Inverse of `to_dict`."""
+        return cls(tuple(Feature(**feature) for feature in data["features"]), data["layout"])
+
+
+def _convert(values: pd.Series, feature: Feature, problems: dict[int, str]) -> Any:
+    if feature.kind == "number":
+        return _restore(_numbers(values, feature.name, problems), feature.dtype)
+    if feature.kind == "boolean":
+        return _restore(_numbers(values, feature.name, problems), "bool")
+    if feature.kind == "timestamp":
+        return _timestamps(values, feature.name, problems)
+    if feature.kind == "category":
+        return pd.Categorical(values.astype(object).where(values.notna(), np.nan))
+    # One null for all: None, pd.NA and NaN would be different categories to an encoder.
+    return values.astype(object).where(values.notna(), np.nan).to_numpy()
+
+
+def _restore(numbers: AnyArray, dtype: str) -> AnyArray:
+    """Give numbers the training dtype where nothing is lost by it (integers and booleans cannot hold a null)."""
+    target = np.dtype(dtype.lower()) if dtype.lower() in _NUMPY_NAMES else np.dtype("float64")
+    if target.kind == "f":
+        return numbers.astype(target, copy=False)
+    with np.errstate(invalid="ignore"):
+        restored = numbers.astype(target)
+    return restored if np.array_equal(restored, numbers) else numbers
+
+
+_NUMPY_NAMES = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {"bool", "float16", "float32"}
+
+
+def _numbers(values: pd.Series, name: str, problems: dict[int, str]) -> AnyArray:
+    if types.is_bool_dtype(values.dtype) or types.is_numeric_dtype(values.dtype):
+        if isinstance(values.dtype, np.dtype):
+            return values.to_numpy(dtype=np.float64) if values.dtype.kind != "f" else values.to_numpy()
+        if not isinstance(values.dtype, pd.CategoricalDtype):
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = np.full(len(values), np.nan)
+    for row, value in enumerate(values):
+        if value is None or (types.is_scalar(value) and pd.isna(value)):
+            continue
+        if isinstance(value, str | bytes) or not types.is_scalar(value):
+            problems.setdefault(row, f"Feature {name!r} is not a number.")
+            continue
+        try:
+            numbers[row] = float(value)
+        except (TypeError, ValueError):
+            problems.setdefault(row, f"Feature {name!r} is not a number.")
+    return numbers
+
+
+def _timestamps(values: pd.Series, name: str, problems: dict[int, str]) -> pd.Series:
+    stamps = pd.to_datetime(values, errors="coerce").reset_index(drop=True)
+    for row in np.flatnonzero(stamps.isna().to_numpy() & values.notna().to_numpy()):
+        problems.setdefault(int(row), f"Feature {name!r} is not a timestamp.")
+    return stamps

@@ -1,0 +1,199 @@
+"""Split a mixed table into groups, and find every row's group again.
+
+The table is factorised once: every row gets the code of its group, every distinct key is brought to the key schema once, and
+rows are ordered by code once, so that each group is one contiguous slice. Nothing here knows models.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from metamodel.exceptions import InputError, InvalidKey, MissingColumns
+from metamodel.keys import GroupKey, KeySchema, KeyValue
+from metamodel.wording import listing
+
+__all__ = ["Grouping", "check_columns", "group_rows"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+AnyArray = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The groups of a table's rows.
+
+    Attributes
+    ----------
+    keys
+        One entry for every distinct combination of values in the group columns, in order of first appearance: the canonical
+        key, or the `InvalidKey` error that says why the combination is none.
+    codes
+        Shape (n_rows,): position in `keys` of each row's group.
+    """
+
+    keys: list[GroupKey | InvalidKey]
+    codes: IntArray
+
+    @cached_property
+    def counts(self) -> IntArray:
+        """Rows of each group, shape (n_groups,)."""
+        return np.bincount(self.codes, minlength=len(self.keys)).astype(np.int64)
+
+    @cached_property
+    def order(self) -> IntArray:
+        """Row positions sorted by group; rows of one group keep their order."""
+        return np.argsort(self.codes, kind="stable")
+
+    @cached_property
+    def bounds(self) -> IntArray:
+        """Where each group starts in `order`, shape (n_groups + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.counts)])
+
+    def at_level(self, level: int) -> "Grouping":
+        """Group by the first `level` group columns only; level 0 is one group of all rows.
+
+        Only for groupings whose keys are all valid, as those of a training table are.
+        """
+        prefixes: dict[GroupKey, int] = {}
+        coarser = [prefixes.setdefault(key[:level], len(prefixes)) for key in self.keys if isinstance(key, tuple)]
+        return Grouping(list(prefixes), np.asarray(coarser, dtype=np.int64)[self.codes])
+
+
+def check_columns(frame: pd.DataFrame, needed: Sequence[str], role: str) -> None:
+    """Insist on columns that exist once.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    needed
+        Columns that must be there; others are ignored.
+    role
+        What the columns are for, as it should stand in the message ("group column").
+
+    Raises
+    ------
+    MissingColumns
+        Some are not there.
+    InputError
+        Some are there more than once.
+    """
+    if missing := [name for name in needed if name not in frame.columns]:
+        raise MissingColumns(
+            f"The table lacks {role}{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))} "
+            f"(it has {len(frame.columns)}: {listing(frame.columns, 12)}). Add the column, or correct its name."
+        )
+    if twice := sorted({str(n) for n in frame.columns[frame.columns.duplicated()] if n in set(needed)}):
+        raise InputError(f"The table has more than one column named {', '.join(map(repr, twice))}. Keep one, rename the others.")
+
+
+def group_rows(frame: pd.DataFrame, schema: KeySchema) -> Grouping:
+    """Group the rows of a table by its group columns.
+
+    Parameters
+    ----------
+    frame
+        Table with the group columns, any index, any number of rows.
+    schema
+        The recorded group columns.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"store": [7, 8.0, 7.0, 7.5]})
+    >>> grouping = group_rows(frame, KeySchema.infer(frame.iloc[:3], ["store"]))
+    >>> grouping.keys[:2], grouping.codes.tolist()
+    ([(7,), (8,)], [0, 1, 0, 2])
+    """
+    check_columns(frame, schema.names, "group column")
+    encoded = [_encode_column(frame[name], schema, i) for i, name in enumerate(schema.names)]
+    codes, parts = _combine([codes for codes, _ in encoded])
+    keys: list[GroupKey | InvalidKey] = []
+    for position in range(len(parts[0])):
+        values = [uniques[part[position]] for (_, uniques), part in zip(encoded, parts, strict=True)]
+        keys.append(_key_or_error(values))
+    return Grouping(keys, codes)
+
+
+def _key_or_error(values: list[KeyValue | InvalidKey]) -> GroupKey | InvalidKey:
+    for value in values:
+        if isinstance(value, InvalidKey):
+            return value
+    return tuple(values)  # type: ignore[arg-type]
+
+
+def _combine(columns: list[IntArray]) -> tuple[IntArray, list[IntArray]]:
+    """Number the combinations of several columns' codes; `parts[i][c]` is column i's code in combination c."""
+    codes, first = pd.factorize(columns[0])
+    parts = [first]
+    for column in columns[1:]:
+        size = int(column.max(initial=0)) + 1
+        codes, combined = pd.factorize(codes * size + column)
+        parts = [part[combined // size] for part in parts] + [combined % size]
+    return codes.astype(np.int64, copy=False), parts
+
+
+def _encode_column(values: pd.Series, schema: KeySchema, position: int) -> tuple[IntArray, list[KeyValue | InvalidKey]]:
+    """Bring a column to its kind: a code for each row, and what each code stands for."""
+    codes, raw = _factorize(values)
+    canonical: dict[tuple[type, object], int] = {}
+    uniques: list[KeyValue | InvalidKey] = []
+    recode = np.empty(len(raw) + 1, dtype=np.int64)
+    nulls = [None] if (codes < 0).any() else []
+    for i, value in enumerate([*raw, *nulls]):
+        entry: KeyValue | InvalidKey
+        try:
+            entry = schema.canonical_value(position, value)
+        except InvalidKey as error:
+            entry = error
+        # Several raw values may be one key (7, 7.0, Decimal(7)); errors stay apart, each names its own value.
+        where = canonical.setdefault((type(entry), id(entry) if isinstance(entry, InvalidKey) else entry), len(uniques))
+        if where == len(uniques):
+            uniques.append(entry)
+        recode[i] = where
+    return recode[codes], uniques  # code -1 (null) picks the last entry, which is the null's
+
+
+def _factorize(values: pd.Series) -> tuple[IntArray, list[object]]:
+    """Code the raw values of a column; -1 is null. Values of different types never share a code."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        used, codes = np.unique(values.cat.codes.to_numpy(), return_inverse=True)
+        has_null = len(used) > 0 and used[0] == -1
+        categories = [values.cat.categories[code] for code in used if code >= 0]
+        return codes.astype(np.int64) - int(has_null), categories
+    if values.dtype != object:
+        codes, uniques = pd.factorize(values)
+        return codes.astype(np.int64), list(uniques)
+    if pd.api.types.infer_dtype(values, skipna=True) == "string":
+        return _factorize_strings(values)
+    return _factorize_objects(values)
+
+
+def _factorize_strings(values: pd.Series) -> tuple[IntArray, list[object]]:
+    try:
+        encoded = pa.array(values, type=pa.string(), from_pandas=True).dictionary_encode()
+    except (pa.ArrowInvalid, UnicodeEncodeError):  # a lone surrogate: the slow path names it
+        return _factorize_objects(values)
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, encoded.dictionary.to_pylist()
+
+
+def _factorize_objects(values: pd.Series) -> tuple[IntArray, list[object]]:
+    # pandas would give 1, 1.0 and True one code, because they are equal; here their types count.
+    seen: dict[tuple[type, object], int] = {}
+    uniques: list[object] = []
+    codes = np.empty(len(values), dtype=np.int64)
+    for row, value in enumerate(values):
+        if pd.api.types.is_scalar(value) and pd.isna(value):
+            codes[row] = -1
+            continue
+        mark = value if pd.api.types.is_hashable(value) else id(value)
+        code = seen.setdefault((type(value), mark), len(uniques))
+        if code == len(uniques):
+            uniques.append(value)
+        codes[row] = code
+    return codes, uniques

@@ -1,0 +1,129 @@
+"""What a bundle says of itself: a versioned JSON file, written last and checked first.
+
+Format rules: a reader accepts every version up to its own `FORMAT_VERSION`. A field that old readers may ignore can be added
+without a new version; anything that changes how existing bytes are read needs one, and a golden bundle in tests/data.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from metamodel.exceptions import UnreadableBundle
+from metamodel.features import FeatureSchema
+from metamodel.keys import KeySchema
+
+__all__ = ["FORMAT_VERSION", "MANIFEST_NAME", "FileEntry", "Manifest", "Target"]
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """Digest and size of one file of the bundle."""
+
+    sha256: str
+    size: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Read a file once for its digest."""
+        with path.open("rb") as file:
+            return cls(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted.
+
+    Parameters
+    ----------
+    name
+        The target column.
+    task
+        "regression" or "classification".
+    label_kind
+        For classifiers: "string", "integer", "number" or "boolean".
+    classes
+        For classifiers: the sorted union of the classes of all groups.
+    """
+
+    name: str
+    task: str
+    label_kind: str | None = None
+    classes: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The bundle's own description; see docs/bundle.md for every field."""
+
+    keys: KeySchema
+    features: FeatureSchema
+    target: Target
+    unknown: str
+    levels: tuple[int, ...]
+    codec: str
+    spec_digest: str
+    options: dict[str, Any]
+    counts: dict[str, int]
+    versions: dict[str, str]
+    created: str
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """Serialize, with stable order, for people to read."""
+        plain = {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "format_version": self.format_version,
+            "levels": list(self.levels),
+            "keys": self.keys.to_dict(),
+            "features": self.features.to_dict(),
+            "target": {**asdict(self.target), "classes": list(self.target.classes)},
+            "files": {name: asdict(entry) for name, entry in sorted(self.files.items())},
+        }
+        return json.dumps(plain, indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, origin: str) -> Self:
+        """Inverse of `to_json`.
+
+        Parameters
+        ----------
+        text
+            Content of the file.
+        origin
+            Where it comes from, for the message.
+
+        Raises
+        ------
+        UnreadableBundle
+            The text is no manifest, or of a format version this release does not know.
+        """
+        try:
+            data = json.loads(text)
+            version = data["format_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnreadableBundle(f"{origin} is no manifest ({error!r}). Give the path of a bundle that training wrote.") from error
+        if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+            raise UnreadableBundle(
+                f"{origin} has format version {version!r}; this release reads 1 to {FORMAT_VERSION}. Upgrade metamodel."
+            )
+        try:
+            return cls(
+                keys=KeySchema.from_dict(data["keys"]),
+                features=FeatureSchema.from_dict(data["features"]),
+                target=Target(**{**data["target"], "classes": tuple(data["target"]["classes"])}),
+                levels=tuple(data["levels"]),
+                files={name: FileEntry(**entry) for name, entry in data["files"].items()},
+                format_version=version,
+                **{name: data[name] for name in _PLAIN},
+            )
+        except (KeyError, TypeError) as error:
+            raise UnreadableBundle(f"{origin} lacks or garbles a field: {error!r}. Restore the file, or train again.") from error
+
+
+_PLAIN = ("unknown", "codec", "spec_digest", "options", "counts", "versions", "created")

@@ -1,0 +1,155 @@
+"""The meta-model of a bundle: what the pyfunc wrapper, batch scoring and notebooks all call."""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metamodel.bundle import Bundle
+from metamodel.cache import ByteCache
+from metamodel.estimators import with_feature_names
+from metamodel.exceptions import InputError
+from metamodel.manifest import Manifest
+from metamodel.routing import PredictOptions, Route
+
+__all__ = ["MetaModel"]
+
+
+class MetaModel:
+    """Many children behind one `predict`.
+
+    Parameters
+    ----------
+    path
+        A bundle's directory.
+    cache
+        Where loaded children are kept; by default the cache that all models of this process share.
+    defaults
+        Prediction params to use where a call gives none.
+
+    Examples
+    --------
+    >>> model = MetaModel(bundle_path)                                  # doctest: +SKIP
+    >>> model.predict(frame)                                            # doctest: +SKIP
+    >>> model.predict(frame, params={"detail": True, "unknown": "error"})    # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | Path, cache: ByteCache | None = None, defaults: Mapping[str, Any] | None = None) -> None:
+        self._bundle = Bundle(path, cache)
+        self._defaults = dict(defaults or {})
+        self._answered: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        return self._bundle.manifest
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle behind the model."""
+        return self._bundle
+
+    @cached_property
+    def route(self) -> Route:
+        """The schemas that rows are routed by."""
+        target = self.manifest.target
+        return Route(
+            self.manifest.keys,
+            self.manifest.features,
+            target.task,
+            target.label_kind,
+            target.classes,
+            self.manifest.levels,
+        )
+
+    @property
+    def ledger(self) -> pd.DataFrame:
+        """One row for every group seen in training."""
+        return self._bundle.ledger
+
+    def options(self, params: Mapping[str, Any] | None = None) -> PredictOptions:
+        """Complete a call's params with the recorded ones.
+
+        Raises
+        ------
+        InputError
+            A param is unknown, or has a value it cannot have.
+        """
+        given = {**self._defaults, **(params or {})}
+        if odd := sorted(set(given) - {"detail", "predict_method", "unknown"}):
+            raise InputError(f"Unknown predict params: {', '.join(odd)}. There are: detail, predict_method, unknown.")
+        return PredictOptions(
+            detail=given.get("detail", False),
+            predict_method=given.get("predict_method") or "predict",
+            unknown=given.get("unknown") or self.manifest.unknown,
+        )
+
+    def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Answer every row of a table; see `metamodel.routing.Route.predict`.
+
+        Parameters
+        ----------
+        frame
+            Table with the group columns and the features, shape (n_rows, any).
+        params
+            ``{"detail": True}``, ``{"predict_method": "predict_proba"}``, ``{"unknown": "error"}``; or none.
+
+        Returns
+        -------
+        DataFrame
+            `prediction`, `status` and what the params ask for; n_rows rows under the same index.
+        """
+        if not isinstance(frame, pd.DataFrame):
+            raise InputError(f"predict takes a pandas DataFrame, not a {type(frame).__name__}.")
+        answers = self.route.predict(frame, self._bundle, self.options(params))
+        with self._lock:
+            self._answered.update(answers["status"].value_counts().to_dict())
+        return answers
+
+    def child(self, key: object) -> Any:
+        """Return a copy of one group's fitted estimator.
+
+        Parameters
+        ----------
+        key
+            One value for every group column, in order; a bare value where there is one group column. A shorter tuple names a
+            parent, the empty tuple the global model.
+
+        Raises
+        ------
+        InvalidKey, UnknownGroup, CorruptBundle
+            The key is none, has no child, or its bytes are damaged.
+        """
+        depth = len(self.manifest.keys.columns)
+        if isinstance(key, tuple) and len(key) < depth and len(key) in self.manifest.levels:
+            canonical = tuple(self.manifest.keys.canonical_value(i, value) for i, value in enumerate(key))
+        else:
+            canonical = self.manifest.keys.canonical(key)
+        child = self._bundle.fresh_child(canonical)
+        features = self.manifest.features
+        return with_feature_names(child, features.names) if features.layout == "array" else child
+
+    def stats(self) -> dict[str, Any]:
+        """Figures of this process: rows answered by status, share of fallbacks, the cache, time spent reading children.
+
+        Returns
+        -------
+        dict
+            `rows` (by status), `fallback_rate` (share of the rows answered by a parent or the global model),
+            `cache` (hits, misses, evictions, entries, bytes, limit), `seconds_reading`.
+        """
+        with self._lock:
+            rows = dict(self._answered)
+        total = sum(rows.values())
+        fallback = sum(n for status, n in rows.items() if status == "global" or status.startswith("parent:"))
+        return {
+            "rows": rows,
+            "fallback_rate": fallback / total if total else 0.0,
+            "cache": self._bundle.cache.stats(),
+            "seconds_reading": self._bundle.seconds_reading,
+        }

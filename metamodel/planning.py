@@ -1,0 +1,259 @@
+"""From the caller's table to a plan: every check that can be made before the first fit is made here.
+
+A plan holds the whole table once, as arrays in the form that children take, and for each level of the fallback chain which rows
+belong to which group. It knows nothing of processes or files.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from metamodel import estimators
+from metamodel.exceptions import InputError, InvalidKey
+from metamodel.features import FeatureSchema, FeatureTable
+from metamodel.fitting import GroupData, metric_names
+from metamodel.frames import AnyArray, Grouping, IntArray, check_columns, group_rows
+from metamodel.keys import GroupKey, KeySchema
+from metamodel.spec import Candidate, FitSpec, TrainingOptions, spec_digest
+from metamodel.splitting import HashArray, row_hashes, time_order
+from metamodel.wording import count, listing, short
+
+__all__ = ["LEDGER_COLUMNS", "GroupRows", "Plan", "TargetInfo", "TrainingTable", "make_plan"]
+
+# Columns of the ledger behind the group columns; the metrics stand between `params` and `fingerprint`.
+_BEFORE_METRICS = ("level", "status", "reason", "error", "rows", "seconds", "estimator", "params")
+_BEHIND_METRICS = ("fingerprint", "shard", "bytes", "sha256", "warnings")
+LEDGER_COLUMNS = (*_BEFORE_METRICS, *_BEHIND_METRICS)
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """The target column, brought to the form that estimators take."""
+
+    values: AnyArray
+    dtype: str
+    label_kind: str | None
+    classes: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """Rows as children take them: features, target, and what the holdout needs; all of one length."""
+
+    features: FeatureTable
+    y: AnyArray
+    hashes: HashArray
+    times: AnyArray | None
+
+    def take(self, rows: IntArray) -> "TrainingTable":
+        """Gather rows."""
+        times = None if self.times is None else self.times[rows]
+        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], times)
+
+    def group(self, key: GroupKey, start: int, stop: int) -> GroupData:
+        """Rows `start` to `stop` as one group's data, without a copy."""
+        times = None if self.times is None else self.times[start:stop]
+        return GroupData(key, self.features.slice(start, stop), self.y[start:stop], self.hashes[start:stop], times)
+
+
+@dataclass(frozen=True)
+class GroupRows:
+    """One group to fit: its key, the positions of its rows in the table, and the fingerprint of their content."""
+
+    key: GroupKey
+    rows: IntArray
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that training needs to know."""
+
+    options: TrainingOptions
+    keys: KeySchema
+    features: FeatureSchema
+    target: TargetInfo
+    spec: FitSpec
+    table: TrainingTable
+    grouping: Grouping
+    levels: tuple[int, ...]
+    dropped_rows: int
+    digest: str
+
+    @property
+    def ledger_columns(self) -> list[str]:
+        """Every column of the ledger, in order."""
+        return [*self.keys.names, *_BEFORE_METRICS, *metric_names(self.spec.task), *_BEHIND_METRICS]
+
+    def groups(self) -> Iterator[GroupRows]:
+        """Every group of every level: the children first, then their parents, then the global model."""
+        for level in (len(self.keys.columns), *self.levels):
+            grouping = self.grouping.at_level(level)
+            for i, key in enumerate(grouping.keys):
+                assert isinstance(key, tuple)
+                rows = grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
+                yield GroupRows(key, rows, _fingerprint(self.table.hashes[rows]))
+
+
+def make_plan(
+    frame: pd.DataFrame,
+    options: TrainingOptions,
+    estimator: object,
+    estimator_params: Mapping[str, Any] | None,
+    features: Sequence[str] | None,
+) -> Plan:
+    """Check a training table and everything asked of it.
+
+    Parameters
+    ----------
+    frame
+        The table, any index.
+    options
+        Checked options.
+    estimator, estimator_params
+        As in `metamodel.train`.
+    features
+        Feature columns; None for every column that has no other role.
+
+    Raises
+    ------
+    InputError
+        With fact, evidence and remedy, before anything was fitted or written.
+    """
+    _check_table(frame, options, features)
+    keys = KeySchema.infer(frame, options.group_by, options.null_keys)
+    frame, grouping, dropped = _group(frame, keys)
+    schema = FeatureSchema.infer(frame, _feature_names(frame, options, features))
+    numeric = types.is_numeric_dtype(frame[options.target].dtype) and not types.is_bool_dtype(frame[options.target].dtype)
+    candidates, task, layout = _candidates(estimator, estimator_params, schema, frame, numeric, options)
+    schema = FeatureSchema(schema.features, layout)
+    target = _target(frame[options.target], task)
+    spec = FitSpec(task, candidates, float(options.holdout), options.min_rows, target.dtype)
+    times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
+    hashed = [*schema.names, options.target, *([options.time_column] if options.time_column else [])]
+    hashes = row_hashes(frame, dict.fromkeys(hashed), options.random_state)
+    table = TrainingTable(schema.table(frame), target.values, hashes, times)
+    levels = tuple(range(len(keys.columns) - 1, -1, -1)) if options.unknown == "fallback" else ()
+    digest = spec_digest(options, spec, schema.to_dict())
+    return Plan(options, keys, schema, target, spec, table, grouping, levels, dropped, digest)
+
+
+def _check_table(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> None:
+    check_columns(frame, options.group_by, "group column")
+    check_columns(frame, [options.target], "target column")
+    if options.time_column is not None:
+        check_columns(frame, [options.time_column], "time column")
+    if not len(frame):
+        raise InputError("The table has no rows. Give a table with at least one group.")
+    if twice := frame.columns[frame.columns.duplicated()].tolist():
+        raise InputError(f"The table has more than one column named {listing(map(repr, twice))}. Keep one, rename the others.")
+    reserved = {*LEDGER_COLUMNS, *metric_names("regression"), *metric_names("classification")}
+    if clash := [name for name in options.group_by if name in reserved]:
+        raise InputError(f"Group column {listing(map(repr, clash))} has the name of a ledger column. Rename it.")
+    if features is not None and options.target in features:
+        raise InputError(f"{options.target!r} is the target and a feature. Leave it out of features.")
+
+
+def _feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> list[str]:
+    if features is not None:
+        return list(dict.fromkeys(features))
+    taken = {*options.group_by, options.target, options.time_column}
+    return [str(name) for name in frame.columns if name not in taken]
+
+
+def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping, int]:
+    grouping = group_rows(frame, keys)
+    invalid = [i for i, key in enumerate(grouping.keys) if isinstance(key, InvalidKey)]
+    if not invalid:
+        return frame, grouping, 0
+    nulls = frame[keys.names].isna().any(axis=1).to_numpy()
+    bad = np.isin(grouping.codes, invalid)
+    if keys.null_keys != "drop" or (bad & ~nulls).any():
+        worst = int(np.flatnonzero(bad & ~nulls if (bad & ~nulls).any() else bad)[0])
+        raise InvalidKey(
+            f"{count(int(bad.sum()), 'row')} of {len(frame):,} belong to no group (first: row {worst}). "
+            f"{grouping.keys[grouping.codes[worst]]} "
+            'Or drop such rows with null_keys="drop".'
+        )
+    if bad.all():
+        raise InputError("Every row has a null in its group columns, so no row is left. Fill the group columns.")
+    frame = frame.loc[~bad]
+    return frame, group_rows(frame, keys), int(bad.sum())
+
+
+def _candidates(
+    estimator: object,
+    params: Mapping[str, Any] | None,
+    schema: FeatureSchema,
+    frame: pd.DataFrame,
+    numeric: bool,
+    options: TrainingOptions,
+) -> tuple[tuple[Candidate, ...], estimators.Task, Any]:
+    named = estimator if isinstance(estimator, Mapping) else {_candidate_name(estimator): estimator}
+    if not named:
+        raise InputError("estimator is an empty dict. Give at least one candidate.")
+    tasks = {name: estimators.task_of(one, numeric) for name, one in named.items()}
+    if len(set(tasks.values())) > 1:
+        raise InputError(f"The candidates do different tasks ({tasks}). Give regressors or classifiers, not both.")
+    if len(named) > 1 and options.holdout == 0:
+        raise InputError(f"{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator.")
+    task = next(iter(tasks.values()))
+    missing = {name for name in schema.names if frame[name].isna().any()}
+    built = {}
+    for name, one in named.items():
+        resolved = estimators.resolve(one, params, task, options.random_state)
+        by_name = isinstance(one, str) and one in estimators.NAMED
+        built[name] = estimators.prepare(resolved, schema, missing) if by_name else resolved
+    arrays = schema.all_numeric and all(estimators.takes_arrays(one) for one in built.values())
+    candidates = tuple(Candidate(name, one, *estimators.describe(one)) for name, one in built.items())
+    return candidates, task, "array" if arrays else "frame"
+
+
+def _candidate_name(estimator: object) -> str:
+    return estimator if isinstance(estimator, str) else type(estimator).__name__
+
+
+def _target(values: pd.Series, task: estimators.Task) -> TargetInfo:
+    if values.isna().all():
+        raise InputError(f"The target {values.name!r} is null in every row. Name a column with values to learn from.")
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if task == "regression":
+        return TargetInfo(_numeric_target(values), "float64", None, ())
+    inferred = types.infer_dtype(values, skipna=True)
+    kinds = {"string": ("string", "object"), "boolean": ("boolean", "bool"), "integer": ("integer", "int64")}
+    if inferred in ("floating", "mixed-integer-float", "decimal"):
+        numbers = _numeric_target(values)
+        whole = bool(np.all(np.isnan(numbers) | (numbers == np.round(numbers))))
+        kind, dtype = ("integer", "int64") if whole else ("number", "float64")
+        return TargetInfo(numbers, dtype, kind, tuple(np.unique(numbers[~np.isnan(numbers)].astype(dtype)).tolist()))
+    if inferred not in kinds:
+        raise InputError(
+            f"The target {values.name!r} holds {inferred} values, which are no class labels. "
+            "Convert it to strings, integers or booleans of one kind."
+        )
+    kind, dtype = kinds[inferred]
+    labels = values.astype(object).where(values.notna(), None).to_numpy()
+    return TargetInfo(labels, dtype, kind, tuple(sorted(values.dropna().unique().tolist())))
+
+
+def _numeric_target(values: pd.Series) -> AnyArray:
+    if types.is_datetime64_any_dtype(values.dtype):
+        raise InputError(f"The target {values.name!r} holds timestamps, but a regressor predicts numbers. Name a numeric column.")
+    try:
+        return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        text = [value for value in values if isinstance(value, str)]
+        raise InputError(
+            f"The target {values.name!r} is not numeric (first text: {short(text[0] if text else values.iloc[0])}), "
+            "but the estimator is a regressor. Name a numeric target, or use a classifier."
+        ) from error
+
+
+def _fingerprint(hashes: HashArray) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=16).hexdigest()

@@ -1,0 +1,49 @@
+"""The progress bar of training, on stderr: counts of fitted, skipped and failed groups, and the time left."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from tqdm.auto import tqdm
+
+__all__ = ["TrainingProgress"]
+
+# Without a terminal (a log file, CI) a line now and then is enough, and a short run needs none.
+_LOG_SECONDS = 15.0
+
+
+class TrainingProgress:
+    """Counts finished groups.
+
+    Parameters
+    ----------
+    total
+        Number of groups, parents included.
+    """
+
+    def __init__(self, total: int) -> None:
+        interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+        self._counts: Counter[str] = Counter()
+        self._bar = tqdm(
+            total=total,
+            desc="training",
+            unit="group",
+            mininterval=0.2 if interactive else _LOG_SECONDS,
+            delay=0 if interactive else _LOG_SECONDS,
+            leave=interactive,
+        )
+
+    def add(self, statuses: Sequence[str]) -> None:
+        """Count a task's groups."""
+        self._counts.update(statuses)
+        shown = {status: self._counts[status] for status in ("fitted", "skipped", "failed")}
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update(len(statuses))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.close()

@@ -1,0 +1,190 @@
+"""Shards: SQLite files with one row for every group, fitted or not.
+
+An ordinary rowid table with a unique text key and 32 KB pages, read through a memory map (docs/decisions/0001-storage.md has the
+measurements). A reader opens its file once a thread, and again after a fork.
+"""
+
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from metamodel.exceptions import CorruptBundle
+
+__all__ = ["ShardReader", "ShardRow", "ShardWriter"]
+
+_SCHEMA = """
+CREATE TABLE children (
+    key TEXT NOT NULL UNIQUE, level INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
+    sha256 TEXT, resident INTEGER, child BLOB
+)
+"""
+_MMAP_BYTES = 2**31
+
+
+@dataclass(frozen=True)
+class ShardRow:
+    """What a shard holds of one group.
+
+    Parameters
+    ----------
+    key
+        Encoded group key.
+    level
+        Number of group columns in the key.
+    status, reason
+        As in the ledger.
+    child
+        Serialized child, or None where there is none.
+    resident
+        Estimated bytes of memory that the loaded child takes.
+    sha256
+        Digest of `child`, "" without one.
+    """
+
+    key: str
+    level: int
+    status: str
+    reason: str
+    child: bytes | None = None
+    resident: int = 0
+    sha256: str = ""
+
+    @classmethod
+    def of_child(cls, key: str, level: int, reason: str, child: bytes, resident: int) -> Self:
+        """Row of a fitted child, with its digest."""
+        return cls(key, level, "fitted", reason, child, resident, hashlib.sha256(child).hexdigest())
+
+
+class ShardWriter:
+    """Writes one shard under a temporary name; it appears under its own name when it is complete.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "00000.sqlite"
+    >>> with ShardWriter(path) as shard:
+    ...     shard.add(ShardRow.of_child('["FR"]', 1, "", b"model", resident=12))
+    >>> ShardReader(path, path.stat().st_size).read('["FR"]').child
+    b'model'
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._unfinished = path.with_name(f"{path.name}.unfinished-{os.getpid()}")
+        self._unfinished.unlink(missing_ok=True)
+        self._connection = sqlite3.connect(self._unfinished)
+        # No journal: a file that was not finished is thrown away, never repaired.
+        for pragma in ("page_size=32768", "journal_mode=OFF", "synchronous=OFF"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute(_SCHEMA)
+
+    def add(self, row: ShardRow) -> None:
+        """Append a group."""
+        values = (row.key, row.level, row.status, row.reason, row.sha256, row.resident, row.child)
+        self._connection.execute("INSERT INTO children VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def add_all_of(self, path: Path) -> None:
+        """Append every group of another shard."""
+        self._connection.commit()
+        self._connection.execute("ATTACH ? AS other", (str(path),))
+        self._connection.execute("INSERT INTO children SELECT * FROM other.children ORDER BY rowid")
+        self._connection.commit()
+        self._connection.execute("DETACH other")
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        return int(pages) * 32768
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is None:
+            self._connection.commit()
+        self._connection.close()
+        if error is None:
+            self._unfinished.rename(self.path)
+        else:
+            self._unfinished.unlink(missing_ok=True)
+
+
+class _Connection(sqlite3.Connection):
+    """Closes itself when its thread ends."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class ShardReader:
+    """Reads single rows of a finished shard; safe to share between threads.
+
+    Parameters
+    ----------
+    path
+        The shard.
+    size
+        Bytes it must have. A truncated file is never mapped: reading behind its end would kill the process.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path = path
+        self._size = size
+        self._local = threading.local()
+
+    def read(self, key: str) -> ShardRow | None:
+        """Read one group, or None where the shard does not hold it.
+
+        Raises
+        ------
+        CorruptBundle
+            The file is missing, has another size, or this group's bytes are not those that were written.
+        """
+        try:
+            found = self._connection().execute("SELECT * FROM children WHERE key = ?", (key,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise CorruptBundle(
+                f"Shard {self.path.name} cannot be read for group {key}: {error}. Restore the bundle from the tracking server."
+            ) from error
+        if found is None:
+            return None
+        row = ShardRow(found[0], found[1], found[2], found[3], found[6], found[5], found[4])
+        if row.child is not None and hashlib.sha256(row.child).hexdigest() != row.sha256:
+            raise CorruptBundle(
+                f"The child of group {key} in shard {self.path.name} is damaged: its sha256 is not the recorded one. "
+                "Restore the bundle from the tracking server, or train this group again."
+            )
+        return row
+
+    def keys(self, status: str = "fitted") -> Iterator[str]:
+        """Encoded keys of all groups of one status, in file order."""
+        for (key,) in self._connection().execute("SELECT key FROM children WHERE status = ? ORDER BY rowid", (status,)):
+            yield key
+
+    def _connection(self) -> sqlite3.Connection:
+        pid = os.getpid()
+        if getattr(self._local, "pid", None) != pid:
+            self._check_size()
+            uri = f"file:{quote(str(self.path.absolute()))}?mode=ro&immutable=1"
+            self._local.connection = sqlite3.connect(uri, uri=True, factory=_Connection)
+            self._local.connection.execute(f"PRAGMA mmap_size={_MMAP_BYTES}")
+            self._local.pid = pid
+        connection: sqlite3.Connection = self._local.connection
+        return connection
+
+    def _check_size(self) -> None:
+        try:
+            size = self.path.stat().st_size
+        except OSError as error:
+            raise CorruptBundle(f"Shard {self.path.name} cannot be opened: {error}. Restore the bundle.") from error
+        if size != self._size:
+            raise CorruptBundle(
+                f"Shard {self.path.name} has {size:,} bytes; {self._size:,} were written. Restore the bundle from the tracking server."
+            )

