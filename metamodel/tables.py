@@ -13,7 +13,7 @@ from pandas._libs.parsers import STR_NA_VALUES
 from metamodel.exceptions import InputError
 from metamodel.wording import listing
 
-__all__ = ["read_batches", "read_table", "write_table"]
+__all__ = ["csv_options", "read_batches", "read_table", "write_table"]
 
 _CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv")
 _PARQUET = (".parquet", ".pq")
@@ -86,6 +86,16 @@ def write_table(path: str | Path, frames: Iterable[pd.DataFrame]) -> int:
     return rows
 
 
+def csv_options(columns: Sequence[str], group_by: Sequence[str], text_columns: Sequence[str]) -> dict[str, Any]:
+    """Options for `pandas.read_csv` under which group columns keep what pandas takes for null, such as "NA" and "None"."""
+    return {
+        "keep_default_na": False,
+        "na_values": {name: [""] if name in group_by else sorted(STR_NA_VALUES) for name in columns},
+        "dtype": dict.fromkeys(text_columns, str),
+        "low_memory": False,
+    }
+
+
 def _read_csv(
     path: Path, group_by: Sequence[str], text_columns: Sequence[str], batch_rows: int | None
 ) -> Iterator[pd.DataFrame]:
@@ -95,13 +105,7 @@ def _read_csv(
     # pandas would rename the second "a" to "a.1" and go on.
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise InputError(f"{path.name!r} has more than one column named {listing(map(repr, twice))}. Rename one.")
-    options: dict[str, Any] = {
-        "sep": separator,
-        "keep_default_na": False,
-        "na_values": {name: [""] if name in group_by else sorted(STR_NA_VALUES) for name in columns},
-        "dtype": dict.fromkeys(text_columns, str),
-        "low_memory": False,
-    }
+    options = {"sep": separator, **csv_options(columns, group_by, text_columns)}
     if batch_rows is None:
         yield pd.read_csv(path, **options)
         return

@@ -24,7 +24,7 @@ from metamodel.keys import GroupKey, KeySchema, decode_key
 from metamodel.manifest import Manifest, Target
 from metamodel.planning import GroupRows, Plan, make_plan
 from metamodel.progress import TrainingProgress
-from metamodel.spec import TrainingOptions
+from metamodel.spec import Candidate, TrainingOptions
 from metamodel.wording import count
 
 __all__ = ["TrainingResult", "train"]
@@ -322,6 +322,11 @@ def _keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
     ]
 
 
+def _candidate(candidate: Candidate) -> dict[str, str]:
+    package = type(candidate.estimator).__module__.partition(".")[0]
+    return {"estimator": candidate.label, "params": candidate.params, "package": package}
+
+
 def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -> Manifest:
     resident = sum(row["resident"] for result in results for row in result.ledger)
     statuses = ledger["status"].value_counts()
@@ -336,7 +341,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -
         spec_digest=plan.digest,
         options={
             **plan.options.to_dict(),
-            "candidates": {c.name: {"estimator": c.label, "params": c.params} for c in plan.spec.candidates},
+            "candidates": {c.name: _candidate(c) for c in plan.spec.candidates},
         },
         counts={
             **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},

@@ -1,0 +1,275 @@
+"""The command line: ``metamodel train | score | inspect | export``. MLproject's entry points call it.
+
+Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
+"""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from metamodel import __version__
+from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
+from metamodel.spec import one_of
+
+__all__ = ["main"]
+
+
+class _Names(click.ParamType):
+    """A list of names behind one another: ``country,store``."""
+
+    name = "NAMES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """Split at commas."""
+        return value if isinstance(value, list) else [name.strip() for name in value.split(",") if name.strip()]
+
+
+class _Json(click.ParamType):
+    """A JSON value; an empty string is none."""
+
+    name = "JSON"
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse, and insist on the kind of value."""
+        if not isinstance(value, str):
+            return value
+        if not value.strip():
+            return None
+        try:
+            parsed = json.loads(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is no JSON: {error}", param, ctx)
+        if not isinstance(parsed, self._kind):
+            self.fail(f"{value!r} is no JSON {'object' if self._kind is dict else 'array'}", param, ctx)
+        return parsed
+
+
+class _WholeNumber(click.ParamType):
+    """An integer; MLproject's numbers are floats, so ``2.0`` is one too."""
+
+    name = "INTEGER"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse without rounding."""
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number", param, ctx)
+        if number != int(number):
+            self.fail(f"{value!r} is no whole number", param, ctx)
+        return int(number)
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn the errors that people cause into one line and an exit code."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (InputError, AllGroupsFailed, UnknownGroup) as error:
+        raise _Exit(str(error), 2) from error
+    except MetaModelError as error:
+        raise _Exit(str(error), 1) from error
+    except MlflowException as error:
+        raise _Exit(f"MLflow refused: {error.message.splitlines()[0]}", 1) from error
+
+
+class _Exit(click.ClickException):
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"error: {self.message}", err=True)
+
+
+def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="metamodel")
+def main() -> None:
+    """One model for each group of a table, shipped as one MLflow model."""
+
+
+@main.command()
+@click.option("--data", required=True, help="CSV, Parquet file or folder; or a built-in sample: sales, california.")
+@click.option("--group-by", required=True, type=_Names(), help="Group columns, separated by commas.")
+@click.option("--target", required=True, help="Column to predict.")
+@click.option("--estimator", default="ridge", show_default=True, help="Name (ridge, random_forest, ...) or dotted path.")
+@click.option("--estimator-params", type=_Json(dict), default=None, help='JSON object, such as {"alpha": 2.0}.')
+@click.option("--features", type=_Names(), default="", help="Feature columns; default: every column without another role.")
+@click.option("--holdout", type=float, default=0.2, show_default=True, help="Share of each group's rows to judge it on.")
+@click.option("--time-column", default="", help="Hold back the latest rows by this column.")
+@click.option("--min-rows", type=_WholeNumber(), default=2, show_default=True, help="Skip groups with fewer rows.")
+@click.option("--unknown", default="null", show_default=True, help="Groups without a child: null, error or fallback.")
+@click.option("--null-keys", default="error", show_default=True, help="Null group columns: error, group or drop.")
+@click.option("--codec", default="cloudpickle", show_default=True, help="cloudpickle, joblib or skops.")
+@click.option("--engine", default="local", show_default=True, help="local.")
+@click.option("--n-jobs", type=_WholeNumber(), default=-1, show_default=True, help="Processes; -1: one a core.")
+@click.option("--output-dir", default="", help="Keep the bundle here; the same command resumes after a crash.")
+@click.option("--random-state", type=_WholeNumber(), default=0, show_default=True, help="Seed.")
+@click.option("--register", default="", help="Register a version of the model under this name.")
+@click.option("--alias", default="", help="Point this alias at the new version.")
+@click.option("--experiment", default="", help="MLflow experiment of a new run.")
+@click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
+@click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
+@_json_option
+def train(  # noqa: D417 - the options describe themselves
+    group_by: list[str],
+    features: list[str],
+    register: str,
+    alias: str,
+    experiment: str,
+    predict_method: str,
+    detail: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train one child for every group, log ONE run, register ONE model."""
+    with _one_line_errors():
+        import metamodel
+        from metamodel.tracking import training_run
+
+        if alias and not register:
+            raise InputError("--alias needs a registered model. Give --register NAME too.")
+        with training_run(experiment or None) as run:
+            result = metamodel.train(group_by=group_by, features=features or None, **options)
+            info = metamodel.log_model(
+                result,
+                registered_model_name=register or None,
+                alias=alias or None,
+                predict_method=predict_method,
+                detail=detail,
+            )
+        version = str(info.registered_model_version) if register else None
+        sample = metamodel.score(_spread(result.data, len(result.ledger)), result_model(result))
+        if as_json:
+            facts = {"run_id": run.info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
+            click.echo(_dumps({**facts, "version": version, "alias": alias or None, "summary": result.summary}))
+            return
+        click.echo(_summary_text(result.summary))
+        click.echo(f"\nrun               {run.info.run_id}\nmodel             {info.model_uri}")
+        if version:
+            click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
+        click.echo(f"\nA few predictions:\n{_table(sample[[*group_by, options['target'], 'prediction', 'status']])}")
+
+
+@main.command()
+@click.option("--data", required=True, help="CSV, Parquet file or folder; or a built-in sample.")
+@click.option("--model", required=True, help="MLflow URI (models:/NAME@ALIAS), or a path.")
+@click.option("--output", required=True, help="File to write, .parquet or .csv.")
+@click.option("--unknown", default="", help="Override the recorded policy: null, error or fallback.")
+@click.option("--predict-method", default="", help="predict or predict_proba.")
+@click.option("--detail/--no-detail", default=None, help="Add key, level, child version and error.")
+@_json_option
+def score(
+    data: str, model: str, output: str, unknown: str, predict_method: str, detail: bool | None, as_json: bool
+) -> None:
+    """Add predictions to a table."""
+    with _one_line_errors():
+        from metamodel.scoring.local import score_file
+
+        given = {"unknown": unknown, "predict_method": predict_method, "detail": detail}
+        statuses = score_file(data, model, output, {name: value for name, value in given.items() if value not in ("", None)})
+    rows = sum(statuses.values())
+    if as_json:
+        click.echo(_dumps({"output": output, "rows": rows, "status": statuses}))
+        return
+    click.echo(f"{rows:,} rows written to {output}")
+    for status, number in sorted(statuses.items(), key=lambda item: -item[1]):
+        click.echo(f"  {status:<14} {number:>12,}")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--group", type=_Json(list), default=None, help='One child: its key as a JSON array, such as ["FR", 7].')
+@click.option("--worst", type=_WholeNumber(), default=10, show_default=True, help="How many of the worst groups to show.")
+@click.option("--verify", is_flag=True, help="Read every file of the bundle and check its digest.")
+@_json_option
+def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_json: bool) -> None:
+    """Show a model: its summary, its worst groups, or one child."""
+    with _one_line_errors():
+        from metamodel import inspection
+        from metamodel.fetching import load_model
+
+        opened = load_model(model)
+        facts = inspection.one_child(opened, tuple(group)) if group is not None else inspection.overview(opened, worst)
+        if verify:
+            facts["damaged_files"] = opened.bundle.damaged_files()
+    if as_json:
+        click.echo(_dumps(facts))
+    else:
+        click.echo("\n\n".join(_section(name, value) for name, value in facts.items()))
+    if facts.get("damaged_files"):
+        raise _Exit(f"Damaged files: {', '.join(facts['damaged_files'])}. Restore the bundle.", 1)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--group", type=_Json(list), required=True, help='The child\'s key as a JSON array, such as ["FR", 7].')
+@click.option("--output", required=True, type=click.Path(), help="Directory to write; it must not exist yet.")
+@_json_option
+def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
+    """Write one child as an ordinary MLflow scikit-learn model."""
+    with _one_line_errors():
+        from metamodel.exporting import export_child
+        from metamodel.fetching import load_model
+
+        if Path(output).exists():
+            raise InputError(f"{output} exists already. Name a directory that does not.")
+        export_child(load_model(model), tuple(group), output)
+    click.echo(_dumps({"output": output}) if as_json else f"Written to {output}; load it with mlflow.sklearn.load_model.")
+
+
+def result_model(result: Any) -> Any:
+    """Open the bundle that a training wrote."""
+    from metamodel.model import MetaModel
+
+    return MetaModel(result.bundle_path)
+
+
+def _spread(frame: pd.DataFrame, groups: int, rows: int = 6) -> pd.DataFrame:
+    """A few rows from all over the table."""
+    del groups
+    return frame.iloc[:: max(1, len(frame) // rows)].head(rows)
+
+
+def _summary_text(summary: dict[str, Any]) -> str:
+    return "\n".join(f"{name:<28} {value:>14,.4g}" if isinstance(value, float) else f"{name:<28} {value:>14,}" for name, value in summary.items())
+
+
+def _section(name: str, value: Any) -> str:
+    if isinstance(value, pd.DataFrame):
+        return f"{name}\n{_table(value)}"
+    if isinstance(value, dict):
+        return "\n".join([name, *(f"  {key:<26} {entry}" for key, entry in value.items())])
+    return f"{name}: {value}"
+
+
+def _table(frame: pd.DataFrame) -> str:
+    return frame.to_string(index=False, max_colwidth=60, float_format=lambda number: f"{number:,.4g}")
+
+
+def _dumps(value: Any) -> str:
+    def plain(item: Any) -> Any:
+        if isinstance(item, pd.DataFrame):
+            return json.loads(item.to_json(orient="records", date_format="iso"))
+        return str(item)
+
+    return json.dumps(value, default=plain, indent=2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

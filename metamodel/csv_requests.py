@@ -1,0 +1,55 @@
+"""Lets MLflow's scoring server take CSV bodies.
+
+MLflow's own reader needs a pandas dtype for every input column and refuses a signature with the type Any, which the group columns must
+have (see `metamodel.signatures`). In a process that runs MLflow's server, and nowhere else, its reader is replaced by one that knows
+the key schema. Other models' signatures go to the original.
+"""
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
+from mlflow.types import DataType, Schema
+
+from metamodel.manifest import Manifest
+from metamodel.tables import csv_options
+
+__all__ = ["accept_csv"]
+
+_SERVER = "mlflow.pyfunc.scoring_server"
+
+
+def accept_csv(manifest: Manifest) -> None:
+    """Teach the scoring server of this process, if it is one, to read CSV bodies for this model."""
+    server: Any = sys.modules.get(_SERVER)
+    if server is None:
+        return
+    original = getattr(server.parse_csv_input, "original", server.parse_csv_input)
+    group_by = manifest.keys.names
+    texts = [column.name for column in manifest.keys.columns if column.kind == "string"]
+    texts += [feature.name for feature in manifest.features.features if feature.kind in ("string", "category")]
+
+    def parse_csv_input(csv_input: io.StringIO, schema: Schema | None = None) -> pd.DataFrame:
+        if schema is None or all(isinstance(column.type, DataType) for column in schema.inputs):
+            return original(csv_input=csv_input, schema=schema)
+        return read_csv_body(csv_input.read(), group_by, texts)
+
+    parse_csv_input.original = original  # type: ignore[attr-defined]
+    server.parse_csv_input = parse_csv_input
+
+
+def read_csv_body(body: str, group_by: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
+    """Read the rows of one request."""
+    try:
+        columns = pd.read_csv(io.StringIO(body), header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
+        frame = pd.read_csv(io.StringIO(body), **csv_options(columns, group_by, [name for name in texts if name in columns]))
+    except (ValueError, IndexError) as error:  # pandas' parser and encoding errors are ValueErrors; its text quotes the body
+        raise MlflowException(
+            f"The body is no CSV table with a header line ({type(error).__name__}).", error_code=BAD_REQUEST
+        ) from error
+    whole = frame.select_dtypes(include="integer").columns.difference(list(group_by))
+    return frame.astype(dict.fromkeys(whole, "float64"))

@@ -1,0 +1,50 @@
+"""Hand one child out as an ordinary MLflow scikit-learn model, for those who want it alone."""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+
+from metamodel.manifest import Manifest
+from metamodel.model import MetaModel
+
+__all__ = ["export_child"]
+
+_TYPES = {"number": DataType.double, "boolean": DataType.boolean, "timestamp": DataType.datetime}
+_LABELS = {"integer": DataType.long, "boolean": DataType.boolean, "string": DataType.string, "number": DataType.double}
+
+
+def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> None:
+    """Write one child with `mlflow.sklearn.save_model`.
+
+    Parameters
+    ----------
+    model
+        The meta-model.
+    key
+        The group's key.
+    path
+        Directory to write.
+
+    Raises
+    ------
+    InvalidKey, UnknownGroup, CorruptBundle
+        As `MetaModel.child`.
+    """
+    skops = model.manifest.codec == "skops"
+    mlflow.sklearn.save_model(
+        model.child(key),
+        str(path),
+        signature=_signature(model.manifest),
+        serialization_format="skops" if skops else "cloudpickle",
+        pip_requirements=[f"scikit-learn=={model.manifest.versions['scikit-learn']}"],
+        metadata={"metamodel": {"group": [str(value) for value in key], "bundle": model.bundle.digest}},
+    )
+
+
+def _signature(manifest: Manifest) -> ModelSignature:
+    features = [ColSpec(_TYPES.get(feature.kind, DataType.string), feature.name) for feature in manifest.features.features]
+    label = _LABELS[manifest.target.label_kind or "number"]
+    return ModelSignature(inputs=Schema(features), outputs=Schema([ColSpec(label)]))

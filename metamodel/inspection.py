@@ -1,0 +1,77 @@
+"""What there is to see in a model: an overview of all groups, or one child with its ledger row."""
+
+from typing import Any
+
+import pandas as pd
+
+from metamodel.evaluation import PRIMARY
+from metamodel.model import MetaModel
+
+__all__ = ["one_child", "overview"]
+
+_SHOWN = ["level", "status", "reason", "error", "rows"]
+
+
+def overview(model: MetaModel, worst: int) -> dict[str, Any]:
+    """Summarise a model.
+
+    Parameters
+    ----------
+    model
+        The model.
+    worst
+        How many of the worst groups to show.
+
+    Returns
+    -------
+    dict
+        `model`: facts; `groups`: counts by status; `worst_groups` and `groups_without_child`: DataFrames.
+    """
+    manifest, ledger = model.manifest, model.ledger
+    metric = f"holdout_{PRIMARY[manifest.target.task]}"
+    children = ledger[ledger["level"] == len(manifest.keys.columns)]
+    shown = [*manifest.keys.names, *_SHOWN, metric]
+    facts = {
+        "format version": manifest.format_version,
+        "created": manifest.created,
+        "group columns": ", ".join(f"{column.name} ({column.kind})" for column in manifest.keys.columns),
+        "features": ", ".join(manifest.features.names),
+        "target": f"{manifest.target.name} ({manifest.target.task})",
+        "estimators": ", ".join(sorted(set(children["estimator"]) - {""})),
+        "unknown groups": manifest.unknown,
+        "codec": manifest.codec,
+        "children": f"{manifest.counts['fitted']:,} fitted, {int(ledger['bytes'].sum()):,} bytes",
+        "digest": model.bundle.digest,
+    }
+    return {
+        "model": facts,
+        "groups": {str(status): int(number) for status, number in children["status"].value_counts().items()},
+        "worst_groups": children.dropna(subset=[metric]).nlargest(worst, metric)[shown],
+        "groups_without_child": children[children["status"].isin(["skipped", "failed"])][shown[:-1]].head(worst),
+    }
+
+
+def one_child(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:
+    """Show one group: its ledger row and its estimator.
+
+    Raises
+    ------
+    InvalidKey, UnknownGroup, CorruptBundle
+        As `MetaModel.child`.
+    """
+    child = model.child(key)
+    return {"ledger": _row_of(model, key), "child": repr(child)}
+
+
+def _row_of(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:
+    ledger, columns = model.ledger, model.manifest.keys.columns
+    found = ledger["level"] == len(key)
+    for column, value in zip(columns, key, strict=False):
+        canonical = column.canonical(value)
+        found &= ledger[column.name].isna() if canonical is None else ledger[column.name].map(_same(canonical))
+    row: pd.Series = ledger[found].iloc[0]
+    return {str(name): value for name, value in row.items()}
+
+
+def _same(wanted: Any) -> Any:
+    return lambda value: bool(not pd.isna(value) and value == wanted)

@@ -1,0 +1,135 @@
+"""The `PythonModel` that MLflow loads: `load_context`, `predict`, and the translation of errors for the outside world.
+
+All state is in the bundle; the wrapper is logged as code (`metamodel/model_code.py`), so nothing of it is pickled.
+"""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PythonModel
+
+from metamodel.csv_requests import accept_csv
+from metamodel.exceptions import BundleError, InputError, UnknownGroup
+from metamodel.frames import AnyArray
+from metamodel.model import MetaModel
+
+__all__ = ["GroupedModel", "PublicError"]
+
+_logger = logging.getLogger(__name__)
+# Set by MLflow's scoring server in its own process.
+_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
+
+
+class PublicError(MlflowException):
+    """An error whose message may leave the server.
+
+    MLflow's server writes the caller's rows in front of an error's message; this message stays as it was made.
+    """
+
+    def __init__(self, message: str, error_code: int = INTERNAL_ERROR) -> None:
+        self._public = message
+        super().__init__(message, error_code=error_code)
+
+    @property
+    def message(self) -> str:
+        """The message as it was made."""
+        return self._public
+
+    @message.setter
+    def message(self, _: str) -> None:
+        """Leave the message as it is."""
+
+
+class GroupedModel(PythonModel):  # type: ignore[misc]  # MLflow's class is untyped
+    """Serves a bundle."""
+
+    def load_context(self, context: Any) -> None:
+        """Open the bundle that the context's artifact `bundle` names."""
+        self._model = MetaModel(context.artifacts["bundle"])
+        accept_csv(self._model.manifest)
+
+    @property
+    def model(self) -> MetaModel:
+        """The meta-model, for `child`, `ledger` and `stats`."""
+        return self._model
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Answer every row; see `metamodel.routing.Route.predict`.
+
+        Raises
+        ------
+        PublicError
+            The request is wrong as a whole (status 400), or the bundle is (500). The message holds none of the caller's data.
+        """
+        del context
+        try:
+            answers = self._model.predict(_unnested(model_input), params)
+        except UnknownGroup as error:
+            fact = "The batch has rows of groups without a child model, and the policy for these is \"error\"."
+            raise PublicError(
+                f'{fact} Leave them out, or send params {{"unknown": "null"}}.', INVALID_PARAMETER_VALUE
+            ) from error
+        except InputError as error:
+            raise PublicError(str(error), INVALID_PARAMETER_VALUE) from error
+        except BundleError as error:
+            raise PublicError(str(error)) from error
+        except Exception as error:
+            _logger.exception("Prediction failed")
+            raise PublicError(f"The model failed with a {type(error).__name__}. The server's log has the details.") from error
+        return _for_json(answers) if os.environ.get(_SERVING) == "true" else _for_spark(answers)
+
+
+def _unnested(frame: pd.DataFrame) -> pd.DataFrame:
+    """Undo what MLflow does to ``{"inputs": {column: [text, text]}}``: it makes one row of whole lists."""
+    lists = len(frame) == 1 and len(frame.columns) > 0 and all(isinstance(cell, list) for cell in frame.iloc[0])
+    return pd.DataFrame({name: frame[name].iloc[0] for name in frame.columns}) if lists else frame
+
+
+def _for_json(answers: pd.DataFrame) -> pd.DataFrame:
+    """Make every null a None: MLflow's server would write NaN and Infinity, which are no JSON."""
+    columns = {}
+    for name in answers.columns:
+        values = answers[name].astype(object)
+        columns[name] = values.where(_writable(answers[name]), None)
+    return pd.DataFrame(columns, index=answers.index, dtype=object)
+
+
+def _writable(values: pd.Series) -> AnyArray:
+    if values.dtype == np.float64:
+        return np.isfinite(values.to_numpy())
+    return values.notna().to_numpy()
+
+
+def _for_spark(answers: pd.DataFrame) -> pd.DataFrame:
+    """Inside a Spark task, keep null labels null: MLflow casts string fields with `astype(str)`, which writes "None"."""
+    if not _in_spark_task() or answers["prediction"].dtype.kind == "f":
+        return answers
+    labels = answers["prediction"]
+    if labels.dtype == object or labels.dtype == "boolean":
+        return answers.assign(prediction=pd.Series(_NullKeepingText.of(labels), index=answers.index))
+    return answers.assign(prediction=labels.astype("float64"))
+
+
+def _in_spark_task() -> bool:
+    pyspark = sys.modules.get("pyspark")
+    return pyspark is not None and pyspark.TaskContext.get() is not None
+
+
+class _NullKeepingText(pd.arrays.StringArray):
+    """Text whose nulls survive ``astype(str)``."""
+
+    @classmethod
+    def of(cls, labels: pd.Series) -> "_NullKeepingText":
+        text = [pd.NA if missing else str(label) for label, missing in zip(labels, labels.isna(), strict=True)]
+        return cls(np.array(text, dtype=object))
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        if dtype is str or getattr(dtype, "kind", "") == "U":
+            return np.array([None if value is pd.NA else value for value in self], dtype=object)
+        return super().astype(dtype, copy=copy)

@@ -1,0 +1,212 @@
+"""Log a training as ONE run: parameters, aggregates, ledger, plots, data set, environment, and the one model.
+
+The number of requests does not depend on the number of groups: nothing here is logged, tagged or uploaded for a single group.
+"""
+
+import importlib.metadata
+import signal
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.models.model import ModelInfo
+
+import metamodel
+from metamodel import model_code, registry, report
+from metamodel.evaluation import PRIMARY
+from metamodel.exceptions import InputError
+from metamodel.keys import KeySchema
+from metamodel.manifest import Manifest
+from metamodel.model import MetaModel
+from metamodel.signatures import input_example, signature
+from metamodel.training import TrainingResult
+
+__all__ = ["log_model", "training_run"]
+
+# MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
+_TABLE_ROWS = 10_000
+_SHORT = 500
+# What the code that travels with the model imports to predict.
+_RUNTIME = ("mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "cachetools", "cloudpickle")
+# With two or more server workers a request costs 40 ms more without these (docs/serving.md).
+_SERVER = ("uvloop", "httptools")
+
+
+@contextmanager
+def training_run(experiment: str | None = None, run_name: str | None = None) -> Iterator[mlflow.ActiveRun]:
+    """Open the run to log into, and end it FAILED when anything goes wrong, SIGTERM included.
+
+    Parameters
+    ----------
+    experiment
+        Experiment of a new run. Not used where there is a run already (an active one, or the one that `mlflow run` made).
+    run_name
+        Name of a new run.
+
+    Yields
+    ------
+    mlflow.ActiveRun
+        The active run where there is one, else the run of ``MLFLOW_RUN_ID``, else a new one.
+    """
+    active = mlflow.active_run()
+    if active is not None:
+        yield active
+        return
+    if experiment and not mlflow.environment_variables.MLFLOW_RUN_ID.get():
+        mlflow.set_experiment(experiment)
+    with _terminable(), mlflow.start_run(run_name=run_name) as run:
+        try:
+            yield run
+        except BaseException as error:
+            mlflow.set_tag("metamodel.error", _cut(f"{type(error).__name__}: {error}"))
+            raise
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that a run that is told to stop does not stay RUNNING for ever."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def log_model(
+    result: TrainingResult,
+    name: str = "model",
+    registered_model_name: str | None = None,
+    alias: str | None = None,
+    *,
+    predict_method: str = "predict",
+    detail: bool = False,
+) -> ModelInfo:
+    """Log a training and its meta-model into one run, and register one version of it.
+
+    Parameters
+    ----------
+    result
+        What `metamodel.train` returned.
+    name
+        Name of the logged model.
+    registered_model_name
+        Register a version under this name.
+    alias
+        Point this alias at the new version.
+    predict_method, detail
+        What a call without params answers; recorded in the signature, so that Spark knows the columns beforehand.
+
+    Returns
+    -------
+    mlflow.models.model.ModelInfo
+        With `model_uri`, `run_id` and, where it was registered, `registered_model_version`.
+
+    Raises
+    ------
+    InputError
+        `alias` without `registered_model_name`, or a prediction that this model cannot make.
+    """
+    if alias and not registered_model_name:
+        raise InputError("alias needs a registered model. Give registered_model_name too.")
+    model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
+    declared = signature(result.manifest, model.route, model.options())
+    with training_run():
+        _log_facts(result)
+        _log_artifacts(result)
+        info = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=model_code.__file__,
+            artifacts={"bundle": str(result.bundle_path)},
+            signature=declared,
+            input_example=input_example(result.manifest, result.data),
+            pip_requirements=requirements(result.manifest),
+            code_paths=[str(Path(metamodel.__file__).parent)],
+            metadata={"metamodel": {"defaults": {"predict_method": predict_method, "detail": detail}}},
+            registered_model_name=registered_model_name,
+        )
+        if registered_model_name:
+            registry.describe_version(registered_model_name, str(info.registered_model_version), _tags(result), alias)
+    return info
+
+
+def requirements(manifest: Manifest) -> list[str]:
+    """Pinned requirements of a model's environment: given explicitly, because inferring them costs 15 seconds a call."""
+    estimators = {str(candidate["package"]) for candidate in manifest.options["candidates"].values()}
+    codec = () if manifest.codec == "cloudpickle" else (manifest.codec,)
+    wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(_distributions(estimators)), *_SERVER])
+    return [f"{package}=={found}" for package in wanted if (found := _installed(package))]
+
+
+def _distributions(modules: set[str]) -> set[str]:
+    known = importlib.metadata.packages_distributions()
+    return {known[module][0] for module in modules if module in known and known[module][0] != "metamodel"}
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _log_facts(result: TrainingResult) -> None:
+    options = result.manifest.options
+    # `mlflow run` has logged the project's parameters under their plain names before; a parameter cannot be logged twice.
+    mlflow.log_params({f"train.{name}": _cut(str(value)) for name, value in options.items() if name != "candidates"})
+    mlflow.log_params({f"train.estimator.{name}": _cut(str(value)) for name, value in options["candidates"].items()})
+    mlflow.log_metrics({name: float(value) for name, value in result.summary.items()})
+    with warnings.catch_warnings():
+        # MLflow's advice about integer columns is for signatures; this is a description of the data set.
+        warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
+        source = mlflow.data.from_pandas(result.data, source=_source(result.source), targets=result.manifest.target.name)
+        mlflow.log_input(source, context="training")
+
+
+def _source(source: str) -> str | None:
+    return source if Path(source).exists() else None
+
+
+def _log_artifacts(result: TrainingResult) -> None:
+    depth = len(result.manifest.keys.columns)
+    children = result.ledger[result.ledger["level"] == depth]
+    metric = f"holdout_{PRIMARY[result.manifest.target.task]}"
+    mlflow.log_figure(report.plot_metric(children, metric), "plots/holdout_metric.png")
+    plot = report.plot_actual_predicted(result.holdout, result.manifest.target.name, result.manifest.target.task)
+    mlflow.log_figure(plot, "plots/actual_predicted.png")
+    mlflow.log_dict(result.manifest.versions, "environment.json")
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "ledger.parquet"
+        result.ledger.to_parquet(path, index=False)
+        mlflow.log_artifact(str(path))
+    mlflow.log_table(_shown(result.ledger, result.manifest.keys, metric), "ledger.json")
+
+
+def _shown(ledger: pd.DataFrame, keys: KeySchema, metric: str) -> pd.DataFrame:
+    """The ledger for MLflow's page: failures first, then the worst children; text and numbers alone."""
+    rank = ledger["status"].map({"failed": 0, "skipped": 1}).fillna(2)
+    order = pd.DataFrame({"rank": rank, "metric": ledger[metric]}).sort_values(["rank", "metric"], ascending=[True, False]).index
+    shown = ledger.loc[order].head(_TABLE_ROWS)
+    return shown.assign(**{name: shown[name].astype(str) for name in keys.names})
+
+
+def _tags(result: TrainingResult) -> Mapping[str, str]:
+    counts = {name: str(result.summary[f"groups_{name}"]) for name in ("fitted", "skipped", "failed")}
+    return {**{f"metamodel.groups_{name}": value for name, value in counts.items()}, "metamodel.version": metamodel.__version__}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 3]}..."
