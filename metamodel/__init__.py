@@ -49,7 +49,15 @@ __all__ = [
 # Public name → module. Each is imported when it is first used, so that `import metamodel` costs next to nothing.
 _ORIGINS = {
     **dict.fromkeys(
-        ["AllGroupsFailed", "BundleError", "CorruptBundle", "InputError", "InvalidKey", "MetaModelError", "UnknownGroup"],
+        [
+            "AllGroupsFailed",
+            "BundleError",
+            "CorruptBundle",
+            "InputError",
+            "InvalidKey",
+            "MetaModelError",
+            "UnknownGroup",
+        ],
         "metamodel.exceptions",
     ),
     "MetaModel": "metamodel.model",

@@ -1,4 +1,4 @@
-"""Write and read a bundle: manifest, ledger and shards in one directory; children are loaded when they are asked for."""
+"""Write and read a bundle: manifest, ledger and shards in one directory; children are loaded when asked for."""
 
 import os
 import shutil
@@ -84,7 +84,7 @@ def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> 
 
 
 class ShardMerger:
-    """Gathers the shards of many tasks into few files, so that logging a bundle costs the same uploads whatever the groups.
+    """Gathers the shards of many tasks into few files: logging a bundle costs the same uploads whatever the groups.
 
     Parameters
     ----------
@@ -193,8 +193,8 @@ class Bundle:
     def should_keep(self, n_groups: int) -> bool:
         """Whether a batch over this many groups should leave its children in the cache.
 
-        A pass over more children than the cache holds would push out the ones that online traffic needs and, by its end, its
-        own first ones too; so it leaves the cache alone.
+        A pass over more children than the cache holds would push out the ones that online traffic needs and, by its
+        end, its own first ones too; so it leaves the cache alone.
         """
         fitted = max(1, self.manifest.counts["fitted"])
         return self.manifest.counts["resident_bytes"] / fitted * n_groups <= self.cache.limit
@@ -223,7 +223,7 @@ class Bundle:
         return damaged
 
     def fitted_keys(self) -> Iterator[str]:
-        """Encoded keys of all groups with a child, in file order."""
+        """Yield the encoded keys of all groups with a child, in file order."""
         for shard in self._shards:
             yield from shard.keys()
 
@@ -238,7 +238,9 @@ class Bundle:
         try:
             child = self._codec.loads(row.child)
         except Exception as error:  # a codec raises whatever the child's own code raises
-            raise CorruptBundle(f"The child of group {key} cannot be deserialized ({error!r}). Install what it needs.") from error
+            raise CorruptBundle(
+                f"The child of group {key} cannot be deserialized ({error!r}). Install what it needs."
+            ) from error
         finally:
             self.seconds_reading += time.perf_counter() - started
         return (child, row.sha256), row.resident
@@ -255,7 +257,7 @@ _REMEDY = 'Train it, or train with unknown="fallback".'
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Changes when a file is changed in place, so that a child cached from older bytes is not served for newer ones."""
+    """Tell file states apart, so that a child cached from older bytes is not served for newer ones."""
     try:
         found = os.stat(path)
     except OSError:

@@ -63,8 +63,8 @@ class ByteCache:
         key
             Its name.
         load
-            Returns the value and its cost in bytes. Called by one thread; the others wait for the same result or exception.
-            A load that fails is not remembered.
+            Returns the value and its cost in bytes. Called by one thread; the others wait for the same result or
+            exception. A load that fails is not remembered.
         keep
             False for a scan over many entries, which would push the useful ones out.
         """
@@ -114,7 +114,7 @@ _process_cache: ByteCache | None = None
 
 
 def process_cache() -> ByteCache:
-    """The cache that every model of this process shares; its limit is METAMODEL_CACHE_MB (1024) megabytes."""
+    """Return the cache that all models of this process share; its limit is METAMODEL_CACHE_MB (1024) megabytes."""
     global _process_cache
     with _process_lock:
         if _process_cache is None:

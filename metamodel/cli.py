@@ -6,7 +6,7 @@ Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,11 @@ import pandas as pd
 
 from metamodel import __version__
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
-from metamodel.spec import one_of
 
 __all__ = ["main"]
 
 
-class _Names(click.ParamType):
+class _Names(click.ParamType):  # type: ignore[type-arg]
     """A list of names behind one another: ``country,store``."""
 
     name = "NAMES"
@@ -30,7 +29,7 @@ class _Names(click.ParamType):
         return value if isinstance(value, list) else [name.strip() for name in value.split(",") if name.strip()]
 
 
-class _Json(click.ParamType):
+class _Json(click.ParamType):  # type: ignore[type-arg]
     """A JSON value; an empty string is none."""
 
     name = "JSON"
@@ -53,7 +52,7 @@ class _Json(click.ParamType):
         return parsed
 
 
-class _WholeNumber(click.ParamType):
+class _WholeNumber(click.ParamType):  # type: ignore[type-arg]
     """An integer; MLproject's numbers are floats, so ``2.0`` is one too."""
 
     name = "INTEGER"
@@ -87,7 +86,7 @@ def _one_line_errors() -> Iterator[None]:
 class _Exit(click.ClickException):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.exit_code = code  # type: ignore[misc]
 
     def show(self, file: Any = None) -> None:
         click.echo(f"error: {self.message}", err=True)
@@ -107,10 +106,16 @@ def main() -> None:
 @click.option("--data", required=True, help="CSV, Parquet file or folder; or a built-in sample: sales, california.")
 @click.option("--group-by", required=True, type=_Names(), help="Group columns, separated by commas.")
 @click.option("--target", required=True, help="Column to predict.")
-@click.option("--estimator", default="ridge", show_default=True, help="Name (ridge, random_forest, ...) or dotted path.")
+@click.option(
+    "--estimator", default="ridge", show_default=True, help="Name (ridge, random_forest, ...) or dotted path."
+)
 @click.option("--estimator-params", type=_Json(dict), default=None, help='JSON object, such as {"alpha": 2.0}.')
-@click.option("--features", type=_Names(), default="", help="Feature columns; default: every column without another role.")
-@click.option("--holdout", type=float, default=0.2, show_default=True, help="Share of each group's rows to judge it on.")
+@click.option(
+    "--features", type=_Names(), default="", help="Feature columns; default: every column without another role."
+)
+@click.option(
+    "--holdout", type=float, default=0.2, show_default=True, help="Share of each group's rows to judge it on."
+)
 @click.option("--time-column", default="", help="Hold back the latest rows by this column.")
 @click.option("--min-rows", type=_WholeNumber(), default=2, show_default=True, help="Skip groups with fewer rows.")
 @click.option("--unknown", default="null", show_default=True, help="Groups without a child: null, error or fallback.")
@@ -126,7 +131,7 @@ def main() -> None:
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
 @_json_option
-def train(  # noqa: D417 - the options describe themselves
+def train(
     group_by: list[str],
     features: list[str],
     register: str,
@@ -154,7 +159,7 @@ def train(  # noqa: D417 - the options describe themselves
                 detail=detail,
             )
         version = str(info.registered_model_version) if register else None
-        sample = metamodel.score(_spread(result.data, len(result.ledger)), result_model(result))
+        sample = metamodel.score(_spread(result.data), result_model(result))
         if as_json:
             facts = {"run_id": run.info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
             click.echo(_dumps({**facts, "version": version, "alias": alias or None, "summary": result.summary}))
@@ -182,7 +187,9 @@ def score(
         from metamodel.scoring.local import score_file
 
         given = {"unknown": unknown, "predict_method": predict_method, "detail": detail}
-        statuses = score_file(data, model, output, {name: value for name, value in given.items() if value not in ("", None)})
+        statuses = score_file(
+            data, model, output, {name: value for name, value in given.items() if value not in ("", None)}
+        )
     rows = sum(statuses.values())
     if as_json:
         click.echo(_dumps({"output": output, "rows": rows, "status": statuses}))
@@ -195,7 +202,9 @@ def score(
 @main.command()
 @click.argument("model")
 @click.option("--group", type=_Json(list), default=None, help='One child: its key as a JSON array, such as ["FR", 7].')
-@click.option("--worst", type=_WholeNumber(), default=10, show_default=True, help="How many of the worst groups to show.")
+@click.option(
+    "--worst", type=_WholeNumber(), default=10, show_default=True, help="How many of the worst groups to show."
+)
 @click.option("--verify", is_flag=True, help="Read every file of the bundle and check its digest.")
 @_json_option
 def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_json: bool) -> None:
@@ -230,7 +239,9 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
         if Path(output).exists():
             raise InputError(f"{output} exists already. Name a directory that does not.")
         export_child(load_model(model), tuple(group), output)
-    click.echo(_dumps({"output": output}) if as_json else f"Written to {output}; load it with mlflow.sklearn.load_model.")
+    click.echo(
+        _dumps({"output": output}) if as_json else f"Written to {output}; load it with mlflow.sklearn.load_model."
+    )
 
 
 def result_model(result: Any) -> Any:
@@ -240,14 +251,16 @@ def result_model(result: Any) -> Any:
     return MetaModel(result.bundle_path)
 
 
-def _spread(frame: pd.DataFrame, groups: int, rows: int = 6) -> pd.DataFrame:
-    """A few rows from all over the table."""
-    del groups
+def _spread(frame: pd.DataFrame, rows: int = 6) -> pd.DataFrame:
+    """Pick a few rows from all over the table."""
     return frame.iloc[:: max(1, len(frame) // rows)].head(rows)
 
 
 def _summary_text(summary: dict[str, Any]) -> str:
-    return "\n".join(f"{name:<28} {value:>14,.4g}" if isinstance(value, float) else f"{name:<28} {value:>14,}" for name, value in summary.items())
+    return "\n".join(
+        f"{name:<28} {value:>14,.4g}" if isinstance(value, float) else f"{name:<28} {value:>14,}"
+        for name, value in summary.items()
+    )
 
 
 def _section(name: str, value: Any) -> str:

@@ -1,14 +1,16 @@
 """A child to bytes and back: cloudpickle, joblib or skops.
 
-Pickles run code when they are read. Where the environment forbids that (``MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false``, MLflow's own
-switch), only skops bundles open.
+Pickles run code when they are read. Where the environment forbids that
+(``MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false``, MLflow's own switch), only skops bundles open.
 """
 
+import importlib
 import io
 import os
 import pickle
 import tracemalloc
 from abc import ABC, abstractmethod
+from functools import cache
 from typing import Any
 
 from metamodel.exceptions import ForbiddenCodec, InputError
@@ -18,8 +20,11 @@ from metamodel.wording import listing
 __all__ = ["CODECS", "Codec", "get_codec", "resident_factor"]
 
 _ALLOW_PICKLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
-# Types from these packages are built by skops without asking; others need METAMODEL_TRUSTED_TYPES.
-_TRUSTED_PACKAGES = {"sklearn", "numpy", "scipy", "xgboost", "lightgbm", "builtins"}
+# What skops builds without asking, besides its own list: classes that these packages define, and scores that select
+# features. Never a whole package: a crafted file may name any callable in it (`builtins.eval`) and have it called.
+_TRUSTED_CLASSES = ("sklearn.", "xgboost.", "lightgbm.", "scipy.interpolate.", "scipy.sparse.", "scipy.spatial.")
+_TRUSTED_FUNCTIONS = ("sklearn.feature_selection.", "sklearn.metrics.")
+# Others need to be named here, separated by commas.
 _TRUSTED_TYPES = "METAMODEL_TRUSTED_TYPES"
 
 
@@ -36,7 +41,7 @@ class Codec(ABC):
     def loads(self, blob: bytes) -> Any:
         """Deserialize a child."""
 
-    def check_allowed(self) -> None:
+    def check_allowed(self) -> None:  # noqa: B027 - most codecs are allowed everywhere
         """Raise `ForbiddenCodec` where the environment does not allow this codec to read."""
 
 
@@ -111,13 +116,28 @@ class SkopsCodec(Codec):
 
         named = {name for name in os.environ.get(_TRUSTED_TYPES, "").split(",") if name}
         found = get_untrusted_types(data=blob)
-        foreign = [name for name in found if name.partition(".")[0] not in _TRUSTED_PACKAGES and name not in named]
+        foreign = [name for name in found if name not in named and not _is_trusted(name)]
         if foreign:
             raise ForbiddenCodec(
                 f"skops does not trust the type {listing(foreign)} inside a child. "
                 f"Set {_TRUSTED_TYPES}={','.join(foreign)} where you trust its code, or use another codec."
             )
         return list(found)
+
+
+@cache
+def _is_trusted(name: str) -> bool:
+    if not name.startswith((*_TRUSTED_CLASSES, *_TRUSTED_FUNCTIONS)):
+        return False
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return False
+    # Defined there, not merely imported there.
+    if getattr(found, "__module__", None) != module:
+        return False
+    return isinstance(found, type) or name.startswith(_TRUSTED_FUNCTIONS)
 
 
 CODECS: dict[str, type[Codec]] = {codec.name: codec for codec in (CloudpickleCodec, JoblibCodec, SkopsCodec)}
@@ -137,7 +157,9 @@ def get_codec(name: str) -> Codec:
         try:
             import skops.io  # noqa: F401
         except ImportError as error:
-            raise InputError("codec='skops' needs the package skops. Install it with: pip install 'metamodel[skops]'") from error
+            raise InputError(
+                "codec='skops' needs the package skops. Install it with: pip install 'metamodel[skops]'"
+            ) from error
     return CODECS[name]()
 
 

@@ -1,8 +1,8 @@
 """Lets MLflow's scoring server take CSV bodies.
 
-MLflow's own reader needs a pandas dtype for every input column and refuses a signature with the type Any, which the group columns must
-have (see `metamodel.signatures`). In a process that runs MLflow's server, and nowhere else, its reader is replaced by one that knows
-the key schema. Other models' signatures go to the original.
+MLflow's own reader needs a pandas dtype for every input column and refuses a signature with the type Any, which the
+group columns must have (see `metamodel.signatures`). In a process that runs MLflow's server, and nowhere else, its
+reader is replaced by one that knows the key schema. Other models' signatures go to the original.
 """
 
 import io
@@ -45,9 +45,16 @@ def accept_csv(manifest: Manifest) -> None:
 def read_csv_body(body: str, group_by: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
     """Read the rows of one request."""
     try:
-        columns = pd.read_csv(io.StringIO(body), header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
-        frame = pd.read_csv(io.StringIO(body), **csv_options(columns, group_by, [name for name in texts if name in columns]))
-    except (ValueError, IndexError) as error:  # pandas' parser and encoding errors are ValueErrors; its text quotes the body
+        columns = (
+            pd.read_csv(io.StringIO(body), header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
+        )
+        frame = pd.read_csv(
+            io.StringIO(body), **csv_options(columns, group_by, [name for name in texts if name in columns])
+        )
+    except (
+        ValueError,
+        IndexError,
+    ) as error:  # pandas' parser and encoding errors are ValueErrors; its text quotes the body
         raise MlflowException(
             f"The body is no CSV table with a header line ({type(error).__name__}).", error_code=BAD_REQUEST
         ) from error

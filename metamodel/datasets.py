@@ -177,9 +177,7 @@ def load_sample(name: str) -> pd.DataFrame:
     (10716, 10)
     """
     if name not in SAMPLES:
-        raise InputError(
-            f"No built-in sample {name!r}. Use one of {', '.join(SAMPLES)}, or give the path of a file."
-        )
+        raise InputError(f"No built-in sample {name!r}. Use one of {', '.join(SAMPLES)}, or give the path of a file.")
     return SAMPLES[name]()
 
 
@@ -244,9 +242,7 @@ def _market(n_groups: int, n_weeks: int, rng: np.random.Generator) -> dict[str, 
     }
 
 
-def _units(
-    market: dict[str, np.ndarray], time: dict[str, np.ndarray], rng: np.random.Generator
-) -> np.ndarray:
+def _units(market: dict[str, np.ndarray], time: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """Draw what the customers buy: the formula in `make_store_sales`, coefficients drawn for every group."""
 
     def coefficient(low: float, high: float) -> np.ndarray:

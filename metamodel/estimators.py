@@ -1,7 +1,8 @@
 """Which estimator to fit: names, dotted paths and objects resolved to one unfitted scikit-learn estimator.
 
-A name stands for the plain scikit-learn class. Only where the table holds what that class cannot take (strings, missing numbers)
-is it put behind an imputer and a one-hot encoder; an estimator given as an object is never touched but for its seed.
+A name stands for the plain scikit-learn class. Only where the table holds what that class cannot take (strings,
+missing numbers) is it put behind an imputer and a one-hot encoder; an estimator given as an object is never touched
+but for its seed.
 """
 
 import importlib
@@ -10,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -53,7 +55,7 @@ NAMED: dict[str, tuple[str | None, str | None]] = {
 }
 
 
-def task_of(estimator: object, target_is_numeric: bool) -> Task:
+def task_of(estimator: object, target_is_numeric: bool, params: Mapping[str, Any] | None = None) -> Task:
     """Tell regression from classification.
 
     Parameters
@@ -62,6 +64,8 @@ def task_of(estimator: object, target_is_numeric: bool) -> Task:
         A name, a dotted path or an estimator.
     target_is_numeric
         Decides for names that serve both tasks and for estimators that do not say what they are.
+    params
+        As in `resolve`; a class may need them to be built at all.
 
     Examples
     --------
@@ -72,10 +76,17 @@ def task_of(estimator: object, target_is_numeric: bool) -> Task:
     if isinstance(estimator, str) and estimator in NAMED:
         regressor, classifier = NAMED[estimator]
         return "regression" if classifier is None else "classification" if regressor is None else guess
-    instance = _from_path(estimator, {}) if isinstance(estimator, str) else estimator
-    if is_classifier(instance):
-        return "classification"
-    return "regression" if is_regressor(instance) else guess
+    instance = estimator
+    if isinstance(estimator, str):
+        instance = _from_path(estimator, dict(params or {}))
+    elif isinstance(estimator, type):
+        instance = _construct(estimator, dict(params or {}))
+    try:
+        if is_classifier(instance):
+            return "classification"
+        return "regression" if is_regressor(instance) else guess
+    except (AttributeError, TypeError):  # an estimator that follows scikit-learn without deriving from it
+        return guess
 
 
 def resolve(estimator: object, params: Mapping[str, Any] | None, task: Task, random_state: int | None) -> BaseEstimator:
@@ -154,14 +165,18 @@ def prepare(estimator: BaseEstimator, features: FeatureSchema, missing: set[str]
     if not texts:
         return make_pipeline(imputer, estimator)
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    columns = ColumnTransformer([("numbers", imputer, numbers), ("texts", encoder, texts)], verbose_feature_names_out=False)
+    columns = ColumnTransformer(
+        [("numbers", imputer, numbers), ("texts", encoder, texts)], verbose_feature_names_out=False
+    )
     return make_pipeline(columns, estimator)
 
 
 def takes_arrays(estimator: BaseEstimator) -> bool:
     """Whether an estimator surely gives the same results on a matrix as on a frame.
 
-    True for scikit-learn's own (and XGBoost's and LightGBM's) estimators whose parts do not pick columns by name.
+    True for scikit-learn's own (and XGBoost's and LightGBM's) estimators whose parts do not pick columns by name, unless
+    the first one hands its input on to an estimator inside it (a grid search): that one would have to know the
+    features' names when `MetaModel.child` hands the child out.
 
     Examples
     --------
@@ -170,8 +185,12 @@ def takes_arrays(estimator: BaseEstimator) -> bool:
     (True, False)
     """
     known = {"sklearn", "xgboost", "lightgbm"}
+    first = _first_step(estimator)
+    if first in ("passthrough", None) or len(list(_parts(first))) > 1:
+        return False
     return all(
-        type(part).__module__.partition(".")[0] in known and not isinstance(part, ColumnTransformer | FunctionTransformer)
+        type(part).__module__.partition(".")[0] in known
+        and not isinstance(part, ColumnTransformer | FunctionTransformer)
         for part in _parts(estimator)
     )
 
@@ -191,12 +210,8 @@ def describe(estimator: BaseEstimator) -> tuple[str, str]:
 
 def with_feature_names(estimator: Any, names: list[str]) -> Any:
     """Tell a child that was fitted on arrays the names of its features, so that it takes a DataFrame without a warning."""
-    import numpy as np
-
-    first = estimator
-    while getattr(first, "steps", None):
-        first = first.steps[0][1]
-    if first != "passthrough" and not hasattr(first, "feature_names_in_"):
+    first = _first_step(estimator)
+    if not hasattr(first, "feature_names_in_"):
         first.feature_names_in_ = np.asarray(names, dtype=object)
     return estimator
 
@@ -262,6 +277,12 @@ def _seed(estimator: Any, random_state: int | None) -> None:
     estimator.set_params(**dict.fromkeys(unset, random_state))
 
 
+def _first_step(estimator: Any) -> Any:
+    while getattr(estimator, "steps", None):
+        estimator = estimator.steps[0][1]
+    return estimator
+
+
 def _parts(estimator: Any) -> Iterator[Any]:
     yield estimator
     if hasattr(estimator, "get_params"):
@@ -279,8 +300,11 @@ def _changed_params(estimator: Any) -> dict[str, Any]:
         owner_name, _, own = name.rpartition("__")
         owner = params.get(owner_name) if owner_name else estimator
         parameter = inspect.signature(type(owner)).parameters.get(own)
+        if isinstance(value, np.ndarray):  # alphas=np.logspace(...)
+            value = value.tolist()
         simple = value is None or isinstance(value, str | int | float | bool | list | tuple | dict)
-        same = parameter is None or value == parameter.default or value != value  # NaN, SimpleImputer's default marker
-        if simple and own not in ("steps", "transformers") and not same:
+        if not simple or parameter is None or own in ("steps", "transformers"):
+            continue
+        if value != parameter.default and str(value) != "nan":
             changed[name] = value
     return changed

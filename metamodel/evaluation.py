@@ -10,10 +10,12 @@ from sklearn.metrics import f1_score, log_loss
 
 from metamodel.frames import AnyArray
 
-__all__ = ["METRICS", "PRIMARY", "aggregate", "classification_metrics", "is_better", "regression_metrics"]
+__all__ = ["METRICS", "PRIMARY", "SECONDARY", "aggregate", "classification_metrics", "is_better", "regression_metrics"]
 
 METRICS = {"regression": ("mae", "rmse", "r2"), "classification": ("accuracy", "f1_macro", "log_loss")}
 PRIMARY = {"regression": "rmse", "classification": "log_loss"}
+# What candidates are compared by where one of them lacks the primary metric (no probabilities, no log loss).
+SECONDARY = {"regression": "mae", "classification": "accuracy"}
 _HIGHER_IS_BETTER = {"r2", "accuracy", "f1_macro"}
 
 
@@ -52,7 +54,9 @@ def regression_metrics(y: AnyArray, predicted: AnyArray) -> dict[str, float]:
     }
 
 
-def classification_metrics(y: AnyArray, predicted: AnyArray, probabilities: AnyArray | None, classes: AnyArray) -> dict[str, float]:
+def classification_metrics(
+    y: AnyArray, predicted: AnyArray, probabilities: AnyArray | None, classes: AnyArray
+) -> dict[str, float]:
     """Accuracy, macro F1 and, where the child gives probabilities, log loss.
 
     Parameters
@@ -62,8 +66,8 @@ def classification_metrics(y: AnyArray, predicted: AnyArray, probabilities: AnyA
     probabilities
         Shape (n_rows, n_classes), or None.
     classes
-        The child's classes, in the order of the columns. A label that the child has never seen has probability 0 and costs
-        what scikit-learn's clipping makes of it.
+        The child's classes, in the order of the columns. A label that the child has never seen has probability 0 and
+        costs what scikit-learn's clipping makes of it.
     """
     metrics = {
         "accuracy": float(np.mean(y == predicted)),
@@ -92,14 +96,17 @@ def aggregate(ledger: pd.DataFrame, task: str) -> dict[str, float]:
     Returns
     -------
     dict
-        ``holdout_rmse_mean``, ``_median``, ``_p10``, ``_p90`` and ``_worst`` and so on; a metric that no group has is left out.
+        ``holdout_rmse_mean``, ``_median``, ``_p10``, ``_p90`` and ``_worst`` and so on; a metric that no group has is
+        left out.
     """
     summary: dict[str, float] = {}
     for part in ("train", "holdout"):
         for metric in METRICS[task]:
             values = ledger[f"{part}_{metric}"].dropna()
             if len(values):
-                summary.update({f"{part}_{metric}_{name}": float(of(values)) for name, of in _statistics(metric).items()})
+                summary.update(
+                    {f"{part}_{metric}_{name}": float(of(values)) for name, of in _statistics(metric).items()}
+                )
     return summary
 
 

@@ -18,9 +18,9 @@
         ├── CorruptBundle      bytes on disk are not the bytes that were written
         └── ForbiddenCodec     the environment forbids the codec the bundle was written with
 
-A message says fact, evidence, remedy, and holds everything a reader needs: errors cross process borders (joblib, Spark) as
-their arguments alone, so no class here has an ``__init__`` of its own. What a server may tell its callers is decided
-in :mod:`metamodel.pyfunc`, because a message may name group keys and these are the callers' data.
+A message says fact, evidence, remedy, and holds everything a reader needs: errors cross process borders (joblib,
+Spark) as their arguments alone, so no class here has an ``__init__`` of its own. What a server may tell its callers
+is decided in :mod:`metamodel.pyfunc`, because a message may name group keys and these are the callers' data.
 """
 
 __all__ = [

@@ -5,7 +5,7 @@ from typing import Any
 
 import mlflow
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
@@ -45,6 +45,8 @@ def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> No
 
 
 def _signature(manifest: Manifest) -> ModelSignature:
-    features = [ColSpec(_TYPES.get(feature.kind, DataType.string), feature.name) for feature in manifest.features.features]
+    features: list[ColSpec | TensorSpec] = [
+        ColSpec(_TYPES.get(feature.kind, DataType.string), feature.name) for feature in manifest.features.features
+    ]
     label = _LABELS[manifest.target.label_kind or "number"]
     return ModelSignature(inputs=Schema(features), outputs=Schema([ColSpec(label)]))

@@ -1,8 +1,8 @@
 """The feature columns as the training table had them, and how a later table is brought to the same form.
 
-A child model that takes arrays gets slices of one contiguous matrix; one that needs column names gets slices of one frame.
-Both forms come from here, in training and in prediction alike, so that a child never sees a kind it was not fitted on. A value
-that cannot be converted (text where a number belongs) spoils its own row and no other.
+A child model that takes arrays gets slices of one contiguous matrix; one that needs column names gets slices of one
+frame. Both forms come from here, in training and in prediction alike, so that a child never sees a kind it was not
+fitted on. A value that cannot be converted (text where a number belongs) spoils its own row and no other.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,9 @@ def column_kind(values: pd.Series) -> FeatureKind:
     inferred = types.infer_dtype(values, skipna=True)
     if inferred in _NUMBER_LIKE:
         return "number"
-    return {"string": "string", "boolean": "boolean", "datetime": "timestamp", "date": "timestamp"}.get(inferred, "object")  # type: ignore[return-value]
+    return {"string": "string", "boolean": "boolean", "datetime": "timestamp", "date": "timestamp"}.get(
+        inferred, "object"
+    )  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ class FeatureTable:
             values = np.take(self.values, rows, axis=0)
         if not self.problems:
             return FeatureTable(values, {})
-        return FeatureTable(values, {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems})
+        return FeatureTable(
+            values, {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems}
+        )
 
     def slice(self, start: int, stop: int) -> AnyArray | pd.DataFrame:
         """Rows `start` to `stop` without a copy."""
@@ -130,7 +134,9 @@ class FeatureSchema:
             There is no feature, or a column holds something no estimator takes (lists, dicts, mixed objects).
         """
         if not names:
-            raise InputError("There is no feature column left besides group, target, time and weight. Name some in features.")
+            raise InputError(
+                "There is no feature column left besides group, target, time and weight. Name some in features."
+            )
         check_columns(frame, names, "feature column")
         features = tuple(Feature(name, column_kind(frame[name]), str(frame[name].dtype)) for name in names)
         if odd := [feature.name for feature in features if feature.kind == "object"]:
@@ -214,7 +220,11 @@ def _restore(numbers: AnyArray, dtype: str) -> AnyArray:
     return restored if np.array_equal(restored, numbers) else numbers
 
 
-_NUMPY_NAMES = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {"bool", "float16", "float32"}
+_NUMPY_NAMES = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {
+    "bool",
+    "float16",
+    "float32",
+}
 
 
 def _numbers(values: pd.Series, name: str, problems: dict[int, str]) -> AnyArray:

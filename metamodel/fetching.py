@@ -26,8 +26,8 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None) -> MetaModel:
     Parameters
     ----------
     uri
-        An MLflow URI (``models:/sales@champion``, ``models:/sales/3``, ``models:/m-...``, ``runs:/.../model``), or the directory of a
-        bundle or of a logged model.
+        An MLflow URI (``models:/sales@champion``, ``models:/sales/3``, ``models:/m-...``, ``runs:/.../model``), or
+        the directory of a bundle or of a logged model.
     cache_bytes
         Upper bound of the memory for this model's loaded children; by default the model shares the cache of the process
         (METAMODEL_CACHE_MB megabytes).
@@ -52,7 +52,9 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None) -> MetaModel:
     try:
         logged = Model.load(str(path))
     except MlflowException as error:
-        raise UnreadableBundle(f"{uri} holds neither a bundle nor an MLflow model. Give the path or URI of one.") from error
+        raise UnreadableBundle(
+            f"{uri} holds neither a bundle nor an MLflow model. Give the path or URI of one."
+        ) from error
     bundle = path / "artifacts" / "bundle"
     if not bundle.is_dir():
         raise UnreadableBundle(f"{uri} is an MLflow model, but not one that metamodel logged. Load it with MLflow.")
@@ -62,7 +64,9 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None) -> MetaModel:
 
 def _local_copy(uri: str) -> Path:
     if urlparse(uri).scheme in ("", "file"):
-        raise InputError(f"There is no model at {uri!r}. Give an existing directory, or a URI such as models:/NAME@ALIAS.")
+        raise InputError(
+            f"There is no model at {uri!r}. Give an existing directory, or a URI such as models:/NAME@ALIAS."
+        )
     try:
         if _lies_on_this_machine(uri):
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))  # the place itself, not a copy
@@ -71,7 +75,9 @@ def _local_copy(uri: str) -> Path:
         atexit.register(shutil.rmtree, directory, ignore_errors=True)
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=directory))
     except MlflowException as error:
-        raise InputError(f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()}: {error.message}") from error
+        raise InputError(
+            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()}: {error.message}"
+        ) from error
 
 
 def _lies_on_this_machine(uri: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from metamodel.evaluation import METRICS, PRIMARY, classification_metrics, is_better, regression_metrics
+from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, classification_metrics, is_better, regression_metrics
 from metamodel.frames import AnyArray
 from metamodel.keys import GroupKey
 from metamodel.spec import Candidate, FitSpec
@@ -84,8 +84,8 @@ class _Evaluated:
 def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
-    Rows without a target are left out (and counted in `reason`). Each candidate is fitted on the training part and judged on the
-    holdout; the best one is fitted again on all rows, and that is the child.
+    Rows without a target are left out (and counted in `reason`). Each candidate is fitted on the training part and
+    judged on the holdout; the best one is fitted again on all rows, and that is the child.
 
     Parameters
     ----------
@@ -111,11 +111,11 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
         try:
             evaluated, more = _choose(group, spec)
             child = _fit(evaluated.candidate, group.x, group.y)
+            metrics = evaluated.metrics or _prefixed("train", _score(child, group.x, group.y, spec.task)[0])
         except Exception as error:  # noqa: BLE001 - an estimator may raise anything, and the other groups must go on
             reason = "; ".join(notes) or "error"
             outcome = GroupOutcome(group.key, "failed", rows, reason, error_text(error))
         else:
-            metrics = evaluated.metrics or _prefixed("train", _score(child, group.x, group.y, spec.task)[0])
             outcome = GroupOutcome(
                 group.key,
                 "fitted",
@@ -132,11 +132,11 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
 
 
 def error_text(error: BaseException) -> str:
-    """One line for the ledger: the error's class and the first line of its text.
+    r"""One line for the ledger: the error's class and the first line of its text.
 
     Examples
     --------
-    >>> error_text(ValueError("Input contains NaN.\\nRidge does not accept missing values"))
+    >>> error_text(ValueError("Input contains NaN.\nRidge does not accept missing values"))
     'ValueError: Input contains NaN.'
     """
     lines = str(error).strip().splitlines()
@@ -145,6 +145,7 @@ def error_text(error: BaseException) -> str:
 
 def short_line(text: str, limit: int = 500) -> str:
     """Cut a line of an error that quotes half a table."""
+    text = text.encode("utf-8", errors="replace").decode()  # a lone surrogate could not be written to any file
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
@@ -175,18 +176,24 @@ def _choose(group: GroupData, spec: FitSpec) -> tuple[_Evaluated, list[str]]:
     if held is None:
         note = [] if spec.holdout == 0 else [f"no_holdout: {count(len(group.y), 'row')} cannot be split"]
         return _Evaluated(spec.candidates[0], {}, None), note
-    metric = f"holdout_{PRIMARY[spec.task]}"
-    best: _Evaluated | None = None
+    judged: list[_Evaluated] = []
     errors: list[str] = []
     for candidate in spec.candidates:
         try:
-            evaluated = _evaluate(candidate, group, held, spec)
+            judged.append(_evaluate(candidate, group, held, spec))
         except Exception as error:  # noqa: BLE001 - judged by the fit on all rows below, or by another candidate
             errors.append(f"holdout_failed: {candidate.name}: {error_text(error)}")
-            continue
-        if best is None or is_better(PRIMARY[spec.task], evaluated.metrics[metric], best.metrics[metric]):
-            best = evaluated
-    return best or _Evaluated(spec.candidates[0], {}, None), errors
+    return _best(judged, spec.task) or _Evaluated(spec.candidates[0], {}, None), errors
+
+
+def _best(judged: list[_Evaluated], task: str) -> _Evaluated | None:
+    lacking = any(np.isnan(one.metrics[f"holdout_{PRIMARY[task]}"]) for one in judged)
+    metric = SECONDARY[task] if lacking else PRIMARY[task]
+    best: _Evaluated | None = None
+    for one in judged:
+        if best is None or is_better(metric, one.metrics[f"holdout_{metric}"], best.metrics[f"holdout_{metric}"]):
+            best = one
+    return best
 
 
 def _holdout_mask(group: GroupData, spec: FitSpec) -> BoolArray | None:
@@ -206,7 +213,8 @@ def _evaluate(candidate: Candidate, group: GroupData, held: BoolArray, spec: Fit
 
 
 def _fit(candidate: Candidate, x: Any, y: AnyArray) -> Any:
-    # A DataFrame becomes a column-major matrix inside scikit-learn. In the same layout a child is the same to the last bit.
+    # A DataFrame becomes a column-major matrix inside scikit-learn. In the same layout a child is the same to the
+    # last bit.
     x = np.asfortranarray(x) if isinstance(x, np.ndarray) else x
     return clone(candidate.estimator).fit(x, y)
 

@@ -1,7 +1,7 @@
 """Split a mixed table into groups, and find every row's group again.
 
-The table is factorised once: every row gets the code of its group, every distinct key is brought to the key schema once, and
-rows are ordered by code once, so that each group is one contiguous slice. Nothing here knows models.
+The table is factorised once: every row gets the code of its group, every distinct key is brought to the key schema
+once, and rows are ordered by code once, so that each group is one contiguous slice. Nothing here knows models.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ class Grouping:
     Attributes
     ----------
     keys
-        One entry for every distinct combination of values in the group columns, in order of first appearance: the canonical
-        key, or the `InvalidKey` error that says why the combination is none.
+        One entry for every distinct combination of values in the group columns, in order of first appearance: the
+        canonical key, or the `InvalidKey` error that says why the combination is none.
     codes
         Shape (n_rows,): position in `keys` of each row's group.
     """
@@ -89,7 +89,9 @@ def check_columns(frame: pd.DataFrame, needed: Sequence[str], role: str) -> None
             f"(it has {len(frame.columns)}: {listing(frame.columns, 12)}). Add the column, or correct its name."
         )
     if twice := sorted({str(n) for n in frame.columns[frame.columns.duplicated()] if n in set(needed)}):
-        raise InputError(f"The table has more than one column named {', '.join(map(repr, twice))}. Keep one, rename the others.")
+        raise InputError(
+            f"The table has more than one column named {', '.join(map(repr, twice))}. Keep one, rename the others."
+        )
 
 
 def group_rows(frame: pd.DataFrame, schema: KeySchema) -> Grouping:
@@ -123,11 +125,11 @@ def _key_or_error(values: list[KeyValue | InvalidKey]) -> GroupKey | InvalidKey:
     for value in values:
         if isinstance(value, InvalidKey):
             return value
-    return tuple(values)  # type: ignore[arg-type]
+    return tuple(values)
 
 
 def _combine(columns: list[IntArray]) -> tuple[IntArray, list[IntArray]]:
-    """Number the combinations of several columns' codes; `parts[i][c]` is column i's code in combination c."""
+    """Enumerate the combinations of several columns; `parts[i][c]` is column i's code in combination c."""
     codes, first = pd.factorize(columns[0])
     parts = [first]
     for column in columns[1:]:

@@ -1,8 +1,9 @@
 """Group keys: the recorded key schema, canonical values, and one string per key.
 
-A group key is a tuple with one value per group column. The training table fixes the *kind* of every group column once;
-afterwards each incoming value is brought to that kind without loss or not at all, so that ``7``, ``np.int64(7)``, ``7.0``
-and ``Decimal(7)`` name the same group of an integer column and ``7.5``, ``"7"`` and ``True`` name none.
+A group key is a tuple with one value per group column. The training table fixes the *kind* of every group column
+once; afterwards each incoming value is brought to that kind without loss or not at all, so that ``7``,
+``np.int64(7)``, ``7.0`` and ``Decimal(7)`` name the same group of an integer column and ``7.5``, ``"7"`` and ``True``
+name none.
 
 This room knows values and columns. It knows nothing of rows, models or files.
 """
@@ -13,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,8 @@ __all__ = ["GroupKey", "KeyColumn", "KeySchema", "KeyValue", "NullKeys", "decode
 
 Kind = Literal["string", "integer", "boolean", "date", "timestamp"]
 NullKeys = Literal["error", "group", "drop"]
-KeyValue = str | int | bool | dt.date | pd.Timestamp | None
-GroupKey = tuple[KeyValue, ...]
+KeyValue: TypeAlias = str | int | bool | dt.date | pd.Timestamp | None
+GroupKey: TypeAlias = tuple[KeyValue, ...]
 
 # Above this a float no longer holds every integer, so 9007199254740992.0 may have been ...993 before a cast.
 _FLOAT_EXACT = 2**53
@@ -123,7 +124,8 @@ Send the value in the kind the model was trained with.
         kind = _INFERRED.get(inferred)
         if kind is None:
             raise InputError(
-                f"Group column {name!r} cannot hold group keys: its values are {inferred} (first: {short(values.iloc[0])}). "
+                f"Group column {name!r} cannot hold group keys: its values are {inferred} "
+                f"(first: {short(values.iloc[0])}). "
                 "Convert it to strings, integers, booleans, dates or timestamps of one kind."
             )
         column = cls(name, kind, utc=kind == "timestamp" and pd.Timestamp(values.iloc[0]).tzinfo is not None)
@@ -219,8 +221,8 @@ class KeySchema:
 def encode_key(key: GroupKey) -> str:
     """Encode a canonical key as one string: a typed JSON array.
 
-    Distinct keys have distinct strings, whatever their values contain, and a prefix of the group columns (a parent level)
-    is simply a shorter array.
+    Distinct keys have distinct strings, whatever their values contain, and a prefix of the group columns (a parent
+    level) is simply a shorter array.
 
     Examples
     --------
@@ -253,7 +255,7 @@ def _untagged(value: Any) -> KeyValue:
     if isinstance(value, dict):
         ((tag, text),) = value.items()
         return pd.Timestamp(text) if tag == "timestamp" else dt.date.fromisoformat(text)
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _is_null(value: object) -> bool:
@@ -276,11 +278,12 @@ def _integer(value: object, column: KeyColumn) -> int | None:
     if isinstance(value, int | np.integer):
         number = int(value)
     elif isinstance(value, float | np.floating):
-        if not (abs(value) < _FLOAT_EXACT and value == int(value)):
+        if not (abs(float(value)) < _FLOAT_EXACT and value == int(value)):
             return None
         number = int(value)
     elif isinstance(value, Decimal):
-        if not (value.is_finite() and value == value.to_integral_value()):
+        # The bound comes first: int(Decimal("1e999999")) would take minutes.
+        if not (abs(value) < 2**64 and value == value.to_integral_value()):
             return None
         number = int(value)
     elif column.from_text and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value):
@@ -307,7 +310,10 @@ def _date(value: object, _: KeyColumn) -> dt.date | None:
         except ValueError:
             return None
     if isinstance(value, dt.datetime | np.datetime64):
-        stamp = pd.Timestamp(value)
+        try:
+            stamp = pd.Timestamp(value)
+        except ValueError:  # numpy's dates reach further than anybody else's
+            return None
         return stamp.date() if stamp.tzinfo is None and stamp == stamp.normalize() else None
     return value if isinstance(value, dt.date) else None
 

@@ -1,7 +1,8 @@
 """What a bundle says of itself: a versioned JSON file, written last and checked first.
 
-Format rules: a reader accepts every version up to its own `FORMAT_VERSION`. A field that old readers may ignore can be added
-without a new version; anything that changes how existing bytes are read needs one, and a golden bundle in tests/data.
+Format rules: a reader accepts every version up to its own `FORMAT_VERSION`. A field that old readers may ignore can
+be added without a new version; anything that changes how existing bytes are read needs one, and a golden bundle in
+tests/data.
 """
 
 import hashlib
@@ -107,8 +108,10 @@ class Manifest:
             data = json.loads(text)
             version = data["format_version"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UnreadableBundle(f"{origin} is no manifest ({error!r}). Give the path of a bundle that training wrote.") from error
-        if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+            raise UnreadableBundle(
+                f"{origin} is no manifest ({error!r}). Give the path of a bundle that training wrote."
+            ) from error
+        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             raise UnreadableBundle(
                 f"{origin} has format version {version!r}; this release reads 1 to {FORMAT_VERSION}. Upgrade metamodel."
             )
@@ -122,8 +125,10 @@ class Manifest:
                 format_version=version,
                 **{name: data[name] for name in _PLAIN},
             )
-        except (KeyError, TypeError) as error:
-            raise UnreadableBundle(f"{origin} lacks or garbles a field: {error!r}. Restore the file, or train again.") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnreadableBundle(
+                f"{origin} lacks or garbles a field: {error!r}. Restore the file, or train again."
+            ) from error
 
 
 _PLAIN = ("unknown", "codec", "spec_digest", "options", "counts", "versions", "created")

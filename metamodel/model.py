@@ -38,7 +38,9 @@ class MetaModel:
     >>> model.predict(frame, params={"detail": True, "unknown": "error"})    # doctest: +SKIP
     """
 
-    def __init__(self, path: str | Path, cache: ByteCache | None = None, defaults: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, path: str | Path, cache: ByteCache | None = None, defaults: Mapping[str, Any] | None = None
+    ) -> None:
         self._bundle = Bundle(path, cache)
         self._defaults = dict(defaults or {})
         self._answered: Counter[str] = Counter()
@@ -86,7 +88,7 @@ class MetaModel:
         return PredictOptions(
             detail=given.get("detail", False),
             predict_method=given.get("predict_method") or "predict",
-            unknown=given.get("unknown") or self.manifest.unknown,
+            unknown=given.get("unknown") or self.manifest.unknown,  # type: ignore[arg-type]  # checked by PredictOptions
         )
 
     def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -117,8 +119,8 @@ class MetaModel:
         Parameters
         ----------
         key
-            One value for every group column, in order; a bare value where there is one group column. A shorter tuple names a
-            parent, the empty tuple the global model.
+            One value for every group column, in order; a bare value where there is one group column. A shorter tuple
+            names a parent, the empty tuple the global model.
 
         Raises
         ------

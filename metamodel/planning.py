@@ -1,7 +1,7 @@
 """From the caller's table to a plan: every check that can be made before the first fit is made here.
 
-A plan holds the whole table once, as arrays in the form that children take, and for each level of the fallback chain which rows
-belong to which group. It knows nothing of processes or files.
+A plan holds the whole table once, as arrays in the form that children take, and for each level of the fallback chain
+which rows belong to which group. It knows nothing of processes or files.
 """
 
 import hashlib
@@ -129,14 +129,16 @@ def make_plan(
     keys = KeySchema.infer(frame, options.group_by, options.null_keys)
     frame, grouping, dropped = _group(frame, keys)
     schema = FeatureSchema.infer(frame, _feature_names(frame, options, features))
-    numeric = types.is_numeric_dtype(frame[options.target].dtype) and not types.is_bool_dtype(frame[options.target].dtype)
+    numeric = types.is_numeric_dtype(frame[options.target].dtype) and not types.is_bool_dtype(
+        frame[options.target].dtype
+    )
     candidates, task, layout = _candidates(estimator, estimator_params, schema, frame, numeric, options)
     schema = FeatureSchema(schema.features, layout)
     target = _target(frame[options.target], task)
     spec = FitSpec(task, candidates, float(options.holdout), options.min_rows, target.dtype)
     times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
     hashed = [*schema.names, options.target, *([options.time_column] if options.time_column else [])]
-    hashes = row_hashes(frame, dict.fromkeys(hashed), options.random_state)
+    hashes = row_hashes(frame, list(dict.fromkeys(hashed)), options.random_state)
     table = TrainingTable(schema.table(frame), target.values, hashes, times)
     levels = tuple(range(len(keys.columns) - 1, -1, -1)) if options.unknown == "fallback" else ()
     digest = spec_digest(options, spec, schema.to_dict())
@@ -151,7 +153,11 @@ def _check_table(frame: pd.DataFrame, options: TrainingOptions, features: Sequen
     if not len(frame):
         raise InputError("The table has no rows. Give a table with at least one group.")
     if twice := frame.columns[frame.columns.duplicated()].tolist():
-        raise InputError(f"The table has more than one column named {listing(map(repr, twice))}. Keep one, rename the others.")
+        raise InputError(
+            f"The table has more than one column named {listing(map(repr, twice))}. Keep one, rename the others."
+        )
+    if odd := [name for name in frame.columns if not isinstance(name, str)]:
+        raise InputError(f"Column names must be text; {listing(map(repr, odd))} is none. Rename such columns.")
     reserved = {*LEDGER_COLUMNS, *metric_names("regression"), *metric_names("classification")}
     if clash := [name for name in options.group_by if name in reserved]:
         raise InputError(f"Group column {listing(map(repr, clash))} has the name of a ledger column. Rename it.")
@@ -163,7 +169,7 @@ def _feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequ
     if features is not None:
         return list(dict.fromkeys(features))
     taken = {*options.group_by, options.target, options.time_column}
-    return [str(name) for name in frame.columns if name not in taken]
+    return [name for name in frame.columns if name not in taken]
 
 
 def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping, int]:
@@ -177,8 +183,7 @@ def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping
         worst = int(np.flatnonzero(bad & ~nulls if (bad & ~nulls).any() else bad)[0])
         raise InvalidKey(
             f"{count(int(bad.sum()), 'row')} of {len(frame):,} belong to no group (first: row {worst}). "
-            f"{grouping.keys[grouping.codes[worst]]} "
-            'Or drop such rows with null_keys="drop".'
+            f"{grouping.keys[grouping.codes[worst]]}" + (' Or drop such rows with null_keys="drop".' if nulls[worst] else "")
         )
     if bad.all():
         raise InputError("Every row has a null in its group columns, so no row is left. Fill the group columns.")
@@ -197,11 +202,13 @@ def _candidates(
     named = estimator if isinstance(estimator, Mapping) else {_candidate_name(estimator): estimator}
     if not named:
         raise InputError("estimator is an empty dict. Give at least one candidate.")
-    tasks = {name: estimators.task_of(one, numeric) for name, one in named.items()}
+    tasks = {name: estimators.task_of(one, numeric, params) for name, one in named.items()}
     if len(set(tasks.values())) > 1:
         raise InputError(f"The candidates do different tasks ({tasks}). Give regressors or classifiers, not both.")
     if len(named) > 1 and options.holdout == 0:
-        raise InputError(f"{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator.")
+        raise InputError(
+            f"{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator."
+        )
     task = next(iter(tasks.values()))
     missing = {name for name in schema.names if frame[name].isna().any()}
     built = {}
@@ -244,7 +251,9 @@ def _target(values: pd.Series, task: estimators.Task) -> TargetInfo:
 
 def _numeric_target(values: pd.Series) -> AnyArray:
     if types.is_datetime64_any_dtype(values.dtype):
-        raise InputError(f"The target {values.name!r} holds timestamps, but a regressor predicts numbers. Name a numeric column.")
+        raise InputError(
+            f"The target {values.name!r} holds timestamps, but a regressor predicts numbers. Name a numeric column."
+        )
     try:
         return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from metamodel.csv_requests import accept_csv
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
@@ -46,10 +46,10 @@ class PublicError(MlflowException):
         """Leave the message as it is."""
 
 
-class GroupedModel(PythonModel):  # type: ignore[misc]  # MLflow's class is untyped
+class GroupedModel(PythonModel):
     """Serves a bundle."""
 
-    def load_context(self, context: Any) -> None:
+    def load_context(self, context: PythonModelContext) -> None:
         """Open the bundle that the context's artifact `bundle` names."""
         self._model = MetaModel(context.artifacts["bundle"])
         accept_csv(self._model.manifest)
@@ -59,19 +59,20 @@ class GroupedModel(PythonModel):  # type: ignore[misc]  # MLflow's class is unty
         """The meta-model, for `child`, `ledger` and `stats`."""
         return self._model
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Answer every row; see `metamodel.routing.Route.predict`.
 
         Raises
         ------
         PublicError
-            The request is wrong as a whole (status 400), or the bundle is (500). The message holds none of the caller's data.
+            The request is wrong as a whole (status 400), or the bundle is (500). The message holds none of the
+            caller's data.
         """
         del context
         try:
             answers = self._model.predict(_unnested(model_input), params)
         except UnknownGroup as error:
-            fact = "The batch has rows of groups without a child model, and the policy for these is \"error\"."
+            fact = 'The batch has rows of groups without a child model, and the policy for these is "error".'
             raise PublicError(
                 f'{fact} Leave them out, or send params {{"unknown": "null"}}.', INVALID_PARAMETER_VALUE
             ) from error
@@ -81,7 +82,9 @@ class GroupedModel(PythonModel):  # type: ignore[misc]  # MLflow's class is unty
             raise PublicError(str(error)) from error
         except Exception as error:
             _logger.exception("Prediction failed")
-            raise PublicError(f"The model failed with a {type(error).__name__}. The server's log has the details.") from error
+            raise PublicError(
+                f"The model failed with a {type(error).__name__}. The server's log has the details."
+            ) from error
         return _for_json(answers) if os.environ.get(_SERVING) == "true" else _for_spark(answers)
 
 
@@ -107,11 +110,11 @@ def _writable(values: pd.Series) -> AnyArray:
 
 
 def _for_spark(answers: pd.DataFrame) -> pd.DataFrame:
-    """Inside a Spark task, keep null labels null: MLflow casts string fields with `astype(str)`, which writes "None"."""
+    """Keep null labels null inside Spark tasks: MLflow casts string fields with `astype(str)`, which writes "None"."""
     if not _in_spark_task() or answers["prediction"].dtype.kind == "f":
         return answers
     labels = answers["prediction"]
-    if labels.dtype == object or labels.dtype == "boolean":
+    if labels.dtype.name in ("object", "str", "boolean"):
         return answers.assign(prediction=pd.Series(_NullKeepingText.of(labels), index=answers.index))
     return answers.assign(prediction=labels.astype("float64"))
 

@@ -13,7 +13,18 @@ __all__ = ["plot_actual_predicted", "plot_metric"]
 
 # Ten colours can be told apart; more groups share one.
 _COLOURED_GROUPS = 10
-_COLOURS = ["#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB", "#000000", "#EE8866", "#44AA99"]
+_COLOURS = [
+    "#4477AA",
+    "#EE6677",
+    "#228833",
+    "#CCBB44",
+    "#66CCEE",
+    "#AA3377",
+    "#BBBBBB",
+    "#000000",
+    "#EE8866",
+    "#44AA99",
+]
 
 
 def plot_metric(ledger: pd.DataFrame, metric: str) -> Figure:
@@ -37,7 +48,9 @@ def plot_metric(ledger: pd.DataFrame, metric: str) -> Figure:
     median = float(np.median(values))
     axes.axvline(median, color=_COLOURS[1], label=f"median {median:,.4g}")
     beyond = int((values > limit).sum())
-    axes.set_xlabel(metric if not beyond else f"{metric}   ({count(beyond, 'group')} above {limit:,.4g} in the last bar)")
+    axes.set_xlabel(
+        metric if not beyond else f"{metric}   ({count(beyond, 'group')} above {limit:,.4g} in the last bar)"
+    )
     axes.set_ylabel("groups")
     axes.set_title(f"{metric} of {count(len(values), 'group')}")
     axes.legend(frameon=False)
@@ -91,7 +104,9 @@ def _scatter(axes: Axes, holdout: pd.DataFrame) -> None:
     axes.set_ylim(low - margin, high + margin)
     outside = int((~holdout["predicted"].between(low - margin, high + margin)).sum())
     if outside:
-        axes.annotate(f"{count(outside, 'point')} outside", (0.99, 0.02), xycoords="axes fraction", ha="right", color="#555555")
+        axes.annotate(
+            f"{count(outside, 'point')} outside", (0.99, 0.02), xycoords="axes fraction", ha="right", color="#555555"
+        )
 
 
 def _confusion(axes: Axes, holdout: pd.DataFrame) -> None:
@@ -104,7 +119,9 @@ def _confusion(axes: Axes, holdout: pd.DataFrame) -> None:
     if len(labels) <= 12:
         top = table.to_numpy().max()
         for (row, column), number in np.ndenumerate(table.to_numpy()):
-            axes.text(column, row, f"{number:,}", ha="center", va="center", color="white" if number > top / 2 else "black")
+            axes.text(
+                column, row, f"{number:,}", ha="center", va="center", color="white" if number > top / 2 else "black"
+            )
 
 
 def _label(key: str) -> str:

@@ -1,7 +1,7 @@
 """Send every row of a mixed table to its group's child, and say who answered it.
 
-Rows in = rows out, in the same order and under the same index, whatever the table holds. Children come through the small `ChildStore`
-protocol, so that this room knows nothing of files.
+Rows in = rows out, in the same order and under the same index, whatever the table holds. Children come through the
+small `ChildStore` protocol, so that this room knows nothing of files.
 """
 
 from collections.abc import Callable, Iterator
@@ -106,8 +106,9 @@ class Route:
         Returns
         -------
         DataFrame
-            One row for every row of `frame`, under its index: `prediction`, the probability columns if asked for, `status`
-            ("child", "parent:<level>", "global", "unknown_group", "invalid_key", "failed"), and the detail if asked for.
+            One row for every row of `frame`, under its index: `prediction`, the probability columns if asked for,
+            `status` ("child", "parent:<level>", "global", "unknown_group", "invalid_key", "failed"), and the detail
+            if asked for.
 
         Raises
         ------
@@ -316,7 +317,8 @@ class _Answers:
         return pd.DataFrame({name: pd.Series(values, index=index) for name, values in columns.items()}, index=index)
 
     def _labels(self, values: AnyArray) -> Any:
-        # The dtype depends on the model and never on the batch: one unknown group must not turn every label into a float.
+        # The dtype depends on the model and never on the batch: one unknown group must not turn every label into a
+        # float.
         if self._route.task == "regression":
             return values
         return pd.array(values, dtype=_PANDAS_DTYPES[self._route.label_kind or "string"])

@@ -1,7 +1,7 @@
 """Shards: SQLite files with one row for every group, fitted or not.
 
-An ordinary rowid table with a unique text key and 32 KB pages, read through a memory map (docs/decisions/0001-storage.md has the
-measurements). A reader opens its file once a thread, and again after a fork.
+An ordinary rowid table with a unique text key and 32 KB pages, read through a memory map
+(docs/decisions/0001-storage.md has the measurements). A reader opens its file once a thread, and again after a fork.
 """
 
 import hashlib
@@ -116,6 +116,17 @@ class ShardWriter:
             self._unfinished.unlink(missing_ok=True)
 
 
+def _is_intact(row: ShardRow) -> bool:
+    # A damaged header of a record turns bytes into text, numbers or nothing.
+    if row.status != "fitted":
+        return row.child is None and isinstance(row.status, str) and isinstance(row.reason, str)
+    return (
+        isinstance(row.child, bytes)
+        and isinstance(row.resident, int)
+        and hashlib.sha256(row.child).hexdigest() == row.sha256
+    )
+
+
 class _Connection(sqlite3.Connection):
     """Closes itself when its thread ends."""
 
@@ -151,12 +162,12 @@ class ShardReader:
             found = self._connection().execute("SELECT * FROM children WHERE key = ?", (key,)).fetchone()
         except sqlite3.DatabaseError as error:
             raise CorruptBundle(
-                f"Shard {self.path.name} cannot be read for group {key}: {error}. Restore the bundle from the tracking server."
+                f"Shard {self.path.name} cannot be read for group {key}: {error}. Restore the bundle."
             ) from error
         if found is None:
             return None
         row = ShardRow(found[0], found[1], found[2], found[3], found[6], found[5], found[4])
-        if row.child is not None and hashlib.sha256(row.child).hexdigest() != row.sha256:
+        if not _is_intact(row):
             raise CorruptBundle(
                 f"The child of group {key} in shard {self.path.name} is damaged: its sha256 is not the recorded one. "
                 "Restore the bundle from the tracking server, or train this group again."
@@ -164,7 +175,7 @@ class ShardReader:
         return row
 
     def keys(self, status: str = "fitted") -> Iterator[str]:
-        """Encoded keys of all groups of one status, in file order."""
+        """Yield the encoded keys of all groups of one status, in file order."""
         for (key,) in self._connection().execute("SELECT key FROM children WHERE status = ? ORDER BY rowid", (status,)):
             yield key
 
@@ -173,7 +184,9 @@ class ShardReader:
         if getattr(self._local, "pid", None) != pid:
             self._check_size()
             uri = f"file:{quote(str(self.path.absolute()))}?mode=ro&immutable=1"
-            self._local.connection = sqlite3.connect(uri, uri=True, factory=_Connection)
+            self._local.connection = sqlite3.connect(
+                uri, uri=True, factory=_Connection, check_same_thread=False
+            )  # used by one thread, but closed by whichever drops the reader
             self._local.connection.execute(f"PRAGMA mmap_size={_MMAP_BYTES}")
             self._local.pid = pid
         connection: sqlite3.Connection = self._local.connection
@@ -183,8 +196,10 @@ class ShardReader:
         try:
             size = self.path.stat().st_size
         except OSError as error:
-            raise CorruptBundle(f"Shard {self.path.name} cannot be opened: {error}. Restore the bundle.") from error
+            raise CorruptBundle(
+                f"Shard {self.path.name} cannot be opened: {error.strerror}. Restore the bundle from the tracking server."
+            ) from error
         if size != self._size:
             raise CorruptBundle(
-                f"Shard {self.path.name} has {size:,} bytes; {self._size:,} were written. Restore the bundle from the tracking server."
+                f"Shard {self.path.name} has {size:,} bytes; {self._size:,} were written. Restore the bundle."
             )

@@ -1,16 +1,17 @@
 """The MLflow signature of a meta-model: what it declares, and why most columns are declared optional.
 
-MLflow enforces a signature before the model sees a row, and it enforces by casting: a long column turns 7.5 into 7, a string column
-None into NaN, and a required column that is missing is answered with a dump of the caller's rows. So group columns (and features
-that are no floats) have the type Any, which passes values through unchanged, and every column is optional: what is missing or wrong is
-found by us, with a message that holds no data (docs/decisions/0002-signature.md).
+MLflow enforces a signature before the model sees a row, and it enforces by casting: a long column turns 7.5 into 7, a
+string column None into NaN, and a required column that is missing is answered with a dump of the caller's rows. So
+group columns (and features that are no floats) have the type Any, which passes values through unchanged, and every
+column is optional: what is missing or wrong is found by us, with a message that holds no data
+(docs/decisions/0002-signature.md).
 """
 
 from typing import Any
 
 import pandas as pd
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
 from metamodel.features import Feature
@@ -20,7 +21,12 @@ from metamodel.routing import PredictOptions, Route, output_columns
 __all__ = ["input_example", "signature"]
 
 # A label can be null, and MLflow cannot put a null into a long or boolean field of a Spark struct.
-_LABEL_TYPES = {"string": DataType.string, "integer": DataType.double, "boolean": DataType.string, "number": DataType.double}
+_LABEL_TYPES = {
+    "string": DataType.string,
+    "integer": DataType.double,
+    "boolean": DataType.string,
+    "number": DataType.double,
+}
 _OUTPUT_TYPES = {"status": "string", "key": "string", "level": "long", "child_version": "string", "error": "string"}
 
 
@@ -39,14 +45,17 @@ def signature(manifest: Manifest, route: Route, options: PredictOptions) -> Mode
         inputs.setdefault(feature.name, _input_type(feature))
     label = _LABEL_TYPES[manifest.target.label_kind or "number"]
     types: dict[str, Any] = {"prediction": label, **_OUTPUT_TYPES}
-    outputs = [ColSpec(types.get(name, "double"), name) for name in output_columns(route, options)]
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(types.get(name, "double"), name) for name in output_columns(route, options)
+    ]
     params = [
         ParamSpec("detail", DataType.boolean, options.detail),
         ParamSpec("predict_method", DataType.string, options.predict_method),
         ParamSpec("unknown", DataType.string, options.unknown),
     ]
+    columns: list[ColSpec | TensorSpec] = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
     return ModelSignature(
-        inputs=Schema([ColSpec(type_, name, required=False) for name, type_ in inputs.items()]),
+        inputs=Schema(columns),
         outputs=Schema(outputs),
         params=ParamSchema(params),
     )

@@ -3,7 +3,10 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, Literal, Self, get_args
+
+import numpy as np
 
 from metamodel.exceptions import InputError
 from metamodel.keys import NullKeys
@@ -60,7 +63,8 @@ class FitSpec:
     candidates
         One estimator, or several of which the holdout chooses.
     holdout
-        Share of a group's rows that is kept back to judge its child; 0 for none. The child that is stored is fitted on all rows.
+        Share of a group's rows that is kept back to judge its child; 0 for none. The child that is stored is fitted
+        on all rows.
     min_rows
         Groups with fewer usable rows are skipped.
     target_dtype
@@ -109,7 +113,9 @@ class TrainingOptions:
         if isinstance(group_by, str):
             group_by = [group_by]
         if not isinstance(group_by, list | tuple) or not all(isinstance(name, str) for name in group_by):
-            raise InputError(f"group_by={short(group_by)} is no list of column names. Give one name or a list of names.")
+            raise InputError(
+                f"group_by={short(group_by)} is no list of column names. Give one name or a list of names."
+            )
         return cls(tuple(group_by), **options)
 
     def _check_columns(self) -> None:
@@ -118,17 +124,25 @@ class TrainingOptions:
         if len(set(self.group_by)) < len(self.group_by):
             raise InputError(f"group_by names a column twice: {', '.join(self.group_by)}. Name each once.")
         if self.target in self.group_by:
-            raise InputError(f"{self.target!r} is the target and a group column. A model cannot predict what chooses it.")
+            raise InputError(
+                f"{self.target!r} is the target and a group column. A model cannot predict what chooses it."
+            )
         if self.time_column is not None and self.time_column in (self.target, *self.group_by):
-            raise InputError(f"time_column {self.time_column!r} is the target or a group column. Name a column of its own.")
+            raise InputError(
+                f"time_column {self.time_column!r} is the target or a group column. Name a column of its own."
+            )
 
     def _check_numbers(self) -> None:
         if isinstance(self.holdout, bool) or not isinstance(self.holdout, int | float) or not 0 <= self.holdout < 1:
-            raise InputError(f"holdout={short(self.holdout)} is no share of the rows. Use a number from 0 (none) to below 1.")
+            raise InputError(
+                f"holdout={short(self.holdout)} is no share of the rows. Use a number from 0 (none) to below 1."
+            )
         if isinstance(self.min_rows, bool) or not isinstance(self.min_rows, int) or self.min_rows < 1:
             raise InputError(f"min_rows={short(self.min_rows)} is no row count. Use a whole number of at least 1.")
         if isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, int) or self.n_jobs == 0 or self.n_jobs < -1:
-            raise InputError(f"n_jobs={short(self.n_jobs)} is no process count. Use a positive number, or -1 for every core.")
+            raise InputError(
+                f"n_jobs={short(self.n_jobs)} is no process count. Use a positive number, or -1 for every core."
+            )
         if isinstance(self.random_state, bool) or not isinstance(self.random_state, int) or self.random_state < 0:
             raise InputError(f"random_state={short(self.random_state)} is no seed. Use a whole number of at least 0.")
 
@@ -143,10 +157,33 @@ def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any
     Where and how fast the work is done (engine, n_jobs) is left out.
     """
     decisive = {name: value for name, value in options.to_dict().items() if name not in ("engine", "n_jobs", "unknown")}
-    candidates = [[c.name, _class_path(c.estimator), c.label, c.params] for c in spec.candidates]
+    candidates = [[c.name, c.label, _content(c.estimator)] for c in spec.candidates]
     text = json.dumps([decisive, spec.task, candidates, features], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _class_path(estimator: object) -> str:
-    return f"{type(estimator).__module__}.{type(estimator).__qualname__}"
+def _content(value: Any) -> Any:
+    """Describe an estimator or one of its parameters in full, and the same in every process."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [_content(item) for item in value]
+    if isinstance(value, dict):
+        return {repr(name): _content(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return [value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
+    if isinstance(value, type | FunctionType | BuiltinFunctionType | np.ufunc):
+        return _callable_content(value)
+    own = value.get_params(deep=False) if hasattr(value, "get_params") else getattr(value, "__dict__", None)
+    return [_path(type(value)), _content(own) if own else repr(value)]
+
+
+def _callable_content(value: Any) -> list[str]:
+    code = getattr(value, "__code__", None)
+    # A lambda's name says nothing of what it does.
+    body = "" if code is None else hashlib.sha256(code.co_code + repr((code.co_names, code.co_consts)).encode()).hexdigest()
+    return [_path(value), body]
+
+
+def _path(value: Any) -> str:
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value)}"

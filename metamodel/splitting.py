@@ -1,5 +1,6 @@
 """Holdouts that leak nothing: which of a group's rows are kept back to judge its child."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 
 from metamodel.exceptions import InputError
 from metamodel.frames import AnyArray
+from metamodel.wording import count, short
 
 __all__ = ["hash_holdout", "row_hashes", "time_holdout", "time_order"]
 
@@ -38,8 +40,9 @@ def hash_holdout(hashes: HashArray, fraction: float) -> BoolArray | None:
     Returns
     -------
     ndarray of bool, shape (n_rows,), or None
-        True for the rows kept back. Rows that are added later do not move the others. Where chance leaves a side empty, the
-        row with the smallest (largest) hash is moved over; None where all rows are equal, or there is only one.
+        True for the rows kept back. Rows that are added later do not move the others. Where chance leaves a side
+        empty, the row with the smallest (largest) hash is moved over; None where all rows are equal, or there is only
+        one.
     """
     if len(hashes) == 0 or hashes.min() == hashes.max():
         return None
@@ -62,11 +65,14 @@ def time_order(values: pd.Series, name: str) -> AnyArray:
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         times = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
     else:
-        times = pd.to_datetime(values, errors="coerce", utc=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "could not infer format": said below, with an example
+            times = pd.to_datetime(values, errors="coerce", utc=True)
     if bad := int(times.isna().sum()):
         example = values[times.isna().to_numpy()].iloc[0]
         raise InputError(
-            f"Time column {name!r} has {bad:,} values that are missing or no time (first: {example!r}). Correct or remove these rows."
+            f"Time column {name!r} has {count(bad, 'value')} missing or no time (first: {short(example)}). "
+            "Correct or remove these rows."
         )
     return times.to_numpy() if times.dtype == np.float64 else times.astype("int64").to_numpy()
 

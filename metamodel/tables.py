@@ -1,5 +1,7 @@
 """Read tables from files and write them: CSV, Parquet, and folders of Parquet files."""
 
+import lzma
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,17 @@ __all__ = ["csv_options", "read_batches", "read_table", "write_table"]
 _CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv")
 _PARQUET = (".parquet", ".pq")
 _BATCH_ROWS = 200_000
+# What readers raise for damaged or foreign bytes, decompressors included.
+_UNREADABLE = (
+    pd.errors.ParserError,
+    pd.errors.EmptyDataError,
+    UnicodeDecodeError,
+    pa.ArrowException,
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 def read_table(path: str | Path, group_by: Sequence[str] = (), text_columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -50,7 +63,9 @@ def read_batches(
     """Read a table in parts of at most `batch_rows` rows (None: in one part); see `read_table`."""
     path = Path(path)
     if not path.exists():
-        raise InputError(f"There is no file or folder {str(path)!r}. Check the path (relative paths start at {Path.cwd()}).")
+        raise InputError(
+            f"There is no file or folder {str(path)!r}. Check the path (relative paths start at {Path.cwd()})."
+        )
     name = path.name.lower()
     try:
         if name.endswith(_CSV):
@@ -58,10 +73,14 @@ def read_batches(
         elif path.is_dir() or name.endswith(_PARQUET):
             yield from _read_parquet(path, batch_rows)
         else:
-            raise InputError(f"{path.name!r} is no table that can be read. Use {', '.join((*_CSV[:2], *_PARQUET[:1]))} or a folder.")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, pa.ArrowException, OSError) as error:
+            raise InputError(
+                f"{path.name!r} is no table that can be read. Use {', '.join((*_CSV[:2], *_PARQUET[:1]))} or a folder."
+            )
+    except _UNREADABLE as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{str(path)!r} cannot be read: {first_line} Check that the file is complete and of its kind.") from error
+        raise InputError(
+            f"{str(path)!r} cannot be read: {first_line} Check that the file is complete and of its kind."
+        ) from error
 
 
 def write_table(path: str | Path, frames: Iterable[pd.DataFrame]) -> int:
@@ -87,7 +106,7 @@ def write_table(path: str | Path, frames: Iterable[pd.DataFrame]) -> int:
 
 
 def csv_options(columns: Sequence[str], group_by: Sequence[str], text_columns: Sequence[str]) -> dict[str, Any]:
-    """Options for `pandas.read_csv` under which group columns keep what pandas takes for null, such as "NA" and "None"."""
+    """Make options for `pandas.read_csv` under which group columns keep texts that pandas takes for null ("NA")."""
     return {
         "keep_default_na": False,
         "na_values": {name: [""] if name in group_by else sorted(STR_NA_VALUES) for name in columns},
@@ -135,9 +154,16 @@ def _read_parquet(path: Path, batch_rows: int | None) -> Iterator[pd.DataFrame]:
 def _plain(table: pa.Table) -> pd.DataFrame:
     # Partition columns come as dictionaries; categories are kept apart from the strings of a single file otherwise.
     # An integer column with nulls would become floats, which cannot hold large keys; pandas' own Int64 can.
-    nullable = {pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
+    nullable = {
+        pa.int8(): pd.Int8Dtype(),
+        pa.int16(): pd.Int16Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+    }
     with_nulls = {field.type for field, column in zip(table.schema, table.columns, strict=True) if column.null_count}
-    return table.to_pandas(types_mapper={k: v for k, v in nullable.items() if k in with_nulls}.get, ignore_metadata=True)
+    return table.to_pandas(
+        types_mapper={k: v for k, v in nullable.items() if k in with_nulls}.get, ignore_metadata=True
+    )
 
 
 def _write_csv(path: Path, frames: Iterable[pd.DataFrame]) -> int:

@@ -1,6 +1,7 @@
 """Log a training as ONE run: parameters, aggregates, ledger, plots, data set, environment, and the one model.
 
-The number of requests does not depend on the number of groups: nothing here is logged, tagged or uploaded for a single group.
+The number of requests does not depend on the number of groups: nothing here is logged, tagged or uploaded for a
+single group.
 """
 
 import importlib.metadata
@@ -12,14 +13,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.models.model import ModelInfo
 
-import metamodel
-from metamodel import model_code, registry, report
+from metamodel import __version__, model_code, registry, report
 from metamodel.evaluation import PRIMARY
 from metamodel.exceptions import InputError
 from metamodel.keys import KeySchema
@@ -46,7 +46,8 @@ def training_run(experiment: str | None = None, run_name: str | None = None) -> 
     Parameters
     ----------
     experiment
-        Experiment of a new run. Not used where there is a run already (an active one, or the one that `mlflow run` made).
+        Experiment of a new run. Not used where there is a run already (an active one, or the one that `mlflow run`
+        made).
     run_name
         Name of a new run.
 
@@ -134,7 +135,7 @@ def log_model(
             signature=declared,
             input_example=input_example(result.manifest, result.data),
             pip_requirements=requirements(result.manifest),
-            code_paths=[str(Path(metamodel.__file__).parent)],
+            code_paths=[str(Path(model_code.__file__).parent)],
             metadata={"metamodel": {"defaults": {"predict_method": predict_method, "detail": detail}}},
             registered_model_name=registered_model_name,
         )
@@ -144,7 +145,7 @@ def log_model(
 
 
 def requirements(manifest: Manifest) -> list[str]:
-    """Pinned requirements of a model's environment: given explicitly, because inferring them costs 15 seconds a call."""
+    """Pin the requirements of a model's environment; letting MLflow infer them would cost 15 seconds a call."""
     estimators = {str(candidate["package"]) for candidate in manifest.options["candidates"].values()}
     codec = () if manifest.codec == "cloudpickle" else (manifest.codec,)
     wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(_distributions(estimators)), *_SERVER])
@@ -165,18 +166,19 @@ def _installed(package: str) -> str | None:
 
 def _log_facts(result: TrainingResult) -> None:
     options = result.manifest.options
-    # `mlflow run` has logged the project's parameters under their plain names before; a parameter cannot be logged twice.
+    # `mlflow run` has logged the project's parameters under their plain names before; a parameter cannot be logged
+    # twice.
     mlflow.log_params({f"train.{name}": _cut(str(value)) for name, value in options.items() if name != "candidates"})
     mlflow.log_params({f"train.estimator.{name}": _cut(str(value)) for name, value in options["candidates"].items()})
     mlflow.log_metrics({name: float(value) for name, value in result.summary.items()})
     with warnings.catch_warnings():
         # MLflow's advice about integer columns is for signatures; this is a description of the data set.
         warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
-        source = mlflow.data.from_pandas(result.data, source=_source(result.source), targets=result.manifest.target.name)
-        mlflow.log_input(source, context="training")
+        dataset = from_pandas(result.data, source=_source(result.source), targets=result.manifest.target.name)
+        mlflow.log_input(dataset, context="training")
 
 
-def _source(source: str) -> str | None:
+def _source(source: str) -> Any:
     return source if Path(source).exists() else None
 
 
@@ -196,16 +198,23 @@ def _log_artifacts(result: TrainingResult) -> None:
 
 
 def _shown(ledger: pd.DataFrame, keys: KeySchema, metric: str) -> pd.DataFrame:
-    """The ledger for MLflow's page: failures first, then the worst children; text and numbers alone."""
+    """Cut the ledger for MLflow's page: failures first, then the worst children; text and numbers alone."""
     rank = ledger["status"].map({"failed": 0, "skipped": 1}).fillna(2)
-    order = pd.DataFrame({"rank": rank, "metric": ledger[metric]}).sort_values(["rank", "metric"], ascending=[True, False]).index
+    order = (
+        pd.DataFrame({"rank": rank, "metric": ledger[metric]})
+        .sort_values(["rank", "metric"], ascending=[True, False])
+        .index
+    )
     shown = ledger.loc[order].head(_TABLE_ROWS)
     return shown.assign(**{name: shown[name].astype(str) for name in keys.names})
 
 
 def _tags(result: TrainingResult) -> Mapping[str, str]:
     counts = {name: str(result.summary[f"groups_{name}"]) for name in ("fitted", "skipped", "failed")}
-    return {**{f"metamodel.groups_{name}": value for name, value in counts.items()}, "metamodel.version": metamodel.__version__}
+    return {
+        **{f"metamodel.groups_{name}": value for name, value in counts.items()},
+        "metamodel.version": __version__,
+    }
 
 
 def _cut(text: str) -> str:

@@ -91,15 +91,16 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     Parameters
     ----------
     data
-        A DataFrame; the path of a CSV file, a Parquet file or a folder of Parquet files; or the name of a built-in sample
-        ("sales", "california").
+        A DataFrame; the path of a CSV file, a Parquet file or a folder of Parquet files; or the name of a built-in
+        sample ("sales", "california").
     group_by
         Columns whose values tell the groups apart.
     target
         Column to predict.
     estimator
-        A name ("ridge", "random_forest", "hist_gradient_boosting", "logistic_regression", ...), a dotted path to a class, a
-        scikit-learn estimator or pipeline, or a dict of these as candidates of which every group's holdout chooses.
+        A name ("ridge", "random_forest", "hist_gradient_boosting", "logistic_regression", ...), a dotted path to a
+        class, a scikit-learn estimator or pipeline, or a dict of these as candidates of which every group's holdout
+        chooses.
     estimator_params
         Parameters to set on it.
     features
@@ -111,10 +112,11 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     min_rows
         Groups with fewer rows that have a target are recorded as skipped.
     unknown
-        What predicting does with a group without a child: "null" answers null, "error" raises, "fallback" asks the parents
-        (prefixes of the group columns, then one global model), which are then trained too.
+        What predicting does with a group without a child: "null" answers null, "error" raises, "fallback" asks the
+        parents (prefixes of the group columns, then one global model), which are then trained too.
     null_keys
-        Rows with a null group column: "error" refuses the table, "group" makes null a value like any other, "drop" leaves them out.
+        Rows with a null group column: "error" refuses the table, "group" makes null a value like any other, "drop"
+        leaves them out.
     codec
         How children are stored: "cloudpickle", "joblib" or "skops".
     engine
@@ -122,8 +124,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     n_jobs
         Processes; -1 for one a core.
     output_dir
-        Where to write the bundle; by default a temporary directory that goes with this process. With a directory, a training
-        that was killed goes on where it was when the same call is made again.
+        Where to write the bundle; by default a temporary directory that goes with this process. With a directory, a
+        training that was killed goes on where it was when the same call is made again.
     random_state
         Seed of the holdout, and of every estimator that has a `random_state` that is None.
 
@@ -142,7 +144,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     --------
     >>> from metamodel.datasets import make_store_sales
     >>> sales = make_store_sales(n_stores=2, n_products=1, n_weeks=20, broken=False)
-    >>> result = train(sales, ["store", "product"], "units", time_column="week", features=["price", "promotion"], n_jobs=1)
+    >>> result = train(sales, ["store", "product"], "units", features=["price", "promotion"], n_jobs=1)
     >>> result.summary["groups_fitted"], result.ledger["status"].tolist()
     (2, ['fitted', 'fitted'])
     """

@@ -36,7 +36,7 @@ class Job:
         return task.digest(self.plan.digest)
 
     def finished(self, task: Task) -> TaskResult | None:
-        """The result of a task that was done before, if it was."""
+        """Read the result of a task that was done before, if it was."""
         path = self.directory / f"{self.digest(task)}.json"
         return TaskResult.read(path) if path.is_file() and path.with_suffix(".sqlite").is_file() else None
 

@@ -1,9 +1,10 @@
 """Many processes of one machine, through joblib.
 
-Children's own threads and the processes share the cores: with as many processes as cores, each child runs on one thread.
+Children's own threads and the processes share the cores: with as many processes as cores, each child runs on one
+thread.
 
-A process that is killed (out of memory, a crash in native code) takes its task with it, never the job: the unfinished tasks are run
-again one at a time, and the group that kills its process a second time is recorded as failed.
+A process that is killed (out of memory, a crash in native code) takes its task with it, never the job: the unfinished
+tasks are run again one at a time, and the group that kills its process a second time is recorded as failed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -80,10 +81,12 @@ class LocalBackend(Backend):
     def _parallel(self, tasks: Sequence[Task], job: Job, n_jobs: int) -> Iterator[TaskResult]:
         plan = job.plan
         threads = max(1, joblib.cpu_count() // self._n_jobs)
-        # With n_jobs=1 joblib would fit in this very process, so there are always two workers. Large arrays reach them as
-        # copy-on-write maps ("c"), because some estimators write into their input.
+        # With n_jobs=1 joblib would fit in this very process, so there are always two workers. Large arrays reach
+        # them as copy-on-write maps ("c"), because some estimators write into their input.
         with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-            parallel = joblib.Parallel(n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as="generator_unordered", mmap_mode="c")
+            parallel = joblib.Parallel(
+                n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as="generator_unordered", mmap_mode="c"
+            )
             yield from parallel(
                 joblib.delayed(_run_in_worker)(
                     task,

@@ -1,11 +1,12 @@
 """One task: fit many groups, write one shard, leave one result file beside it.
 
-The two files of a finished task are named by the digest of all that decided their content, so that the same command, started again
-after a crash, finds them and goes on with the tasks that are missing.
+The two files of a finished task are named by the digest of all that decided their content, so that the same command,
+started again after a crash, finds them and goes on with the tasks that are missing.
 """
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +57,7 @@ class TaskResult:
 
     def write(self, path: Path) -> None:
         """Leave the result beside the shard, complete or not at all."""
-        unfinished = path.with_suffix(".unfinished")
+        unfinished = path.with_suffix(f".unfinished-{os.getpid()}")
         unfinished.write_text(json.dumps({"ledger": self.ledger, "holdout": self.holdout}), encoding="utf-8")
         unfinished.rename(path)
 
@@ -86,7 +87,8 @@ def run_task(
         How many holdout rows of each group to hand back for the plot.
     """
     codec = get_codec(codec_name)
-    ledger, holdout = [], []
+    ledger: list[dict[str, Any]] = []
+    holdout: list[dict[str, Any]] = []
     factors: list[float] = []
     current = directory / f"{digest}.current"
     with ShardWriter(directory / f"{digest}.sqlite") as shard, current.open("w", encoding="utf-8") as marker:
@@ -102,7 +104,7 @@ def run_task(
             holdout += _shown(outcome, shown_rows)
     result = TaskResult(directory / f"{digest}.sqlite", ledger, holdout)
     result.write(directory / f"{digest}.json")
-    current.unlink()
+    current.unlink(missing_ok=True)
     return result
 
 

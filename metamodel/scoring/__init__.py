@@ -25,7 +25,8 @@ def score(
     Parameters
     ----------
     data
-        A DataFrame, the path of a CSV file, a Parquet file or a folder of Parquet files, or the name of a built-in sample.
+        A DataFrame, the path of a CSV file, a Parquet file or a folder of Parquet files, or the name of a built-in
+        sample.
     model
         A `MetaModel`, an MLflow URI, or a path.
     engine
@@ -36,7 +37,8 @@ def score(
     Returns
     -------
     DataFrame
-        The caller's columns, followed by `prediction`, `status` and what the params ask for; same rows, order and index.
+        The caller's columns, followed by `prediction`, `status` and what the params ask for; same rows, order and
+        index.
 
     Raises
     ------

@@ -68,7 +68,9 @@ def _scored(frame: pd.DataFrame, model: MetaModel, params: Mapping[str, Any] | N
     model.manifest.features.check_kinds(frame)
     answers = model.predict(frame, params)
     if clash := [name for name in answers.columns if name in frame.columns]:
-        raise InputError(f"The table already has the column {listing(map(repr, clash))}, which scoring adds. Rename it first.")
+        raise InputError(
+            f"The table already has the column {listing(map(repr, clash))}, which scoring adds. Rename it first."
+        )
     return pd.concat([frame, answers], axis=1) if frame.index.is_unique else _beside(frame, answers)
 
 
