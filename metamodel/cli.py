@@ -5,6 +5,7 @@ Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from metamodel import __version__
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
 
 __all__ = ["main"]
+
+
+_STATISTICS = ("mean", "median", "p10", "p90", "worst")
 
 
 class _Names(click.ParamType):  # type: ignore[type-arg]
@@ -100,6 +104,8 @@ def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.version_option(__version__, prog_name="metamodel")
 def main() -> None:
     """One model for each group of a table, shipped as one MLflow model."""
+    # The bar of every small upload would bury the one of the training.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 @main.command()
@@ -257,10 +263,27 @@ def _spread(frame: pd.DataFrame, rows: int = 6) -> pd.DataFrame:
 
 
 def _summary_text(summary: dict[str, Any]) -> str:
-    return "\n".join(
-        f"{name:<28} {value:>14,.4g}" if isinstance(value, float) else f"{name:<28} {value:>14,}"
-        for name, value in summary.items()
-    )
+    """Put counts into words, and each metric on one line."""
+    statuses = ", ".join(f"{summary[f'groups_{name}']:,} {name}" for name in ("fitted", "skipped", "failed"))
+    lines = [
+        f"groups            {summary['groups']:,}: {statuses}",
+        f"rows              {summary['rows']:,}, {summary['rows_dropped']:,} more dropped for a null key",
+        f"fallback          {summary['fallback_groups']:,} groups, {summary['fallback_row_share']:.2%} of the rows; "
+        f"nobody answers {summary['unanswered_groups']:,} groups, {summary['unanswered_row_share']:.2%} of the rows",
+        f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
+        f"{summary['parents_fitted']:,} parents included",
+    ]
+    metrics = {}
+    for name, value in summary.items():
+        metric, _, statistic = name.rpartition("_")
+        if statistic in _STATISTICS:
+            metrics.setdefault(metric, {})[statistic] = value
+    table = pd.DataFrame.from_dict(metrics, orient="index", columns=list(_STATISTICS))
+    return "\n".join(lines) + (f"\n\nOver the groups:\n{table.to_string(float_format=_number)}" if metrics else "")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}"
 
 
 def _section(name: str, value: Any) -> str:
@@ -272,7 +295,7 @@ def _section(name: str, value: Any) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    return frame.to_string(index=False, max_colwidth=60, float_format=lambda number: f"{number:,.4g}")
+    return frame.to_string(index=False, max_colwidth=60, float_format=_number)
 
 
 def _dumps(value: Any) -> str:
