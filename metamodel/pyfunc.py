@@ -125,7 +125,7 @@ def _in_spark_task() -> bool:
 
 
 class _NullKeepingText(pd.arrays.StringArray):
-    """Text whose nulls survive ``astype(str)``."""
+    """Text whose nulls survive what MLflow does to it: ``astype(str)`` in a struct, ``map(str)`` for a string."""
 
     @classmethod
     def of(cls, labels: pd.Series) -> "_NullKeepingText":
@@ -134,5 +134,13 @@ class _NullKeepingText(pd.arrays.StringArray):
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         if dtype is str or getattr(dtype, "kind", "") == "U":
-            return np.array([None if value is pd.NA else value for value in self], dtype=object)
+            return self._texts()
         return super().astype(dtype, copy=copy)
+
+    def map(self, mapper: Any, na_action: Any = None) -> Any:
+        if getattr(mapper, "func", mapper) is str:  # DataFrame.map wraps it
+            return self._texts()
+        return super().map(mapper, na_action=na_action)
+
+    def _texts(self) -> AnyArray:
+        return np.array([None if value is pd.NA else value for value in self], dtype=object)

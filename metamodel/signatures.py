@@ -7,6 +7,8 @@ column is optional: what is missing or wrong is found by us, with a message that
 (docs/decisions/0002-signature.md).
 """
 
+import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -69,5 +71,13 @@ def input_example(manifest: Manifest, data: pd.DataFrame, rows: int = 3) -> pd.D
     """First rows of the training table that have a group, with the model's columns alone."""
     columns = list(dict.fromkeys([*manifest.keys.names, *manifest.features.names]))
     complete = data.dropna(subset=manifest.keys.names)[columns].head(rows).reset_index(drop=True)
-    times = complete.select_dtypes(include=["datetime", "datetimetz"]).columns
-    return complete.assign(**{name: complete[name].map(lambda stamp: stamp.isoformat()) for name in times})
+    odd = complete.select_dtypes(exclude=["number", "bool"]).columns
+    return complete.assign(**{name: complete[name].astype(object).map(_for_json) for name in odd})
+
+
+def _for_json(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value.isoformat() if isinstance(value, dt.date) else value
