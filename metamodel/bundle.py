@@ -1,10 +1,10 @@
 """Write and read a bundle: manifest, ledger and shards in one directory; children are loaded when asked for."""
 
+import fcntl
 import os
 import shutil
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -17,7 +17,14 @@ import pandas as pd
 
 from metamodel.cache import ByteCache, process_cache
 from metamodel.codecs import get_codec
-from metamodel.exceptions import CorruptBundle, InputError, TrainingFailed, UnknownGroup, UnreadableBundle
+from metamodel.exceptions import (
+    AllGroupsFailed,
+    CorruptBundle,
+    InputError,
+    TrainingFailed,
+    UnknownGroup,
+    UnreadableBundle,
+)
 from metamodel.keys import GroupKey, encode_key
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.shards import ShardReader, ShardRow, ShardWriter
@@ -42,8 +49,11 @@ def library_versions(packages: Sequence[str]) -> dict[str, str]:
 
 
 @contextmanager
-def new_bundle(path: Path) -> Iterator[Path]:
-    """Write a bundle's files under a temporary name that becomes `path` when all went well.
+def new_bundle(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Write a bundle's files in a work directory beside `path`, and put it there when all went well.
+
+    The work directory outlives a process that is killed, so that the same call can go on with what was done. An error
+    that would come again (bad input, all groups failed) takes it away.
 
     Parameters
     ----------
@@ -52,23 +62,52 @@ def new_bundle(path: Path) -> Iterator[Path]:
 
     Yields
     ------
-    Path
-        The temporary directory, with an empty folder for shards.
+    directory, tasks : tuple of Path
+        The unfinished bundle, with an empty folder for shards; and a folder for what tasks leave behind.
+
+    Raises
+    ------
+    InputError
+        Something else than a bundle stands at `path`, or another process is writing there.
     """
-    if path.exists() and any(path.iterdir()) and not (path / MANIFEST_NAME).is_file():
+    if path.exists() and not (path / MANIFEST_NAME).is_file() and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"{path} exists and is no bundle. Name another output directory, or empty this one.")
-    unfinished = path.with_name(f".{path.name}.unfinished-{uuid.uuid4().hex[:8]}")
-    (unfinished / _SHARD_DIR).mkdir(parents=True)
+    work = path.with_name(f".{path.name}.work")
+    lock = _lock(work, path)
+    directory, tasks, old = work / "bundle", work / "tasks", work / "old"
     try:
-        yield unfinished
-        old = path.with_name(f".{path.name}.old-{uuid.uuid4().hex[:8]}")
+        if old.exists() and not path.exists():
+            old.rename(path)  # the last process was killed between two renames
+        shutil.rmtree(directory, ignore_errors=True)
+        (directory / _SHARD_DIR).mkdir(parents=True)
+        tasks.mkdir(exist_ok=True)
+        yield directory, tasks
+        shutil.rmtree(old, ignore_errors=True)
         if path.exists():
             path.rename(old)
-        unfinished.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        directory.rename(path)
+        shutil.rmtree(work)
+    except (InputError, AllGroupsFailed):
+        shutil.rmtree(work)
         raise
+    finally:
+        os.close(lock)
+
+
+def _lock(work: Path, path: Path) -> int:
+    """Claim the work directory for this process until it ends, however it ends."""
+    work.mkdir(parents=True, exist_ok=True)
+    lock = os.open(work, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_ino != work.stat().st_ino:
+            raise FileNotFoundError(work)
+    except OSError as error:  # held by another process, or taken away by one that has just finished
+        os.close(lock)
+        raise InputError(
+            f"Another process is writing {path}. Wait for it to end, or name another output directory."
+        ) from error
+    return lock
 
 
 def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> Manifest:

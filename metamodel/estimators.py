@@ -174,8 +174,8 @@ def prepare(estimator: BaseEstimator, features: FeatureSchema, missing: set[str]
 def takes_arrays(estimator: BaseEstimator) -> bool:
     """Whether an estimator surely gives the same results on a matrix as on a frame.
 
-    True for scikit-learn's own (and XGBoost's and LightGBM's) estimators whose parts do not pick columns by name, unless
-    the first one hands its input on to an estimator inside it (a grid search): that one would have to know the
+    True for scikit-learn's own (and XGBoost's and LightGBM's) estimators whose parts do not pick columns by name,
+    unless the first one hands its input on to an estimator inside it (a grid search): that one would have to know the
     features' names when `MetaModel.child` hands the child out.
 
     Examples
@@ -209,7 +209,7 @@ def describe(estimator: BaseEstimator) -> tuple[str, str]:
 
 
 def with_feature_names(estimator: Any, names: list[str]) -> Any:
-    """Tell a child that was fitted on arrays the names of its features, so that it takes a DataFrame without a warning."""
+    """Tell a child that was fitted on arrays its features' names, so that it takes a DataFrame without a warning."""
     first = _first_step(estimator)
     if not hasattr(first, "feature_names_in_"):
         first.feature_names_in_ = np.asarray(names, dtype=object)

@@ -282,7 +282,7 @@ def _integer(value: object, column: KeyColumn) -> int | None:
             return None
         number = int(value)
     elif isinstance(value, Decimal):
-        # The bound comes first: int(Decimal("1e999999")) would take minutes.
+        # int(Decimal("1e999999")) would take minutes, so the bound comes first.
         if not (abs(value) < 2**64 and value == value.to_integral_value()):
             return None
         number = int(value)
@@ -310,12 +310,19 @@ def _date(value: object, _: KeyColumn) -> dt.date | None:
         except ValueError:
             return None
     if isinstance(value, dt.datetime | np.datetime64):
-        try:
-            stamp = pd.Timestamp(value)
-        except ValueError:  # numpy's dates reach further than anybody else's
+        stamp = _stamp(value)
+        if stamp is None:
             return None
         return stamp.date() if stamp.tzinfo is None and stamp == stamp.normalize() else None
     return value if isinstance(value, dt.date) else None
+
+
+def _stamp(value: Any) -> pd.Timestamp | None:
+    try:
+        stamp = pd.Timestamp(value)
+    except ValueError:
+        return None
+    return stamp if 1 <= stamp.year <= 9999 else None  # numpy's dates reach further than ISO's
 
 
 def _timestamp(value: object, column: KeyColumn) -> pd.Timestamp | None:
@@ -323,11 +330,8 @@ def _timestamp(value: object, column: KeyColumn) -> pd.Timestamp | None:
         return None
     if not isinstance(value, str | dt.date | np.datetime64):
         return None
-    try:
-        stamp = pd.Timestamp(value)
-    except ValueError:
-        return None
-    if (stamp.tzinfo is not None) != column.utc:
+    stamp = _stamp(value)
+    if stamp is None or (stamp.tzinfo is not None) != column.utc:
         return None
     return stamp.tz_convert("UTC") if column.utc else stamp
 

@@ -183,7 +183,8 @@ def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping
         worst = int(np.flatnonzero(bad & ~nulls if (bad & ~nulls).any() else bad)[0])
         raise InvalidKey(
             f"{count(int(bad.sum()), 'row')} of {len(frame):,} belong to no group (first: row {worst}). "
-            f"{grouping.keys[grouping.codes[worst]]}" + (' Or drop such rows with null_keys="drop".' if nulls[worst] else "")
+            f"{grouping.keys[grouping.codes[worst]]}"
+            + (' Or drop such rows with null_keys="drop".' if nulls[worst] else "")
         )
     if bad.all():
         raise InputError("Every row has a null in its group columns, so no row is left. Fill the group columns.")

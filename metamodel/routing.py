@@ -26,6 +26,7 @@ DETAIL_COLUMNS = ("key", "level", "child_version", "error")
 # A child that raises is asked again with half the rows, to find the rows it cannot answer; after this many failures
 # without one success it is taken to fail always.
 _PATIENCE = 64
+_NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
 _PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": "object"}
 
 _Load = Callable[[GroupKey], tuple[Any, str]]
@@ -268,7 +269,21 @@ class _Answers:
         if self._route.task == "regression":
             return labels.reshape(rows).astype(np.float64, copy=False), None
         probabilities = self._aligned(child, x) if self._proba else None
-        return labels.reshape(rows), probabilities
+        return self._of_label_kind(labels.reshape(rows)), probabilities
+
+    def _of_label_kind(self, labels: AnyArray) -> AnyArray:
+        # One child's odd label must not fail when all answers are put into one column.
+        kind = self._route.label_kind or "string"
+        if labels.dtype.kind in _NUMPY_KINDS[kind]:
+            return labels
+        try:
+            fits = kind != "string" or pd.api.types.infer_dtype(labels, skipna=True) in ("string", "empty")
+            converted = pd.array(labels, dtype=_PANDAS_DTYPES[kind])
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise ChildFailed(f"predict returned {labels.dtype} labels, but the classes are {kind}s")
+        return np.asarray(converted, dtype=object)
 
     def _aligned(self, child: Any, x: Any) -> AnyArray:
         given = np.asarray(child.predict_proba(x))

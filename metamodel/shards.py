@@ -118,13 +118,11 @@ class ShardWriter:
 
 def _is_intact(row: ShardRow) -> bool:
     # A damaged header of a record turns bytes into text, numbers or nothing.
-    if row.status != "fitted":
-        return row.child is None and isinstance(row.status, str) and isinstance(row.reason, str)
-    return (
-        isinstance(row.child, bytes)
-        and isinstance(row.resident, int)
-        and hashlib.sha256(row.child).hexdigest() == row.sha256
-    )
+    if row.child is None:
+        return row.status in ("skipped", "failed") and isinstance(row.reason, str)
+    if not isinstance(row.child, bytes) or not isinstance(row.resident, int):
+        return False
+    return hashlib.sha256(row.child).hexdigest() == row.sha256
 
 
 class _Connection(sqlite3.Connection):
@@ -197,7 +195,7 @@ class ShardReader:
             size = self.path.stat().st_size
         except OSError as error:
             raise CorruptBundle(
-                f"Shard {self.path.name} cannot be opened: {error.strerror}. Restore the bundle from the tracking server."
+                f"Shard {self.path.name} is unreadable ({error.strerror}). Restore the bundle from the tracking server."
             ) from error
         if size != self._size:
             raise CorruptBundle(

@@ -181,7 +181,11 @@ def _content(value: Any) -> Any:
 def _callable_content(value: Any) -> list[str]:
     code = getattr(value, "__code__", None)
     # A lambda's name says nothing of what it does.
-    body = "" if code is None else hashlib.sha256(code.co_code + repr((code.co_names, code.co_consts)).encode()).hexdigest()
+    body = (
+        ""
+        if code is None
+        else hashlib.sha256(code.co_code + repr((code.co_names, code.co_consts)).encode()).hexdigest()
+    )
     return [_path(value), body]
 
 

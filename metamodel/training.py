@@ -3,6 +3,7 @@
 import atexit
 import datetime as dt
 import heapq
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -165,7 +166,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     backend = get_backend(engine, n_jobs)
     frame, source = _read(data, options)
     plan = make_plan(frame, options, estimator, estimator_params, features)
-    path = Path(output_dir) if output_dir else _temporary_bundle()
+    path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
     return _run(plan, backend, path, frame, source)
 
 
@@ -188,16 +189,13 @@ def _temporary_bundle() -> Path:
 def _run(plan: Plan, backend: Backend, path: Path, frame: pd.DataFrame, source: str) -> TrainingResult:
     groups = list(plan.groups())
     shown = max(1, _PLOTTED_ROWS // max(1, len(plan.grouping.keys)))
-    work = path.with_name(f".{path.name}.work")
-    work.mkdir(parents=True, exist_ok=True)
-    job = Job(plan, work, shown)
-    with new_bundle(path) as directory:
+    with new_bundle(path) as (directory, tasks):
+        job = Job(plan, tasks, shown)
         results, shards = _fit(_tasks(groups, backend.parallelism), job, backend, directory)
         ledger = _ledger(results, shards, plan)
         _refuse_empty(ledger)
         summary = _summary(ledger, plan)
         manifest = finish_bundle(directory, _manifest(plan, ledger, results), ledger)
-    shutil.rmtree(work)
     holdout = pd.DataFrame(
         [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],
         columns=["key", "actual", "predicted"],
@@ -270,7 +268,8 @@ def _refuse_empty(ledger: pd.DataFrame) -> None:
     if (ledger["status"] == "fitted").any():
         return
     reasons = ledger["error"].where(ledger["error"] != "", ledger["reason"])
-    commonest = "; ".join(f"{count(int(n), 'group')}: {reason}" for reason, n in reasons.value_counts().head(3).items())
+    numbers = reasons.str.rstrip(".").value_counts().head(3)
+    commonest = "; ".join(f"{count(int(number), 'group')}: {reason}" for reason, number in numbers.items())
     raise AllGroupsFailed(
         f"None of {count(len(ledger), 'group')} could be fitted, so there is no model to write. "
         f"Commonest reasons: {commonest}. Correct the table or the estimator."

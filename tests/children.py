@@ -1,0 +1,108 @@
+"""Estimators with one fault each, in a module of their own so that worker processes can import them."""
+
+import os
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import LinearRegression
+
+# Rows of a group that an estimator below shall stumble over carry this value in their first feature.
+MARK = 666.0
+
+
+class RaisesOnMark(LinearRegression):
+    """Cannot be fitted on a marked row."""
+
+    def fit(self, X, y):
+        if (np.asarray(X)[:, 0] == MARK).any():
+            raise ValueError("this group is marked\nand there is more to say")
+        return super().fit(X, y)
+
+
+class RaisesOnPredict(LinearRegression):
+    """Fits, but never predicts."""
+
+    def predict(self, X):
+        raise RuntimeError("no prediction today")
+
+
+class Warns(LinearRegression):
+    """Warns while it is fitted."""
+
+    def fit(self, X, y):
+        warnings.warn("the matrix is nearly singular", RuntimeWarning, stacklevel=2)
+        return super().fit(X, y)
+
+
+class HoldsLock(LinearRegression):
+    """Cannot be serialized once it has seen a marked row."""
+
+    def fit(self, X, y):
+        if (np.asarray(X)[:, 0] == MARK).any():
+            self.lock_ = threading.Lock()
+        return super().fit(X, y)
+
+
+class SpeaksSurrogates(LinearRegression):
+    """Raises with a text that no file can hold."""
+
+    def fit(self, X, y):
+        if (np.asarray(X)[:, 0] == MARK).any():
+            raise ValueError("bad name \ud800")
+        return super().fit(X, y)
+
+
+class KillsWorker(LinearRegression):
+    """Ends its process on a marked row: always, or only where the file `once` does not exist yet."""
+
+    def __init__(self, once=None):
+        super().__init__()
+        self.once = once
+
+    def fit(self, X, y):
+        if (np.asarray(X)[:, 0] == MARK).any() and (self.once is None or not Path(self.once).exists()):
+            if self.once is not None:
+                Path(self.once).touch()
+            os._exit(1)
+        return super().fit(X, y)
+
+
+class Duck:
+    """Follows scikit-learn's conventions without deriving from it."""
+
+    def __init__(self, shift=0.0):
+        self.shift = shift
+
+    def get_params(self, deep=True):
+        return {"shift": self.shift}
+
+    def set_params(self, **params):
+        vars(self).update(params)
+        return self
+
+    def fit(self, X, y):
+        self.mean_ = float(np.mean(y)) + self.shift
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+
+class NeedsScale(RegressorMixin, BaseEstimator):
+    """Cannot be built without a parameter."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def fit(self, X, y):
+        self.mean_ = float(np.mean(y)) * self.scale
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+
+not_a_class = 7

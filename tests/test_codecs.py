@@ -1,0 +1,173 @@
+"""Codecs: every child comes back as it was, and a reader builds only what it may."""
+
+import io
+import json
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+from children import Duck
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+from skops.io import dumps
+
+from metamodel.codecs import CODECS, get_codec, resident_factor
+from metamodel.estimators import NAMED, resolve
+from metamodel.exceptions import ForbiddenCodec, InputError
+
+PICKLES = ["cloudpickle", "joblib"]
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3))
+Y = np.abs(X @ [1.0, 2.0, 3.0]) + 1
+LABELS = np.where(Y > np.median(Y), "much", "little")
+
+REGRESSORS = [
+    Ridge(),
+    make_pipeline(StandardScaler(), Ridge()),
+    make_pipeline(SelectKBest(f_regression, k=2), Ridge()),
+    make_pipeline(ColumnTransformer([("codes", OneHotEncoder(handle_unknown="ignore"), [0])]), Ridge()),
+    RandomForestRegressor(5, random_state=0),
+    HistGradientBoostingRegressor(max_iter=5),
+]
+CLASSIFIERS = [
+    LogisticRegression(),
+    RandomForestClassifier(5, random_state=0),
+    HistGradientBoostingClassifier(max_iter=5),
+]
+
+
+def name_of(value):
+    return type(value).__name__
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch):
+    monkeypatch.delenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", raising=False)
+    monkeypatch.delenv("METAMODEL_TRUSTED_TYPES", raising=False)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("estimator", REGRESSORS, ids=name_of)
+def test_a_regressor_predicts_the_same_after_a_round_trip(codec, estimator):
+    child = estimator.fit(X, Y)
+    copy = get_codec(codec).loads(get_codec(codec).dumps(child))
+    assert copy.predict(X).tolist() == child.predict(X).tolist()
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("estimator", CLASSIFIERS, ids=name_of)
+def test_a_classifier_gives_the_same_labels_and_probabilities_after_a_round_trip(codec, estimator):
+    child = estimator.fit(X, LABELS)
+    copy = get_codec(codec).loads(get_codec(codec).dumps(child))
+    assert copy.predict(X).tolist() == child.predict(X).tolist()
+    assert copy.predict_proba(X).tolist() == child.predict_proba(X).tolist()
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_named_estimator_can_be_stored_without_pickle(name):
+    for task, path, y in zip(("regression", "classification"), NAMED[name], (Y, LABELS), strict=True):
+        if path is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # convergence on sixty random rows
+                child = resolve(name, None, task, random_state=0).fit(X, y)
+            codec = get_codec("skops")
+            assert codec.loads(codec.dumps(child)).predict(X).tolist() == child.predict(X).tolist()
+
+
+def test_cloudpickle_stores_what_a_notebook_defines():
+    codec = get_codec("cloudpickle")
+    assert codec.loads(codec.dumps(lambda x: 2 * x))(4) == 8
+
+
+@pytest.mark.parametrize("codec", PICKLES)
+@pytest.mark.parametrize("value", ["false", "False", " FALSE ", "0"])
+def test_pickles_are_refused_where_the_environment_forbids_them(monkeypatch, codec, value):
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", value)
+    with pytest.raises(
+        ForbiddenCodec, match=f'are {codec} pickles and MLFLOW_ALLOW_.* is false. Train with codec="skops"'
+    ):
+        get_codec(codec).check_allowed()
+
+
+@pytest.mark.parametrize("codec", PICKLES)
+@pytest.mark.parametrize("value", ["true", "True", "1"])
+def test_pickles_are_allowed_where_the_environment_allows_them(monkeypatch, codec, value):
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", value)
+    assert get_codec(codec).check_allowed() is None
+
+
+def test_skops_is_allowed_where_pickles_are_not(monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    assert get_codec("skops").check_allowed() is None
+
+
+def test_skops_refuses_a_foreign_type_by_name_when_it_is_written():
+    with pytest.raises(ForbiddenCodec, match=r"does not trust the type children.Duck .* Set METAMODEL_TRUSTED_TYPES="):
+        get_codec("skops").dumps(Duck().fit(X, Y))
+
+
+def test_skops_takes_a_foreign_type_that_is_named(monkeypatch):
+    monkeypatch.setenv("METAMODEL_TRUSTED_TYPES", "other.Type,children.Duck")
+    codec = get_codec("skops")
+    assert codec.loads(codec.dumps(Duck(shift=1.0).fit(X, Y))).shift == 1.0
+
+
+def forged(module: str, name: str, argument: str) -> bytes:
+    """A tree in which a node that skops builds by calling its class names another callable."""
+    archive = zipfile.ZipFile(io.BytesIO(dumps(DecisionTreeRegressor(max_depth=1).fit(X, Y))))
+    schema = json.loads(archive.read("schema.json"))
+
+    def replace(node):
+        if isinstance(node, dict) and node.get("__class__") == "Tree":
+            text = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "is_json": True}
+            node |= {"__class__": name, "__module__": module, "__loader__": "LossNode"}
+            node["__reduce__"]["args"]["content"] = [{**text, "content": json.dumps(argument)}]
+        for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            replace(inner)
+
+    replace(schema)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as copy:
+        for part in archive.namelist():
+            copy.writestr(part, json.dumps(schema) if part == "schema.json" else archive.read(part))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("builtins", "eval"),
+        ("numpy.testing", "rundocs"),
+        ("numpy", "memmap"),
+        ("sklearn.datasets", "load_files"),
+        ("sklearn.utils._testing", "check_output"),
+        ("sklearn.no_such_module", "thing"),
+    ],
+)
+def test_a_crafted_file_cannot_have_a_callable_called(tmp_path, module, name):
+    blob = forged(module, name, f"open({str(tmp_path / 'called')!r}, 'w')")
+    with pytest.raises(ForbiddenCodec, match=f"does not trust the type {module}.{name}"):
+        get_codec("skops").loads(blob)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_codec_is_refused():
+    with pytest.raises(InputError, match=r"codec='zip' is unknown. Use one of: cloudpickle, joblib, skops"):
+        get_codec("zip")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_loaded_child_is_charged_at_least_its_bytes(codec):
+    blob = get_codec(codec).dumps(Ridge().fit(X, Y))
+    assert 1 <= resident_factor(get_codec(codec), blob) < 50

@@ -1,0 +1,40 @@
+"""What `import metamodel` offers, and what it does not drag in."""
+
+import subprocess
+import sys
+
+import pytest
+
+import metamodel
+
+HEAVY = ("mlflow", "sklearn", "pyspark", "joblib", "pandas", "pyarrow", "matplotlib")
+
+
+def test_the_list_of_names_is_sorted():
+    assert metamodel.__all__ == sorted(metamodel.__all__)
+
+
+def test_dir_gives_the_public_names():
+    assert dir(metamodel) == metamodel.__all__
+
+
+@pytest.mark.parametrize("name", metamodel.__all__)
+def test_every_public_name_leads_somewhere(name):
+    assert getattr(metamodel, name) is not None
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'metamodel' has no attribute 'fit'"):
+        _ = metamodel.fit
+
+
+def test_import_is_light():
+    program = f"import sys, metamodel; print([name for name in {HEAVY} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_training_does_not_import_mlflow_or_spark():
+    program = "import sys; from metamodel import train; print([n for n in ('mlflow', 'pyspark') if n in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

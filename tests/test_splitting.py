@@ -1,0 +1,125 @@
+"""Holdouts: stable, without leaks, and never empty on either side."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metamodel.exceptions import InputError
+from metamodel.splitting import hash_holdout, row_hashes, time_holdout, time_order
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 5), st.sampled_from(["a", "b", None]), st.floats(-2, 2)), min_size=2, max_size=40
+)
+FRACTIONS = st.floats(0.01, 0.99)
+
+
+def table(rows):
+    return pd.DataFrame(rows, columns=["i", "text", "x"]).astype({"i": "int64", "text": object, "x": "float64"})
+
+
+def held_content(frame, fraction, seed=0):
+    held = hash_holdout(row_hashes(frame, list(frame), seed), fraction)
+    return None if held is None else sorted(map(repr, frame[held].itertuples(index=False)))
+
+
+@given(ROWS, FRACTIONS, st.randoms())
+def test_row_order_does_not_move_a_row_to_the_other_side(rows, fraction, random):
+    shuffled = random.sample(rows, len(rows))
+    assert held_content(table(rows), fraction) == held_content(table(shuffled), fraction)
+
+
+def test_added_rows_do_not_move_the_others():
+    frame = pd.DataFrame({"x": np.arange(1000.0)})
+    before = hash_holdout(row_hashes(frame.iloc[:500], ["x"], 0), 0.3)
+    after = hash_holdout(row_hashes(frame, ["x"], 0), 0.3)
+    assert after[:500].tolist() == before.tolist()
+
+
+@given(ROWS, FRACTIONS)
+def test_duplicates_are_on_one_side(rows, fraction):
+    frame = table(rows * 2)
+    held = hash_holdout(row_hashes(frame, list(frame), 0), fraction)
+    assert held is None or held[: len(rows)].tolist() == held[len(rows) :].tolist()
+
+
+@given(ROWS, FRACTIONS)
+def test_neither_side_is_empty(rows, fraction):
+    held = hash_holdout(row_hashes(table(rows), ["i", "text", "x"], 0), fraction)
+    assert held is None or 0 < held.sum() < len(rows)
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_rows_that_are_all_equal_cannot_be_split(rows):
+    frame = pd.DataFrame({"x": [1.0] * rows})
+    assert hash_holdout(row_hashes(frame, ["x"], 0), 0.5) is None
+
+
+def test_no_rows_cannot_be_split():
+    assert hash_holdout(np.array([], dtype=np.uint64), 0.5) is None
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5, 0.9])
+def test_the_share_held_back_is_the_one_asked_for(fraction):
+    frame = pd.DataFrame({"x": np.arange(20_000)})
+    assert hash_holdout(row_hashes(frame, ["x"], 0), fraction).mean() == pytest.approx(fraction, abs=0.015)
+
+
+def test_the_seed_changes_the_split():
+    frame = pd.DataFrame({"x": np.arange(100)})
+    assert held_content(frame, 0.5, seed=0) != held_content(frame, 0.5, seed=1)
+
+
+def test_columns_of_mixed_objects_are_hashed_by_their_text():
+    frame = pd.DataFrame({"x": pd.Series([1, "a", None, (2,), 1], dtype=object)})
+    hashes = row_hashes(frame, ["x"], 0)
+    assert (hashes[0] == hashes[4], len(set(hashes))) == (True, 4)
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=40), FRACTIONS)
+def test_every_training_row_is_strictly_older_than_every_row_held_back(times, fraction):
+    values = np.array(times)
+    held = time_holdout(values, fraction)
+    if held is None:
+        assert len(set(times)) == 1
+    else:
+        assert values[~held].max() < values[held].min()
+
+
+@pytest.mark.parametrize(("fraction", "held"), [(0.2, 2), (0.5, 5), (0.05, 1), (0.95, 9)])
+def test_the_latest_rows_are_held_back(fraction, held):
+    expected = [False] * (10 - held) + [True] * held
+    assert time_holdout(np.arange(10), fraction).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2026-01-02", "2025-12-31"],
+        pd.to_datetime(["2026-01-02", "2025-12-31"]),
+        pd.to_datetime(["2026-01-02", "2025-12-31"]).tz_localize("Asia/Tokyo"),
+        pd.to_datetime(["2026-01-02", "2025-12-31"]).date,
+        [2026.5, 2025.9],
+        pd.array([202601, 202512], dtype="Int64"),
+    ],
+)
+def test_times_of_every_form_are_ordered(values):
+    order = time_order(pd.Series(values), "week")
+    assert order[0] > order[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (["2026-01-01", "soon"], "'soon'"),
+        (["soon", "later"], "'soon'"),
+        ([1.0, np.nan], "nan"),
+        ([True, False], "True"),
+    ],
+)
+def test_a_value_that_is_no_time_is_shown(values, first):
+    with pytest.raises(
+        InputError, match=rf"'week' has \d values? missing or no time \(first: {first}\). Correct or remove"
+    ):
+        time_order(pd.Series(values), "week")
