@@ -104,9 +104,9 @@ def aggregate(ledger: pd.DataFrame, task: str) -> dict[str, float]:
         for metric in METRICS[task]:
             values = ledger[f"{part}_{metric}"].dropna()
             if len(values):
-                summary.update(
-                    {f"{part}_{metric}_{name}": float(of(values)) for name, of in _statistics(metric).items()}
-                )
+                with np.errstate(invalid="ignore"):  # a child that predicts infinity has an infinite error
+                    statistics = {name: float(of(values)) for name, of in _statistics(metric).items()}
+                summary |= {f"{part}_{metric}_{name}": value for name, value in statistics.items()}
     return summary
 
 

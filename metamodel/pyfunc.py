@@ -10,40 +10,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from metamodel.csv_requests import accept_csv
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
 from metamodel.frames import AnyArray
 from metamodel.model import MetaModel
+from metamodel.refusals import PublicError, hide_rows
+from metamodel.signatures import number_columns
 
 __all__ = ["GroupedModel", "PublicError"]
 
 _logger = logging.getLogger(__name__)
 # Set by MLflow's scoring server in its own process.
 _SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
-
-
-class PublicError(MlflowException):
-    """An error whose message may leave the server.
-
-    MLflow's server writes the caller's rows in front of an error's message; this message stays as it was made.
-    """
-
-    def __init__(self, message: str, error_code: int = INTERNAL_ERROR) -> None:
-        self._public = message
-        super().__init__(message, error_code=error_code)
-
-    @property
-    def message(self) -> str:
-        """The message as it was made."""
-        return self._public
-
-    @message.setter
-    def message(self, _: str) -> None:
-        """Leave the message as it is."""
 
 
 class GroupedModel(PythonModel):
@@ -53,13 +34,16 @@ class GroupedModel(PythonModel):
         """Open the bundle that the context's artifact `bundle` names."""
         self._model = MetaModel(context.artifacts["bundle"])
         accept_csv(self._model.manifest)
+        hide_rows(number_columns(self._model.manifest))
 
     @property
     def model(self) -> MetaModel:
         """The meta-model, for `child`, `ledger` and `stats`."""
         return self._model
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         """Answer every row; see `metamodel.routing.Route.predict`.
 
         Raises
@@ -91,7 +75,11 @@ class GroupedModel(PythonModel):
 def _unnested(frame: pd.DataFrame) -> pd.DataFrame:
     """Undo what MLflow does to ``{"inputs": {column: [text, text]}}``: it makes one row of whole lists."""
     lists = len(frame) == 1 and len(frame.columns) > 0 and all(isinstance(cell, list) for cell in frame.iloc[0])
-    return pd.DataFrame({name: frame[name].iloc[0] for name in frame.columns}) if lists else frame
+    if not lists:
+        return frame
+    if len({len(cell) for cell in frame.iloc[0]}) > 1:
+        raise InputError("The columns have different numbers of values. Give one for every row in each.")
+    return pd.DataFrame({name: frame[name].iloc[0] for name in frame.columns})
 
 
 def _for_json(answers: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from metamodel.features import Feature
 from metamodel.manifest import Manifest
 from metamodel.routing import PredictOptions, Route, output_columns
 
-__all__ = ["input_example", "signature"]
+__all__ = ["input_example", "number_columns", "signature"]
 
 # A label can be null, and MLflow cannot put a null into a long or boolean field of a Spark struct.
 _LABEL_TYPES = {
@@ -61,6 +61,12 @@ def signature(manifest: Manifest, route: Route, options: PredictOptions) -> Mode
         outputs=Schema(outputs),
         params=ParamSchema(params),
     )
+
+
+def number_columns(manifest: Manifest) -> list[str]:
+    """Names of the columns that the signature declares as numbers; MLflow lets nothing else pass there."""
+    features = [feature for feature in manifest.features.features if feature.name not in manifest.keys.names]
+    return [feature.name for feature in features if _input_type(feature) is DataType.double]
 
 
 def _input_type(feature: Feature) -> Any:

@@ -1,0 +1,261 @@
+"""Real servers for the tests: MLflow's tracking server, its scoring server, and a proxy that counts requests.
+
+Every server listens on 127.0.0.1 alone, has a process group of its own that ends with the `with` block, and is waited
+for in bounded time; where it does not come up, its log is the error.
+"""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+HOST = "127.0.0.1"
+_START_SECONDS = 120
+_STOP_SECONDS = 10
+_MLFLOW = (sys.executable, "-m", "mlflow")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    Attributes
+    ----------
+    url
+        Where it listens.
+    directory
+        What it may write.
+    process
+        The leader of its process group.
+    """
+
+    url: str
+    directory: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def log(self) -> str:
+        """All that it wrote so far, for a failing test's message."""
+        return (self.directory / "server.log").read_text(errors="replace")
+
+    def kill(self) -> None:
+        """End it at once, with every worker."""
+        _signal_group(self.process, signal.SIGKILL)
+        self.process.wait(_STOP_SECONDS)
+
+
+@contextlib.contextmanager
+def tracking_server(directory: Path, workers: int = 1) -> Iterator[Server]:
+    """Run `mlflow server` on a SQLite file, with artifacts that go through it.
+
+    Parameters
+    ----------
+    directory
+        An empty directory; the database is `mlflow.db` and the artifacts are under `artifacts` in it.
+    workers
+        Server processes.
+    """
+    options = {
+        "backend-store-uri": f"sqlite:///{directory / 'mlflow.db'}",
+        "artifacts-destination": str(directory / "artifacts"),
+        "workers": str(workers),
+    }
+    with _running("server", options, directory, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def scoring_server(
+    model: str | Path, directory: Path, workers: int = 1, env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run `mlflow models serve` in this Python environment.
+
+    Parameters
+    ----------
+    model
+        A logged model's URI or directory.
+    directory
+        For the log.
+    workers
+        Server processes.
+    env
+        Further environment variables.
+    """
+    options = {"model-uri": str(model), "env-manager": "local", "workers": str(workers)}
+    with _running("models serve", options, directory, env or {}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _running(command: str, options: Mapping[str, str], directory: Path, env: Mapping[str, str]) -> Iterator[Server]:
+    url = f"http://{HOST}:{free_port()}"
+    address = urlsplit(url)
+    options = {**options, "host": HOST, "port": str(address.port)}
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    with _process([*_MLFLOW, *command.split(), *arguments], directory, env) as process:
+        server = Server(url, directory, process)
+        _wait_until_healthy(server)
+        yield server
+
+
+@contextlib.contextmanager
+def _process(command: Sequence[str], directory: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    # `mlflow models serve` calls uvicorn by name, so the environment's scripts must be found first.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with (directory / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=directory,
+            env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **env},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    _signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)
+    # Workers of a leader that has ended already are in its group still.
+    _signal_group(process, signal.SIGKILL)
+    process.wait(_STOP_SECONDS)
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _wait_until_healthy(server: Server) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        assert server.process.poll() is None, f"The server ended at its start:\n{server.log}"
+        try:
+            with urllib.request.urlopen(f"{server.url}/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"The server did not come up in {_START_SECONDS} s:\n{server.log}")
+
+
+def free_port() -> int:
+    """Name a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class Recorder:
+    """What went through a recording proxy."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._lock = threading.Lock()
+        self._requests: list[tuple[str, str]] = []
+
+    def add(self, method: str, path: str) -> None:
+        """Record one request."""
+        with self._lock:
+            self._requests.append((method, path))
+
+    def take(self) -> list[tuple[str, str]]:
+        """Return the (method, path) of every request since the last call, in order; paths without their query."""
+        with self._lock:
+            taken, self._requests = self._requests, []
+        return taken
+
+
+def count_by_endpoint(requests: Sequence[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    """Count requests by method and kind of path: an artifact's path counts as one kind, whatever its name."""
+    artifacts = "/api/2.0/mlflow-artifacts/artifacts/"
+    return Counter((method, artifacts if path.startswith(artifacts) else path) for method, path in requests)
+
+
+@contextlib.contextmanager
+def recording_proxy(target: str) -> Iterator[Recorder]:
+    """Forward HTTP requests to another server of this machine, and record them.
+
+    Parameters
+    ----------
+    target
+        URL of the server.
+    """
+    address = urlsplit(target).netloc
+    recorders: list[Recorder] = []
+
+    class Forward(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def forward(self) -> None:
+            recorders[0].add(self.command, urlsplit(self.path).path)
+            body = _read_body(self)
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in _PER_CONNECTION}
+            upstream = http.client.HTTPConnection(address, timeout=120)
+            try:
+                upstream.request(self.command, self.path, body=body, headers=headers)
+                answer = upstream.getresponse()
+                content = answer.read()
+            except OSError:
+                self.send_error(502, "The server behind the proxy is gone")
+                return
+            finally:
+                upstream.close()
+            self.send_response_only(answer.status, answer.reason)
+            for name, value in answer.getheaders():
+                if name.lower() not in _PER_CONNECTION:
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 - names that http.server looks for
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Write nothing."""
+
+    with ThreadingHTTPServer((HOST, 0), Forward) as proxy:
+        proxy.daemon_threads = True
+        recorders.append(Recorder(f"http://{HOST}:{proxy.server_address[1]}"))
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield recorders[0]
+        finally:
+            proxy.shutdown()
+            thread.join(_STOP_SECONDS)
+
+
+# Headers that speak of one connection and not of the message, and those that are written anew.
+_PER_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
+
+
+def _read_body(request: BaseHTTPRequestHandler) -> bytes:
+    if "chunked" not in request.headers.get("Transfer-Encoding", ""):
+        return request.rfile.read(int(request.headers.get("Content-Length", 0)))
+    chunks = []  # what `requests` sends for an empty file
+    while size := int(request.rfile.readline(), 16):
+        chunks.append(request.rfile.read(size))
+        request.rfile.readline()
+    request.rfile.readline()
+    return b"".join(chunks)
