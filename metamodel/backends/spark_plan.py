@@ -30,7 +30,7 @@ from metamodel.spec import TrainingOptions
 from metamodel.splitting import time_order
 from metamodel.wording import count
 
-__all__ = ["SparkPlan", "plan_on_spark"]
+__all__ = ["SparkPlan", "plan_on_spark", "sample_frame"]
 
 # Spark type → a value of it, and the pandas dtype of a column without nulls.
 _TEXT = str(pd.Series(["a"]).dtype)
@@ -153,6 +153,24 @@ def _exact(field: pa.Field) -> str:
     return "object"
 
 
+def sample_frame(frame: DataFrame) -> pd.DataFrame:
+    """Make one row of values of the types that a Spark table has."""
+    return pd.DataFrame({name: pd.Series([_sample(kind)]) for name, kind in _kinds(frame).items()})
+
+
+def _kinds(frame: DataFrame) -> dict[str, str]:
+    """Spark's words for the columns' types."""
+    texts = (T.StringType, T.CharType, T.VarcharType)
+    return {
+        field.name: "string" if isinstance(field.dataType, texts) else field.dataType.simpleString()
+        for field in frame.schema.fields
+    }
+
+
+def _sample(kind: str) -> Any:
+    return Decimal(1) if kind.startswith("decimal") else _SAMPLES.get(kind, ([], ""))[0]
+
+
 class _Survey:
     """Everything that is asked of the table, in few passes."""
 
@@ -163,12 +181,11 @@ class _Survey:
         self._wanted = list(dict.fromkeys([*features, options.target, *times]))
         self._integers_with_nulls = table.integers_with_nulls
         self.frame = table.frame.select(*(column(name) for name in needed))
-        self._types: dict[str, T.DataType] = {field.name: field.dataType for field in self.frame.schema.fields}
+        self._kinds = _kinds(self.frame)
 
     def kind(self, name: str) -> str:
         """Spark's word for a column's type."""
-        kind = self._types[name]
-        return "string" if isinstance(kind, T.StringType | T.CharType | T.VarcharType) else kind.simpleString()
+        return self._kinds[name]
 
     def keys(self) -> tuple[Any, pa.Table]:
         """Rows of each distinct key, shape (n_keys,), and the keys."""
@@ -236,9 +253,7 @@ class _Survey:
     def _samples(self, name: str) -> list[Any]:
         """List one value, where the column has any, and a null, where it has any."""
         _, values, rows = self._values[name]
-        kind = self.kind(name)
-        sample = Decimal(1) if kind.startswith("decimal") else _SAMPLES.get(kind, ([], ""))[0]
-        return [*([sample] if values else []), *([None] if values < rows else [])]
+        return [*([_sample(self.kind(name))] if values else []), *([None] if values < rows else [])]
 
     def _labels(self) -> list[Any]:
         name = self._options.target
