@@ -149,11 +149,12 @@ def _is_delta(session: SparkSession, name: str) -> bool:
         return False
 
 
-def _with_delta(read: Any) -> Any:
+def _with_delta(work: Callable[[], Any]) -> Any:
     try:
-        return read()
-    except PySparkException as error:
-        if "delta" in str(error).lower() and ("DATA_SOURCE_NOT_FOUND" in str(error) or "ClassNotFound" in str(error)):
+        return work()
+    except Exception as error:
+        # PySpark translates most of the JVM's errors, but not this one.
+        if "DATA_SOURCE_NOT_FOUND" in str(error) or "delta.DefaultSource" in str(error):
             raise InputError(_DELTA_HELP) from error
         raise
 

@@ -175,6 +175,10 @@ def _log_facts(result: TrainingResult) -> None:
     with warnings.catch_warnings():
         # MLflow's advice about integer columns is for signatures; this is a description of the data set.
         warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
+        # Twice the same class: MLflow knows local files under two names.
+        warnings.filterwarnings(
+            "ignore", message="The specified dataset source can be interpreted", category=UserWarning
+        )
         dataset = from_pandas(result.data, source=_source(result.source), targets=result.manifest.target.name)
         mlflow.log_input(dataset, context="training")
 

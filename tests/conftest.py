@@ -106,6 +106,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         # and this very checkout.
         patch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
         patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        # A temporary folder of the workers' own shows what they leave behind.
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("workers")))
         session = (
             SparkSession.builder.master("local[2]")
             .appName("metamodel-tests")
@@ -117,6 +119,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             .config("spark.sql.session.timeZone", "Europe/Paris")
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.sql.warehouse.dir", str(home / "warehouse"))
+            .config("spark.metamodel.tests.workersTemp", os.environ["TMPDIR"])
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
             .getOrCreate()
