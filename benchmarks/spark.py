@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 ROWS, FEATURES = 30, 10
+RESULT_SCHEMA = "number long, ledger string, holdout string, reason string, child binary"
 COLUMNS = [f"x{i}" for i in range(FEATURES)]
 
 
@@ -149,10 +150,9 @@ def passes(folder: Path, options: argparse.Namespace) -> None:
             for _ in range(options.repeats)
         )
         table = spark.read.parquet(path)
-        schema = "number long, ledger string, holdout string, reason string, child binary"
         fit = one_group(path)
         each = statistics.median(
-            seconds(lambda t=table, f=fit: t.groupBy("store").applyInPandas(f, schema).collect())  # type: ignore[misc]
+            seconds(lambda t=table, f=fit: t.groupBy("store").applyInPandas(f, RESULT_SCHEMA).collect())  # type: ignore[misc]
             for _ in range(options.repeats)
         )
         print(f"{size:>12,}  {options.rows // size:>6,}  {one:>10.1f}  {each:>15.1f}  {each / one:>5.2f}")

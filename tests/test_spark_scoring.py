@@ -97,24 +97,9 @@ def test_commands_train_and_score_files_on_spark(spark: Any, tmp_path: Path, end
     data = pd.DataFrame({"shop": ["a", "NA"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
     source, output = tmp_path / f"table{ending}", tmp_path / f"scored{ending}"
     data.to_csv(source, index=False) if ending == ".csv" else data.to_parquet(source, index=False)
-    run = CliRunner().invoke(
-        main,
-        [
-            "train",
-            "--data",
-            str(source),
-            "--group-by",
-            "shop",
-            "--target",
-            "y",
-            "--engine",
-            "spark",
-            "--register",
-            f"on-spark{ending[1:]}",
-            "--alias",
-            "new",
-        ],  # fmt: skip
-    )
+    name = f"on-spark-{ending[1:]}"
+    roles = ["--group-by", "shop", "--target", "y", "--engine", "spark", "--register", name, "--alias", "new"]
+    run = CliRunner().invoke(main, ["train", "--data", str(source), *roles])
     assert run.exit_code == 0, run.output
     arguments = ["score", "--data", str(source), "--model", f"models:/{name}@new", "--engine", "spark"]
 
