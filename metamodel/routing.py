@@ -118,8 +118,7 @@ class Route:
         UnknownGroup
             Under the policy "error", when a group has no child.
         """
-        if options.predict_method == "predict_proba" and self.task != "classification":
-            raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
+        self.check(options)
         grouping = group_rows(frame, self.keys)
         table = self.features.table(frame).take(grouping.order)
         answers = _Answers(len(frame), self, options)
@@ -134,6 +133,11 @@ class Route:
         if unknown:
             raise UnknownGroup(f"{count(len(unknown), 'group')} without a child model. First: {listing(unknown, 1)}")
         return answers.frame(grouping.order, frame.index)
+
+    def check(self, options: PredictOptions) -> None:
+        """Raise `InputError` where this model cannot do what the options ask for."""
+        if options.predict_method == "predict_proba" and self.task != "classification":
+            raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
 
     def _answer(
         self,
