@@ -27,7 +27,9 @@ DETAIL_COLUMNS = ("key", "level", "child_version", "error")
 # without one success it is taken to fail always.
 _PATIENCE = 64
 _NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
-_PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": "object"}
+# pandas' own dtype for text (object, since pandas 3 str), fixed here because pandas guesses from the values otherwise.
+_TEXT = pd.Series(["text"]).dtype
+_PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": _TEXT}
 
 _Load = Callable[[GroupKey], tuple[Any, str]]
 
@@ -333,7 +335,8 @@ class _Answers:
         if self._options.detail:
             values = (self.key, self.level, self.version, self.error)
             columns |= {name: _scatter(v, order) for name, v in zip(DETAIL_COLUMNS, values, strict=True)}
-        return pd.DataFrame({name: pd.Series(values, index=index) for name, values in columns.items()}, index=index)
+        typed = {name: pd.array(v, dtype=_TEXT) if v.dtype == object else v for name, v in columns.items()}
+        return pd.DataFrame({name: pd.Series(values, index=index) for name, values in typed.items()}, index=index)
 
     def _labels(self, values: AnyArray) -> Any:
         # The dtype depends on the model and never on the batch: one unknown group must not turn every label into a
