@@ -192,9 +192,12 @@ def _log_artifacts(result: TrainingResult) -> None:
     depth = len(result.manifest.keys.columns)
     children = result.ledger[result.ledger["level"] == depth]
     metric = f"holdout_{PRIMARY[result.manifest.target.task]}"
-    mlflow.log_figure(report.plot_metric(children, metric), "plots/holdout_metric.png")
     plot = report.plot_actual_predicted(result.holdout, result.manifest.target.name, result.manifest.target.task)
-    mlflow.log_figure(plot, "plots/actual_predicted.png")
+    with warnings.catch_warnings():
+        # Names in a script that the font does not have are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        mlflow.log_figure(report.plot_metric(children, metric), "plots/holdout_metric.png")
+        mlflow.log_figure(plot, "plots/actual_predicted.png")
     mlflow.log_dict(result.manifest.versions, "environment.json")
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "ledger.parquet"
