@@ -20,6 +20,8 @@ __all__ = ["csv_options", "read_batches", "read_table", "write_table"]
 _CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv")
 _PARQUET = (".parquet", ".pq")
 _BATCH_ROWS = 200_000
+# Reads every number as it was written; since pandas 3.1 that is how pandas reads, and the option is deprecated.
+_EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
 # What readers raise for damaged or foreign bytes, decompressors included.
 _UNREADABLE = (
     pd.errors.ParserError,
@@ -113,7 +115,7 @@ def csv_options(columns: Sequence[str], group_by: Sequence[str], text_columns: S
         "dtype": dict.fromkeys(text_columns, str),
         "low_memory": False,
         # The default parser is three times as fast, and wrong in the last digit now and then.
-        "float_precision": "round_trip",
+        **_EXACT,
     }
 
 

@@ -171,3 +171,9 @@ def test_a_table_is_written_as_csv_or_parquet_only(tmp_path):
 def test_a_finished_csv_is_the_source_it_was_read_from(csv):
     write_table(csv, read_batches(csv, ["country"], batch_rows=1))
     assert_frame_equal(read_table(csv, ["country"]), FRAME)
+
+
+def test_numbers_of_a_csv_file_are_read_to_the_last_bit(tmp_path):
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=1000)})
+    write_table(tmp_path / "t.csv", [frame])
+    assert_frame_equal(read_table(tmp_path / "t.csv"), frame, check_exact=True)
