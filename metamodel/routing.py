@@ -4,6 +4,7 @@ Rows in = rows out, in the same order and under the same index, whatever the tab
 small `ChildStore` protocol, so that this room knows nothing of files.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
@@ -25,7 +26,7 @@ PredictMethod = Literal["predict", "predict_proba"]
 DETAIL_COLUMNS = ("key", "level", "child_version", "error")
 # A child that raises is asked again with half the rows, to find the rows it cannot answer; after this many failures
 # without one success it is taken to fail always.
-_PATIENCE = 64
+_PATIENCE = 256
 _NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
 # pandas' own dtype for text (object, since pandas 3 str), fixed here because pandas guesses from the values otherwise.
 _TEXT = pd.Series(["text"]).dtype
@@ -187,9 +188,10 @@ class Route:
         self, child: Any, found: GroupKey, version: str, rows: "_Rows", table: FeatureTable, answers: "_Answers"
     ) -> None:
         """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
-        waiting, failures, successes = [rows], 0, 0
+        waiting, failures, successes = deque([rows]), 0, 0
         while waiting:
-            part = waiting.pop()
+            # In turn the smallest and the largest part: bad rows may stand in one block or be spread everywhere.
+            part = waiting.pop() if failures % 2 else waiting.popleft()
             try:
                 labels, probabilities = answers.ask(child, table.slice(part.start, part.stop))
             except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
