@@ -39,9 +39,10 @@ but neither 'latest' nor 'v' with a number.
         )
 
 
-def describe_version(name: str, version: str, tags: Mapping[str, str], alias: str | None) -> None:
-    """Tag a version and, last of all, point the alias at it: who loads by alias never sees half a description."""
+def describe_version(name: str, version: str, description: str, tags: Mapping[str, str], alias: str | None) -> None:
+    """Describe a version and, last of all, point the alias at it: who loads by alias never sees half a description."""
     client = MlflowClient()
+    client.update_model_version(name, version, description)
     for key, value in tags.items():
         client.set_model_version_tag(name, version, key, value)
     if alias:
