@@ -142,11 +142,14 @@ def log_model(
             pip_requirements=requirements(result.manifest),
             code_paths=[str(Path(model_code.__file__).parent)],
             metadata={"metamodel": {"defaults": {"predict_method": predict_method, "detail": detail}}},
-            registered_model_name=registered_model_name,
         )
+        # Metrics that are there before the model would be fetched again one by one, to be copied to it.
+        metrics = {name: float(value) for name, value in result.summary.items()}
+        mlflow.log_metrics(metrics, model_id=info.model_id)
         if registered_model_name:
-            version = str(info.registered_model_version)
-            registry.describe_version(registered_model_name, version, _description(result), _tags(result), alias)
+            info.registered_model_version = registry.register_version(
+                registered_model_name, info.model_uri, _description(result), _tags(result), alias
+            )
     return info
 
 
@@ -176,7 +179,6 @@ def _log_facts(result: TrainingResult) -> None:
     # twice.
     mlflow.log_params({f"train.{name}": _cut(str(value)) for name, value in options.items() if name != "candidates"})
     mlflow.log_params({f"train.estimator.{name}": _cut(str(value)) for name, value in options["candidates"].items()})
-    mlflow.log_metrics({name: float(value) for name, value in result.summary.items()})
     with warnings.catch_warnings():
         # MLflow's advice about integer columns is for signatures; this is a description of the data set.
         warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
