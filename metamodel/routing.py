@@ -4,6 +4,7 @@ Rows in = rows out, in the same order and under the same index, whatever the tab
 small `ChildStore` protocol, so that this room knows nothing of files.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
@@ -25,9 +26,11 @@ PredictMethod = Literal["predict", "predict_proba"]
 DETAIL_COLUMNS = ("key", "level", "child_version", "error")
 # A child that raises is asked again with half the rows, to find the rows it cannot answer; after this many failures
 # without one success it is taken to fail always.
-_PATIENCE = 64
+_PATIENCE = 256
 _NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
-_PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": "object"}
+# pandas' own dtype for text (object, since pandas 3 str), fixed here because pandas guesses from the values otherwise.
+_TEXT = pd.Series(["text"]).dtype
+_PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": _TEXT}
 
 _Load = Callable[[GroupKey], tuple[Any, str]]
 
@@ -118,8 +121,7 @@ class Route:
         UnknownGroup
             Under the policy "error", when a group has no child.
         """
-        if options.predict_method == "predict_proba" and self.task != "classification":
-            raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
+        self.check(options)
         grouping = group_rows(frame, self.keys)
         table = self.features.table(frame).take(grouping.order)
         answers = _Answers(len(frame), self, options)
@@ -134,6 +136,11 @@ class Route:
         if unknown:
             raise UnknownGroup(f"{count(len(unknown), 'group')} without a child model. First: {listing(unknown, 1)}")
         return answers.frame(grouping.order, frame.index)
+
+    def check(self, options: PredictOptions) -> None:
+        """Raise `InputError` where this model cannot do what the options ask for."""
+        if options.predict_method == "predict_proba" and self.task != "classification":
+            raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
 
     def _answer(
         self,
@@ -181,9 +188,10 @@ class Route:
         self, child: Any, found: GroupKey, version: str, rows: "_Rows", table: FeatureTable, answers: "_Answers"
     ) -> None:
         """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
-        waiting, failures, successes = [rows], 0, 0
+        waiting, failures, successes = deque([rows]), 0, 0
         while waiting:
-            part = waiting.pop()
+            # In turn the smallest and the largest part: bad rows may stand in one block or be spread everywhere.
+            part = waiting.pop() if failures % 2 else waiting.popleft()
             try:
                 labels, probabilities = answers.ask(child, table.slice(part.start, part.stop))
             except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
@@ -329,7 +337,8 @@ class _Answers:
         if self._options.detail:
             values = (self.key, self.level, self.version, self.error)
             columns |= {name: _scatter(v, order) for name, v in zip(DETAIL_COLUMNS, values, strict=True)}
-        return pd.DataFrame({name: pd.Series(values, index=index) for name, values in columns.items()}, index=index)
+        typed = {name: pd.array(v, dtype=_TEXT) if v.dtype == object else v for name, v in columns.items()}
+        return pd.DataFrame({name: pd.Series(values, index=index) for name, values in typed.items()}, index=index)
 
     def _labels(self, values: AnyArray) -> Any:
         # The dtype depends on the model and never on the batch: one unknown group must not turn every label into a
