@@ -44,7 +44,7 @@ def launched(folder: Path, name: str, *command: str) -> Iterator[tuple[subproces
         "SPARK_LOCAL_IP": _LOOPBACK,
         "SPARK_NO_DAEMONIZE": "1",
         "SPARK_LOCAL_DIRS": str(folder / f"{name}-local"),
-        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_MEMORY": "768m",
         "PYSPARK_PYTHON": sys.executable,
     }
     with log.open("wb") as output:

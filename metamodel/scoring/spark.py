@@ -95,8 +95,7 @@ def score_table(data: Any, model: Any, output: str, params: Mapping[str, Any] | 
 
 
 def _added(route: Route, options: PredictOptions) -> dict[str, pa.DataType]:
-    if options.predict_method == "predict_proba" and route.task != "classification":
-        raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
+    route.check(options)
     label = _LABEL_TYPES[route.label_kind or "number"]
     types = {"prediction": label, **_ARROW_TYPES}
     return {name: types.get(name, pa.float64()) for name in output_columns(route, options)}
