@@ -219,7 +219,7 @@ def write_spark(frame: DataFrame, output: str) -> None:
     InputError
         Something stands there already, or Spark cannot write there.
     """
-    writer = frame.write.mode("errorifexists")
+    writer = frame.write.mode("error")
     try:
         if output.startswith("delta:"):
             _with_delta(lambda: writer.format("delta").save(_absolute(output.removeprefix("delta:"))))
