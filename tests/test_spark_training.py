@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from children import MARK, RaisesOnMark
+from children import MARK, KillsWorker, RaisesOnMark
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -184,6 +184,15 @@ def test_staging_directory_holds_results_and_is_empty_afterwards(spark: Any, tmp
 
     assert_same_ledger(local.ledger, on_spark.ledger)
     assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_group_that_kills_its_worker_fails_the_training_and_says_so(spark: Any) -> None:
+    """Spark repeats a task a few times (once in local mode) and then gives up; nothing half-written stays."""
+    frame = odd_groups().dropna()
+    with pytest.raises(TrainingError, match="Spark could not finish the training"):
+        metamodel.train(spark.createDataFrame(frame), "store", "y", KillsWorker(), features=["x"], engine="spark")
+
+    assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
 def test_settings_of_the_session_are_as_before_and_nothing_stays_cached(spark: Any) -> None:

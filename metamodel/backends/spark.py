@@ -21,7 +21,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 from pyspark import StorageLevel
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
@@ -101,7 +100,9 @@ class SparkTraining:
             trained = self._rows(groups).mapInArrow(self._trainer(shown_rows).train, RESULT_SCHEMA)
             with _materialized(trained, self._session) as rows:
                 yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory)
-        except PySparkException as error:
+        except Exception as error:
+            if not type(error).__module__.startswith(("pyspark", "py4j")):
+                raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise TrainingError(f"Spark could not finish the training: {reason}") from error
 
