@@ -135,36 +135,34 @@ def zero_model(folder: Path, example: pd.DataFrame) -> str:
 
 
 def passes(folder: Path, options: argparse.Namespace) -> None:
-    """Compare one pass over sorted groups with a call per group, `applyInPandas`, at several group sizes."""
+    """Compare one pass over sorted groups with a call per group, `applyInPandas`; shuffle, fits and results of both."""
     from pyspark.sql import SparkSession
 
-    import metamodel
+    from metamodel.backends.spark import SparkTraining, _Groups
+    from metamodel.spec import TrainingOptions
 
     spark = SparkSession.active()
+    choices = TrainingOptions.create("store", target="sales", engine="spark")
     print("rows a group  groups  one pass s  applyInPandas s  ratio")
     for size in options.sizes:
         path = str(folder / f"panel-{size}.parquet")
         panel(options.rows // size, size).to_parquet(path, index=False)
-        one = statistics.median(
-            seconds(lambda path=path: metamodel.train(path, "store", "sales", engine="spark", output_dir=folder / "b"))  # type: ignore[misc]
-            for _ in range(options.repeats)
-        )
-        table = spark.read.parquet(path)
-        fit = one_group(path)
-        each = statistics.median(
-            seconds(lambda t=table, f=fit: t.groupBy("store").applyInPandas(f, RESULT_SCHEMA).collect())  # type: ignore[misc]
-            for _ in range(options.repeats)
-        )
+        training = SparkTraining(path, choices, "ridge", None, None)
+        trainer, groups = training._trainer(shown_rows=1), _Groups.of(training.plan, slots=2)
+        work = {
+            "one": training._rows(groups).mapInArrow(trainer.train, RESULT_SCHEMA),
+            "each": spark.read.parquet(path).groupBy("store").applyInPandas(one_group(trainer), RESULT_SCHEMA),
+        }
+        times: dict[str, list[float]] = {name: [] for name in work}
+        for _ in range(options.repeats):
+            for name, frame in work.items():
+                times[name].append(seconds(frame.collect))
+        one, each = (statistics.median(found) for found in times.values())
         print(f"{size:>12,}  {options.rows // size:>6,}  {one:>10.1f}  {each:>15.1f}  {each / one:>5.2f}")
 
 
-def one_group(path: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def one_group(trainer: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Make the function that `applyInPandas` calls: the same fit on one group's frame."""
-    from metamodel.backends.spark import SparkTraining
-    from metamodel.spec import TrainingOptions
-
-    training = SparkTraining(path, TrainingOptions.create("store", target="sales", engine="spark"), "ridge", None, None)
-    trainer = training._trainer(shown_rows=1)
 
     def fit(frame: pd.DataFrame) -> pd.DataFrame:
         import json

@@ -3,6 +3,7 @@
 Only the DataFrame API is used, so that everything works on Spark Connect too.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +20,8 @@ from pyspark.sql import types as T  # noqa: N812
 
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
-from metamodel.wording import listing
 
-__all__ = ["SparkTable", "column", "is_spark_frame", "read_spark", "session_of", "settings", "write_spark"]
+__all__ = ["SparkTable", "column", "read_spark", "reason", "session_of", "settings", "write_spark"]
 
 _CSV = (".csv", ".csv.gz", ".csv.bz2", ".tsv")
 _DELTA_HELP = (
@@ -48,11 +48,6 @@ class SparkTable:
     frame: DataFrame
     source: str
     integers_with_nulls: str = "Int64"
-
-
-def is_spark_frame(data: object) -> bool:
-    """Whether this is a Spark DataFrame, classic or Connect."""
-    return isinstance(data, DataFrame)
 
 
 def session_of(data: object) -> SparkSession:
@@ -112,7 +107,7 @@ def read_spark(data: Any, group_by: Sequence[str] = (), text_columns: Sequence[s
     try:
         return _read(session, str(data), group_by, text_columns)
     except PySparkException as error:
-        raise InputError(f"{str(data)!r} cannot be read: {_first_line(error)}") from error
+        raise InputError(f"{str(data)!r} cannot be read: {reason(error)}") from error
 
 
 def _read(session: SparkSession, name: str, group_by: Sequence[str], text_columns: Sequence[str]) -> SparkTable:
@@ -235,5 +230,8 @@ def write_spark(frame: DataFrame, output: str) -> None:
         raise
 
 
-def _first_line(error: BaseException) -> str:
-    return listing((str(error).splitlines() or [type(error).__name__])[:1], 1)
+def reason(error: BaseException) -> str:
+    """Find the line of one of Spark's errors that says what happened, without the stack traces of two languages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    raised = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt): ", line)]
+    return raised[-1] if raised and "Python worker:" in lines[0] else lines[0]

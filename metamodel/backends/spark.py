@@ -32,7 +32,7 @@ from metamodel.exceptions import TrainingError
 from metamodel.keys import GroupKey, encode_key
 from metamodel.planning import hashed_columns
 from metamodel.shards import ShardRow, ShardWriter
-from metamodel.spark_tables import column, read_spark, settings
+from metamodel.spark_tables import column, read_spark, reason, settings
 from metamodel.spec import TrainingOptions
 from metamodel.splitting import mixed_columns
 from metamodel.wording import count, listing
@@ -103,8 +103,7 @@ class SparkTraining:
         except Exception as error:
             if not type(error).__module__.startswith(("pyspark", "py4j")):
                 raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise TrainingError(f"Spark could not finish the training: {reason}") from error
+            raise TrainingError(f"Spark could not finish the training: {reason(error)}") from error
 
     def _trainer(self, shown_rows: int) -> PartitionTrainer:
         plan, options = self.plan, self.plan.options

@@ -25,7 +25,7 @@ from metamodel.frames import check_columns
 from metamodel.model import MetaModel
 from metamodel.routing import PredictOptions, Route, output_columns
 from metamodel.scoring.spark_worker import ModelPlace, PartitionScorer
-from metamodel.spark_tables import column, read_spark, write_spark
+from metamodel.spark_tables import column, read_spark, reason, write_spark
 from metamodel.wording import listing
 
 __all__ = ["score", "score_table"]
@@ -124,5 +124,4 @@ def _own_error(error: PySparkException) -> Exception:
     kind = getattr(exceptions, found[-1][0], None) if found else None
     if kind is not None:
         return kind(found[-1][1])
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return ChildFailed(f"Spark could not score the table: {lines[0]}")
+    return ChildFailed(f"Spark could not score the table: {reason(error)}")
