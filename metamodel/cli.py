@@ -178,7 +178,7 @@ def train(
                 detail=detail,
             )
         version = str(info.registered_model_version) if register else None
-        sample = metamodel.score(_spread(result.data), result_model(result))
+        preview = _preview(result, [*group_by, options["target"]])
     if as_json:
         facts = {"run_id": run.info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
         click.echo(_dumps({**facts, "version": version, "alias": alias or None, "summary": result.summary}))
@@ -187,7 +187,7 @@ def train(
     click.echo(f"\nrun               {run.info.run_id}\nmodel             {info.model_uri}")
     if version:
         click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
-    click.echo(f"\nA few predictions:\n{_table(sample[[*group_by, options['target'], 'prediction', 'status']])}")
+    click.echo(f"\nA few predictions:\n{_table(preview)}")
 
 
 @main.command()
@@ -270,16 +270,14 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
     )
 
 
-def result_model(result: Any) -> Any:
-    """Open the bundle that a training wrote."""
+def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:
+    """Let the new model answer a few rows from all over the table; it is registered by now, so nothing may raise."""
     from metamodel.model import MetaModel
 
-    return MetaModel(result.bundle_path)
-
-
-def _spread(frame: pd.DataFrame, rows: int = 6) -> pd.DataFrame:
-    """Pick a few rows from all over the table."""
-    return frame.iloc[:: max(1, len(frame) // rows)].head(rows)
+    some = result.data.iloc[:: max(1, len(result.data) // rows)].head(rows).reset_index(drop=True)
+    policy = {} if result.manifest.unknown == "fallback" else {"unknown": "null"}
+    answers = MetaModel(result.bundle_path).predict(some, policy)
+    return pd.concat([some[columns], answers[["prediction", "status"]]], axis=1)
 
 
 def _summary_text(summary: dict[str, Any]) -> str:

@@ -14,48 +14,13 @@ import pandas as pd
 from pandas.api import types
 
 from metamodel.exceptions import InputError
+from metamodel.feature_columns import Feature, column_kind, convert
 from metamodel.frames import AnyArray, IntArray, check_columns
 from metamodel.wording import listing
 
-__all__ = ["Feature", "FeatureSchema", "FeatureTable", "Layout", "column_kind"]
+__all__ = ["FeatureSchema", "FeatureTable", "Layout"]
 
-FeatureKind = Literal["number", "boolean", "string", "category", "timestamp", "object"]
 Layout = Literal["array", "frame"]
-
-_NUMBER_LIKE = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
-
-
-def column_kind(values: pd.Series) -> FeatureKind:
-    """Name the kind of a column.
-
-    Examples
-    --------
-    >>> column_kind(pd.Series([1, 2.5])), column_kind(pd.Series(["a", None])), column_kind(pd.Series([True]))
-    ('number', 'string', 'boolean')
-    """
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return "category"
-    if types.is_bool_dtype(values.dtype):
-        return "boolean"
-    if types.is_numeric_dtype(values.dtype):
-        return "number"
-    if types.is_datetime64_any_dtype(values.dtype):
-        return "timestamp"
-    inferred = types.infer_dtype(values, skipna=True)
-    if inferred in _NUMBER_LIKE:
-        return "number"
-    return {"string": "string", "boolean": "boolean", "datetime": "timestamp", "date": "timestamp"}.get(
-        inferred, "object"
-    )  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One feature column as the training table had it."""
-
-    name: str
-    kind: FeatureKind
-    dtype: str
 
 
 @dataclass(frozen=True)
@@ -138,7 +103,7 @@ class FeatureSchema:
                 "There is no feature column left besides group, target, time and weight. Name some in features."
             )
         check_columns(frame, names, "feature column")
-        features = tuple(Feature(name, column_kind(frame[name]), str(frame[name].dtype)) for name in names)
+        features = tuple(Feature.infer(name, frame[name]) for name in names)
         if odd := [feature.name for feature in features if feature.kind == "object"]:
             found = types.infer_dtype(frame[odd[0]], skipna=True)
             raise InputError(
@@ -162,7 +127,7 @@ class FeatureSchema:
         """
         check_columns(frame, self.names, "feature column")
         problems: dict[int, str] = {}
-        columns = {feature.name: _convert(frame[feature.name], feature, problems) for feature in self.features}
+        columns = {feature.name: convert(frame[feature.name], feature, problems) for feature in self.features}
         if self.layout == "frame":
             return FeatureTable(pd.DataFrame(columns, index=pd.RangeIndex(len(frame))), problems)
         matrix = np.empty((len(frame), len(columns)), dtype=self.matrix_dtype)
@@ -194,61 +159,4 @@ class FeatureSchema:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Inverse of `to_dict`."""
-        return cls(tuple(Feature(**feature) for feature in data["features"]), data["layout"])
-
-
-def _convert(values: pd.Series, feature: Feature, problems: dict[int, str]) -> Any:
-    if feature.kind == "number":
-        return _restore(_numbers(values, feature.name, problems), feature.dtype)
-    if feature.kind == "boolean":
-        return _restore(_numbers(values, feature.name, problems), "bool")
-    if feature.kind == "timestamp":
-        return _timestamps(values, feature.name, problems)
-    if feature.kind == "category":
-        return pd.Categorical(values.astype(object).where(values.notna(), np.nan))
-    # One null for all: None, pd.NA and NaN would be different categories to an encoder.
-    return values.astype(object).where(values.notna(), np.nan).to_numpy()
-
-
-def _restore(numbers: AnyArray, dtype: str) -> AnyArray:
-    """Give numbers the training dtype where nothing is lost by it (integers and booleans cannot hold a null)."""
-    target = np.dtype(dtype.lower()) if dtype.lower() in _NUMPY_NAMES else np.dtype("float64")
-    if target.kind == "f":
-        return numbers.astype(target, copy=False)
-    with np.errstate(invalid="ignore"):
-        restored = numbers.astype(target)
-    return restored if np.array_equal(restored, numbers) else numbers
-
-
-_NUMPY_NAMES = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {
-    "bool",
-    "float16",
-    "float32",
-}
-
-
-def _numbers(values: pd.Series, name: str, problems: dict[int, str]) -> AnyArray:
-    if types.is_bool_dtype(values.dtype) or types.is_numeric_dtype(values.dtype):
-        if isinstance(values.dtype, np.dtype):
-            return values.to_numpy(dtype=np.float64) if values.dtype.kind != "f" else values.to_numpy()
-        if not isinstance(values.dtype, pd.CategoricalDtype):
-            return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    numbers = np.full(len(values), np.nan)
-    for row, value in enumerate(values):
-        if value is None or (types.is_scalar(value) and pd.isna(value)):
-            continue
-        if isinstance(value, str | bytes) or not types.is_scalar(value):
-            problems.setdefault(row, f"Feature {name!r} is not a number.")
-            continue
-        try:
-            numbers[row] = float(value)
-        except (TypeError, ValueError):
-            problems.setdefault(row, f"Feature {name!r} is not a number.")
-    return numbers
-
-
-def _timestamps(values: pd.Series, name: str, problems: dict[int, str]) -> pd.Series:
-    stamps = pd.to_datetime(values, errors="coerce").reset_index(drop=True)
-    for row in np.flatnonzero(stamps.isna().to_numpy() & values.notna().to_numpy()):
-        problems.setdefault(int(row), f"Feature {name!r} is not a timestamp.")
-    return stamps
+        return cls(tuple(Feature.from_dict(feature) for feature in data["features"]), data["layout"])

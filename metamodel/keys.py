@@ -22,7 +22,7 @@ import pandas as pd
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.wording import listing, short
 
-__all__ = ["GroupKey", "KeyColumn", "KeySchema", "KeyValue", "NullKeys", "decode_key", "encode_key"]
+__all__ = ["ISO_TIMESTAMP", "GroupKey", "KeyColumn", "KeySchema", "KeyValue", "NullKeys", "decode_key", "encode_key"]
 
 Kind = Literal["string", "integer", "boolean", "date", "timestamp"]
 NullKeys = Literal["error", "group", "drop"]
@@ -32,7 +32,7 @@ GroupKey: TypeAlias = tuple[KeyValue, ...]
 # Above this a float no longer holds every integer, so 9007199254740992.0 may have been ...993 before a cast.
 _FLOAT_EXACT = 2**53
 _INT64 = range(-(2**63), 2**63)
-_ISO_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?")
+ISO_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _INFERRED: dict[str, Kind] = {
     "string": "string",
     "integer": "integer",
@@ -326,7 +326,7 @@ def _stamp(value: Any) -> pd.Timestamp | None:
 
 
 def _timestamp(value: object, column: KeyColumn) -> pd.Timestamp | None:
-    if isinstance(value, str) and _ISO_TIMESTAMP.fullmatch(value) is None:
+    if isinstance(value, str) and ISO_TIMESTAMP.fullmatch(value) is None:
         return None
     if not isinstance(value, str | dt.date | np.datetime64):
         return None

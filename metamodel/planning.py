@@ -253,12 +253,14 @@ def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, featur
     reserved = {*LEDGER_COLUMNS, *metric_names("regression"), *metric_names("classification")}
     if clash := [name for name in options.group_by if name in reserved]:
         raise InputError(f"Group column {listing(map(repr, clash))} has the name of a ledger column. Rename it.")
-    if features is not None and options.target in features:
+    if features is not None and options.target in ([features] if isinstance(features, str) else features):
         raise InputError(f"{options.target!r} is the target and a feature. Leave it out of features.")
 
 
 def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> list[str]:
     """Names of the feature columns: the caller's, or every column without another role."""
+    if isinstance(features, str):
+        return [features]
     if features is not None:
         return list(dict.fromkeys(features))
     taken = {*options.group_by, options.target, options.time_column}

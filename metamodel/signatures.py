@@ -16,7 +16,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
-from metamodel.features import Feature
+from metamodel.feature_columns import Feature
 from metamodel.manifest import Manifest
 from metamodel.routing import PredictOptions, Route, output_columns
 

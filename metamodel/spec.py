@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import numbers
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Literal, Self, get_args
@@ -30,6 +32,13 @@ def one_of(option: str, value: object, allowed: tuple[str, ...]) -> None:
     """
     if value not in allowed:
         raise InputError(f"{option}={short(value)} is unknown. Use one of: {', '.join(allowed)}.")
+
+
+def _plain_number(value: Any) -> Any:
+    """Take NumPy's numbers for Python's; everything else stays as it is."""
+    if isinstance(value, np.bool_ | bool) or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,9 @@ class TrainingOptions:
             raise InputError(
                 f"group_by={short(group_by)} is no list of column names. Give one name or a list of names."
             )
-        return cls(tuple(group_by), **options)
+        if not isinstance(options.get("target"), str):
+            raise InputError(f"target={short(options.get('target'))} is no column name. Give one name.")
+        return cls(tuple(group_by), **{name: _plain_number(value) for name, value in options.items()})
 
     def _check_columns(self) -> None:
         if not self.group_by:
@@ -144,8 +155,10 @@ class TrainingOptions:
             raise InputError(
                 f"n_jobs={short(self.n_jobs)} is no process count. Use a positive number, or -1 for every core."
             )
-        if isinstance(self.random_state, bool) or not isinstance(self.random_state, int) or self.random_state < 0:
-            raise InputError(f"random_state={short(self.random_state)} is no seed. Use a whole number of at least 0.")
+        if isinstance(self.random_state, bool) or not isinstance(self.random_state, int) or not self._is_seed():
+            raise InputError(
+                f"random_state={short(self.random_state)} is no seed. Use a whole number from 0 to 2**32 - 1."
+            )
         self._check_limit()
 
     def _check_limit(self) -> None:
@@ -154,6 +167,9 @@ class TrainingOptions:
             raise InputError(
                 f"max_group_rows={short(limit)} is no row limit. Use a whole number of at least 1, or None."
             )
+
+    def _is_seed(self) -> bool:
+        return 0 <= self.random_state < 2**32  # what NumPy takes
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""
@@ -188,15 +204,20 @@ def _content(value: Any) -> Any:
     return [_path(type(value)), _content(own) if own else repr(value)]
 
 
-def _callable_content(value: Any) -> list[str]:
+def _callable_content(value: Any) -> list[Any]:
     code = getattr(value, "__code__", None)
-    # A lambda's name says nothing of what it does.
-    body = (
-        ""
-        if code is None
-        else hashlib.sha256(code.co_code + repr((code.co_names, code.co_consts)).encode()).hexdigest()
-    )
-    return [_path(value), body]
+    if code is None:
+        return [_path(value)]
+    # A lambda's name says nothing of what it does, nor does its code of what it encloses.
+    body = hashlib.sha256(code.co_code + repr((code.co_names, code.co_consts)).encode()).hexdigest()
+    enclosed = [_content(cell.cell_contents) for cell in value.__closure__ or ()]
+    used = {name: _content(value.__globals__[name]) for name in code.co_names if _is_data(value.__globals__, name)}
+    return [_path(value), body, enclosed, _content(value.__defaults__), _content(value.__kwdefaults__), used]
+
+
+def _is_data(names: Mapping[str, Any], name: str) -> bool:
+    """Whether a name stands for a plain value, such as a constant of the module."""
+    return isinstance(names.get(name), str | int | float | bool | tuple | list | dict | np.ndarray)
 
 
 def _path(value: Any) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from metamodel.exceptions import InputError
 from metamodel.frames import AnyArray
+from metamodel.keys import ISO_TIMESTAMP
 from metamodel.wording import count, short
 
 __all__ = ["hash_holdout", "mixed_columns", "row_hashes", "time_holdout", "time_order"]
@@ -93,7 +94,7 @@ def time_order(values: pd.Series, name: str) -> AnyArray:
     else:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "could not infer format": said below, with an example
-            times = pd.to_datetime(values, errors="coerce", utc=True)
+            times = pd.to_datetime(values, errors="coerce", utc=True, **_format_of(values))
     if bad := int(times.isna().sum()):
         example = values[times.isna().to_numpy()].iloc[0]
         raise InputError(
@@ -101,6 +102,12 @@ def time_order(values: pd.Series, name: str) -> AnyArray:
             "Correct or remove these rows."
         )
     return times.to_numpy() if times.dtype == np.float64 else times.astype("int64").to_numpy()
+
+
+def _format_of(values: pd.Series) -> dict[str, str]:
+    # Without it pandas takes the first text's format for all, and "10:00:00.500" beside "10:00:00" for no time.
+    iso = values.dropna().map(lambda value: isinstance(value, str) and ISO_TIMESTAMP.fullmatch(value) is not None)
+    return {"format": "ISO8601"} if values.dtype.kind not in "mM" and len(iso) and iso.all() else {}
 
 
 def time_holdout(times: AnyArray, fraction: float) -> BoolArray | None:

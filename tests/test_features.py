@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import InputError, MissingColumns
-from metamodel.features import Feature, FeatureSchema, column_kind
+from metamodel.feature_columns import Feature, column_kind
+from metamodel.features import FeatureSchema
 
 
 def schema_of(layout="frame", **columns):
@@ -77,7 +78,7 @@ def test_a_value_that_is_no_number_spoils_its_own_row(bad):
 def test_a_value_that_is_no_time_spoils_its_own_row():
     schema = schema_of(t=pd.to_datetime(["2026-01-01"]))
     table = schema.table(pd.DataFrame({"t": ["2026-01-01", "soon", None]}))
-    assert table.problems == {1: "Feature 't' is not a timestamp."}
+    assert table.problems == {1: "Feature 't' is not a timestamp without a time zone."}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -165,3 +166,45 @@ def test_a_column_of_the_right_kind_passes_the_check():
 def test_a_schema_survives_json():
     schema = schema_of("frame", x=[1.5], s=["a"], t=pd.to_datetime(["2026-01-01"]))
     assert FeatureSchema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+
+
+def test_a_category_has_the_codes_of_training_whatever_the_batch_holds():
+    colours = pd.Series(pd.Categorical(["red", "blue", "red"], categories=["red", "green", "blue"], ordered=True))
+    schema = FeatureSchema.infer(pd.DataFrame({"colour": colours}), ["colour"])
+    restored = FeatureSchema.from_dict(json.loads(json.dumps(schema.to_dict())))
+    values = restored.table(pd.DataFrame({"colour": ["blue"]})).values["colour"]
+    assert values.cat.codes.tolist() == [2]
+    assert values.cat.ordered
+
+
+def test_a_new_category_goes_behind_the_known_ones():
+    schema = FeatureSchema.infer(pd.DataFrame({"c": pd.Categorical(["b", "a"])}), ["c"])
+    values = schema.table(pd.DataFrame({"c": ["aa", "b", None]})).values["c"]
+    assert values.cat.codes.tolist() == [2, 1, -1]
+
+
+def test_a_number_is_no_text():
+    schema = FeatureSchema.infer(pd.DataFrame({"zip": ["75001", "13002"]}), ["zip"])
+    table = schema.table(pd.DataFrame({"zip": [75001, "75001"]}, dtype=object))
+    assert table.problems == {0: "Feature 'zip' is not text."}
+
+
+def test_text_timestamps_are_read_each_for_itself():
+    schema = FeatureSchema.infer(pd.DataFrame({"ts": pd.to_datetime(["2026-01-01"])}), ["ts"])
+    texts = ["2026-01-01", "2026-01-02T10:00:00", "2026-01-01T00:00:00Z", "soon", 5]
+    table = schema.table(pd.DataFrame({"ts": pd.Series(texts, dtype=object)}))
+    assert table.values["ts"].tolist()[:2] == [pd.Timestamp("2026-01-01"), pd.Timestamp("2026-01-02 10:00")]
+    assert sorted(table.problems) == [2, 3, 4]
+
+
+def test_zoned_timestamps_are_brought_to_the_zone_of_training():
+    zoned = pd.to_datetime(["2026-01-01"]).tz_localize("Europe/Paris")
+    schema = FeatureSchema.infer(pd.DataFrame({"ts": zoned}), ["ts"])
+    table = schema.table(pd.DataFrame({"ts": ["2025-12-31T23:00:00Z", "2026-01-01"]}))
+    assert table.values["ts"].iloc[0] == zoned[0]
+    assert table.problems == {1: "Feature 'ts' is not a timestamp with a time zone."}
+
+
+def test_complex_numbers_are_no_feature():
+    with pytest.raises(InputError, match="no usable kind"):
+        FeatureSchema.infer(pd.DataFrame({"z": [1 + 2j]}), ["z"])

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import UnreadableBundle
-from metamodel.features import Feature, FeatureSchema
+from metamodel.feature_columns import Feature
+from metamodel.features import FeatureSchema
 from metamodel.keys import KeyColumn, KeySchema
 from metamodel.manifest import FORMAT_VERSION, FileEntry, Manifest, Target
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from metamodel.exceptions import CorruptBundle, InputError, InvalidKey, MissingColumns, TrainingFailed, UnknownGroup
-from metamodel.features import Feature, FeatureSchema
+from metamodel.feature_columns import Feature
+from metamodel.features import FeatureSchema
 from metamodel.keys import KeyColumn, KeySchema, encode_key
 from metamodel.routing import PredictOptions, Route, output_columns, probability_column
 

@@ -114,3 +114,28 @@ def test_the_digest_is_the_same_in_every_process():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=__file__.rpartition("/")[0]
     )
     assert run.stdout.split() == [digest(estimator) for estimator in ESTIMATORS]
+
+
+def _scaling(factor, *, by_default=1):
+    return FunctionTransformer(lambda x: x * factor + by_default)
+
+
+def test_the_digest_sees_what_a_function_encloses():
+    assert digest(_scaling(2)) != digest(_scaling(3))
+    assert digest(_scaling(2)) == digest(_scaling(2))
+
+
+def test_numpy_numbers_are_taken_for_options():
+    options = TrainingOptions.create("g", target="y", min_rows=np.int64(5), holdout=np.float32(0.25))
+    assert options.min_rows == 5
+    assert options.holdout == 0.25
+
+
+def test_a_seed_that_numpy_would_refuse_is_refused():
+    with pytest.raises(InputError, match=r"random_state=8589934592 is no seed.*2\*\*32"):
+        TrainingOptions.create("g", target="y", random_state=2**33)
+
+
+def test_a_target_that_is_no_name_is_refused():
+    with pytest.raises(InputError, match=r"target=\['y'\] is no column name"):
+        TrainingOptions.create("g", target=["y"])

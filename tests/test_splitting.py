@@ -123,3 +123,8 @@ def test_a_value_that_is_no_time_is_shown(values, first):
         InputError, match=rf"'week' has \d values? missing or no time \(first: {first}\). Correct or remove"
     ):
         time_order(pd.Series(values), "week")
+
+
+def test_times_with_and_without_fractions_of_a_second_are_times():
+    times = time_order(pd.Series(["2026-01-01T10:00:00.500", "2026-01-01T10:00:00"]), "t")
+    assert times[0] > times[1]
