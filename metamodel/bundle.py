@@ -195,7 +195,7 @@ class Bundle:
             if name.startswith(f"{_SHARD_DIR}/")
         ]
         self._identity = (self.digest, *(_state(shard.path) for shard in self._shards))
-        self.seconds_reading = 0.0
+        self.seconds_reading = self.seconds_unpickling = 0.0
 
     @property
     def cache(self) -> ByteCache:
@@ -269,6 +269,8 @@ class Bundle:
     def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
         started = time.perf_counter()
         row = self._find(encoded)
+        read = time.perf_counter()
+        self.seconds_reading += read - started
         if row is None:
             raise UnknownGroup(f"No child model for group {key} ({self.manifest.counts['fitted']:,} known). {_REMEDY}")
         if row.child is None:
@@ -281,7 +283,7 @@ class Bundle:
                 f"The child of group {key} cannot be deserialized ({error!r}). Install what it needs."
             ) from error
         finally:
-            self.seconds_reading += time.perf_counter() - started
+            self.seconds_unpickling += time.perf_counter() - read
         return (child, row.sha256), row.resident
 
     def _find(self, encoded: str) -> ShardRow | None:
