@@ -21,7 +21,9 @@ __all__ = ["DETAIL_COLUMNS", "AnswerForm", "Answers", "PredictOptions", "probabi
 PredictMethod = Literal["predict", "predict_proba"]
 DETAIL_COLUMNS = ("key", "level", "child_version", "error")
 _NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
-_PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": "object"}
+# pandas' own dtype for text (object, since pandas 3 str), fixed here because pandas guesses from the values otherwise.
+_TEXT = pd.Series(["text"]).dtype
+_PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": _TEXT}
 _REFUSALS = ("unknown_group", "invalid_key", "failed")
 
 
@@ -206,4 +208,6 @@ class Answers:
             columns |= {probability_column(x): self.probabilities[:, i] for i, x in enumerate(self._form.classes)}
         columns["status"] = np.array(self._form.statuses, dtype=object).take(self.status)
         columns |= dict(zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail)))
+        if not isinstance(_TEXT, np.dtype):
+            columns = {name: pd.array(v, dtype=_TEXT) if v.dtype == object else v for name, v in columns.items()}
         return pd.DataFrame(columns, index=index, copy=False)

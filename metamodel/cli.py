@@ -5,6 +5,7 @@ Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input
 
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pandas as pd
 
 from metamodel import __version__
@@ -64,27 +66,33 @@ class _WholeNumber(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Parse without rounding."""
         try:
-            number = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is no number", param, ctx)
-        if number != int(number):
+            number = int(float(value))
+        except (ValueError, OverflowError):  # text, NaN; infinity
             self.fail(f"{value!r} is no whole number", param, ctx)
-        return int(number)
+        if number != float(value):
+            self.fail(f"{value!r} is no whole number", param, ctx)
+        return number
 
 
 @contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Turn the errors that people cause into one line and an exit code."""
+def _at_work() -> Iterator[None]:
+    """Turn the errors that people cause into one line and an exit code; what libraries print goes to stderr."""
     from mlflow.exceptions import MlflowException
 
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     except (InputError, AllGroupsFailed, UnknownGroup) as error:
         raise _Exit(str(error), 2) from error
     except MetaModelError as error:
         raise _Exit(str(error), 1) from error
     except MlflowException as error:
         raise _Exit(f"MLflow refused: {error.message.splitlines()[0]}", 1) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        reason = f"{error.filename!r} cannot be used: {error.strerror}. Check the path and who may write there."
+        raise _Exit(reason, 2) from error
 
 
 class _Exit(click.ClickException):
@@ -149,12 +157,14 @@ def train(
     **options: Any,
 ) -> None:
     """Train one child for every group, log ONE run, register ONE model."""
-    with _one_line_errors():
+    with _at_work():
         import metamodel
+        from metamodel.registry import check_names
         from metamodel.tracking import training_run
 
         if alias and not register:
             raise InputError("--alias needs a registered model. Give --register NAME too.")
+        check_names(register, alias)
         with training_run(experiment or None) as run:
             result = metamodel.train(group_by=group_by, features=features or None, **options)
             info = metamodel.log_model(
@@ -166,15 +176,15 @@ def train(
             )
         version = str(info.registered_model_version) if register else None
         sample = metamodel.score(_spread(result.data), result_model(result))
-        if as_json:
-            facts = {"run_id": run.info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
-            click.echo(_dumps({**facts, "version": version, "alias": alias or None, "summary": result.summary}))
-            return
-        click.echo(_summary_text(result.summary))
-        click.echo(f"\nrun               {run.info.run_id}\nmodel             {info.model_uri}")
-        if version:
-            click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
-        click.echo(f"\nA few predictions:\n{_table(sample[[*group_by, options['target'], 'prediction', 'status']])}")
+    if as_json:
+        facts = {"run_id": run.info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
+        click.echo(_dumps({**facts, "version": version, "alias": alias or None, "summary": result.summary}))
+        return
+    click.echo(_summary_text(result.summary))
+    click.echo(f"\nrun               {run.info.run_id}\nmodel             {info.model_uri}")
+    if version:
+        click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
+    click.echo(f"\nA few predictions:\n{_table(sample[[*group_by, options['target'], 'prediction', 'status']])}")
 
 
 @main.command()
@@ -189,7 +199,7 @@ def score(
     data: str, model: str, output: str, unknown: str, predict_method: str, detail: bool | None, as_json: bool
 ) -> None:
     """Add predictions to a table."""
-    with _one_line_errors():
+    with _at_work():
         from metamodel.scoring.local import score_file
 
         given = {"unknown": unknown, "predict_method": predict_method, "detail": detail}
@@ -215,7 +225,7 @@ def score(
 @_json_option
 def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_json: bool) -> None:
     """Show a model: its summary, its worst groups, or one child."""
-    with _one_line_errors():
+    with _at_work():
         from metamodel import inspection
         from metamodel.fetching import load_model
 
@@ -238,7 +248,7 @@ def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_js
 @_json_option
 def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
     """Write one child as an ordinary MLflow scikit-learn model."""
-    with _one_line_errors():
+    with _at_work():
         from metamodel.exporting import export_child
         from metamodel.fetching import load_model
 
@@ -273,7 +283,7 @@ def _summary_text(summary: dict[str, Any]) -> str:
         f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
         f"{summary['parents_fitted']:,} parents included",
     ]
-    metrics = {}
+    metrics: dict[str, dict[str, float]] = {}
     for name, value in summary.items():
         metric, _, statistic = name.rpartition("_")
         if statistic in _STATISTICS:
@@ -299,12 +309,21 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def _dumps(value: Any) -> str:
-    def plain(item: Any) -> Any:
-        if isinstance(item, pd.DataFrame):
-            return json.loads(item.to_json(orient="records", date_format="iso"))
-        return str(item)
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
 
-    return json.dumps(value, default=plain, indent=2)
+
+def _plain(item: Any) -> Any:
+    """Make JSON of it: numbers stay numbers, whatever is missing or infinite becomes null."""
+    if isinstance(item, pd.DataFrame):
+        return [_plain(row) for row in item.astype(object).to_dict(orient="records")]
+    if isinstance(item, dict):
+        return {str(name): _plain(entry) for name, entry in item.items()}
+    if isinstance(item, list | tuple):
+        return [_plain(entry) for entry in item]
+    item = item.item() if isinstance(item, np.generic) else item
+    if item is None or pd.isna(item) or item in (math.inf, -math.inf):
+        return None
+    return item if isinstance(item, str | int | float) else str(item)
 
 
 if __name__ == "__main__":

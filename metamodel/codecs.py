@@ -110,6 +110,12 @@ class SkopsCodec(Codec):
 
         return loads(blob, trusted=self._trusted(blob))
 
+    def types_to_trust(self, child: Any) -> list[str]:
+        """Types inside a child that skops builds only where it is told to trust them."""
+        from skops.io import dumps
+
+        return self._trusted(dumps(child))
+
     @staticmethod
     def _trusted(blob: bytes) -> list[str]:
         from skops.io import get_untrusted_types

@@ -7,8 +7,10 @@ import mlflow
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
+from metamodel.codecs import SkopsCodec
 from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
+from metamodel.tracking import requirements
 
 __all__ = ["export_child"]
 
@@ -33,13 +35,15 @@ def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> No
     InvalidKey, UnknownGroup, CorruptBundle
         As `MetaModel.child`.
     """
+    child = model.child(key)
     skops = model.manifest.codec == "skops"
     mlflow.sklearn.save_model(
-        model.child(key),
+        child,
         str(path),
         signature=_signature(model.manifest),
         serialization_format="skops" if skops else "cloudpickle",
-        pip_requirements=[f"scikit-learn=={model.manifest.versions['scikit-learn']}"],
+        skops_trusted_types=SkopsCodec().types_to_trust(child) if skops else None,
+        pip_requirements=requirements(model.manifest),
         metadata={"metamodel": {"group": [str(value) for value in key], "bundle": model.bundle.digest}},
     )
 

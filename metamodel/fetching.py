@@ -55,11 +55,12 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None) -> MetaModel:
         raise UnreadableBundle(
             f"{uri} holds neither a bundle nor an MLflow model. Give the path or URI of one."
         ) from error
-    bundle = path / "artifacts" / "bundle"
-    if not bundle.is_dir():
+    # MLflow keeps the name that the directory had where it was logged from.
+    entry = logged.flavors.get("python_function", {}).get("artifacts", {}).get("bundle")
+    if entry is None:
         raise UnreadableBundle(f"{uri} is an MLflow model, but not one that metamodel logged. Load it with MLflow.")
     recorded: dict[str, Any] = (logged.metadata or {}).get("metamodel", {})
-    return MetaModel(bundle, cache, recorded.get("defaults"))
+    return MetaModel(path / entry["path"], cache, recorded.get("defaults"))
 
 
 def _local_copy(uri: str) -> Path:
@@ -76,7 +77,8 @@ def _local_copy(uri: str) -> Path:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=directory))
     except MlflowException as error:
         raise InputError(
-            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()}: {error.message}"
+            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()} ({error.message.rstrip('.')}). "
+            "Check the name, the version or alias, and MLFLOW_TRACKING_URI."
         ) from error
 
 

@@ -1,10 +1,42 @@
 """The model registry: what is said of a version, and which one is the champion."""
 
+import re
 from collections.abc import Mapping
 
 from mlflow import MlflowClient
 
-__all__ = ["describe_version"]
+from metamodel.exceptions import InputError
+
+__all__ = ["check_names", "describe_version"]
+
+
+def check_names(name: str | None, alias: str | None) -> None:
+    """Insist on names that MLflow takes, before there is a version that is half described.
+
+    Parameters
+    ----------
+    name, alias
+        Of the registered model; empty or None where there is none.
+
+    Raises
+    ------
+    InputError
+        MLflow would refuse one of them.
+
+    Examples
+    --------
+    >>> check_names("sales", "v2")
+    Traceback (most recent call last):
+    metamodel.exceptions.InputError: MLflow does not take the alias 'v2'. Use letters, digits, _ and -, \
+but neither 'latest' nor 'v' with a number.
+    """
+    if name and (not name.strip() or re.search("[/:]", name)):
+        raise InputError(f"MLflow does not take the name {name!r} for a model. Leave '/' and ':' out of it.")
+    if alias and (not re.fullmatch("[A-Za-z0-9_-]+", alias) or re.fullmatch("latest|v[0-9]+", alias, re.IGNORECASE)):
+        raise InputError(
+            f"MLflow does not take the alias {alias!r}. "
+            "Use letters, digits, _ and -, but neither 'latest' nor 'v' with a number."
+        )
 
 
 def describe_version(name: str, version: str, tags: Mapping[str, str], alias: str | None) -> None:

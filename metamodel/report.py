@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from metamodel.wording import count
 
@@ -37,21 +38,23 @@ def plot_metric(ledger: pd.DataFrame, metric: str) -> Figure:
     metric
         Column, such as "holdout_rmse".
     """
-    values = ledger[metric].dropna().to_numpy()
+    values = ledger[metric].dropna().to_numpy(dtype=np.float64)
+    finite = values[np.isfinite(values)]
     figure, axes = _figure()
-    if not len(values):
-        axes.text(0.5, 0.5, f"No group has {metric}", ha="center", transform=axes.transAxes)
+    if not len(finite):
+        axes.text(0.5, 0.5, f"No group has a finite {metric}", ha="center", transform=axes.transAxes)
         return figure
     # A few hopeless groups would squeeze all others into one bar; they are counted in the last one instead.
-    limit = float(np.quantile(values, 0.98))
+    limit = float(np.quantile(finite, 0.98, method="higher"))
     axes.hist(np.minimum(values, limit), bins=min(30, max(5, len(values) // 5)), color=_COLOURS[0], edgecolor="white")
     median = float(np.median(values))
-    axes.axvline(median, color=_COLOURS[1], label=f"median {median:,.4g}")
+    axes.axvline(min(median, limit), color=_COLOURS[1], label=f"median {median:,.4g}")
     beyond = int((values > limit).sum())
     axes.set_xlabel(
         metric if not beyond else f"{metric}   ({count(beyond, 'group')} above {limit:,.4g} in the last bar)"
     )
     axes.set_ylabel("groups")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(f"{metric} of {count(len(values), 'group')}")
     axes.legend(frameon=False)
     return figure
@@ -74,8 +77,8 @@ def plot_actual_predicted(holdout: pd.DataFrame, target: str, task: str) -> Figu
         axes.text(0.5, 0.5, "There are no holdout rows", ha="center", transform=axes.transAxes)
         return figure
     (_scatter if task == "regression" else _confusion)(axes, holdout)
-    axes.set_xlabel(f"actual {target}")
-    axes.set_ylabel(f"predicted {target}")
+    axes.set_xlabel(f"actual {_plain(target)}")
+    axes.set_ylabel(f"predicted {_plain(target)}")
     axes.set_title(f"{count(len(holdout), 'holdout row')} of {count(holdout['key'].nunique(), 'group')}")
     return figure
 
@@ -114,8 +117,8 @@ def _confusion(axes: Axes, holdout: pd.DataFrame) -> None:
     labels = sorted(set(table.index) | set(table.columns))
     table = table.reindex(index=labels, columns=labels, fill_value=0)
     axes.imshow(table, cmap="Blues", origin="lower")
-    axes.set_xticks(range(len(labels)), [str(label) for label in labels], rotation=45, ha="right")
-    axes.set_yticks(range(len(labels)), [str(label) for label in labels])
+    axes.set_xticks(range(len(labels)), [_plain(str(label)) for label in labels], rotation=45, ha="right")
+    axes.set_yticks(range(len(labels)), [_plain(str(label)) for label in labels])
     if len(labels) <= 12:
         top = table.to_numpy().max()
         for (row, column), number in np.ndenumerate(table.to_numpy()):
@@ -125,4 +128,11 @@ def _confusion(axes: Axes, holdout: pd.DataFrame) -> None:
 
 
 def _label(key: str) -> str:
-    return ", ".join(str(value) for value in json.loads(key))
+    return _plain(", ".join(str(value) for value in json.loads(key)))
+
+
+def _plain(text: str, limit: int = 40) -> str:
+    """Show text as it is: one short line, no formula between dollar signs, and no name that a legend leaves out."""
+    line = " ".join(text.split())
+    cut = line if len(line) <= limit else f"{line[:limit]}…"
+    return (" " if not cut or cut.startswith("_") else "") + cut.replace("$", r"\$")

@@ -127,8 +127,7 @@ class Route:
         UnknownGroup
             Under the policy "error", when a group has no child.
         """
-        if options.proba and self.task != "classification":
-            raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
+        self.check(options)
         grouping, columns = self._read(frame)
         call = _Call(self, options, tally or Tally(), grouping, columns)
         rest = call.ask_stacks(stacks)
@@ -136,6 +135,11 @@ class Route:
             call.ask_children(rest, store)
         call.tally.rows.update(call.answers.tally())
         return call.answers.frame(frame.index)
+
+    def check(self, options: PredictOptions) -> None:
+        """Raise `InputError` where this model cannot do what the options ask for."""
+        if options.proba and self.task != "classification":
+            raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
 
     def _read(self, frame: pd.DataFrame) -> tuple[Grouping, FeatureColumns]:
         read = read_few_rows(frame, self.keys, self.features) if len(frame) <= FEW_ROWS else None

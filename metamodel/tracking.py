@@ -120,11 +120,14 @@ def log_model(
     Raises
     ------
     InputError
-        `alias` without `registered_model_name`, or a prediction that this model cannot make.
+        `alias` without `registered_model_name`, a name that MLflow does not take, or a prediction that this model
+        cannot make. Nothing was logged then.
     """
     if alias and not registered_model_name:
         raise InputError("alias needs a registered model. Give registered_model_name too.")
+    registry.check_names(registered_model_name, alias)
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
+    model.route.check(model.options())
     declared = signature(result.manifest, model.route, model.options())
     with training_run():
         _log_facts(result)
@@ -175,6 +178,8 @@ def _log_facts(result: TrainingResult) -> None:
     with warnings.catch_warnings():
         # MLflow's advice about integer columns is for signatures; this is a description of the data set.
         warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
+        # It knows two names for one kind of source: a file.
+        warnings.filterwarnings("ignore", message="The specified dataset source can be interp", category=UserWarning)
         dataset = from_pandas(result.data, source=_source(result.source), targets=result.manifest.target.name)
         mlflow.log_input(dataset, context="training")
 
@@ -187,9 +192,12 @@ def _log_artifacts(result: TrainingResult) -> None:
     depth = len(result.manifest.keys.columns)
     children = result.ledger[result.ledger["level"] == depth]
     metric = f"holdout_{PRIMARY[result.manifest.target.task]}"
-    mlflow.log_figure(report.plot_metric(children, metric), "plots/holdout_metric.png")
     plot = report.plot_actual_predicted(result.holdout, result.manifest.target.name, result.manifest.target.task)
-    mlflow.log_figure(plot, "plots/actual_predicted.png")
+    with warnings.catch_warnings():
+        # Names in a script that the font does not have are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        mlflow.log_figure(report.plot_metric(children, metric), "plots/holdout_metric.png")
+        mlflow.log_figure(plot, "plots/actual_predicted.png")
     mlflow.log_dict(result.manifest.versions, "environment.json")
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "ledger.parquet"

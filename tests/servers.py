@@ -7,6 +7,7 @@ for in bounded time; where it does not come up, its log is the error.
 import contextlib
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -185,10 +186,12 @@ class Recorder:
         return taken
 
 
-def count_by_endpoint(requests: Sequence[tuple[str, str]]) -> Counter[tuple[str, str]]:
-    """Count requests by method and kind of path: an artifact's path counts as one kind, whatever its name."""
-    artifacts = "/api/2.0/mlflow-artifacts/artifacts/"
-    return Counter((method, artifacts if path.startswith(artifacts) else path) for method, path in requests)
+def count_by_endpoint(requests: Sequence[tuple[str, str]]) -> Counter[str]:
+    """Count requests by method and path, with the ids of runs and models left out of the path."""
+    return Counter(f"{method} {_IDS.sub('{id}', path)}" for method, path in requests)
+
+
+_IDS = re.compile(r"(m-)?[0-9a-f]{32}")
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ PICKLES = ["cloudpickle", "joblib"]
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
 Y = np.abs(X @ [1.0, 2.0, 3.0]) + 1
-LABELS = np.where(Y > np.median(Y), "much", "little")
+LABELS = np.where(np.median(Y) < Y, "much", "little")
 
 REGRESSORS = [
     Ridge(),

@@ -99,9 +99,10 @@ def test_garbled_fields_are_an_unreadable_bundle_or_readable_and_never_another_e
     try:
         manifest = Manifest.from_json(json.dumps(plain | {"format_version": 1, field: value}), "here")
     except UnreadableBundle as error:
-        assert "lacks or garbles" in str(error)
+        outcome = str(error)
     else:
-        assert manifest.format_version == 1
+        outcome = type(manifest).__name__
+    assert outcome == "Manifest" or "lacks or garbles a field" in outcome
 
 
 def test_a_file_entry_tells_a_changed_file(tmp_path):

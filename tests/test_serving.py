@@ -29,7 +29,7 @@ JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.par
 TEXT_MARK, NUMBER_MARK = "marker-41c7", 987651.25
 
 
-# ------------------------------------------------------------------------------------------------------------ requests
+# -------- requests
 def _values(frame: pd.DataFrame, orient: str) -> Any:
     return json.loads(frame.to_json(orient=orient, date_format="iso", double_precision=15))
 
@@ -86,7 +86,7 @@ def _serve(model_uri: str, directory: Path, workers: int = 1, **env: str) -> Any
     return scoring_server(model_uri, directory, workers, {"PYTHONPATH": path, **env})
 
 
-# ----------------------------------------------------------------------------- regression on five groups of real rows
+# -------- regression on five groups of real rows
 @pytest.fixture(scope="module")
 def housing_model(_housing: pd.DataFrame) -> str:
     result = metamodel.train(_housing, "ocean_proximity", "median_house_value", "ridge", n_jobs=1)
@@ -173,7 +173,7 @@ def test_an_unknown_param_is_ignored_as_mlflow_does(server: Server, districts: p
     assert _records(server, rows, colour="red")["status"].tolist() == ["child"]
 
 
-# --------------------------------------------------------------------------------------------------------- bad requests
+# -------- bad requests
 def _bad(frame: pd.DataFrame, **columns: Any) -> pd.DataFrame:
     """Rows that carry the marks, and what is wrong with them."""
     return frame.drop(columns="by_hand").assign(ocean_proximity=TEXT_MARK, population=NUMBER_MARK).assign(**columns)
@@ -278,7 +278,7 @@ def test_a_malformed_parquet_body_is_refused_without_quoting_it(server: Server) 
     _assert_refused(_post(server, f"PAR1{TEXT_MARK}PAR1", PARQUET), 400, "Parquet")
 
 
-# ----------------------------------------------------------------- classification on many cells, in a cache for few
+# -------- classification on many cells, in a cache for few
 @pytest.fixture(scope="module")
 def cells(_housing: pd.DataFrame) -> pd.DataFrame:
     """Cells of one degree (two integer columns), and price classes that do not all occur in every cell."""
@@ -378,7 +378,7 @@ def test_one_bad_key_of_a_csv_body_spoils_no_other_row(cells_server: Server, cel
     assert answers["status"].tolist() == ["child", "child", "invalid_key", "invalid_key", "invalid_key"]
 
 
-# --------------------------------------------------------------------------------------- children with bad manners
+# -------- children with bad manners
 @pytest.fixture(scope="module")
 def moody_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     table = pd.DataFrame({"store": [1, 1, 2, 2, 3, 3], "x": 1.0, "y": [5.0, 5, -1, -1, -2, -2]})
@@ -401,7 +401,7 @@ def test_a_row_that_a_child_cannot_answer_takes_no_other_row_with_it(moody_serve
     assert answers["status"].tolist() == ["child", "failed", "child", "child"]
 
 
-# ----------------------------------------------------------------------------------------------- keys that are text
+# -------- keys that are text
 @pytest.fixture(scope="module")
 def texts() -> pd.DataFrame:
     """Namibia, codes with leading zeros, dates: groups that a careless reader takes for something else."""

@@ -55,7 +55,8 @@ class LocalBackend(Backend):
 
     def _one_by_one(self, waiting: dict[str, Task], job: Job) -> Iterator[TaskResult]:
         suspects = [digest for digest in waiting if (job.directory / f"{digest}.current").is_file()]
-        for digest in suspects:
+        # A process may die before it names a group, when it reads its task. Then one task is tried alone.
+        for digest in suspects or list(waiting)[:1]:
             yield self._survive(waiting.pop(digest), job)
         yield from self.run(list(waiting.values()), job)
 

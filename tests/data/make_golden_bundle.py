@@ -1,0 +1,56 @@
+"""Write the golden bundle of the current format version, and the answers it must give for ever.
+
+    python tests/data/make_golden_bundle.py tests/data/golden-v1
+
+Run it once, in the release that introduces a format version, and commit what it writes. Never run it again for that
+version: the bundle stands for those that users have.
+
+The children are GaussianNB stored by skops. A pickle would tie the bundle to the very versions of Python and
+scikit-learn that wrote it, and a class of our own would have to be kept importable; skops stores names and arrays, and
+GaussianNB predicts from four arrays that have had the same names since scikit-learn 1.0. The table has text and integer
+keys, a fallback chain, a skipped group, and labels that differ by group.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from metamodel.model import MetaModel
+from metamodel.training import train
+
+PARAMS = {"predict_method": "predict_proba", "detail": True}
+
+
+def training_table() -> pd.DataFrame:
+    """Four shops, 12 rows each, but for one with a single row; the last shop has a class of its own."""
+    rng = np.random.default_rng(1)
+    shops = [("FR", 7), ("FR", 8), ("DE", 7), ("côte d'Ivoire 🦉", 7)]
+    rows = [(*shop, *rng.normal(size=2).round(3)) for shop in shops for _ in range(12)]
+    frame = pd.DataFrame(rows, columns=["country", "store", "price", "age"])
+    classes = np.where(frame["country"].str.len() > 2, "rare", "often")
+    frame["sold"] = np.where(frame["price"] > 0, classes, "never")
+    return pd.concat([frame, frame.iloc[:1].assign(store=9)], ignore_index=True)
+
+
+def questions() -> pd.DataFrame:
+    """One row for every way in which a row can be answered."""
+    keys = [("FR", 7), ("FR", 8), ("DE", 7), ("côte d'Ivoire 🦉", 7), ("FR", 9), ("FR", 1000), ("XX", 1), ("FR", None)]
+    frame = pd.DataFrame(keys, columns=["country", "store"], dtype=object)
+    return frame.assign(price=np.linspace(-1, 1, len(frame)), age=0.25)
+
+
+def main(directory: Path) -> None:
+    """Train, ask, and write both down."""
+    bundle = directory / "bundle"
+    options = {"holdout": 0.25, "min_rows": 5, "unknown": "fallback", "codec": "skops", "n_jobs": 1}
+    train(training_table(), ["country", "store"], "sold", "gaussian_nb", output_dir=bundle, **options)
+    answers = MetaModel(bundle).predict(questions(), PARAMS)
+    records = answers.astype(object).where(answers.notna(), None).to_dict("records")
+    (directory / "answers.json").write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

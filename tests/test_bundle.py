@@ -1,0 +1,344 @@
+"""Bundles: written whole or not at all, opened at once, and damage stays where it is."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from metamodel.bundle import Bundle, ShardMerger, library_versions, new_bundle
+from metamodel.cache import ByteCache
+from metamodel.exceptions import (
+    CorruptBundle,
+    ForbiddenCodec,
+    InputError,
+    TrainingFailed,
+    UnknownGroup,
+    UnreadableBundle,
+)
+from metamodel.model import MetaModel
+from metamodel.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.training import train
+
+DATA = Path(__file__).parent / "data"
+GROUPS = 12
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(GROUPS * 20, 3)), columns=["a", "b", "y"])
+    frame.insert(0, "g", np.repeat(range(GROUPS), 20))
+    frame.loc[frame["g"] == 10, "y"] = np.inf  # fails
+    frame.loc[frame["g"] == 11, "y"] = np.nan  # is skipped
+    return frame
+
+
+@pytest.fixture(scope="module")
+def whole(table, tmp_path_factory):
+    """A bundle with ten children, one failed group and one skipped group."""
+    path = tmp_path_factory.mktemp("bundle") / "whole"
+    return train(table, "g", "y", "linear_regression", output_dir=path, n_jobs=1).bundle_path
+
+
+@pytest.fixture
+def bundle(whole, tmp_path):
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(whole, tmp_path / "bundle"))
+
+
+def shard_of(bundle):
+    return bundle / "shards" / "00000.sqlite"
+
+
+def blob_of(bundle, key):
+    shard = shard_of(bundle)
+    return ShardReader(shard, shard.stat().st_size).read(key).child
+
+
+def statuses(bundle, table):
+    answers = MetaModel(bundle, ByteCache(2**20)).predict(table)
+    return answers.groupby(table["g"])["status"].first().tolist()
+
+
+def change_manifest(bundle, **changes):
+    path = bundle / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+# --- reading
+
+
+def test_a_bundle_has_the_documented_files(bundle):
+    files = sorted(str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file())
+    assert files == ["ledger.parquet", "manifest.json", "shards/00000.sqlite"]
+
+
+def test_the_manifest_has_the_digest_of_every_other_file(bundle):
+    opened = Bundle(bundle)
+    assert (sorted(opened.manifest.files), opened.damaged_files()) == (["ledger.parquet", "shards/00000.sqlite"], [])
+
+
+@pytest.mark.parametrize("name", ["ledger.parquet", "shards/00000.sqlite"])
+def test_a_changed_or_missing_file_is_found(bundle, name):
+    path = bundle / name
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert Bundle(bundle).damaged_files() == [name]
+    path.unlink()
+    assert Bundle(bundle).damaged_files() == [name]
+
+
+def test_a_child_comes_with_the_digest_of_its_bytes(bundle):
+    opened = Bundle(bundle)
+    child, version = opened.load((3,))
+    assert version == opened.ledger.set_index("g").loc[3, "sha256"]
+    assert child is opened.load((3,))[0]
+
+
+def test_a_fresh_child_belongs_to_the_caller(bundle):
+    opened = Bundle(bundle)
+    assert opened.fresh_child((3,)) is not opened.load((3,))[0]
+
+
+def test_all_children_are_listed(bundle):
+    assert sorted(Bundle(bundle).fitted_keys()) == [f"[{g}]" for g in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "message"),
+    [
+        (
+            (99,),
+            UnknownGroup,
+            r"No child model for group \(99,\) \(10 known\). Train it, or train with unknown=\"fallback\"",
+        ),
+        ((11,), UnknownGroup, r"group \(11,\): it was skipped in training \(min_rows: 0 usable rows.*\). Train it"),
+        ((10,), TrainingFailed, r"group \(10,\): it was failed in training \(.*ValueError: .*infinity.*\). Train it"),
+    ],
+)
+def test_a_group_without_a_child_says_why(bundle, key, error, message):
+    with pytest.raises(error, match=message):
+        Bundle(bundle).load(key)
+
+
+# --- damage
+
+
+def test_a_damaged_child_fails_its_own_group_alone(bundle, table):
+    content, blob = bytearray(shard_of(bundle).read_bytes()), blob_of(bundle, "[3]")
+    content[content.index(blob) + len(blob) // 2] ^= 0xFF
+    shard_of(bundle).write_bytes(content)
+    with pytest.raises(
+        CorruptBundle, match=r"The child of group \[3\] in shard 00000.sqlite is damaged: .* or train this"
+    ):
+        Bundle(bundle).load((3,))
+    assert statuses(bundle, table) == ["child"] * 3 + ["failed"] + ["child"] * 6 + ["failed", "unknown_group"]
+
+
+@pytest.mark.parametrize("keep", [0, 1000, 0.5])
+def test_a_truncated_shard_fails_its_groups_and_the_process_lives(bundle, table, keep):
+    content = shard_of(bundle).read_bytes()
+    shard_of(bundle).write_bytes(content[: keep if isinstance(keep, int) else int(len(content) * keep)])
+    assert statuses(bundle, table) == ["failed"] * GROUPS
+    with pytest.raises(CorruptBundle, match=r"Shard 00000.sqlite has [\d,]+ bytes; [\d,]+ were written. Restore"):
+        Bundle(bundle).load((3,))
+
+
+def test_a_missing_shard_fails_its_groups(bundle, table):
+    shard_of(bundle).unlink()
+    assert statuses(bundle, table) == ["failed"] * GROUPS
+
+
+def test_a_child_that_cannot_be_read_fails_alone(bundle, table):
+    shard = shard_of(bundle)
+    rows = [
+        ShardRow.of_child(f"[{g}]", 1, "", blob_of(bundle, f"[{g}]") if g != 3 else b"no pickle", 1) for g in range(10)
+    ]
+    with ShardWriter(shard) as writer:
+        for row in rows:
+            writer.add(row)
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    change_manifest(bundle, files=files | {"shards/00000.sqlite": {"sha256": "", "size": shard.stat().st_size}})
+    assert statuses(bundle, table)[:10] == ["child"] * 3 + ["failed"] + ["child"] * 6
+    with pytest.raises(
+        CorruptBundle, match=r"The child of group \(3,\) cannot be deserialized \(.*\). Install what it"
+    ):
+        Bundle(bundle).load((3,))
+
+
+def test_a_damaged_ledger_is_said_and_predictions_go_on(bundle, table):
+    (bundle / "ledger.parquet").write_bytes(b"no parquet")
+    assert statuses(bundle, table)[0] == "child"
+    with pytest.raises(CorruptBundle, match=r"The ledger .*ledger.parquet cannot be read: .* Restore the bundle"):
+        _ = Bundle(bundle).ledger
+
+
+def test_a_later_format_version_is_refused(bundle):
+    change_manifest(bundle, format_version=2)
+    with pytest.raises(
+        UnreadableBundle, match=r"manifest.json has format version 2; this release reads 1 to 1. Upgrade"
+    ):
+        Bundle(bundle)
+
+
+def test_a_half_written_bundle_cannot_be_opened(bundle):
+    (bundle / "manifest.json").rename(bundle / "manifest.json.unfinished")
+    with pytest.raises(
+        UnreadableBundle, match=r"holds no manifest.json, so it is no bundle or was not finished .* Give"
+    ):
+        Bundle(bundle)
+
+
+@pytest.mark.parametrize("where", ["nowhere", "file"])
+def test_what_is_no_bundle_cannot_be_opened(tmp_path, where):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UnreadableBundle, match=rf"{where} holds no manifest.json"):
+        Bundle(tmp_path / where)
+
+
+def test_bytes_that_are_no_manifest_cannot_be_opened(bundle):
+    (bundle / "manifest.json").write_bytes(os.urandom(500))
+    with pytest.raises(UnreadableBundle, match=r"manifest.json is no manifest"):
+        Bundle(bundle)
+
+
+def test_an_unknown_codec_is_refused(bundle):
+    change_manifest(bundle, codec="zip")
+    with pytest.raises(InputError, match=r"codec='zip' is unknown. Use one of: cloudpickle, joblib, skops"):
+        Bundle(bundle)
+
+
+@pytest.mark.parametrize("codec", ["cloudpickle", "joblib"])
+def test_without_pickles_a_pickle_bundle_is_refused(table, monkeypatch, codec):
+    path = train(table, "g", "y", "linear_regression", codec=codec, n_jobs=1).bundle_path
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    with pytest.raises(ForbiddenCodec, match=f"are {codec} pickles and MLFLOW_ALLOW_PICKLE_DESERIALIZATION is false"):
+        Bundle(path)
+
+
+def test_without_pickles_a_skops_bundle_answers(table, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    path = train(table, "g", "y", "random_forest", {"n_estimators": 3}, codec="skops", n_jobs=1).bundle_path
+    assert statuses(path, table)[:10] == ["child"] * 10
+
+
+# --- cache, threads and processes
+
+
+def test_a_bundle_that_is_changed_in_place_is_not_answered_from_the_cache(bundle, table):
+    cache = ByteCache(2**30)
+    before = MetaModel(bundle, cache).predict(table.iloc[:1])["prediction"]
+    shutil.rmtree(bundle)
+    train(table.assign(y=table["y"] + 100), "g", "y", "linear_regression", output_dir=bundle, n_jobs=1)
+    after = MetaModel(bundle, cache).predict(table.iloc[:1])["prediction"]
+    assert after.tolist() == pytest.approx((before + 100).tolist())
+
+
+def test_two_models_of_one_bundle_share_their_children(bundle):
+    cache = ByteCache(2**30)
+    assert Bundle(bundle, cache).load((1,))[0] is Bundle(bundle, cache).load((1,))[0]
+
+
+def test_a_batch_over_more_groups_than_fit_leaves_the_cache_alone(bundle, table):
+    resident = Bundle(bundle).manifest.counts["resident_bytes"]
+    model = MetaModel(bundle, ByteCache(resident // 2))
+    model.predict(table[table["g"] < 3])
+    kept = model.stats()["cache"]["entries"]
+    model.predict(table)
+    assert (kept, model.stats()["cache"]["entries"], model.stats()["cache"]["evictions"]) == (3, 3, 0)
+
+
+def test_eight_threads_on_a_cache_smaller_than_the_children_get_right_answers(bundle, table):
+    limit = Bundle(bundle).manifest.counts["resident_bytes"] // 3
+    cache = ByteCache(limit)
+    model = MetaModel(bundle, cache)
+    frames = [table[table["g"].isin([g, (g + 1) % 10])].sample(frac=1, random_state=g) for g in range(10)]
+    expected = [MetaModel(bundle, ByteCache(0)).predict(frame) for frame in frames]
+
+    def ask(i):
+        answers = model.predict(frames[i % 10])
+        return answers.equals(expected[i % 10]) and cache.stats()["bytes"] <= limit
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(400)))
+    assert cache.stats()["evictions"] > 0
+
+
+def _answers_of(model, table, results):
+    results.put(model.predict(table)["prediction"].tolist())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_reads_on(bundle, table):
+    model = MetaModel(bundle)
+    few = table[table["g"] < 3]
+    expected = model.predict(few)["prediction"].tolist()
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    child = context.Process(target=_answers_of, args=(model, few, results))
+    child.start()
+    assert results.get(timeout=60) == expected
+    child.join()
+    assert model.predict(few)["prediction"].tolist() == expected
+
+
+# --- writing
+
+
+def test_the_shards_of_tasks_become_few_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("metamodel.bundle._SHARD_BYTES", 300_000)
+    (tmp_path / "shards").mkdir()
+    merger = ShardMerger(tmp_path)
+    names = []
+    for i in range(4):
+        with ShardWriter(tmp_path / f"{i}.sqlite") as writer:
+            writer.add(ShardRow.of_child(f"[{i}]", 1, "", os.urandom(150_000), resident=1))
+        names.append(merger.add(tmp_path / f"{i}.sqlite"))
+    merger.close()
+    assert names == ["00000.sqlite", "00000.sqlite", "00001.sqlite", "00001.sqlite"]
+    assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == ["00000.sqlite", "00001.sqlite"]
+
+
+def test_an_error_while_writing_leaves_no_bundle_and_keeps_what_tasks_did(tmp_path):
+    def write():
+        with new_bundle(tmp_path / "out") as (directory, tasks):
+            (directory / "ledger.parquet").write_text("half")
+            (tasks / "done.json").write_text("{}")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    with new_bundle(tmp_path / "out") as (directory, tasks):
+        left = [path.name for folder in (directory, tasks) for path in folder.rglob("*")]
+        (directory / "manifest.json").write_text("{}")
+    assert (left, [path.name for path in tmp_path.iterdir()]) == (["shards", "done.json"], ["out"])
+
+
+def test_versions_of_what_is_installed_are_recorded():
+    versions = library_versions(["pandas", "no-such-package"])
+    assert versions == {"python": sys.version.partition(" ")[0].rstrip("+"), "pandas": pd.__version__}
+
+
+# --- golden bundles
+
+
+@pytest.mark.parametrize("version", [1])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+def test_the_bundles_of_earlier_format_versions_give_their_recorded_answers(version, monkeypatch):
+    monkeypatch.syspath_prepend(DATA)
+    from make_golden_bundle import PARAMS, questions
+
+    golden = DATA / f"golden-v{version}"
+    model = MetaModel(golden / "bundle")
+    expected = pd.DataFrame(json.loads((golden / "answers.json").read_text(encoding="utf-8")))
+    answers = model.predict(questions(), PARAMS)
+    assert (model.manifest.format_version, model.bundle.damaged_files()) == (version, [])
+    assert_frame_equal(answers, expected.astype(answers.dtypes), rtol=1e-9)
+    assert model.ledger["status"].value_counts().to_dict() == {"fitted": 8, "skipped": 1}

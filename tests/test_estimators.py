@@ -1,0 +1,179 @@
+"""Estimators: names, paths, classes and objects lead to one unfitted estimator, or to one clear line."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from children import Duck, NeedsScale
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor, RandomForestRegressor, VotingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from metamodel.estimators import NAMED, describe, prepare, resolve, takes_arrays, task_of, with_feature_names
+from metamodel.exceptions import InputError, UnknownEstimator
+from metamodel.features import FeatureSchema
+
+NUMBERS = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "z": [1.0, 0.0, 1.0, 0.0]})
+Y = np.array([0.0, 1.0, 2.0, 3.0])
+
+
+def schema(frame):
+    return FeatureSchema.infer(frame, list(frame))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_name_stands_for_an_estimator_of_its_task(name):
+    for task, path in zip(("regression", "classification"), NAMED[name], strict=True):
+        if path is not None:
+            built = resolve(name, None, task, random_state=0)
+            assert (f"{path.rsplit('.', 1)[1]}", task_of(built, target_is_numeric=True)) == (type(built).__name__, task)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "numeric", "task"),
+    [
+        ("random_forest", True, "regression"),
+        ("random_forest", False, "classification"),
+        ("ridge", False, "regression"),
+        ("logistic_regression", True, "classification"),
+        ("sklearn.linear_model.Lasso", False, "regression"),
+        (LogisticRegression, True, "classification"),
+        (make_pipeline(StandardScaler(), LogisticRegression()), True, "classification"),
+        (GridSearchCV(Ridge(), {}), False, "regression"),
+        (Duck(), True, "regression"),
+        (Duck, False, "classification"),
+    ],
+    ids=repr,
+)
+def test_the_task_is_the_estimators_own_or_the_targets(estimator, numeric, task):
+    assert task_of(estimator, target_is_numeric=numeric) == task
+
+
+@pytest.mark.parametrize("estimator", ["children.NeedsScale", NeedsScale])
+def test_a_class_is_built_with_its_parameters(estimator):
+    params = {"scale": 2.0}
+    assert task_of(estimator, True, params) == "regression"
+    assert resolve(estimator, params, "regression", None).scale == 2.0
+
+
+def test_an_object_is_cloned_and_never_changed():
+    mine = make_pipeline(StandardScaler(), Ridge())
+    built = resolve(mine, {"ridge__alpha": 7.0}, "regression", 0)
+    assert (mine[-1].alpha, built[-1].alpha, built is mine) == (1.0, 7.0, False)
+
+
+def test_every_unset_seed_is_set_and_no_other():
+    built = resolve(BaggingRegressor(RandomForestRegressor(random_state=5)), None, "regression", random_state=3)
+    assert (built.random_state, built.estimator.random_state) == (3, 5)
+
+
+def test_without_a_seed_nothing_is_seeded():
+    assert resolve("random_forest", None, "regression", None).random_state is None
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        ("rigde", r"There is no estimator named 'rigde'. Known names: .*ridge.* Or give a dotted path"),
+        ("sklearn.linear_model.Rigde", r"'sklearn.linear_model.Rigde' cannot be imported \(.*Known names"),
+        ("no.such.module.Model", r"'no.such.module.Model' cannot be imported \(No module named 'no'\)"),
+        ("children.not_a_class", r"'children.not_a_class' is a int, not a class. Known names"),
+        ("pathlib.PurePosixPath", r"pathlib.PurePosixPath has no method 'fit', so it is no estimator. Give"),
+        (StandardScaler(), r"StandardScaler has no method 'predict', so it is no estimator. Give a scikit-learn style"),
+        (42, r"A int is no estimator: scikit-learn cannot clone it. Give a name, a dotted path, or an object"),
+        (None, r"A NoneType is no estimator"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_estimator_is_refused(estimator, message):
+    with pytest.raises(UnknownEstimator, match=message):
+        resolve(estimator, None, "regression", 0)
+
+
+def test_a_name_of_the_other_task_is_refused():
+    with pytest.raises(
+        InputError, match=r"'ridge' does not do classification. Choose another one, or convert the target"
+    ):
+        resolve("ridge", None, "classification", 0)
+
+
+@pytest.mark.parametrize("estimator", ["ridge", Ridge(), Ridge, "sklearn.linear_model.Ridge"], ids=repr)
+def test_a_parameter_that_does_not_exist_is_refused(estimator):
+    with pytest.raises(InputError, match=r"Ridge (cannot be built with|does not take these parameters).*alhpa"):
+        resolve(estimator, {"alhpa": 1}, "regression", 0)
+
+
+# --- what a name is put behind
+
+
+def test_a_name_stands_for_the_plain_class_where_that_takes_the_table():
+    assert type(prepare(Ridge(), schema(NUMBERS), set())) is Ridge
+
+
+@pytest.mark.parametrize("estimator", [Ridge(), HistGradientBoostingRegressor(max_iter=2)], ids=repr)
+def test_texts_and_missing_numbers_are_prepared_for(estimator):
+    frame = NUMBERS.assign(town=["a", "b", None, "a"], x=[0.0, np.nan, 2.0, 3.0])
+    built = prepare(estimator, schema(frame), {"x", "town"}).fit(frame, Y)
+    new = frame.assign(town="never seen")
+    assert np.isfinite(built.predict(new)).all()
+
+
+def test_an_estimator_that_takes_missing_numbers_gets_them():
+    frame = NUMBERS.assign(x=[0.0, np.nan, 2.0, 3.0])
+    assert type(prepare(HistGradientBoostingRegressor(), schema(frame), {"x"})) is HistGradientBoostingRegressor
+
+
+def test_a_timestamp_is_refused_for_a_name():
+    frame = NUMBERS.assign(t=pd.Timestamp("2026-01-01"))
+    with pytest.raises(InputError, match=r"'t' holds timestamps, which a named estimator cannot take. Derive numbers"):
+        prepare(Ridge(), schema(frame), set())
+
+
+# --- arrays or frames
+
+FLAT = [Ridge(), make_pipeline(StandardScaler(), Ridge()), RandomForestRegressor(3, random_state=0)]
+DELEGATING = [
+    GridSearchCV(Ridge(), {"alpha": [1.0, 2.0]}, cv=2),
+    VotingRegressor([("a", Ridge())]),
+    make_pipeline(GridSearchCV(Ridge(), {"alpha": [1.0]}, cv=2)),
+    make_pipeline("passthrough", Ridge()),
+    make_pipeline(ColumnTransformer([("x", "passthrough", ["x"])]), Ridge()),
+    make_pipeline(FunctionTransformer(), Ridge()),
+]
+
+
+@pytest.mark.parametrize("estimator", FLAT, ids=repr)
+def test_an_estimator_that_takes_arrays_is_the_same_on_a_frame(estimator):
+    assert takes_arrays(estimator)
+    child = with_feature_names(clone(estimator).fit(NUMBERS.to_numpy(), Y), list(NUMBERS))
+    assert child.predict(NUMBERS).tolist() == clone(estimator).fit(NUMBERS, Y).predict(NUMBERS).tolist()
+
+
+@pytest.mark.parametrize("estimator", [*DELEGATING, Duck()], ids=repr)
+def test_other_estimators_get_frames(estimator):
+    assert not takes_arrays(estimator)
+
+
+# --- what the ledger says
+
+
+def test_an_estimator_is_described_by_what_differs_from_the_default():
+    name, params = describe(make_pipeline(StandardScaler(with_mean=False), Ridge(alpha=2.0)))
+    assert (name, json.loads(params)) == (
+        "StandardScaler > Ridge",
+        {"standardscaler__with_mean": False, "ridge__alpha": 2.0},
+    )
+
+
+@pytest.mark.parametrize("alphas", [np.array([0.1, 1.0, 10.0]), np.logspace(-3, 3, 7), [1.0, 2.0], (0.5,)], ids=repr)
+def test_a_parameter_may_be_an_array(alphas):
+    assert json.loads(describe(RidgeCV(alphas=alphas))[1]) in ({"alphas": list(alphas)}, {})
+
+
+def test_an_estimator_without_parameters_is_described_by_its_name():
+    assert describe(Duck()) == ("Duck", "{}")

@@ -1,0 +1,167 @@
+"""Features: children see the training form in every later table, and a bad value spoils its own row alone."""
+
+import datetime as dt
+import json
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metamodel.exceptions import InputError, MissingColumns
+from metamodel.features import Feature, FeatureSchema, column_kind
+
+
+def schema_of(layout="frame", **columns):
+    frame = pd.DataFrame(columns)
+    return FeatureSchema(FeatureSchema.infer(frame, list(frame)).features, layout)
+
+
+def numbers(*names):
+    return FeatureSchema(tuple(Feature(name, "number", "float64") for name in names), "array")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2], "number"),
+        (pd.array([1, None], dtype="Int64"), "number"),
+        ([Decimal("1.5"), None], "number"),
+        (pd.Series([None, None], dtype=object), "number"),
+        ([True, False], "boolean"),
+        ([True, None], "boolean"),
+        (["a", None], "string"),
+        (pd.array(["a"], dtype="string"), "string"),
+        (pd.Categorical(["a"]), "category"),
+        (pd.to_datetime(["2026-01-01"]), "timestamp"),
+        ([dt.date(2026, 1, 1)], "timestamp"),
+        ([[1], [2]], "object"),
+        ([1, "a"], "object"),
+    ],
+)
+def test_the_kind_of_a_column_is_named(values, kind):
+    assert column_kind(pd.Series(values)) == kind
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([1, 2]),
+        pd.Series([1.0, 2.0]),
+        pd.Series([1, 2], dtype="Int8"),
+        pd.Series([1, 2], dtype="float32"),
+        pd.Series([1, 2], dtype="int64[pyarrow]"),
+        pd.Series([Decimal(1), 2], dtype=object),
+        pd.Series([1, 2], dtype="category"),
+    ],
+    ids=lambda values: str(values.dtype),
+)
+def test_numbers_arrive_as_one_float_matrix_whatever_their_dtype(values):
+    table = numbers("x").table(pd.DataFrame({"x": values}))
+    assert (table.values.dtype, table.values.tolist(), table.problems) == (np.float64, [[1.0], [2.0]], {})
+
+
+def test_a_null_number_arrives_as_nan():
+    for values in ([1.0, None], pd.array([1, None], dtype="Int64"), pd.Series([1, pd.NA], dtype=object)):
+        assert np.isnan(numbers("x").table(pd.DataFrame({"x": values})).values[1, 0])
+
+
+@pytest.mark.parametrize("bad", ["text", "1.5", b"1", [1], 1j, dt.date(2026, 1, 1), pd.Timestamp("2026-01-01")])
+def test_a_value_that_is_no_number_spoils_its_own_row(bad):
+    table = numbers("x").table(pd.DataFrame({"x": pd.Series([1.0, bad, 3.0], dtype=object)}))
+    assert (table.problems, table.values[[0, 2], 0].tolist()) == ({1: "Feature 'x' is not a number."}, [1.0, 3.0])
+
+
+def test_a_value_that_is_no_time_spoils_its_own_row():
+    schema = schema_of(t=pd.to_datetime(["2026-01-01"]))
+    table = schema.table(pd.DataFrame({"t": ["2026-01-01", "soon", None]}))
+    assert table.problems == {1: "Feature 't' is not a timestamp."}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_single_precision_stays_single(dtype):
+    frame = pd.DataFrame({"x": np.array([1.5], dtype=dtype)})
+    assert FeatureSchema(FeatureSchema.infer(frame, ["x"]).features, "array").table(frame).values.dtype == np.float32
+
+
+def test_mixed_precision_is_double():
+    assert schema_of("array", a=np.float32([1]), b=np.float64([1])).matrix_dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint16", "float32", "bool"])
+def test_a_frame_restores_the_training_dtype(dtype):
+    trained = schema_of(x=np.array([1, 0], dtype=dtype))
+    assert trained.table(pd.DataFrame({"x": [1.0, 0.0]})).values["x"].dtype == dtype
+
+
+@pytest.mark.parametrize(("dtype", "sent"), [("int64", 1.5), ("int8", 300.0), ("bool", 2.0), ("uint8", -1.0)])
+def test_a_number_that_would_change_in_the_training_dtype_is_kept(dtype, sent):
+    trained = schema_of(x=np.array([1, 0], dtype=dtype))
+    assert trained.table(pd.DataFrame({"x": [sent]})).values["x"].tolist() == [sent]
+
+
+def test_every_null_text_arrives_alike():
+    frame = pd.DataFrame({"t": pd.Series(["a", None, pd.NA, np.nan], dtype=object)})
+    assert [type(value) for value in schema_of(t=["a"]).table(frame).values["t"]] == [str, float, float, float]
+
+
+@given(st.permutations(["x", "y", "z", "extra"]))
+def test_column_order_and_further_columns_do_not_matter(order):
+    frame = pd.DataFrame({"x": [1.0], "y": [2.0], "z": [3.0], "extra": ["?"]})
+    assert numbers("x", "y", "z").table(frame[order]).values.tolist() == [[1.0, 2.0, 3.0]]
+
+
+@given(st.lists(st.sampled_from([1.0, "bad", None]), max_size=12), st.randoms())
+def test_problems_move_with_their_rows(values, random):
+    table = numbers("x").table(pd.DataFrame({"x": pd.Series(values, dtype=object)}))
+    order = random.sample(range(len(values)), len(values))
+    moved = table.take(np.array(order, dtype=np.int64))
+    assert sorted(moved.problems) == [i for i, row in enumerate(order) if values[row] == "bad"]
+
+
+@pytest.mark.parametrize("layout", ["array", "frame"])
+def test_slices_share_memory_with_the_table(layout):
+    schema = FeatureSchema(numbers("x", "y").features, layout)
+    table = schema.table(pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]}))
+    assert np.shares_memory(np.asarray(table.values), np.asarray(table.slice(1, 2)))
+
+
+@pytest.mark.parametrize("layout", ["array", "frame"])
+def test_a_table_without_rows_has_the_training_form(layout):
+    schema = FeatureSchema(numbers("x", "y").features, layout)
+    assert schema.table(pd.DataFrame({"x": [], "y": []})).values.shape == (0, 2)
+
+
+def test_a_missing_feature_is_named():
+    with pytest.raises(MissingColumns, match=r"lacks feature columns 'y', 'z' \(it has 1: x\). Add the column"):
+        numbers("x", "y", "z").table(pd.DataFrame({"x": [1.0]}))
+
+
+def test_a_model_needs_a_feature():
+    with pytest.raises(InputError, match=r"There is no feature column left besides .* Name some in features"):
+        FeatureSchema.infer(pd.DataFrame({"y": [1]}), [])
+
+
+@pytest.mark.parametrize("values", [[[1], [2]], [{}, {}], [1, "a"], [b"a", b"b"]], ids=repr)
+def test_a_feature_of_no_usable_kind_is_refused(values):
+    with pytest.raises(InputError, match=r"Feature column 'x' holds values of no usable kind \(.*\). Convert it"):
+        FeatureSchema.infer(pd.DataFrame({"x": pd.Series(values, dtype=object)}), ["x"])
+
+
+@pytest.mark.parametrize("values", [["a", "b"], pd.to_datetime(["2026-01-01", "2026-01-02"])])
+def test_a_whole_column_of_the_wrong_kind_is_refused(values):
+    with pytest.raises(
+        InputError, match=r"'x' holds (string|timestamp)s, but the model was trained on float64. Convert"
+    ):
+        numbers("x").check_kinds(pd.DataFrame({"x": values}))
+
+
+def test_a_column_of_the_right_kind_passes_the_check():
+    assert numbers("x").check_kinds(pd.DataFrame({"x": [1, 2]})) is None
+
+
+def test_a_schema_survives_json():
+    schema = schema_of("frame", x=[1.5], s=["a"], t=pd.to_datetime(["2026-01-01"]))
+    assert FeatureSchema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema

@@ -1,0 +1,61 @@
+"""What `inspect` finds: the worst groups first, the groups without a child, one child and its ledger row."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metamodel
+from metamodel.exceptions import InvalidKey, UnknownGroup
+from metamodel.inspection import one_child, overview
+
+
+@pytest.fixture(scope="module")
+def model() -> metamodel.MetaModel:
+    """Groups (country, store) whose noise grows with the store, one with a null country, one with a single row."""
+    rng = np.random.default_rng(0)
+    country = np.repeat(np.array(["FR", "FR", "DE", None], dtype=object), 40)
+    store = np.repeat([1, 2, 3, 4], 40)
+    x = rng.normal(size=160)
+    frame = pd.DataFrame({"country": country, "store": store, "x": x, "y": x + store * rng.normal(size=160)})
+    lonely = pd.DataFrame({"country": ["IT"], "store": [9], "x": [0.0], "y": [0.0]})
+    table = pd.concat([frame, lonely], ignore_index=True)
+    result = metamodel.train(table, ["country", "store"], "y", unknown="fallback", null_keys="group", n_jobs=1)
+    return metamodel.MetaModel(result.bundle_path)
+
+
+def test_overview_shows_the_worst_groups_first(model: metamodel.MetaModel):
+    worst = overview(model, worst=2)["worst_groups"]
+
+    assert worst["store"].tolist() == [4, 3]
+    assert worst["holdout_rmse"].is_monotonic_decreasing
+
+
+def test_overview_counts_the_groups_without_their_parents(model: metamodel.MetaModel):
+    facts = overview(model, worst=10)
+
+    assert facts["groups"] == {"fitted": 4, "skipped": 1}
+    assert facts["model"]["group columns"] == "country (string), store (integer)"
+    assert facts["model"]["target"] == "y (regression)"
+    assert facts["model"]["estimators"] == "Ridge"
+    assert facts["groups_without_child"][["country", "store", "status"]].to_numpy().tolist() == [["IT", 9, "skipped"]]
+
+
+@pytest.mark.parametrize(
+    ("key", "level", "rows"),
+    [(("FR", 2), 2, 40), (("FR", 2.0), 2, 40), ((None, 4), 2, 40), (("FR",), 1, 80), ((None,), 1, 40), ((), 0, 161)],
+)
+def test_one_child_comes_with_its_own_ledger_row(model: metamodel.MetaModel, key: tuple, level: int, rows: int):
+    facts = one_child(model, key)
+
+    assert (facts["ledger"]["level"], facts["ledger"]["rows"]) == (level, rows)
+    assert facts["child"] == "Ridge(random_state=0)"
+
+
+def test_a_group_without_a_child_says_why(model: metamodel.MetaModel):
+    with pytest.raises(UnknownGroup, match="it was skipped in training"):
+        one_child(model, ("IT", 9))
+
+
+def test_a_key_of_the_wrong_kind_is_refused(model: metamodel.MetaModel):
+    with pytest.raises(InvalidKey, match="Group column 'store' holds integers"):
+        one_child(model, ("FR", "2"))

@@ -1,0 +1,187 @@
+"""Batch scoring: the caller's rows with predictions beside them, from a frame or a file, at once or in parts."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import Ridge
+
+import metamodel
+from metamodel.exceptions import InputError, MissingColumns, UnknownGroup
+from metamodel.scoring.local import score_file
+from metamodel.tables import read_table
+
+
+@pytest.fixture(scope="module")
+def panel() -> pd.DataFrame:
+    """Groups whose names are traps in a CSV file: "007" is no number there, and "NA" is Namibia."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"shop": np.repeat(["007", "7", "NA", "null"], 25), "x": rng.normal(size=100).round(6)})
+    slope = frame["shop"].map({"007": 1.0, "7": -2.0, "NA": 3.0, "null": -4.0})
+    return frame.assign(y=slope * frame["x"] + 10)
+
+
+@pytest.fixture(scope="module")
+def model(panel: pd.DataFrame) -> metamodel.MetaModel:
+    result = metamodel.train(panel, "shop", "y", Ridge(alpha=1e-9), holdout=0, n_jobs=1)
+    return metamodel.MetaModel(result.bundle_path)
+
+
+def test_score_adds_prediction_and_status_behind_the_callers_columns(panel: pd.DataFrame, model: metamodel.MetaModel):
+    before = panel.copy()
+
+    scored = metamodel.score(panel, model)
+
+    assert list(scored.columns) == ["shop", "x", "y", "prediction", "status"]
+    np.testing.assert_allclose(scored["prediction"], panel["y"], rtol=1e-6)
+    pd.testing.assert_frame_equal(panel, before)
+
+
+def test_score_takes_a_model_a_uri_or_a_path(panel: pd.DataFrame, model: metamodel.MetaModel):
+    info = metamodel.log_model(metamodel.train(panel, "shop", "y", Ridge(alpha=1e-9), holdout=0, n_jobs=1))
+    expected = metamodel.score(panel, model)
+
+    for given in (info.model_uri, str(model.bundle.path), model.bundle.path):
+        pd.testing.assert_frame_equal(metamodel.score(panel, given), expected)
+
+
+def test_score_keeps_rows_order_and_a_duplicate_index(panel: pd.DataFrame, model: metamodel.MetaModel):
+    shuffled = panel.sample(frac=1, random_state=1)
+    doubled = pd.concat([shuffled, shuffled])
+
+    scored = metamodel.score(doubled, model)
+
+    assert scored.index.tolist() == doubled.index.tolist()
+    assert scored["x"].tolist() == doubled["x"].tolist()
+    np.testing.assert_allclose(scored["prediction"], doubled["y"], rtol=1e-6)
+
+
+def test_score_of_an_empty_frame_has_the_columns_and_no_rows(panel: pd.DataFrame, model: metamodel.MetaModel):
+    scored = metamodel.score(panel.head(0), model)
+
+    assert list(scored.columns) == ["shop", "x", "y", "prediction", "status"]
+    assert len(scored) == 0
+    assert scored["prediction"].dtype == np.float64
+
+
+def test_params_reach_the_model(panel: pd.DataFrame, model: metamodel.MetaModel):
+    unknown = panel.head(2).assign(shop=["7", "elsewhere"])
+
+    assert "child_version" in metamodel.score(unknown, model, params={"detail": True})
+    with pytest.raises(UnknownGroup, match="1 group without a child model"):
+        metamodel.score(unknown, model, params={"unknown": "error"})
+
+
+@pytest.mark.parametrize("name", ["prediction", "status"])
+def test_table_with_a_column_of_the_same_name_is_refused(panel: pd.DataFrame, model: metamodel.MetaModel, name: str):
+    with pytest.raises(InputError, match=f"already has the column '{name}', which scoring adds. Rename it first"):
+        metamodel.score(panel.assign(**{name: 1}), model)
+
+
+def test_missing_feature_is_named(panel: pd.DataFrame, model: metamodel.MetaModel):
+    with pytest.raises(MissingColumns, match="The table lacks feature column 'x'"):
+        metamodel.score(panel.drop(columns="x"), model)
+
+
+def test_text_where_a_number_belongs_is_refused_before_any_row_is_scored(
+    panel: pd.DataFrame, model: metamodel.MetaModel
+):
+    with pytest.raises(InputError, match="Feature column 'x' holds strings, but the model was trained on float64"):
+        metamodel.score(panel.assign(x="cold"), model)
+
+
+def test_unknown_engine_is_refused(panel: pd.DataFrame, model: metamodel.MetaModel):
+    with pytest.raises(InputError, match="engine='abacus' is unknown"):
+        metamodel.score(panel, model, engine="abacus")
+
+
+@pytest.mark.parametrize("name", ["panel.csv", "panel.csv.gz", "panel.tsv", "panel.parquet"])
+def test_file_is_scored_as_its_table(panel: pd.DataFrame, model: metamodel.MetaModel, tmp_path: Path, name: str):
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        panel.to_parquet(path)
+    else:
+        panel.to_csv(path, index=False, sep="\t" if name.endswith("tsv") else ",")
+
+    scored = metamodel.score(path, model)
+
+    assert scored["shop"].tolist() == panel["shop"].tolist()
+    assert set(scored["status"]) == {"child"}
+    np.testing.assert_allclose(scored["prediction"], panel["y"], rtol=1e-6)
+
+
+def test_training_on_a_csv_file_keeps_007_and_7_apart_even_where_every_key_is_digits(tmp_path: Path):
+    path = tmp_path / "digits.csv"
+    path.write_text("shop,x,y\n" + "".join(f"007,{x},{x}\n7,{x},{-x}\n" for x in range(1, 20)))
+
+    result = metamodel.train(path, "shop", "y", Ridge(alpha=1e-9), holdout=0, n_jobs=1)
+
+    assert result.ledger["shop"].tolist() == ["007", "7"]
+    scored = metamodel.score(path, result.bundle_path)
+    np.testing.assert_allclose(scored["prediction"], scored["y"], atol=1e-6)
+
+
+def test_text_features_that_look_like_numbers_stay_text_in_a_csv_file(tmp_path: Path):
+    rows = [(shop, zone, 10 * (zone == "01")) for shop in "ab" for zone in ("01", "02") for _ in range(5)]
+    frame = pd.DataFrame(rows, columns=["shop", "zone", "y"])
+    result = metamodel.train(frame, "shop", "y", "decision_tree", holdout=0, n_jobs=1)
+    frame.to_csv(tmp_path / "zones.csv", index=False)
+
+    scored = metamodel.score(tmp_path / "zones.csv", result.bundle_path)
+
+    assert scored["prediction"].tolist() == frame["y"].tolist()
+
+
+@pytest.fixture(scope="module")
+def big_csv(panel: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More rows than one part holds, in which the second part alone tells what some columns are."""
+    rows = 200_500
+    frame = panel.iloc[np.arange(rows) % len(panel)].reset_index(drop=True)
+    late = np.arange(rows) >= 200_100
+    frame["shop"] = frame["shop"].where(~late, "elsewhere")
+    frame["note"] = np.where(late, "late", np.arange(rows).astype(str))  # numbers, then text
+    frame["amount"] = np.where(late, 0.5, 1)  # whole numbers, then fractions
+    frame["remark"] = np.where(late, "at last", None)  # nothing, then text
+    frame["flag"] = np.where(late, "", "true")  # booleans, then nothing
+    path = tmp_path_factory.mktemp("big") / "big.csv"
+    frame.astype({"amount": object}).assign(amount=np.where(late, "0.5", "1")).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("output", ["out.parquet", "out.csv"])
+def test_large_file_in_parts_gives_the_same_as_at_once(
+    big_csv: Path, model: metamodel.MetaModel, tmp_path: Path, output: str
+):
+    at_once = metamodel.score(read_table(big_csv, ["shop"], ["shop"]), model)
+
+    statuses = score_file(big_csv, model, tmp_path / output)
+
+    written = read_table(tmp_path / output, ["shop"], ["shop"])
+    assert statuses == dict(Counter(at_once["status"])) == {"child": 200_100, "unknown_group": 400}
+    assert list(written.columns) == list(at_once.columns)
+    for name in ("shop", "x", "y", "status"):
+        assert written[name].tolist() == at_once[name].tolist()
+    for name in ("prediction", "amount"):
+        np.testing.assert_array_equal(written[name].astype(float), at_once[name].astype(float))
+    assert written["note"].astype(str).tolist() == at_once["note"].astype(str).tolist()
+    assert written["remark"].dropna().tolist() == ["at last"] * 400
+
+
+def test_scoring_a_large_file_into_a_frame_has_one_row_for_each(big_csv: Path, model: metamodel.MetaModel):
+    scored = metamodel.score(str(big_csv), model)
+
+    assert scored.index.equals(pd.RangeIndex(200_500))
+    assert scored["prediction"].isna().sum() == 400
+
+
+def test_output_appears_only_when_it_is_complete(big_csv: Path, model: metamodel.MetaModel, tmp_path: Path):
+    output = tmp_path / "out.parquet"
+    output.write_bytes(b"an older file")
+
+    with pytest.raises(UnknownGroup, match="1 group without a child model"):  # in the second part
+        score_file(big_csv, model, output, {"unknown": "error"})
+
+    assert output.read_bytes() == b"an older file"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]

@@ -1,0 +1,195 @@
+"""Shards: what was written is read, and damaged bytes are told apart from missing groups."""
+
+import gc
+import multiprocessing
+import os
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metamodel.exceptions import CorruptBundle
+from metamodel.keys import encode_key
+from metamodel.shards import ShardReader, ShardRow, ShardWriter
+
+BLOBS = {f'["g{i}"]': bytes([i]) * (10 if i % 2 else 70_000) for i in range(6)}
+
+
+@pytest.fixture
+def shard(tmp_path):
+    path = tmp_path / "00000.sqlite"
+    with ShardWriter(path) as writer:
+        for key, blob in BLOBS.items():
+            writer.add(ShardRow.of_child(key, 1, "", blob, resident=len(blob) * 2))
+        writer.add(ShardRow('["small"]', 1, "skipped", "min_rows: 1 usable row, 2 needed"))
+        writer.add(ShardRow('["bad"]', 1, "failed", "error"))
+    return path
+
+
+def reader(path):
+    return ShardReader(path, path.stat().st_size)
+
+
+def outcome(opened, key):
+    """What a reader says of one group: its bytes, its status without a child, None, or "corrupt"."""
+    try:
+        row = opened.read(key)
+    except CorruptBundle:
+        return "corrupt"
+    return None if row is None else row.child or row.status
+
+
+def damage(path, position, flip=0xFF):
+    content = bytearray(path.read_bytes())
+    content[position] ^= flip
+    path.write_bytes(content)
+
+
+def test_every_group_comes_back_with_its_status(shard):
+    opened = reader(shard)
+    expected = [*BLOBS.values(), "skipped", "failed", None]
+    assert [outcome(opened, key) for key in (*BLOBS, '["small"]', '["bad"]', '["unknown"]')] == expected
+
+
+def test_keys_are_listed_by_status_in_file_order(shard):
+    assert (list(reader(shard).keys()), list(reader(shard).keys("failed"))) == ([*BLOBS], ['["bad"]'])
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=8))
+def test_any_key_is_found_again(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("shard") / "s.sqlite"
+    keys = [encode_key((text, i)) for i, text in enumerate(texts)]
+    with ShardWriter(path) as writer:
+        for key in keys:
+            writer.add(ShardRow.of_child(key, 2, "", key.encode(), resident=1))
+    assert [reader(path).read(key).child.decode() for key in keys] == keys
+
+
+def test_a_damaged_child_is_named_and_no_other_suffers(shard):
+    damage(shard, shard.read_bytes().index(BLOBS['["g2"]'][:500]) + 100)
+    opened = reader(shard)
+    with pytest.raises(CorruptBundle, match=r'group \["g2"\] in shard 00000.sqlite is damaged: .* Restore the bundle'):
+        opened.read('["g2"]')
+    assert [outcome(opened, key) for key in BLOBS if key != '["g2"]'] == [b for k, b in BLOBS.items() if k != '["g2"]']
+
+
+def test_no_flipped_byte_gives_a_wrong_child_or_another_error(shard):
+    whole = shard.read_bytes()
+    positions = random.Random(0).sample(range(len(whole)), 300)
+    # Everything around the small records: page headers, record headers, keys.
+    start = whole.index(b'["g1"]')
+    for position in (*positions, *range(start - 60, start + 60), *range(100, 130)):
+        shard.write_bytes(whole)
+        damage(shard, position)
+        opened = reader(shard)
+        for key, blob in BLOBS.items():
+            assert outcome(opened, key) in (blob, "corrupt", None)
+        assert outcome(opened, '["bad"]') in ("failed", "corrupt", None)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 32768, 40_000, -1])
+def test_a_truncated_shard_is_never_mapped(shard, keep):
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:keep])
+    with pytest.raises(CorruptBundle, match=rf"00000.sqlite has [\d,]+ bytes; {len(whole):,} were written. Restore"):
+        ShardReader(shard, len(whole)).read('["g1"]')
+
+
+def test_a_missing_shard_is_corrupt(tmp_path):
+    with pytest.raises(
+        CorruptBundle, match=r"s.sqlite is unreadable \(No such file or directory\). Restore the bundle"
+    ):
+        ShardReader(tmp_path / "s.sqlite", 10).read('["g1"]')
+
+
+def test_a_file_of_the_right_size_that_is_no_shard_is_corrupt(shard):
+    size = shard.stat().st_size
+    shard.write_bytes(os.urandom(size))
+    with pytest.raises(CorruptBundle, match=r"00000.sqlite cannot be read for group \[\"g1\"\]: .* Restore the bundle"):
+        ShardReader(shard, size).read('["g1"]')
+
+
+def test_a_shard_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "s.sqlite"
+    with ShardWriter(path):
+        assert not path.exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["s.sqlite"]
+
+
+def test_an_unfinished_shard_leaves_nothing(tmp_path):
+    def write():
+        with ShardWriter(tmp_path / "s.sqlite"):
+            raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shards_are_merged_in_order(tmp_path, shard):
+    with ShardWriter(tmp_path / "all.sqlite") as writer:
+        writer.add(ShardRow.of_child("[]", 0, "", b"global", resident=1))
+        writer.add_all_of(shard)
+    assert list(reader(tmp_path / "all.sqlite").keys()) == ["[]", *BLOBS]
+
+
+def test_the_path_may_hold_any_characters(tmp_path):
+    folder = tmp_path / "50% off? #1 🦉"
+    folder.mkdir()
+    with ShardWriter(folder / "s.sqlite") as writer:
+        writer.add(ShardRow.of_child("[1]", 1, "", b"x", resident=1))
+    assert reader(folder / "s.sqlite").read("[1]").child == b"x"
+
+
+def test_a_shard_is_read_where_nothing_may_be_written(shard):
+    shard.parent.chmod(0o500)
+    shard.chmod(0o400)
+    try:
+        assert reader(shard).read('["g1"]').child == BLOBS['["g1"]']
+    finally:
+        shard.parent.chmod(0o700)
+
+
+def test_threads_share_a_reader(shard):
+    opened = reader(shard)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: outcome(opened, f'["g{i % 6}"]') == BLOBS[f'["g{i % 6}"]'], range(400)))
+    assert all(found)
+
+
+def test_a_reader_is_dropped_without_complaint_while_its_threads_live(shard):
+    opened, read, release = [reader(shard)], threading.Event(), threading.Event()
+
+    def use():
+        opened[0].read('["g1"]')
+        read.set()
+        release.wait(10)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    read.wait(10)
+    opened.clear()
+    gc.collect()
+    release.set()
+    thread.join()
+    assert opened == []  # and an error in a destructor would have failed this test
+
+
+def _read_again(opened, results):
+    results.put([outcome(opened, key) for key in BLOBS])
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_reads_on(shard):
+    opened = reader(shard)
+    opened.read('["g1"]')
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    child = context.Process(target=_read_again, args=(opened, results))
+    child.start()
+    assert results.get(timeout=30) == [*BLOBS.values()]
+    child.join()
+    assert [outcome(opened, key) for key in BLOBS] == [*BLOBS.values()]

@@ -1,0 +1,116 @@
+"""What is asked for: checked when it is asked, and digested in full."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingRegressor
+from sklearn.linear_model import Lasso, Ridge, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+
+from metamodel.exceptions import InputError
+from metamodel.spec import Candidate, FitSpec, TrainingOptions, spec_digest
+
+
+def options(**changes):
+    return TrainingOptions.create(**({"group_by": ["store"], "target": "units"} | changes))
+
+
+def digest(estimator=None, **changes):
+    estimator = Ridge() if estimator is None else estimator
+    spec = FitSpec("regression", (Candidate("a", estimator, "label", "{}"),))
+    return spec_digest(options(**changes), spec, {"features": []})
+
+
+def test_a_single_group_column_may_be_given_as_a_name():
+    assert options(group_by="store").group_by == ("store",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unknown": "skip"}, r"unknown='skip' is unknown. Use one of: null, error, fallback"),
+        ({"null_keys": "keep"}, r"null_keys='keep' is unknown. Use one of: error, group, drop"),
+        ({"codec": "zip"}, r"codec='zip' is unknown. Use one of: cloudpickle, joblib, skops"),
+        ({"group_by": []}, r"group_by is empty. Name at least one column"),
+        ({"group_by": 7}, r"group_by=7 is no list of column names. Give one name or a list"),
+        ({"group_by": ["a", 1]}, r"group_by=\['a', 1\] is no list of column names"),
+        ({"group_by": ["a", "a"]}, r"group_by names a column twice: a, a. Name each once"),
+        ({"group_by": ["units"]}, r"'units' is the target and a group column"),
+        ({"time_column": "store"}, r"time_column 'store' is the target or a group column. Name a column of its own"),
+        ({"time_column": "units"}, r"time_column 'units' is the target or a group column"),
+        ({"holdout": 1}, r"holdout=1 is no share of the rows. Use a number from 0"),
+        ({"holdout": -0.1}, r"holdout=-0.1 is no share"),
+        ({"holdout": "20%"}, r"holdout='20%' is no share"),
+        ({"holdout": True}, r"holdout=True is no share"),
+        ({"holdout": float("nan")}, r"holdout=nan is no share"),
+        ({"min_rows": 0}, r"min_rows=0 is no row count. Use a whole number of at least 1"),
+        ({"min_rows": 2.0}, r"min_rows=2.0 is no row count"),
+        ({"n_jobs": 0}, r"n_jobs=0 is no process count. Use a positive number, or -1"),
+        ({"n_jobs": -2}, r"n_jobs=-2 is no process count"),
+        ({"random_state": -1}, r"random_state=-1 is no seed. Use a whole number"),
+        ({"random_state": None}, r"random_state=None is no seed"),
+    ],
+    ids=repr,
+)
+def test_an_option_out_of_range_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        options(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"n_jobs": 2}, {"engine": "other"}, {"unknown": "fallback"}], ids=repr)
+def test_where_and_how_fast_the_work_is_done_does_not_change_the_digest(changes):
+    assert digest(**changes) == digest()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"holdout": 0.3},
+        {"min_rows": 3},
+        {"target": "price"},
+        {"random_state": 1},
+        {"codec": "skops"},
+        {"time_column": "t"},
+    ],
+    ids=repr,
+)
+def test_every_decisive_option_changes_the_digest(changes):
+    assert digest(**changes) != digest()
+
+
+ESTIMATORS = [
+    Ridge(),
+    Ridge(alpha=2.0),
+    Lasso(),
+    RidgeCV(alphas=np.array([1.0, 2.0])),
+    RidgeCV(alphas=np.array([1.0, 3.0])),
+    BaggingRegressor(Ridge()),
+    BaggingRegressor(Lasso()),
+    make_pipeline(StandardScaler(), Ridge()),
+    make_pipeline(MinMaxScaler(), Ridge()),
+    make_pipeline(FunctionTransformer(np.log1p), Ridge()),
+    make_pipeline(FunctionTransformer(np.sqrt), Ridge()),
+    make_pipeline(FunctionTransformer(lambda x: x + 1), Ridge()),
+    make_pipeline(FunctionTransformer(lambda x: x + 2), Ridge()),
+    make_pipeline(FunctionTransformer(kw_args={"a": 1}), Ridge()),
+    TransformedTargetRegressor(Ridge()),
+    TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1),
+    TransformedTargetRegressor(Ridge(), transformer=StandardScaler()),
+]
+
+
+def test_every_parameter_of_an_estimator_changes_the_digest():
+    digests = [digest(estimator) for estimator in ESTIMATORS]
+    assert len(set(digests)) == len(ESTIMATORS)
+
+
+def test_the_digest_is_the_same_in_every_process():
+    program = "import test_spec as t; print(*[t.digest(estimator) for estimator in t.ESTIMATORS])"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=__file__.rpartition("/")[0]
+    )
+    assert run.stdout.split() == [digest(estimator) for estimator in ESTIMATORS]

@@ -1,0 +1,355 @@
+"""One run, one registered version, a fixed number of requests: against a real `mlflow server`."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from edge_children import Hopeless
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from PIL import Image
+from servers import Recorder, Server, count_by_endpoint, recording_proxy, tracking_server
+from sklearn.linear_model import LinearRegression
+
+import metamodel
+from metamodel.tracking import training_run
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with tracking_server(tmp_path_factory.mktemp("tracking")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def recorder(tracking: Server) -> Iterator[Recorder]:
+    """Everything in this module logs to the server, through the proxy that counts."""
+    with recording_proxy(tracking.url) as proxy, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", proxy.url)
+        yield proxy
+
+
+@pytest.fixture
+def client() -> MlflowClient:
+    return MlflowClient()
+
+
+@pytest.fixture(autouse=True)
+def _no_active_experiment_or_run() -> Iterator[None]:
+    """Undo what `mlflow.set_experiment` changes for the whole process, and insist that no run is left open."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_EXPERIMENT_ID", "")
+        patch.delenv("MLFLOW_EXPERIMENT_ID")
+        patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+        yield
+    left = mlflow.active_run()
+    mlflow.end_run()
+    assert left is None
+
+
+def _tiny(groups: int) -> pd.DataFrame:
+    group = np.repeat(np.arange(groups), 3)
+    x = np.tile([0.0, 1.0, 3.0], groups)
+    return pd.DataFrame({"group": group, "x": x, "y": group + 2 * x})
+
+
+def _train_tiny(groups: int) -> metamodel.TrainingResult:
+    return metamodel.train(_tiny(groups), "group", "y", LinearRegression(), holdout=0, n_jobs=1 if groups < 100 else 2)
+
+
+def _runs(experiment: str) -> list[Any]:
+    found = mlflow.get_experiment_by_name(experiment)
+    assert found is not None
+    return MlflowClient().search_runs([found.experiment_id])
+
+
+# -------- one run, all in it
+@pytest.fixture(scope="module")
+def result(_housing: pd.DataFrame) -> metamodel.TrainingResult:
+    return metamodel.train(_housing, "ocean_proximity", "median_house_value", n_jobs=1)
+
+
+@pytest.fixture(scope="module")
+def logged(result: metamodel.TrainingResult, recorder: Recorder) -> Any:
+    with training_run("districts", run_name="first"):
+        return metamodel.log_model(result, registered_model_name="districts", alias="champion")
+
+
+def test_there_is_one_finished_run_with_parameters_and_aggregates(
+    logged: Any, result: metamodel.TrainingResult
+) -> None:
+    (run,) = _runs("districts")
+    assert (run.info.run_id, run.info.status, run.info.run_name) == (logged.run_id, "FINISHED", "first")
+    assert run.data.params["train.group_by"] == "['ocean_proximity']"
+    assert run.data.params["train.target"] == "median_house_value"
+    assert "Ridge" in run.data.params["train.estimator.ridge"]
+    assert run.data.metrics == pytest.approx(result.summary)
+    statistics = {f"holdout_rmse_{name}" for name in ("mean", "median", "p10", "p90", "worst")}
+    assert statistics <= run.data.metrics.keys()
+
+
+def test_the_runs_ledger_is_the_results_ledger(logged: Any, result: metamodel.TrainingResult, tmp_path: Path) -> None:
+    path = mlflow.artifacts.download_artifacts(run_id=logged.run_id, artifact_path="ledger.parquet", dst_path=tmp_path)
+    pd.testing.assert_frame_equal(pd.read_parquet(path), result.ledger, check_dtype=False)
+
+
+def test_mlflow_shows_the_ledger_as_a_table_with_the_worst_group_first(
+    logged: Any, result: metamodel.TrainingResult
+) -> None:
+    mlflow.set_experiment("districts")  # the only one that load_table looks into
+    table = mlflow.load_table("ledger.json", run_ids=[logged.run_id])
+    worst_first = result.ledger.sort_values("holdout_rmse", ascending=False)
+    assert table["ocean_proximity"].tolist() == worst_first["ocean_proximity"].tolist()
+    assert table["holdout_rmse"].tolist() == pytest.approx(worst_first["holdout_rmse"].tolist())
+
+
+def test_the_run_names_its_data_set(logged: Any, client: MlflowClient) -> None:
+    (entry,) = client.get_run(logged.run_id).inputs.dataset_inputs
+    assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "training")]
+    assert '"num_rows": 20640' in entry.dataset.profile
+    assert "median_house_value" in entry.dataset.schema
+
+
+@pytest.mark.parametrize("name", ["holdout_metric", "actual_predicted"])
+def test_the_run_has_the_two_plots(logged: Any, tmp_path: Path, name: str) -> None:
+    path = mlflow.artifacts.download_artifacts(
+        run_id=logged.run_id, artifact_path=f"plots/{name}.png", dst_path=tmp_path
+    )
+    with Image.open(path) as image:
+        assert min(image.size) > 400
+        colours = image.convert("RGB").getcolors(maxcolors=2**24)
+    assert colours is not None
+    assert len(colours) > 20
+
+
+def test_the_run_names_the_versions_that_made_it(logged: Any) -> None:
+    versions = mlflow.artifacts.load_dict(f"runs:/{logged.run_id}/environment.json")
+    assert versions["metamodel"] == metamodel.__version__
+    assert versions["mlflow"] == mlflow.__version__
+    assert {"python", "scikit-learn", "pandas", "numpy"} <= versions.keys()
+
+
+def test_there_is_one_registered_version_with_tags_and_alias(
+    logged: Any, result: metamodel.TrainingResult, client: MlflowClient
+) -> None:
+    (version,) = client.search_model_versions("name = 'districts'")
+    assert (version.version, version.run_id) == (str(logged.registered_model_version), logged.run_id)
+    assert client.get_model_version_by_alias("districts", "champion").version == version.version
+    assert version.tags == {
+        "metamodel.groups_fitted": "5",
+        "metamodel.groups_skipped": "0",
+        "metamodel.groups_failed": "0",
+        "metamodel.version": metamodel.__version__,
+    }
+    assert result.summary["groups_fitted"] == 5
+
+
+# -------- number of requests
+def test_logging_and_registering_costs_the_same_requests_for_5_groups_and_for_5000(recorder: Recorder) -> None:
+    few, many = _train_tiny(5), _train_tiny(5000)
+    assert (few.summary["groups_fitted"], many.summary["groups_fitted"]) == (5, 5000)
+    counts = []
+    for result in (few, few, many):  # the first one also creates the registered model
+        recorder.take()
+        metamodel.log_model(result, registered_model_name="counted", alias="champion")
+        counts.append(count_by_endpoint(recorder.take()))
+    assert counts[1] == counts[2]
+    assert counts[2]["POST /api/2.0/mlflow/runs/create"] == 1
+    assert counts[2]["POST /api/2.0/mlflow/model-versions/create"] == 1
+
+
+# -------- whose run it is
+def test_an_active_run_is_used_and_left_open(client: MlflowClient) -> None:
+    result = _train_tiny(2)
+    with mlflow.start_run() as run:
+        info = metamodel.log_model(result)
+        assert client.get_run(run.info.run_id).info.status == "RUNNING"
+    assert info.run_id == run.info.run_id
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_the_run_that_mlflow_run_has_made_is_used(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = client.create_experiment("made by mlflow run")
+    made = client.create_run(experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", made)
+    with training_run("another experiment"):
+        info = metamodel.log_model(_train_tiny(2))
+    assert info.run_id == made
+    assert client.get_run(made).info.status == "FINISHED"
+    assert mlflow.get_experiment_by_name("another experiment") is None
+
+
+# -------- when it fails
+def _registered(client: MlflowClient) -> set[str]:
+    return {model.name for model in client.search_registered_models()}
+
+
+def _fail_inside(experiment: str) -> None:
+    with training_run(experiment):
+        raise RuntimeError("the disk is full")
+
+
+def test_an_exception_ends_the_run_failed_with_its_reason() -> None:
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        _fail_inside("broken")
+    (run,) = _runs("broken")
+    assert run.info.status == "FAILED"
+    assert run.data.tags["metamodel.error"] == "RuntimeError: the disk is full"
+
+
+def _train_hopeless(experiment: str) -> None:
+    with training_run(experiment):
+        metamodel.log_model(
+            metamodel.train(_tiny(3), "group", "y", Hopeless(), n_jobs=1), registered_model_name="hopeless"
+        )
+
+
+def test_when_every_group_fails_the_run_has_failed_and_nothing_is_registered(client: MlflowClient) -> None:
+    with pytest.raises(metamodel.AllGroupsFailed, match="no group pleases me"):
+        _train_hopeless("hopeless")
+    (run,) = _runs("hopeless")
+    assert run.info.status == "FAILED"
+    assert "None of 3 groups could be fitted" in run.data.tags["metamodel.error"]
+    assert "hopeless" not in _registered(client)
+
+
+def test_when_the_model_cannot_be_uploaded_nothing_is_registered(
+    client: MlflowClient, tracking: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = _train_tiny(2)
+    experiment = client.create_experiment("full")
+    root = tracking.directory / "artifacts" / experiment
+    root.mkdir(parents=True)
+    (root / "models").write_text("a file where the server wants to make a folder")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+    def log() -> None:
+        with training_run("full"):
+            metamodel.log_model(result, registered_model_name="lost", alias="champion")
+
+    with pytest.raises(MlflowException, match=r"artifacts/.* failed with exception"):
+        log()
+    (run,) = _runs("full")
+    assert run.info.status == "FAILED"
+    assert run.data.tags["metamodel.error"]
+    assert "lost" not in _registered(client)
+
+
+def _command(*arguments: str, cwd: Path, temporary: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "metamodel", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process(
+    client: MlflowClient, tmp_path: Path, n_jobs: int
+) -> None:
+    started, temporary = tmp_path / "started", tmp_path / "temporary"
+    started.mkdir()
+    temporary.mkdir()
+    _tiny(4).to_csv(tmp_path / "table.csv", index=False)
+    experiment = f"terminated {n_jobs}"
+    options = {
+        "data": "table.csv",
+        "group-by": "group",
+        "target": "y",
+        "estimator": "edge_children.Endless",
+        "estimator-params": f'{{"folder": "{started}"}}',
+        "n-jobs": str(n_jobs),
+        "register": "terminated",
+        "experiment": experiment,
+    }
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    process = _command("train", *arguments, cwd=tmp_path, temporary=temporary)
+    try:
+        _wait(lambda: bool(list(started.glob("[0-9]*"))) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()[0]
+        (run,) = _runs(experiment)
+        assert run.info.status == "RUNNING"
+        process.terminate()
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 128 + signal.SIGTERM, output
+        assert "Traceback" not in output
+        workers = [int(path.name) for path in started.glob("[0-9]*")]
+        _wait(lambda: not any(map(_is_running, workers)))
+    finally:
+        _kill_group(process)
+    (run,) = _runs(experiment)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["metamodel.error"] == "SystemExit: 143"
+    assert "terminated" not in _registered(client)
+    assert list(temporary.iterdir()) == []
+
+
+def _wait(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"Not true within {seconds} s"
+        time.sleep(0.05)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def _kill_group(process: "subprocess.Popen[str]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+
+
+# -------- loaded from the server
+LOAD = """
+import sys
+import metamodel, pandas as pd
+frame = pd.DataFrame({"group": [1, 0], "x": [2.0, 5.0]})
+for uri in sys.argv[1:]:
+    print(*metamodel.load_model(uri).predict(frame)["prediction"].round(6))
+"""
+
+
+def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_temporary_directory(tmp_path: Path) -> None:
+    info = metamodel.log_model(_train_tiny(2), registered_model_name="loaded", alias="champion")
+    uris = ["models:/loaded@champion", "models:/loaded/1", info.model_uri, f"runs:/{info.run_id}/model"]
+    assert info.model_uri.startswith("models:/m-")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, *uris],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["5.0 10.0"] * 4, done.stderr
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_model_that_is_not_there_is_named_in_one_line() -> None:
+    with pytest.raises(metamodel.InputError, match=r"^The model 'models:/nobody@champion' cannot be fetched from http"):
+        metamodel.load_model("models:/nobody@champion")
