@@ -28,6 +28,7 @@ from metamodel.exceptions import (
 from metamodel.keys import GroupKey, encode_key
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.stacks import StoredStack, open_stacks
 
 __all__ = ["LEDGER_NAME", "Bundle", "ShardMerger", "finish_bundle", "library_versions", "new_bundle"]
 
@@ -196,6 +197,11 @@ class Bundle:
         ]
         self._identity = (self.digest, *(_state(shard.path) for shard in self._shards))
         self.seconds_reading = self.seconds_unpickling = 0.0
+
+    @cached_property
+    def stacks(self) -> list[StoredStack]:
+        """Children that can be evaluated together."""
+        return open_stacks(self.path, self.manifest)
 
     @property
     def cache(self) -> ByteCache:

@@ -110,7 +110,7 @@ class MetaModel:
         if not isinstance(frame, pd.DataFrame):
             raise InputError(f"predict takes a pandas DataFrame, not a {type(frame).__name__}.")
         tally = Tally()
-        answers = self.route.predict(frame, self._bundle, self.options(params), tally=tally)
+        answers = self.route.predict(frame, self._bundle, self.options(params), self._bundle.stacks, tally)
         with self._lock:
             self._tally.add(tally)
         return answers

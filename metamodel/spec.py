@@ -99,6 +99,7 @@ class TrainingOptions:
     engine: str = "local"
     n_jobs: int = -1
     random_state: int = 0
+    stack: bool = True
 
     def __post_init__(self) -> None:
         one_of("unknown", self.unknown, get_args(UnknownPolicy))
@@ -143,6 +144,8 @@ class TrainingOptions:
             raise InputError(
                 f"n_jobs={short(self.n_jobs)} is no process count. Use a positive number, or -1 for every core."
             )
+        if not isinstance(self.stack, bool):
+            raise InputError(f"stack={short(self.stack)} is neither true nor false.")
         if isinstance(self.random_state, bool) or not isinstance(self.random_state, int) or self.random_state < 0:
             raise InputError(f"random_state={short(self.random_state)} is no seed. Use a whole number of at least 0.")
 
@@ -151,12 +154,15 @@ class TrainingOptions:
         return {**asdict(self), "group_by": list(self.group_by)}
 
 
+_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "stack")
+
+
 def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any]) -> str:
     """Digest of all that decides what a group's rows are turned into: the same digest and rows give the same child.
 
-    Where and how fast the work is done (engine, n_jobs) is left out.
+    Where and how fast the work is done (engine, n_jobs, stack) is left out.
     """
-    decisive = {name: value for name, value in options.to_dict().items() if name not in ("engine", "n_jobs", "unknown")}
+    decisive = {name: value for name, value in options.to_dict().items() if name not in _NOT_DECISIVE}
     candidates = [[c.name, c.label, _content(c.estimator)] for c in spec.candidates]
     text = json.dumps([decisive, spec.task, candidates, features], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

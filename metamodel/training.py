@@ -23,6 +23,7 @@ from metamodel.evaluation import aggregate
 from metamodel.exceptions import AllGroupsFailed, InputError
 from metamodel.keys import GroupKey, KeySchema, decode_key
 from metamodel.manifest import Manifest, Target
+from metamodel.packing import stack_plan
 from metamodel.planning import GroupRows, Plan, make_plan
 from metamodel.progress import TrainingProgress
 from metamodel.spec import Candidate, TrainingOptions
@@ -86,6 +87,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     n_jobs: int = -1,
     output_dir: str | Path | None = None,
     random_state: int = 0,
+    stack: bool = True,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -129,6 +131,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         training that was killed goes on where it was when the same call is made again.
     random_state
         Seed of the holdout, and of every estimator that has a `random_state` that is None.
+    stack
+        Whether children whose prediction is an array program are also stored as one, so that a batch over many groups costs
+        about what one model costs; see docs/benchmarks.md.
 
     Returns
     -------
@@ -161,6 +166,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         engine=engine,
         n_jobs=n_jobs,
         random_state=random_state,
+        stack=stack,
     )
     get_codec(codec)
     backend = get_backend(engine, n_jobs)
@@ -195,7 +201,8 @@ def _run(plan: Plan, backend: Backend, path: Path, frame: pd.DataFrame, source: 
         ledger = _ledger(results, shards, plan)
         _refuse_empty(ledger)
         summary = _summary(ledger, plan)
-        manifest = finish_bundle(directory, _manifest(plan, ledger, results), ledger)
+        manifest, ledger = stack_plan(directory, plan, groups, _manifest(plan, ledger, results), ledger)
+        manifest = finish_bundle(directory, manifest, ledger)
     holdout = pd.DataFrame(
         [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],
         columns=["key", "actual", "predicted"],
