@@ -132,8 +132,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     random_state
         Seed of the holdout, and of every estimator that has a `random_state` that is None.
     stack
-        Whether children whose prediction is an array program are also stored as one, so that a batch over many groups costs
-        about what one model costs; see docs/benchmarks.md.
+        Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
+        costs about what one model costs; see docs/benchmarks.md.
 
     Returns
     -------

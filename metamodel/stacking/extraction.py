@@ -43,9 +43,8 @@ def linear_form(child: Any, n_features: int) -> LinearForm | str:
     >>> linear_form(StandardScaler(), 1)
     'no stack for StandardScaler'
     """
-    steps = (
-        [step for _, step in child.steps if step not in (None, "passthrough")] if type(child) is Pipeline else [child]
-    )
+    steps = [step for _, step in child.steps] if type(child) is Pipeline else [child]
+    steps = [step for step in steps if step is not None and not isinstance(step, str)]
     link = _link(steps[-1]) if steps else ""
     if not link:
         return f"no stack for {type(steps[-1]).__name__ if steps else 'an empty pipeline'}"

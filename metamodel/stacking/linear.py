@@ -75,7 +75,7 @@ class LinearProgram:
         Sorted union of the classes of all groups.
     arrays
         "slope" of shape (n_scores, n_features, n_children), "intercept" (n_scores, n_children), and where the signature
-        has them "centre" and "fill" (n_features, n_children), "known" (n_scores, n_children: which classes a child has).
+        has them "centre" and "fill" (n_features, n_children), "known" (n_scores, n_children: classes a child has).
     """
 
     family: ClassVar[str] = "linear"
@@ -132,12 +132,12 @@ class LinearProgram:
         Returns
         -------
         values, probabilities, answered
-            Predictions, or labels for classifiers, shape (n_rows,); shape (n_rows, n_classes) or None; and a mask of the rows
-            with finite scores (None for all). The others (missing or infinite features) are for the child itself,
-            whose answer may be an error.
+            Predictions, or labels for classifiers, shape (n_rows,); shape (n_rows, n_classes) or None; and a mask of
+            the rows with finite scores (None for all). The others (missing or infinite features) are for the child
+            itself, whose answer may be an error.
         """
         scores = self._scores(columns, positions)
-        finite = np.isfinite(scores).all(axis=0)
+        finite: AnyArray = np.isfinite(scores[0]) if len(scores) == 1 else np.isfinite(scores).all(axis=0)
         answered = None if finite.all() else finite
         with np.errstate(all="ignore"):
             if self.link == "identity":
@@ -153,8 +153,8 @@ class LinearProgram:
     def allowance(self, columns: Sequence[AnyArray], positions: IntArray, expected: AnyArray) -> AnyArray:
         """Say by how much each row's answer may differ from the child's, shape (n_rows,).
 
-        `TOLERANCE` times the sum of the absolute values of the score's terms; behind an exponential that difference of the
-        score is a relative one, and a probability moves by at most a quarter of its score.
+        `TOLERANCE` times the sum of the absolute values of the score's terms; behind an exponential that difference of
+        the score is a relative one, and a probability moves by at most a quarter of its score.
         """
         terms = self._scores(columns, positions, absolute=True).max(axis=0)
         if self.link == "identity":
