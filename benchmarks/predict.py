@@ -28,7 +28,7 @@ def groupby_apply(children: dict[str, Any], frame: pd.DataFrame) -> pd.Series:
     """The way most notebooks do it."""
 
     def predict(part: pd.DataFrame) -> pd.Series:
-        return pd.Series(children[part.name].predict(part[FEATURES].to_numpy()), index=part.index)
+        return pd.Series(children[part.name].predict(part[FEATURES]), index=part.index)
 
     return frame.groupby(KEY, group_keys=False)[FEATURES].apply(predict)
 
@@ -54,7 +54,7 @@ class EagerDict:
     def predict(self, frame: pd.DataFrame) -> pd.Series:
         parts = []
         for key, part in frame.groupby(KEY):
-            parts.append(pd.Series(self._children[key].predict(part[FEATURES].to_numpy()), index=part.index))
+            parts.append(pd.Series(self._children[key].predict(part[FEATURES]), index=part.index))
         return pd.concat(parts).reindex(frame.index)
 
 
@@ -73,13 +73,13 @@ def batch(work: Workload, repeats: int, peer_groups: int) -> dict[str, Any]:
     ours = median_seconds(lambda: model.predict(work.frame), repeats)
     matrix = work.frame[FEATURES].to_numpy()
     read = median_seconds(lambda: np.sum(matrix), max(repeats, 5))
-    children = work.children(peer_groups)
+    children, named = work.children(peer_groups), work.children(peer_groups, named=True)
     part, scale = work.first_groups(peer_groups)
     slices = ready_slices(children, part)
     peers = {
-        "groupby.apply": median_seconds(lambda: groupby_apply(children, part), repeats),
+        "groupby.apply": median_seconds(lambda: groupby_apply(named, part), repeats),
         "slices": median_seconds(lambda: sorted_slices(children, part), repeats),
-        "eager dict": median_seconds(lambda: EagerDict(children).predict(part), repeats),
+        "eager dict": median_seconds(lambda: EagerDict(named).predict(part), repeats),
         "own predict": median_seconds(lambda: predict_all(slices), repeats),
     }
     row = {"family": work.family, "groups": work.groups, "rows": len(work.frame), "seconds": ours}
@@ -99,7 +99,7 @@ def one_row(work: Workload, repeats: int) -> dict[str, Any]:
     frames = [work.frame.iloc[[i]] for i in range(number)]
     children = work.children(work.groups)
     arrays = [(children[frame[KEY].iloc[0]], frame[FEATURES].to_numpy()) for frame in frames]
-    eager = EagerDict(children)
+    eager = EagerDict(work.children(work.groups, named=True))
     ours = median_seconds(lambda: [model.predict(frame) for frame in frames], repeats) / number * 1e6
     own = median_seconds(lambda: predict_all(arrays), repeats) / number * 1e6
     peer = median_seconds(lambda: [eager.predict(frame) for frame in frames], repeats) / number * 1e6

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import metamodel
-from metamodel.bundle import Bundle
+from metamodel.model import MetaModel
 
 FEATURES = [f"x{i}" for i in range(10)]
 KEY = "store"
@@ -51,10 +51,14 @@ class Workload:
     codes: np.ndarray
     path: Path
 
-    def children(self, limit: int) -> dict[str, Any]:
-        """Load the children of the first groups by hand, as a dict of models holds them."""
-        bundle = Bundle(self.path)
-        return {name: bundle.fresh_child((name,)) for name in names(min(limit, self.groups))}
+    def children(self, limit: int, *, named: bool = False) -> dict[str, Any]:
+        """Load the children of the first groups by hand, as a dict of models holds them.
+
+        With `named` they know their features' names, as children do that were fitted on frames, and take frames.
+        """
+        model = MetaModel(self.path)
+        load = model.child if named else lambda name: model.bundle.fresh_child((name,))
+        return {name: load(name) for name in names(min(limit, self.groups))}
 
     def first_groups(self, limit: int) -> tuple[pd.DataFrame, float]:
         """Rows of the first groups, and what their time has to be multiplied by to estimate all rows."""

@@ -45,7 +45,7 @@ def table():
 def whole(table, tmp_path_factory):
     """A bundle with ten children, one failed group and one skipped group."""
     path = tmp_path_factory.mktemp("bundle") / "whole"
-    return train(table, "g", "y", "linear_regression", output_dir=path, n_jobs=1).bundle_path
+    return train(table, "g", "y", "linear_regression", output_dir=path, n_jobs=1, stack=False).bundle_path
 
 
 @pytest.fixture

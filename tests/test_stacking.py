@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
 
 import metamodel
+from metamodel.cache import ByteCache
 from metamodel.features import Feature, FeatureSchema
 from metamodel.model import MetaModel
 from metamodel.packing import stack_bundle
@@ -200,7 +201,7 @@ def test_row_order_and_the_cut_into_batches_never_matter(bundle, rows, random, c
 
 
 def test_the_ledger_says_who_is_stacked_and_the_statistics_who_answered(bundle):
-    model = MetaModel(bundle)
+    model = MetaModel(bundle, ByteCache(2**20))
     model.predict(batch([("FR", 1.0, 1, 2, 3), ("FR", 1.0, np.nan, 2, 3)]))
     stats = model.stats()
     assert model.ledger["stack"].tolist() == [""] * 6

@@ -11,13 +11,15 @@ from metamodel.features import FeatureSchema
 from metamodel.fitting import error_text
 from metamodel.frames import AnyArray
 from metamodel.stacking.extraction import linear_form
+from metamodel.stacking.flattening import tree_form
 from metamodel.stacking.linear import LinearForm, LinearProgram
+from metamodel.stacking.trees import TreeForm, TreeProgram
 
 __all__ = ["BuiltStack", "StackBuilder", "load_program"]
 
-Form = LinearForm
-Program = LinearProgram
-_PROGRAMS: dict[str, type[Program]] = {program.family: program for program in (LinearProgram,)}
+Form = LinearForm | TreeForm
+Program = LinearProgram | TreeProgram
+_PROGRAMS: dict[str, Any] = {program.family: program for program in (LinearProgram, TreeProgram)}
 # Children whose answers are compared at a time.
 _BATCH = 1000
 
@@ -109,12 +111,16 @@ class StackBuilder:
     def _form(self, child: Any) -> Form | str:
         if self._features.layout != "array":
             return "the children take frames"
-        if self._features.matrix_dtype != np.float64:
-            return "the features are float32"
-        return linear_form(child, len(self._features.features))
+        n_features = len(self._features.features)
+        form: Form | str = linear_form(child, n_features)
+        if isinstance(form, LinearForm):
+            return form if self._features.matrix_dtype == np.float64 else "the features are float32"
+        trees = tree_form(child, n_features)
+        return form if isinstance(trees, str) and trees.startswith("no stack") else trees
 
     def _program(self, forms: Sequence[Form]) -> Program:
-        return _PROGRAMS[forms[0].family].of(forms, self._classes)
+        program: Program = _PROGRAMS[forms[0].family].of(forms, self._classes)
+        return program
 
     def _aligned(self, child: Any, x: AnyArray) -> AnyArray:
         aligned = np.zeros((len(x), len(self._classes)))
@@ -138,7 +144,8 @@ class StackBuilder:
 
 def load_program(description: dict[str, Any], arrays: dict[str, AnyArray]) -> Program:
     """Build a program from what `Program.describe` gave and from its arrays."""
-    return _PROGRAMS[description["family"]].load(description, arrays)
+    program: Program = _PROGRAMS[description["family"]].load(description, arrays)
+    return program
 
 
 def _rows_to_compare(x: AnyArray, form: Form) -> AnyArray:
@@ -153,7 +160,7 @@ def _rows_to_compare(x: AnyArray, form: Form) -> AnyArray:
 
 def _differs(program: Program, waiting: Sequence[_Waiting], of_rows: AnyArray) -> AnyArray:
     """Which rows the program answers otherwise than the child; rows it leaves to the child are none of them."""
-    columns = list(np.concatenate([one.x for one in waiting]).T)
+    columns = list(np.concatenate([one.x for one in waiting]).T.astype(np.float64))
     proba = waiting[0].probabilities is not None
     values, probabilities, answered = program.answer(columns, of_rows, proba=proba)
     expected = np.concatenate([one.predicted for one in waiting])

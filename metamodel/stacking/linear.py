@@ -1,8 +1,8 @@
 """Linear families: slopes and intercepts of all children side by side, one gather and product a feature.
 
 A row's score is ``intercept + Σ slope_j · (x_j − centre_j)``, with the parameters of its group's child. Scalers before
-the model are folded into slope and centre, an imputer becomes the value that stands for a missing one. The centre is kept
-apart because subtracting it from ``x`` first loses no digits where the mean is large against the spread.
+the model are folded into slope and centre, an imputer becomes the value that stands for a missing one. The centre is
+kept apart because subtracting it from ``x`` first loses no digits where the mean is large against the spread.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import expit
 
 from metamodel.frames import AnyArray, IntArray
+from metamodel.stacking.links import finish
 
 __all__ = ["LinearForm", "LinearProgram"]
 
@@ -137,18 +137,10 @@ class LinearProgram:
             itself, whose answer may be an error.
         """
         scores = self._scores(columns, positions)
-        finite: AnyArray = np.isfinite(scores[0]) if len(scores) == 1 else np.isfinite(scores).all(axis=0)
-        answered = None if finite.all() else finite
-        with np.errstate(all="ignore"):
-            if self.link == "identity":
-                return scores[0], None, answered
-            if self.link == "log":
-                return np.exp(scores[0]), None, answered
-            if "known" in self.arrays:
-                scores[~self.arrays["known"][:, positions]] = -np.inf
-            winners = (scores[0] > 0).astype(np.int64) if len(scores) == 1 else scores.argmax(axis=0)
-            labels = np.array(self.classes, dtype=object).take(winners)
-            return labels, self._probabilities(scores) if proba else None, answered
+        finite = np.asarray(np.isfinite(scores).all(axis=0))
+        known = self.arrays["known"][:, positions] if "known" in self.arrays else None
+        values, probabilities = finish(self.link, scores, known, self.classes, proba)
+        return values, probabilities, None if finite.all() else finite
 
     def allowance(self, columns: Sequence[AnyArray], positions: IntArray, expected: AnyArray) -> AnyArray:
         """Say by how much each row's answer may differ from the child's, shape (n_rows,).
@@ -171,13 +163,13 @@ class LinearProgram:
                 product = buffer[: len(where)]
                 part = scores[:, start : start + len(where)]
                 for k in range(len(part)):
-                    np.take(intercept[k], where, out=part[k], mode="clip")
+                    intercept[k].take(where, out=part[k], mode="clip")
                 if absolute:
                     np.abs(part, out=part)
                 for j, column in enumerate(columns):
                     x = self._prepared(j, column[start : start + len(where)], where)
                     for k in range(len(part)):
-                        np.take(slope[k, j], where, out=product, mode="clip")
+                        slope[k, j].take(where, out=product, mode="clip")
                         product *= x
                         part[k] += np.abs(product) if absolute else product
         return scores
@@ -186,19 +178,6 @@ class LinearProgram:
         if "fill" in self.arrays:
             x = np.where(np.isnan(x), self.arrays["fill"][j].take(where, mode="clip"), x)
         return x - self.arrays["centre"][j].take(where, mode="clip") if "centre" in self.arrays else x
-
-    def _probabilities(self, scores: AnyArray) -> AnyArray:
-        if len(scores) == 1:
-            second = expit(scores[0])
-            return np.stack([1 - second, second], axis=1)
-        if self.link == "classes":  # softmax as scikit-learn does it, the largest score taken off first
-            shares = np.exp(scores - scores.max(axis=0))
-        else:
-            shares = expit(scores)
-            # scikit-learn's own way out where every sigmoid is zero: all classes alike
-            nothing = shares.sum(axis=0) == 0
-            shares[:, nothing] = np.isfinite(scores[:, nothing])
-        return np.ascontiguousarray((shares / shares.sum(axis=0)).T)
 
 
 def _spread(form: LinearForm, classes: tuple[Any, ...]) -> tuple[list[int], AnyArray, AnyArray]:
