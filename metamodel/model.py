@@ -44,6 +44,7 @@ class MetaModel:
     ) -> None:
         self._bundle = Bundle(path, cache)
         self._defaults = dict(defaults or {})
+        self._stacks = self._bundle.stacks  # now, so that no request waits for a kernel to be compiled
         self._tally = Tally()
         self._lock = threading.Lock()
 
@@ -110,7 +111,7 @@ class MetaModel:
         if not isinstance(frame, pd.DataFrame):
             raise InputError(f"predict takes a pandas DataFrame, not a {type(frame).__name__}.")
         tally = Tally()
-        answers = self.route.predict(frame, self._bundle, self.options(params), self._bundle.stacks, tally)
+        answers = self.route.predict(frame, self._bundle, self.options(params), self._stacks, tally)
         with self._lock:
             self._tally.add(tally)
         return answers

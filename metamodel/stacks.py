@@ -18,7 +18,7 @@ from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.frames import AnyArray, IntArray
 from metamodel.keys import GroupKey, decode_keys
 from metamodel.manifest import FileEntry, Manifest
-from metamodel.stacking import BuiltStack, load_program
+from metamodel.stacking import BuiltStack, load_program, prepare
 
 __all__ = ["StoredStack", "open_stacks", "write_stacks"]
 
@@ -42,6 +42,8 @@ def write_stacks(directory: Path, stacks: Iterable[BuiltStack]) -> list[dict[str
 def open_stacks(directory: Path, manifest: Manifest) -> list["StoredStack"]:
     """Open the stacks of a bundle that this release knows; costs a look at the sizes of their files."""
     stacks = [StoredStack(directory, description, manifest.files) for description in manifest.stacks]
+    for family in {str(description.get("family")) for description in manifest.stacks}:
+        prepare(family)
     return [stack for stack in stacks if stack.is_sound()]
 
 

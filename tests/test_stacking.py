@@ -223,8 +223,8 @@ def test_a_damaged_stack_is_left_aside_with_a_warning(tmp_path, damage):
     content = bytearray(path.read_bytes())
     content[-3] ^= 0xFF
     path.unlink() if damage == "remove" else path.write_bytes(content if damage == "flip" else content[:-8])
-    model = MetaModel(result.bundle_path)
     with pytest.warns(RuntimeWarning, match=r"A stack of b is left aside: .*The children answer instead"):
+        model = MetaModel(result.bundle_path)
         answers = model.predict(training_table())
     assert (set(answers["status"]), model.stats()["rows_stacked"]) == ({"child"}, 0)
 

@@ -1,5 +1,6 @@
 """Gather children into stacks, and let through only those that a stack answers as they do themselves."""
 
+import importlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from metamodel.frames import AnyArray
 from metamodel.stacking.extraction import linear_form
 from metamodel.stacking.flattening import tree_form
 from metamodel.stacking.linear import LinearForm, LinearProgram
-from metamodel.stacking.trees import TreeForm, TreeProgram
+from metamodel.stacking.trees import TreeForm, TreeProgram, kernel_available
 
-__all__ = ["BuiltStack", "StackBuilder", "load_program"]
+__all__ = ["BuiltStack", "StackBuilder", "load_program", "prepare"]
 
 Form = LinearForm | TreeForm
 Program = LinearProgram | TreeProgram
@@ -146,6 +147,12 @@ def load_program(description: dict[str, Any], arrays: dict[str, AnyArray]) -> Pr
     """Build a program from what `Program.describe` gave and from its arrays."""
     program: Program = _PROGRAMS[description["family"]].load(description, arrays)
     return program
+
+
+def prepare(family: str) -> None:
+    """Compile a family's kernel, or load the one compiled before, so that the first answer does not wait for it."""
+    if family == TreeProgram.family and kernel_available():
+        importlib.import_module("metamodel.stacking.kernel")
 
 
 def _rows_to_compare(x: AnyArray, form: Form) -> AnyArray:

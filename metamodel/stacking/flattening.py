@@ -64,7 +64,9 @@ def _boosted(child: Any) -> TreeForm | str:
     trees = tuple(
         _flat(member.tree_, k, child.learning_rate) for stage in child.estimators_ for k, member in enumerate(stage)
     )
-    return TreeForm("classes" if classes else "identity", True, False, base, 1.0, trees, classes)
+    # Gradient boosting gives a decision of exactly 0 to the second of two classes, everything else to the first.
+    link = "identity" if not classes else "classes_up" if len(classes) == 2 else "classes"
+    return TreeForm(link, True, False, base, 1.0, trees, classes)
 
 
 def _histogram(child: Any) -> TreeForm | str:
@@ -92,7 +94,7 @@ def _flat(found: Any, output: int, scale: float = 1.0) -> FlatTree:
     return _preorder(leaf, found.children_left, found.children_right, feature, found.threshold, value, output)
 
 
-def _preorder(  # noqa: PLR0913 - the columns of one table
+def _preorder(
     leaf: AnyArray,
     left: AnyArray,
     right: AnyArray,

@@ -18,8 +18,9 @@ def finish(
     Parameters
     ----------
     link
-        "identity"; "log" (exponential); "classes" (sigmoid or softmax); "ovr" (sigmoids brought to sum 1); "shares"
-        (the scores are probabilities); "labels" (the largest score's class, no probabilities).
+        "identity"; "log" (exponential); "classes" (sigmoid or softmax); "classes_up" (the same, but of two equal scores
+        the later class wins); "ovr" (sigmoids brought to sum 1); "shares" (the scores are probabilities); "labels" (the
+        largest score's class, no probabilities).
     scores
         Shape (n_scores, n_rows); overwritten. A single score of a classifier is that of the second class.
     known
@@ -41,9 +42,15 @@ def finish(
             return np.exp(scores[0]), None
         if known is not None:
             scores[~known] = -np.inf
-        winners = (scores[0] > 0).astype(np.int64) if len(scores) == 1 else scores.argmax(axis=0)
-        labels = np.array(classes, dtype=object).take(winners)
+        labels = np.array(classes, dtype=object).take(_winners(link, scores))
         return labels, _probabilities(link, scores) if proba else None
+
+
+def _winners(link: str, scores: AnyArray) -> AnyArray:
+    up = link == "classes_up"
+    if len(scores) == 1:
+        return np.asarray(scores[0] >= 0 if up else scores[0] > 0).astype(np.int64)
+    return np.asarray(len(scores) - 1 - scores[::-1].argmax(axis=0) if up else scores.argmax(axis=0))
 
 
 def _probabilities(link: str, scores: AnyArray) -> AnyArray:
@@ -52,7 +59,7 @@ def _probabilities(link: str, scores: AnyArray) -> AnyArray:
         return np.stack([1 - second, second], axis=1)
     if link == "shares":
         return np.ascontiguousarray(np.where(np.isneginf(scores), 0, scores).T)
-    if link == "classes":  # softmax as scikit-learn does it, the largest score taken off first
+    if link in ("classes", "classes_up"):  # softmax as scikit-learn does it, the largest score taken off first
         shares = np.exp(scores - scores.max(axis=0))
     else:
         shares = expit(scores)

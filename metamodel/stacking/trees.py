@@ -19,6 +19,7 @@ from metamodel.stacking.links import finish
 __all__ = ["FlatTree", "TreeForm", "TreeProgram", "kernel_available"]
 
 TOLERANCE = 1e-9
+_WITH_PROBABILITIES = ("classes", "classes_up", "shares")
 _NODE_ARRAYS = ("threshold", "feature", "right")
 
 
@@ -59,7 +60,7 @@ class TreeForm:
     Attributes
     ----------
     link
-        As in `metamodel.stacking.links.finish`: "identity", "log", "classes" or "shares".
+        As in `metamodel.stacking.links.finish`.
     single
         Whether the child casts features to float32, as scikit-learn's own trees do.
     takes_missing
@@ -89,7 +90,7 @@ class TreeForm:
     @property
     def takes_proba(self) -> bool:
         """Whether the program gives probabilities."""
-        return self.link in ("classes", "shares")
+        return self.link in _WITH_PROBABILITIES
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class TreeProgram:
 
     def takes(self, *, proba: bool) -> bool:
         """Whether it can answer; never without numba."""
-        return kernel_available() and (not proba or self.link in ("classes", "shares"))
+        return kernel_available() and (not proba or self.link in _WITH_PROBABILITIES)
 
     def answer(
         self, columns: Sequence[AnyArray], positions: IntArray, *, proba: bool
