@@ -49,17 +49,28 @@ def walk(  # noqa: PLR0913, PLR0917 - compiled code takes arrays, no objects
 
     The arrays are those of `metamodel.stacking.trees.TreeProgram`; `scores` has shape (n_rows, n_scores).
     """
-    for row in range(len(positions)):
-        child = positions[row]
+    start = 0
+    while start < len(positions):
+        child = positions[start]
+        stop = start + 1
+        while stop < len(positions) and positions[stop] == child:
+            stop += 1
+        # One tree after the other over all rows of a child: its nodes stay in the fastest cache.
         for tree in range(first_tree[child], first_tree[child + 1]):
-            node = root[tree]
-            while feature[node] >= 0:
-                value = x[row, feature[node] >> 1]
-                # NaN is not equal to itself; the lowest bit says where a missing value goes.
-                left = (feature[node] & 1) == 1 if value != value else value <= threshold[node]  # noqa: PLR0124
-                node = node + 1 if left else np.int64(right[node])
-            if output[tree] >= 0:
-                scores[row, output[tree]] += threshold[node]
-            else:
-                for k in range(scores.shape[1]):
-                    scores[row, k] += values[right[node], k]
+            for row in range(start, stop):
+                node = root[tree]
+                code = feature[node]
+                while code >= 0:
+                    value = x[row, code >> 1]
+                    # NaN is not equal to itself; the lowest bit says where a missing value goes.
+                    if value != value:  # noqa: PLR0124
+                        node = node + 1 if code & 1 else np.int64(right[node])
+                    else:
+                        node = node + 1 if value <= threshold[node] else np.int64(right[node])
+                    code = feature[node]
+                if output[tree] >= 0:
+                    scores[row, output[tree]] += threshold[node]
+                else:
+                    for k in range(scores.shape[1]):
+                        scores[row, k] += values[right[node], k]
+        start = stop
