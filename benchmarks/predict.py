@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from measuring import median_seconds, show
+from measuring import CLOCKS, median_seconds, show
 from workloads import FAMILIES, FEATURES, KEY, Workload, workload
 
 from metamodel.model import MetaModel
@@ -67,20 +67,20 @@ def predict_all(slices: Sequence[tuple[Any, np.ndarray]]) -> None:
         child.predict(x)
 
 
-def batch(work: Workload, repeats: int, peer_groups: int) -> dict[str, Any]:
+def batch(work: Workload, repeats: int, peer_groups: int, clock: str) -> dict[str, Any]:
     """One mixed batch, against the peers and the floors."""
     model = MetaModel(work.path)
-    ours = median_seconds(lambda: model.predict(work.frame), repeats)
+    ours = median_seconds(lambda: model.predict(work.frame), repeats, clock)
     matrix = work.frame[FEATURES].to_numpy()
-    read = median_seconds(lambda: np.sum(matrix), max(repeats, 5))
+    read = median_seconds(lambda: np.sum(matrix), max(repeats, 5), clock)
     children, named = work.children(peer_groups), work.children(peer_groups, named=True)
     part, scale = work.first_groups(peer_groups)
     slices = ready_slices(children, part)
     peers = {
-        "groupby.apply": median_seconds(lambda: groupby_apply(named, part), repeats),
-        "slices": median_seconds(lambda: sorted_slices(children, part), repeats),
-        "eager dict": median_seconds(lambda: EagerDict(named).predict(part), repeats),
-        "own predict": median_seconds(lambda: predict_all(slices), repeats),
+        "groupby.apply": median_seconds(lambda: groupby_apply(named, part), repeats, clock),
+        "slices": median_seconds(lambda: sorted_slices(children, part), repeats, clock),
+        "eager dict": median_seconds(lambda: EagerDict(named).predict(part), repeats, clock),
+        "own predict": median_seconds(lambda: predict_all(slices), repeats, clock),
     }
     row = {"family": work.family, "groups": work.groups, "rows": len(work.frame), "seconds": ours}
     row["rows/s"] = len(work.frame) / ours
@@ -92,7 +92,7 @@ def batch(work: Workload, repeats: int, peer_groups: int) -> dict[str, Any]:
     return row
 
 
-def one_row(work: Workload, repeats: int) -> dict[str, Any]:
+def one_row(work: Workload, repeats: int, clock: str) -> dict[str, Any]:
     """One row after the other, each of another group; microseconds a row."""
     model = MetaModel(work.path)
     number = min(200, len(work.frame))
@@ -100,9 +100,9 @@ def one_row(work: Workload, repeats: int) -> dict[str, Any]:
     children = work.children(work.groups)
     arrays = [(children[frame[KEY].iloc[0]], frame[FEATURES].to_numpy()) for frame in frames]
     eager = EagerDict(work.children(work.groups, named=True))
-    ours = median_seconds(lambda: [model.predict(frame) for frame in frames], repeats) / number * 1e6
-    own = median_seconds(lambda: predict_all(arrays), repeats) / number * 1e6
-    peer = median_seconds(lambda: [eager.predict(frame) for frame in frames], repeats) / number * 1e6
+    ours = median_seconds(lambda: [model.predict(frame) for frame in frames], repeats, clock) / number * 1e6
+    own = median_seconds(lambda: predict_all(arrays), repeats, clock) / number * 1e6
+    peer = median_seconds(lambda: [eager.predict(frame) for frame in frames], repeats, clock) / number * 1e6
     row = {"family": work.family, "groups": work.groups, "us": ours, "own predict us": own, "ours - own us": ours - own}
     row |= {"own predict / ours": own / ours, "eager dict / ours": peer / ours, "stacked": _stacked_share(model)}
     return row
@@ -126,6 +126,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--traffic", choices=["uniform", "zipf"], default="uniform")
     parser.add_argument("--train-rows", type=int, default=30, help="rows each child is trained on")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu: on a machine that others use too")
     parser.add_argument("--peer-groups", type=int, default=1000, help="groups on which the slow sides are timed")
     parser.add_argument("--one-row", action="store_true", help="single rows instead of batches")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "metamodel-benchmarks")
@@ -141,9 +142,10 @@ def main() -> None:
     results = []
     for family, groups, rows in itertools.product(families, options.groups, options.rows):
         work = workload(family, groups, rows, options.traffic, options.train_rows, options.work)
-        results.append(
-            one_row(work, options.repeats) if options.one_row else batch(work, options.repeats, options.peer_groups)
-        )
+        if options.one_row:
+            results.append(one_row(work, options.repeats, options.clock))
+        else:
+            results.append(batch(work, options.repeats, options.peer_groups, options.clock))
     show(results, options.json)
 
 

@@ -1,7 +1,7 @@
 """Ask children for their rows, one group after the other; no child that raises hides another one's answers."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["AskedChildren", "Load", "Rows", "Tally"]
 
 # A child that raises is asked again with half the rows, to find the rows it cannot answer; after this many failures
 # without one success it is taken to fail always.
-_PATIENCE = 64
+_PATIENCE = 256
 
 Load = Callable[[GroupKey], tuple[Any, str]]
 
@@ -134,9 +134,10 @@ class AskedChildren:
 
     def _ask(self, child: Any, level: int, version: str, rows: Rows) -> None:
         """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
-        waiting, failures, successes = [rows], 0, 0
+        waiting, failures, successes = deque([rows]), 0, 0
         while waiting:
-            part = waiting.pop()
+            # In turn the smallest and the largest part: bad rows may stand in one block or be spread everywhere.
+            part = waiting.pop() if failures % 2 else waiting.popleft()
             started = time.perf_counter()
             try:
                 labels, probabilities = self._form.ask(child, self._table.slice(part.start, part.stop))

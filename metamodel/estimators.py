@@ -23,7 +23,17 @@ from metamodel.exceptions import InputError, UnknownEstimator
 from metamodel.features import FeatureSchema
 from metamodel.wording import listing
 
-__all__ = ["NAMED", "Task", "describe", "prepare", "resolve", "takes_arrays", "task_of", "with_feature_names"]
+__all__ = [
+    "NAMED",
+    "Task",
+    "describe",
+    "packages",
+    "prepare",
+    "resolve",
+    "takes_arrays",
+    "task_of",
+    "with_feature_names",
+]
 
 Task = Literal["regression", "classification"]
 
@@ -193,6 +203,17 @@ def takes_arrays(estimator: BaseEstimator) -> bool:
         and not isinstance(part, ColumnTransformer | FunctionTransformer)
         for part in _parts(estimator)
     )
+
+
+def packages(estimator: BaseEstimator) -> list[str]:
+    """Top-level packages that an estimator and its parts come from.
+
+    Examples
+    --------
+    >>> packages(make_pipeline(SimpleImputer(), OneHotEncoder()))
+    ['sklearn']
+    """
+    return sorted({type(part).__module__.partition(".")[0] for part in _parts(estimator)})
 
 
 def describe(estimator: BaseEstimator) -> tuple[str, str]:

@@ -24,7 +24,7 @@ class TrainingProgress:
     """
 
     def __init__(self, total: int) -> None:
-        interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+        interactive = sys.stderr.isatty() or _in_notebook()
         self._counts: Counter[str] = Counter()
         self._bar = tqdm(
             total=total,
@@ -49,3 +49,9 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+
+
+def _in_notebook() -> bool:
+    # Many programs import IPython; only in its own shells and kernels there is one running.
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 
+import mlflow
 from mlflow import MlflowClient
 
 from metamodel.exceptions import InputError
 
-__all__ = ["check_names", "describe_version"]
+__all__ = ["check_names", "register_version"]
 
 
 def check_names(name: str | None, alias: str | None) -> None:
@@ -39,10 +40,17 @@ but neither 'latest' nor 'v' with a number.
         )
 
 
-def describe_version(name: str, version: str, tags: Mapping[str, str], alias: str | None) -> None:
-    """Tag a version and, last of all, point the alias at it: who loads by alias never sees half a description."""
+def register_version(name: str, model_uri: str, description: str, tags: Mapping[str, str], alias: str | None) -> int:
+    """Register a version and, last of all, point the alias at it: who loads by alias never sees half a description.
+
+    Returns
+    -------
+    int
+        The new version's number.
+    """
     client = MlflowClient()
-    for key, value in tags.items():
-        client.set_model_version_tag(name, version, key, value)
+    version = mlflow.register_model(model_uri, name, tags=dict(tags))
+    client.update_model_version(name, version.version, description)
     if alias:
-        client.set_registered_model_alias(name, alias, version)
+        client.set_registered_model_alias(name, alias, version.version)
+    return int(version.version)

@@ -28,6 +28,7 @@ from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
 from metamodel.signatures import input_example, signature
 from metamodel.training import TrainingResult
+from metamodel.wording import count
 
 __all__ = ["log_model", "training_run"]
 
@@ -143,16 +144,20 @@ def log_model(
             pip_requirements=requirements(result.manifest),
             code_paths=[str(Path(model_code.__file__).parent)],
             metadata={"metamodel": {"defaults": {"predict_method": predict_method, "detail": detail}}},
-            registered_model_name=registered_model_name,
         )
+        # Metrics that are there before the model would be fetched again one by one, to be copied to it.
+        metrics = {name: float(value) for name, value in result.summary.items()}
+        mlflow.log_metrics(metrics, model_id=info.model_id)
         if registered_model_name:
-            registry.describe_version(registered_model_name, str(info.registered_model_version), _tags(result), alias)
+            info.registered_model_version = registry.register_version(
+                registered_model_name, info.model_uri, _description(result), _tags(result), alias
+            )
     return info
 
 
 def requirements(manifest: Manifest) -> list[str]:
     """Pin the requirements of a model's environment; letting MLflow infer them would cost 15 seconds a call."""
-    estimators = {str(candidate["package"]) for candidate in manifest.options["candidates"].values()}
+    estimators = {package for candidate in manifest.options["candidates"].values() for package in candidate["packages"]}
     codec = () if manifest.codec == "cloudpickle" else (manifest.codec,)
     fast = _FAST if any(stack.get("family") == "trees" for stack in manifest.stacks) else ()
     wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(_distributions(estimators)), *_SERVER, *fast])
@@ -177,13 +182,13 @@ def _log_facts(result: TrainingResult) -> None:
     # twice.
     mlflow.log_params({f"train.{name}": _cut(str(value)) for name, value in options.items() if name != "candidates"})
     mlflow.log_params({f"train.estimator.{name}": _cut(str(value)) for name, value in options["candidates"].items()})
-    mlflow.log_metrics({name: float(value) for name, value in result.summary.items()})
     with warnings.catch_warnings():
         # MLflow's advice about integer columns is for signatures; this is a description of the data set.
         warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
         # It knows two names for one kind of source: a file.
         warnings.filterwarnings("ignore", message="The specified dataset source can be interp", category=UserWarning)
-        dataset = from_pandas(result.data, source=_source(result.source), targets=result.manifest.target.name)
+        target = result.manifest.target.name
+        dataset = from_pandas(result.data, source=_source(result.source), targets=target, name=result.source[-500:])
         mlflow.log_input(dataset, context="training")
 
 
@@ -210,15 +215,24 @@ def _log_artifacts(result: TrainingResult) -> None:
 
 
 def _shown(ledger: pd.DataFrame, keys: KeySchema, metric: str) -> pd.DataFrame:
-    """Cut the ledger for MLflow's page: failures first, then the worst children; text and numbers alone."""
+    """Cut the ledger for MLflow's page: failures first, then the worst children, then the parents."""
     rank = ledger["status"].map({"failed": 0, "skipped": 1}).fillna(2)
-    order = (
-        pd.DataFrame({"rank": rank, "metric": ledger[metric]})
-        .sort_values(["rank", "metric"], ascending=[True, False])
-        .index
+    ranked = pd.DataFrame({"level": -ledger["level"], "rank": rank, "metric": -ledger[metric]})
+    shown = ledger.loc[ranked.sort_values(["level", "rank", "metric"]).index].head(_TABLE_ROWS)
+    # A parent does not use every group column; an empty cell says so better than "<NA>".
+    texts = {name: shown[name].astype(object).where(shown[name].notna(), "").astype(str) for name in keys.names}
+    return shown.assign(**texts)
+
+
+def _description(result: TrainingResult) -> str:
+    manifest, summary = result.manifest, result.summary
+    estimators = sorted({str(candidate["estimator"]) for candidate in manifest.options["candidates"].values()})
+    metric = f"holdout_{PRIMARY[manifest.target.task]}_median"
+    judged = f", median {metric.removesuffix('_median')} {summary[metric]:,.4g}" if metric in summary else ""
+    return (
+        f"{summary['groups_fitted']:,} of {count(summary['groups'], 'group')} by {', '.join(manifest.keys.names)}: "
+        f"{' or '.join(estimators)} for {manifest.target.name}{judged}."
     )
-    shown = ledger.loc[order].head(_TABLE_ROWS)
-    return shown.assign(**{name: shown[name].astype(str) for name in keys.names})
 
 
 def _tags(result: TrainingResult) -> Mapping[str, str]:

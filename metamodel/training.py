@@ -19,6 +19,7 @@ from metamodel.backends import Backend, Job, Task, TaskResult, get_backend
 from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
+from metamodel.estimators import packages
 from metamodel.evaluation import aggregate
 from metamodel.exceptions import AllGroupsFailed, InputError
 from metamodel.keys import GroupKey, KeySchema, decode_key
@@ -330,9 +331,8 @@ def _keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
     ]
 
 
-def _candidate(candidate: Candidate) -> dict[str, str]:
-    package = type(candidate.estimator).__module__.partition(".")[0]
-    return {"estimator": candidate.label, "params": candidate.params, "package": package}
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {"estimator": candidate.label, "params": candidate.params, "packages": packages(candidate.estimator)}
 
 
 def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -> Manifest:

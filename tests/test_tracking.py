@@ -27,6 +27,16 @@ from metamodel.tracking import training_run
 pytestmark = pytest.mark.server
 
 
+@contextlib.contextmanager
+def _no_active_experiment() -> Iterator[None]:
+    """Undo what `mlflow.set_experiment` changes for the whole process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_EXPERIMENT_ID", "")
+        patch.delenv("MLFLOW_EXPERIMENT_ID")
+        patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with tracking_server(tmp_path_factory.mktemp("tracking")) as server:
@@ -38,7 +48,8 @@ def recorder(tracking: Server) -> Iterator[Recorder]:
     """Everything in this module logs to the server, through the proxy that counts."""
     with recording_proxy(tracking.url) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", proxy.url)
-        yield proxy
+        with _no_active_experiment():
+            yield proxy
 
 
 @pytest.fixture
@@ -48,11 +59,7 @@ def client() -> MlflowClient:
 
 @pytest.fixture(autouse=True)
 def _no_active_experiment_or_run() -> Iterator[None]:
-    """Undo what `mlflow.set_experiment` changes for the whole process, and insist that no run is left open."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_EXPERIMENT_ID", "")
-        patch.delenv("MLFLOW_EXPERIMENT_ID")
-        patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    with _no_active_experiment():
         yield
     left = mlflow.active_run()
     mlflow.end_run()
