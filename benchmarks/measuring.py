@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 

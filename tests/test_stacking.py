@@ -195,9 +195,9 @@ def test_row_order_and_the_cut_into_batches_never_matter(bundle, rows, random, c
     whole = model.predict(finite)
     order = list(range(len(finite)))
     random.shuffle(order)
-    pd.testing.assert_frame_equal(model.predict(finite.iloc[order]), whole.iloc[order])
+    pd.testing.assert_frame_equal(model.predict(finite.iloc[order]), whole.iloc[order], check_exact=True)
     parts = [model.predict(part) for part in (finite.iloc[:cut], finite.iloc[cut:])]
-    pd.testing.assert_frame_equal(pd.concat(parts), whole)
+    pd.testing.assert_frame_equal(pd.concat(parts), whole, check_exact=True)
 
 
 def test_the_ledger_says_who_is_stacked_and_the_statistics_who_answered(bundle):
@@ -224,9 +224,9 @@ def test_a_damaged_stack_is_left_aside_with_a_warning(tmp_path, damage):
     content[-3] ^= 0xFF
     path.unlink() if damage == "remove" else path.write_bytes(content if damage == "flip" else content[:-8])
     with pytest.warns(RuntimeWarning, match=r"A stack of b is left aside: .*The children answer instead"):
-        model = MetaModel(result.bundle_path)
-        answers = model.predict(training_table())
-    assert (set(answers["status"]), model.stats()["rows_stacked"]) == ({"child"}, 0)
+        answers = MetaModel(result.bundle_path).predict(training_table())
+    alone = metamodel.train(training_table(), ["country", "store"], "y", n_jobs=1, stack=False)
+    pd.testing.assert_frame_equal(answers, MetaModel(alone.bundle_path).predict(training_table()), check_exact=True)
 
 
 def test_an_existing_bundle_is_given_stacks_later(tmp_path):

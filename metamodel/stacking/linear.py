@@ -18,6 +18,7 @@ __all__ = ["LinearForm", "LinearProgram"]
 
 # Rows that are evaluated at a time; their scores and one column of products stay in the processor's cache.
 _CHUNK_ROWS = 16_384
+_FEW_ROWS = 16
 # Relative to the sum of the absolute values of a score's terms: a sum in another order differs by a few last bits.
 TOLERANCE = 1e-12
 
@@ -155,6 +156,8 @@ class LinearProgram:
 
     def _scores(self, columns: Sequence[AnyArray], positions: IntArray, absolute: bool = False) -> AnyArray:
         slope, intercept = self.arrays["slope"], self.arrays["intercept"]
+        if len(positions) <= _FEW_ROWS and not absolute:
+            return self._few_scores(columns, positions)
         scores = np.empty((len(intercept), len(positions)))
         buffer = np.empty(min(_CHUNK_ROWS, len(positions)))
         with np.errstate(all="ignore"):
@@ -173,6 +176,20 @@ class LinearProgram:
                         product *= x
                         part[k] += np.abs(product) if absolute else product
         return scores
+
+    def _few_scores(self, columns: Sequence[AnyArray], positions: IntArray) -> AnyArray:
+        """Evaluate a few rows in a handful of calls, term after term in the same order, so with the same last bits."""
+        slope, intercept = self.arrays["slope"], self.arrays["intercept"]
+        x = np.array(columns, dtype=np.float64)
+        terms = np.empty((len(intercept), len(x) + 1, len(positions)))
+        with np.errstate(all="ignore"):
+            if "fill" in self.arrays:
+                x = np.where(np.isnan(x), self.arrays["fill"][:, positions], x)
+            if "centre" in self.arrays:
+                x -= self.arrays["centre"][:, positions]
+            terms[:, 0] = intercept[:, positions]
+            np.multiply(slope[:, :, positions], x, out=terms[:, 1:])
+            return np.ascontiguousarray(np.add.accumulate(terms, axis=1)[:, -1])
 
     def _prepared(self, j: int, x: AnyArray, where: IntArray) -> AnyArray:
         if "fill" in self.arrays:
