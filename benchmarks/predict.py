@@ -10,7 +10,9 @@ A peer that would take minutes is timed on the rows of the first `--peer-groups`
 """
 
 import argparse
+import cProfile
 import itertools
+import pstats
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,6 +110,18 @@ def one_row(work: Workload, repeats: int, clock: str) -> dict[str, Any]:
     return row
 
 
+def profile(work: Workload, calls: int, *, one_row: bool) -> None:
+    """Print where our side spends its time."""
+    model, frame = MetaModel(work.path), work.frame.iloc[:1] if one_row else work.frame
+    model.predict(frame)
+    profiler = cProfile.Profile()
+    profiler.enable()
+    for _ in range(calls):
+        model.predict(frame)
+    profiler.disable()
+    pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(12)
+
+
 def _stacked_share(model: MetaModel) -> float | None:
     stats = model.stats()
     total = sum(stats["rows"].values())
@@ -130,6 +144,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer-groups", type=int, default=1000, help="groups on which the slow sides are timed")
     parser.add_argument("--one-row", action="store_true", help="single rows instead of batches")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "metamodel-benchmarks")
+    parser.add_argument("--profile", action="store_true", help="instead: where one call to predict spends its time")
     parser.add_argument("--json", type=Path, default=None, help="also write the results here")
     return parser.parse_args()
 
@@ -142,11 +157,14 @@ def main() -> None:
     results = []
     for family, groups, rows in itertools.product(families, options.groups, options.rows):
         work = workload(family, groups, rows, options.traffic, options.train_rows, options.work)
-        if options.one_row:
+        if options.profile:
+            profile(work, 2000 if options.one_row else 1, one_row=options.one_row)
+        elif options.one_row:
             results.append(one_row(work, options.repeats, options.clock))
         else:
             results.append(batch(work, options.repeats, options.peer_groups, options.clock))
-    show(results, options.json)
+    if results:
+        show(results, options.json)
 
 
 if __name__ == "__main__":

@@ -249,3 +249,16 @@ def test_a_manifest_of_another_release_with_unknown_stacks_still_opens(tmp_path)
     manifest.write_text(manifest.read_text().replace('"family": "linear"', '"family": "quantum"'))
     with pytest.warns(RuntimeWarning, match="quantum"):
         assert set(MetaModel(path).predict(training_table())["status"]) == {"child"}
+
+
+@pytest.mark.parametrize("odd", [["unknown"], [None], [7], ["\ud800"]])
+def test_many_text_keys_are_found_like_few(tmp_path, odd):
+    names = [f"s{i}" for i in range(300)]
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(600, 3)), columns=NAMES)
+    table = table.assign(y=table["a"], store=np.repeat(names, 2).astype(object))
+    path = metamodel.train(table, "store", "y", n_jobs=1, output_dir=tmp_path / "b", holdout=0).bundle_path
+    model, frame = MetaModel(path), table.iloc[:-1]
+    frame = pd.concat([frame, frame.iloc[:1].assign(store=pd.Series(odd, dtype=object))], ignore_index=True)
+    whole = model.predict(frame, {"detail": True})
+    parts = pd.concat([model.predict(frame.iloc[i : i + 50], {"detail": True}) for i in range(0, 600, 50)])
+    pd.testing.assert_frame_equal(whole, parts, check_exact=True)
