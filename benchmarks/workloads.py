@@ -24,6 +24,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "scaler_ridge": lambda: make_pipeline(StandardScaler(), Ridge()),
     "logistic": LogisticRegression,
     "forest": lambda: RandomForestRegressor(n_estimators=20, n_jobs=1),
+    "forest_100": lambda: RandomForestRegressor(n_estimators=100, n_jobs=1),
     "hist_gradient_boosting": lambda: HistGradientBoostingRegressor(max_iter=10, early_stopping=False),
     "neighbors": KNeighborsRegressor,  # never stacked: shows what routing alone costs
 }

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +16,13 @@ import pandas as pd
 from metamodel.bundle import Bundle, finish_bundle, new_bundle
 from metamodel.codecs import get_codec
 from metamodel.features import FeatureTable
+from metamodel.fitting import error_text
 from metamodel.frames import AnyArray, IntArray, group_rows
 from metamodel.keys import GroupKey, KeySchema, encode_key
 from metamodel.manifest import Manifest
 from metamodel.planning import GroupRows, Plan
-from metamodel.shards import ShardReader
-from metamodel.stacking import BuiltStack, StackBuilder
+from metamodel.shards import ShardReader, ShardRow
+from metamodel.stacking import BuiltStack, StackBuilder, may_stack
 from metamodel.stacks import write_stacks
 
 __all__ = ["stack_bundle", "stack_plan"]
@@ -52,6 +52,8 @@ def stack_plan(
     """
     if not plan.options.stack:
         return manifest, ledger.assign(stack="not asked for")
+    if not any(may_stack(candidate.estimator) for candidate in plan.spec.candidates):
+        return _recorded(directory, manifest, ledger, [], {}, "no stack for this estimator here")
     rows = {encode_key(group.key): group.rows for group in groups}
     stacks, refused = _build(directory, manifest, lambda key: _sample(plan.table.features, rows.get(key)))
     return _recorded(directory, manifest, ledger, stacks, refused)
@@ -98,27 +100,36 @@ def _build(
     builder = StackBuilder(manifest.features, manifest.target.classes)
     if manifest.features.layout != "array":
         return [], {}
-    for key, version, child in _children(directory, manifest.codec):
-        rows = rows_of(key)
+    codec = get_codec(manifest.codec)
+    for row in _children(directory):
+        rows = rows_of(row.key)
         if rows is None:
-            builder.refused[key] = "no rows to compare on"
-        else:
-            builder.add(key, version, child, rows)
+            builder.refused[row.key] = "no rows to compare on"
+            continue
+        try:
+            child = codec.loads(row.child or b"")
+        except Exception as error:  # noqa: BLE001 - a codec raises whatever the child's own code raises
+            builder.refused[row.key] = f"cannot be loaded: {error_text(error)}"
+            continue
+        builder.add(row.key, row.sha256, child, rows)
     return builder.finish(), builder.refused
 
 
-def _children(directory: Path, codec_name: str) -> Iterator[tuple[str, str, Any]]:
-    codec = get_codec(codec_name)
+def _children(directory: Path) -> Iterator[ShardRow]:
     for path in sorted((directory / "shards").glob("*.sqlite")):
-        for row in ShardReader(path, path.stat().st_size).fitted():
-            yield row.key, row.sha256, codec.loads(row.child or b"")
+        yield from ShardReader(path, path.stat().st_size).fitted()
 
 
 def _recorded(
-    directory: Path, manifest: Manifest, ledger: pd.DataFrame, stacks: list[BuiltStack], refused: dict[str, str]
+    directory: Path,
+    manifest: Manifest,
+    ledger: pd.DataFrame,
+    stacks: list[BuiltStack],
+    refused: dict[str, str],
+    otherwise: str = "not read",
 ) -> tuple[Manifest, pd.DataFrame]:
     stacked = {key for stack in stacks for key in stack.keys}
-    otherwise = "the children take frames" if manifest.features.layout != "array" else "not read"
+    otherwise = "the children take frames" if manifest.features.layout != "array" else otherwise
     reasons = []
     for key, status in zip(_keys_of(ledger, manifest.keys), ledger["status"], strict=True):
         has_child = status in ("fitted", "carried")

@@ -11,12 +11,12 @@ import numpy as np
 from metamodel.features import FeatureSchema
 from metamodel.fitting import error_text
 from metamodel.frames import AnyArray
-from metamodel.stacking.extraction import linear_form
-from metamodel.stacking.flattening import tree_form
+from metamodel.stacking.extraction import LINEAR, linear_form
+from metamodel.stacking.flattening import TREES, tree_form
 from metamodel.stacking.linear import LinearForm, LinearProgram
 from metamodel.stacking.trees import TreeForm, TreeProgram, kernel_available
 
-__all__ = ["BuiltStack", "StackBuilder", "load_program", "prepare"]
+__all__ = ["BuiltStack", "StackBuilder", "load_program", "may_stack", "prepare"]
 
 Form = LinearForm | TreeForm
 Program = LinearProgram | TreeProgram
@@ -78,7 +78,10 @@ class StackBuilder:
 
     def add(self, key: str, version: str, child: Any, x: AnyArray) -> None:
         """Take a child with a few real rows of its group, shape (n_rows, n_features)."""
-        form = self._form(child)
+        try:
+            form = self._form(child)
+        except Exception as error:  # noqa: BLE001 - another release of scikit-learn may keep other attributes
+            form = f"cannot be read as arrays: {error_text(error)}"
         if isinstance(form, str):
             self.refused[key] = form
             return
@@ -147,6 +150,12 @@ def load_program(description: dict[str, Any], arrays: dict[str, AnyArray]) -> Pr
     """Build a program from what `Program.describe` gave and from its arrays."""
     program: Program = _PROGRAMS[description["family"]].load(description, arrays)
     return program
+
+
+def may_stack(estimator: Any) -> bool:
+    """Whether children of an unfitted estimator can be stacked at all, so that it is worth loading them."""
+    last = estimator.steps[-1][1] if getattr(estimator, "steps", None) else estimator
+    return type(last) in LINEAR or (type(last) in TREES and kernel_available())
 
 
 def prepare(family: str) -> None:

@@ -17,7 +17,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from metamodel.frames import AnyArray
 from metamodel.stacking.linear import LinearForm
 
-__all__ = ["linear_form"]
+__all__ = ["LINEAR", "linear_form"]
 
 _IDENTITY = (
     linear_model.LinearRegression,
@@ -30,6 +30,7 @@ _IDENTITY = (
 )
 _GENERALIZED = (linear_model.PoissonRegressor, linear_model.GammaRegressor, linear_model.TweedieRegressor)
 _CLASSIFIERS = (linear_model.LogisticRegression, linear_model.SGDClassifier)
+LINEAR = (*_IDENTITY, *_GENERALIZED, *_CLASSIFIERS)
 
 
 def linear_form(child: Any, n_features: int) -> LinearForm | str:

@@ -15,7 +15,7 @@ from sklearn.utils import get_tags
 from metamodel.frames import AnyArray
 from metamodel.stacking.trees import FlatTree, TreeForm, kernel_available
 
-__all__ = ["tree_form"]
+__all__ = ["TREES", "tree_form"]
 
 _SINGLE = (tree.DecisionTreeRegressor, tree.DecisionTreeClassifier, tree.ExtraTreeRegressor, tree.ExtraTreeClassifier)
 _FORESTS = (
@@ -26,13 +26,14 @@ _FORESTS = (
 )
 _BOOSTED = (ensemble.GradientBoostingRegressor, ensemble.GradientBoostingClassifier)
 _HISTOGRAM = (ensemble.HistGradientBoostingRegressor, ensemble.HistGradientBoostingClassifier)
+TREES = (*_SINGLE, *_FORESTS, *_BOOSTED, *_HISTOGRAM)
 _LOG_LOSSES = ("poisson", "gamma")
 
 
 def tree_form(child: Any, n_features: int) -> TreeForm | str:
     """Read a child, or say why it cannot be stacked as an ensemble of trees."""
     kind = type(child)
-    if kind not in (*_SINGLE, *_FORESTS, *_BOOSTED, *_HISTOGRAM):
+    if kind not in TREES:
         return f"no stack for {kind.__name__}"
     if not kernel_available():
         return "numba is not installed"
