@@ -74,5 +74,5 @@ $(VENV)/.dev: $(DEFINITION) | $(VENV)/bin/python
 # Without the spark extra, whose bound is pandas < 3; PySpark itself installs and runs beside pandas 3.
 $(VENV3)/.dev: $(DEFINITION) | $(VENV3)/bin/python
 	@echo "==> Installing metamodel with pandas 3 into $(VENV3) (some minutes the first time)"
-	@$(VENV3)/bin/python -m pip install -q -e '.[skops,serve,fast,dev]' 'pyspark>=4.0' 'pandas>=3'
+	@$(VENV3)/bin/python -m pip install -q -e '.[skops,serve,fast,dev]' 'pyspark[connect]>=4.1' 'pandas>=3'
 	@touch $@

@@ -2,8 +2,8 @@
 
     python benchmarks/spine.py --groups 50 5000 --repeats 5
 
-Trains Ridge on 30 rows and 10 features a group, logs and registers into a fresh SQLite tracking store, and opens each model in new
-processes. Prints a table, or JSON with --json. Absolute times depend on the machine; read the ratios.
+Trains Ridge on 30 rows and 10 features a group, logs and registers into a fresh SQLite tracking store, and opens each
+model in new processes. Prints a table, or JSON with --json. Absolute times depend on the machine; read the ratios.
 """
 
 import argparse

@@ -117,7 +117,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--data", required=True, help="CSV, Parquet file or folder; or a built-in sample: sales, california.")
+@click.option(
+    "--data", required=True, help="CSV, Parquet file or folder; a built-in sample (sales, california); a Spark table."
+)
 @click.option("--group-by", required=True, type=_Names(), help="Group columns, separated by commas.")
 @click.option("--target", required=True, help="Column to predict.")
 @click.option(
@@ -135,10 +137,11 @@ def main() -> None:
 @click.option("--unknown", default="null", show_default=True, help="Groups without a child: null, error or fallback.")
 @click.option("--null-keys", default="error", show_default=True, help="Null group columns: error, group or drop.")
 @click.option("--codec", default="cloudpickle", show_default=True, help="cloudpickle, joblib or skops.")
-@click.option("--engine", default="local", show_default=True, help="local.")
+@click.option("--engine", default="local", show_default=True, help="local or spark.")
 @click.option("--n-jobs", type=_WholeNumber(), default=-1, show_default=True, help="Processes; -1: one a core.")
 @click.option("--output-dir", default="", help="Keep the bundle here; the same command resumes after a crash.")
 @click.option("--random-state", type=_WholeNumber(), default=0, show_default=True, help="Seed.")
+@click.option("--max-group-rows", type=_WholeNumber(), default=None, help="Skip groups with more rows; default: none.")
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
@@ -190,22 +193,29 @@ def train(
 @main.command()
 @click.option("--data", required=True, help="CSV, Parquet file or folder; or a built-in sample.")
 @click.option("--model", required=True, help="MLflow URI (models:/NAME@ALIAS), or a path.")
-@click.option("--output", required=True, help="File to write, .parquet or .csv.")
+@click.option("--output", required=True, help="File to write, .parquet or .csv; on Spark also a table.")
+@click.option("--engine", default="local", show_default=True, help="local or spark.")
 @click.option("--unknown", default="", help="Override the recorded policy: null, error or fallback.")
 @click.option("--predict-method", default="", help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=None, help="Add key, level, child version and error.")
 @_json_option
 def score(
-    data: str, model: str, output: str, unknown: str, predict_method: str, detail: bool | None, as_json: bool
+    data: str,
+    model: str,
+    output: str,
+    engine: str,
+    unknown: str,
+    predict_method: str,
+    detail: bool | None,
+    as_json: bool,
 ) -> None:
     """Add predictions to a table."""
     with _at_work():
-        from metamodel.scoring.local import score_file
+        from metamodel.scoring import score_file
 
         given = {"unknown": unknown, "predict_method": predict_method, "detail": detail}
-        statuses = score_file(
-            data, model, output, {name: value for name, value in given.items() if value not in ("", None)}
-        )
+        params = {name: value for name, value in given.items() if value not in ("", None)}
+        statuses = score_file(data, model, output, engine=engine, params=params)
     rows = sum(statuses.values())
     if as_json:
         click.echo(_dumps({"output": output, "rows": rows, "status": statuses}))

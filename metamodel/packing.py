@@ -17,10 +17,10 @@ from metamodel.bundle import Bundle, finish_bundle, new_bundle
 from metamodel.codecs import get_codec
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text
-from metamodel.frames import AnyArray, IntArray, group_rows
+from metamodel.frames import AnyArray, Grouping, IntArray, group_rows
 from metamodel.keys import GroupKey, KeySchema, encode_key
 from metamodel.manifest import Manifest
-from metamodel.planning import GroupRows, Plan
+from metamodel.planning import Plan, TablePlan
 from metamodel.shards import ShardReader, ShardRow
 from metamodel.stacking import BuiltStack, StackBuilder, may_stack
 from metamodel.stacks import write_stacks
@@ -31,17 +31,16 @@ __all__ = ["stack_bundle", "stack_plan"]
 _COMPARED_ROWS = 16
 
 
-def stack_plan(
-    directory: Path, plan: Plan, groups: Sequence[GroupRows], manifest: Manifest, ledger: pd.DataFrame
-) -> tuple[Manifest, pd.DataFrame]:
+def stack_plan(directory: Path, plan: Plan, manifest: Manifest, ledger: pd.DataFrame) -> tuple[Manifest, pd.DataFrame]:
     """Add stacks to a bundle that training is about to finish, compared on training rows.
 
     Parameters
     ----------
     directory
         The unfinished bundle, with its shards.
-    plan, groups
-        What was trained.
+    plan
+        What was trained. Without its table, as after training on Spark, nothing is stacked; `stack_bundle` can do it
+        later.
     manifest, ledger
         As they are without stacks.
 
@@ -54,8 +53,11 @@ def stack_plan(
         return manifest, ledger.assign(stack="not asked for")
     if not any(may_stack(candidate.estimator) for candidate in plan.spec.candidates):
         return _recorded(directory, manifest, ledger, [], {}, "no stack for this estimator here")
-    rows = {encode_key(group.key): group.rows for group in groups}
-    stacks, refused = _build(directory, manifest, lambda key: _sample(plan.table.features, rows.get(key)))
+    if not isinstance(plan, TablePlan):
+        return _recorded(directory, manifest, ledger, [], {}, "no rows at hand to compare on")
+    rows = _rows_by_key(plan.grouping, plan.levels)
+    table = plan.table.features
+    stacks, refused = _build(directory, manifest, lambda key: _sample(table, rows.get(key)))
     return _recorded(directory, manifest, ledger, stacks, refused)
 
 
@@ -84,7 +86,7 @@ def stack_bundle(path: str | Path, data: pd.DataFrame) -> Manifest:
     bundle = Bundle(path)
     manifest = replace(bundle.manifest, stacks=())
     table = manifest.features.table(data)
-    rows = _rows_by_key(data, manifest.keys, manifest.levels)
+    rows = _rows_by_key(group_rows(data, manifest.keys), manifest.levels)
     with new_bundle(bundle.path.absolute()) as (directory, _):
         for name in manifest.files:
             if name.startswith("shards/"):
@@ -155,8 +157,7 @@ def _sample(table: FeatureTable, rows: IntArray | None) -> AnyArray | None:
     return np.asarray(table.values)[chosen]
 
 
-def _rows_by_key(data: pd.DataFrame, keys: KeySchema, levels: Sequence[int]) -> dict[str, IntArray]:
-    grouping = group_rows(data, keys)
+def _rows_by_key(grouping: Grouping, levels: Sequence[int]) -> dict[str, IntArray]:
     rows = {
         key: grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
         for i, key in enumerate(grouping.keys)

@@ -1,10 +1,12 @@
 """From the caller's table to a plan: every check that can be made before the first fit is made here.
 
-A plan holds the whole table once, as arrays in the form that children take, and for each level of the fallback chain
-which rows belong to which group. It knows nothing of processes or files.
+A table plan holds the whole table once, as arrays in the form that children take, and for each level of the fallback
+chain which rows belong to which group. A plan for another engine decides by a *profile*: a few rows that stand for a
+table which is not in this process. Nothing here knows processes or files.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +25,23 @@ from metamodel.spec import Candidate, FitSpec, TrainingOptions, spec_digest
 from metamodel.splitting import HashArray, row_hashes, time_order
 from metamodel.wording import count, listing, short
 
-__all__ = ["LEDGER_COLUMNS", "GroupRows", "Plan", "TargetInfo", "TrainingTable", "make_plan"]
+__all__ = [
+    "LEDGER_COLUMNS",
+    "Decisions",
+    "GroupRows",
+    "Plan",
+    "TablePlan",
+    "TargetInfo",
+    "TrainingTable",
+    "check_table",
+    "decide",
+    "feature_names",
+    "fingerprint",
+    "hashed_columns",
+    "levels_of",
+    "make_plan",
+    "task_of_candidates",
+]
 
 # Columns of the ledger behind the group columns; the metrics stand between `params` and `fingerprint`.
 _BEFORE_METRICS = ("level", "status", "reason", "error", "rows", "seconds", "estimator", "params")
@@ -39,6 +57,10 @@ class TargetInfo:
     dtype: str
     label_kind: str | None
     classes: tuple[Any, ...]
+
+    def convert(self, values: pd.Series) -> AnyArray:
+        """Bring other values of the same column to the same form."""
+        return _labels(values) if self.values.dtype == object else _numeric_target(values)
 
 
 @dataclass(frozen=True)
@@ -72,15 +94,14 @@ class GroupRows:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that training needs to know."""
+    """All that training needs to know besides the rows; `sizes` says how many rows each group has."""
 
     options: TrainingOptions
     keys: KeySchema
     features: FeatureSchema
     target: TargetInfo
     spec: FitSpec
-    table: TrainingTable
-    grouping: Grouping
+    sizes: dict[GroupKey, int]
     levels: tuple[int, ...]
     dropped_rows: int
     digest: str
@@ -90,6 +111,27 @@ class Plan:
         """Every column of the ledger, in order."""
         return [*self.keys.names, *_BEFORE_METRICS, *metric_names(self.spec.task), *_BEHIND_METRICS]
 
+    @property
+    def rows(self) -> int:
+        """Rows that belong to a group."""
+        return sum(self.sizes.values())
+
+    def sizes_of_all_levels(self) -> dict[GroupKey, int]:
+        """Rows of every group of every level: the children first, then their parents, then the global model."""
+        sizes: Counter[GroupKey] = Counter(self.sizes)
+        for level in self.levels:
+            for key, rows in self.sizes.items():
+                sizes[key[:level]] += rows
+        return dict(sizes)
+
+
+@dataclass(frozen=True)
+class TablePlan(Plan):
+    """A plan that holds the table."""
+
+    table: TrainingTable
+    grouping: Grouping
+
     def groups(self) -> Iterator[GroupRows]:
         """Every group of every level: the children first, then their parents, then the global model."""
         for level in (len(self.keys.columns), *self.levels):
@@ -97,7 +139,17 @@ class Plan:
             for i, key in enumerate(grouping.keys):
                 assert isinstance(key, tuple)
                 rows = grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
-                yield GroupRows(key, rows, _fingerprint(self.table.hashes[rows]))
+                yield GroupRows(key, rows, fingerprint(self.table.hashes[rows]))
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What follows from a table's columns and values, and not from which row is whose."""
+
+    features: FeatureSchema
+    target: TargetInfo
+    spec: FitSpec
+    digest: str
 
 
 def make_plan(
@@ -106,7 +158,7 @@ def make_plan(
     estimator: object,
     estimator_params: Mapping[str, Any] | None,
     features: Sequence[str] | None,
-) -> Plan:
+) -> TablePlan:
     """Check a training table and everything asked of it.
 
     Parameters
@@ -125,32 +177,72 @@ def make_plan(
     InputError
         With fact, evidence and remedy, before anything was fitted or written.
     """
-    _check_table(frame, options, features)
+    check_table(frame, len(frame), options, features)
     keys = KeySchema.infer(frame, options.group_by, options.null_keys)
     frame, grouping, dropped = _group(frame, keys)
-    schema = FeatureSchema.infer(frame, _feature_names(frame, options, features))
-    numeric = types.is_numeric_dtype(frame[options.target].dtype) and not types.is_bool_dtype(
-        frame[options.target].dtype
-    )
-    candidates, task, layout = _candidates(estimator, estimator_params, schema, frame, numeric, options)
-    schema = FeatureSchema(schema.features, layout)
-    target = _target(frame[options.target], task)
-    spec = FitSpec(task, candidates, float(options.holdout), options.min_rows, target.dtype)
+    decided = decide(frame, options, estimator, estimator_params, features)
     times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
-    hashed = [*schema.names, options.target, *([options.time_column] if options.time_column else [])]
-    hashes = row_hashes(frame, list(dict.fromkeys(hashed)), options.random_state)
-    table = TrainingTable(schema.table(frame), target.values, hashes, times)
-    levels = tuple(range(len(keys.columns) - 1, -1, -1)) if options.unknown == "fallback" else ()
-    digest = spec_digest(options, spec, schema.to_dict())
-    return Plan(options, keys, schema, target, spec, table, grouping, levels, dropped, digest)
+    hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
+    table = TrainingTable(decided.features.table(frame), decided.target.values, hashes, times)
+    sizes = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))
+    return TablePlan(
+        options,
+        keys,
+        decided.features,
+        decided.target,
+        decided.spec,
+        sizes,  # type: ignore[arg-type]  # `_group` leaves no invalid key
+        levels_of(keys, options),
+        dropped,
+        decided.digest,
+        table,
+        grouping,
+    )
 
 
-def _check_table(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> None:
+def decide(
+    profile: pd.DataFrame,
+    options: TrainingOptions,
+    estimator: object,
+    estimator_params: Mapping[str, Any] | None,
+    features: Sequence[str] | None,
+) -> Decisions:
+    """Decide what to fit.
+
+    Parameters
+    ----------
+    profile
+        The table, or a frame that stands for it: the same columns and dtypes, a value in every column that has one, a
+        null in every column that has one, and of a target with class labels every label.
+    options, estimator, estimator_params, features
+        As for `make_plan`.
+    """
+    schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
+    candidates, task, layout = _candidates(estimator, estimator_params, schema, profile, options)
+    schema = FeatureSchema(schema.features, layout)
+    target = _target(profile[options.target], task)
+    spec = FitSpec(task, candidates, float(options.holdout), options.min_rows, target.dtype)
+    return Decisions(schema, target, spec, spec_digest(options, spec, schema.to_dict()))
+
+
+def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]:
+    """Columns whose content makes two rows the same row."""
+    times = [options.time_column] if options.time_column else []
+    return list(dict.fromkeys([*schema.names, options.target, *times]))
+
+
+def levels_of(keys: KeySchema, options: TrainingOptions) -> tuple[int, ...]:
+    """Levels of the fallback chain, from the longest prefix to 0 (global)."""
+    return tuple(range(len(keys.columns) - 1, -1, -1)) if options.unknown == "fallback" else ()
+
+
+def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, features: Sequence[str] | None) -> None:
+    """Insist on the columns that are needed; only the names of the frame's columns count."""
     check_columns(frame, options.group_by, "group column")
     check_columns(frame, [options.target], "target column")
     if options.time_column is not None:
         check_columns(frame, [options.time_column], "time column")
-    if not len(frame):
+    if not rows:
         raise InputError("The table has no rows. Give a table with at least one group.")
     if twice := frame.columns[frame.columns.duplicated()].tolist():
         raise InputError(
@@ -165,7 +257,8 @@ def _check_table(frame: pd.DataFrame, options: TrainingOptions, features: Sequen
         raise InputError(f"{options.target!r} is the target and a feature. Leave it out of features.")
 
 
-def _feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> list[str]:
+def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> list[str]:
+    """Names of the feature columns: the caller's, or every column without another role."""
     if features is not None:
         return list(dict.fromkeys(features))
     taken = {*options.group_by, options.target, options.time_column}
@@ -192,25 +285,28 @@ def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping
     return frame, group_rows(frame, keys), int(bad.sum())
 
 
+def task_of_candidates(estimator: object, params: Mapping[str, Any] | None, numeric: bool) -> estimators.Task:
+    """Tell the one task of an estimator, or of all candidates; `numeric` says whether the target is a number."""
+    tasks = {name: estimators.task_of(one, numeric, params) for name, one in _named(estimator).items()}
+    if len(set(tasks.values())) > 1:
+        raise InputError(f"The candidates do different tasks ({tasks}). Give regressors or classifiers, not both.")
+    return next(iter(tasks.values()))
+
+
 def _candidates(
     estimator: object,
     params: Mapping[str, Any] | None,
     schema: FeatureSchema,
     frame: pd.DataFrame,
-    numeric: bool,
     options: TrainingOptions,
 ) -> tuple[tuple[Candidate, ...], estimators.Task, Any]:
-    named = estimator if isinstance(estimator, Mapping) else {_candidate_name(estimator): estimator}
-    if not named:
-        raise InputError("estimator is an empty dict. Give at least one candidate.")
-    tasks = {name: estimators.task_of(one, numeric, params) for name, one in named.items()}
-    if len(set(tasks.values())) > 1:
-        raise InputError(f"The candidates do different tasks ({tasks}). Give regressors or classifiers, not both.")
+    named = _named(estimator)
+    dtype = frame[options.target].dtype
+    task = task_of_candidates(estimator, params, types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype))
     if len(named) > 1 and options.holdout == 0:
         raise InputError(
             f"{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator."
         )
-    task = next(iter(tasks.values()))
     missing = {name for name in schema.names if frame[name].isna().any()}
     built = {}
     for name, one in named.items():
@@ -220,6 +316,13 @@ def _candidates(
     arrays = schema.all_numeric and all(estimators.takes_arrays(one) for one in built.values())
     candidates = tuple(Candidate(name, one, *estimators.describe(one)) for name, one in built.items())
     return candidates, task, "array" if arrays else "frame"
+
+
+def _named(estimator: object) -> Mapping[str, object]:
+    named = estimator if isinstance(estimator, Mapping) else {_candidate_name(estimator): estimator}
+    if not named:
+        raise InputError("estimator is an empty dict. Give at least one candidate.")
+    return named
 
 
 def _candidate_name(estimator: object) -> str:
@@ -246,8 +349,12 @@ def _target(values: pd.Series, task: estimators.Task) -> TargetInfo:
             "Convert it to strings, integers or booleans of one kind."
         )
     kind, dtype = kinds[inferred]
-    labels = values.astype(object).where(values.notna(), None).to_numpy()
-    return TargetInfo(labels, dtype, kind, tuple(sorted(values.dropna().unique().tolist())))
+    return TargetInfo(_labels(values), dtype, kind, tuple(sorted(values.dropna().unique().tolist())))
+
+
+def _labels(values: pd.Series) -> AnyArray:
+    labels: AnyArray = values.astype(object).where(values.notna(), None).to_numpy()
+    return labels
 
 
 def _numeric_target(values: pd.Series) -> AnyArray:
@@ -265,5 +372,6 @@ def _numeric_target(values: pd.Series) -> AnyArray:
         ) from error
 
 
-def _fingerprint(hashes: HashArray) -> str:
+def fingerprint(hashes: HashArray) -> str:
+    """Digest of a group's rows."""
     return hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=16).hexdigest()

@@ -99,6 +99,7 @@ class TrainingOptions:
     engine: str = "local"
     n_jobs: int = -1
     random_state: int = 0
+    max_group_rows: int | None = None
     stack: bool = True
 
     def __post_init__(self) -> None:
@@ -148,19 +149,27 @@ class TrainingOptions:
             raise InputError(f"stack={short(self.stack)} is neither true nor false.")
         if isinstance(self.random_state, bool) or not isinstance(self.random_state, int) or self.random_state < 0:
             raise InputError(f"random_state={short(self.random_state)} is no seed. Use a whole number of at least 0.")
+        self._check_limit()
+
+    def _check_limit(self) -> None:
+        limit = self.max_group_rows
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise InputError(
+                f"max_group_rows={short(limit)} is no row limit. Use a whole number of at least 1, or None."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""
         return {**asdict(self), "group_by": list(self.group_by)}
 
 
-_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "stack")
+_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack")
 
 
 def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any]) -> str:
     """Digest of all that decides what a group's rows are turned into: the same digest and rows give the same child.
 
-    Where and how fast the work is done (engine, n_jobs, stack) is left out.
+    Where and how fast the work is done (engine, n_jobs, stack) is left out, and so is which groups are fitted at all.
     """
     decisive = {name: value for name, value in options.to_dict().items() if name not in _NOT_DECISIVE}
     candidates = [[c.name, c.label, _content(c.estimator)] for c in spec.candidates]

@@ -1,7 +1,7 @@
 """Holdouts that leak nothing: which of a group's rows are kept back to judge its child."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,46 @@ from metamodel.exceptions import InputError
 from metamodel.frames import AnyArray
 from metamodel.wording import count, short
 
-__all__ = ["hash_holdout", "row_hashes", "time_holdout", "time_order"]
+__all__ = ["hash_holdout", "mixed_columns", "row_hashes", "time_holdout", "time_order"]
 
 HashArray = np.ndarray[Any, np.dtype[np.uint64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def row_hashes(frame: pd.DataFrame, columns: Sequence[str], random_state: int) -> HashArray:
+def row_hashes(
+    frame: pd.DataFrame, columns: Sequence[str], random_state: int, mixed: Collection[str] | None = None
+) -> HashArray:
     """Hash every row's content, shape (n_rows,).
 
     A row's hash depends on its own values and the seed alone: neither the row order nor other rows change it, and exact
     duplicates share it, so that they land on the same side of a split.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    columns
+        Whose content counts.
+    random_state
+        Seed.
+    mixed
+        The `mixed_columns` of the whole table where `frame` is only a part of it.
     """
-    content = pd.util.hash_pandas_object(_hashable(frame[list(columns)]), index=False).to_numpy()
+    chosen = frame[list(columns)]
+    mixed = mixed_columns(chosen) if mixed is None else mixed
+    # Objects of mixed types cannot be hashed as they are; their text can.
+    hashable = chosen.assign(**{name: chosen[name].map(repr) for name in mixed}) if mixed else chosen
+    content = pd.util.hash_pandas_object(hashable, index=False).to_numpy()
     return pd.util.hash_array(content ^ np.uint64(random_state * 0x9E3779B97F4A7C15 % 2**64))
+
+
+def mixed_columns(frame: pd.DataFrame) -> set[str]:
+    """Names of the columns that hold other objects than text."""
+    return {
+        name
+        for name in frame.columns
+        if frame[name].dtype == object and pd.api.types.infer_dtype(frame[name], skipna=True) != "string"
+    }
 
 
 def hash_holdout(hashes: HashArray, fraction: float) -> BoolArray | None:
@@ -97,13 +123,3 @@ def time_holdout(times: AnyArray, fraction: float) -> BoolArray | None:
         return None
     wanted = np.sort(times)[min(int(np.floor(len(times) * (1 - fraction))), len(times) - 1)]
     return times >= max(wanted, distinct[1])
-
-
-def _hashable(frame: pd.DataFrame) -> pd.DataFrame:
-    # Objects of mixed types cannot be hashed as they are; their text can.
-    mixed = {
-        name: frame[name].map(repr)
-        for name in frame.columns
-        if frame[name].dtype == object and pd.api.types.infer_dtype(frame[name], skipna=True) != "string"
-    }
-    return frame.assign(**mixed) if mixed else frame

@@ -2,12 +2,13 @@
 
 import atexit
 import datetime as dt
-import heapq
+import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel import tables
-from metamodel.backends import Backend, Job, Task, TaskResult, get_backend
+from metamodel.backends import Backend, Job, Task, TaskResult, balance, get_backend, skip_groups
 from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
@@ -25,17 +26,16 @@ from metamodel.exceptions import AllGroupsFailed, InputError
 from metamodel.keys import GroupKey, KeySchema, decode_key
 from metamodel.manifest import Manifest, Target
 from metamodel.packing import stack_plan
-from metamodel.planning import GroupRows, Plan, make_plan
+from metamodel.planning import Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
-from metamodel.spec import Candidate, TrainingOptions
+from metamodel.spec import Candidate, TrainingOptions, one_of
 from metamodel.wording import count
 
 __all__ = ["TrainingResult", "train"]
 
-# A group costs about as much as this many rows, whatever its size (clone, checks, serializing).
-_GROUP_COST = 200
 # The actual-against-predicted plot shows about this many points.
 _PLOTTED_ROWS = 5000
+_Fit = Callable[[Path, int], Iterator[TaskResult]]
 _PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "joblib", "cloudpickle", "skops")
 
 
@@ -54,7 +54,7 @@ class TrainingResult:
     manifest
         What the bundle says of itself.
     data
-        The training table, as it was given.
+        The training table, as it was given; of a Spark table its first rows.
     source
         Where the table came from, for the run's dataset.
     holdout
@@ -71,7 +71,7 @@ class TrainingResult:
 
 
 def train(  # noqa: PLR0913 - the one call that everybody makes; every argument but three has a default
-    data: pd.DataFrame | str | Path,
+    data: Any,
     group_by: str | Sequence[str],
     target: str,
     estimator: Any = "ridge",
@@ -88,6 +88,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     n_jobs: int = -1,
     output_dir: str | Path | None = None,
     random_state: int = 0,
+    max_group_rows: int | None = None,
     stack: bool = True,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
@@ -96,7 +97,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     ----------
     data
         A DataFrame; the path of a CSV file, a Parquet file or a folder of Parquet files; or the name of a built-in
-        sample ("sales", "california").
+        sample ("sales", "california"). With engine="spark" also a Spark DataFrame, a table's name, or a Delta folder.
     group_by
         Columns whose values tell the groups apart.
     target
@@ -124,14 +125,17 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     codec
         How children are stored: "cloudpickle", "joblib" or "skops".
     engine
-        "local": processes of this machine.
+        "local": processes of this machine. "spark": the active Spark session, or the one that Spark's own settings
+        start (docs/spark.md).
     n_jobs
-        Processes; -1 for one a core.
+        Processes; -1 for one a core. On Spark: how many tasks run at a time, -1 for what the cluster says.
     output_dir
         Where to write the bundle; by default a temporary directory that goes with this process. With a directory, a
         training that was killed goes on where it was when the same call is made again.
     random_state
         Seed of the holdout, and of every estimator that has a `random_state` that is None.
+    max_group_rows
+        Groups with more rows are recorded as skipped, and their rows are not loaded by any worker.
     stack
         Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
         costs about what one model costs; see docs/benchmarks.md.
@@ -167,23 +171,32 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         engine=engine,
         n_jobs=n_jobs,
         random_state=random_state,
+        max_group_rows=max_group_rows,
         stack=stack,
     )
     get_codec(codec)
+    one_of("engine", engine, ("local", "spark"))
+    path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
+    if engine == "spark":
+        from metamodel.backends.spark import SparkTraining
+
+        spark = SparkTraining(data, options, estimator, estimator_params, features)
+        return _run(spark.plan, spark.fit, path, spark.head, spark.source)
     backend = get_backend(engine, n_jobs)
     frame, source = _read(data, options)
     plan = make_plan(frame, options, estimator, estimator_params, features)
-    path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
-    return _run(plan, backend, path, frame, source)
+    return _run(plan, partial(_on_this_machine, plan, backend), path, frame, source)
 
 
-def _read(data: pd.DataFrame | str | Path, options: TrainingOptions) -> tuple[pd.DataFrame, str]:
+def _read(data: Any, options: TrainingOptions) -> tuple[pd.DataFrame, str]:
     if isinstance(data, pd.DataFrame):
         return data, "DataFrame"
     if isinstance(data, str) and data in SAMPLES:
         return load_sample(data), f"sample:{data}"
     if isinstance(data, str | Path):
         return tables.read_table(data, options.group_by), str(data)
+    if type(data).__module__.startswith("pyspark."):
+        raise InputError('data is a Spark DataFrame, which only Spark can read. Train with engine="spark".')
     raise InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
 
 
@@ -193,55 +206,53 @@ def _temporary_bundle() -> Path:
     return Path(directory) / "bundle"
 
 
-def _run(plan: Plan, backend: Backend, path: Path, frame: pd.DataFrame, source: str) -> TrainingResult:
-    groups = list(plan.groups())
-    shown = max(1, _PLOTTED_ROWS // max(1, len(plan.grouping.keys)))
+def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> TrainingResult:
+    sizes = plan.sizes_of_all_levels()
+    limit = plan.options.max_group_rows
+    oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}
+    shown = max(1, _PLOTTED_ROWS // max(1, len(plan.sizes)))
     with new_bundle(path) as (directory, tasks):
-        job = Job(plan, tasks, shown)
-        results, shards = _fit(_tasks(groups, backend.parallelism), job, backend, directory)
+        first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
+        results, shards = _gather(itertools.chain(first, fit(tasks, shown)), len(sizes), directory)
         ledger = _ledger(results, shards, plan)
         _refuse_empty(ledger)
         summary = _summary(ledger, plan)
-        manifest, ledger = stack_plan(directory, plan, groups, _manifest(plan, ledger, results), ledger)
+        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger)
         manifest = finish_bundle(directory, manifest, ledger)
     holdout = pd.DataFrame(
         [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],
         columns=["key", "actual", "predicted"],
     )
-    return TrainingResult(ledger, summary, path, manifest, frame, source, holdout)
+    return TrainingResult(ledger, summary, path, manifest, data, source, holdout)
 
 
-def _tasks(groups: Sequence[GroupRows], parallelism: int) -> list[Task]:
-    """Balance groups over tasks by rows: the largest first, each to the task that has least."""
-    number = min(len(groups), max(8 * parallelism, len(groups) // 500))
-    heap = [(0, i) for i in range(number)]
-    shares: list[list[GroupRows]] = [[] for _ in range(number)]
-    for group in sorted(groups, key=lambda group: len(group.rows), reverse=True):
-        cost, i = heapq.heappop(heap)
-        shares[i].append(group)
-        heapq.heappush(heap, (cost + len(group.rows) + _GROUP_COST, i))
-    return [Task(tuple(share)) for share in shares]
+def _on_this_machine(plan: TablePlan, backend: Backend, directory: Path, shown: int) -> Iterator[TaskResult]:
+    """Run the tasks that were not done before; results come as they are ready."""
+    job = Job(plan, directory, shown)
+    limit = plan.options.max_group_rows
+    groups = [group for group in plan.groups() if limit is None or len(group.rows) <= limit]
+    shares = balance([len(group.rows) for group in groups], backend.parallelism)
+    missing = []
+    for task in (Task(tuple(groups[i] for i in share)) for share in shares):
+        done = job.finished(task)
+        if done is None:
+            missing.append(task)
+        else:
+            yield done
+    yield from backend.run(missing, job)
 
 
-def _fit(tasks: Sequence[Task], job: Job, backend: Backend, directory: Path) -> tuple[list[TaskResult], list[str]]:
-    """Run the tasks that were not done before, and gather every task's shard."""
+def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[list[TaskResult], list[str]]:
+    """Move every task's children into the bundle's shards as they come."""
     results: list[TaskResult] = []
     shards: list[str] = []
     merger = ShardMerger(directory)
     try:
-        with TrainingProgress(sum(len(task.groups) for task in tasks)) as progress:
-
-            def gather(result: TaskResult) -> None:
+        with TrainingProgress(total) as progress:
+            for result in steps:
                 shards.append(merger.add(result.shard))
                 results.append(result)
                 progress.add([row["status"] for row in result.ledger])
-
-            missing = []
-            for task in tasks:
-                done = job.finished(task)
-                missing.append(task) if done is None else gather(done)
-            for result in backend.run(missing, job):
-                gather(result)
     except BaseException:
         merger.abandon()
         raise
@@ -291,7 +302,7 @@ def _summary(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
     summary = {
         "groups": len(children),
         **{f"groups_{status}": int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
-        "rows": len(plan.grouping.codes),
+        "rows": plan.rows,
         "rows_dropped": plan.dropped_rows,
         "parents_fitted": int(((ledger["level"] < depth) & (ledger["status"] == "fitted")).sum()),
         "seconds_fitting": float(ledger["seconds"].sum()),
@@ -304,17 +315,15 @@ def _summary(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
 def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
     """How often a parent, or nobody, would answer for the training groups."""
     fitted = set(_keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
-    rows = dict(zip(plan.grouping.keys, plan.grouping.counts.tolist(), strict=True))
     groups_served = rows_served = groups_unanswered = rows_unanswered = 0
-    for key, number in rows.items():
-        assert isinstance(key, tuple)
+    for key, number in plan.sizes.items():
         if key in fitted:
             continue
         if any(key[:level] in fitted for level in plan.levels):
             groups_served, rows_served = groups_served + 1, rows_served + number
         else:
             groups_unanswered, rows_unanswered = groups_unanswered + 1, rows_unanswered + number
-    total = sum(rows.values())
+    total = plan.rows
     return {
         "fallback_groups": groups_served,
         "fallback_row_share": rows_served / total,
@@ -353,7 +362,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -
         },
         counts={
             **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
-            "rows": len(plan.grouping.codes),
+            "rows": plan.rows,
             "resident_bytes": int(resident),
         },
         versions=library_versions(_PACKAGES),

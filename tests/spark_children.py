@@ -44,3 +44,35 @@ class FussyRidge(Ridge):
         if (values < 0).any():
             raise ValueError("negative values are not for me")
         return np.where((values > 1e6).any(axis=1), np.nan, super().predict(x))
+
+
+class WatchfulRidge(Ridge):
+    """Refuses to be fitted in a Spark worker that has imported MLflow."""
+
+    def fit(self, x: Any, y: Any) -> "WatchfulRidge":
+        import sys
+
+        from pyspark import TaskContext
+
+        if TaskContext.get() is None:
+            raise RuntimeError("not inside a Spark task")
+        if "mlflow" in sys.modules:
+            raise RuntimeError("a worker has imported MLflow")
+        return super().fit(x, y)
+
+
+class SlowRidge(Ridge):
+    """Takes its time, and writes down which process fitted which group."""
+
+    def __init__(self, journal: str = "", seconds: float = 0.0, alpha: float = 1.0) -> None:
+        super().__init__(alpha=alpha)
+        self.journal = journal
+        self.seconds = seconds
+
+    def fit(self, x: Any, y: Any) -> "SlowRidge":
+        import time
+
+        time.sleep(self.seconds)
+        with Path(self.journal).open("a") as journal:
+            journal.write(f"{os.getpid()},{os.getppid()},{np.mean(y):.3f}\n")
+        return super().fit(x, y)

@@ -84,9 +84,7 @@ def test_sales_countries_are_several(sales):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(4, 30), st.booleans(), st.integers(0, 2**32))
 def test_sales_same_arguments_give_the_same_table(n_stores, n_products, n_weeks, broken, seed):
-    once, again = (
-        make_store_sales(n_stores, n_products, n_weeks, broken=broken, random_state=seed) for _ in range(2)
-    )
+    once, again = (make_store_sales(n_stores, n_products, n_weeks, broken=broken, random_state=seed) for _ in range(2))
     assert_frame_equal(once, again)
 
 
@@ -116,12 +114,9 @@ def test_sales_a_model_per_group_clearly_beats_one_for_all():
     levels = pd.get_dummies(table["store"].astype(str) + table["product"]).astype(float)
     wide = pd.concat([table[FEATURES], levels], axis=1)
     one_for_all = Ridge(alpha=0.1).fit(wide[~late], train["units"]).predict(wide[late])
-    children = {
-        key: Ridge(alpha=0.1).fit(rows[FEATURES], rows["units"]) for key, rows in train.groupby(GROUP)
-    }
+    children = {key: Ridge(alpha=0.1).fit(rows[FEATURES], rows["units"]) for key, rows in train.groupby(GROUP)}
     per_group = pd.concat(
-        pd.Series(children[key].predict(rows[FEATURES]), index=rows.index)
-        for key, rows in holdout.groupby(GROUP)
+        pd.Series(children[key].predict(rows[FEATURES]), index=rows.index) for key, rows in holdout.groupby(GROUP)
     ).loc[holdout.index]
     assert r2_score(holdout["units"], per_group) > r2_score(holdout["units"], one_for_all) + 0.05
 
@@ -202,9 +197,7 @@ def test_california_adds_cells_rounded_down_to_whole_degrees(tmp_path, monkeypat
     # Two districts as scikit-learn keeps them: target first, latitude and longitude last. -122.23 tells
     # rounding down from truncating.
     district = [452600.0, 8.3, 41.0, 880.0, 129.0, 322.0, 126.0]
-    joblib.dump(
-        np.array([[*district, 37.88, -122.23], [*district, 34.0, -118.0]]), california_cache(tmp_path)
-    )
+    joblib.dump(np.array([[*district, 37.88, -122.23], [*district, 34.0, -118.0]]), california_cache(tmp_path))
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     assert load_california()[["lat_cell", "lon_cell"]].to_numpy().tolist() == [[37, -123], [34, -118]]
 

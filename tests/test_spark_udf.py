@@ -3,7 +3,6 @@
 import datetime as dt
 import os
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,40 +21,9 @@ from metamodel.keys import encode_key
 
 pytestmark = pytest.mark.spark
 
-TESTS = Path(__file__).parent
 FEATURES = ["housing_median_age", "total_rooms", "population", "median_income"]
 TARGET = "median_house_value"
 EXACT_INTEGERS = "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype"
-
-
-@pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Two worker processes on this machine, reachable from nowhere else."""
-    from pyspark.sql import SparkSession
-
-    home = tmp_path_factory.mktemp("spark")
-    with pytest.MonkeyPatch.context() as patch:
-        # The JVM hands its environment to the workers, which must find the children of these tests.
-        patch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
-        patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        session = (
-            SparkSession.builder.master("local[2]")
-            .appName("metamodel-tests")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.driver.host", "127.0.0.1")
-            .config("spark.driver.memory", "1g")
-            .config("spark.driver.extraJavaOptions", f"-Dderby.system.home={home}")
-            .config("spark.local.dir", str(home / "local"))
-            .config("spark.sql.session.timeZone", "Europe/Paris")
-            .config("spark.sql.shuffle.partitions", "2")
-            .config("spark.sql.warehouse.dir", str(home / "warehouse"))
-            .config("spark.ui.enabled", "false")
-            .config("spark.ui.showConsoleProgress", "false")
-            .getOrCreate()
-        )
-        session.sparkContext.setLogLevel("ERROR")
-        yield session
-        session.stop()
 
 
 def logged(data: pd.DataFrame, group_by: list[str], target: str, estimator: Any, **options: Any) -> str:

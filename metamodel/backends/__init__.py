@@ -1,9 +1,9 @@
 """Engines that run `metamodel.fitting` over many groups; each yields the same results in whatever order they come."""
 
-from metamodel.backends.base import Backend, Job
-from metamodel.backends.task import Task, TaskResult
+from metamodel.backends.base import Backend, Job, balance
+from metamodel.backends.task import Task, TaskResult, skip_groups
 
-__all__ = ["Backend", "Job", "Task", "TaskResult", "get_backend"]
+__all__ = ["Backend", "Job", "Task", "TaskResult", "balance", "get_backend", "skip_groups"]
 
 
 def get_backend(engine: str, n_jobs: int) -> Backend:
@@ -12,7 +12,7 @@ def get_backend(engine: str, n_jobs: int) -> Backend:
     Parameters
     ----------
     engine
-        "local".
+        "local"; Spark, which has no tasks of ours, is `metamodel.backends.spark`.
     n_jobs
         Worker processes; -1 for one a core, 1 for none but this one.
     """

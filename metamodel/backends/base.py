@@ -1,5 +1,6 @@
-"""What an engine is: it runs tasks and yields their results."""
+"""What an engine is: it runs tasks and yields their results; and how groups are shared out over tasks."""
 
+import heapq
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,9 +9,42 @@ from pathlib import Path
 import numpy as np
 
 from metamodel.backends.task import Task, TaskResult
-from metamodel.planning import Plan, TrainingTable
+from metamodel.planning import TablePlan, TrainingTable
 
-__all__ = ["Backend", "Job"]
+__all__ = ["Backend", "Job", "balance"]
+
+# A group costs about as much as this many rows, whatever its size (clone, checks, serializing).
+_GROUP_COST = 200
+
+
+def balance(sizes: Sequence[int], parallelism: int) -> list[list[int]]:
+    """Share groups out over tasks by rows: the largest first, each to the task that has least.
+
+    Parameters
+    ----------
+    sizes
+        Rows of each group.
+    parallelism
+        How many tasks run at a time.
+
+    Returns
+    -------
+    list of list of int
+        Positions in `sizes` for every task, the task with the largest group first.
+
+    Examples
+    --------
+    >>> balance([5, 1000, 7, 6], parallelism=1)
+    [[1], [2], [3], [0]]
+    """
+    number = min(len(sizes), max(8 * parallelism, len(sizes) // 500))
+    heap = [(0, i) for i in range(number)]
+    shares: list[list[int]] = [[] for _ in range(number)]
+    for group in sorted(range(len(sizes)), key=lambda group: sizes[group], reverse=True):
+        cost, i = heapq.heappop(heap)
+        shares[i].append(group)
+        heapq.heappush(heap, (cost + sizes[group] + _GROUP_COST, i))
+    return shares
 
 
 @dataclass(frozen=True)
@@ -27,7 +61,7 @@ class Job:
         Holdout rows of each group to hand back for the plot.
     """
 
-    plan: Plan
+    plan: TablePlan
     directory: Path
     shown_rows: int
 

@@ -7,19 +7,20 @@ started again after a crash, finds them and goes on with the tasks that are miss
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from metamodel.codecs import Codec, get_codec, resident_factor
-from metamodel.fitting import GroupOutcome, error_text, fit_group
+from metamodel.fitting import GroupData, GroupOutcome, error_text, fit_group
 from metamodel.keys import GroupKey, encode_key
 from metamodel.planning import GroupRows, TrainingTable
 from metamodel.shards import ShardRow, ShardWriter
 from metamodel.spec import FitSpec
+from metamodel.wording import count
 
-__all__ = ["Task", "TaskResult", "run_task"]
+__all__ = ["GroupFitter", "GroupRecord", "Task", "TaskResult", "run_task", "skip_groups"]
 
 # Children of one task whose memory is measured; the rest is charged by their size.
 _MEASURED_CHILDREN = 2
@@ -68,6 +69,42 @@ class TaskResult:
         return cls(path.with_suffix(".sqlite"), data["ledger"], data["holdout"])
 
 
+@dataclass(frozen=True)
+class GroupRecord:
+    """What remains of one group: its row of the shard, its row of the ledger, and a few holdout rows."""
+
+    row: ShardRow
+    ledger: dict[str, Any]
+    holdout: Sequence[dict[str, Any]]
+
+
+class GroupFitter:
+    """Fits one group after the other; every engine does it with this.
+
+    Parameters
+    ----------
+    spec, codec_name
+        What to fit, and how to serialize it.
+    shown_rows
+        How many holdout rows of each group to hand back for the plot.
+    """
+
+    def __init__(self, spec: FitSpec, codec_name: str, shown_rows: int) -> None:
+        self._spec = spec
+        self._codec = get_codec(codec_name)
+        self._shown_rows = shown_rows
+        self._factors: list[float] = []
+
+    def fit(self, data: GroupData, fingerprint: str) -> GroupRecord:
+        """Fit one group."""
+        return self.record(fit_group(data, self._spec), fingerprint)
+
+    def record(self, outcome: GroupOutcome, fingerprint: str) -> GroupRecord:
+        """Serialize what became of a group."""
+        outcome, row = _serialize(outcome, self._codec, self._factors)
+        return GroupRecord(row, _ledger_row(outcome, fingerprint, row), _shown(outcome, self._shown_rows))
+
+
 def run_task(
     task: Task, table: TrainingTable, spec: FitSpec, codec_name: str, directory: Path, digest: str, shown_rows: int
 ) -> TaskResult:
@@ -86,10 +123,9 @@ def run_task(
     shown_rows
         How many holdout rows of each group to hand back for the plot.
     """
-    codec = get_codec(codec_name)
+    fitter = GroupFitter(spec, codec_name, shown_rows)
     ledger: list[dict[str, Any]] = []
     holdout: list[dict[str, Any]] = []
-    factors: list[float] = []
     current = directory / f"{digest}.current"
     with ShardWriter(directory / f"{digest}.sqlite") as shard, current.open("w", encoding="utf-8") as marker:
         start = 0
@@ -97,15 +133,39 @@ def run_task(
             _mark(marker, group.key)
             data = table.group(group.key, start, start + len(group.rows))
             start += len(group.rows)
-            outcome = _killed(group) if group.key in task.killers else fit_group(data, spec)
-            outcome, row = _serialize(outcome, codec, factors)
-            shard.add(row)
-            ledger.append(_ledger_row(outcome, group, row))
-            holdout += _shown(outcome, shown_rows)
+            killer = group.key in task.killers
+            done = fitter.record(_killed(group), group.fingerprint) if killer else fitter.fit(data, group.fingerprint)
+            shard.add(done.row)
+            ledger.append(done.ledger)
+            holdout += done.holdout
     result = TaskResult(directory / f"{digest}.sqlite", ledger, holdout)
     result.write(directory / f"{digest}.json")
     current.unlink(missing_ok=True)
     return result
+
+
+def skip_groups(sizes: Mapping[GroupKey, int], limit: int, directory: Path) -> TaskResult:
+    """Record groups that are larger than the row limit, without a look at their rows.
+
+    Parameters
+    ----------
+    sizes
+        Rows of each of these groups.
+    limit
+        The row limit.
+    directory
+        Where to write the shard.
+    """
+    path = directory / "skipped.sqlite"
+    path.unlink(missing_ok=True)
+    ledger = []
+    with ShardWriter(path) as shard:
+        for key, rows in sizes.items():
+            outcome = GroupOutcome(key, "skipped", rows, f"max_group_rows: {count(rows, 'row')}, {limit:,} allowed")
+            row = ShardRow(encode_key(key), len(key), outcome.status, outcome.reason)
+            shard.add(row)
+            ledger.append(_ledger_row(outcome, "", row))
+    return TaskResult(path, ledger, [])
 
 
 def _mark(marker: Any, key: GroupKey) -> None:
@@ -137,7 +197,7 @@ def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tup
     return outcome, ShardRow(key, level, outcome.status, reason)
 
 
-def _ledger_row(outcome: GroupOutcome, group: GroupRows, row: ShardRow) -> dict[str, Any]:
+def _ledger_row(outcome: GroupOutcome, fingerprint: str, row: ShardRow) -> dict[str, Any]:
     return {
         "key": row.key,
         "level": row.level,
@@ -149,7 +209,7 @@ def _ledger_row(outcome: GroupOutcome, group: GroupRows, row: ShardRow) -> dict[
         "estimator": outcome.estimator,
         "params": outcome.params,
         **outcome.metrics,
-        "fingerprint": group.fingerprint,
+        "fingerprint": fingerprint,
         "bytes": len(row.child or b""),
         "sha256": row.sha256,
         "warnings": outcome.warnings,

@@ -1,36 +1,35 @@
 """Batch scoring: a table in, the same table with predictions out."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metamodel.exceptions import InputError
 from metamodel.spec import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    import pandas as pd
-
-__all__ = ["score"]
+__all__ = ["score", "score_file"]
 
 
 def score(
-    data: "pd.DataFrame | str | Path",
+    data: Any,
     model: Any,
     *,
     engine: str = "local",
     params: "Mapping[str, Any] | None" = None,
-) -> "pd.DataFrame":
+) -> Any:
     """Score a table.
 
     Parameters
     ----------
     data
         A DataFrame, the path of a CSV file, a Parquet file or a folder of Parquet files, or the name of a built-in
-        sample.
+        sample. With engine="spark" also a Spark DataFrame, a table's name, or a Delta folder.
     model
         A `MetaModel`, an MLflow URI, or a path.
     engine
-        "local".
+        "local", or "spark" (docs/spark.md).
     params
         As for `MetaModel.predict`.
 
@@ -38,14 +37,48 @@ def score(
     -------
     DataFrame
         The caller's columns, followed by `prediction`, `status` and what the params ask for; same rows, order and
-        index.
+        index. With engine="spark" a Spark DataFrame, whose rows have no order.
 
     Raises
     ------
     InputError
         A column is missing, is of the wrong kind as a whole, or has the name of an output column.
     """
-    one_of("engine", engine, ("local",))
+    one_of("engine", engine, ("local", "spark"))
+    if engine == "spark":
+        from metamodel.scoring import spark
+
+        return spark.score(data, model, params)
+    if type(data).__module__.startswith("pyspark."):
+        raise InputError('data is a Spark DataFrame, which only Spark can read. Score with engine="spark".')
     from metamodel.scoring import local
 
     return local.score(data, model, params)
+
+
+def score_file(
+    data: "str | Path", model: Any, output: str, *, engine: str = "local", params: "Mapping[str, Any] | None" = None
+) -> dict[str, int]:
+    """Score a file or table into another one.
+
+    Parameters
+    ----------
+    data, model, engine, params
+        As for `score`.
+    output
+        A file to write, ending in .parquet or .csv. With engine="spark" a folder of such files, ``delta:<path>``, or a
+        table's name.
+
+    Returns
+    -------
+    dict
+        Rows by status.
+    """
+    one_of("engine", engine, ("local", "spark"))
+    if engine == "spark":
+        from metamodel.scoring import spark
+
+        return spark.score_table(data, model, output, params)
+    from metamodel.scoring import local
+
+    return local.score_file(data, model, output, params)

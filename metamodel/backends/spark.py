@@ -1,0 +1,267 @@
+"""Train on Spark: groups are shared out by the driver, fitted inside Spark's workers, and come back as a stream.
+
+One shuffle brings every group's rows together: the driver knows how many rows each group has, gives the groups to
+tasks (the largest first, each to the task that has least), and a broadcast join writes the task's number beside every
+row. Within a task rows are sorted by group, so that one pass fits one group after the other: no call per group.
+
+Only the DataFrame API is used, so that Spark Connect works too. Workers never talk to MLflow; see docs/spark.md.
+"""
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from operator import and_
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
+
+from metamodel.backends.base import balance
+from metamodel.backends.spark_plan import SparkPlan, plan_on_spark
+from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, arrow_to_pandas
+from metamodel.backends.task import TaskResult
+from metamodel.exceptions import TrainingError
+from metamodel.keys import GroupKey, encode_key
+from metamodel.planning import hashed_columns
+from metamodel.shards import ShardRow, ShardWriter
+from metamodel.spark_tables import column, read_spark, settings
+from metamodel.spec import TrainingOptions
+from metamodel.splitting import mixed_columns
+from metamodel.wording import count, listing
+
+__all__ = ["STAGING", "SparkTraining"]
+
+# Name of the session's setting for a folder that driver and workers share; results are staged there.
+STAGING = "spark.metamodel.stagingDirectory"
+_TASK, _NUMBER, _ROW = "__metamodel_task", "__metamodel_group", "__metamodel_row"
+# Every task has its own partition, however small; adaptive execution would run many of them as one.
+_NO_MERGING = {"spark.sql.adaptive.coalescePartitions.enabled": "false"}
+_HEAD_ROWS = 1000
+# Groups, and bytes of children, that are written to one file on their way into the bundle.
+_CHUNK_GROUPS, _CHUNK_BYTES = 2000, 64 * 2**20
+
+
+class SparkTraining:
+    """One training on Spark.
+
+    Parameters
+    ----------
+    data
+        As for `metamodel.spark_tables.read_spark`.
+    options, estimator, estimator_params, features
+        As for `metamodel.planning.make_plan`.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        options: TrainingOptions,
+        estimator: object,
+        estimator_params: Mapping[str, Any] | None,
+        features: Sequence[str] | None,
+    ) -> None:
+        table = read_spark(data, options.group_by)
+        self.source = table.source
+        self.plan = plan_on_spark(table, options, estimator, estimator_params, features)
+        self._session = self.plan.frame.sparkSession
+
+    @cached_property
+    def head(self) -> pd.DataFrame:
+        """First rows of the table, with the needed columns."""
+        return arrow_to_pandas(self.plan.frame.limit(_HEAD_ROWS).toArrow(), self.plan.dtypes)
+
+    def fit(self, directory: Path, shown_rows: int) -> Iterator[TaskResult]:
+        """Fit every group that is within the row limit.
+
+        Parameters
+        ----------
+        directory
+            Where to write shards, on the driver.
+        shown_rows
+            Holdout rows of each group to hand back for the plot.
+
+        Raises
+        ------
+        TrainingError
+            Spark gave up, or a group is missing or came twice.
+        """
+        groups = _Groups.of(self.plan, _slots(self._session, self.plan.options.n_jobs))
+        if not groups.keys:
+            return
+        try:
+            trained = self._rows(groups).mapInArrow(self._trainer(shown_rows).train, RESULT_SCHEMA)
+            with _materialized(trained, self._session) as rows:
+                yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory)
+        except Exception as error:
+            if not type(error).__module__.startswith(("pyspark", "py4j")):
+                raise
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise TrainingError(f"Spark could not finish the training: {reason}") from error
+
+    def _trainer(self, shown_rows: int) -> PartitionTrainer:
+        plan, options = self.plan, self.plan.options
+        hashed = hashed_columns(plan.features, options)
+        return PartitionTrainer(
+            features=plan.features,
+            target=plan.target,
+            spec=plan.spec,
+            codec=options.codec,
+            target_name=options.target,
+            time_name=options.time_column,
+            dtypes=plan.dtypes,
+            hashed=hashed,
+            mixed=mixed_columns(plan.profile[hashed]),
+            times=plan.times,
+            random_state=options.random_state,
+            shown_rows=shown_rows,
+            threads=int(self._session.conf.get("spark.task.cpus", "1") or 1),
+        )
+
+    def _rows(self, groups: "_Groups") -> DataFrame:
+        """Bring the rows of every group together, in the table's order, and nothing but the needed columns."""
+        numbered = self.plan.frame.withColumn(_ROW, F.monotonically_increasing_id())
+        levels = [len(self.plan.keys.columns), *self.plan.levels]
+        parts = [part for level in levels if (part := self._at_level(numbered, level, groups)) is not None]
+        together = reduce(DataFrame.unionAll, parts)
+        ordered = together.repartitionById(groups.tasks, _TASK).sortWithinPartitions(_NUMBER, _ROW)
+        return ordered.drop(_TASK, _ROW)
+
+    def _at_level(self, numbered: DataFrame, level: int, groups: "_Groups") -> DataFrame | None:
+        data = [column(name) for name in self.plan.dtypes]
+        if level == 0:
+            if () not in groups.seats:
+                return None
+            number, task = groups.seats[()]
+            return numbered.select(F.lit(number).alias(_NUMBER), F.lit(task).alias(_TASK), _ROW, *data)
+        seats = self._seats(level, groups)
+        if not seats.num_rows:
+            return None
+        names = self.plan.keys.names[:level]
+        right = self._session.createDataFrame(seats).distinct()
+        same = [column(name).eqNullSafe(F.col(f"__metamodel_key_{i}")) for i, name in enumerate(names)]
+        return numbered.join(F.broadcast(right), reduce(and_, same)).select(_NUMBER, _TASK, _ROW, *data)
+
+    def _seats(self, level: int, groups: "_Groups") -> pa.Table:
+        """Say for the group columns' values, as Spark holds them, which group of this level they are in."""
+        keys = [None if key is None else groups.seats.get(key[:level]) for key in self.plan.keys_of_raw]
+        kept = [i for i, seat in enumerate(keys) if seat is not None]
+        raw = self.plan.raw_keys.take(pa.array(kept, type=pa.int64()))
+        seats = [seat for seat in keys if seat is not None]
+        arrays = [raw.column(i) for i in range(level)]
+        arrays += [pa.array([seat[i] for seat in seats], type=pa.int32()) for i in (0, 1)]
+        return pa.table(arrays, names=[*(f"__metamodel_key_{i}" for i in range(level)), _NUMBER, _TASK])
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Which task fits which group; within a task groups are numbered in the order in which they are fitted."""
+
+    keys: list[GroupKey]
+    seats: dict[GroupKey, tuple[int, int]]
+    tasks: int
+
+    @classmethod
+    def of(cls, plan: SparkPlan, slots: int) -> "_Groups":
+        limit = plan.options.max_group_rows
+        sizes = {k: rows for k, rows in plan.sizes_of_all_levels().items() if limit is None or rows <= limit}
+        wanted = list(sizes)
+        keys: list[GroupKey] = []
+        seats: dict[GroupKey, tuple[int, int]] = {}
+        shares = balance(list(sizes.values()), slots)
+        for task, share in enumerate(shares):
+            for i in share:
+                seats[wanted[i]] = (len(keys), task)
+                keys.append(wanted[i])
+        return cls(keys, seats, len(shares))
+
+
+def _slots(session: SparkSession, n_jobs: int) -> int:
+    """How many tasks the cluster runs at a time."""
+    if n_jobs > 0:
+        return n_jobs
+    return session.range(10_000).select(F.spark_partition_id()).distinct().count()
+
+
+@contextmanager
+def _materialized(trained: DataFrame, session: SparkSession) -> Iterator[DataFrame]:
+    """Run the training, all tasks at once, and keep its results until the driver has read them.
+
+    They are kept on the workers' disks (lost with a worker, they are made again), or in the staging directory.
+    """
+    staging = session.conf.get(STAGING, None)
+    if staging:
+        folder = f"{staging.rstrip('/')}/metamodel-{uuid.uuid4().hex}"
+        try:
+            with settings(session, _NO_MERGING):
+                trained.write.parquet(folder)
+            yield session.read.parquet(folder)
+        finally:
+            # Only a local folder can be taken away from here; docs/spark.md says so.
+            shutil.rmtree(folder.removeprefix("file://"), ignore_errors=True)
+        return
+    kept = trained.persist(StorageLevel.DISK_ONLY)
+    try:
+        with settings(session, _NO_MERGING):
+            kept.count()
+        yield kept
+    finally:
+        kept.unpersist()
+
+
+@dataclass
+class _Chunk:
+    """Some results on their way into the bundle."""
+
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    holdout: list[dict[str, Any]] = field(default_factory=list)
+    bytes: int = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self.ledger) >= _CHUNK_GROUPS or self.bytes >= _CHUNK_BYTES
+
+    def add(self, row: Row, key: GroupKey, shard: ShardWriter) -> None:
+        """Give a result its key back, and write its child."""
+        encoded = encode_key(key)
+        ledger = {**json.loads(row.ledger), "key": encoded, "level": len(key)}
+        child = None if row.child is None else bytes(row.child)
+        entry = (encoded, len(key), ledger["status"], row.reason, child, ledger["resident"], ledger["sha256"])
+        shard.add(ShardRow(*entry))
+        self.ledger.append(ledger)
+        self.holdout += [{**shown, "key": encoded} for shown in json.loads(row.holdout)]
+        self.bytes += len(child or b"")
+
+
+def _chunks(rows: Iterator[Row], keys: Sequence[GroupKey], directory: Path) -> Iterator[TaskResult]:
+    """Write results as they come; every group exactly once."""
+    waiting = set(range(len(keys)))
+    rows = iter(rows)
+    for number, first in enumerate(rows):
+        chunk = _Chunk()
+        path = directory / f"{number:05d}.sqlite"
+        path.unlink(missing_ok=True)
+        with ShardWriter(path) as shard:
+            _claim(first, waiting, keys)
+            chunk.add(first, keys[first.number], shard)
+            while not chunk.full and (row := next(rows, None)) is not None:
+                _claim(row, waiting, keys)
+                chunk.add(row, keys[row.number], shard)
+        yield TaskResult(path, chunk.ledger, chunk.holdout)
+        path.unlink(missing_ok=True)
+    if waiting:
+        lost = listing((keys[i] for i in sorted(waiting)), 5)
+        raise TrainingError(f"{count(len(waiting), 'group')} did not come back from Spark: {lost}. Train again.")
+
+
+def _claim(row: Row, waiting: set[int], keys: Sequence[GroupKey]) -> None:
+    if row.number not in waiting:
+        raise TrainingError(f"Group {keys[row.number]} came back from Spark twice. Train again.")
+    waiting.remove(row.number)

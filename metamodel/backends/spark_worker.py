@@ -1,0 +1,174 @@
+"""What runs inside Spark's Python workers: whole groups in, one result row a group out.
+
+Arrow batches come in sorted by group; the groups that are complete are fitted by the code that every engine uses, so
+memory is bounded by the largest group and one batch. Nothing here knows Spark or MLflow, and a worker that trains
+imports neither MLflow nor anything that talks to a tracking server.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from metamodel.backends.task import GroupFitter, GroupRecord
+from metamodel.features import FeatureSchema
+from metamodel.planning import TargetInfo, TrainingTable, fingerprint
+from metamodel.spec import FitSpec
+from metamodel.splitting import row_hashes, time_order
+
+__all__ = ["RESULT_SCHEMA", "PartitionTrainer", "arrow_to_pandas", "whole_groups"]
+
+RESULT_SCHEMA = "number long, ledger string, holdout string, reason string, child binary"
+_ARROW_SCHEMA = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("ledger", pa.string()),
+        ("holdout", pa.string()),
+        ("reason", pa.string()),
+        ("child", pa.binary()),
+    ]
+)
+# Results are handed back when they come to this, so that many large children never lie in memory together.
+_RESULT_BYTES = 8 * 2**20
+_NULLABLE = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+}
+# What joblib takes for the number of cores; an estimator with n_jobs=-1 asks it.
+_CORES = "LOKY_MAX_CPU_COUNT"
+
+
+def arrow_to_pandas(table: pa.Table, dtypes: Mapping[str, str]) -> pd.DataFrame:
+    """Convert a part of a table so that its dtypes are those of the whole table, whatever this part holds."""
+    nullable = {pa_type for pa_type, dtype in _NULLABLE.items() if str(dtype) in dtypes.values()}
+    frame = table.to_pandas(
+        types_mapper={pa_type: _NULLABLE[pa_type] for pa_type in nullable}.get, ignore_metadata=True
+    )
+    other = {name: dtype for name, dtype in dtypes.items() if str(frame[name].dtype) != dtype}
+    return frame.astype(other) if other else frame
+
+
+def whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Cut a stream of batches, sorted by the group number in column 0, into tables that hold whole groups."""
+    waiting: list[pa.RecordBatch] = []  # rows of one group, which may go on in the next batch
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        numbers = batch.column(0).to_numpy()
+        start = int(np.searchsorted(numbers, numbers[-1]))
+        goes_on = bool(waiting) and waiting[-1].column(0)[0].as_py() == numbers[0]
+        if start or (waiting and not goes_on):
+            yield pa.Table.from_batches([*waiting, *([batch.slice(0, start)] if start else [])])
+            waiting = [batch.slice(start)]
+        else:
+            waiting.append(batch)
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+@dataclass(frozen=True)
+class PartitionTrainer:
+    """Fits all groups of a partition.
+
+    Parameters
+    ----------
+    features, target, spec, codec
+        As in the plan.
+    target_name, time_name
+        The columns.
+    dtypes
+        pandas dtype of every column, the same in every part of the table.
+    hashed, mixed
+        Columns whose content identifies a row, and those of them that are hashed as text.
+    times
+        Order of every text of the time column, where it holds texts.
+    random_state, shown_rows
+        As for every engine.
+    threads
+        Cores that Spark gives to a task.
+    """
+
+    features: FeatureSchema
+    target: TargetInfo
+    spec: FitSpec
+    codec: str
+    target_name: str
+    time_name: str | None
+    dtypes: dict[str, str]
+    hashed: list[str]
+    mixed: set[str]
+    times: dict[str, int] | None
+    random_state: int
+    shown_rows: int
+    threads: int
+
+    def train(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Fit the groups of a partition; column 0 of every batch is the group's number."""
+        fitter = GroupFitter(self.spec, self.codec, self.shown_rows)
+        with _on_cores(self.threads):
+            for table in whole_groups(batches):
+                yield from _in_parts(self._fit(table, fitter))
+
+    def _fit(self, table: pa.Table, fitter: GroupFitter) -> Iterator[tuple[int, GroupRecord]]:
+        numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
+        rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
+        bounds = [*starts.tolist(), len(rows.y)]
+        for number, start, stop in zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
+            # The driver knows the key of every number, so that keys need not travel with the rows.
+            group = rows.group((number,), start, stop)
+            yield number, fitter.fit(group, fingerprint(group.hashes))
+
+    def rows(self, frame: pd.DataFrame) -> TrainingTable:
+        """Bring rows to the form that children take."""
+        hashes = row_hashes(frame, self.hashed, self.random_state, self.mixed)
+        times = None
+        if self.time_name is not None and self.times is not None:
+            times = frame[self.time_name].map(self.times).to_numpy()
+        elif self.time_name is not None:
+            times = time_order(frame[self.time_name], self.time_name)
+        y = self.target.convert(frame[self.target_name])
+        return TrainingTable(self.features.table(frame), y, hashes, times)
+
+
+def _in_parts(records: Iterator[tuple[int, GroupRecord]]) -> Iterator[pa.RecordBatch]:
+    waiting: list[tuple[int, str, str, str, bytes | None]] = []
+    size = 0
+    for number, record in records:
+        row = record.row
+        waiting.append((number, json.dumps(record.ledger), json.dumps(list(record.holdout)), row.reason, row.child))
+        size += len(row.child or b"")
+        if size > _RESULT_BYTES:
+            yield _batch(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield _batch(waiting)
+
+
+def _batch(rows: Sequence[tuple[object, ...]]) -> pa.RecordBatch:
+    columns = [
+        pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), _ARROW_SCHEMA, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=_ARROW_SCHEMA)
+
+
+@contextmanager
+def _on_cores(threads: int) -> Iterator[None]:
+    """Keep a child's own threads to the cores that Spark gave to its task."""
+    before = os.environ.get(_CORES)
+    os.environ[_CORES] = str(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        if before is None:
+            del os.environ[_CORES]
+        else:
+            os.environ[_CORES] = before

@@ -1,0 +1,128 @@
+"""Score tables on Spark: rows are brought together by group, so that each child is read once a job.
+
+The caller's columns stay as they are; `prediction` and `status` come behind them with types that follow from the model
+alone, and what nobody answered is an SQL null. Only the DataFrame API is used, so that Spark Connect works too.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
+from pyspark.sql import types as T  # noqa: N812
+
+from metamodel import exceptions
+from metamodel.backends.spark_plan import sample_frame
+from metamodel.exceptions import ChildFailed, InputError
+from metamodel.fetching import load_model
+from metamodel.frames import check_columns
+from metamodel.model import MetaModel
+from metamodel.routing import PredictOptions, Route, output_columns
+from metamodel.scoring.spark_worker import ModelPlace, PartitionScorer
+from metamodel.spark_tables import column, read_spark, write_spark
+from metamodel.wording import listing
+
+__all__ = ["score", "score_table"]
+
+_ARROW_TYPES = {"status": pa.string(), "key": pa.string(), "level": pa.int64()}
+_ARROW_TYPES |= {"child_version": pa.string(), "error": pa.string()}
+_LABEL_TYPES = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "number": pa.float64()}
+_SPARK_TYPES: dict[pa.DataType, T.DataType] = {
+    pa.string(): T.StringType(),
+    pa.int64(): T.LongType(),
+    pa.bool_(): T.BooleanType(),
+    pa.float64(): T.DoubleType(),
+}
+
+
+def score(data: Any, model: Any, params: Mapping[str, Any] | None) -> DataFrame:
+    """Score a table; see `metamodel.scoring.score`. Nothing runs before the result is used."""
+    return _scored(data, _opened(model), model, params)
+
+
+def _opened(model: Any) -> MetaModel:
+    return model if isinstance(model, MetaModel) else load_model(model)
+
+
+def _scored(data: Any, opened: MetaModel, model: Any, params: Mapping[str, Any] | None) -> DataFrame:
+    keys, features = opened.manifest.keys, opened.manifest.features
+    texts = [column.name for column in keys.columns if column.kind == "string"]
+    texts += [feature.name for feature in features.features if feature.kind in ("string", "category")]
+    frame = read_spark(data, keys.names, texts).frame
+    options = opened.options(params)
+    added = _added(opened.route, options)
+    _check(frame, opened, list(added))
+    needed = tuple(dict.fromkeys([*keys.names, *features.names]))
+    scorer = PartitionScorer(_place(opened, model), needed, added, asdict(options))
+    together = [column(name) for name in keys.names]
+    fields = [T.StructField(name, _SPARK_TYPES[kind]) for name, kind in added.items()]
+    schema = T.StructType([*frame.schema.fields, *fields])
+    return frame.repartition(*together).sortWithinPartitions(*together).mapInArrow(scorer.score, schema)
+
+
+def score_table(data: Any, model: Any, output: str, params: Mapping[str, Any] | None = None) -> dict[str, int]:
+    """Score a table into another one.
+
+    Parameters
+    ----------
+    data, model, params
+        As for `metamodel.scoring.score`.
+    output
+        Where to write; see `metamodel.spark_tables.write_spark`.
+
+    Returns
+    -------
+    dict
+        Rows by status.
+    """
+    opened = _opened(model)
+    levels = [f"parent:{level}" if level else "global" for level in opened.manifest.levels]
+    statuses = ["child", *levels, "unknown_group", "invalid_key", "failed"]
+    seen = Observation()
+    counts = [F.count(F.when(F.col("status") == status, 1)).alias(f"s{i}") for i, status in enumerate(statuses)]
+    answers = _scored(data, opened, model, params).observe(seen, *counts)
+    try:
+        write_spark(answers, output)
+    except PySparkException as error:
+        raise _own_error(error) from error
+    return {status: seen.get[f"s{i}"] for i, status in enumerate(statuses) if seen.get[f"s{i}"]}
+
+
+def _added(route: Route, options: PredictOptions) -> dict[str, pa.DataType]:
+    route.check(options)
+    label = _LABEL_TYPES[route.label_kind or "number"]
+    types = {"prediction": label, **_ARROW_TYPES}
+    return {name: types.get(name, pa.float64()) for name in output_columns(route, options)}
+
+
+def _check(frame: DataFrame, model: MetaModel, added: list[str]) -> None:
+    names = pd.DataFrame(columns=frame.columns)
+    check_columns(names, model.manifest.keys.names, "group column")
+    check_columns(names, model.manifest.features.names, "feature column")
+    model.manifest.features.check_kinds(sample_frame(frame.select(*map(column, model.manifest.features.names))))
+    if clash := [name for name in added if name in frame.columns]:
+        raise InputError(
+            f"The table already has the column {listing(map(repr, clash))}, which scoring adds. Rename it first."
+        )
+
+
+def _place(opened: MetaModel, model: Any) -> ModelPlace:
+    uri = None if isinstance(model, MetaModel) else str(model)
+    path = str(opened.bundle.path.absolute())
+    return ModelPlace(path, opened.bundle.digest, uri, mlflow.get_tracking_uri() if uri else None)
+
+
+def _own_error(error: PySparkException) -> Exception:
+    """Find the error that a worker raised on purpose inside what Spark made of it."""
+    found = re.findall(r"metamodel\.exceptions\.(\w+): (.+)", str(error))
+    kind = getattr(exceptions, found[-1][0], None) if found else None
+    if kind is not None:
+        return kind(found[-1][1])
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return ChildFailed(f"Spark could not score the table: {lines[0]}")

@@ -1,0 +1,144 @@
+"""What runs inside Spark's Python workers when a table is scored: batches in, the same batches with answers out.
+
+Opening a bundle costs a millisecond, so a worker process opens it where it lies whenever that place can be reached.
+Only where it cannot is the model downloaded: once a machine, into the folder that Spark itself takes away with the
+application. MLflow is imported for that download alone.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from metamodel.backends.spark_worker import arrow_to_pandas
+from metamodel.cache import ByteCache
+from metamodel.exceptions import UnreadableBundle
+from metamodel.model import MetaModel
+
+__all__ = ["ModelPlace", "PartitionScorer"]
+
+_CACHE_MB = "METAMODEL_CACHE_MB"
+# Rows come sorted by group, so a child is not needed again once its rows have passed.
+_DEFAULT_CACHE_MB = 256.0
+_models: dict[str, MetaModel] = {}
+
+
+@dataclass(frozen=True)
+class ModelPlace:
+    """Where a worker finds a model.
+
+    Parameters
+    ----------
+    bundle
+        The bundle's directory on the driver.
+    digest
+        Of its manifest: the bundle that a worker opens must be the one that the driver has seen.
+    uri, tracking_uri
+        Where to download it; None where the model was given as a directory.
+    """
+
+    bundle: str
+    digest: str
+    uri: str | None
+    tracking_uri: str | None
+
+    def open(self) -> MetaModel:
+        """Open the model, once a process."""
+        model = _models.get(self.digest)
+        if model is None:
+            model = self._reachable() or self._downloaded()
+            _models.clear()  # a worker that serves many jobs does not collect models
+            _models[self.digest] = model
+        return model
+
+    def _reachable(self) -> MetaModel | None:
+        try:
+            model = MetaModel(self.bundle, _cache())
+        except UnreadableBundle:
+            return None
+        return model if model.bundle.digest == self.digest else None
+
+    def _downloaded(self) -> MetaModel:
+        if self.uri is None:
+            raise UnreadableBundle(
+                f"The workers cannot read {self.bundle}. Give the URI of a logged model, or a folder they share."
+            )
+        from pyspark import SparkFiles
+
+        from metamodel.fetching import load_model
+
+        folder = Path(SparkFiles.getRootDirectory()) / f"metamodel-{self.digest[:16]}"
+        model = load_model(_fetch_once(self.uri, self.tracking_uri, folder), cache_bytes=_cache().limit)
+        if model.bundle.digest != self.digest:
+            raise UnreadableBundle(f"{self.uri} changed while it was read. Start again, or name a version.")
+        return model
+
+
+def _fetch_once(uri: str, tracking_uri: str | None, folder: Path) -> Path:
+    """Download a model unless another process of this machine has done so; returns its directory."""
+    import mlflow
+
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "done"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            path = mlflow.artifacts.download_artifacts(
+                artifact_uri=uri, dst_path=str(folder), tracking_uri=tracking_uri
+            )
+            done.write_text(path, encoding="utf-8")
+    return Path(done.read_text(encoding="utf-8"))
+
+
+def _cache() -> ByteCache:
+    return ByteCache(int(float(os.environ.get(_CACHE_MB, _DEFAULT_CACHE_MB)) * 2**20))
+
+
+@dataclass(frozen=True)
+class PartitionScorer:
+    """Adds answers to the rows of a partition.
+
+    Parameters
+    ----------
+    place
+        The model.
+    columns
+        The columns that the model needs.
+    added
+        Names of the columns it adds, and their Arrow types.
+    params
+        As for `MetaModel.predict`, complete.
+    """
+
+    place: ModelPlace
+    columns: tuple[str, ...]
+    added: dict[str, pa.DataType]
+    params: dict[str, Any]
+
+    def score(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Answer every row; the caller's columns pass through as they are."""
+        model = self.place.open()
+        for batch in batches:
+            answers = model.predict(self._frame(batch), self.params)
+            added = [_typed(answers[name], kind) for name, kind in self.added.items()]
+            yield pa.RecordBatch.from_arrays([*batch.columns, *added], names=[*batch.schema.names, *self.added])
+
+    def _frame(self, batch: pa.RecordBatch) -> pd.DataFrame:
+        table = pa.Table.from_batches([batch.select(list(self.columns))])
+        integers = {
+            field.name: f"Int{field.type.bit_width}"
+            for field, column in zip(table.schema, table.columns, strict=True)
+            if pa.types.is_signed_integer(field.type) and column.null_count
+        }
+        return arrow_to_pandas(table, integers)
+
+
+def _typed(values: pd.Series, kind: pa.DataType) -> pa.Array:
+    """Make an Arrow column in which every missing value is null, of whatever type."""
+    array = pa.array(values, type=kind, from_pandas=True)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

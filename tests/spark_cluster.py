@@ -1,0 +1,142 @@
+"""Real Spark processes on loopback: a standalone master with its workers, and a Connect server."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyspark
+
+HOME = Path(pyspark.__file__).parent
+_LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with closing(socket.socket()) as probe:
+        probe.bind((_LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
+    """Wait until somebody listens."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        with closing(socket.socket()) as probe:
+            if probe.connect_ex((_LOOPBACK, port)) == 0:
+                return
+        time.sleep(0.2)
+    raise RuntimeError(f"nobody listens on port {port}:\n{log.read_text()[-2000:]}")
+
+
+@contextmanager
+def launched(folder: Path, name: str, *command: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Run one of Spark's own classes in a process group of its own, and end it with everything it started."""
+    log = folder / f"{name}.log"
+    environment = {
+        **os.environ,
+        "SPARK_HOME": str(HOME),
+        "SPARK_LOCAL_IP": _LOOPBACK,
+        "SPARK_NO_DAEMONIZE": "1",
+        "SPARK_LOCAL_DIRS": str(folder / f"{name}-local"),
+        "SPARK_DAEMON_MEMORY": "768m",
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, cwd=folder, env=environment, start_new_session=True
+        )
+    try:
+        yield process, log
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(20)
+
+
+class Cluster:
+    """A standalone cluster: one master and two workers with one core each, every one a process."""
+
+    def __init__(self, master: str, workers: list[subprocess.Popen[bytes]]) -> None:
+        self.master = master
+        self.workers = workers
+
+
+@contextmanager
+def standalone(folder: Path) -> Iterator[Cluster]:
+    """Start a cluster on loopback."""
+    port, spark_class = free_port(), str(HOME / "bin" / "spark-class")
+    arguments = ["--host", _LOOPBACK, "--port", str(port), "--webui-port", str(free_port())]
+    with launched(folder, "master", spark_class, "org.apache.spark.deploy.master.Master", *arguments) as (master, log):
+        wait_for_port(port, master, log)
+        url = f"spark://{_LOOPBACK}:{port}"
+        with _worker(folder, "one", url) as one, _worker(folder, "two", url) as two:
+            yield Cluster(url, [one, two])
+
+
+@contextmanager
+def _worker(folder: Path, name: str, url: str) -> Iterator[subprocess.Popen[bytes]]:
+    port, work = free_port(), folder / f"work-{name}"
+    arguments = ["--host", _LOOPBACK, "--port", str(port), "--webui-port", str(free_port()), "--cores", "1"]
+    arguments += ["--memory", "1g", "--work-dir", str(work), url]
+    spark_class = str(HOME / "bin" / "spark-class")
+    with launched(folder, name, spark_class, "org.apache.spark.deploy.worker.Worker", *arguments) as (process, log):
+        wait_for_port(port, process, log)
+        yield process
+
+
+def cluster_session(master: str, folder: Path) -> Any:
+    """Start a session of this process on a cluster."""
+    from pyspark.sql import SparkSession
+
+    return (
+        SparkSession.builder.master(master)
+        .appName("metamodel-cluster-tests")
+        .config("spark.driver.bindAddress", _LOOPBACK)
+        .config("spark.driver.host", _LOOPBACK)
+        .config("spark.driver.memory", "512m")
+        .config("spark.executor.memory", "512m")
+        .config("spark.executor.cores", "1")
+        .config("spark.local.dir", str(folder / "driver"))
+        .config("spark.sql.shuffle.partitions", "4")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .getOrCreate()
+    )
+
+
+@contextmanager
+def connect_server(folder: Path) -> Iterator[str]:
+    """Start a Spark Connect server with two cores on loopback; yields its URL."""
+    port = free_port()
+    settings = {
+        "spark.connect.grpc.binding.address": _LOOPBACK,
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.driver.bindAddress": _LOOPBACK,
+        "spark.driver.host": _LOOPBACK,
+        "spark.local.dir": str(folder / "connect"),
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.ui.enabled": "false",
+    }
+    arguments = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--master", "local[2]"]
+    arguments += [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
+    submit = [str(HOME / "bin" / "spark-class"), "org.apache.spark.deploy.SparkSubmit"]
+    with launched(folder, "connect-server", *submit, *arguments, "spark-internal") as (server, log):
+        wait_for_port(port, server, log)
+        yield f"sc://{_LOOPBACK}:{port}"
+
+
+def connect_session(url: str) -> Any:
+    """Start a session of this process on a Connect server."""
+    from pyspark.sql import SparkSession
+
+    return SparkSession.builder.remote(url).getOrCreate()

@@ -1,0 +1,22 @@
+"""Tables and comparisons that the Spark tests share."""
+
+import numpy as np
+import pandas as pd
+
+KEYS = ["latitude_cell", "longitude_cell"]
+FEATURES = ["housing_median_age", "total_rooms", "total_bedrooms", "population", "median_income"]
+TARGET = "median_house_value"
+
+
+def in_cells(housing: pd.DataFrame) -> pd.DataFrame:
+    """Districts with the 1° cell they are in."""
+    cells = {f"{name}_cell": np.floor(housing[name]).astype("int64") for name in ("latitude", "longitude")}
+    return housing.assign(**cells)
+
+
+def assert_same_ledger(one: pd.DataFrame, other: pd.DataFrame, but: tuple[str, ...] = ()) -> None:
+    """Row for row, apart from times, and from which file a child lies in."""
+    left = out = {"seconds", "shard", *but}
+    assert list(one.columns) == list(other.columns)
+    left, right = (ledger.drop(columns=list(out & set(ledger.columns))) for ledger in (one, other))
+    pd.testing.assert_frame_equal(left, right, rtol=1e-9)

@@ -1,0 +1,86 @@
+"""Training on a real standalone cluster on loopback: master and workers are processes, and one of them is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from spark_cluster import Cluster, standalone
+from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
+
+import metamodel
+from metamodel.model import MetaModel
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
+    with standalone(tmp_path) as running:
+        yield running
+
+
+def program(cluster: Cluster, folder: Path, what: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(TESTS / "cluster_program.py"), cluster.master, str(folder), what]
+    with (folder / "program.log").open("w") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def test_cluster_trains_and_scores_the_housing_cells_as_this_machine_does(
+    cluster: Cluster, housing: pd.DataFrame, tmp_path: Path
+) -> None:
+    cells = in_cells(housing)
+    cells.to_parquet(tmp_path / "housing.parquet", index=False)
+    local = metamodel.train(
+        str(tmp_path / "housing.parquet"), KEYS, TARGET, features=FEATURES, unknown="fallback", n_jobs=1
+    )
+    running = program(cluster, tmp_path, "housing")
+    running.wait(200)
+
+    assert running.returncode == 0, (tmp_path / "program.log").read_text()[-3000:]
+    model = MetaModel(tmp_path / "bundle")
+    assert_same_ledger(local.ledger, model.ledger, but=("bytes", "sha256"))
+    expected = MetaModel(local.bundle_path).predict(cells)["prediction"]
+    np.testing.assert_allclose(model.predict(cells)["prediction"], expected, rtol=1e-9)
+    scored = pd.read_parquet(tmp_path / "scored.parquet")
+    assert len(scored) == len(cells)
+    np.testing.assert_allclose(np.sort(scored["prediction"]), np.sort(expected), rtol=1e-9)
+
+
+def test_killed_worker_neither_loses_nor_doubles_a_group(cluster: Cluster, tmp_path: Path) -> None:
+    running = program(cluster, tmp_path, "slowly")
+    journal = tmp_path / "journal.csv"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and running.poll() is None:
+        lines = journal.read_text().splitlines() if journal.exists() else []
+        if len(lines) >= 16:  # some tasks are done and two are under way
+            break
+        time.sleep(0.1)
+    # The executor dies with its daemon of Python processes, and the worker that would start another with it.
+    victim = int(lines[-1].split(",")[1])
+    executor = parent_of(victim)
+    killed = cluster.workers[[worker.pid for worker in cluster.workers].index(parent_of(executor))]
+    for pid in (killed.pid, executor, victim):
+        os.kill(pid, signal.SIGKILL)
+    running.wait(200)
+
+    assert running.returncode == 0, (tmp_path / "program.log").read_text()[-3000:]
+    ledger = MetaModel(tmp_path / "bundle").ledger
+    assert ledger["shop"].tolist() == list(range(60))
+    assert set(ledger["status"]) == {"fitted"}
+    processes = {line.split(",")[0] for line in journal.read_text().splitlines()}
+    assert len(processes) >= 2
+    assert len(journal.read_text().splitlines()) > 60, "nothing was fitted twice, so nothing was lost with the worker"
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

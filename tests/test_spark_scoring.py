@@ -1,0 +1,174 @@
+"""Scoring on Spark: the answers of the model on this machine, beside the caller's own columns, with real nulls."""
+
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from sklearn.linear_model import LogisticRegression, Ridge
+from spark_children import RecordingRidge
+from spark_tables import FEATURES, KEYS, TARGET, in_cells
+
+import metamodel
+from metamodel.cli import main
+from metamodel.exceptions import InputError, MissingColumns
+from metamodel.model import MetaModel
+
+pytestmark = pytest.mark.spark
+
+
+def trained(frame: pd.DataFrame, *args: Any, **options: Any) -> Path:
+    return metamodel.train(frame, *args, n_jobs=1, **{"holdout": 0, **options}).bundle_path
+
+
+def test_answers_equal_the_local_ones_and_the_callers_columns_stay(spark: Any, housing: pd.DataFrame) -> None:
+    cells = in_cells(housing).dropna().assign(row=lambda frame: np.arange(len(frame)))
+    bundle = trained(cells.iloc[5000:], KEYS, TARGET, features=FEATURES)
+    sent = spark.createDataFrame(cells)
+
+    answers = metamodel.score(sent, bundle, engine="spark")
+
+    assert answers.columns == [*sent.columns, "prediction", "status"]
+    assert [field.dataType.simpleString() for field in answers.schema.fields[-2:]] == ["double", "string"]
+    expected = MetaModel(bundle).predict(cells)
+    found = answers.toPandas().sort_values("row")
+    assert set(found["status"]) == {"child", "unknown_group"} & set(expected["status"])
+    np.testing.assert_allclose(found["prediction"], expected["prediction"], rtol=1e-9)
+    pd.testing.assert_frame_equal(found[list(cells)].reset_index(drop=True), cells.reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"), [(["cheap", "dear"], "string"), ([3, 8], "bigint"), ([False, True], "boolean")]
+)
+def test_unanswered_labels_of_every_kind_are_null(spark: Any, labels: list[Any], kind: str) -> None:
+    x = np.linspace(-4, 4, 40)
+    data = pd.DataFrame({"shop": [7, 8] * 20, "x": x, "y": [labels[int(value > 0)] for value in x]})
+    bundle = trained(data, "shop", "y", LogisticRegression())
+    sent = spark.createDataFrame(
+        [(7, -3.0, 0), (99, -3.0, 1), (None, 3.0, 2), (8, 3.0, 3)], "shop int, x double, r int"
+    )
+
+    answers = metamodel.score(sent, bundle, engine="spark", params={"detail": True, "predict_method": "predict_proba"})
+
+    assert answers.schema["prediction"].dataType.simpleString() == kind
+    rows = sorted(answers.collect(), key=lambda row: row["r"])
+    assert [row["prediction"] for row in rows] == [labels[0], None, None, labels[1]]
+    assert [row["status"] for row in rows] == ["child", "unknown_group", "invalid_key", "child"]
+    assert [row[f"probability_{labels[1]}"] is None for row in rows] == [False, True, True, False]
+    assert rows[0]["key"] == "[7]"
+
+
+def test_each_child_is_read_once_a_job(spark: Any, tmp_path: Path) -> None:
+    journal = tmp_path / "journal.csv"
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"shop": np.tile(np.arange(50), 40), "x": rng.normal(size=2000), "y": rng.normal(size=2000)})
+    bundle = trained(data, "shop", "y", RecordingRidge(str(journal)))
+    journal.write_text("")
+
+    statuses = metamodel.score(spark.createDataFrame(data).repartition(7), bundle, engine="spark").select("status")
+
+    assert {row[0] for row in statuses.collect()} == {"child"}
+    loads = Counter(line.split(",")[2] for line in journal.read_text().splitlines() if line.startswith("load"))
+    assert len(loads) == 50
+    assert set(loads.values()) == {1}
+
+
+def test_wrong_tables_are_refused_before_anything_runs(spark: Any, tmp_path: Path) -> None:
+    data = pd.DataFrame({"shop": ["a", "b"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
+    bundle = trained(data, "shop", "y")
+    with pytest.raises(MissingColumns, match="lacks feature column 'x'"):
+        metamodel.score(spark.createDataFrame(data[["shop"]]), bundle, engine="spark")
+    with pytest.raises(InputError, match="'x' holds strings"):
+        metamodel.score(spark.createDataFrame(data.astype({"x": str})), bundle, engine="spark")
+    with pytest.raises(InputError, match="already has the column 'status'"):
+        metamodel.score(spark.createDataFrame(data.assign(status=1)), bundle, engine="spark")
+    with pytest.raises(InputError, match='Score with engine="spark"'):
+        metamodel.score(spark.createDataFrame(data), bundle)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv"])
+def test_commands_train_and_score_files_on_spark(spark: Any, tmp_path: Path, ending: str) -> None:
+    data = pd.DataFrame({"shop": ["a", "NA"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
+    source, output = tmp_path / f"table{ending}", tmp_path / f"scored{ending}"
+    data.to_csv(source, index=False) if ending == ".csv" else data.to_parquet(source, index=False)
+    name = f"on-spark-{ending[1:]}"
+    roles = ["--group-by", "shop", "--target", "y", "--engine", "spark", "--register", name, "--alias", "new"]
+    run = CliRunner().invoke(main, ["train", "--data", str(source), *roles])
+    assert run.exit_code == 0, run.output
+    arguments = ["score", "--data", str(source), "--model", f"models:/{name}@new", "--engine", "spark"]
+
+    run = CliRunner().invoke(main, [*arguments, "--output", str(output), "--json"])
+    again = CliRunner().invoke(main, [*arguments, "--output", str(output)])
+
+    assert run.exit_code == 0, run.output
+    assert '"child": 40' in run.output
+    scored = spark.read.csv(str(output), header=True) if ending == ".csv" else spark.read.parquet(str(output))
+    assert scored.count() == 40
+    assert again.exit_code == 2
+    assert "exists already" in again.output
+
+
+def test_policy_error_names_the_group_and_writes_nothing(spark: Any, tmp_path: Path) -> None:
+    from metamodel.exceptions import UnknownGroup
+    from metamodel.scoring import score_file
+
+    data = pd.DataFrame({"shop": ["a", "b"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
+    bundle = trained(data, "shop", "y")
+    source = tmp_path / "table.parquet"
+    data.assign(shop="c").to_parquet(source)
+
+    with pytest.raises(UnknownGroup, match=r"No child model for group \('c',\)"):
+        score_file(str(source), bundle, str(tmp_path / "out.parquet"), engine="spark", params={"unknown": "error"})
+
+
+def test_model_that_workers_cannot_reach_is_downloaded_once(spark: Any, tmp_path: Path) -> None:
+    """A folder that only the driver sees: the workers fetch the model from where it is logged."""
+    from dataclasses import replace
+
+    from metamodel.scoring import spark as scoring
+
+    data = pd.DataFrame({"shop": ["a", "b"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
+    result = metamodel.train(data, "shop", "y", n_jobs=1)
+    uri = metamodel.log_model(result).model_uri
+    place = scoring._place
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "_place", lambda *given: replace(place(*given), bundle=str(tmp_path / "nowhere")))
+        before = entries(spark)
+        answers = metamodel.score(spark.createDataFrame(data), uri, engine="spark").toPandas()
+
+    assert set(answers["status"]) == {"child"}
+    assert entries(spark) == before
+
+
+@pytest.mark.slow
+def test_plain_udf_leaves_nothing_behind_after_a_thousand_batches(spark: Any, tmp_path: Path) -> None:
+    from pyspark.sql import functions
+
+    rows = 10_000
+    data = pd.DataFrame({"shop": ["a", "b"] * (rows // 2), "x": np.arange(float(rows)), "y": np.arange(float(rows))})
+    uri = metamodel.log_model(metamodel.train(data.head(100), "shop", "y", Ridge(), n_jobs=1)).model_uri
+    table = spark.createDataFrame(data).repartition(8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path))  # of the driver; workers have one of their own
+        udf = mlflow.pyfunc.spark_udf(spark, uri, env_manager="local")
+        before = entries(spark), os.listdir(tmp_path)
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "10")
+        try:
+            answers = table.select(udf(functions.struct("shop", "x")).alias("answer"))
+            assert answers.where("answer.status = 'child'").count() == rows
+        finally:
+            spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
+
+    assert (entries(spark), os.listdir(tmp_path)) == before
+
+
+def entries(spark: Any) -> dict[str, int]:
+    """Files below the temporary folder of Spark's workers, and their bytes."""
+    folder = Path(spark.conf.get("spark.metamodel.tests.workersTemp"))
+    return {str(path): path.stat().st_size for path in folder.rglob("*") if path.is_file()}

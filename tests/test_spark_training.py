@@ -1,0 +1,262 @@
+"""Training on Spark against the engine of this machine: the same children, the same ledger, whatever the groups are."""
+
+import sys
+from collections import namedtuple
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from children import MARK, KillsWorker, RaisesOnMark
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression, Ridge
+from spark_children import WatchfulRidge
+from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
+
+import metamodel
+from metamodel.backends.spark_worker import whole_groups
+from metamodel.exceptions import InputError, InvalidKey, TrainingError
+from metamodel.model import MetaModel
+
+pytestmark = pytest.mark.spark
+
+
+def both(data: Any, spark_data: Any, *args: Any, **options: Any) -> tuple[Any, Any]:
+    """Train on this machine and on Spark."""
+    local = metamodel.train(data, *args, n_jobs=1, **options)
+    return local, metamodel.train(spark_data, *args, engine="spark", n_jobs=1, **options)
+
+
+def stored(frame: pd.DataFrame, tmp_path: Path) -> str:
+    path = tmp_path / "table.parquet"
+    frame.to_parquet(path, index=False)
+    return str(path)
+
+
+def test_housing_cells_give_the_children_and_the_ledger_of_the_local_engine(
+    spark: Any, housing: pd.DataFrame, tmp_path: Path
+) -> None:
+    cells = in_cells(housing)
+    local, on_spark = both(cells, spark.createDataFrame(cells), KEYS, TARGET, features=FEATURES, unknown="fallback")
+
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    assert local.manifest.spec_digest == on_spark.manifest.spec_digest
+    assert local.summary.keys() == on_spark.summary.keys()
+    answers = [MetaModel(result.bundle_path).predict(cells) for result in (local, on_spark)]
+    np.testing.assert_allclose(answers[0]["prediction"], answers[1]["prediction"], rtol=1e-9)
+    assert answers[0]["status"].equals(answers[1]["status"])
+
+
+def test_texts_and_gaps_give_the_ledger_of_the_local_engine(spark: Any, housing: pd.DataFrame, tmp_path: Path) -> None:
+    path = stored(in_cells(housing).head(3000), tmp_path)
+    local, on_spark = both(path, path, KEYS, TARGET, features=[*FEATURES, "ocean_proximity"], min_rows=5)
+
+    # Texts that were one object in one process and two in another make other pickles of the same child.
+    assert_same_ledger(local.ledger, on_spark.ledger, but=("bytes", "sha256"))
+
+
+def odd_groups() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    sizes = {1: 20, 2: 20, 3: 1, 4: 20_000, 5: 20}
+    store = np.concatenate([np.full(rows, name, dtype=float) for name, rows in sizes.items()])
+    frame = pd.DataFrame({"x": rng.normal(size=len(store)), "store": store, "flag": rng.random(len(store)) < 0.5})
+    frame["y"] = frame["x"] * frame["store"] + rng.normal(size=len(frame)) / 10
+    frame.loc[3, "x"] = MARK
+    frame.loc[[39, 25, 20_045], "store"] = np.nan
+    return frame.sample(frac=1, random_state=1, ignore_index=True)
+
+
+@pytest.mark.parametrize("null_keys", ["group", "drop"])
+def test_odd_groups_are_as_on_this_machine(spark: Any, null_keys: str) -> None:
+    """One raises, one has one row, one is 1,000 times larger, keys are null, and the key is a feature."""
+    frame = odd_groups()
+    options = {"features": ["x", "store", "flag"], "null_keys": null_keys}
+    if null_keys == "group":
+        frame["store"] = frame["store"].astype("Int64")
+        options["features"] = ["x", "flag"]
+    local, on_spark = both(frame, spark.createDataFrame(frame), "store", "y", RaisesOnMark(), **options)
+
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    by_store = on_spark.ledger.set_index("store")
+    assert by_store.loc[1, "error"] == "ValueError: this group is marked"
+    assert by_store.loc[3, "status"] == "skipped"
+    assert by_store.loc[4, "rows"] > 1000 * 19
+    assert on_spark.summary["rows_dropped"] == local.summary["rows_dropped"]
+
+
+def test_null_keys_refuse_the_table_by_default(spark: Any) -> None:
+    with pytest.raises(InvalidKey, match=r"3 rows of 20,061 belong to no group\..*null_keys"):
+        metamodel.train(spark.createDataFrame(odd_groups()), "store", "y", engine="spark")
+
+
+def test_group_above_the_row_limit_is_skipped_by_name_on_both_engines(spark: Any) -> None:
+    frame = odd_groups().dropna()
+    local, on_spark = both(frame, spark.createDataFrame(frame), "store", "y", unknown="fallback", max_group_rows=1000)
+
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    skipped = on_spark.ledger[on_spark.ledger["reason"].str.startswith("max_group_rows")]
+    assert skipped["reason"].tolist() == [
+        "max_group_rows: 20,000 rows, 1,000 allowed",
+        "max_group_rows: 20,058 rows, 1,000 allowed",
+    ]
+    assert skipped["level"].tolist() == [1, 0]
+
+
+def test_workers_that_train_never_import_mlflow(spark: Any) -> None:
+    frame = pd.DataFrame({"shop": ["a", "b"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
+
+    result = metamodel.train(spark.createDataFrame(frame), "shop", "y", WatchfulRidge(), engine="spark")
+
+    assert "mlflow" in sys.modules  # here, but not there
+    assert result.ledger["status"].tolist() == ["fitted", "fitted"], result.ledger["error"].tolist()
+
+
+def test_classes_times_and_dates_are_as_on_this_machine(spark: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    days = pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 200, 400), unit="D")
+    frame = pd.DataFrame(
+        {
+            "shop": np.array(["a", "b"])[rng.integers(0, 2, 400)],
+            "opened": np.array([d.date() for d in days[:4]], dtype=object)[rng.integers(0, 4, 400)],
+            "x": x,
+            "day": days.astype("datetime64[us]"),
+            "y": np.where(x > 0, "dear", np.where(x > -1, "fair", None)),
+        }
+    )
+    path = stored(frame, tmp_path)
+    for time_column, data in (("day", path), ("day", stored(frame.astype({"day": str}), tmp_path))):
+        local, on_spark = both(
+            data, data, ["shop", "opened"], "y", LogisticRegression(), features=["x"], time_column=time_column
+        )
+        assert_same_ledger(local.ledger, on_spark.ledger, but=("bytes", "sha256"))
+        assert on_spark.manifest.target == local.manifest.target
+
+
+def test_csv_is_read_as_on_this_machine(spark: Any, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    rows = [f'{c},{i % 3 or ""},"say ""hi"", {c}",{i / 8},{"NA" if i % 5 else i},{i % 2 == 0},{i}' for i in range(60)
+            for c in ("NA", "FR")]  # fmt: skip
+    path.write_text("country,shop,note,price,gap,open,y\n" + "\n".join(rows) + "\n")
+    local, on_spark = both(str(path), str(path), ["country", "shop"], "y", null_keys="group", min_rows=5)
+
+    assert_same_ledger(local.ledger, on_spark.ledger, but=("bytes", "sha256"))
+    assert local.manifest.features == on_spark.manifest.features
+    assert local.manifest.keys == on_spark.manifest.keys
+
+
+def test_candidates_are_chosen_as_on_this_machine(spark: Any) -> None:
+    frame = odd_groups().dropna()
+    candidates = {"stiff": Ridge(1e6), "soft": Ridge(1e-6)}
+    local, on_spark = both(frame, spark.createDataFrame(frame), "store", "y", candidates)
+
+    assert_same_ledger(local.ledger, on_spark.ledger)
+
+
+def test_tables_of_the_catalogue_are_read_by_name(spark: Any, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"shop": ["a", "b"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
+    spark.createDataFrame(frame).createOrReplaceTempView("sales_of_shops")
+
+    assert metamodel.train("sales_of_shops", "shop", "y", engine="spark").summary["groups_fitted"] == 2
+    with pytest.raises(InputError, match="no file, folder, table or sample named 'nowhere'"):
+        metamodel.train("nowhere", "shop", "y", engine="spark")
+
+
+def test_delta_without_its_jars_says_what_is_missing(spark: Any, tmp_path: Path) -> None:
+    (tmp_path / "table" / "_delta_log").mkdir(parents=True)
+
+    with pytest.raises(InputError, match=r"Spark has no Delta Lake here\. Install delta-spark"):
+        metamodel.train(str(tmp_path / "table"), "shop", "y", engine="spark")
+
+
+def test_staging_directory_holds_results_and_is_empty_afterwards(spark: Any, tmp_path: Path) -> None:
+    frame = odd_groups().dropna()
+    local = metamodel.train(frame, "store", "y", n_jobs=1)
+    spark.conf.set("spark.metamodel.stagingDirectory", str(tmp_path / "staging"))
+    try:
+        on_spark = metamodel.train(spark.createDataFrame(frame), "store", "y", engine="spark")
+    finally:
+        spark.conf.unset("spark.metamodel.stagingDirectory")
+
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_group_that_kills_its_worker_fails_the_training_and_says_so(spark: Any) -> None:
+    """Spark repeats a task a few times (once in local mode) and then gives up; nothing half-written stays."""
+    frame = odd_groups().dropna()
+    with pytest.raises(TrainingError, match="Spark could not finish the training"):
+        metamodel.train(spark.createDataFrame(frame), "store", "y", KillsWorker(), features=["x"], engine="spark")
+
+    assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def test_settings_of_the_session_are_as_before_and_nothing_stays_cached(spark: Any) -> None:
+    name = "spark.sql.adaptive.coalescePartitions.enabled"
+    before = spark.conf.get(name)
+    metamodel.train(spark.createDataFrame(odd_groups().dropna()), "store", "y", engine="spark")
+
+    assert spark.conf.get(name) == before
+    assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def test_every_task_is_a_partition_of_its_own_and_only_needed_columns_travel(spark: Any, tmp_path: Path) -> None:
+    from metamodel.backends.spark import SparkTraining, _Groups
+    from metamodel.spec import TrainingOptions
+
+    path = stored(odd_groups().dropna().assign(unused=1.0), tmp_path)
+    training = SparkTraining(path, TrainingOptions.create("store", target="y", engine="spark"), "ridge", None, ["x"])
+    rows = training._rows(_Groups.of(training.plan, slots=2))
+
+    assert rows.columns == ["__metamodel_group", "x", "y"]  # not even the key
+    plan = rows._jdf.queryExecution().executedPlan().toString()
+    assert "unused" not in plan
+    # By number, not by hash: adaptive execution leaves such a shuffle alone.
+    assert "REPARTITION_BY_NUM" in plan
+
+
+def test_spark_frames_need_the_spark_engine(spark: Any) -> None:
+    frame = spark.createDataFrame(pd.DataFrame({"shop": ["a"], "x": [1.0], "y": [1.0]}))
+    with pytest.raises(InputError, match='Train with engine="spark"'):
+        metamodel.train(frame, "shop", "y")
+    with pytest.raises(InputError, match="lacks feature column 'z'"):
+        metamodel.train(frame, "shop", "y", features=["z"], engine="spark")
+    with pytest.raises(InputError, match="no rows"):
+        metamodel.train(frame.limit(0), "shop", "y", engine="spark")
+
+
+Result = namedtuple("Result", "number ledger holdout reason child")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ([0, 1, 0], r"Group \('a',\) came back from Spark twice"),
+        ([1], r"1 group did not come back from Spark: \('a',\)"),
+    ],
+)
+def test_lost_and_doubled_groups_are_errors(numbers: list[int], message: str, tmp_path: Path) -> None:
+    from metamodel.backends.spark import _chunks
+
+    ledger = '{"status": "skipped", "resident": 0, "sha256": ""}'
+    rows = (Result(number, ledger, "[]", "", None) for number in numbers)
+    with pytest.raises(TrainingError, match=message):
+        list(_chunks(rows, [("a",), ("b",)], tmp_path))
+
+
+@given(st.lists(st.integers(1, 5), max_size=8), st.lists(st.integers(0, 30), max_size=6))
+def test_groups_stay_whole_however_the_stream_is_cut(sizes: list[int], cuts: list[int]) -> None:
+    numbers = np.repeat(np.arange(len(sizes)), sizes)
+    bounds = sorted({0, len(numbers), *(cut for cut in cuts if cut < len(numbers))})
+    stream = pa.record_batch({"number": pa.array(numbers, pa.int64()), "row": pa.array(np.arange(len(numbers)))})
+    batches = [stream.slice(a, b - a) for a, b in pairwise(bounds)]
+
+    parts = [table.to_pandas() for table in whole_groups(iter(batches))]
+
+    seen = [set(part["number"]) for part in parts]
+    assert sum(map(len, seen)) == len(sizes)
+    assert [row for part in parts for row in part["row"]] == list(range(len(numbers)))
