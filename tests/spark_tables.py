@@ -15,7 +15,7 @@ def in_cells(housing: pd.DataFrame) -> pd.DataFrame:
 
 
 def assert_same_ledger(one: pd.DataFrame, other: pd.DataFrame, but: tuple[str, ...] = ()) -> None:
-    """Row for row, apart from times, which file a child lies in, and stacks (Spark keeps no rows to compare them on)."""
+    """Row for row, apart from times, files and stacks (Spark keeps no rows to compare stacks on)."""
     left = out = {"seconds", "shard", "stack", *but}
     assert list(one.columns) == list(other.columns)
     left, right = (ledger.drop(columns=list(out & set(ledger.columns))) for ledger in (one, other))
