@@ -68,11 +68,11 @@ $(VENV)/.run: $(DEFINITION) | $(VENV)/bin/python
 
 $(VENV)/.dev: $(DEFINITION) | $(VENV)/bin/python
 	@echo "==> Installing metamodel and its development tools into $(VENV) (some minutes the first time)"
-	@$(VENV)/bin/python -m pip install -q -e '.[spark,skops,serve,dev]'
+	@$(VENV)/bin/python -m pip install -q -e '.[spark,skops,serve,fast,dev]'
 	@touch $(VENV)/.run $@
 
 # Without the spark extra, whose bound is pandas < 3; PySpark itself installs and runs beside pandas 3.
 $(VENV3)/.dev: $(DEFINITION) | $(VENV3)/bin/python
 	@echo "==> Installing metamodel with pandas 3 into $(VENV3) (some minutes the first time)"
-	@$(VENV3)/bin/python -m pip install -q -e '.[skops,serve,dev]' 'pyspark[connect]>=4.1' 'pandas>=3'
+	@$(VENV3)/bin/python -m pip install -q -e '.[skops,serve,fast,dev]' 'pyspark[connect]>=4.1' 'pandas>=3'
 	@touch $@

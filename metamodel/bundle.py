@@ -28,6 +28,7 @@ from metamodel.exceptions import (
 from metamodel.keys import GroupKey, encode_key
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.stacks import StoredStack, open_stacks
 
 __all__ = ["LEDGER_NAME", "Bundle", "ShardMerger", "finish_bundle", "library_versions", "new_bundle"]
 
@@ -195,7 +196,12 @@ class Bundle:
             if name.startswith(f"{_SHARD_DIR}/")
         ]
         self._identity = (self.digest, *(_state(shard.path) for shard in self._shards))
-        self.seconds_reading = 0.0
+        self.seconds_reading = self.seconds_unpickling = 0.0
+
+    @cached_property
+    def stacks(self) -> list[StoredStack]:
+        """Children that can be evaluated together."""
+        return open_stacks(self.path, self.manifest)
 
     @property
     def cache(self) -> ByteCache:
@@ -269,6 +275,8 @@ class Bundle:
     def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
         started = time.perf_counter()
         row = self._find(encoded)
+        read = time.perf_counter()
+        self.seconds_reading += read - started
         if row is None:
             raise UnknownGroup(f"No child model for group {key} ({self.manifest.counts['fitted']:,} known). {_REMEDY}")
         if row.child is None:
@@ -281,7 +289,7 @@ class Bundle:
                 f"The child of group {key} cannot be deserialized ({error!r}). Install what it needs."
             ) from error
         finally:
-            self.seconds_reading += time.perf_counter() - started
+            self.seconds_unpickling += time.perf_counter() - read
         return (child, row.sha256), row.resident
 
     def _find(self, encoded: str) -> ShardRow | None:

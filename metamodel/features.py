@@ -18,9 +18,12 @@ from metamodel.feature_columns import Feature, column_kind, convert
 from metamodel.frames import AnyArray, IntArray, check_columns
 from metamodel.wording import listing
 
-__all__ = ["FeatureSchema", "FeatureTable", "Layout"]
+__all__ = ["FeatureColumns", "FeatureSchema", "FeatureTable", "Layout"]
 
 Layout = Literal["array", "frame"]
+
+# Rows of a matrix that are filled at a time; they stay in the processor's cache.
+_CHUNK_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class FeatureTable:
         if isinstance(self.values, pd.DataFrame):
             values: AnyArray | pd.DataFrame = self.values.take(rows).reset_index(drop=True)
         else:
-            values = np.take(self.values, rows, axis=0)
+            # With mode="clip" np.take writes straight into `out`; every other mode goes through a buffer.
+            values = np.empty((len(rows), self.values.shape[1]), dtype=self.values.dtype)
+            np.take(self.values, rows, axis=0, out=values, mode="clip")
         if not self.problems:
             return FeatureTable(values, {})
         return FeatureTable(
@@ -55,6 +60,44 @@ class FeatureTable:
         if isinstance(self.values, pd.DataFrame):
             return self.values.iloc[start:stop]
         return self.values[start:stop]
+
+
+@dataclass(frozen=True)
+class FeatureColumns:
+    """The features of many rows, column by column, as far as possible without a copy of the caller's table.
+
+    Attributes
+    ----------
+    arrays
+        One array for each feature, in order.
+    problems
+        Row position → why this row's features cannot be used.
+    schema
+        The features' schema.
+    matrix
+        The same as one matrix, where it is there already.
+    """
+
+    arrays: list[Any]
+    problems: dict[int, str]
+    schema: "FeatureSchema"
+    matrix: AnyArray | None = None
+
+    def table(self) -> FeatureTable:
+        """Put the columns into the form that children take."""
+        if self.schema.layout == "frame":
+            rows = pd.RangeIndex(len(self.arrays[0]))
+            columns = dict(zip(self.schema.names, self.arrays, strict=True))
+            return FeatureTable(pd.DataFrame(columns, index=rows), self.problems)
+        if self.matrix is not None:
+            return FeatureTable(self.matrix, self.problems)
+        matrix = np.empty((len(self.arrays[0]), len(self.arrays)), dtype=self.schema.matrix_dtype)
+        # Part by part: a column written at once would go through the cache line by line for every column anew.
+        for start in range(0, len(matrix), _CHUNK_ROWS):
+            stop = start + _CHUNK_ROWS
+            for i, values in enumerate(self.arrays):
+                matrix[start:stop, i] = values[start:stop]
+        return FeatureTable(matrix, self.problems)
 
 
 @dataclass(frozen=True)
@@ -125,15 +168,14 @@ class FeatureSchema:
         MissingColumns
             A feature is not there.
         """
+        return self.columns(frame).table()
+
+    def columns(self, frame: pd.DataFrame) -> FeatureColumns:
+        """Bring a table's feature columns to the training form, each for itself; raises as `table` does."""
         check_columns(frame, self.names, "feature column")
         problems: dict[int, str] = {}
-        columns = {feature.name: convert(frame[feature.name], feature, problems) for feature in self.features}
-        if self.layout == "frame":
-            return FeatureTable(pd.DataFrame(columns, index=pd.RangeIndex(len(frame))), problems)
-        matrix = np.empty((len(frame), len(columns)), dtype=self.matrix_dtype)
-        for i, values in enumerate(columns.values()):
-            matrix[:, i] = values
-        return FeatureTable(matrix, problems)
+        arrays = [convert(frame[feature.name], feature, problems) for feature in self.features]
+        return FeatureColumns(arrays, problems, self)
 
     def check_kinds(self, frame: pd.DataFrame) -> None:
         """Refuse a table with a numeric feature that holds no number at all, before any row is scored.

@@ -30,8 +30,8 @@ class Grouping:
     Attributes
     ----------
     keys
-        One entry for every distinct combination of values in the group columns, in order of first appearance: the
-        canonical key, or the `InvalidKey` error that says why the combination is none.
+        One entry for every distinct combination of values in the group columns: the canonical key, or the
+        `InvalidKey` error that says why the combination is none. The order depends on the rows alone.
     codes
         Shape (n_rows,): position in `keys` of each row's group.
     """
@@ -47,7 +47,7 @@ class Grouping:
     @cached_property
     def order(self) -> IntArray:
         """Row positions sorted by group; rows of one group keep their order."""
-        return np.argsort(self.codes, kind="stable")
+        return _counting_sort(self.codes, len(self.keys))
 
     @cached_property
     def bounds(self) -> IntArray:
@@ -62,6 +62,15 @@ class Grouping:
         prefixes: dict[GroupKey, int] = {}
         coarser = [prefixes.setdefault(key[:level], len(prefixes)) for key in self.keys if isinstance(key, tuple)]
         return Grouping(list(prefixes), np.asarray(coarser, dtype=np.int64)[self.codes])
+
+
+def _counting_sort(codes: IntArray, n_codes: int) -> IntArray:
+    # NumPy sorts 16-bit integers by radix, in linear time: 14 times faster than 64-bit ones. Larger codes are sorted
+    # by their low half, then by their high half.
+    order = np.argsort(codes.astype(np.uint16), kind="stable")
+    for shift in range(16, max(n_codes - 1, 0).bit_length(), 16):
+        order = order[np.argsort((codes >> shift).astype(np.uint16)[order], kind="stable")]
+    return order
 
 
 def check_columns(frame: pd.DataFrame, needed: Sequence[str], role: str) -> None:
@@ -113,35 +122,46 @@ def group_rows(frame: pd.DataFrame, schema: KeySchema) -> Grouping:
     """
     check_columns(frame, schema.names, "group column")
     encoded = [_encode_column(frame[name], schema, i) for i, name in enumerate(schema.names)]
-    codes, parts = _combine([codes for codes, _ in encoded])
-    keys: list[GroupKey | InvalidKey] = []
-    for position in range(len(parts[0])):
-        values = [uniques[part[position]] for (_, uniques), part in zip(encoded, parts, strict=True)]
-        keys.append(_key_or_error(values))
-    return Grouping(keys, codes)
+    codes, parts = _combine([codes for codes, _ in encoded], [len(uniques) for _, uniques in encoded])
+    values = [
+        [uniques[code] for code in part.tolist()] if len(encoded) > 1 else uniques
+        for (_, uniques), part in zip(encoded, parts, strict=True)
+    ]
+    invalid = any(isinstance(value, InvalidKey) for _, uniques in encoded for value in uniques)
+    keys: list[Any] = list(zip(*values, strict=True))
+    return Grouping([_key_or_error(key) for key in keys] if invalid else keys, codes)
 
 
-def _key_or_error(values: list[KeyValue | InvalidKey]) -> GroupKey | InvalidKey:
+def _key_or_error(values: tuple[KeyValue | InvalidKey, ...]) -> GroupKey | InvalidKey:
     for value in values:
         if isinstance(value, InvalidKey):
             return value
-    return tuple(values)
+    return values
 
 
-def _combine(columns: list[IntArray]) -> tuple[IntArray, list[IntArray]]:
-    """Enumerate the combinations of several columns; `parts[i][c]` is column i's code in combination c."""
-    codes, first = pd.factorize(columns[0])
-    parts = [first]
-    for column in columns[1:]:
-        size = int(column.max(initial=0)) + 1
-        codes, combined = pd.factorize(codes * size + column)
+def _combine(columns: list[IntArray], sizes: list[int]) -> tuple[IntArray, list[IntArray]]:
+    """Enumerate the combinations of several columns; `parts[i][c]` is column i's code in combination c.
+
+    `sizes` are the numbers of codes in each column, all of which occur.
+    """
+    codes, parts = columns[0], [np.arange(sizes[0])]
+    for column, size in zip(columns[1:], sizes[1:], strict=True):
+        codes, combined = _factorize_integers(codes * size + column)
         parts = [part[combined // size] for part in parts] + [combined % size]
-    return codes.astype(np.int64, copy=False), parts
+    return codes, parts
 
 
 def _encode_column(values: pd.Series, schema: KeySchema, position: int) -> tuple[IntArray, list[KeyValue | InvalidKey]]:
     """Bring a column to its kind: a code for each row, and what each code stands for."""
-    codes, raw = _factorize(values)
+    codes, raw, kind = _factorize(values)
+    if kind == schema.columns[position].kind and (not len(codes) or codes.min() >= 0):
+        return codes, raw  # canonical as they are
+    return _canonical(codes, raw, schema, position)
+
+
+def _canonical(
+    codes: IntArray, raw: list[object], schema: KeySchema, position: int
+) -> tuple[IntArray, list[KeyValue | InvalidKey]]:
     canonical: dict[tuple[type, object], int] = {}
     uniques: list[KeyValue | InvalidKey] = []
     recode = np.empty(len(raw) + 1, dtype=np.int64)
@@ -160,28 +180,56 @@ def _encode_column(values: pd.Series, schema: KeySchema, position: int) -> tuple
     return recode[codes], uniques  # code -1 (null) picks the last entry, which is the null's
 
 
-def _factorize(values: pd.Series) -> tuple[IntArray, list[object]]:
-    """Code the raw values of a column; -1 is null. Values of different types never share a code."""
+def _factorize(values: pd.Series) -> tuple[IntArray, list[object], str]:
+    """Code the raw values of a column; -1 is null. Values of different types never share a code.
+
+    The third result is the kind of which all raw values are canonical already, or "".
+    """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        used, codes = np.unique(values.cat.codes.to_numpy(), return_inverse=True)
-        has_null = len(used) > 0 and used[0] == -1
-        categories = [values.cat.categories[code] for code in used if code >= 0]
-        return codes.astype(np.int64) - int(has_null), categories
+        return *_factorize_categories(values), ""
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iu":
+        codes, uniques = _factorize_integers(values.to_numpy())
+        return codes, uniques.tolist(), "integer" if values.dtype != np.uint64 else ""
+    if isinstance(values.dtype, pd.StringDtype):
+        return _factorize_strings(values)
     if values.dtype != object:
         codes, uniques = pd.factorize(values)
-        return codes.astype(np.int64), list(uniques)
+        return codes.astype(np.int64), list(uniques), ""
     if pd.api.types.infer_dtype(values, skipna=True) == "string":
         return _factorize_strings(values)
-    return _factorize_objects(values)
+    return *_factorize_objects(values), ""
 
 
-def _factorize_strings(values: pd.Series) -> tuple[IntArray, list[object]]:
+def _factorize_categories(values: pd.Series) -> tuple[IntArray, list[object]]:
+    codes = values.cat.codes.to_numpy().astype(np.int64)
+    used = np.bincount(codes + 1, minlength=len(values.cat.categories) + 1)[1:] > 0  # the first one counts nulls
+    recode = np.append(np.cumsum(used) - 1, -1)
+    return recode[codes], values.cat.categories[used].tolist()
+
+
+def _factorize_integers(values: AnyArray) -> tuple[IntArray, AnyArray]:
+    """Code integers in ascending order where they lie close together, else in order of appearance."""
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, -1)
+    if high - low >= 4 * len(values):
+        codes, uniques = pd.factorize(values)
+        return codes.astype(np.int64, copy=False), uniques
+    wide = values if values.dtype == np.uint64 else values.astype(np.int64)  # int8 would overflow
+    offsets = (wide - wide.dtype.type(low)).astype(np.int64, copy=False)
+    used = np.bincount(offsets, minlength=high - low + 1) > 0
+    codes = (np.cumsum(used) - 1).take(offsets, mode="clip")
+    return codes, np.flatnonzero(used).astype(wide.dtype) + wide.dtype.type(low)
+
+
+def _factorize_strings(values: pd.Series) -> tuple[IntArray, list[object], str]:
     try:
-        encoded = pa.array(values, type=pa.string(), from_pandas=True).dictionary_encode()
+        array = pa.array(values, type=pa.string(), from_pandas=True)
     except (pa.ArrowInvalid, UnicodeEncodeError):  # a lone surrogate: the slow path names it
-        return _factorize_objects(values)
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes, encoded.dictionary.to_pylist()
+        return *_factorize_objects(values), ""
+    if isinstance(array, pa.ChunkedArray):  # from a column that Arrow holds
+        array = array.combine_chunks()
+    encoded = array.dictionary_encode()
+    indices = encoded.indices.fill_null(-1) if array.null_count else encoded.indices
+    return indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary.to_pylist(), "string"
 
 
 def _factorize_objects(values: pd.Series) -> tuple[IntArray, list[object]]:

@@ -22,7 +22,17 @@ import pandas as pd
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.wording import listing, short
 
-__all__ = ["ISO_TIMESTAMP", "GroupKey", "KeyColumn", "KeySchema", "KeyValue", "NullKeys", "decode_key", "encode_key"]
+__all__ = [
+    "ISO_TIMESTAMP",
+    "GroupKey",
+    "KeyColumn",
+    "KeySchema",
+    "KeyValue",
+    "NullKeys",
+    "decode_key",
+    "decode_keys",
+    "encode_key",
+]
 
 Kind = Literal["string", "integer", "boolean", "date", "timestamp"]
 NullKeys = Literal["error", "group", "drop"]
@@ -241,6 +251,17 @@ def decode_key(text: str) -> GroupKey:
     ('FR', datetime.date(2026, 1, 31))
     """
     return tuple(_untagged(value) for value in json.loads(text))
+
+
+def decode_keys(texts: Sequence[str]) -> list[GroupKey]:
+    """Decode many keys at once, several times faster than one by one.
+
+    Examples
+    --------
+    >>> decode_keys(['["FR",7]', "[]"])
+    [('FR', 7), ()]
+    """
+    return [tuple(_untagged(value) for value in key) for key in json.loads(f"[{','.join(texts)}]")]
 
 
 def _tagged(value: KeyValue) -> object:

@@ -74,6 +74,7 @@ class Manifest:
     created: str
     files: dict[str, FileEntry] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    stacks: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
@@ -86,6 +87,8 @@ class Manifest:
             "target": {**asdict(self.target), "classes": list(self.target.classes)},
             "files": {name: asdict(entry) for name, entry in sorted(self.files.items())},
         }
+        if self.stacks:  # optional: a reader without it asks the children
+            plain["stacks"] = list(self.stacks)
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -123,6 +126,7 @@ class Manifest:
                 levels=tuple(data["levels"]),
                 files={name: FileEntry(**entry) for name, entry in data["files"].items()},
                 format_version=version,
+                stacks=_described(data.get("stacks")),
                 **{name: data[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -132,3 +136,7 @@ class Manifest:
 
 
 _PLAIN = ("unknown", "codec", "spec_digest", "options", "counts", "versions", "created")
+
+
+def _described(stacks: Any) -> tuple[dict[str, Any], ...]:
+    return tuple(stack for stack in stacks if isinstance(stack, dict)) if isinstance(stacks, list) else ()

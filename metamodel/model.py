@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from metamodel.cache import ByteCache
 from metamodel.estimators import with_feature_names
 from metamodel.exceptions import InputError
 from metamodel.manifest import Manifest
-from metamodel.routing import PredictOptions, Route
+from metamodel.routing import PredictOptions, Route, Tally
 
 __all__ = ["MetaModel"]
 
@@ -43,7 +44,8 @@ class MetaModel:
     ) -> None:
         self._bundle = Bundle(path, cache)
         self._defaults = dict(defaults or {})
-        self._answered: Counter[str] = Counter()
+        self._stacks = self._bundle.stacks  # now, so that no request waits for a kernel to be compiled
+        self._tally = Tally()
         self._lock = threading.Lock()
 
     @property
@@ -108,9 +110,10 @@ class MetaModel:
         """
         if not isinstance(frame, pd.DataFrame):
             raise InputError(f"predict takes a pandas DataFrame, not a {type(frame).__name__}.")
-        answers = self.route.predict(frame, self._bundle, self.options(params))
+        tally = Tally()
+        answers = self.route.predict(frame, self._bundle, self.options(params), self._stacks, tally)
         with self._lock:
-            self._answered.update(answers["status"].value_counts().to_dict())
+            self._tally.add(tally)
         return answers
 
     def child(self, key: object) -> Any:
@@ -137,21 +140,25 @@ class MetaModel:
         return with_feature_names(child, features.names) if features.layout == "array" else child
 
     def stats(self) -> dict[str, Any]:
-        """Figures of this process: rows answered by status, share of fallbacks, the cache, time spent reading children.
+        """Figures of this process: who answered how many rows, and where the time went.
 
         Returns
         -------
         dict
-            `rows` (by status), `fallback_rate` (share of the rows answered by a parent or the global model),
-            `cache` (hits, misses, evictions, entries, bytes, limit), `seconds_reading`.
+            `rows` (by status); `rows_stacked` (rows that a stack answered); `fallback_rate` (share of the rows answered
+            by a parent or the global model); `cache` (hits, misses, evictions, entries, bytes, limit);
+            `seconds_reading`, `seconds_unpickling` and `seconds_predicting`.
         """
         with self._lock:
-            rows = dict(self._answered)
-        total = sum(rows.values())
-        fallback = sum(n for status, n in rows.items() if status == "global" or status.startswith("parent:"))
+            tally = replace(self._tally, rows=Counter(self._tally.rows))
+        total = sum(tally.rows.values())
+        fallback = sum(n for status, n in tally.rows.items() if status == "global" or status.startswith("parent:"))
         return {
-            "rows": rows,
+            "rows": dict(tally.rows),
+            "rows_stacked": tally.rows_stacked,
             "fallback_rate": fallback / total if total else 0.0,
             "cache": self._bundle.cache.stats(),
             "seconds_reading": self._bundle.seconds_reading,
+            "seconds_unpickling": self._bundle.seconds_unpickling,
+            "seconds_predicting": tally.seconds_predicting,
         }

@@ -45,7 +45,7 @@ __all__ = [
 
 # Columns of the ledger behind the group columns; the metrics stand between `params` and `fingerprint`.
 _BEFORE_METRICS = ("level", "status", "reason", "error", "rows", "seconds", "estimator", "params")
-_BEHIND_METRICS = ("fingerprint", "shard", "bytes", "sha256", "warnings")
+_BEHIND_METRICS = ("fingerprint", "shard", "bytes", "sha256", "warnings", "stack")
 LEDGER_COLUMNS = (*_BEFORE_METRICS, *_BEHIND_METRICS)
 
 

@@ -4,35 +4,33 @@ Rows in = rows out, in the same order and under the same index, whatever the tab
 small `ChildStore` protocol, so that this room knows nothing of files.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from metamodel.exceptions import ChildFailed, CorruptBundle, InputError, InvalidKey, TrainingFailed, UnknownGroup
-from metamodel.features import FeatureSchema, FeatureTable
-from metamodel.fitting import error_text
-from metamodel.frames import AnyArray, IntArray, group_rows
+from metamodel.answers import DETAIL_COLUMNS, AnswerForm, Answers, PredictOptions, probability_column
+from metamodel.asking import AskedChildren, Rows, Tally
+from metamodel.exceptions import InputError, InvalidKey, UnknownGroup
+from metamodel.features import FeatureColumns, FeatureSchema
+from metamodel.few_rows import FEW_ROWS, read_few_rows
+from metamodel.frames import AnyArray, Grouping, IntArray, group_rows
 from metamodel.keys import GroupKey, KeySchema, encode_key
-from metamodel.spec import UnknownPolicy, one_of
 from metamodel.wording import count, listing
 
-__all__ = ["DETAIL_COLUMNS", "ChildStore", "PredictOptions", "Route", "output_columns", "probability_column"]
-
-PredictMethod = Literal["predict", "predict_proba"]
-DETAIL_COLUMNS = ("key", "level", "child_version", "error")
-# A child that raises is asked again with half the rows, to find the rows it cannot answer; after this many failures
-# without one success it is taken to fail always.
-_PATIENCE = 256
-_NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
-# pandas' own dtype for text (object, since pandas 3 str), fixed here because pandas guesses from the values otherwise.
-_TEXT = pd.Series(["text"]).dtype
-_PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": _TEXT}
-
-_Load = Callable[[GroupKey], tuple[Any, str]]
+__all__ = [
+    "DETAIL_COLUMNS",
+    "ChildStore",
+    "PredictOptions",
+    "Route",
+    "Stack",
+    "Tally",
+    "output_columns",
+    "probability_column",
+]
 
 
 class ChildStore(Protocol):
@@ -47,29 +45,26 @@ class ChildStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class PredictOptions:
-    """The choices of one call to predict.
+class Stack(Protocol):
+    """Many children evaluated as one array program; what it cannot answer as they would, it leaves to them."""
 
-    Parameters
-    ----------
-    detail
-        Add who answered each row: key, level, version of the child, and error.
-    predict_method
-        "predict", or "predict_proba" to add one probability column for every class.
-    unknown
-        What to do with a group without a child: "null", "error" or "fallback".
-    """
+    def takes(self, *, proba: bool) -> bool:
+        """Whether it can answer calls with, or without, probabilities."""
+        ...
 
-    detail: bool = False
-    predict_method: PredictMethod = "predict"
-    unknown: UnknownPolicy = "null"
+    def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
+        """Where each key's child is in the stack; -1 where it is not."""
+        ...
 
-    def __post_init__(self) -> None:
-        one_of("predict_method", self.predict_method, get_args(PredictMethod))
-        one_of("unknown", self.unknown, get_args(UnknownPolicy))
-        if not isinstance(self.detail, bool):
-            raise InputError(f"detail={self.detail!r} is neither true nor false.")
+    def versions(self, positions: IntArray) -> AnyArray:
+        """Versions of children."""
+        ...
+
+    def answer(
+        self, columns: Sequence[AnyArray], positions: IntArray, *, proba: bool
+    ) -> tuple[AnyArray, AnyArray | None, AnyArray | None]:
+        """Predictions, probabilities, and a mask of the rows it can answer (None for all)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,14 @@ class Route:
     classes: tuple[Any, ...]
     levels: tuple[int, ...]
 
-    def predict(self, frame: pd.DataFrame, store: ChildStore, options: PredictOptions) -> pd.DataFrame:
+    def predict(
+        self,
+        frame: pd.DataFrame,
+        store: ChildStore,
+        options: PredictOptions,
+        stacks: Sequence[Stack] = (),
+        tally: Tally | None = None,
+    ) -> pd.DataFrame:
         """Answer every row.
 
         Parameters
@@ -106,6 +108,10 @@ class Route:
             Where children come from.
         options
             The call's choices.
+        stacks
+            Children that need not be asked one by one.
+        tally
+            Where to count what was done.
 
         Returns
         -------
@@ -122,233 +128,116 @@ class Route:
             Under the policy "error", when a group has no child.
         """
         self.check(options)
-        grouping = group_rows(frame, self.keys)
-        table = self.features.table(frame).take(grouping.order)
-        answers = _Answers(len(frame), self, options)
-        keep = store.should_keep(len(grouping.keys))
+        grouping, columns = self._read(frame)
+        call = _Call(self, options, tally or Tally(), grouping, columns)
+        rest = call.ask_stacks(stacks)
+        if rest is None or len(rest):
+            call.ask_children(rest, store)
+        call.tally.rows.update(call.answers.tally())
+        return call.answers.frame(frame.index)
+
+    def check(self, options: PredictOptions) -> None:
+        """Raise `InputError` where this model cannot do what the options ask for."""
+        if options.proba and self.task != "classification":
+            raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
+
+    def _read(self, frame: pd.DataFrame) -> tuple[Grouping, FeatureColumns]:
+        read = read_few_rows(frame, self.keys, self.features) if len(frame) <= FEW_ROWS else None
+        return read or (group_rows(frame, self.keys), self.features.columns(frame))
+
+    def form(self, options: PredictOptions) -> AnswerForm:
+        """Describe the answers of a call with these options."""
+        return AnswerForm(self.task, self.label_kind, self.classes, len(self.keys.columns), options)
+
+
+class _Call:
+    """One call to predict."""
+
+    def __init__(
+        self, route: Route, options: PredictOptions, tally: Tally, grouping: Grouping, columns: FeatureColumns
+    ) -> None:
+        self.tally = tally
+        self._route = route
+        self._options = options
+        self._grouping = grouping
+        self._columns = columns
+        self._form = route.form(options)
+        self.answers = Answers(len(grouping.codes), self._form)
+
+    def ask_stacks(self, stacks: Sequence[Stack]) -> IntArray | None:
+        """Let the stacks answer what they can; returns the rows that are left, None for all of them."""
+        rest: IntArray | None = None
+        for stack in stacks if self._route.features.layout == "array" else ():
+            if stack.takes(proba=self._options.proba) and (rest is None or len(rest)):
+                rest = self._ask_stack(stack, rest)
+        return rest
+
+    def _ask_stack(self, stack: Stack, rest: IntArray | None) -> IntArray | None:
+        of_groups = stack.positions(self._grouping.keys)
+        if of_groups.size == 0 or of_groups.max() < 0:
+            return rest
+        codes = self._grouping.codes
+        positions = of_groups.take(codes if rest is None else codes[rest])
+        usable = positions >= 0 if of_groups.min() < 0 else None
+        if self._columns.problems:
+            usable = np.ones(len(positions), dtype=bool) if usable is None else usable
+            rows = range(len(codes)) if rest is None else rest.tolist()
+            usable &= np.array([row not in self._columns.problems for row in rows], dtype=bool)
+        if usable is None:
+            return self._accept_stacked(stack, rest, positions)
+        rows = np.flatnonzero(usable) if rest is None else rest[usable]
+        left = self._accept_stacked(stack, rows, positions[usable])
+        others = np.flatnonzero(~usable) if rest is None else rest[~usable]
+        return others if left is None else np.concatenate([others, left])
+
+    def _accept_stacked(self, stack: Stack, rows: IntArray | None, positions: IntArray) -> IntArray:
+        """Ask for rows that the stack knows; returns those it leaves to the children."""
+        started = time.perf_counter()
+        columns = [values if rows is None else values[rows] for values in self._columns.arrays]
+        labels, probabilities, answered = stack.answer(columns, positions, proba=self._options.proba)
+        self.tally.seconds_predicting += time.perf_counter() - started
+        where: Any = slice(None) if rows is None else rows
+        left = np.empty(0, dtype=np.int64)
+        if answered is not None and not answered.all():
+            left = np.flatnonzero(~answered) if rows is None else rows[~answered]
+            where = np.flatnonzero(answered) if rows is None else rows[answered]
+            labels, positions = labels[answered], positions[answered]
+            probabilities = None if probabilities is None else probabilities[answered]
+        self.tally.rows_stacked += len(labels)
+        versions = stack.versions(positions) if self._options.detail else ""
+        self.answers.accept(where, len(self._route.keys.columns), versions, labels, probabilities)
+        self._name(where)
+        return left
+
+    def _name(self, where: Any) -> None:
+        if self._options.detail:
+            keys = [encode_key(key) if isinstance(key, tuple) else "" for key in self._grouping.keys]
+            self.answers.name(where, np.array(keys, dtype=object)[self._grouping.codes[where]])
+
+    def ask_children(self, rows: IntArray | None, store: ChildStore) -> None:
+        """Let children answer rows, group by group, each a slice of one table in group order."""
+        grouping = self._grouping if rows is None else Grouping(self._grouping.keys, self._grouping.codes[rows])
+        order = grouping.order if rows is None else rows[grouping.order]
+        asked = AskedChildren(self._route.levels, self._columns.table().take(order), self._form, self.tally)
+        groups = np.flatnonzero(grouping.counts).tolist()
+        keep = store.should_keep(len(groups))
+
+        def load(key: GroupKey) -> tuple[Any, str]:
+            return store.load(key, keep=keep)
+
         unknown: list[str] = []
-        for i, key in enumerate(grouping.keys):
-            rows = _Rows(int(grouping.bounds[i]), int(grouping.bounds[i + 1]))
+        bounds = grouping.bounds.tolist()
+        for i in groups:
             try:
-                self._answer(key, rows, table, lambda wanted: store.load(wanted, keep=keep), answers, options)
+                asked.answer(grouping.keys[i], Rows(bounds[i], bounds[i + 1]), load)
             except UnknownGroup as error:
                 unknown.append(str(error))
         if unknown:
             raise UnknownGroup(f"{count(len(unknown), 'group')} without a child model. First: {listing(unknown, 1)}")
-        return answers.frame(grouping.order, frame.index)
-
-    def check(self, options: PredictOptions) -> None:
-        """Raise `InputError` where this model cannot do what the options ask for."""
-        if options.predict_method == "predict_proba" and self.task != "classification":
-            raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
-
-    def _answer(
-        self,
-        key: GroupKey | InvalidKey,
-        rows: "_Rows",
-        table: FeatureTable,
-        load: "_Load",
-        answers: "_Answers",
-        options: PredictOptions,
-    ) -> None:
-        if isinstance(key, InvalidKey):
-            answers.refuse(rows, "invalid_key", str(key))
-            return
-        answers.name(rows, key)
-        try:
-            found, child, version = self._find(key, load, options.unknown)
-        except CorruptBundle as error:
-            answers.refuse(rows, "failed", str(error))
-        except UnknownGroup as error:
-            if options.unknown == "error":
-                raise
-            answers.refuse(rows, "failed" if isinstance(error, TrainingFailed) else "unknown_group", str(error))
-        else:
-            for part, problem in _usable(rows, table):
-                if problem:
-                    answers.refuse(part, "failed", problem)
-                else:
-                    self._ask(child, found, version, part, table, answers)
-
-    def _find(self, key: GroupKey, load: "_Load", unknown: UnknownPolicy) -> tuple[GroupKey, Any, str]:
-        """Load the group's child, or under "fallback" the nearest parent that exists."""
-        try:
-            return (key, *load(key))
-        except UnknownGroup:
-            if unknown != "fallback":
-                raise
-            for level in self.levels:
-                try:
-                    return (key[:level], *load(key[:level]))
-                except UnknownGroup:
-                    continue
-            raise
-
-    def _ask(
-        self, child: Any, found: GroupKey, version: str, rows: "_Rows", table: FeatureTable, answers: "_Answers"
-    ) -> None:
-        """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
-        waiting, failures, successes = deque([rows]), 0, 0
-        while waiting:
-            # In turn the smallest and the largest part: bad rows may stand in one block or be spread everywhere.
-            part = waiting.pop() if failures % 2 else waiting.popleft()
-            try:
-                labels, probabilities = answers.ask(child, table.slice(part.start, part.stop))
-            except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
-                failures += 1
-                if len(part) == 1 or (failures >= _PATIENCE and not successes):
-                    answers.refuse(part, "failed", error_text(error))
-                else:
-                    waiting += part.halves()
-            else:
-                successes += 1
-                answers.accept(part, found, len(self.keys.columns), version, labels, probabilities)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """A slice of the table in group order."""
-
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def halves(self) -> list["_Rows"]:
-        middle = (self.start + self.stop) // 2
-        return [_Rows(middle, self.stop), _Rows(self.start, middle)]
-
-
-def _usable(rows: _Rows, table: FeatureTable) -> Iterator[tuple[_Rows, str]]:
-    """Cut a slice at the rows whose features cannot be used; those come with the problem."""
-    start = rows.start
-    for row in sorted(row for row in table.problems if rows.start <= row < rows.stop) if table.problems else []:
-        if start < row:
-            yield _Rows(start, row), ""
-        yield _Rows(row, row + 1), table.problems[row]
-        start = row + 1
-    if start < rows.stop:
-        yield _Rows(start, rows.stop), ""
-
-
-def probability_column(label: object) -> str:
-    """Name of a class's probability column.
-
-    Examples
-    --------
-    >>> probability_column("NEAR BAY"), probability_column(np.int64(1))
-    ('probability_NEAR BAY', 'probability_1')
-    """
-    return f"probability_{label}"
+        self.answers.scatter(order, asked.answers)
 
 
 def output_columns(route: Route, options: PredictOptions) -> list[str]:
     """Names of the columns that a call with these options returns, in order."""
-    proba = options.predict_method == "predict_proba"
-    probabilities = [probability_column(label) for label in route.classes] if proba else []
+    probabilities = [probability_column(label) for label in route.classes] if options.proba else []
     return ["prediction", *probabilities, "status", *(DETAIL_COLUMNS if options.detail else ())]
-
-
-class _Answers:
-    """The output columns, in group order until `frame` puts them back in row order."""
-
-    def __init__(self, n_rows: int, route: Route, options: PredictOptions) -> None:
-        self._route = route
-        self._options = options
-        regression = route.task == "regression"
-        self.prediction = np.full(n_rows, np.nan) if regression else np.full(n_rows, None, dtype=object)
-        self.status = np.full(n_rows, "unknown_group", dtype=object)
-        self._proba = options.predict_method == "predict_proba"
-        self.probabilities = np.full((n_rows, len(route.classes) if self._proba else 0), np.nan)
-        self._position = {label: i for i, label in enumerate(route.classes)}
-        if options.detail:
-            self.key = np.full(n_rows, "", dtype=object)
-            self.level = np.full(n_rows, -1, dtype=np.int64)
-            self.version = np.full(n_rows, "", dtype=object)
-            self.error = np.full(n_rows, "", dtype=object)
-
-    def ask(self, child: Any, x: Any) -> tuple[AnyArray, AnyArray | None]:
-        """Call the child once or twice and check the shapes of what it returns."""
-        rows = len(x)
-        labels = np.asarray(child.predict(x))
-        if labels.shape not in ((rows,), (rows, 1)):
-            raise ChildFailed(f"predict returned shape {labels.shape} for {count(rows, 'row')}")
-        if self._route.task == "regression":
-            return labels.reshape(rows).astype(np.float64, copy=False), None
-        probabilities = self._aligned(child, x) if self._proba else None
-        return self._of_label_kind(labels.reshape(rows)), probabilities
-
-    def _of_label_kind(self, labels: AnyArray) -> AnyArray:
-        # One child's odd label must not fail when all answers are put into one column.
-        kind = self._route.label_kind or "string"
-        if labels.dtype.kind in _NUMPY_KINDS[kind]:
-            return labels
-        try:
-            fits = kind != "string" or pd.api.types.infer_dtype(labels, skipna=True) in ("string", "empty")
-            converted = pd.array(labels, dtype=_PANDAS_DTYPES[kind])
-        except (TypeError, ValueError):
-            fits = False
-        if not fits:
-            raise ChildFailed(f"predict returned {labels.dtype} labels, but the classes are {kind}s")
-        return np.asarray(converted, dtype=object)
-
-    def _aligned(self, child: Any, x: Any) -> AnyArray:
-        given = np.asarray(child.predict_proba(x))
-        if given.shape != (len(x), len(child.classes_)):
-            raise ChildFailed(f"predict_proba returned shape {given.shape} for {count(len(x), 'row')}")
-        # A class that this group has never seen has probability 0 here.
-        aligned = np.zeros((len(x), len(self._position)))
-        aligned[:, [self._position[label] for label in child.classes_.tolist()]] = given
-        return aligned
-
-    def accept(
-        self, rows: _Rows, found: GroupKey, depth: int, version: str, labels: AnyArray, probabilities: AnyArray | None
-    ) -> None:
-        """Record what a child answered; `found` is the child's key, `depth` the number of group columns."""
-        where = slice(rows.start, rows.stop)
-        self.prediction[where] = labels
-        level = len(found)
-        self.status[where] = "child" if level == depth else f"parent:{level}" if level else "global"
-        if probabilities is not None:
-            self.probabilities[where] = probabilities
-        if self._options.detail:
-            self.level[where] = level
-            self.version[where] = version[:12]
-
-    def name(self, rows: _Rows, key: GroupKey) -> None:
-        """Record the rows' own key."""
-        if self._options.detail:
-            self.key[rows.start : rows.stop] = encode_key(key)
-
-    def refuse(self, rows: _Rows, status: str, error: str) -> None:
-        """Record that nobody answered, and why."""
-        self.status[rows.start : rows.stop] = status
-        if self._options.detail:
-            self.error[rows.start : rows.stop] = error
-
-    def frame(self, order: IntArray, index: pd.Index) -> pd.DataFrame:
-        """Put the columns back in row order."""
-        columns: dict[str, Any] = {"prediction": self._labels(_scatter(self.prediction, order))}
-        if self._proba:
-            rows = _scatter(self.probabilities, order)
-            columns |= {probability_column(label): rows[:, i] for i, label in enumerate(self._route.classes)}
-        columns["status"] = _scatter(self.status, order)
-        if self._options.detail:
-            values = (self.key, self.level, self.version, self.error)
-            columns |= {name: _scatter(v, order) for name, v in zip(DETAIL_COLUMNS, values, strict=True)}
-        typed = {name: pd.array(v, dtype=_TEXT) if v.dtype == object else v for name, v in columns.items()}
-        return pd.DataFrame({name: pd.Series(values, index=index) for name, values in typed.items()}, index=index)
-
-    def _labels(self, values: AnyArray) -> Any:
-        # The dtype depends on the model and never on the batch: one unknown group must not turn every label into a
-        # float.
-        if self._route.task == "regression":
-            return values
-        return pd.array(values, dtype=_PANDAS_DTYPES[self._route.label_kind or "string"])
-
-
-def _scatter(values: AnyArray, order: IntArray) -> AnyArray:
-    scattered = np.empty_like(values)
-    scattered[order] = values
-    return scattered

@@ -177,6 +177,13 @@ class ShardReader:
         for (key,) in self._connection().execute("SELECT key FROM children WHERE status = ? ORDER BY rowid", (status,)):
             yield key
 
+    def fitted(self) -> Iterator[ShardRow]:
+        """Yield the rows of all groups with a child, in file order; raises as `read` does."""
+        for key in self.keys():
+            row = self.read(key)
+            if row is not None and row.child is not None:
+                yield row
+
     def _connection(self) -> sqlite3.Connection:
         pid = os.getpid()
         if getattr(self._local, "pid", None) != pid:

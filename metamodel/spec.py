@@ -109,6 +109,7 @@ class TrainingOptions:
     n_jobs: int = -1
     random_state: int = 0
     max_group_rows: int | None = None
+    stack: bool = False
 
     def __post_init__(self) -> None:
         one_of("unknown", self.unknown, get_args(UnknownPolicy))
@@ -155,6 +156,8 @@ class TrainingOptions:
             raise InputError(
                 f"n_jobs={short(self.n_jobs)} is no process count. Use a positive number, or -1 for every core."
             )
+        if not isinstance(self.stack, bool):
+            raise InputError(f"stack={short(self.stack)} is neither true nor false.")
         if isinstance(self.random_state, bool) or not isinstance(self.random_state, int) or not self._is_seed():
             raise InputError(
                 f"random_state={short(self.random_state)} is no seed. Use a whole number from 0 to 2**32 - 1."
@@ -176,13 +179,15 @@ class TrainingOptions:
         return {**asdict(self), "group_by": list(self.group_by)}
 
 
+_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack")
+
+
 def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any]) -> str:
     """Digest of all that decides what a group's rows are turned into: the same digest and rows give the same child.
 
-    Where and how fast the work is done (engine, n_jobs) is left out, and so is which groups are fitted at all.
+    Where and how fast the work is done (engine, n_jobs, stack) is left out, and so is which groups are fitted at all.
     """
-    indecisive = ("engine", "n_jobs", "unknown", "max_group_rows")
-    decisive = {name: value for name, value in options.to_dict().items() if name not in indecisive}
+    decisive = {name: value for name, value in options.to_dict().items() if name not in _NOT_DECISIVE}
     candidates = [[c.name, c.label, _content(c.estimator)] for c in spec.candidates]
     text = json.dumps([decisive, spec.task, candidates, features], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -25,6 +25,7 @@ from metamodel.evaluation import aggregate
 from metamodel.exceptions import AllGroupsFailed, InputError
 from metamodel.keys import GroupKey, KeySchema, decode_key
 from metamodel.manifest import Manifest, Target
+from metamodel.packing import stack_plan
 from metamodel.planning import Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
 from metamodel.spec import Candidate, TrainingOptions, one_of
@@ -88,6 +89,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     output_dir: str | Path | None = None,
     random_state: int = 0,
     max_group_rows: int | None = None,
+    stack: bool = False,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -134,6 +136,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         Seed of the holdout, and of every estimator that has a `random_state` that is None.
     max_group_rows
         Groups with more rows are recorded as skipped, and their rows are not loaded by any worker.
+    stack
+        Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
+        costs about what one model costs; see docs/benchmarks.md.
 
     Returns
     -------
@@ -167,6 +172,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         n_jobs=n_jobs,
         random_state=random_state,
         max_group_rows=max_group_rows,
+        stack=stack,
     )
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))
@@ -211,7 +217,8 @@ def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> 
         ledger = _ledger(results, shards, plan)
         _refuse_empty(ledger)
         summary = _summary(ledger, plan)
-        manifest = finish_bundle(directory, _manifest(plan, ledger, results), ledger)
+        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger)
+        manifest = finish_bundle(directory, manifest, ledger)
     holdout = pd.DataFrame(
         [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],
         columns=["key", "actual", "predicted"],

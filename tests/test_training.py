@@ -129,7 +129,7 @@ def test_the_ledger_has_its_columns_in_order():
     metrics = [f"{part}_{name}" for part in ("train", "holdout") for name in ("mae", "rmse", "r2")]
     assert list(fit(table()).ledger) == [
         *["g", "level", "status", "reason", "error", "rows", "seconds", "estimator", "params", *metrics],
-        *["fingerprint", "shard", "bytes", "sha256", "warnings"],
+        *["fingerprint", "shard", "bytes", "sha256", "warnings", "stack"],
     ]
 
 

@@ -1,0 +1,166 @@
+"""Ask children for their rows, one group after the other; no child that raises hides another one's answers."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from metamodel.answers import AnswerForm, Answers
+from metamodel.exceptions import CorruptBundle, InvalidKey, TrainingFailed, UnknownGroup
+from metamodel.features import FeatureTable
+from metamodel.fitting import error_text
+from metamodel.keys import GroupKey, encode_key
+from metamodel.spec import UnknownPolicy
+
+__all__ = ["AskedChildren", "Load", "Rows", "Tally"]
+
+# A child that raises is asked again with half the rows, to find the rows it cannot answer; after this many failures
+# without one success it is taken to fail always.
+_PATIENCE = 256
+
+Load = Callable[[GroupKey], tuple[Any, str]]
+
+
+@dataclass
+class Tally:
+    """What the calls of one model came to.
+
+    Attributes
+    ----------
+    rows
+        Rows by status.
+    rows_stacked
+        Rows that a stack answered.
+    seconds_predicting
+        Time spent in children and stacks.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    rows_stacked: int = 0
+    seconds_predicting: float = 0.0
+
+    def add(self, other: "Tally") -> None:
+        """Add the figures of another one."""
+        self.rows.update(other.rows)
+        self.rows_stacked += other.rows_stacked
+        self.seconds_predicting += other.seconds_predicting
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A slice of the table in group order."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def slice(self) -> slice:
+        """The same as Python's slice."""
+        return slice(self.start, self.stop)
+
+    def halves(self) -> "list[Rows]":
+        """Cut in two; the second half comes first, as a stack wants it."""
+        middle = (self.start + self.stop) // 2
+        return [Rows(middle, self.stop), Rows(self.start, middle)]
+
+
+class AskedChildren:
+    """Rows in group order that children answer one group after the other.
+
+    Parameters
+    ----------
+    levels
+        Levels of the fallback chain that exist.
+    table
+        The rows' features, in group order.
+    form
+        What the answers look like.
+    tally
+        Where to count the time.
+
+    Attributes
+    ----------
+    answers
+        What was answered so far.
+    """
+
+    def __init__(self, levels: Sequence[int], table: FeatureTable, form: AnswerForm, tally: Tally) -> None:
+        self.answers = Answers(len(table.values), form)
+        self._levels = levels
+        self._table = table
+        self._form = form
+        self._tally = tally
+
+    def answer(self, key: GroupKey | InvalidKey, rows: Rows, load: Load) -> None:
+        """Answer one group's rows."""
+        answers, unknown = self.answers, self._form.options.unknown
+        if isinstance(key, InvalidKey):
+            answers.refuse(rows.slice, "invalid_key", str(key))
+            return
+        if self._form.options.detail:
+            answers.name(rows.slice, encode_key(key))
+        try:
+            found, child, version = self._find(key, load, unknown)
+        except CorruptBundle as error:
+            answers.refuse(rows.slice, "failed", str(error))
+        except UnknownGroup as error:
+            if unknown == "error":
+                raise
+            answers.refuse(rows.slice, "failed" if isinstance(error, TrainingFailed) else "unknown_group", str(error))
+        else:
+            for part, problem in _usable(rows, self._table):
+                if problem:
+                    answers.refuse(part.slice, "failed", problem)
+                else:
+                    self._ask(child, len(found), version, part)
+
+    def _find(self, key: GroupKey, load: "Load", unknown: UnknownPolicy) -> tuple[GroupKey, Any, str]:
+        """Load the group's child, or under "fallback" the nearest parent that exists."""
+        try:
+            return (key, *load(key))
+        except UnknownGroup:
+            if unknown != "fallback":
+                raise
+            for level in self._levels:
+                try:
+                    return (key[:level], *load(key[:level]))
+                except UnknownGroup:
+                    continue
+            raise
+
+    def _ask(self, child: Any, level: int, version: str, rows: Rows) -> None:
+        """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
+        waiting, failures, successes = deque([rows]), 0, 0
+        while waiting:
+            # In turn the smallest and the largest part: bad rows may stand in one block or be spread everywhere.
+            part = waiting.pop() if failures % 2 else waiting.popleft()
+            started = time.perf_counter()
+            try:
+                labels, probabilities = self._form.ask(child, self._table.slice(part.start, part.stop))
+            except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
+                failures += 1
+                if len(part) == 1 or (failures >= _PATIENCE and not successes):
+                    self.answers.refuse(part.slice, "failed", error_text(error))
+                else:
+                    waiting += part.halves()
+            else:
+                successes += 1
+                self.answers.accept(part.slice, level, version[:12], labels, probabilities)
+            finally:
+                self._tally.seconds_predicting += time.perf_counter() - started
+
+
+def _usable(rows: Rows, table: FeatureTable) -> Iterator[tuple[Rows, str]]:
+    """Cut a slice at the rows whose features cannot be used; those come with the problem."""
+    start = rows.start
+    for row in sorted(row for row in table.problems if rows.start <= row < rows.stop) if table.problems else []:
+        if start < row:
+            yield Rows(start, row), ""
+        yield Rows(row, row + 1), table.problems[row]
+        start = row + 1
+    if start < rows.stop:
+        yield Rows(start, rows.stop), ""

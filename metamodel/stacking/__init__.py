@@ -1,0 +1,10 @@
+"""Many children of one family evaluated as one array program: arrays in, arrays out, no files.
+
+A *form* is what one child comes to as numbers; a *program* holds the forms of many children and answers a mixed batch
+without touching the children. `StackBuilder` takes children in and lets only those through that their program answers
+as they do themselves.
+"""
+
+from metamodel.stacking.building import BuiltStack, StackBuilder, load_program, may_stack, prepare
+
+__all__ = ["BuiltStack", "StackBuilder", "load_program", "may_stack", "prepare"]
