@@ -1,6 +1,5 @@
 """Training on Spark against the engine of this machine: the same children, the same ledger, whatever the groups are."""
 
-import sys
 from collections import namedtuple
 from itertools import pairwise
 from pathlib import Path
@@ -111,7 +110,6 @@ def test_workers_that_train_never_import_mlflow(spark: Any) -> None:
 
     result = metamodel.train(spark.createDataFrame(frame), "shop", "y", WatchfulRidge(), engine="spark")
 
-    assert "mlflow" in sys.modules  # here, but not there
     assert result.ledger["status"].tolist() == ["fitted", "fitted"], result.ledger["error"].tolist()
 
 
