@@ -181,7 +181,7 @@ class Answers:
         if self._detail:
             self._detail[0][where] = key
 
-    def refuse(self, where: slice, status: str, error: str) -> None:
+    def refuse(self, where: slice | IntArray, status: str, error: str) -> None:
         """Record that nobody answered, and why."""
         self.status[where] = self._form.statuses.index(status)
         if self._detail:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from metamodel.answers import AnswerForm, Answers
 from metamodel.exceptions import CorruptBundle, InvalidKey, TrainingFailed, UnknownGroup
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text
+from metamodel.frames import IntArray
 from metamodel.keys import GroupKey, encode_key
-from metamodel.spec import UnknownPolicy
 
 __all__ = ["AskedChildren", "Load", "Rows", "Tally"]
 
@@ -68,6 +70,30 @@ class Rows:
         return [Rows(middle, self.stop), Rows(self.start, middle)]
 
 
+@dataclass(frozen=True)
+class _Orphan:
+    """Rows of a group without a child."""
+
+    key: GroupKey
+    rows: Rows
+    error: UnknownGroup
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A child and the rows it is asked for; `order` says where these stand among all rows, None for the same places."""
+
+    child: Any
+    level: int
+    version: str
+    table: FeatureTable
+    order: IntArray | None = None
+
+    def where(self, rows: Rows) -> slice | IntArray:
+        """Where a slice of the table stands among all rows."""
+        return rows.slice if self.order is None else self.order[rows.slice]
+
+
 class AskedChildren:
     """Rows in group order that children answer one group after the other.
 
@@ -94,9 +120,10 @@ class AskedChildren:
         self._table = table
         self._form = form
         self._tally = tally
+        self._orphans: list[_Orphan] = []
 
     def answer(self, key: GroupKey | InvalidKey, rows: Rows, load: Load) -> None:
-        """Answer one group's rows."""
+        """Answer one group's rows; under "fallback" those without a child wait for `answer_orphans`."""
         answers, unknown = self.answers, self._form.options.unknown
         if isinstance(key, InvalidKey):
             answers.refuse(rows.slice, "invalid_key", str(key))
@@ -104,35 +131,57 @@ class AskedChildren:
         if self._form.options.detail:
             answers.name(rows.slice, encode_key(key))
         try:
-            found, child, version = self._find(key, load, unknown)
+            child, version = load(key)
         except CorruptBundle as error:
             answers.refuse(rows.slice, "failed", str(error))
         except UnknownGroup as error:
             if unknown == "error":
                 raise
-            answers.refuse(rows.slice, "failed" if isinstance(error, TrainingFailed) else "unknown_group", str(error))
+            orphan = _Orphan(key, rows, error)
+            if unknown == "fallback":
+                self._orphans.append(orphan)
+            else:
+                self._refuse(orphan)
         else:
-            for part, problem in _usable(rows, self._table):
-                if problem:
-                    answers.refuse(part.slice, "failed", problem)
-                else:
-                    self._ask(child, len(found), version, part)
+            self._ask(_Asked(child, len(key), version, self._table), rows)
 
-    def _find(self, key: GroupKey, load: "Load", unknown: UnknownPolicy) -> tuple[GroupKey, Any, str]:
-        """Load the group's child, or under "fallback" the nearest parent that exists."""
-        try:
-            return (key, *load(key))
-        except UnknownGroup:
-            if unknown != "fallback":
-                raise
-            for level in self._levels:
+    def answer_orphans(self, load: Load) -> None:
+        """Let parents answer for groups without a child: each parent is loaded and asked once, for all its groups."""
+        orphans, self._orphans = self._orphans, []
+        for level in self._levels:
+            families: dict[GroupKey, list[_Orphan]] = {}
+            for orphan in orphans:
+                families.setdefault(orphan.key[:level], []).append(orphan)
+            orphans = []
+            for parent, family in families.items():
                 try:
-                    return (key[:level], *load(key[:level]))
+                    self._answer_family(parent, family, load)
                 except UnknownGroup:
-                    continue
-            raise
+                    orphans += family
+        for orphan in orphans:
+            self._refuse(orphan)
 
-    def _ask(self, child: Any, level: int, version: str, rows: Rows) -> None:
+    def _answer_family(self, parent: GroupKey, family: Sequence["_Orphan"], load: Load) -> None:
+        where = np.concatenate([np.arange(orphan.rows.start, orphan.rows.stop) for orphan in family])
+        try:
+            child, version = load(parent)
+        except CorruptBundle as error:
+            self.answers.refuse(where, "failed", str(error))
+        else:
+            self._ask(_Asked(child, len(parent), version, self._table.take(where), where), Rows(0, len(where)))
+
+    def _refuse(self, orphan: "_Orphan") -> None:
+        status = "failed" if isinstance(orphan.error, TrainingFailed) else "unknown_group"
+        self.answers.refuse(orphan.rows.slice, status, str(orphan.error))
+
+    def _ask(self, asked: "_Asked", rows: Rows) -> None:
+        for part, problem in _usable(rows, asked.table):
+            if problem:
+                self.answers.refuse(asked.where(part), "failed", problem)
+            else:
+                self._ask_usable(asked, part)
+
+    def _ask_usable(self, asked: "_Asked", rows: Rows) -> None:
         """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
         waiting, failures, successes = deque([rows]), 0, 0
         while waiting:
@@ -140,16 +189,16 @@ class AskedChildren:
             part = waiting.pop() if failures % 2 else waiting.popleft()
             started = time.perf_counter()
             try:
-                labels, probabilities = self._form.ask(child, self._table.slice(part.start, part.stop))
+                labels, probabilities = self._form.ask(asked.child, asked.table.slice(part.start, part.stop))
             except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
                 failures += 1
                 if len(part) == 1 or (failures >= _PATIENCE and not successes):
-                    self.answers.refuse(part.slice, "failed", error_text(error))
+                    self.answers.refuse(asked.where(part), "failed", error_text(error))
                 else:
                     waiting += part.halves()
             else:
                 successes += 1
-                self.answers.accept(part.slice, level, version[:12], labels, probabilities)
+                self.answers.accept(asked.where(part), asked.level, asked.version[:12], labels, probabilities)
             finally:
                 self._tally.seconds_predicting += time.perf_counter() - started
 

@@ -69,6 +69,10 @@ class MetaModel:
             target.label_kind,
             target.classes,
             self.manifest.levels,
+            all(
+                candidate.get("predict_proba", True)
+                for candidate in self.manifest.options.get("candidates", {}).values()
+            ),
         )
 
     @property

@@ -81,6 +81,8 @@ class Route:
         For classifiers: kind of the labels, and the sorted union of the classes of all groups.
     levels
         Levels of the fallback chain that exist, from the longest prefix to 0 (global).
+    has_probabilities
+        Whether the children have `predict_proba`.
     """
 
     keys: KeySchema
@@ -89,6 +91,7 @@ class Route:
     label_kind: str | None
     classes: tuple[Any, ...]
     levels: tuple[int, ...]
+    has_probabilities: bool = True
 
     def predict(
         self,
@@ -140,6 +143,11 @@ class Route:
         """Raise `InputError` where this model cannot do what the options ask for."""
         if options.proba and self.task != "classification":
             raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
+        if options.proba and not self.has_probabilities:
+            raise InputError(
+                "predict_method='predict_proba' needs children with predict_proba, which these have not. "
+                "Train another estimator, or set its parameters so that it has (SVC: probability)."
+            )
 
     def _read(self, frame: pd.DataFrame) -> tuple[Grouping, FeatureColumns]:
         read = read_few_rows(frame, self.keys, self.features) if len(frame) <= FEW_ROWS else None
@@ -232,6 +240,7 @@ class _Call:
                 asked.answer(grouping.keys[i], Rows(bounds[i], bounds[i + 1]), load)
             except UnknownGroup as error:
                 unknown.append(str(error))
+        asked.answer_orphans(load)
         if unknown:
             raise UnknownGroup(f"{count(len(unknown), 'group')} without a child model. First: {listing(unknown, 1)}")
         self.answers.scatter(order, asked.answers)

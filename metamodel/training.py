@@ -341,7 +341,12 @@ def _keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {"estimator": candidate.label, "params": candidate.params, "packages": packages(candidate.estimator)}
+    return {
+        "estimator": candidate.label,
+        "params": candidate.params,
+        "packages": packages(candidate.estimator),
+        "predict_proba": hasattr(candidate.estimator, "predict_proba"),
+    }
 
 
 def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -> Manifest:

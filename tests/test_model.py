@@ -173,3 +173,9 @@ def test_the_ledger_is_the_one_of_training(table):
     result = train(table, KEYS, "y", n_jobs=1)
     ledger = MetaModel(result.bundle_path).ledger
     pd.testing.assert_frame_equal(ledger, result.ledger, check_dtype=False)
+
+
+def test_probabilities_that_the_children_do_not_have_are_refused(table):
+    labelled = table.assign(y=np.where(table["a"] > 0, "high", "low"))
+    with pytest.raises(InputError, match="needs children with predict_proba, which these have not"):
+        fitted(labelled, "svm").predict(labelled, {"predict_method": "predict_proba"})

@@ -445,3 +445,22 @@ def test_a_regressor_has_no_probabilities():
 def test_an_option_that_does_not_exist_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         PredictOptions(**options)
+
+
+class Counting(Line):
+    """Counts how often it is asked."""
+
+    calls = 0
+
+    def predict(self, x):
+        type(self).calls += 1
+        return super().predict(x)
+
+
+def test_a_parent_is_loaded_and_asked_once_for_all_its_orphans():
+    Counting.calls = 0
+    store = Store({**CHILDREN, (): Counting(0.0)})
+    rows = [key for i in range(40) for key in (("nowhere", i), *list(CHILDREN)[:1])]
+    answers = REGRESSION.predict(simple(*rows), store, PredictOptions(unknown="fallback"))
+    assert set(answers["status"]) == {"global", "child"}
+    assert Counting.calls == 1
