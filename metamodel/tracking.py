@@ -28,6 +28,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 from metamodel import __version__, model_code, registry, report
 from metamodel.evaluation import PRIMARY
 from metamodel.exceptions import InputError
+from metamodel.fitting import Terminated
 from metamodel.keys import KeySchema
 from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
@@ -88,7 +89,7 @@ def _terminable() -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        raise Terminated(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -350,7 +350,7 @@ def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process
         _kill_group(process)
     (run,) = _runs(experiment)
     assert run.info.status == "FAILED"
-    assert run.data.tags["metamodel.error"] == "SystemExit: 143"
+    assert run.data.tags["metamodel.error"] == "Terminated: 143"
     assert "terminated" not in _registered(client)
     assert list(temporary.iterdir()) == []
 
