@@ -178,7 +178,7 @@ def train(
                 detail=detail,
             )
         version = str(info.registered_model_version) if register else None
-        sample = metamodel.score(_spread(result.data), result_model(result))
+        sample = metamodel.score(_spread(result.data), _result_model(result))
     if as_json:
         facts = {"run_id": run.info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
         click.echo(_dumps({**facts, "version": version, "alias": alias or None, "summary": result.summary}))
@@ -270,7 +270,7 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
     )
 
 
-def result_model(result: Any) -> Any:
+def _result_model(result: Any) -> Any:
     """Open the bundle that a training wrote."""
     from metamodel.model import MetaModel
 
