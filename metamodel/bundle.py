@@ -201,6 +201,11 @@ class Bundle:
         """The cache its children are kept in."""
         return self._own_cache or process_cache()
 
+    @property
+    def own_limit(self) -> int | None:
+        """Limit in bytes of a cache that this bundle was given, or None where it uses the one of the process."""
+        return None if self._own_cache is None else self._own_cache.limit
+
     def load(self, key: GroupKey, *, keep: bool = True) -> Any:
         """Load the child of a group, from the cache where it is there.
 
