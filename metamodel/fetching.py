@@ -77,11 +77,17 @@ def _local_copy(uri: str) -> Path:
         if urlparse(underlying).scheme in ("", "file"):
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))  # the place itself, not a copy
         return _downloaded_once(uri, (mlflow.get_tracking_uri(), underlying))
-    except MlflowException as error:
+    except Exception as error:  # a store's client raises whatever it likes
         raise InputError(
-            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()} ({error.message.rstrip('.')}). "
-            "Check the name, the version or alias, and MLFLOW_TRACKING_URI."
+            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()} ({_one_line(error)}). "
+            "Check the name, the version or alias, MLFLOW_TRACKING_URI, and that the store's package is installed."
         ) from error
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, MlflowException):
+        return str(error.message).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
 
 
 def _underlying(uri: str) -> str | None:

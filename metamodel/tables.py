@@ -80,6 +80,10 @@ def read_batches(
             raise InputError(
                 f"{path.name!r} is no table that can be read. Use {', '.join((*_CSV[:2], *_PARQUET[:1]))} or a folder."
             )
+    except ImportError as error:
+        raise InputError(
+            f"{path.name!r} cannot be read without the package zstandard. Install it with: pip install zstandard"
+        ) from error
     except _UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")
         raise InputError(

@@ -422,3 +422,11 @@ def test_a_model_that_is_loaded_again_is_downloaded_once_and_finds_its_children(
 def test_a_model_that_is_not_there_is_named_in_one_line() -> None:
     with pytest.raises(metamodel.InputError, match=r"^The model 'models:/nobody@champion' cannot be fetched from http"):
         metamodel.load_model("models:/nobody@champion")
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/model", "ftp://127.0.0.1:9/model", "abc://model", "s3://b/model"])
+def test_a_store_that_cannot_be_reached_is_said_in_one_line(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(metamodel.InputError, match=rf"^The model '{uri}' cannot be fetched from http[^\n]*$"):
+        metamodel.load_model(uri)
