@@ -22,6 +22,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 
@@ -229,7 +230,11 @@ def _log_facts(result: TrainingResult) -> None:
         warnings.filterwarnings("ignore", message="The specified dataset source can be interp", category=UserWarning)
         target = result.manifest.target.name
         dataset = from_pandas(result.data, source=_source(result.source), targets=target, name=result.source[-500:])
-        mlflow.log_input(dataset, context="training")
+        try:
+            mlflow.log_input(dataset, context="training")
+        except MlflowException:
+            # Of two runs that log one data set at the same time, the slower one is refused; by now it is there.
+            mlflow.log_input(dataset, context="training")
 
 
 def _source(source: str) -> Any:

@@ -246,6 +246,22 @@ def test_the_output_directory_may_have_any_name(folder: str, tmp_path: Path) -> 
     assert loaded.bundle.damaged_files() == []
 
 
+def test_a_data_set_that_another_run_has_just_inserted_is_logged_all_the_same(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [MlflowException("UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest")]
+    log_input = mlflow.log_input
+
+    def refused_once(*args: Any, **kwargs: Any) -> None:
+        if refusals:
+            raise refusals.pop()
+        log_input(*args, **kwargs)
+
+    monkeypatch.setattr(mlflow, "log_input", refused_once)
+    info = metamodel.log_model(_train_tiny(2))
+    assert len(client.get_run(info.run_id).inputs.dataset_inputs) == 1
+
+
 # -------- when it fails
 def _registered(client: MlflowClient) -> set[str]:
     return {model.name for model in client.search_registered_models()}
