@@ -15,6 +15,7 @@ from metamodel.estimators import with_feature_names
 from metamodel.exceptions import InputError
 from metamodel.manifest import Manifest
 from metamodel.routing import PredictOptions, Route
+from metamodel.wording import short
 
 __all__ = ["MetaModel"]
 
@@ -45,6 +46,10 @@ class MetaModel:
         self._defaults = dict(defaults or {})
         self._answered: Counter[str] = Counter()
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes as the bundle's path: locks and open files cannot."""
+        return _reopened, (self._bundle.path.absolute(), self._bundle.own_limit, self._defaults)
 
     @property
     def manifest(self) -> Manifest:
@@ -82,8 +87,10 @@ class MetaModel:
         InputError
             A param is unknown, or has a value it cannot have.
         """
+        if params is not None and not isinstance(params, Mapping):
+            raise InputError(f'params is a {type(params).__name__}. Give a dict, such as {{"detail": True}}.')
         given = {**self._defaults, **(params or {})}
-        if odd := sorted(set(given) - {"detail", "predict_method", "unknown"}):
+        if odd := sorted(map(str, set(given) - {"detail", "predict_method", "unknown"})):
             raise InputError(f"Unknown predict params: {', '.join(odd)}. There are: detail, predict_method, unknown.")
         return PredictOptions(
             detail=given.get("detail", False),
@@ -108,6 +115,11 @@ class MetaModel:
         """
         if not isinstance(frame, pd.DataFrame):
             raise InputError(f"predict takes a pandas DataFrame, not a {type(frame).__name__}.")
+        if frame.columns.nlevels > 1:
+            raise InputError(
+                f"The table's columns have {frame.columns.nlevels} levels (a MultiIndex), the first is "
+                f"{short(frame.columns[0])}. Name each column by one value."
+            )
         answers = self.route.predict(frame, self._bundle, self.options(params))
         with self._lock:
             self._answered.update(answers["status"].value_counts().to_dict())
@@ -155,3 +167,7 @@ class MetaModel:
             "cache": self._bundle.cache.stats(),
             "seconds_reading": self._bundle.seconds_reading,
         }
+
+
+def _reopened(path: Path, limit: int | None, defaults: Mapping[str, Any]) -> MetaModel:
+    return MetaModel(path, None if limit is None else ByteCache(limit), defaults)
