@@ -195,7 +195,6 @@ class Bundle:
             for name, entry in sorted(self.manifest.files.items())
             if name.startswith(f"{_SHARD_DIR}/")
         ]
-        self._identity = (self.digest, *(_state(shard.path) for shard in self._shards))
         self.seconds_reading = self.seconds_unpickling = 0.0
 
     @cached_property
@@ -207,6 +206,11 @@ class Bundle:
     def cache(self) -> ByteCache:
         """The cache its children are kept in."""
         return self._own_cache or process_cache()
+
+    @property
+    def own_limit(self) -> int | None:
+        """Limit in bytes of a cache that this bundle was given, or None where it uses the one of the process."""
+        return None if self._own_cache is None else self._own_cache.limit
 
     def load(self, key: GroupKey, *, keep: bool = True) -> Any:
         """Load the child of a group, from the cache where it is there.
@@ -233,7 +237,7 @@ class Bundle:
             This group's bytes are damaged.
         """
         encoded = encode_key(key)
-        return self.cache.get((self._identity, encoded), lambda: self._read_child(key, encoded), keep=keep)
+        return self.cache.get((self.digest, encoded), lambda: self._read_child(key, encoded), keep=keep)
 
     def should_keep(self, n_groups: int) -> bool:
         """Whether a batch over this many groups should leave its children in the cache.
@@ -267,11 +271,6 @@ class Bundle:
                 damaged.append(name)
         return damaged
 
-    def fitted_keys(self) -> Iterator[str]:
-        """Yield the encoded keys of all groups with a child, in file order."""
-        for shard in self._shards:
-            yield from shard.keys()
-
     def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
         started = time.perf_counter()
         row = self._find(encoded)
@@ -301,12 +300,3 @@ class Bundle:
 
 
 _REMEDY = 'Train it, or train with unknown="fallback".'
-
-
-def _state(path: Path) -> tuple[int, int]:
-    """Tell file states apart, so that a child cached from older bytes is not served for newer ones."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return (0, 0)
-    return (found.st_size, found.st_mtime_ns)

@@ -1,5 +1,6 @@
 """A cache bounded in bytes that threads share: one load per key however many ask, least recently used out first."""
 
+import math
 import os
 import threading
 from collections.abc import Callable, Hashable
@@ -119,12 +120,21 @@ def process_cache() -> ByteCache:
     with _process_lock:
         if _process_cache is None:
             text = os.environ.get(_LIMIT_VARIABLE, str(_DEFAULT_MB))
-            try:
-                megabytes = float(text)
-            except ValueError as error:
-                raise InputError(f"{_LIMIT_VARIABLE}={text!r} is no number of megabytes.") from error
-            _process_cache = ByteCache(int(megabytes * 2**20))
+            _process_cache = ByteCache(_bytes_of(text))
         return _process_cache
+
+
+def _bytes_of(megabytes: str) -> int:
+    try:
+        number = float(megabytes)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise InputError(
+            f"{_LIMIT_VARIABLE}={megabytes!r} is no number of megabytes. Set it to 0 or more, or leave it out "
+            f"({_DEFAULT_MB})."
+        )
+    return int(number * 2**20)
 
 
 def _forget_after_fork() -> None:

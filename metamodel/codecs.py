@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import pickle
+import threading
 import tracemalloc
 from abc import ABC, abstractmethod
 from functools import cache
@@ -169,15 +170,32 @@ def get_codec(name: str) -> Codec:
     return CODECS[name]()
 
 
+# Tracing is a state of the whole process: one thread's end of it would spoil another one's measurement.
+_tracing = threading.Lock()
+
+
 def resident_factor(codec: Codec, blob: bytes) -> float:
     """Bytes of memory that a loaded child takes for each byte of its blob (at least 1), measured by loading it."""
     codec.loads(blob)  # imports and caches of the first load are not the child's
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        child = codec.loads(blob)
-        after, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    with _tracing:
+        was_tracing = tracemalloc.is_tracing()  # by the caller, who wants to go on
+        if not was_tracing:
+            tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            child = codec.loads(blob)
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            if not was_tracing:
+                tracemalloc.stop()
     del child
     return max(1.0, (after - before) / max(1, len(blob)))
+
+
+def _release_after_fork() -> None:
+    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
+    global _tracing
+    _tracing = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_release_after_fork)

@@ -6,9 +6,8 @@ reader is replaced by one that knows the key schema. Other models' signatures go
 """
 
 import io
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,13 +16,12 @@ from mlflow.types import DataType, Schema
 
 from metamodel.manifest import Manifest
 from metamodel.refusals import PublicError
-from metamodel.tables import csv_options
+from metamodel.tables import csv_options, with_parsed_fields
 from metamodel.wording import listing
 
 __all__ = ["accept_csv"]
 
 _SERVER = "mlflow.pyfunc.scoring_server"
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
 
 
 def accept_csv(manifest: Manifest) -> None:
@@ -35,22 +33,18 @@ def accept_csv(manifest: Manifest) -> None:
     group_by = manifest.keys.names
     texts = [column.name for column in manifest.keys.columns if column.kind == "string"]
     texts += [feature.name for feature in manifest.features.features if feature.kind in ("string", "category")]
-    converters = {
-        column.name: _CONVERTERS[column.kind] for column in manifest.keys.columns if column.kind in _CONVERTERS
-    }
+    kinds = {column.name: column.kind for column in manifest.keys.columns if column.kind in ("integer", "boolean")}
 
     def parse_csv_input(csv_input: io.StringIO, schema: Schema | None = None) -> pd.DataFrame:
         if schema is None or all(isinstance(column.type, DataType) for column in schema.inputs):
             return original(csv_input=csv_input, schema=schema)
-        return read_csv_body(csv_input.read(), group_by, texts, converters)
+        return read_csv_body(csv_input.read(), group_by, texts, kinds)
 
     parse_csv_input.original = original  # type: ignore[attr-defined]
     server.parse_csv_input = parse_csv_input
 
 
-def read_csv_body(
-    body: str, group_by: Sequence[str], texts: Sequence[str], converters: Mapping[str, Callable[[Any], Any]]
-) -> pd.DataFrame:
+def read_csv_body(body: str, group_by: Sequence[str], texts: Sequence[str], kinds: Mapping[str, str]) -> pd.DataFrame:
     r"""Read the rows of one request.
 
     Parameters
@@ -61,12 +55,12 @@ def read_csv_body(
         Columns in which only an empty field is null.
     texts
         Columns to keep as text even where they look like numbers.
-    converters
-        Group columns of other kinds, and what makes a value of each field that can be one.
+    kinds
+        Group columns whose fields are integers or booleans; see `metamodel.tables.with_parsed_fields`.
 
     Examples
     --------
-    >>> read_csv_body("country,store\nNA,7\n,north\n", ["country", "store"], ["country"], {"store": _integer})
+    >>> read_csv_body("country,store\nNA,7\n,north\n", ["country", "store"], ["country"], {"store": "integer"})
       country  store
     0      NA      7
     1     NaN  north
@@ -74,26 +68,13 @@ def read_csv_body(
     try:
         header = pd.read_csv(io.StringIO(body), header=None, nrows=1, dtype=str, keep_default_na=False)
         columns = header.iloc[0].tolist()
-        as_text = [name for name in (*texts, *converters) if name in columns]
+        as_text = [name for name in (*texts, *kinds) if name in columns]
         frame = pd.read_csv(io.StringIO(body), **csv_options(columns, group_by, as_text))
     except (ValueError, IndexError) as error:  # pandas' own text quotes the body
         fact = f"The body is no CSV table with a header line ({type(error).__name__})."
         raise PublicError(fact, BAD_REQUEST) from error
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise PublicError(f"The body has more than one column named {listing(map(repr, twice))}.", BAD_REQUEST)
-    # pandas gives a column one type: one field that is no integer would turn the others into floats or text.
-    for name in frame.columns.intersection(list(converters)):
-        frame[name] = frame[name].map(converters[name]).astype(object)
+    frame = with_parsed_fields(frame, kinds)
     whole = frame.select_dtypes(include="integer").columns.difference(list(group_by))
     return frame.astype(dict.fromkeys(whole, "float64"))
-
-
-def _integer(field: Any) -> Any:
-    return int(field.partition(".")[0]) if isinstance(field, str) and _INTEGER.fullmatch(field) else field
-
-
-def _boolean(field: Any) -> Any:
-    return {"true": True, "false": False}.get(field.lower(), field) if isinstance(field, str) else field
-
-
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {"integer": _integer, "boolean": _boolean}

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
@@ -230,10 +231,14 @@ def describe(estimator: BaseEstimator) -> tuple[str, str]:
 
 
 def with_feature_names(estimator: Any, names: list[str]) -> Any:
-    """Tell a child that was fitted on arrays its features' names, so that it takes a DataFrame without a warning."""
+    """Tell a child that was fitted on arrays its features' names, so that it takes a DataFrame without a warning.
+
+    Where the names are a property that cannot be set (XGBoost's), the child is left as it is.
+    """
     first = _first_step(estimator)
     if not hasattr(first, "feature_names_in_"):
-        first.feature_names_in_ = np.asarray(names, dtype=object)
+        with suppress(AttributeError):
+            first.feature_names_in_ = np.asarray(names, dtype=object)
     return estimator
 
 

@@ -1,8 +1,10 @@
-"""Get a model from where it lives, and leave nothing behind."""
+"""Get a model from where it lives, once a process, and leave nothing behind."""
 
 import atexit
+import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -69,20 +71,60 @@ def _local_copy(uri: str) -> Path:
             f"There is no model at {uri!r}. Give an existing directory, or a URI such as models:/NAME@ALIAS."
         )
     try:
-        if _lies_on_this_machine(uri):
+        underlying = _underlying(uri)
+        if underlying is None:
+            return _download(uri)
+        if urlparse(underlying).scheme in ("", "file"):
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))  # the place itself, not a copy
-        directory = tempfile.mkdtemp(prefix="metamodel-model-")
-        # MLflow would leave its own temporary directory behind.
-        atexit.register(shutil.rmtree, directory, ignore_errors=True)
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=directory))
-    except MlflowException as error:
+        return _downloaded_once(uri, (mlflow.get_tracking_uri(), underlying))
+    except Exception as error:  # a store's client raises whatever it likes
         raise InputError(
-            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()} ({error.message.rstrip('.')}). "
-            "Check the name, the version or alias, and MLFLOW_TRACKING_URI."
+            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()} ({_one_line(error)}). "
+            "Check the name, the version or alias, MLFLOW_TRACKING_URI, and that the store's package is installed."
         ) from error
 
 
-def _lies_on_this_machine(uri: str) -> bool:
-    if not ModelsArtifactRepository.is_models_uri(uri):
-        return False
-    return urlparse(ModelsArtifactRepository.get_underlying_uri(uri)).scheme in ("", "file")
+def _one_line(error: Exception) -> str:
+    if isinstance(error, MlflowException):
+        return str(error.message).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
+
+
+def _underlying(uri: str) -> str | None:
+    """Say where a logged model's files are, or None where they may change or MLflow does not tell."""
+    if ModelsArtifactRepository.is_models_uri(uri):
+        return str(ModelsArtifactRepository.get_underlying_uri(uri))
+    return None
+
+
+_download_lock = threading.Lock()
+_downloaded: dict[tuple[str, str], Path] = {}
+
+
+def _downloaded_once(uri: str, place: tuple[str, str]) -> Path:
+    with _download_lock:
+        path = _downloaded.get(place)
+        if path is None or not path.is_dir():
+            path = _downloaded[place] = _download(uri)
+        return path
+
+
+def _download(uri: str) -> Path:
+    # MLflow would leave its own temporary directory behind.
+    directory = tempfile.mkdtemp(prefix="metamodel-model-")
+    atexit.register(_remove, directory, os.getpid())
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=directory))
+
+
+def _remove(directory: str, owner: int) -> None:
+    if os.getpid() == owner:  # and not in a process that was forked from it, and ends earlier
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _release_after_fork() -> None:
+    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
+    global _download_lock
+    _download_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_release_after_fork)

@@ -16,11 +16,15 @@ from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import BoolArray, HashArray, hash_holdout, time_holdout
 from metamodel.wording import count, short
 
-__all__ = ["GroupData", "GroupOutcome", "Status", "error_text", "fit_group", "metric_names"]
+__all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
 
 Status = Literal["fitted", "carried", "skipped", "failed"]
 # Holdout rows that a group hands back for the actual-against-predicted plot.
 _SHOWN_ROWS = 200
+
+
+class Terminated(SystemExit):
+    """Raised by a signal handler while an estimator is at work: the one exit that is not the estimator's own."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +116,10 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
             evaluated, more = _choose(group, spec)
             child = _fit(evaluated.candidate, group.x, group.y)
             metrics = evaluated.metrics or _prefixed("train", _score(child, group.x, group.y, spec.task)[0])
-        except Exception as error:  # noqa: BLE001 - an estimator may raise anything, and the other groups must go on
-            reason = "; ".join(notes) or "error"
-            outcome = GroupOutcome(group.key, "failed", rows, reason, error_text(error))
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
+            outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, "error"]), error_text(error))
         else:
             outcome = GroupOutcome(
                 group.key,
@@ -181,7 +186,9 @@ def _choose(group: GroupData, spec: FitSpec) -> tuple[_Evaluated, list[str]]:
     for candidate in spec.candidates:
         try:
             judged.append(_evaluate(candidate, group, held, spec))
-        except Exception as error:  # noqa: BLE001 - judged by the fit on all rows below, or by another candidate
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - judged by the fit on all rows below, or by another candidate
             errors.append(f"holdout_failed: {candidate.name}: {error_text(error)}")
     return _best(judged, spec.task) or _Evaluated(spec.candidates[0], {}, None), errors
 

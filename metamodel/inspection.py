@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.evaluation import PRIMARY
+from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, is_better
 from metamodel.model import MetaModel
 
 __all__ = ["one_child", "overview"]
@@ -28,8 +28,8 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         `model`: facts; `groups`: counts by status; `worst_groups` and `groups_without_child`: DataFrames.
     """
     manifest, ledger = model.manifest, model.ledger
-    metric = f"holdout_{PRIMARY[manifest.target.task]}"
     children = ledger[ledger["level"] == len(manifest.keys.columns)]
+    metric = _judge(children, manifest.target.task)
     shown = [*manifest.keys.names, *_SHOWN, metric]
     facts = {
         "format version": manifest.format_version,
@@ -40,15 +40,28 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         "estimators": ", ".join(sorted(set(children["estimator"]) - {""})),
         "unknown groups": manifest.unknown,
         "codec": manifest.codec,
+        "worst groups by": metric,
         "children": f"{manifest.counts['fitted']:,} fitted, {int(ledger['bytes'].sum()):,} bytes",
         "digest": model.bundle.digest,
     }
     return {
         "model": facts,
         "groups": {str(status): int(number) for status, number in children["status"].value_counts().items()},
-        "worst_groups": children.dropna(subset=[metric]).nlargest(worst, metric)[shown],
+        "worst_groups": _worst(children, metric).head(worst)[shown],
         "groups_without_child": children[children["status"].isin(["skipped", "failed"])][shown[:-1]].head(worst),
     }
+
+
+def _judge(children: pd.DataFrame, task: str) -> str:
+    """Choose the metric that says most: there may be no holdout, or no probabilities."""
+    metrics = dict.fromkeys([PRIMARY[task], SECONDARY[task], *METRICS[task]])
+    names = [f"{part}_{metric}" for part in ("holdout", "train") for metric in metrics]
+    return next((name for name in names if children[name].notna().any()), names[0])
+
+
+def _worst(children: pd.DataFrame, metric: str) -> pd.DataFrame:
+    less_is_worse = is_better(metric.partition("_")[2], 1.0, 0.0)
+    return children.dropna(subset=[metric]).sort_values(metric, ascending=less_is_worse, kind="stable")
 
 
 def one_child(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from metamodel.estimators import with_feature_names
 from metamodel.exceptions import InputError
 from metamodel.manifest import Manifest
 from metamodel.routing import PredictOptions, Route, Tally
+from metamodel.wording import short
 
 __all__ = ["MetaModel"]
 
@@ -47,6 +48,10 @@ class MetaModel:
         self._stacks = self._bundle.stacks  # now, so that no request waits for a kernel to be compiled
         self._tally = Tally()
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes as the bundle's path: locks and open files cannot."""
+        return _reopened, (self._bundle.path.absolute(), self._bundle.own_limit, self._defaults)
 
     @property
     def manifest(self) -> Manifest:
@@ -88,8 +93,10 @@ class MetaModel:
         InputError
             A param is unknown, or has a value it cannot have.
         """
+        if params is not None and not isinstance(params, Mapping):
+            raise InputError(f'params is a {type(params).__name__}. Give a dict, such as {{"detail": True}}.')
         given = {**self._defaults, **(params or {})}
-        if odd := sorted(set(given) - {"detail", "predict_method", "unknown"}):
+        if odd := sorted(map(str, set(given) - {"detail", "predict_method", "unknown"})):
             raise InputError(f"Unknown predict params: {', '.join(odd)}. There are: detail, predict_method, unknown.")
         return PredictOptions(
             detail=given.get("detail", False),
@@ -114,6 +121,11 @@ class MetaModel:
         """
         if not isinstance(frame, pd.DataFrame):
             raise InputError(f"predict takes a pandas DataFrame, not a {type(frame).__name__}.")
+        if frame.columns.nlevels > 1:
+            raise InputError(
+                f"The table's columns have {frame.columns.nlevels} levels (a MultiIndex), the first is "
+                f"{short(frame.columns[0])}. Name each column by one value."
+            )
         tally = Tally()
         answers = self.route.predict(frame, self._bundle, self.options(params), self._stacks, tally)
         with self._lock:
@@ -166,3 +178,7 @@ class MetaModel:
             "seconds_unpickling": self._bundle.seconds_unpickling,
             "seconds_predicting": tally.seconds_predicting,
         }
+
+
+def _reopened(path: Path, limit: int | None, defaults: Mapping[str, Any]) -> MetaModel:
+    return MetaModel(path, None if limit is None else ByteCache(limit), defaults)

@@ -11,13 +11,15 @@ from metamodel.exceptions import InputError
 __all__ = ["check_names", "register_version"]
 
 
-def check_names(name: str | None, alias: str | None) -> None:
+def check_names(name: str | None, alias: str | None, logged: str = "model") -> None:
     """Insist on names that MLflow takes, before there is a version that is half described.
 
     Parameters
     ----------
     name, alias
         Of the registered model; empty or None where there is none.
+    logged
+        Name of the logged model.
 
     Raises
     ------
@@ -33,6 +35,10 @@ but neither 'latest' nor 'v' with a number.
     """
     if name and (not name.strip() or re.search("[/:]", name)):
         raise InputError(f"MLflow does not take the name {name!r} for a model. Leave '/' and ':' out of it.")
+    if not logged or re.search(r"[/:.%\"']", logged):
+        raise InputError(
+            f"MLflow does not take the name {logged!r} for a logged model. Leave / : . % and quotation marks out of it."
+        )
     if alias and (not re.fullmatch("[A-Za-z0-9_-]+", alias) or re.fullmatch("latest|v[0-9]+", alias, re.IGNORECASE)):
         raise InputError(
             f"MLflow does not take the alias {alias!r}. "

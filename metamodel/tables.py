@@ -1,8 +1,9 @@
 """Read tables from files and write them: CSV, Parquet, and folders of Parquet files."""
 
 import lzma
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from pandas._libs.parsers import STR_NA_VALUES
 from metamodel.exceptions import InputError
 from metamodel.wording import listing
 
-__all__ = ["csv_options", "read_batches", "read_table", "write_table"]
+__all__ = ["csv_options", "is_csv", "read_batches", "read_table", "with_parsed_fields", "write_table"]
 
 _CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv")
 _PARQUET = (".parquet", ".pq")
 _BATCH_ROWS = 200_000
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
 # Reads every number as it was written; since pandas 3.1 that is how pandas reads, and the option is deprecated.
 _EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
 # What readers raise for damaged or foreign bytes, decompressors included.
@@ -78,6 +80,10 @@ def read_batches(
             raise InputError(
                 f"{path.name!r} is no table that can be read. Use {', '.join((*_CSV[:2], *_PARQUET[:1]))} or a folder."
             )
+    except ImportError as error:
+        raise InputError(
+            f"{path.name!r} cannot be read without the package zstandard. Install it with: pip install zstandard"
+        ) from error
     except _UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")
         raise InputError(
@@ -117,6 +123,59 @@ def csv_options(columns: Sequence[str], group_by: Sequence[str], text_columns: S
         # The default parser is three times as fast, and wrong in the last digit now and then.
         **_EXACT,
     }
+
+
+def is_csv(path: str | Path) -> bool:
+    """Whether a file's name is that of a CSV file."""
+    return Path(path).name.lower().endswith(_CSV)
+
+
+def with_parsed_fields(frame: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Make values of the fields in columns that were read as text; a field that is none stays text.
+
+    pandas gives a column of a CSV file one type, so one odd field would turn all the others into text.
+
+    Parameters
+    ----------
+    frame
+        Rows of a CSV file.
+    kinds
+        Column → "integer", "boolean" or "number"; columns of any other kind are left as they are.
+
+    Returns
+    -------
+    DataFrame
+        With object columns in place of the parsed ones; `frame` itself is not changed.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"store": ["7", "north"], "units": ["2.5", "oops"]})
+    >>> with_parsed_fields(frame, {"store": "integer", "units": "number"}).values.tolist()
+    [[7, 2.5], ['north', 'oops']]
+    """
+    texts = [name for name in kinds if name in frame.columns and frame[name].dtype.kind not in "iufb"]
+    parsed = {name: frame[name].map(_PARSERS[kinds[name]]).astype(object) for name in texts if kinds[name] in _PARSERS}
+    return frame.assign(**parsed)
+
+
+def _integer(field: Any) -> Any:
+    return int(field.partition(".")[0]) if isinstance(field, str) and _INTEGER.fullmatch(field) else field
+
+
+def _boolean(field: Any) -> Any:
+    return {"true": True, "false": False}.get(field.lower(), field) if isinstance(field, str) else field
+
+
+def _number(field: Any) -> Any:
+    if not isinstance(field, str) or "_" in field:  # Python takes "1_000" for a number, pandas does not
+        return field
+    try:
+        return float(field)
+    except ValueError:
+        return _boolean(field)
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {"integer": _integer, "boolean": _boolean, "number": _number}
 
 
 def _read_csv(

@@ -5,6 +5,10 @@ single group.
 """
 
 import importlib.metadata
+import json
+import os
+import re
+import shutil
 import signal
 import tempfile
 import threading
@@ -18,11 +22,14 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 
 from metamodel import __version__, model_code, registry, report
 from metamodel.evaluation import PRIMARY
 from metamodel.exceptions import InputError
+from metamodel.fitting import Terminated
 from metamodel.keys import KeySchema
 from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
@@ -35,6 +42,9 @@ __all__ = ["log_model", "training_run"]
 # MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
 _TABLE_ROWS = 10_000
 _SHORT = 500
+_DIGEST_TAG = "metamodel.digest"
+# How MLflow's page finds the table.
+_TABLE = {"path": "ledger.json", "type": "table"}
 # What the code that travels with the model imports to predict.
 _RUNTIME = ("mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "cachetools", "cloudpickle")
 # With two or more server workers a request costs 40 ms more without these (docs/serving.md).
@@ -82,7 +92,7 @@ def _terminable() -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        raise Terminated(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -123,22 +133,23 @@ def log_model(
     Raises
     ------
     InputError
-        `alias` without `registered_model_name`, a name that MLflow does not take, or a prediction that this model
-        cannot make. Nothing was logged then.
+        `alias` without `registered_model_name`, a name that MLflow does not take, a prediction that this model cannot
+        make, or a run that holds another training. Nothing was logged then.
     """
     if alias and not registered_model_name:
         raise InputError("alias needs a registered model. Give registered_model_name too.")
-    registry.check_names(registered_model_name, alias)
+    registry.check_names(registered_model_name, alias, name)
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
     model.route.check(model.options())
     declared = signature(result.manifest, model.route, model.options())
-    with training_run():
+    with training_run() as run, _plainly_named(result.bundle_path) as bundle:
+        _claim(run.info.run_id, model.bundle.digest)
         _log_facts(result)
         _log_artifacts(result)
         info = mlflow.pyfunc.log_model(
             name=name,
             python_model=model_code.__file__,
-            artifacts={"bundle": str(result.bundle_path)},
+            artifacts={"bundle": str(bundle)},
             signature=declared,
             input_example=input_example(result.manifest, result.data),
             pip_requirements=requirements(result.manifest),
@@ -153,6 +164,38 @@ def log_model(
                 registered_model_name, info.model_uri, _description(result), _tags(result), alias
             )
     return info
+
+
+@contextmanager
+def _plainly_named(path: Path) -> Iterator[Path]:
+    """Give a bundle a second name where MLflow, which reads paths as URIs, would misread its own."""
+    if not re.search("[#%?]", str(path.absolute())):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        # It refuses symbolic links.
+        yield Path(shutil.copytree(path, Path(directory) / "bundle", copy_function=_link_or_copy))
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # on another file system
+        shutil.copyfile(source, target)
+
+
+def _claim(run_id: str, digest: str) -> None:
+    """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training."""
+    tags = mlflow.get_run(run_id).data.tags
+    if tags.get(_DIGEST_TAG, digest) != digest:
+        raise InputError(
+            f"Run {run_id} holds another training already, and a run's parameters cannot change. "
+            "End it (mlflow.end_run()), and log this one into a run of its own."
+        )
+    tables = json.loads(tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
+    if _TABLE not in tables:
+        tables.append(_TABLE)
+    mlflow.set_tags({_DIGEST_TAG: digest, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
 
 
 def requirements(manifest: Manifest) -> list[str]:
@@ -181,7 +224,8 @@ def _log_facts(result: TrainingResult) -> None:
     # `mlflow run` has logged the project's parameters under their plain names before; a parameter cannot be logged
     # twice.
     mlflow.log_params({f"train.{name}": _cut(str(value)) for name, value in options.items() if name != "candidates"})
-    mlflow.log_params({f"train.estimator.{name}": _cut(str(value)) for name, value in options["candidates"].items()})
+    # As one value: MLflow does not take every name ("ridge alpha=1") for a parameter.
+    mlflow.log_param("train.candidates", _cut(json.dumps(options["candidates"], default=str)))
     with warnings.catch_warnings():
         # MLflow's advice about integer columns is for signatures; this is a description of the data set.
         warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
@@ -189,7 +233,11 @@ def _log_facts(result: TrainingResult) -> None:
         warnings.filterwarnings("ignore", message="The specified dataset source can be interp", category=UserWarning)
         target = result.manifest.target.name
         dataset = from_pandas(result.data, source=_source(result.source), targets=target, name=result.source[-500:])
-        mlflow.log_input(dataset, context="training")
+        try:
+            mlflow.log_input(dataset, context="training")
+        except MlflowException:
+            # Of two runs that log one data set at the same time, the slower one is refused; by now it is there.
+            mlflow.log_input(dataset, context="training")
 
 
 def _source(source: str) -> Any:
@@ -211,7 +259,9 @@ def _log_artifacts(result: TrainingResult) -> None:
         path = Path(directory) / "ledger.parquet"
         result.ledger.to_parquet(path, index=False)
         mlflow.log_artifact(str(path))
-    mlflow.log_table(_shown(result.ledger, result.manifest.keys, metric), "ledger.json")
+    # What mlflow.log_table writes; that would append to the table of an earlier call in the same run.
+    table = _shown(result.ledger, result.manifest.keys, metric).to_json(orient="split", index=False, date_format="iso")
+    mlflow.log_text(table, _TABLE["path"])
 
 
 def _shown(ledger: pd.DataFrame, keys: KeySchema, metric: str) -> pd.DataFrame:

@@ -37,6 +37,17 @@ class Warns(LinearRegression):
         return super().fit(X, y)
 
 
+class Exits(LinearRegression):
+    """Ends the program, as a script does, or raises another error that is no `Exception`."""
+
+    def __init__(self, error=None):
+        super().__init__()
+        self.error = error
+
+    def fit(self, X, y):
+        raise SystemExit(3) if self.error is None else self.error
+
+
 class HoldsLock(LinearRegression):
     """Cannot be serialized once it has seen a marked row."""
 

@@ -165,8 +165,9 @@ def test_the_limit_is_a_setting_of_the_environment(value, limit):
     assert int(run.stdout) == limit
 
 
-def test_a_limit_that_is_no_number_is_refused(monkeypatch):
+@pytest.mark.parametrize("value", ["much", "inf", "-inf", "-1", "nan"])
+def test_a_limit_that_is_no_number_is_refused(monkeypatch, value):
     monkeypatch.setattr("metamodel.cache._process_cache", None)
-    monkeypatch.setenv("METAMODEL_CACHE_MB", "much")
-    with pytest.raises(InputError, match="METAMODEL_CACHE_MB='much' is no number of megabytes"):
+    monkeypatch.setenv("METAMODEL_CACHE_MB", value)
+    with pytest.raises(InputError, match=f"METAMODEL_CACHE_MB='{value}' is no number of megabytes. Set it to 0"):
         process_cache()

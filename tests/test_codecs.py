@@ -2,8 +2,12 @@
 
 import io
 import json
+import pickle
+import time
+import tracemalloc
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -171,3 +175,28 @@ def test_an_unknown_codec_is_refused():
 def test_a_loaded_child_is_charged_at_least_its_bytes(codec):
     blob = get_codec(codec).dumps(Ridge().fit(X, Y))
     assert 1 <= resident_factor(get_codec(codec), blob) < 50
+
+
+def test_the_callers_tracing_goes_on():
+    codec = get_codec("cloudpickle")
+    blob = codec.dumps(Ridge().fit(X, Y))
+    tracemalloc.start()
+    try:
+        resident_factor(codec, blob)
+        assert tracemalloc.is_tracing()
+    finally:
+        tracemalloc.stop()
+
+
+def test_threads_that_measure_at_once_all_measure():
+    class Slow(CODECS["cloudpickle"]):
+        def loads(self, blob):
+            child = super().loads(blob)
+            time.sleep(0.01 * len(blob) % 0.03)
+            return child
+
+    blobs = [pickle.dumps(b"x" * size) for size in (100_000, 200_001, 300_002, 400_003)]
+    with ThreadPoolExecutor(4) as pool:
+        factors = list(pool.map(lambda blob: resident_factor(Slow(), blob), blobs * 3))
+    assert factors == pytest.approx([1.0] * 12, rel=0.1)
+    assert not tracemalloc.is_tracing()

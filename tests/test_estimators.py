@@ -154,6 +154,17 @@ def test_an_estimator_that_takes_arrays_is_the_same_on_a_frame(estimator):
     assert child.predict(NUMBERS).tolist() == clone(estimator).fit(NUMBERS, Y).predict(NUMBERS).tolist()
 
 
+def test_an_estimator_whose_names_cannot_be_set_is_left_as_it_is():
+    class Sealed(Ridge):
+        @property
+        def feature_names_in_(self):
+            raise AttributeError("only known after a fit on a frame")
+
+    child = Sealed().fit(NUMBERS.to_numpy(), Y)
+    assert with_feature_names(child, list(NUMBERS)) is child
+    assert not hasattr(child, "feature_names_in_")
+
+
 @pytest.mark.parametrize("estimator", [*DELEGATING, Duck()], ids=repr)
 def test_other_estimators_get_frames(estimator):
     assert not takes_arrays(estimator)

@@ -5,14 +5,14 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from children import MARK, RaisesOnMark, RaisesOnPredict, SpeaksSurrogates, Warns
+from children import MARK, Exits, RaisesOnMark, RaisesOnPredict, SpeaksSurrogates, Warns
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.svm import SVC
 
-from metamodel.fitting import GroupData, error_text, fit_group, metric_names
+from metamodel.fitting import GroupData, Terminated, error_text, fit_group, metric_names
 from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import hash_holdout, row_hashes
 
@@ -100,7 +100,7 @@ def test_a_single_class_fails_with_the_estimators_own_words():
     outcome = fit_group(group(y=np.full(40, "yes", dtype=object)), spec(LogisticRegression(), task="classification"))
     assert (outcome.status, outcome.reason) == (
         "failed",
-        "single_class: 'yes'",
+        "single_class: 'yes'; error",
     )
     assert outcome.error.startswith("ValueError: This solver needs samples of at least 2 classes")
 
@@ -173,6 +173,23 @@ def test_the_input_is_not_changed():
     before = data.x.copy()
     fit_group(data, spec(LinearRegression()))
     assert (data.x == before).all()
+
+
+@pytest.mark.parametrize("n_candidates", [1, 2])
+def test_an_estimator_that_exits_fails_its_group_alone(n_candidates):
+    outcome = fit_group(group(), spec(*[Exits()] * n_candidates))
+    assert (outcome.status, outcome.reason, outcome.error) == ("failed", "error", "SystemExit: 3")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Terminated])
+def test_the_users_own_stop_ends_the_training(error):
+    with pytest.raises(error, match=r"^$"):
+        fit_group(group(), spec(Exits(error)))
+
+
+def test_a_failed_group_with_a_constant_target_says_both():
+    outcome = fit_group(group(y=np.ones(40)), spec(Exits()))
+    assert (outcome.status, outcome.reason) == ("failed", "constant_target; error")
 
 
 def test_an_error_can_be_written_to_any_file():

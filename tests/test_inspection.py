@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.svm import LinearSVC
 
 import metamodel
 from metamodel.exceptions import InvalidKey, UnknownGroup
@@ -28,6 +29,29 @@ def test_overview_shows_the_worst_groups_first(model: metamodel.MetaModel):
 
     assert worst["store"].tolist() == [4, 3]
     assert worst["holdout_rmse"].is_monotonic_decreasing
+
+
+def test_without_a_holdout_the_worst_groups_are_those_of_the_training_metric():
+    frame = pd.DataFrame({"g": np.repeat([1, 2, 3], 20), "x": np.tile(np.arange(20.0), 3)})
+    frame["y"] = frame["x"] + frame["g"] * np.tile([-1.0, 1.0], 30)
+    result = metamodel.train(frame, "g", "y", holdout=0, n_jobs=1)
+
+    facts = overview(metamodel.MetaModel(result.bundle_path), worst=2)
+
+    assert facts["model"]["worst groups by"] == "train_rmse"
+    assert facts["worst_groups"]["g"].tolist() == [3, 2]
+
+
+def test_classifiers_without_probabilities_are_judged_by_accuracy():
+    x = np.tile(np.arange(40.0), 2)
+    label = np.where((x > 20) ^ (np.repeat([0, 1], 40) * (x % 3 == 0)).astype(bool), "a", "b")
+    frame = pd.DataFrame({"g": np.repeat([1, 2], 40), "x": x, "y": label})
+    result = metamodel.train(frame, "g", "y", LinearSVC(), n_jobs=1)
+
+    facts = overview(metamodel.MetaModel(result.bundle_path), worst=2)
+
+    assert facts["model"]["worst groups by"] == "holdout_accuracy"
+    assert facts["worst_groups"]["g"].tolist() == [2, 1]
 
 
 def test_overview_counts_the_groups_without_their_parents(model: metamodel.MetaModel):

@@ -1,7 +1,10 @@
 """The meta-model: what notebooks, batch scoring and the pyfunc wrapper all call."""
 
+import copy
+import pickle
 import threading
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -179,3 +182,44 @@ def test_probabilities_that_the_children_do_not_have_are_refused(table):
     labelled = table.assign(y=np.where(table["a"] > 0, "high", "low"))
     with pytest.raises(InputError, match="needs children with predict_proba, which these have not"):
         fitted(labelled, "svm").predict(labelled, {"predict_method": "predict_proba"})
+
+
+# --- copies
+
+
+@pytest.mark.parametrize(
+    "copied", [lambda model: pickle.loads(pickle.dumps(model)), copy.deepcopy], ids=["pickle", "deepcopy"]
+)
+def test_a_copy_gives_the_same_answers(table, copied):
+    path = train(table, KEYS, "y", "linear_regression", n_jobs=1).bundle_path
+    model = MetaModel(path, ByteCache(12345), {"detail": True})
+
+    twin = copied(model)
+
+    pd.testing.assert_frame_equal(twin.predict(table), model.predict(table))
+    assert (twin.bundle.cache.limit, twin.bundle.cache is model.bundle.cache) == (12345, False)
+
+
+def test_a_copy_of_a_model_without_a_cache_of_its_own_shares_that_of_the_process(model):
+    shared = MetaModel(model.bundle.path)
+    assert copy.deepcopy(shared).bundle.cache is shared.bundle.cache
+
+
+def test_joblib_workers_predict(model, table):
+    parts = [table[table["country"] == country] for country in ("FR", "DE")]
+    answers = joblib.Parallel(n_jobs=2)(joblib.delayed(model.predict)(part) for part in parts)
+    pd.testing.assert_frame_equal(pd.concat(answers), model.predict(table))
+
+
+# --- calls that cannot be answered
+
+
+@pytest.mark.parametrize("params", ["x", ["detail"], 7])
+def test_params_that_are_no_mapping_are_refused(model, table, params):
+    with pytest.raises(InputError, match=r"params is a (str|list|int). Give a dict, such as"):
+        model.predict(table, params)
+
+
+def test_columns_with_several_levels_are_refused(model, table):
+    with pytest.raises(InputError, match=r"columns have 2 levels \(a MultiIndex\), the first is \('all', 'country'\)"):
+        model.predict(pd.concat({"all": table}, axis=1))

@@ -135,6 +135,69 @@ def test_text_features_that_look_like_numbers_stay_text_in_a_csv_file(tmp_path: 
 
 
 @pytest.fixture(scope="module")
+def stores() -> pd.DataFrame:
+    """Integer and boolean keys, a numeric and a boolean feature."""
+    frame = pd.DataFrame({"store": np.repeat([1, 2], 40), "open": np.tile([True, False], 40)})
+    frame["x"] = np.linspace(-1, 1, 80).round(6)
+    frame["promo"] = np.tile([True, True, False, False], 20)
+    return frame.assign(y=frame["store"] * frame["x"] + frame["promo"])
+
+
+@pytest.fixture(scope="module")
+def stores_model(stores: pd.DataFrame) -> metamodel.MetaModel:
+    result = metamodel.train(stores, ["store", "open"], "y", Ridge(alpha=1e-9), holdout=0, n_jobs=1)
+    return metamodel.MetaModel(result.bundle_path)
+
+
+@pytest.mark.parametrize("output", [None, "out.parquet", "out.csv"])
+@pytest.mark.parametrize(
+    ("column", "bad", "status"),
+    [
+        ("store", "north", "invalid_key"),
+        ("open", "maybe", "invalid_key"),
+        ("x", "oops", "failed"),
+        ("promo", "perhaps", "failed"),
+    ],
+)
+def test_one_bad_field_of_a_csv_file_spoils_its_own_row_alone(
+    stores: pd.DataFrame,
+    stores_model: metamodel.MetaModel,
+    tmp_path: Path,
+    column: str,
+    bad: str,
+    status: str,
+    output: str | None,
+):
+    spoiled = stores.astype({column: object})
+    spoiled.loc[5, column] = bad
+    spoiled.to_csv(tmp_path / "spoiled.csv", index=False)
+
+    if output is None:
+        scored = metamodel.score(tmp_path / "spoiled.csv", stores_model)
+    else:
+        score_file(tmp_path / "spoiled.csv", stores_model, tmp_path / output)
+        scored = read_table(tmp_path / output)
+
+    assert scored["status"].tolist() == ["child"] * 5 + [status] + ["child"] * 74
+    good = np.arange(80) != 5
+    np.testing.assert_allclose(scored.loc[good, "prediction"], stores.loc[good, "y"], atol=1e-6)
+    assert scored[column].astype(str).tolist() == spoiled[column].astype(str).tolist()
+
+
+def test_a_bad_number_alone_in_the_last_part_of_a_csv_file_spoils_its_own_row_alone(
+    stores: pd.DataFrame, stores_model: metamodel.MetaModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("metamodel.tables.read_batches.__defaults__", ((), (), 79))
+    spoiled = stores.astype({"x": object})
+    spoiled.loc[79, "x"] = "oops"
+    spoiled.to_csv(tmp_path / "spoiled.csv", index=False)
+
+    statuses = score_file(tmp_path / "spoiled.csv", stores_model, tmp_path / "out.csv")
+
+    assert statuses == {"child": 79, "failed": 1}
+
+
+@pytest.fixture(scope="module")
 def big_csv(panel: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More rows than one part holds, in which the second part alone tells what some columns are."""
     rows = 200_500

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -177,3 +178,10 @@ def test_numbers_of_a_csv_file_are_read_to_the_last_bit(tmp_path):
     frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=1000)})
     write_table(tmp_path / "t.csv", [frame])
     assert_frame_equal(read_table(tmp_path / "t.csv"), frame, check_exact=True)
+
+
+def test_the_package_that_a_compressed_file_needs_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    (tmp_path / "t.csv.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    with pytest.raises(InputError, match=r"'t.csv.zst' cannot be read without the package zstandard. Install it"):
+        read_table(tmp_path / "t.csv.zst")

@@ -1,12 +1,14 @@
 """One run, one registered version, a fixed number of requests: against a real `mlflow server`."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from PIL import Image
 from servers import Recorder, Server, count_by_endpoint, recording_proxy, tracking_server
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, Ridge
 
 import metamodel
+from metamodel.cache import process_cache
 from metamodel.tracking import training_run
 
 pytestmark = pytest.mark.server
@@ -101,7 +104,7 @@ def test_there_is_one_finished_run_with_parameters_and_aggregates(
     assert (run.info.run_id, run.info.status, run.info.run_name) == (logged.run_id, "FINISHED", "first")
     assert run.data.params["train.group_by"] == "['ocean_proximity']"
     assert run.data.params["train.target"] == "median_house_value"
-    assert "Ridge" in run.data.params["train.estimator.ridge"]
+    assert json.loads(run.data.params["train.candidates"])["ridge"]["estimator"] == "SimpleImputer > Ridge"
     assert run.data.metrics == pytest.approx(result.summary)
     statistics = {f"holdout_rmse_{name}" for name in ("mean", "median", "p10", "p90", "worst")}
     assert statistics <= run.data.metrics.keys()
@@ -196,6 +199,67 @@ def test_the_run_that_mlflow_run_has_made_is_used(client: MlflowClient, monkeypa
     assert info.run_id == made
     assert client.get_run(made).info.status == "FINISHED"
     assert mlflow.get_experiment_by_name("another experiment") is None
+
+
+def test_logging_twice_into_one_run_gives_two_models_and_one_ledger() -> None:
+    result = _train_tiny(2)
+    with training_run("twice"):
+        infos = [metamodel.log_model(result, name=name) for name in ("one", "other")]
+    (run,) = _runs("twice")
+    assert {info.run_id for info in infos} == {run.info.run_id}
+    mlflow.set_experiment("twice")
+    assert len(mlflow.load_table("ledger.json", run_ids=[run.info.run_id])) == len(result.ledger)
+
+
+def test_another_training_is_refused_by_a_run_before_anything_is_logged(client: MlflowClient) -> None:
+    first, second = _train_tiny(2), _train_tiny(3)
+    with mlflow.start_run() as run:
+        metamodel.log_model(first)
+        before = client.get_run(run.info.run_id).to_dictionary()
+        with pytest.raises(metamodel.InputError, match="holds another training already"):
+            metamodel.log_model(second)
+    assert client.get_run(run.info.run_id).data.to_dictionary() == before["data"]
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "a.b", "50%", 'a"b', "a'b", ""])
+def test_a_name_that_mlflow_refuses_is_refused_before_anything_is_logged(name: str, recorder: Recorder) -> None:
+    result = _train_tiny(2)
+    recorder.take()
+    with pytest.raises(metamodel.InputError, match="MLflow does not take the name"):
+        metamodel.log_model(result, name=name)
+    assert recorder.take() == []
+
+
+def test_candidates_may_have_any_name() -> None:
+    candidates = {"ridge alpha=1": Ridge(), "größer, 50%": Ridge(alpha=2.0)}
+    result = metamodel.train(_tiny(2), "group", "y", candidates, holdout=0.4, n_jobs=1)
+    info = metamodel.log_model(result)
+    assert json.loads(mlflow.get_run(info.run_id).data.params["train.candidates"]).keys() == candidates.keys()
+
+
+@pytest.mark.parametrize("folder", ["run #1", "50%", "a%20b?"])
+def test_the_output_directory_may_have_any_name(folder: str, tmp_path: Path) -> None:
+    result = metamodel.train(
+        _tiny(2), "group", "y", LinearRegression(), n_jobs=1, output_dir=tmp_path / folder / "bundle #1"
+    )
+    loaded = metamodel.load_model(metamodel.log_model(result).model_uri)
+    assert loaded.bundle.damaged_files() == []
+
+
+def test_a_data_set_that_another_run_has_just_inserted_is_logged_all_the_same(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [MlflowException("UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest")]
+    log_input = mlflow.log_input
+
+    def refused_once(*args: Any, **kwargs: Any) -> None:
+        if refusals:
+            raise refusals.pop()
+        log_input(*args, **kwargs)
+
+    monkeypatch.setattr(mlflow, "log_input", refused_once)
+    info = metamodel.log_model(_train_tiny(2))
+    assert len(client.get_run(info.run_id).inputs.dataset_inputs) == 1
 
 
 # -------- when it fails
@@ -302,7 +366,7 @@ def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process
         _kill_group(process)
     (run,) = _runs(experiment)
     assert run.info.status == "FAILED"
-    assert run.data.tags["metamodel.error"] == "SystemExit: 143"
+    assert run.data.tags["metamodel.error"] == "Terminated: 143"
     assert "terminated" not in _registered(client)
     assert list(temporary.iterdir()) == []
 
@@ -357,6 +421,28 @@ def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_tempor
     assert list(temporary.iterdir()) == []
 
 
+def test_a_model_that_is_loaded_again_is_downloaded_once_and_finds_its_children() -> None:
+    info = metamodel.log_model(_train_tiny(2), registered_model_name="once", alias="champion")
+    misses = process_cache().stats()["misses"]
+
+    with ThreadPoolExecutor(3) as pool:
+        uris = ["models:/once@champion", "models:/once/1", info.model_uri]
+        models = list(pool.map(metamodel.load_model, uris))
+    for model in models:
+        model.predict(_tiny(2))
+
+    assert len({model.bundle.path for model in models}) == 1
+    assert process_cache().stats()["misses"] - misses <= 2
+
+
 def test_a_model_that_is_not_there_is_named_in_one_line() -> None:
     with pytest.raises(metamodel.InputError, match=r"^The model 'models:/nobody@champion' cannot be fetched from http"):
         metamodel.load_model("models:/nobody@champion")
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/model", "ftp://127.0.0.1:9/model", "abc://model", "s3://b/model"])
+def test_a_store_that_cannot_be_reached_is_said_in_one_line(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(metamodel.InputError, match=rf"^The model '{uri}' cannot be fetched from http[^\n]*$"):
+        metamodel.load_model(uri)

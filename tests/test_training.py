@@ -165,7 +165,10 @@ def test_a_child_that_cannot_be_stored_fails_alone():
 def test_a_single_class_is_a_failed_group_and_the_labels_of_others_come_back():
     frame = table().assign(y=lambda t: np.where((t["a"] > 0) & (t["g"] != "g1"), "yes", "no"))
     result = fit(frame, LogisticRegression())
-    assert result.ledger.set_index("g").loc["g1", ["status", "reason"]].tolist() == ["failed", "single_class: 'no'"]
+    assert result.ledger.set_index("g").loc["g1", ["status", "reason"]].tolist() == [
+        "failed",
+        "single_class: 'no'; error",
+    ]
     answers = MetaModel(result.bundle_path).predict(frame)
     others = frame["g"] != "g1"
     assert (answers["prediction"][others] == frame["y"][others]).mean() > 0.9

@@ -21,7 +21,9 @@ def score(data: pd.DataFrame | str | Path, model: Any, params: Mapping[str, Any]
     """Score a whole table; see `metamodel.scoring.score`."""
     model = model if isinstance(model, MetaModel) else load_model(model)
     frame = data if isinstance(data, pd.DataFrame) else pd.concat(_parts(data, model), ignore_index=True)
-    return _scored(frame, model, params)
+    readable = _readable(frame, data, model)
+    model.manifest.features.check_kinds(readable)
+    return _scored(frame, readable, model, params)
 
 
 def score_file(
@@ -45,8 +47,12 @@ def score_file(
     statuses: Counter[str] = Counter()
 
     def scored() -> Iterator[pd.DataFrame]:
-        for part in _parts(data, model):
-            answers = _scored(part, model, params)
+        for i, part in enumerate(_parts(data, model)):
+            readable = _readable(part, data, model)
+            # A wrong column is wrong from the start; the last part may be one row with one bad value.
+            if i == 0:
+                model.manifest.features.check_kinds(readable)
+            answers = _scored(part, readable, model, params)
             statuses.update(answers["status"].value_counts().to_dict())
             yield answers
 
@@ -65,9 +71,25 @@ def _parts(data: str | Path, model: MetaModel) -> Iterator[pd.DataFrame]:
     yield from tables.read_batches(data, keys.names, texts)
 
 
-def _scored(frame: pd.DataFrame, model: MetaModel, params: Mapping[str, Any] | None) -> pd.DataFrame:
-    model.manifest.features.check_kinds(frame)
-    answers = model.predict(frame, params)
+def _readable(frame: pd.DataFrame, data: Any, model: MetaModel) -> pd.DataFrame:
+    """Undo what one bad field does to a whole column of a CSV file.
+
+    For the model alone: what is written has the column as it was read, of one type, or Parquet could not hold it.
+    """
+    if not isinstance(data, str | Path) or not tables.is_csv(data):
+        return frame
+    kinds: dict[str, str] = {feature.name: feature.kind for feature in model.manifest.features.features}
+    numeric = {name: "number" for name, kind in kinds.items() if kind in ("number", "boolean")}
+    # A group column may be a feature too; it is a key first.
+    return tables.with_parsed_fields(
+        frame, numeric | {column.name: column.kind for column in model.manifest.keys.columns}
+    )
+
+
+def _scored(
+    frame: pd.DataFrame, readable: pd.DataFrame, model: MetaModel, params: Mapping[str, Any] | None
+) -> pd.DataFrame:
+    answers = model.predict(readable, params)
     if clash := [name for name in answers.columns if name in frame.columns]:
         raise InputError(
             f"The table already has the column {listing(map(repr, clash))}, which scoring adds. Rename it first."
