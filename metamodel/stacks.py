@@ -5,6 +5,7 @@ rest stands in the manifest. A stack is read when the first row wants it. One th
 aside with a warning: the children give the same answers.
 """
 
+import contextlib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -93,11 +94,8 @@ class StoredStack:
     def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
         """Where each key's child is in the stack; -1 where it is not."""
         if len(keys) > _MANY_KEYS and self._texts is not None:
-            try:
+            with contextlib.suppress(TypeError, pa.ArrowInvalid):  # an invalid key among them: one by one, below
                 texts = pa.array([key[0] for key in keys], type=pa.string())  # type: ignore[index]  # or a TypeError
-            except (TypeError, pa.ArrowInvalid):  # an invalid key among them
-                pass
-            else:
                 return np.asarray(pc.index_in(texts, self._texts).fill_null(-1)).astype(np.int64)
         get = self._positions.get
         return np.fromiter((get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
