@@ -176,8 +176,9 @@ _tracing = threading.Lock()
 
 def resident_factor(codec: Codec, blob: bytes) -> float:
     """Bytes of memory that a loaded child takes for each byte of its blob (at least 1), measured by loading it."""
-    codec.loads(blob)  # imports and caches of the first load are not the child's
+    # Tracing counts what every thread allocates, so no other child is loaded or let go meanwhile.
     with _tracing:
+        codec.loads(blob)  # imports and caches of the first load are not the child's
         was_tracing = tracemalloc.is_tracing()  # by the caller, who wants to go on
         if not was_tracing:
             tracemalloc.start()
@@ -188,7 +189,7 @@ def resident_factor(codec: Codec, blob: bytes) -> float:
         finally:
             if not was_tracing:
                 tracemalloc.stop()
-    del child
+        del child
     return max(1.0, (after - before) / max(1, len(blob)))
 
 
