@@ -131,6 +131,7 @@ def _objects(values: pd.Series) -> AnyArray:
 def _texts(values: pd.Series, name: str, problems: dict[int, str]) -> AnyArray:
     texts = _objects(values)
     if types.infer_dtype(values, skipna=True) not in ("string", "empty"):
+        texts = texts.copy()  # pandas 3 hands out arrays that cannot be written
         for row in np.flatnonzero(values.notna().to_numpy()):
             if not isinstance(texts[row], str):  # 75001 is not "75001", and an encoder would take it for unknown
                 problems.setdefault(int(row), f"Feature {name!r} is not text.")
