@@ -397,7 +397,7 @@ BAD_TRAINING = {
     ),
     "only a header": (["--data", "header.csv"], "The table has no rows. Give a table with"),
     "empty folder": (["--data", "nothing"], "The folder 'nothing' holds no Parquet file. Check"),
-    "binary csv": (["--data", "binary.csv"], "'binary.csv' cannot be read: 'utf-8' codec .* Check"),
+    "binary csv": (["--data", "binary.csv"], "'binary.csv' cannot be read: ('utf-8' codec|Error tokenizing).* Check"),
     "cut parquet": (["--data", "cut.parquet"], "'cut.parquet' cannot be read: .* Check"),
     "ragged csv": (
         ["--data", "ragged.csv"],

@@ -173,9 +173,9 @@ def test_no_rows_give_a_typed_table_without_rows(keyed: Any) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "dtype"),
-    [(["no", "yes"], "object"), ([0, 1], "Int64"), ([False, True], "boolean")],
+    [(["no", "yes"], pd.Series(["text"]).dtype), ([0, 1], "Int64"), ([False, True], "boolean")],
 )
-def test_labels_keep_their_kind_beside_a_null(labels: list[Any], dtype: str) -> None:
+def test_labels_keep_their_kind_beside_a_null(labels: list[Any], dtype: Any) -> None:
     table = pd.DataFrame({"group": [1, 1, 2, 2], "x": [0.0, 1, 0, 1], "y": [*labels, labels[1], labels[1]]})
     model = _load(metamodel.train(table, "group", "y", DecisionTreeClassifier(), holdout=0, n_jobs=1))
     answers = model.predict(pd.DataFrame({"group": [1, 1, 2, 3], "x": [0.0, 1, 0, 1]}))
