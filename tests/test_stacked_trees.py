@@ -7,15 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import ensemble, tree
 from sklearn.linear_model import LinearRegression
+from stacked import NAMES, built
 
 import metamodel
-from metamodel.feature_columns import Feature
-from metamodel.features import FeatureSchema
 from metamodel.model import MetaModel
-from metamodel.stacking import StackBuilder, trees
+from metamodel.stacking import trees
 
-NAMES = ["a", "b", "c"]
-SCHEMA = FeatureSchema(tuple(Feature(name, "number", "float64") for name in NAMES), "array")
 LABELS = [["a", "b", "c"], ["b", "d"], ["a", "d"], ["a", "b", "c", "d"]]
 REGRESSORS = {
     "decision tree": tree.DecisionTreeRegressor,
@@ -47,13 +44,6 @@ def matrix(seed, missing=False):
     if missing:
         x[rng.random(x.shape) < 0.2] = np.nan
     return x
-
-
-def built(children, samples, classes=()):
-    builder = StackBuilder(SCHEMA, classes)
-    for i, (child, x) in enumerate(zip(children, samples, strict=True)):
-        builder.add(f'["{i}"]', "version", child, x)
-    return builder.finish(), builder.refused
 
 
 def takes_missing(family):

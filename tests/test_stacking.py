@@ -12,17 +12,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
+from stacked import NAMES, built
 
 import metamodel
 from metamodel.cache import ByteCache
-from metamodel.feature_columns import Feature
-from metamodel.features import FeatureSchema
 from metamodel.model import MetaModel
 from metamodel.packing import stack_bundle
-from metamodel.stacking import StackBuilder
 
-NAMES = ["a", "b", "c"]
-SCHEMA = FeatureSchema(tuple(Feature(name, "number", "float64") for name in NAMES), "array")
 REGRESSORS = {
     "LinearRegression": lm.LinearRegression,
     "Ridge": lm.Ridge,
@@ -59,13 +55,6 @@ def matrix(seed, rows=40, missing=False):
     if missing:
         x[rng.random(x.shape) < 0.2] = np.nan
     return x
-
-
-def built(children, samples, classes=()):
-    builder = StackBuilder(SCHEMA, classes)
-    for i, (child, x) in enumerate(zip(children, samples, strict=True)):
-        builder.add(f'["{i}"]', "version", child, x)
-    return builder.finish(), builder.refused
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:overflow:RuntimeWarning")
