@@ -45,9 +45,9 @@ layers: $(VENV)/.dev  ## import-linter: who may import whom
 
 check: lint types layers  ## lint, types and layers
 
-test-pandas3: $(VENV3)/.dev  ## run the tests on pandas 3, without those of Spark and servers
+test-pandas3: $(VENV3)/.dev  ## run the tests on pandas 3, without those of Spark
 	@echo "==> pytest on pandas 3"
-	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(TEST_ENV) python -m pytest -m "not speed and not slow and not spark and not server" \
+	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(TEST_ENV) python -m pytest -m "not speed and not slow and not spark" \
 		-W ignore::pandas.errors.Pandas4Warning $(ARGS)
 
 clean:  ## remove environments and caches, but no run and no model
@@ -73,7 +73,7 @@ $(VENV)/.dev: $(DEFINITION) | $(VENV)/bin/python
 	@touch $(VENV)/.run $@
 
 # Without the spark extra, whose bound is pandas < 3: PySpark does not fully support pandas 3, so Spark's tests are left out.
-# MLflow's own code still warns of what pandas 4 will change; servers are started on the supported pandas alone.
+# MLflow's own code still warns of what pandas 4 will change.
 $(VENV3)/.dev: $(DEFINITION) | $(VENV3)/bin/python
 	@echo "==> Installing metamodel with pandas 3 into $(VENV3) (some minutes the first time)"
 	@$(VENV3)/bin/python -m pip install -q -e '.[skops,serve,fast,dev]' 'pyspark[connect]>=4.1' 'pandas>=3'

@@ -28,7 +28,7 @@ from metamodel.datasets import make_store_sales
 
 ROOT = Path(__file__).parents[1]
 # What each pandas first finds wrong with a binary file that is called a CSV.
-NO_TEXT = "'utf-8' codec" if int(pd.__version__.partition(".")[0]) < 3 else "Error tokenizing data"
+NO_TEXT = "'utf-8' codec" if int(pd.__version__.partition(".")[0]) < 3 else r"Error tokenizing data\."
 FEATURES = ["price", "promotion", "trend"]
 TRAIN = ["train", "--group-by", "store,product", "--target", "units", "--features", ",".join(FEATURES), "--n-jobs", "1"]
 
