@@ -18,7 +18,8 @@ from metamodel.codecs import get_codec
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text
 from metamodel.frames import AnyArray, Grouping, IntArray, group_rows
-from metamodel.keys import GroupKey, KeySchema, encode_key
+from metamodel.keys import GroupKey, encode_key
+from metamodel.ledger import keys_of
 from metamodel.manifest import Manifest
 from metamodel.planning import Plan, TablePlan
 from metamodel.shards import ShardReader, ShardRow
@@ -133,19 +134,11 @@ def _recorded(
     stacked = {key for stack in stacks for key in stack.keys}
     otherwise = "the children take frames" if manifest.features.layout != "array" else otherwise
     reasons = []
-    for key, status in zip(_keys_of(ledger, manifest.keys), ledger["status"], strict=True):
+    for key, status in zip(map(encode_key, keys_of(ledger, manifest.keys)), ledger["status"], strict=True):
         has_child = status in ("fitted", "carried")
         reasons.append("" if key in stacked else refused.get(key, otherwise) if has_child else "no child")
     described = tuple(write_stacks(directory, stacks))
     return replace(manifest, stacks=described), ledger.assign(stack=reasons)
-
-
-def _keys_of(ledger: pd.DataFrame, keys: KeySchema) -> list[str]:
-    columns = [ledger[name].astype(object).where(ledger[name].notna(), None) for name in keys.names]
-    return [
-        encode_key(tuple(keys.columns[i].canonical(value) for i, value in enumerate(values[:level])))
-        for level, *values in zip(ledger["level"], *columns, strict=True)
-    ]
 
 
 def _sample(table: FeatureTable, rows: IntArray | None) -> AnyArray | None:

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from metamodel import tables
@@ -21,15 +20,14 @@ from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_b
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.estimators import packages
-from metamodel.evaluation import aggregate
-from metamodel.exceptions import AllGroupsFailed, InputError
-from metamodel.keys import GroupKey, KeySchema, decode_key
+from metamodel.exceptions import InputError
+from metamodel.keys import decode_key
+from metamodel.ledger import assemble, refuse_empty, summarize
 from metamodel.manifest import Manifest, Target
 from metamodel.packing import stack_plan
 from metamodel.planning import Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
 from metamodel.spec import Candidate, TrainingOptions, one_of
-from metamodel.wording import count
 
 __all__ = ["TrainingResult", "train"]
 
@@ -214,9 +212,10 @@ def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> 
     with new_bundle(path) as (directory, tasks):
         first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
         results, shards = _gather(itertools.chain(first, fit(tasks, shown)), len(sizes), directory)
-        ledger = _ledger(results, shards, plan)
-        _refuse_empty(ledger)
-        summary = _summary(ledger, plan)
+        located = zip(results, shards, strict=True)
+        ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
+        refuse_empty(ledger)
+        summary = summarize(ledger, plan)
         manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger)
         manifest = finish_bundle(directory, manifest, ledger)
     holdout = pd.DataFrame(
@@ -258,86 +257,6 @@ def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[l
         raise
     merger.close()
     return results, shards
-
-
-def _ledger(results: Sequence[TaskResult], shards: Sequence[str], plan: Plan) -> pd.DataFrame:
-    rows = [{**row, "shard": shard} for result, shard in zip(results, shards, strict=True) for row in result.ledger]
-    keys = [decode_key(row["key"]) for row in rows]
-    ledger = pd.DataFrame(rows)
-    for i, column in enumerate(plan.keys.columns):
-        values = [key[i] if i < len(key) else None for key in keys]
-        ledger[column.name] = pd.array(values, dtype=_KEY_DTYPES[column.kind]) if column.kind in _KEY_DTYPES else values
-    for name in plan.ledger_columns:
-        if name not in ledger:
-            ledger[name] = np.nan
-    # Tasks end in any order; the ledger has one order: children first, then by key.
-    order = sorted(range(len(keys)), key=lambda i: (-len(keys[i]), [_sortable(value) for value in keys[i]]))
-    ordered = ledger.iloc[order].reset_index(drop=True)
-    return ordered[plan.ledger_columns].assign(error=ordered["error"].fillna(""))
-
-
-_KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
-
-
-def _sortable(value: Any) -> tuple[bool, Any]:
-    return (value is None, "" if value is None else value)
-
-
-def _refuse_empty(ledger: pd.DataFrame) -> None:
-    if (ledger["status"] == "fitted").any():
-        return
-    reasons = ledger["error"].where(ledger["error"] != "", ledger["reason"])
-    numbers = reasons.str.rstrip(".").value_counts().head(3)
-    commonest = "; ".join(f"{count(int(number), 'group')}: {reason}" for reason, number in numbers.items())
-    raise AllGroupsFailed(
-        f"None of {count(len(ledger), 'group')} could be fitted, so there is no model to write. "
-        f"Commonest reasons: {commonest}. Correct the table or the estimator."
-    )
-
-
-def _summary(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
-    depth = len(plan.keys.columns)
-    children = ledger[ledger["level"] == depth]
-    statuses = children["status"].value_counts()
-    summary = {
-        "groups": len(children),
-        **{f"groups_{status}": int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
-        "rows": plan.rows,
-        "rows_dropped": plan.dropped_rows,
-        "parents_fitted": int(((ledger["level"] < depth) & (ledger["status"] == "fitted")).sum()),
-        "seconds_fitting": float(ledger["seconds"].sum()),
-        "model_bytes": int(ledger["bytes"].sum()),
-        **_fallback_rates(ledger, plan),
-    }
-    return summary | aggregate(children[children["status"] == "fitted"], plan.spec.task)
-
-
-def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
-    """How often a parent, or nobody, would answer for the training groups."""
-    fitted = set(_keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
-    groups_served = rows_served = groups_unanswered = rows_unanswered = 0
-    for key, number in plan.sizes.items():
-        if key in fitted:
-            continue
-        if any(key[:level] in fitted for level in plan.levels):
-            groups_served, rows_served = groups_served + 1, rows_served + number
-        else:
-            groups_unanswered, rows_unanswered = groups_unanswered + 1, rows_unanswered + number
-    total = plan.rows
-    return {
-        "fallback_groups": groups_served,
-        "fallback_row_share": rows_served / total,
-        "unanswered_groups": groups_unanswered,
-        "unanswered_row_share": rows_unanswered / total,
-    }
-
-
-def _keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
-    columns = [ledger[name].astype(object).where(ledger[name].notna(), None) for name in schema.names]
-    return [
-        tuple(schema.columns[i].canonical(value) for i, value in enumerate(values[:level]))
-        for level, *values in zip(ledger["level"], *columns, strict=True)
-    ]
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:

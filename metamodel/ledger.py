@@ -1,0 +1,133 @@
+"""The ledger: one row for every group of every level, and what its columns add up to."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.evaluation import aggregate
+from metamodel.exceptions import AllGroupsFailed
+from metamodel.keys import GroupKey, KeySchema, decode_key
+from metamodel.planning import Plan
+from metamodel.wording import count
+
+__all__ = ["assemble", "keys_of", "refuse_empty", "summarize"]
+
+_KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
+
+
+def assemble(rows: Iterable[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
+    """Bring the rows of all tasks to one table, in one order whatever the order of the tasks.
+
+    Parameters
+    ----------
+    rows
+        One a group, with its encoded key under "key".
+    plan
+        Names the columns.
+
+    Returns
+    -------
+    DataFrame
+        The plan's ledger columns; children first, then their parents, each sorted by key.
+    """
+    rows = list(rows)
+    keys = [decode_key(row["key"]) for row in rows]
+    ledger = pd.DataFrame(rows)
+    for i, column in enumerate(plan.keys.columns):
+        values = [key[i] if i < len(key) else None for key in keys]
+        ledger[column.name] = pd.array(values, dtype=_KEY_DTYPES[column.kind]) if column.kind in _KEY_DTYPES else values
+    for name in plan.ledger_columns:
+        if name not in ledger:
+            ledger[name] = np.nan
+    # Tasks end in any order; the ledger has one order: children first, then by key.
+    order = sorted(range(len(keys)), key=lambda i: (-len(keys[i]), [_sortable(value) for value in keys[i]]))
+    ordered = ledger.iloc[order].reset_index(drop=True)
+    return ordered[plan.ledger_columns].assign(error=ordered["error"].fillna(""))
+
+
+def _sortable(value: Any) -> tuple[bool, Any]:
+    return (value is None, "" if value is None else value)
+
+
+def refuse_empty(ledger: pd.DataFrame) -> None:
+    """Refuse a training that has no child to show.
+
+    Raises
+    ------
+    AllGroupsFailed
+        With the commonest reasons.
+    """
+    if (ledger["status"] == "fitted").any():
+        return
+    reasons = ledger["error"].where(ledger["error"] != "", ledger["reason"])
+    numbers = reasons.str.rstrip(".").value_counts().head(3)
+    commonest = "; ".join(f"{count(int(number), 'group')}: {reason}" for reason, number in numbers.items())
+    raise AllGroupsFailed(
+        f"None of {count(len(ledger), 'group')} could be fitted, so there is no model to write. "
+        f"Commonest reasons: {commonest}. Correct the table or the estimator."
+    )
+
+
+def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
+    """Count groups and rows, and aggregate every metric over the groups (parents left out).
+
+    Parameters
+    ----------
+    ledger
+        From `assemble`.
+    plan
+        What was asked.
+    """
+    depth = len(plan.keys.columns)
+    children = ledger[ledger["level"] == depth]
+    statuses = children["status"].value_counts()
+    summary = {
+        "groups": len(children),
+        **{f"groups_{status}": int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
+        "rows": plan.rows,
+        "rows_dropped": plan.dropped_rows,
+        "parents_fitted": int(((ledger["level"] < depth) & (ledger["status"] == "fitted")).sum()),
+        "seconds_fitting": float(ledger["seconds"].sum()),
+        "model_bytes": int(ledger["bytes"].sum()),
+        **_fallback_rates(ledger, plan),
+    }
+    return summary | aggregate(children[children["status"] == "fitted"], plan.spec.task)
+
+
+def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
+    """How often a parent, or nobody, would answer for the training groups."""
+    fitted = set(keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
+    groups_served = rows_served = groups_unanswered = rows_unanswered = 0
+    for key, number in plan.sizes.items():
+        if key in fitted:
+            continue
+        if any(key[:level] in fitted for level in plan.levels):
+            groups_served, rows_served = groups_served + 1, rows_served + number
+        else:
+            groups_unanswered, rows_unanswered = groups_unanswered + 1, rows_unanswered + number
+    total = plan.rows
+    return {
+        "fallback_groups": groups_served,
+        "fallback_row_share": rows_served / total,
+        "unanswered_groups": groups_unanswered,
+        "unanswered_row_share": rows_unanswered / total,
+    }
+
+
+def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
+    """Give every row's canonical key; that of a parent is shorter.
+
+    Parameters
+    ----------
+    ledger
+        With the group columns and `level`.
+    schema
+        The group columns.
+    """
+    columns = [ledger[name].astype(object).where(ledger[name].notna(), None) for name in schema.names]
+    return [
+        tuple(schema.columns[i].canonical(value) for i, value in enumerate(values[:level]))
+        for level, *values in zip(ledger["level"], *columns, strict=True)
+    ]
