@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, classification_metrics, is_better, regression_metrics
 from metamodel.frames import AnyArray
+from metamodel.heldout import HeldOut
 from metamodel.keys import GroupKey
 from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import BoolArray, HashArray, hash_holdout, time_holdout
@@ -19,8 +20,6 @@ from metamodel.wording import count, short
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
 
 Status = Literal["fitted", "carried", "skipped", "failed"]
-# Holdout rows that a group hands back for the actual-against-predicted plot.
-_SHOWN_ROWS = 200
 
 
 class Terminated(SystemExit):
@@ -61,7 +60,7 @@ class GroupOutcome:
     reason
         Empty, or one word for machines with its figures behind it: "min_rows: ...", "constant_target", "error", ...
     holdout
-        Actual and predicted target of at most a few hundred holdout rows, for the plot.
+        Every held-out row, with what a child that had not seen it predicted.
     """
 
     key: GroupKey
@@ -75,14 +74,14 @@ class GroupOutcome:
     params: str = "{}"
     metrics: dict[str, float] = field(default_factory=dict)
     child: Any = None
-    holdout: tuple[AnyArray, AnyArray] | None = None
+    holdout: HeldOut | None = None
 
 
 @dataclass(frozen=True)
 class _Evaluated:
     candidate: Candidate
     metrics: dict[str, float]
-    holdout: tuple[AnyArray, AnyArray] | None
+    holdout: HeldOut | None
 
 
 def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
@@ -215,8 +214,9 @@ def _evaluate(candidate: Candidate, group: GroupData, held: BoolArray, spec: Fit
     child = _fit(candidate, group.x[~held], group.y[~held])
     train, _ = _score(child, group.x[~held], group.y[~held], spec.task)
     holdout, predicted = _score(child, group.x[held], group.y[held], spec.task)
-    shown = (group.y[held][:_SHOWN_ROWS], predicted[:_SHOWN_ROWS])
-    return _Evaluated(candidate, _prefixed("train", train) | _prefixed("holdout", holdout), shown)
+    times = None if group.times is None else group.times[held]
+    rows = HeldOut.of(group.hashes[held], group.y[held], predicted, times)
+    return _Evaluated(candidate, _prefixed("train", train) | _prefixed("holdout", holdout), rows)
 
 
 def _fit(candidate: Candidate, x: Any, y: AnyArray) -> Any:

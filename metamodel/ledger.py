@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.comparison import COMPARED, compare_with_parents, pruned
 from metamodel.evaluation import aggregate
 from metamodel.exceptions import AllGroupsFailed
-from metamodel.keys import GroupKey, KeySchema, decode_key
+from metamodel.keys import GroupKey, KeySchema, decode_key, encode_key
 from metamodel.planning import Plan
 from metamodel.wording import count
 
-__all__ = ["assemble", "keys_of", "refuse_empty", "summarize"]
+__all__ = ["assemble", "judge", "keys_of", "refuse_empty", "summarize"]
 
 _KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
 
@@ -70,6 +71,41 @@ def refuse_empty(ledger: pd.DataFrame) -> None:
     )
 
 
+def judge(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Say of every child whether it is better than its parent and the global model, on rows that none of them saw.
+
+    Parameters
+    ----------
+    ledger
+        From `assemble`.
+    holdout
+        From `evidence.gather_holdout`.
+    plan
+        What was asked.
+
+    Returns
+    -------
+    ledger : DataFrame
+        With the columns of the comparison; a child that shall be pruned is "skipped", with the figures as its reason.
+    pruned : dict
+        Encoded key → reason of those children, none unless the plan asks for it.
+    """
+    encoded = [encode_key(key) for key in keys_of(ledger, plan.keys)]
+    fitted = frozenset(keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
+    compared = compare_with_parents(holdout, plan.spec.task, fitted)
+    found = compared.reindex(encoded)
+    columns = {name: found[name].to_numpy() for name in COMPARED}
+    columns["compared_rows"] = found["compared_rows"].fillna(0).astype(np.int64).to_numpy()
+    columns["better_than_parent"] = found["better_than_parent"].fillna("").to_numpy(dtype=object)
+    reasons = pruned(compared) if plan.options.prune else {}
+    gone = pd.Series(encoded).isin(list(reasons)).to_numpy()
+    ledger = ledger.assign(**columns)
+    ledger.loc[gone, ["status", "bytes", "sha256"]] = ["skipped", 0, ""]
+    own = ledger["reason"].where(ledger["reason"] == "", "; " + ledger["reason"])
+    ledger["reason"] = ledger["reason"].where(~gone, pd.Series([reasons.get(key, "") for key in encoded]) + own)
+    return ledger, reasons
+
+
 def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
     """Count groups and rows, and aggregate every metric over the groups (parents left out).
 
@@ -92,8 +128,19 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "seconds_fitting": float(ledger["seconds"].sum()),
         "model_bytes": int(ledger["bytes"].sum()),
         **_fallback_rates(ledger, plan),
+        **_local_or_global(children),
     }
     return summary | aggregate(children[children["status"] == "fitted"], plan.spec.task)
+
+
+def _local_or_global(children: pd.DataFrame) -> dict[str, int]:
+    verdicts = children["better_than_parent"].value_counts()
+    return {
+        "groups_compared": int((children["compared_rows"] > 0).sum()),
+        "groups_better_than_parent": int(verdicts.get("yes", 0)),
+        "groups_worse_than_parent": int(verdicts.get("no", 0)),
+        "groups_pruned": int(children["reason"].str.startswith("pruned").sum()),
+    }
 
 
 def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:

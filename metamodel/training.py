@@ -16,13 +16,14 @@ import pandas as pd
 
 from metamodel import tables
 from metamodel.backends import Backend, Job, Task, TaskResult, balance, get_backend, skip_groups
-from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle
+from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.estimators import packages
+from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
-from metamodel.keys import decode_key
-from metamodel.ledger import assemble, refuse_empty, summarize
+from metamodel.heldout import kept_share
+from metamodel.ledger import assemble, judge, refuse_empty, summarize
 from metamodel.manifest import Manifest, Target
 from metamodel.packing import stack_plan
 from metamodel.planning import Plan, TablePlan, make_plan
@@ -31,9 +32,7 @@ from metamodel.spec import Candidate, TrainingOptions, one_of
 
 __all__ = ["TrainingResult", "train"]
 
-# The actual-against-predicted plot shows about this many points.
-_PLOTTED_ROWS = 5000
-_Fit = Callable[[Path, int], Iterator[TaskResult]]
+_Fit = Callable[[Path, float], Iterator[TaskResult]]
 _PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "joblib", "cloudpickle", "skops")
 
 
@@ -56,7 +55,10 @@ class TrainingResult:
     source
         Where the table came from, for the run's dataset.
     holdout
-        DataFrame of some holdout rows: `key`, `actual`, `predicted`.
+        DataFrame, one row for every held-out row of every child, with what the child and its parents predicted for
+        it before they had seen it; see docs/report.md.
+    importance
+        DataFrame, how much each feature counts for each group; see docs/report.md.
     """
 
     ledger: pd.DataFrame
@@ -66,6 +68,7 @@ class TrainingResult:
     data: pd.DataFrame = field(repr=False)
     source: str
     holdout: pd.DataFrame = field(repr=False)
+    importance: pd.DataFrame = field(repr=False)
 
 
 def train(  # noqa: PLR0913 - the one call that everybody makes; every argument but three has a default
@@ -88,6 +91,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     random_state: int = 0,
     max_group_rows: int | None = None,
     stack: bool = False,
+    prune: bool = False,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -137,6 +141,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     stack
         Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
         costs about what one model costs; see docs/benchmarks.md.
+    prune
+        Whether to leave out children that are not better than their parent on held-out rows. Their rows are answered by
+        the parent, so unknown="fallback" is needed.
 
     Returns
     -------
@@ -171,6 +178,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         random_state=random_state,
         max_group_rows=max_group_rows,
         stack=stack,
+        prune=prune,
     )
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))
@@ -208,26 +216,33 @@ def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> 
     sizes = plan.sizes_of_all_levels()
     limit = plan.options.max_group_rows
     oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}
-    shown = max(1, _PLOTTED_ROWS // max(1, len(plan.sizes)))
+    share = kept_share(plan.rows, plan.options.holdout)
     with new_bundle(path) as (directory, tasks):
         first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
-        results, shards = _gather(itertools.chain(first, fit(tasks, shown)), len(sizes), directory)
+        results, shards = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
         located = zip(results, shards, strict=True)
         ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
         refuse_empty(ledger)
+        holdout, importance = _evidence(results, plan)
+        ledger, pruned = judge(ledger, holdout, plan)
+        prune_children(directory, pruned)
         summary = summarize(ledger, plan)
         manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger)
+        write_evidence(directory, holdout, importance)
         manifest = finish_bundle(directory, manifest, ledger)
-    holdout = pd.DataFrame(
-        [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],
-        columns=["key", "actual", "predicted"],
-    )
-    return TrainingResult(ledger, summary, path, manifest, data, source, holdout)
+    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance)
 
 
-def _on_this_machine(plan: TablePlan, backend: Backend, directory: Path, shown: int) -> Iterator[TaskResult]:
+def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
+    held = [(result.keys, result.evidence.holdout) for result in results]
+    importances = [(result.keys, result.evidence.importance) for result in results]
+    holdout = gather_holdout(held, len(plan.keys.columns), plan.levels)
+    return holdout, gather_importance(importances, plan.features.names)
+
+
+def _on_this_machine(plan: TablePlan, backend: Backend, directory: Path, share: float) -> Iterator[TaskResult]:
     """Run the tasks that were not done before; results come as they are ready."""
-    job = Job(plan, directory, shown)
+    job = Job(plan, directory, share)
     limit = plan.options.max_group_rows
     groups = [group for group in plan.groups() if limit is None or len(group.rows) <= limit]
     shares = balance([len(group.rows) for group in groups], backend.parallelism)
@@ -269,7 +284,8 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
 
 
 def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -> Manifest:
-    resident = sum(row["resident"] for result in results for row in result.ledger)
+    stored = set(ledger["sha256"])
+    resident = sum(row["resident"] for result in results for row in result.ledger if row["sha256"] in stored)
     statuses = ledger["status"].value_counts()
     target = Target(plan.options.target, plan.spec.task, plan.target.label_kind, plan.target.classes)
     return Manifest(
