@@ -1,4 +1,4 @@
-"""The command line: ``metamodel train | score | inspect | export``. MLproject's entry points call it.
+"""The command line: ``metamodel train | score | inspect | report | export``. MLproject's entry points call it.
 
 Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
@@ -179,6 +179,7 @@ def train(
                 predict_method=predict_method,
                 detail=detail,
             )
+        page = _report_beside(result.bundle_path) if options["output_dir"] else "report.html, in the run"
         version = str(info.registered_model_version) if register else None
         preview = _preview(result, [*group_by, options["target"]])
     if as_json:
@@ -187,6 +188,7 @@ def train(
         return
     click.echo(_summary_text(result.summary))
     click.echo(f"\nrun               {run.info.run_id}\nmodel             {info.model_uri}")
+    click.echo(f"report            {page}")
     if version:
         click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
     click.echo(f"\nA few predictions:\n{_table(preview)}")
@@ -255,6 +257,22 @@ def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_js
 
 @main.command()
 @click.argument("model")
+@click.option("--output", default="report.html", show_default=True, help="File to write.")
+@_json_option
+def report(model: str, output: str, as_json: bool) -> None:
+    """Write the HTML report of a model: MODEL is a bundle's directory, an MLflow URI, or a run's id."""
+    with _at_work():
+        from metamodel.fetching import load_model
+        from metamodel.registry import model_of_run
+        from metamodel.report import write_report
+
+        path = write_report(load_model(model_of_run(model)).bundle, Path(output))
+        facts = {"output": str(path), "bytes": path.stat().st_size}
+    click.echo(_dumps(facts) if as_json else f"Written to {path}; open it in any browser.")
+
+
+@main.command()
+@click.argument("model")
 @click.option("--group", type=_Json(list), required=True, help='The child\'s key as a JSON array, such as ["FR", 7].')
 @click.option("--output", required=True, type=click.Path(), help="Directory to write; it must not exist yet.")
 @_json_option
@@ -270,6 +288,13 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
     click.echo(
         _dumps({"output": output}) if as_json else f"Written to {output}; load it with mlflow.sklearn.load_model."
     )
+
+
+def _report_beside(bundle_path: Path) -> str:
+    from metamodel.bundle import Bundle
+    from metamodel.report import write_report
+
+    return str(write_report(Bundle(bundle_path), bundle_path.with_name(f"{bundle_path.name}-report.html")))
 
 
 def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:

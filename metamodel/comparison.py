@@ -44,9 +44,9 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     -------
     DataFrame, index encoded key
         `loss` and `parent_loss`: the means; `compared_rows`: rows that child and parent both held back; `error_saved`:
-        share of the parent's mean loss that the child saves, negative where it is worse; `error_saved_global`: the same against the global model;
-        `p_value`; `better_than_parent`: "yes" or "no" where p < 0.05, else "undecided". Children that share no
-        held-out row with their parent are left out.
+        share of the parent's mean loss that the child saves, negative where it is worse; `error_saved_global`: the
+        same against the global model; `p_value`; `better_than_parent`: "yes" or "no" where p < 0.05, else
+        "undecided". Children that share no held-out row with their parent are left out.
     """
     keys = list(holdout["key"].cat.categories)
     groups = holdout["key"].cat.codes.to_numpy().astype(np.int64)

@@ -1,19 +1,28 @@
 """The ledger: one row for every group of every level, and what its columns add up to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from metamodel.comparison import COMPARED, compare_with_parents, pruned
-from metamodel.evaluation import aggregate
+from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, aggregate, is_better
 from metamodel.exceptions import AllGroupsFailed
 from metamodel.keys import GroupKey, KeySchema, decode_key, encode_key
 from metamodel.planning import Plan
 from metamodel.wording import count
 
-__all__ = ["assemble", "judge", "keys_of", "refuse_empty", "summarize"]
+__all__ = [
+    "assemble",
+    "deciding_metric",
+    "judge",
+    "keys_of",
+    "refuse_empty",
+    "summarize",
+    "who_answers",
+    "worst_first",
+]
 
 _KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
 
@@ -178,3 +187,43 @@ def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
         tuple(schema.columns[i].canonical(value) for i, value in enumerate(values[:level]))
         for level, *values in zip(ledger["level"], *columns, strict=True)
     ]
+
+
+def deciding_metric(children: pd.DataFrame, task: str) -> str:
+    """Choose the metric column that says most: there may be no holdout, or no probabilities."""
+    metrics = dict.fromkeys([PRIMARY[task], SECONDARY[task], *METRICS[task]])
+    names = [f"{part}_{metric}" for part in ("holdout", "train") for metric in metrics]
+    return next((name for name in names if children[name].notna().any()), names[0])
+
+
+def worst_first(children: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Sort groups by a metric column, those without it left out."""
+    less_is_worse = is_better(metric.partition("_")[2], 1.0, 0.0)
+    return children.dropna(subset=[metric]).sort_values(metric, ascending=less_is_worse, kind="stable")
+
+
+def who_answers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) -> dict[str, tuple[int, int]]:
+    """Count who would answer for the training rows.
+
+    Parameters
+    ----------
+    ledger, schema
+        The ledger and its group columns.
+    levels
+        Levels of the fallback chain, the longest prefix first.
+
+    Returns
+    -------
+    dict
+        "child", "parent:<level>", "global" and "nobody", in this order → groups and rows.
+    """
+    fitted = set(keys_of(ledger[ledger["status"].isin(["fitted", "carried"])], schema))
+    children = ledger[ledger["level"] == len(schema.columns)]
+    names = {level: f"parent:{level}" if level else "global" for level in levels}
+    counts: dict[str, tuple[int, int]] = dict.fromkeys(["child", *names.values(), "nobody"], (0, 0))
+    for key, rows in zip(keys_of(children, schema), children["rows"].tolist(), strict=True):
+        parent = next((names[level] for level in levels if key[:level] in fitted), "nobody")
+        who = "child" if key in fitted else parent
+        groups, before = counts[who]
+        counts[who] = (groups + 1, before + int(rows))
+    return counts
