@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
 from metamodel.frames import AnyArray
-from metamodel.report.numbers import number
+from metamodel.report.numbers import number, percent
 from metamodel.wording import count
 
 __all__ = ["histogram", "over_time", "scatter", "shares"]
@@ -42,12 +42,12 @@ class _Axes:
 
     def at_y(self, values: Any) -> Any:
         share = (np.asarray(values, dtype=np.float64) - self.y[0]) / ((self.y[1] - self.y[0]) or 1)
-        return self.height - self.bottom - share * (self.height - self.bottom - 12)
+        return self.height - self.bottom - share * (self.height - self.bottom - 18)
 
     def frame(self, x_ticks: Sequence[tuple[float, str]], x_label: str, y_label: str = "") -> str:
         """Grid, numbers and labels."""
         parts = []
-        for tick in _ticks(self.y, 4):
+        for tick in _ticks(self.y, 4, whole=y_label == "groups"):
             y = self.at_y(tick)
             parts.append(f'<path class="grid" d="M{self.left} {y:.1f}H{self.width - 10}"/>')
             parts.append(f'<text x="{self.left - 4}" y="{y + 3.5:.1f}" text-anchor="end">{escape(number(tick))}</text>')
@@ -66,7 +66,7 @@ class _Axes:
         return "".join(parts)
 
 
-def histogram(values: AnyArray, label: str, *, signed: bool = False) -> Markup:
+def histogram(values: AnyArray, label: str, *, lowest: float | None = None) -> Markup:
     """Draw how a figure is distributed over the groups.
 
     Parameters
@@ -75,17 +75,18 @@ def histogram(values: AnyArray, label: str, *, signed: bool = False) -> Markup:
         One a group; missing ones are left out, infinite ones are counted in the outermost bars.
     label
         What the figure is.
-    signed
-        Mark zero, and colour what lies below it.
+    lowest
+        Of a figure whose sign matters: what lies below is counted in the first bar. Bars below zero have a colour of
+        their own.
     """
     values = values[~np.isnan(values)]
     finite = values[np.isfinite(values)]
     if not len(finite):
         return Markup('<p class="none">No group has a finite {}.</p>').format(label)
     # A few hopeless groups would squeeze all others into one bar; they are counted in the outermost bars instead.
-    low = float(np.quantile(finite, 0.02, method="lower")) if signed else float(finite.min())
+    low = float(finite.min()) if lowest is None else max(float(finite.min()), lowest)
     high = float(np.quantile(finite, 0.98, method="higher"))
-    low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
+    low, high = (low, high) if high > low else (high - 0.5, high + 0.5)
     edges = np.histogram_bin_edges(finite[(finite >= low) & (finite <= high)], bins=min(28, max(6, len(values) // 4)))
     edges = edges if edges[-1] > edges[0] else np.linspace(low, high, 7)
     heights, _ = np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges)
@@ -93,7 +94,7 @@ def histogram(values: AnyArray, label: str, *, signed: bool = False) -> Markup:
     bars = []
     for i, height in enumerate(heights.tolist()):
         x, right, y = axes.at_x(edges[i]), axes.at_x(edges[i + 1]), axes.at_y(height)
-        kind = "bad" if signed and edges[i + 1] <= 1e-12 else "bar"
+        kind = "bad" if lowest is not None and edges[i + 1] <= 1e-12 else "bar"
         tip = f"{number(edges[i])} to {number(edges[i + 1])}: {count(height, 'group')}"
         bars.append(
             f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{max(right - x - 1, 1):.1f}" '
@@ -185,8 +186,8 @@ def shares(parts: Sequence[tuple[str, float, str]]) -> Markup:
         if size
     )
     legend = Markup("").join(
-        Markup('<li><i class="{}"></i>{} <b>{}</b> <small>{:.1%}</small></li>').format(
-            kind, name, f"{size:,.0f}", size / total
+        Markup('<li><i class="{}"></i>{} <b>{}</b> <small>{}</small></li>').format(
+            kind, name, number(size), percent(size / total)
         )
         for name, size, kind in parts
     )
@@ -198,8 +199,9 @@ def _svg(width: int, height: int, body: str, label: str) -> Markup:
     return Markup(f"{head}{body}</svg>")  # every text in it went through `escape`
 
 
-def _ticks(ends: tuple[float, float], wanted: int) -> list[float]:
-    found = MaxNLocator(wanted, steps=[1, 2, 2.5, 5, 10]).tick_values(*ends)
+def _ticks(ends: tuple[float, float], wanted: int, *, whole: bool = False) -> list[float]:
+    steps = [1, 2, 5, 10] if whole else [1, 2, 2.5, 5, 10]
+    found = MaxNLocator(wanted, steps=steps, integer=whole).tick_values(*ends)
     margin = 1e-9 * (ends[1] - ends[0])
     return [float(tick) for tick in found if ends[0] - margin <= tick <= ends[1] + margin]
 

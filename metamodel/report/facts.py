@@ -1,5 +1,6 @@
 """What the report says, worked out from a bundle's own files: no HTML here, and no model is loaded."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,8 @@ _EXAMPLES = 8
 _TABLE_ROWS, _TABLE_WITHOUT_CHILD = 1000, 300
 _FEATURES = 15
 _CLASSES = 6
+# A group that is judged on fewer rows may be lucky.
+_ENOUGH_ROWS = 5
 _TEXT = 120
 
 
@@ -34,7 +37,9 @@ def name_of(key: GroupKey) -> str:
     >>> name_of(("FR", 7)), name_of((None, "")), name_of(())
     ('FR · 7', 'null · ""', 'all groups')
     """
-    parts = ["null" if value is None else '""' if value == "" else " ".join(str(value).split()) for value in key]
+    texts = ["null" if value is None else str(value) for value in key]
+    # What cannot be seen is shown as JSON writes it.
+    parts = [text if text.isprintable() and text.strip() else json.dumps(text, ensure_ascii=False) for text in texts]
     text = " · ".join(parts) or "all groups"
     return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
 
@@ -91,7 +96,7 @@ class Facts:
     @cached_property
     def metric(self) -> str:
         """Ledger column that groups are judged by."""
-        return deciding_metric(self.fitted, self.task)
+        return deciding_metric(self.children, self.task)
 
     @property
     def metric_name(self) -> str:
@@ -102,7 +107,7 @@ class Facts:
     @property
     def has_holdout(self) -> bool:
         """Whether groups are judged on rows that they have not seen."""
-        return self.metric.startswith("holdout") and bool(self.fitted[self.metric].notna().any())
+        return self.metric.startswith("holdout") and bool(self.children[self.metric].notna().any())
 
     @cached_property
     def primary(self) -> dict[str, Any]:
@@ -135,7 +140,7 @@ class Facts:
     def skill_picture(self) -> Markup:
         """Distribution of the skill."""
         assert self.skill is not None
-        return histogram(self.skill.to_numpy(), "skill", signed=True)
+        return histogram(self.skill.to_numpy(), "skill", lowest=-1)
 
     @cached_property
     def compared(self) -> pd.DataFrame:
@@ -145,6 +150,12 @@ class Facts:
         found = self.children[self.children["compared_rows"] > 0]
         numbers = ["compared_rows", "error_saved", "error_saved_global", "p_value"]
         return found.astype(dict.fromkeys(numbers, np.float64))
+
+    @property
+    def _compared_well(self) -> pd.DataFrame:
+        """Leave out what one or two rows say, where there are groups with more."""
+        many = self.compared[self.compared["compared_rows"] >= _ENOUGH_ROWS]
+        return many if len(many) else self.compared
 
     @property
     def rows_not_compared(self) -> int:
@@ -165,15 +176,15 @@ class Facts:
 
     def saved_picture(self) -> Markup:
         """Distribution of the error saved."""
-        return histogram(_numbers(self.compared, "error_saved") * 100, "error saved against the parent, %", signed=True)
+        return histogram(_numbers(self.compared, "error_saved") * 100, "error saved against the parent, %", lowest=-100)
 
     def least_saved(self) -> list[dict[str, Any]]:
         """Find the groups that gain least from a model of their own."""
-        return _records(self.compared.sort_values("error_saved", kind="stable").head(_EXAMPLES))
+        return _records(self._compared_well.sort_values("error_saved", kind="stable").head(_EXAMPLES))
 
     def most_saved(self) -> list[dict[str, Any]]:
         """Find the groups that gain most."""
-        best = self.compared.sort_values("error_saved", ascending=False, kind="stable")
+        best = self._compared_well.sort_values("error_saved", ascending=False, kind="stable")
         return _records(best[np.isfinite(_numbers(best, "error_saved"))].head(_EXAMPLES))
 
     @cached_property
@@ -187,9 +198,9 @@ class Facts:
 
     def best(self) -> list[Card]:
         """Show the best groups; those judged on a handful of rows come last, for they may be lucky."""
-        ranked = worst_first(self.fitted, self.metric).iloc[::-1]
-        many = ranked["encoded"].map(self._rows_held).fillna(0).astype(np.int64) >= 5
-        return self._cards(pd.concat([ranked[many], ranked[~many]])) if len(self.fitted) > 1 else []
+        ranked = worst_first(self.fitted, self.metric).iloc[_CARDS:][::-1]  # never one that is among the worst too
+        many = ranked["encoded"].map(self._rows_held).fillna(0).astype(np.int64) >= _ENOUGH_ROWS
+        return self._cards(pd.concat([ranked[many], ranked[~many]]))
 
     @cached_property
     def _rows_held(self) -> dict[str, int]:
@@ -208,7 +219,7 @@ class Facts:
     def reasons(self) -> list[dict[str, Any]]:
         """Why groups and parents have no model, the commonest first."""
         lost = self.named[~self.named["status"].isin(["fitted", "carried"])]
-        what = lost["reason"].str.partition(":")[0].str.strip()
+        what = lost["reason"].map(lambda reason: str(reason).partition(":")[0].strip())
         text = lost["error"].where(lost["error"] != "", what).str.slice(0, 300)
         found = []
         for (status, reason), part in lost.groupby(["status", text], sort=False):
@@ -274,7 +285,7 @@ class Facts:
 
     def estimators(self) -> list[tuple[str, int]]:
         """Which estimator was chosen how often."""
-        return [(str(name), int(number)) for name, number in self.fitted["estimator"].value_counts().items()]
+        return [(str(name), int(number)) for name, number in self.children["estimator"].value_counts().items() if name]
 
     def settings(self) -> Iterator[tuple[str, Any]]:
         """Options of the training."""

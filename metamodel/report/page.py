@@ -32,7 +32,11 @@ def render_report(bundle: Bundle) -> str:
         The ledger cannot be read.
     """
     evidence = [read_evidence(bundle.path, name) for name in (HOLDOUT_NAME, IMPORTANCE_NAME)]
-    facts = Facts(bundle.manifest, bundle.ledger, *evidence)
+    return render(Facts(bundle.manifest, bundle.ledger, *evidence), bundle.digest)
+
+
+def render(facts: Facts, digest: str) -> str:
+    """Fill the page's template."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -43,7 +47,7 @@ def render_report(bundle: Bundle) -> str:
     for filter_ in (numbers.number, numbers.p_value, numbers.percent, numbers.duration, numbers.size):
         environment.filters[filter_.__name__] = filter_
     template = environment.get_template("page.html")
-    return template.render(facts=facts, digest=bundle.digest, version=__version__, statistics=STATISTICS)
+    return template.render(facts=facts, digest=digest, version=__version__, statistics=STATISTICS)
 
 
 def write_report(bundle: Bundle, path: Path) -> Path:
