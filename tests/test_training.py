@@ -130,7 +130,7 @@ def test_the_ledger_has_its_columns_in_order():
     assert list(fit(table()).ledger) == [
         *["g", "level", "status", "reason", "error", "rows", "seconds", "estimator", "params", *metrics],
         *["fingerprint", "shard", "bytes", "sha256", "warnings", "stack"],
-            *["compared_rows", "error_saved", "error_saved_global", "p_value", "better_than_parent"],
+        *["compared_rows", "error_saved", "error_saved_global", "p_value", "better_than_parent"],
     ]
 
 
