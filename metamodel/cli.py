@@ -258,15 +258,20 @@ def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_js
 @main.command()
 @click.argument("model")
 @click.option("--output", default="report.html", show_default=True, help="File to write.")
+@click.option("--data", default="", help="A table, to measure on it what counts for the worst groups.")
+@click.option("--worst", type=_WholeNumber(), default=6, show_default=True, help="How many groups to measure.")
 @_json_option
-def report(model: str, output: str, as_json: bool) -> None:
+def report(model: str, output: str, data: str, worst: int, as_json: bool) -> None:
     """Write the HTML report of a model: MODEL is a bundle's directory, an MLflow URI, or a run's id."""
     with _at_work():
         from metamodel.fetching import load_model
         from metamodel.registry import model_of_run
-        from metamodel.report import write_report
+        from metamodel.report import permute_worst, write_report
+        from metamodel.training import read_data
 
-        path = write_report(load_model(model_of_run(model)).bundle, Path(output))
+        bundle = load_model(model_of_run(model)).bundle
+        permuted = permute_worst(bundle, read_data(data, bundle.manifest.keys.names), worst) if data else None
+        path = write_report(bundle, Path(output), permuted)
         facts = {"output": str(path), "bytes": path.stat().st_size}
     click.echo(_dumps(facts) if as_json else f"Written to {path}; open it in any browser.")
 

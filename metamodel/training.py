@@ -198,12 +198,23 @@ def _read(data: Any, options: TrainingOptions) -> tuple[pd.DataFrame, str]:
     if isinstance(data, pd.DataFrame):
         return data, "DataFrame"
     if isinstance(data, str) and data in SAMPLES:
-        return load_sample(data), f"sample:{data}"
+        return read_data(data, options.group_by), f"sample:{data}"
     if isinstance(data, str | Path):
-        return tables.read_table(data, options.group_by), str(data)
+        return read_data(data, options.group_by), str(data)
     if type(data).__module__.startswith("pyspark."):
         raise InputError('data is a Spark DataFrame, which only Spark can read. Train with engine="spark".')
     raise InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
+
+
+def read_data(data: str | Path, group_by: Sequence[str]) -> pd.DataFrame:
+    """Read a built-in sample by its name, or a table by its path.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is no table.
+    """
+    return load_sample(data) if isinstance(data, str) and data in SAMPLES else tables.read_table(data, group_by)
 
 
 def _temporary_bundle() -> Path:

@@ -6,10 +6,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from reports import KINDS, train
+from reports import KINDS, small, train
 
 from metamodel.bundle import Bundle
-from metamodel.report import render_report, write_report
+from metamodel.exceptions import InputError
+from metamodel.report import permute_worst, render_report, write_report
 from metamodel.report.charts import histogram, over_time, scatter
 from metamodel.report.facts import Facts
 from metamodel.report.page import render
@@ -151,6 +152,22 @@ def test_a_bundle_of_an_older_release_has_a_page(models):
         columns=["compared_rows", "error_saved", "error_saved_global", "p_value", "better_than_parent"]
     )
     assert "Local or global?" not in render(Facts(result.manifest, old, None, None), "0")
+
+
+@pytest.mark.parametrize("kind", ["odd names", "classes"])
+def test_what_counts_for_the_worst_groups_is_measured_on_demand(models, kind):
+    bundle = Bundle(models[kind].bundle_path)
+    found = permute_worst(bundle, small(kind == "classes"), worst=3)
+    assert found["key"].nunique() == 3
+    assert (found.groupby("key")["feature"].first() == "a").all()
+    page = render_report(bundle, found)
+    assert "What counts for the worst groups" in Page(page).text
+    assert Page(page).scripts == 1
+
+
+def test_other_groups_rows_measure_nothing(models):
+    with pytest.raises(InputError, match="no row of the 2 worst groups"):
+        permute_worst(Bundle(models["odd names"].bundle_path), small().assign(g="elsewhere"), worst=2)
 
 
 def test_the_page_is_written_to_a_file(models, pages, tmp_path):

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from metamodel.comparison import COMPARED, SIGNIFICANT
 from metamodel.evaluation import METRICS, aggregate
-from metamodel.keys import GroupKey, encode_key
+from metamodel.keys import GroupKey, decode_key, encode_key
 from metamodel.ledger import deciding_metric, keys_of, who_answers, worst_first
 from metamodel.manifest import Manifest
 from metamodel.report.charts import histogram, over_time, scatter, shares
@@ -65,12 +65,15 @@ class Facts:
         The bundle's.
     holdout, importance
         The bundle's, or None.
+    permuted
+        From `permute_worst`, where it was asked for.
     """
 
     manifest: Manifest
     ledger: pd.DataFrame
     holdout: pd.DataFrame | None
     importance: pd.DataFrame | None
+    permuted: pd.DataFrame | None = None
 
     @property
     def task(self) -> str:
@@ -261,6 +264,15 @@ class Facts:
                 "groups": groups,
             }
             for name, mean in means.items()
+        ]
+
+    def permutations(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Say for each group that was looked into which features count most."""
+        if self.permuted is None:
+            return []
+        return [
+            (name_of(decode_key(str(key))), _records(part.head(_EXAMPLES)))
+            for key, part in self.permuted.groupby("key", sort=False)
         ]
 
     def slowest(self) -> list[dict[str, Any]]:

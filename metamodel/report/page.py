@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from metamodel import __version__
@@ -13,13 +14,15 @@ from metamodel.report.facts import STATISTICS, Facts
 __all__ = ["render_report", "write_report"]
 
 
-def render_report(bundle: Bundle) -> str:
+def render_report(bundle: Bundle, permuted: pd.DataFrame | None = None) -> str:
     """Make the HTML page of a model.
 
     Parameters
     ----------
     bundle
         The opened bundle. No child is loaded.
+    permuted
+        From `permute_worst`, to be shown too.
 
     Returns
     -------
@@ -32,7 +35,7 @@ def render_report(bundle: Bundle) -> str:
         The ledger cannot be read.
     """
     evidence = [read_evidence(bundle.path, name) for name in (HOLDOUT_NAME, IMPORTANCE_NAME)]
-    return render(Facts(bundle.manifest, bundle.ledger, *evidence), bundle.digest)
+    return render(Facts(bundle.manifest, bundle.ledger, *evidence, permuted), bundle.digest)
 
 
 def render(facts: Facts, digest: str) -> str:
@@ -50,7 +53,7 @@ def render(facts: Facts, digest: str) -> str:
     return template.render(facts=facts, digest=digest, version=__version__, statistics=STATISTICS)
 
 
-def write_report(bundle: Bundle, path: Path) -> Path:
+def write_report(bundle: Bundle, path: Path, permuted: pd.DataFrame | None = None) -> Path:
     """Write the page to a file."""
-    path.write_text(render_report(bundle), encoding="utf-8", errors="replace")
+    path.write_text(render_report(bundle, permuted), encoding="utf-8", errors="replace")
     return path
