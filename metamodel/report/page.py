@@ -34,8 +34,8 @@ def render_report(bundle: Bundle, permuted: pd.DataFrame | None = None) -> str:
     CorruptBundle
         The ledger cannot be read.
     """
-    evidence = [read_evidence(bundle.path, name) for name in (HOLDOUT_NAME, IMPORTANCE_NAME)]
-    return render(Facts(bundle.manifest, bundle.ledger, *evidence, permuted), bundle.digest)
+    holdout, importance = (read_evidence(bundle.path, name) for name in (HOLDOUT_NAME, IMPORTANCE_NAME))
+    return render(Facts(bundle.manifest, bundle.ledger, holdout, importance, permuted), bundle.digest)
 
 
 def render(facts: Facts, digest: str) -> str:
