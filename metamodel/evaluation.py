@@ -1,7 +1,8 @@
 """Metrics of one child, and the aggregates over all of them."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,16 @@ from sklearn.metrics import f1_score, log_loss
 
 from metamodel.frames import AnyArray
 
-__all__ = ["METRICS", "PRIMARY", "SECONDARY", "aggregate", "classification_metrics", "is_better", "regression_metrics"]
+__all__ = [
+    "METRICS",
+    "PRIMARY",
+    "SECONDARY",
+    "Answers",
+    "aggregate",
+    "classification_metrics",
+    "is_better",
+    "regression_metrics",
+]
 
 METRICS = {"regression": ("mae", "rmse", "r2"), "classification": ("accuracy", "f1_macro", "log_loss")}
 PRIMARY = {"regression": "rmse", "classification": "log_loss"}
@@ -83,6 +93,50 @@ def classification_metrics(
                 warnings.simplefilter("ignore")  # rows that do not sum to one: unseen labels
                 metrics["log_loss"] = float(log_loss(y, full, labels=every))
     return metrics
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A child's answers to some rows, beside what came true.
+
+    Attributes
+    ----------
+    actual, predicted
+        Target, shape (n_rows,).
+    probabilities
+        Shape (n_rows, n_classes), or None where the child gives none.
+    classes
+        The classes of its columns, sorted.
+    """
+
+    actual: AnyArray
+    predicted: AnyArray
+    probabilities: AnyArray | None
+    classes: AnyArray
+
+    @classmethod
+    def pooled(cls, parts: "Sequence[Answers]") -> "Answers":
+        """Put the rows of several folds behind one another."""
+        if len(parts) == 1:
+            return parts[0]
+        actual = np.concatenate([part.actual for part in parts])
+        predicted = np.concatenate([part.predicted for part in parts])
+        if any(part.probabilities is None for part in parts):
+            return cls(actual, predicted, None, parts[0].classes)
+        classes = np.unique(np.concatenate([part.classes for part in parts]))
+        probabilities = np.zeros((len(actual), len(classes)))
+        start = 0
+        for part in parts:
+            stop = start + len(part.actual)
+            probabilities[start:stop, np.searchsorted(classes, part.classes)] = part.probabilities
+            start = stop
+        return cls(actual, predicted, probabilities, classes)
+
+    def metrics(self, task: str) -> dict[str, float]:
+        """Every metric of the task."""
+        if task == "regression":
+            return regression_metrics(self.actual, self.predicted)
+        return classification_metrics(self.actual, self.predicted, self.probabilities, self.classes)
 
 
 def aggregate(ledger: pd.DataFrame, task: str) -> dict[str, float]:

@@ -12,10 +12,35 @@ from metamodel.frames import AnyArray
 from metamodel.keys import ISO_TIMESTAMP
 from metamodel.wording import count, short
 
-__all__ = ["hash_holdout", "mixed_columns", "row_hashes", "time_holdout", "time_order"]
+__all__ = ["Fold", "folds_of", "hash_holdout", "mixed_columns", "row_hashes", "time_holdout", "time_order"]
 
 HashArray = np.ndarray[Any, np.dtype[np.uint64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+# Masks of the training rows and of the test rows, each of shape (n_rows,).
+Fold = tuple[BoolArray, BoolArray]
+
+
+def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float) -> list[Fold]:
+    """Split a group's rows into training and test rows, once or several times.
+
+    Parameters
+    ----------
+    hashes
+        From `row_hashes`, shape (n_rows,).
+    times
+        From `time_order`, shape (n_rows,), or None.
+    fraction
+        Share to keep back; 0 for none.
+
+    Returns
+    -------
+    list of Fold
+        Empty where nothing is to be kept back, or the rows cannot be split.
+    """
+    if fraction == 0:
+        return []
+    held = hash_holdout(hashes, fraction) if times is None else time_holdout(times, fraction)
+    return [] if held is None else [(~held, held)]
 
 
 def row_hashes(
