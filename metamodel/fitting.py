@@ -4,12 +4,14 @@ import time
 import warnings
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from metamodel.frames import AnyArray
 from metamodel.groups import GroupData, GroupOutcome, Status, Terminated, error_text
 from metamodel.judging import choose, fit_candidate, metric_names, score
 from metamodel.spec import FitSpec
+from metamodel.splitting import repeated
 from metamodel.wording import count, short
 
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
@@ -21,8 +23,9 @@ _SHOWN_ROWS = 200
 def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
-    Rows without a target are left out (and counted in `reason`). Each candidate is fitted on the training part and
-    judged on the holdout; the best one is fitted again on all rows, and that is the child.
+    Rows without a target are left out (and counted in `reason`), and so are exact copies of a row. Each candidate is
+    fitted on training rows and judged on held-out rows; the best one is fitted again on all rows, and that is the
+    child.
 
     Parameters
     ----------
@@ -38,10 +41,13 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
     """
     started = time.perf_counter()
     group, notes = _without_missing_target(group, spec.target_dtype)
+    group, duplicates = _without_duplicates(group, spec.drop_duplicates)
+    facts = {"duplicates": duplicates, "imbalance": _imbalance(group.y, spec.task)}
     rows = len(group.y)
     if rows < spec.min_rows:
+        notes += [f"duplicates: {count(duplicates, 'row')} left out"] if duplicates and spec.drop_duplicates else []
         reason = "; ".join([f"min_rows: {count(rows, 'usable row')}, {spec.min_rows} needed", *notes])
-        return GroupOutcome(group.key, "skipped", rows, reason)
+        return GroupOutcome(group.key, "skipped", rows, reason, facts=facts)
     notes += _target_notes(group.y, spec)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -62,6 +68,7 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
                 estimator=evaluated.candidate.label,
                 params=evaluated.candidate.params,
                 metrics=metrics,
+                facts={"candidate": evaluated.candidate.name, **evaluated.facts},
                 child=child,
                 holdout=evaluated.holdout
                 and (
@@ -70,7 +77,7 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
                 ),
             )
     seconds = time.perf_counter() - started
-    return replace(outcome, seconds=seconds, warnings=_distinct(caught))
+    return replace(outcome, seconds=seconds, warnings=_distinct(caught), facts=facts | outcome.facts)
 
 
 def _distinct(caught: list[warnings.WarningMessage], limit: int = 3) -> str:
@@ -85,6 +92,20 @@ def _without_missing_target(group: GroupData, dtype: str) -> tuple[GroupData, li
         return replace(group, y=group.y.astype(dtype, copy=False)), []
     kept = group.take(~missing)
     return replace(kept, y=kept.y.astype(dtype)), [f"target_missing: {count(lost, 'row')} left out"]
+
+
+def _without_duplicates(group: GroupData, drop: bool) -> tuple[GroupData, int]:
+    copies = repeated(group.hashes, group.weights)
+    number = int(copies.sum())
+    return group.take(~copies) if number and drop else group, number
+
+
+def _imbalance(y: AnyArray, task: str) -> float:
+    """Rows of the commonest class for each row of the rarest one."""
+    if task == "regression" or not len(y):
+        return float("nan")
+    counts = np.unique(y, return_counts=True)[1]
+    return float(counts.max() / counts.min())
 
 
 def _target_notes(y: AnyArray, spec: FitSpec) -> list[str]:

@@ -88,6 +88,11 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     random_state: int = 0,
     max_group_rows: int | None = None,
     stack: bool = False,
+    split: str = "holdout",
+    metric: str | None = None,
+    season: int = 0,
+    duplicates: str = "drop",
+    sample_weight: str | None = None,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -102,12 +107,12 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         Column to predict.
     estimator
         A name ("ridge", "random_forest", "hist_gradient_boosting", "logistic_regression", ...), a dotted path to a
-        class, a scikit-learn estimator or pipeline, or a dict of these as candidates of which every group's holdout
-        chooses.
+        class, a scikit-learn estimator or pipeline, or several of these as candidates (a list, a dict with names, or
+        "ridge,random_forest") of which every group's held-out rows choose.
     estimator_params
         Parameters to set on it.
     features
-        Feature columns; by default every column that is not a group column, the target or the time column.
+        Feature columns; by default every column without another role.
     holdout
         Share of each group's rows to judge its child on, 0 for none. The child that is stored is fitted on all rows.
     time_column
@@ -137,6 +142,18 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     stack
         Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
         costs about what one model costs; see docs/benchmarks.md.
+    split
+        How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`; "kfold:5"
+        tests every row once; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column.
+    metric
+        What candidates are compared by, and what `skill` is measured in: "mae", "rmse" or "r2"; "accuracy", "f1_macro"
+        or "log_loss". By default "rmse" and "log_loss".
+    season
+        Length of a season in time steps, for the baseline that repeats the value of one season ago; 0 for none.
+    duplicates
+        Exact copies of a row within a group: "drop" removes them before splitting, "keep" only counts them.
+    sample_weight
+        Column of row weights, used in fits, metrics and baselines; never a feature.
 
     Returns
     -------
@@ -171,6 +188,11 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         random_state=random_state,
         max_group_rows=max_group_rows,
         stack=stack,
+        split=split,
+        metric=metric or None,
+        season=season,
+        duplicates=duplicates,
+        sample_weight=sample_weight or None,
     )
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))

@@ -115,6 +115,7 @@ class SparkTraining:
             codec=options.codec,
             target_name=options.target,
             time_name=options.time_column,
+            weight_name=options.sample_weight,
             dtypes=plan.dtypes,
             hashed=hashed,
             mixed=mixed_columns(plan.profile[hashed]),

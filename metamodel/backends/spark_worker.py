@@ -18,9 +18,10 @@ from threadpoolctl import threadpool_limits
 
 from metamodel.backends.task import GroupFitter, GroupRecord
 from metamodel.features import FeatureSchema
-from metamodel.planning import TargetInfo, TrainingTable, fingerprint
+from metamodel.planning import TargetInfo, TrainingTable
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
+from metamodel.weights import row_weights
 
 __all__ = ["RESULT_SCHEMA", "PartitionTrainer", "arrow_to_pandas", "whole_groups"]
 
@@ -82,7 +83,7 @@ class PartitionTrainer:
     ----------
     features, target, spec, codec
         As in the plan.
-    target_name, time_name
+    target_name, time_name, weight_name
         The columns.
     dtypes
         pandas dtype of every column, the same in every part of the table.
@@ -102,6 +103,7 @@ class PartitionTrainer:
     codec: str
     target_name: str
     time_name: str | None
+    weight_name: str | None
     dtypes: dict[str, str]
     hashed: list[str]
     mixed: set[str]
@@ -124,7 +126,7 @@ class PartitionTrainer:
         for number, start, stop in zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
             # The driver knows the key of every number, so that keys need not travel with the rows.
             group = rows.group((number,), start, stop)
-            yield number, fitter.fit(group, fingerprint(group.hashes))
+            yield number, fitter.fit(group, rows.fingerprint(slice(start, stop)))
 
     def rows(self, frame: pd.DataFrame) -> TrainingTable:
         """Bring rows to the form that children take."""
@@ -135,7 +137,8 @@ class PartitionTrainer:
         elif self.time_name is not None:
             times = time_order(frame[self.time_name], self.time_name)
         y = self.target.convert(frame[self.target_name])
-        return TrainingTable(self.features.table(frame), y, hashes, times)
+        weights = None if self.weight_name is None else row_weights(frame[self.weight_name])
+        return TrainingTable(self.features.table(frame), y, hashes, times, weights)
 
 
 def _in_parts(records: Iterator[tuple[int, GroupRecord]]) -> Iterator[pa.RecordBatch]:
