@@ -149,6 +149,9 @@ def main() -> None:
 @click.option("--season", type=_WholeNumber(), default=0, help="Length of a season in time steps, for the baseline.")
 @click.option("--duplicates", default="drop", show_default=True, help="Exact copies of a row: drop or keep.")
 @click.option("--sample-weight", default="", help="Column of row weights; never a feature.")
+@click.option("--schema", type=_Json(dict), default=None, help='Expected kinds, such as {"price": "number"}.')
+@click.option("--previous", default="", help="Model before this one, whose columns are expected: MLflow URI or path.")
+@click.option("--strict", type=bool, default=False, show_default=True, help="Refuse a table with findings.")
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
@@ -177,6 +180,8 @@ def train(
             raise InputError("--alias needs a registered model. Give --register NAME too.")
         check_names(register, alias)
         with training_run(experiment or None) as run:
+            previous = options.pop("previous")
+            options["previous"] = metamodel.load_model(previous) if previous else None
             result = metamodel.train(group_by=group_by, features=features or None, **options)
             info = metamodel.log_model(
                 result,
@@ -295,6 +300,8 @@ def _summary_text(summary: dict[str, Any]) -> str:
         f"groups            {summary['groups']:,}: {statuses}",
         f"rows              {summary['rows']:,}, {summary['rows_dropped']:,} more dropped for a null key; "
         f"{summary['duplicate_rows']:,} exact copies",
+        f"sizes             {summary['group_rows_min']:,} to {summary['group_rows_max']:,} rows a group, median "
+        f"{summary['group_rows_median']:,.0f}, Gini {summary['group_rows_gini']:.2f}",
         f"fallback          {summary['fallback_groups']:,} groups, {summary['fallback_row_share']:.2%} of the rows; "
         f"nobody answers {summary['unanswered_groups']:,} groups, {summary['unanswered_row_share']:.2%} of the rows",
         f"baseline          {summary['groups_above_baseline']:,} of {summary['groups_with_baseline']:,} groups beat it"

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.checks import group_sizes
 from metamodel.evaluation import aggregate
 from metamodel.exceptions import AllGroupsFailed
 from metamodel.keys import GroupKey, KeySchema, decode_key
@@ -93,6 +94,7 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "model_bytes": int(ledger["bytes"].sum()),
         **_fallback_rates(ledger, plan),
         **_against_baselines(children),
+        **group_sizes(plan.sizes.values()),
     }
     return summary | aggregate(children[children["status"] == "fitted"], plan.spec.task)
 

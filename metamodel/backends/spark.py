@@ -25,9 +25,11 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
 from metamodel.backends.base import balance
+from metamodel.backends.spark_checks import spark_facts
 from metamodel.backends.spark_plan import SparkPlan, plan_on_spark
 from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, arrow_to_pandas
 from metamodel.backends.task import TaskResult
+from metamodel.checks import TableFacts
 from metamodel.exceptions import TrainingError
 from metamodel.keys import GroupKey, encode_key
 from metamodel.planning import hashed_columns
@@ -77,6 +79,10 @@ class SparkTraining:
     def head(self) -> pd.DataFrame:
         """First rows of the table, with the needed columns."""
         return arrow_to_pandas(self.plan.frame.limit(_HEAD_ROWS).toArrow(), self.plan.dtypes)
+
+    def facts(self) -> TableFacts:
+        """Count what the data checks need."""
+        return spark_facts(self.plan)
 
     def fit(self, directory: Path, shown_rows: int) -> Iterator[TaskResult]:
         """Fit every group that is within the row limit.
