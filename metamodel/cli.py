@@ -152,6 +152,8 @@ def main() -> None:
 @click.option("--schema", type=_Json(dict), default=None, help='Expected kinds, such as {"price": "number"}.')
 @click.option("--previous", default="", help="Model before this one, whose columns are expected: MLflow URI or path.")
 @click.option("--strict", type=bool, default=False, show_default=True, help="Refuse a table with findings.")
+@click.option("--overrides", default="", help="File of exceptions: group columns, estimator, min_rows, skip ...")
+@click.option("--group-seconds", type=float, default=0, help="Time limit for the fits of one group; 0: none.")
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")

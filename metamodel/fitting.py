@@ -12,6 +12,7 @@ from metamodel.groups import GroupData, GroupOutcome, Status, Terminated, error_
 from metamodel.judging import choose, fit_candidate, metric_names, score
 from metamodel.spec import FitSpec
 from metamodel.splitting import repeated
+from metamodel.time_limits import TimeLimitReached, time_limit
 from metamodel.wording import count, short
 
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
@@ -44,6 +45,8 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
     group, duplicates = _without_duplicates(group, spec.drop_duplicates)
     facts = {"duplicates": duplicates, "imbalance": _imbalance(group.y, spec.task)}
     rows = len(group.y)
+    if spec.skip:
+        return GroupOutcome(group.key, "skipped", rows, "override: skip", facts=facts)
     if rows < spec.min_rows:
         notes += [f"duplicates: {count(duplicates, 'row')} left out"] if duplicates and spec.drop_duplicates else []
         reason = "; ".join([f"min_rows: {count(rows, 'usable row')}, {spec.min_rows} needed", *notes])
@@ -52,11 +55,15 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            evaluated, more = choose(group, spec)
-            child = fit_candidate(evaluated.candidate, group)
-            metrics = evaluated.metrics or score(child, group, spec.task)
+            with time_limit(spec.group_seconds):
+                evaluated, more = choose(group, spec)
+                child = fit_candidate(evaluated.candidate, group)
+                metrics = evaluated.metrics or score(child, group, spec.task)
         except Terminated:
             raise
+        except TimeLimitReached:
+            reason = f"time_limit: {spec.group_seconds:g} s"
+            outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, reason]))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
             outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, "error"]), error_text(error))
         else:

@@ -61,7 +61,7 @@ def choose(group: GroupData, spec: FitSpec) -> tuple[Evaluated, list[str]]:
     list of str
         What the ledger's `reason` should say of it.
     """
-    folds = folds_of(spec.split, spec.holdout, group.hashes, group.times)
+    folds = folds_of(group.hashes, group.times, spec.holdout, spec.split)
     if not folds:
         unwanted = spec.split.kind == "holdout" and spec.holdout == 0
         note = [] if unwanted else [f"no_holdout: {count(len(group.y), 'row')} cannot be split"]

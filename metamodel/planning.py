@@ -8,7 +8,7 @@ table which is not in this process. Nothing here knows processes or files.
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -23,6 +23,7 @@ from metamodel.fitting import GroupData, metric_names
 from metamodel.frames import AnyArray, Grouping, IntArray, check_columns, group_rows
 from metamodel.groups import GROUP_FACTS
 from metamodel.keys import GroupKey, KeySchema
+from metamodel.overrides import Override, place
 from metamodel.spec import Candidate, FitSpec, TrainingOptions, spec_digest
 from metamodel.splitting import HashArray, row_hashes, time_order
 from metamodel.weights import check_takes_weights, row_weights
@@ -160,7 +161,12 @@ class Decisions:
     features: FeatureSchema
     target: TargetInfo
     spec: FitSpec
+    overridden: tuple[FitSpec, ...]
     digest: str
+
+    def spec_with(self, keys: Sequence[GroupKey]) -> FitSpec:
+        """Tell the overrides which groups they are for; without any, the spec is as it was."""
+        return replace(self.spec, overrides=dict(zip(keys, self.overridden, strict=True)))
 
 
 def make_plan(
@@ -169,6 +175,7 @@ def make_plan(
     estimator: object,
     estimator_params: Mapping[str, Any] | None,
     features: Sequence[str] | None,
+    overrides: Sequence[Override] = (),
 ) -> TablePlan:
     """Check a training table and everything asked of it.
 
@@ -182,6 +189,8 @@ def make_plan(
         As in `metamodel.train`.
     features
         Feature columns; None for every column that has no other role.
+    overrides
+        Exceptions for single groups.
 
     Raises
     ------
@@ -191,7 +200,7 @@ def make_plan(
     check_table(frame, len(frame), options, features)
     keys = KeySchema.infer(frame, options.group_by, options.null_keys)
     frame, grouping, dropped = _group(frame, keys)
-    decided = decide(frame, options, estimator, estimator_params, features)
+    decided = decide(frame, options, estimator, estimator_params, features, overrides)
     times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
     hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
     weights = None if options.sample_weight is None else row_weights(frame[options.sample_weight])
@@ -202,7 +211,7 @@ def make_plan(
         keys,
         decided.features,
         decided.target,
-        decided.spec,
+        decided.spec_with(place(overrides, keys, sizes)),  # type: ignore[arg-type]
         sizes,  # type: ignore[arg-type]  # `_group` leaves no invalid key
         levels_of(keys, options),
         dropped,
@@ -218,6 +227,7 @@ def decide(
     estimator: object,
     estimator_params: Mapping[str, Any] | None,
     features: Sequence[str] | None,
+    overrides: Sequence[Override] = (),
 ) -> Decisions:
     """Decide what to fit.
 
@@ -226,12 +236,13 @@ def decide(
     profile
         The table, or a frame that stands for it: the same columns and dtypes, a value in every column that has one, a
         null in every column that has one, and of a target with class labels every label.
-    options, estimator, estimator_params, features
+    options, estimator, estimator_params, features, overrides
         As for `make_plan`.
     """
     schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
-    candidates, task, layout = _candidates(estimator, estimator_params, schema, profile, options)
-    schema = FeatureSchema(schema.features, layout)
+    task, candidates, others = _candidates(estimator, estimator_params, schema, profile, options, overrides)
+    arrays = all(estimators.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
+    schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
     target = _target(profile[options.target], task)
     _check_metric(options.metric, task)
     spec = FitSpec(
@@ -240,12 +251,22 @@ def decide(
         float(options.holdout),
         options.min_rows,
         target.dtype,
-        options.scheme,
-        options.metric or "",
-        options.season,
-        options.duplicates == "drop",
+        split=options.scheme,
+        metric=options.metric or "",
+        season=options.season,
+        drop_duplicates=options.duplicates == "drop",
+        group_seconds=options.group_seconds,
     )
-    return Decisions(schema, target, spec, spec_digest(options, spec, schema.to_dict()))
+    overridden = tuple(
+        replace(spec, candidates=own, min_rows=one.min_rows or spec.min_rows, skip=one.skip)
+        for own, one in zip(others, overrides, strict=True)
+    )
+    digest = spec_digest(options, spec, schema.to_dict())
+    for one, own in zip(overrides, overridden, strict=True):
+        digest = spec_digest(
+            options, own, {"before": digest, "of": repr(one.key), "min_rows": own.min_rows, "skip": own.skip}
+        )
+    return Decisions(schema, target, spec, overridden, digest)
 
 
 def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]:
@@ -326,7 +347,9 @@ def _candidates(
     schema: FeatureSchema,
     frame: pd.DataFrame,
     options: TrainingOptions,
-) -> tuple[tuple[Candidate, ...], estimators.Task, Any]:
+    overrides: Sequence[Override],
+) -> tuple[estimators.Task, tuple[Candidate, ...], list[tuple[Candidate, ...]]]:
+    """Build the candidates of all groups, and those of each override."""
     named = _named(estimator)
     dtype = frame[options.target].dtype
     task = task_of_candidates(estimator, params, types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype))
@@ -335,16 +358,28 @@ def _candidates(
             f"{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator."
         )
     missing = {name for name in schema.names if frame[name].isna().any()}
-    built = {}
-    for name, one in named.items():
-        resolved = estimators.resolve(one, params, task, options.random_state)
-        by_name = isinstance(one, str) and one in estimators.NAMED
-        built[name] = estimators.prepare(resolved, schema, missing) if by_name else resolved
-        if options.sample_weight is not None:
-            check_takes_weights(built[name])
-    arrays = schema.all_numeric and all(estimators.takes_arrays(one) for one in built.values())
-    candidates = tuple(Candidate(name, one, *estimators.describe(one)) for name, one in built.items())
-    return candidates, task, "array" if arrays else "frame"
+
+    def build(named: Mapping[str, object], params: Mapping[str, Any] | None) -> Iterator[Candidate]:
+        for name, one in named.items():
+            built = estimators.resolve(one, params, task, options.random_state)
+            if isinstance(one, str) and one in estimators.NAMED:
+                built = estimators.prepare(built, schema, missing)
+            if options.sample_weight is not None:
+                check_takes_weights(built)
+            yield Candidate(name, built, *estimators.describe(built))
+
+    others = []
+    for override in overrides:
+        own = named if override.estimator is None else _named(override.estimator)
+        if any(
+            estimators.task_of(one, task == "regression", override.estimator_params) != task for one in own.values()
+        ):
+            raise InputError(
+                f"The override of group {override.key} does another task than {task}. Correct its estimator."
+            )
+        base = dict(params or {}) if override.estimator is None else {}
+        others.append(tuple(build(own, base | dict(override.estimator_params or {}))))
+    return task, tuple(build(named, params)), others
 
 
 def _named(estimator: object) -> Mapping[str, object]:

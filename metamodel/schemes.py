@@ -7,7 +7,7 @@ from typing import Literal, Self
 from metamodel.exceptions import InputError
 from metamodel.wording import short
 
-__all__ = ["Scheme"]
+__all__ = ["HOLDOUT", "Scheme"]
 
 _ROLLING = ("folds", "horizon", "step")
 _KNOWN = 'Use "holdout", "kfold:5", or "rolling:folds=3,horizon=4,step=4".'
@@ -75,3 +75,6 @@ class Scheme:
         if zero := [name for name, number in given.items() if number < 1]:
             raise InputError(f"split={short(text)} sets {' and '.join(zero)} to 0. Use whole numbers of at least 1.")
         return cls("rolling", given["folds"], given["horizon"], given.get("step", given["horizon"]))
+
+
+HOLDOUT = Scheme()

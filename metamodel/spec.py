@@ -11,8 +11,8 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from metamodel.exceptions import InputError
-from metamodel.keys import NullKeys
-from metamodel.schemes import Scheme
+from metamodel.keys import GroupKey, NullKeys
+from metamodel.schemes import HOLDOUT, Scheme
 from metamodel.wording import short
 
 __all__ = ["Candidate", "FitSpec", "TrainingOptions", "UnknownPolicy", "one_of", "spec_digest"]
@@ -88,6 +88,12 @@ class FitSpec:
         Length of a season in time steps, for the seasonal baseline; 0 for none.
     drop_duplicates
         Whether exact copies of a row are left out.
+    group_seconds
+        Time limit for all fits of one group; None for none.
+    skip
+        Whether there shall be no child.
+    overrides
+        What to do otherwise for single groups.
     """
 
     task: TaskName
@@ -95,10 +101,22 @@ class FitSpec:
     holdout: float = 0.2
     min_rows: int = 2
     target_dtype: str = "float64"
-    split: Scheme = field(default_factory=Scheme)
+    split: Scheme = HOLDOUT
     metric: str = ""
     season: int = 0
     drop_duplicates: bool = True
+    group_seconds: float | None = None
+    skip: bool = False
+    overrides: Mapping[GroupKey, "FitSpec"] = field(default_factory=dict)
+
+    def of(self, key: GroupKey) -> "FitSpec":
+        """Say what to fit for one group."""
+        return self.overrides.get(key, self)
+
+    @property
+    def every_candidate(self) -> tuple[Candidate, ...]:
+        """The candidates of all groups, those of overrides behind the others."""
+        return (*self.candidates, *(one for spec in self.overrides.values() for one in spec.candidates))
 
 
 @dataclass(frozen=True)
@@ -129,6 +147,7 @@ class TrainingOptions:
     season: int = 0
     duplicates: Duplicates = "drop"
     sample_weight: str | None = None
+    group_seconds: float | None = None
 
     def __post_init__(self) -> None:
         one_of("unknown", self.unknown, get_args(UnknownPolicy))
@@ -209,6 +228,9 @@ class TrainingOptions:
             )
         if isinstance(self.season, bool) or not isinstance(self.season, int) or self.season < 0:
             raise InputError(f"season={short(self.season)} is no number of time steps. Use a whole number, 0 for none.")
+        limit = self.group_seconds
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or not limit > 0):
+            raise InputError(f"group_seconds={short(limit)} is no time limit. Use seconds above 0, or None.")
         if self.season and self.time_column is None:
             raise InputError(f"season={self.season} goes by time, but there is no time_column. Name one.")
 

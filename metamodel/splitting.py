@@ -10,7 +10,7 @@ import pandas as pd
 from metamodel.exceptions import InputError
 from metamodel.frames import AnyArray
 from metamodel.keys import ISO_TIMESTAMP
-from metamodel.schemes import Scheme
+from metamodel.schemes import HOLDOUT, Scheme
 from metamodel.wording import count, short
 
 __all__ = [
@@ -32,19 +32,19 @@ BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 Fold = tuple[BoolArray, BoolArray]
 
 
-def folds_of(scheme: Scheme, fraction: float, hashes: HashArray, times: AnyArray | None) -> list[Fold]:
+def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float, scheme: Scheme = HOLDOUT) -> list[Fold]:
     """Split a group's rows into training and test rows, once or several times.
 
     Parameters
     ----------
-    scheme
-        How to split.
-    fraction
-        Share that a single holdout keeps back; 0 for none.
     hashes
         From `row_hashes`, shape (n_rows,).
     times
         From `time_order`, shape (n_rows,), or None.
+    fraction
+        Share that a single holdout keeps back; 0 for none.
+    scheme
+        How to split.
 
     Returns
     -------

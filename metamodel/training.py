@@ -28,6 +28,7 @@ from metamodel.keys import decode_key
 from metamodel.ledger import assemble, refuse_empty, summarize
 from metamodel.manifest import Manifest, Target
 from metamodel.model import MetaModel
+from metamodel.overrides import read_overrides
 from metamodel.packing import stack_plan
 from metamodel.planning import Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
@@ -105,6 +106,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     schema: Mapping[str, str] | None = None,
     previous: MetaModel | str | Path | None = None,
     strict: bool = False,
+    overrides: Any = None,
+    group_seconds: float | None = None,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -173,6 +176,12 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         The model before this one, or its bundle's path; without `schema`, its columns are the expected ones.
     strict
         Whether findings of the data checks refuse the table; by default they are logged and recorded.
+    overrides
+        Exceptions for single groups: a DataFrame, a list of dicts or a file's path with the group columns and any of
+        `estimator`, `estimator_params` (a dict or JSON), `min_rows` and `skip`.
+    group_seconds
+        Time limit for all fits of one group, which is recorded as failed beyond it; see docs/training.md for what is
+        guaranteed.
 
     Returns
     -------
@@ -212,20 +221,24 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         season=season,
         duplicates=duplicates,
         sample_weight=sample_weight or None,
+        group_seconds=group_seconds or None,
     )
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))
     path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
     expected = _expected(schema, previous)
+    if isinstance(overrides, Path) or (isinstance(overrides, str) and overrides):
+        overrides = tables.read_table(overrides, options.group_by)
+    exceptions = read_overrides(None if isinstance(overrides, str) else overrides, options.group_by)
     if engine == "spark":
         from metamodel.backends.spark import SparkTraining
 
-        spark = SparkTraining(data, options, estimator, estimator_params, features)
+        spark = SparkTraining(data, options, estimator, estimator_params, features, exceptions)
         found = _check(spark.plan, spark.facts(), expected, strict)
         return _run(spark.plan, spark.fit, path, spark.head, spark.source, found)
     backend = get_backend(engine, n_jobs)
     frame, source = _read(data, options)
-    plan = make_plan(frame, options, estimator, estimator_params, features)
+    plan = make_plan(frame, options, estimator, estimator_params, features, exceptions)
     facts = table_facts(frame, plan.features.names, target, options.group_by)
     found = _check(plan, facts, expected, strict)
     return _run(plan, partial(_on_this_machine, plan, backend), path, frame, source, found)
@@ -348,7 +361,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -
         spec_digest=plan.digest,
         options={
             **plan.options.to_dict(),
-            "candidates": {c.name: _candidate(c) for c in plan.spec.candidates},
+            "candidates": {c.name: _candidate(c) for c in plan.spec.every_candidate},
         },
         counts={
             **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},

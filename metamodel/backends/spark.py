@@ -12,7 +12,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
@@ -32,10 +32,11 @@ from metamodel.backends.task import TaskResult
 from metamodel.checks import TableFacts
 from metamodel.exceptions import TrainingError
 from metamodel.keys import GroupKey, encode_key
+from metamodel.overrides import Override
 from metamodel.planning import hashed_columns
 from metamodel.shards import ShardRow, ShardWriter
 from metamodel.spark_tables import column, read_spark, reason, settings
-from metamodel.spec import TrainingOptions
+from metamodel.spec import FitSpec, TrainingOptions
 from metamodel.splitting import mixed_columns
 from metamodel.wording import count, listing
 
@@ -58,7 +59,7 @@ class SparkTraining:
     ----------
     data
         As for `metamodel.spark_tables.read_spark`.
-    options, estimator, estimator_params, features
+    options, estimator, estimator_params, features, overrides
         As for `metamodel.planning.make_plan`.
     """
 
@@ -69,10 +70,11 @@ class SparkTraining:
         estimator: object,
         estimator_params: Mapping[str, Any] | None,
         features: Sequence[str] | None,
+        overrides: Sequence[Override] = (),
     ) -> None:
         table = read_spark(data, options.group_by)
         self.source = table.source
-        self.plan = plan_on_spark(table, options, estimator, estimator_params, features)
+        self.plan = plan_on_spark(table, options, estimator, estimator_params, features, overrides)
         self._session = self.plan.frame.sparkSession
 
     @cached_property
@@ -103,7 +105,7 @@ class SparkTraining:
         if not groups.keys:
             return
         try:
-            trained = self._rows(groups).mapInArrow(self._trainer(shown_rows).train, RESULT_SCHEMA)
+            trained = self._rows(groups).mapInArrow(self._trainer(shown_rows, groups).train, RESULT_SCHEMA)
             with _materialized(trained, self._session) as rows:
                 yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory)
         except Exception as error:
@@ -111,13 +113,16 @@ class SparkTraining:
                 raise
             raise TrainingError(f"Spark could not finish the training: {reason(error)}") from error
 
-    def _trainer(self, shown_rows: int) -> PartitionTrainer:
+    def _trainer(self, shown_rows: int, groups: "_Groups") -> PartitionTrainer:
         plan, options = self.plan, self.plan.options
         hashed = hashed_columns(plan.features, options)
+        # A worker knows a group by its number.
+        own = plan.spec.overrides.items()
+        numbered: dict[GroupKey, FitSpec] = {(groups.seats[key][0],): spec for key, spec in own if key in groups.seats}
         return PartitionTrainer(
             features=plan.features,
             target=plan.target,
-            spec=plan.spec,
+            spec=replace(plan.spec, overrides=numbered),
             codec=options.codec,
             target_name=options.target,
             time_name=options.time_column,

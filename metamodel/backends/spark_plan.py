@@ -24,6 +24,7 @@ from metamodel.backends.spark_worker import arrow_to_pandas
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.frames import check_columns, group_rows
 from metamodel.keys import GroupKey, KeySchema
+from metamodel.overrides import Override, place
 from metamodel.planning import Plan, check_table, decide, feature_names, levels_of, task_of_candidates
 from metamodel.spark_tables import SparkTable, column
 from metamodel.spec import TrainingOptions
@@ -84,6 +85,7 @@ def plan_on_spark(
     estimator: object,
     estimator_params: Mapping[str, Any] | None,
     features: Sequence[str] | None,
+    overrides: Sequence[Override] = (),
 ) -> SparkPlan:
     """Check a Spark table and everything asked of it; see `metamodel.planning.make_plan`."""
     names = pd.DataFrame(columns=table.frame.columns)
@@ -98,7 +100,7 @@ def plan_on_spark(
     task = task_of_candidates(estimator, estimator_params, numeric)
     profile = survey.profile(labels=task == "classification" or not numeric)
     survey.check_weights()
-    decided = decide(profile, options, estimator, estimator_params, features)
+    decided = decide(profile, options, estimator, estimator_params, features, overrides)
     sizes: Counter[GroupKey] = Counter()
     for key, rows in zip(groups, counted.tolist(), strict=True):
         if key is not None:
@@ -108,7 +110,7 @@ def plan_on_spark(
         keys,
         decided.features,
         decided.target,
-        decided.spec,
+        decided.spec_with(place(overrides, keys, sizes)),
         dict(sizes),
         levels_of(keys, options),
         dropped,

@@ -98,7 +98,7 @@ class GroupFitter:
 
     def fit(self, data: GroupData, fingerprint: str) -> GroupRecord:
         """Fit one group."""
-        return self.record(fit_group(data, self._spec), fingerprint)
+        return self.record(fit_group(data, self._spec.of(data.key)), fingerprint)
 
     def record(self, outcome: GroupOutcome, fingerprint: str) -> GroupRecord:
         """Serialize what became of a group."""
