@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.checks import group_sizes
 from metamodel.comparison import COMPARED, compare_with_parents, pruned
 from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, aggregate, is_better
 from metamodel.exceptions import AllGroupsFailed
@@ -138,6 +139,8 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "model_bytes": int(ledger["bytes"].sum()),
         **_fallback_rates(ledger, plan),
         **_local_or_global(children),
+        **_against_baselines(children),
+        **group_sizes(plan.sizes.values()),
     }
     return summary | aggregate(children[children["status"] == "fitted"], plan.spec.task)
 
@@ -149,6 +152,17 @@ def _local_or_global(children: pd.DataFrame) -> dict[str, int]:
         "groups_better_than_parent": int(verdicts.get("yes", 0)),
         "groups_worse_than_parent": int(verdicts.get("no", 0)),
         "groups_pruned": int(children["reason"].str.startswith("pruned").sum()),
+    }
+
+
+def _against_baselines(children: pd.DataFrame) -> dict[str, float]:
+    """How many children beat the baseline beside them, of those that have one, and how clearly; copies left out."""
+    skill = children["skill"].dropna()
+    return {
+        "duplicate_rows": int(children["duplicates"].sum()),
+        "groups_with_baseline": len(skill),
+        "groups_above_baseline": int((skill > 0).sum()),
+        **({"skill_median": float(skill.median())} if len(skill) else {}),
     }
 
 

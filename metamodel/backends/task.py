@@ -15,6 +15,7 @@ from typing import Any, Self
 from metamodel.codecs import Codec, get_codec, resident_factor
 from metamodel.evidence import Evidence, EvidenceBuilder
 from metamodel.fitting import GroupData, GroupOutcome, error_text, fit_group
+from metamodel.groups import GROUP_FACTS
 from metamodel.heldout import HeldOut
 from metamodel.importance import Importance, importance_of
 from metamodel.keys import GroupKey, encode_key
@@ -107,7 +108,7 @@ class GroupFitter:
 
     def fit(self, data: GroupData, fingerprint: str) -> GroupRecord:
         """Fit one group."""
-        outcome = fit_group(data, self._spec)
+        outcome = fit_group(data, self._spec.of(data.key))
         importance = None if outcome.child is None else importance_of(outcome.child, data.x)
         return self.record(outcome, fingerprint, importance)
 
@@ -232,6 +233,8 @@ def _ledger_row(outcome: GroupOutcome, fingerprint: str, row: ShardRow) -> dict[
         "estimator": outcome.estimator,
         "params": outcome.params,
         **outcome.metrics,
+        **GROUP_FACTS,
+        **outcome.facts,
         "fingerprint": fingerprint,
         "bytes": len(row.child or b""),
         "sha256": row.sha256,
