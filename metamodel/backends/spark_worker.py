@@ -20,7 +20,7 @@ from metamodel.backends.forking import in_forks
 from metamodel.backends.task import GroupFitter, GroupRecord, killed
 from metamodel.evidence import EvidenceBuilder
 from metamodel.features import FeatureSchema
-from metamodel.groups import GroupData
+from metamodel.fitting import GroupData
 from metamodel.planning import TargetInfo, TrainingTable
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
@@ -133,16 +133,15 @@ class PartitionTrainer:
             # The driver knows the key of every number, so that keys need not travel with the rows.
             return rows.group((int(numbers[i]),), bounds[i], bounds[i + 1])
 
-        def mark(i: int) -> str:
+        def digest(i: int) -> str:
             return rows.fingerprint(slice(bounds[i], bounds[i + 1]))
 
         def fit(i: int) -> tuple[GroupRecord, list[float]]:
-            data = group(i)
-            return fitter.fit(data, mark(i)), fitter.factors
+            return fitter.fit(group(i), digest(i)), fitter.factors
 
         def died(i: int) -> tuple[GroupRecord, list[float]]:
             data = group(i)
-            return fitter.record(killed(data.key, len(data.y)), mark(i)), fitter.factors
+            return fitter.record(killed(data.key, len(data.y)), digest(i)), fitter.factors
 
         # After a fork OpenMP hangs where it had more than one thread before; then a group can take the task with it.
         total = len(numbers)
