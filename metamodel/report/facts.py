@@ -124,7 +124,11 @@ class Facts:
         summary = aggregate(self.fitted, self.task)
         return [
             (f"{_NAMES[metric]}, {title}", [summary.get(f"{part}_{metric}_{name}") for name in STATISTICS])
-            for part, title in (("holdout", "held-out rows"), ("train", "training rows"))
+            for part, title in (
+                ("holdout", "held-out rows"),
+                ("baseline", "baseline"),
+                ("train", "training rows"),
+            )
             for metric in METRICS[self.task]
             if f"{part}_{metric}_mean" in summary
         ]
