@@ -1,4 +1,4 @@
-"""The command line: ``metamodel train | score | inspect | export``. MLproject's entry points call it.
+"""The command line: ``metamodel train | score | serve | inspect | export``. MLproject's entry points call it.
 
 Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
@@ -224,6 +224,39 @@ def score(
     click.echo(f"{rows:,} rows written to {output}")
     for status, number in sorted(statuses.items(), key=lambda item: -item[1]):
         click.echo(f"  {status:<14} {number:>12,}")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=_WholeNumber(), default=5000, show_default=True, help="Port to listen on.")
+@click.option("--workers", type=_WholeNumber(), default=1, show_default=True, help="Processes; one for each core.")
+@click.option("--threads", type=_WholeNumber(), default=4, show_default=True, help="Threads of each for large requests.")
+@click.option("--max-body-mb", type=float, default=64, show_default=True, help="Refuse larger bodies (413).")
+@click.option("--max-rows", type=_WholeNumber(), default=1_000_000, show_default=True, help="Refuse more rows (413).")
+@click.option("--max-waiting", type=_WholeNumber(), default=64, show_default=True, help="Refuse more at once (503).")
+@click.option("--timeout", type=float, default=60, show_default=True, help="Seconds a request may take (504).")
+@click.option("--drain", type=float, default=1, show_default=True, help="Seconds to go on answering after SIGTERM.")
+def serve(
+    model: str,
+    host: str,
+    port: int,
+    workers: int,
+    threads: int,
+    max_body_mb: float,
+    max_rows: int,
+    max_waiting: int,
+    timeout: float,
+    drain: float,
+) -> None:
+    """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
+    with _at_work():
+        from metamodel.serving import serve as serve_model
+
+        limits = {"threads": threads, "rows": max_rows, "waiting": max_waiting, "seconds": timeout}
+        limits["body_bytes"] = int(max_body_mb * 2**20)
+        code = serve_model(model, host, port, workers, limits, drain)
+    sys.exit(code)
 
 
 @main.command()

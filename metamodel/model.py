@@ -10,10 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from metamodel.answers import Answers
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.estimators import with_feature_names
 from metamodel.exceptions import InputError
+from metamodel.features import FeatureColumns
+from metamodel.frames import Grouping
 from metamodel.manifest import Manifest
 from metamodel.routing import PredictOptions, Route, Tally
 from metamodel.wording import short
@@ -128,9 +131,24 @@ class MetaModel:
             )
         tally = Tally()
         answers = self.route.predict(frame, self._bundle, self.options(params), self._stacks, tally)
+        self._count(tally)
+        return answers
+
+    def answer(self, read: tuple[Grouping, FeatureColumns], params: Mapping[str, Any] | None = None) -> Answers:
+        """Answer rows that were read without a table around them; see `metamodel.few_rows.read_plain_rows`."""
+        tally = Tally()
+        answers = self.route.answer(read, self._bundle, self.options(params), self._stacks, tally)
+        self._count(tally)
+        return answers
+
+    def _count(self, tally: Tally) -> None:
         with self._lock:
             self._tally.add(tally)
-        return answers
+
+    def warm_up(self) -> None:
+        """Read now what the first rows would wait for: arrays and keys of the stacks."""
+        for stack in self._stacks:
+            stack.takes(proba=False)
 
     def child(self, key: object) -> Any:
         """Return a copy of one group's fitted estimator.

@@ -6,6 +6,8 @@ All state is in the bundle; the wrapper is logged as code (`metamodel/model_code
 import logging
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from metamodel.model import MetaModel
 from metamodel.refusals import PublicError, hide_rows
 from metamodel.signatures import number_columns
 
-__all__ = ["GroupedModel", "PublicError"]
+__all__ = ["GroupedModel", "PublicError", "predict_for_json", "public_errors"]
 
 _logger = logging.getLogger(__name__)
 # Set by MLflow's scoring server in its own process.
@@ -53,23 +55,37 @@ class GroupedModel(PythonModel):
             caller's data.
         """
         del context
-        try:
+        if os.environ.get(_SERVING) == "true":
+            return predict_for_json(self._model, model_input, params)
+        with public_errors():
             answers = self._model.predict(_unnested(model_input), params)
-        except UnknownGroup as error:
-            fact = 'The batch has rows of groups without a child model, and the policy for these is "error".'
-            raise PublicError(
-                f'{fact} Leave them out, or send params {{"unknown": "null"}}.', INVALID_PARAMETER_VALUE
-            ) from error
-        except InputError as error:
-            raise PublicError(str(error), INVALID_PARAMETER_VALUE) from error
-        except BundleError as error:
-            raise PublicError(str(error)) from error
-        except Exception as error:
-            _logger.exception("Prediction failed")
-            raise PublicError(
-                f"The model failed with a {type(error).__name__}. The server's log has the details."
-            ) from error
-        return _for_json(answers) if os.environ.get(_SERVING) == "true" else _for_spark(answers)
+        return _for_spark(answers)
+
+
+def predict_for_json(model: MetaModel, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Answer as a server does: every null is None, and every error may leave the server."""
+    with public_errors():
+        answers = model.predict(_unnested(frame), params)
+    return _for_json(answers)
+
+
+@contextmanager
+def public_errors() -> Iterator[None]:
+    """Turn whatever a prediction raises into a `PublicError`."""
+    try:
+        yield
+    except UnknownGroup as error:
+        fact = 'The batch has rows of groups without a child model, and the policy for these is "error".'
+        raise PublicError(
+            f'{fact} Leave them out, or send params {{"unknown": "null"}}.', INVALID_PARAMETER_VALUE
+        ) from error
+    except InputError as error:
+        raise PublicError(str(error), INVALID_PARAMETER_VALUE) from error
+    except BundleError as error:
+        raise PublicError(str(error)) from error
+    except Exception as error:
+        _logger.exception("Prediction failed")
+        raise PublicError(f"The model failed with a {type(error).__name__}. The server's log has the details.") from error
 
 
 def _unnested(frame: pd.DataFrame) -> pd.DataFrame:

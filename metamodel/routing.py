@@ -131,13 +131,24 @@ class Route:
             Under the policy "error", when a group has no child.
         """
         self.check(options)
-        grouping, columns = self._read(frame)
-        call = _Call(self, options, tally or Tally(), grouping, columns)
+        return self.answer(self._read(frame), store, options, stacks, tally).frame(frame.index)
+
+    def answer(
+        self,
+        read: tuple[Grouping, FeatureColumns],
+        store: ChildStore,
+        options: PredictOptions,
+        stacks: Sequence[Stack] = (),
+        tally: Tally | None = None,
+    ) -> Answers:
+        """Answer rows that are read already: their groups, and their features; else as `predict`."""
+        self.check(options)
+        call = _Call(self, options, tally or Tally(), *read)
         rest = call.ask_stacks(stacks)
         if rest is None or len(rest):
             call.ask_children(rest, store)
         call.tally.rows.update(call.answers.tally())
-        return call.answers.frame(frame.index)
+        return call.answers
 
     def check(self, options: PredictOptions) -> None:
         """Raise `InputError` where this model cannot do what the options ask for."""

@@ -1,0 +1,149 @@
+"""Plain JSON bodies, read straight into what routing takes: no DataFrame, no cast of a column.
+
+A body is plain when MLflow's server could not make anything else of it than we do: one known layout, every column once,
+texts, whole numbers or booleans for keys, numbers or nulls for features. Whatever is not is left to MLflow's own code,
+which also words every refusal, so the answers are the same by construction.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from metamodel.features import FeatureColumns, FeatureSchema
+from metamodel.few_rows import read_plain_rows
+from metamodel.frames import Grouping
+from metamodel.keys import KeySchema
+
+__all__ = ["PlainReader", "PlainRequest"]
+
+_PARAM_TYPES = {"detail": bool, "predict_method": str, "unknown": str}
+_Row = Sequence[Any]
+_Rows = tuple[list[_Row], list[_Row]]
+
+
+class PlainRequest(NamedTuple):
+    """What a plain body asks.
+
+    Attributes
+    ----------
+    grouping, columns
+        The rows' groups and features.
+    params
+        The call's params.
+    """
+
+    grouping: Grouping
+    columns: FeatureColumns
+    params: dict[str, Any]
+
+
+class PlainReader:
+    """Reads the plain bodies of one model.
+
+    Parameters
+    ----------
+    keys, features
+        The recorded schemas.
+    """
+
+    def __init__(self, keys: KeySchema, features: FeatureSchema) -> None:
+        self._keys = keys
+        self._features = features
+        self._names = [*keys.names, *features.names]
+        self._needed = frozenset(self._names)
+        self._key_names, self._feature_names = tuple(keys.names), tuple(features.names)
+        self._layouts: dict[str, Callable[[Any], _Rows | None]] = {
+            "dataframe_split": self._split,
+            "dataframe_records": self._records,
+            "instances": self._exact_records,
+            "inputs": self._inputs,
+        }
+        self._positions = lru_cache(maxsize=64)(self._find_positions)
+
+    def read(self, body: bytes) -> PlainRequest | None:
+        """Read a body, or return None where it is not plain."""
+        if self._features.layout != "array":
+            return None
+        try:
+            sent = orjson.loads(body)
+        except orjson.JSONDecodeError:  # or JSON that Python's parser takes: NaN, lone surrogates, UTF-16
+            return None
+        if not isinstance(sent, dict):
+            return None
+        params = sent.pop("params", None) or {}
+        if len(sent) != 1 or not _plain_params(params):
+            return None
+        ((layout, table),) = sent.items()
+        read = self._layouts.get(layout)
+        rows = None if read is None else read(table)
+        if rows is None:
+            return None
+        found = read_plain_rows(*rows, self._keys, self._features)
+        return None if found is None else PlainRequest(*found, params)
+
+    def _split(self, table: Any) -> _Rows | None:
+        if not isinstance(table, dict) or not table.keys() <= {"columns", "data", "index"}:
+            return None
+        names, data, index = table.get("columns"), table.get("data"), table.get("index")
+        if not _texts(names) or not _all(list, data):
+            return None
+        if "index" in table and not (_all(int, index) and len(index) == len(data)):
+            return None
+        if {len(row) for row in data} != {len(names)}:
+            return None
+        positions = self._positions(tuple(names))
+        if positions is None:
+            return None
+        of_keys, of_features = positions
+        return [[row[i] for i in of_keys] for row in data], [[row[i] for i in of_features] for row in data]
+
+    def _find_positions(self, names: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        where = {name: i for i, name in enumerate(names)}
+        if len(where) < len(names) or not where.keys() >= self._needed:
+            return None
+        return tuple(where[name] for name in self._key_names), tuple(where[name] for name in self._feature_names)
+
+    def _records(self, records: Any) -> _Rows | None:
+        if not _all(dict, records):
+            return None
+        try:
+            return (
+                [[record[name] for name in self._key_names] for record in records],
+                [[record[name] for name in self._feature_names] for record in records],
+            )
+        except KeyError:
+            return None
+
+    def _exact_records(self, records: Any) -> _Rows | None:
+        # MLflow turns further columns into arrays, and fails where these have different lengths.
+        if not _all(dict, records) or any(record.keys() != self._needed for record in records):
+            return None
+        return self._records(records)
+
+    def _inputs(self, table: Any) -> _Rows | None:
+        if not isinstance(table, dict):
+            return self._exact_records(table)
+        if table.keys() != self._needed or not all(type(values) is list for values in table.values()):
+            return None
+        if len({len(values) for values in table.values()}) != 1:
+            return None
+        keys = list(zip(*map(table.__getitem__, self._key_names), strict=True))
+        features = list(zip(*map(table.__getitem__, self._feature_names), strict=True))
+        return (list(keys), list(features)) if keys else None
+
+
+def _plain_params(params: Any) -> bool:
+    if not isinstance(params, dict):
+        return False
+    return all(type(value) is _PARAM_TYPES.get(name) for name, value in params.items())
+
+
+def _all(kind: type, values: Any) -> bool:
+    """Whether it is a list of one value or more, all of one type."""
+    return type(values) is list and bool(values) and all(type(value) is kind for value in values)
+
+
+def _texts(names: Any) -> bool:
+    return _all(str, names)
