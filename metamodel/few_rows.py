@@ -5,7 +5,7 @@ times what a linear child takes. A request of one row is read cell by cell inste
 last bit, or nothing is read: whatever is not plainly a number goes the general way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 
 from metamodel.exceptions import InvalidKey
 from metamodel.features import FeatureColumns, FeatureSchema
-from metamodel.frames import AnyArray, Grouping
+from metamodel.frames import AnyArray, Grouping, group_rows
 from metamodel.keys import GroupKey, KeySchema
 
 __all__ = ["FEW_ROWS", "read_few_rows", "read_plain_rows"]
@@ -102,35 +102,25 @@ def _plain_matrix(rows: Sequence[Sequence[Any]]) -> AnyArray | None:
 
 
 def _plain_grouping(rows: Sequence[Sequence[Any]], keys: KeySchema) -> Grouping | None:
-    kinds = [_KEY_TYPES[column.kind] for column in keys.columns]
-    found: dict[GroupKey, int] = {}
-    # By what was sent: `True` and `1` never meet here, because every column has one type.
-    codes: dict[tuple[Any, ...], int] = {}
-    of_rows = np.empty(len(rows), dtype=np.int64)
-    for i, row in enumerate(rows):
-        sent = tuple(row)
-        if any(type(value) is not kind for value, kind in zip(sent, kinds, strict=True)):
+    for i, column in enumerate(keys.columns):
+        kind = _KEY_TYPES[column.kind]
+        if not all(type(row[i]) is kind for row in rows):
             return None
-        code = codes.get(sent)
-        if code is None:
-            key = _plain_key(sent, keys)
-            if key is None:
-                return None
-            code = codes[sent] = found.setdefault(key, len(found))
-        of_rows[i] = code
-    return Grouping(list(found), of_rows)
+    if len(rows) <= FEW_ROWS:
+        grouping = _grouping(rows, keys)
+    else:
+        # The very groups in the very order of a table: a child's last bits may depend on the rows beside a row.
+        columns = {name: [row[i] for row in rows] for i, name in enumerate(keys.names)}
+        grouping = group_rows(pd.DataFrame(columns), keys)
+    return grouping if all(map(_is_plain_key, grouping.keys)) else None
 
 
-def _plain_key(sent: tuple[Any, ...], keys: KeySchema) -> GroupKey | None:
-    for value in sent:
-        # NumPy drops zeros at a text's end where a whole column is one array of texts.
-        odd = "\0" in value if isinstance(value, str) else abs(value) > _PLAIN_INTEGERS
-        if odd:
-            return None
-    try:
-        return keys.canonical(sent)
-    except InvalidKey:
-        return None
+def _is_plain_key(key: GroupKey | InvalidKey) -> bool:
+    # NumPy drops zeros at a text's end where a whole column is one array of texts.
+    return isinstance(key, tuple) and not any(
+        "\0" in value if isinstance(value, str) else isinstance(value, int) and abs(value) > _PLAIN_INTEGERS
+        for value in key
+    )
 
 
 def _matrix(cells: AnyArray, features: FeatureSchema) -> AnyArray | None:
@@ -152,7 +142,7 @@ def _in_training_dtype(matrix: AnyArray, features: FeatureSchema) -> AnyArray:
     return matrix.astype(features.matrix_dtype, copy=False)
 
 
-def _grouping(cells: AnyArray, keys: KeySchema) -> Grouping:
+def _grouping(cells: Iterable[Iterable[Any]], keys: KeySchema) -> Grouping:
     found: list[GroupKey | InvalidKey] = []
     codes: list[int] = []
     seen: dict[GroupKey, int] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from mlflow.version import VERSION
 
 from metamodel.serving.figures import WorkerFigures
@@ -89,10 +89,12 @@ class Service:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. /invocations is taken before the framework's routing, which costs as much as a row."""
-        if scope["type"] == "http" and scope["path"] == "/invocations" and scope["method"] == "POST":
+        if scope["type"] != "http" or scope["path"] != "/invocations":
+            await self._others(scope, receive, send)
+        elif scope["method"] == "POST":
             await self._invocations(scope, receive, send)
         else:
-            await self._others(scope, receive, send)
+            await JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": "POST"})(scope, receive, send)
 
     def close(self) -> None:
         """Let the threads end."""

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 __all__ = ["Figures", "WorkerFigures"]
 
-_CODES = (200, 400, 404, 413, 415, 500, 503, 504)
+_CODES = (200, 400, 413, 415, 500, 503, 504)
 _WAYS = ("plain", "mlflow")
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
 _CACHE_COUNTERS = ("hits", "misses", "evictions")

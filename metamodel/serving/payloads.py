@@ -72,7 +72,8 @@ class PlainReader:
             return None
         if not isinstance(sent, dict):
             return None
-        params = sent.pop("params", None) or {}
+        params = sent.pop("params", None)
+        params = {} if params is None else params
         if len(sent) != 1 or not _plain_params(params):
             return None
         ((layout, table),) = sent.items()
