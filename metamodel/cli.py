@@ -148,6 +148,7 @@ def main() -> None:
 @click.option("--stack/--no-stack", default=False, help="Also store linear models and tree ensembles as arrays.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
+@click.option("--inputs", default="columns", show_default=True, help="Signature: columns, unchecked or packed.")
 @_json_option
 def train(
     group_by: list[str],
@@ -157,6 +158,7 @@ def train(
     experiment: str,
     predict_method: str,
     detail: bool,
+    inputs: str,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -177,6 +179,7 @@ def train(
                 alias=alias or None,
                 predict_method=predict_method,
                 detail=detail,
+                inputs=inputs,  # type: ignore[arg-type]  # checked there
             )
         version = str(info.registered_model_version) if register else None
         preview = _preview(result, [*group_by, options["target"]])

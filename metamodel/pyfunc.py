@@ -20,7 +20,7 @@ from metamodel.exceptions import BundleError, InputError, UnknownGroup
 from metamodel.frames import AnyArray
 from metamodel.model import MetaModel
 from metamodel.refusals import PublicError, hide_rows
-from metamodel.signatures import number_columns
+from metamodel.signatures import number_columns, unpacked
 
 __all__ = ["GroupedModel", "PublicError", "predict_for_json", "public_errors"]
 
@@ -58,14 +58,14 @@ class GroupedModel(PythonModel):
         if os.environ.get(_SERVING) == "true":
             return predict_for_json(self._model, model_input, params)
         with public_errors():
-            answers = self._model.predict(_unnested(model_input), params)
+            answers = self._model.predict(_as_table(model_input, self._model), params)
         return _for_spark(answers)
 
 
 def predict_for_json(model: MetaModel, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
     """Answer as a server does: every null is None, and every error may leave the server."""
     with public_errors():
-        answers = model.predict(_unnested(frame), params)
+        answers = model.predict(_as_table(frame, model), params)
     return _for_json(answers)
 
 
@@ -86,6 +86,10 @@ def public_errors() -> Iterator[None]:
     except Exception as error:
         _logger.exception("Prediction failed")
         raise PublicError(f"The model failed with a {type(error).__name__}. The server's log has the details.") from error
+
+
+def _as_table(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
+    return unpacked(_unnested(frame), model.manifest)
 
 
 def _unnested(frame: pd.DataFrame) -> pd.DataFrame:

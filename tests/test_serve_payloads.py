@@ -17,7 +17,7 @@ JSON = "application/json"
 NAMES = ["country", "store", "price", "count", "promo", "small"]
 
 
-def _train(target: str, estimator: str, tmp_path_factory: pytest.TempPathFactory, **options: Any) -> Scorer:
+def _table() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
         {
@@ -29,12 +29,14 @@ def _train(target: str, estimator: str, tmp_path_factory: pytest.TempPathFactory
             "small": rng.normal(size=120).astype("float32"),
         }
     )
-    table["amount"] = table["price"] + table["store"] + rng.normal(size=120)
-    table["many"] = np.where(table["amount"] > 1.5, "many", "few")
-    table["code"] = np.where(table["amount"] > 1.5, 2, 1)
+    amount = table["price"] + table["store"] + rng.normal(size=120)
+    return table.assign(amount=amount, many=np.where(amount > 1.5, "many", "few"), code=np.where(amount > 1.5, 2, 1))
+
+
+def _train(target: str, estimator: str, tmp_path_factory: pytest.TempPathFactory, **options: Any) -> Scorer:
     features = {"features": NAMES[2:], "n_jobs": 1, "holdout": 0, **options}
     path = tmp_path_factory.mktemp("payloads") / "bundle"
-    metamodel.train(table, ["country", "store"], target, estimator, output_dir=path, **features)
+    metamodel.train(_table(), ["country", "store"], target, estimator, output_dir=path, **features)
     return Scorer(load_model(path), max_rows=1000)
 
 
@@ -51,6 +53,12 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
 @pytest.fixture(scope="module")
 def integers(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     return _train("code", "logistic_regression", tmp_path_factory, unknown="error")
+
+
+@pytest.fixture(scope="module")
+def packed(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Scorer:
+    result = metamodel.train(_table(), ["country", "store"], "amount", "ridge", features=NAMES[2:], n_jobs=1, holdout=0)
+    return Scorer(load_model(metamodel.log_model(result, inputs="packed").model_uri), max_rows=1000)
 
 
 @pytest.fixture(scope="module", params=["regression", "texts", "integers"])
@@ -110,16 +118,48 @@ def _assert_equal(scorer: Scorer, payload: dict[str, Any], params: Any, *, plain
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 @given(rows=PLAIN_ROWS, params=PARAMS)
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_plain_rows_get_the_same_answers(scorer: Scorer, layout: Any, rows: list[list[Any]], params: Any) -> None:
     _assert_equal(scorer, layout(rows, NAMES), params)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 @given(rows=ODD_ROWS, params=PARAMS, names=st.permutations(NAMES))
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_odd_rows_get_the_same_answers_where_they_are_not_left_to_mlflow(
     regression: Scorer, layout: Any, rows: list[list[Any]], params: Any, names: list[str]
 ) -> None:
     rows = [[row[NAMES.index(name)] for name in names] for row in rows]
     _assert_equal(regression, layout(rows, names), params)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+@given(rows=st.one_of(PLAIN_ROWS, ODD_ROWS), params=PARAMS)
+@settings(max_examples=20)
+def test_packed_rows_get_the_same_answers(packed: Scorer, layout: Any, rows: list[list[Any]], params: Any) -> None:
+    _assert_equal(packed, layout([[*row[:2], row[2:]] for row in rows], ["country", "store", "features"]), params)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+@pytest.mark.parametrize("name", ["regression", "texts", "integers", "packed"])
+@pytest.mark.parametrize("n_rows", [1, 40])
+def test_ordinary_requests_take_the_short_way(
+    name: str, layout: Any, n_rows: int, request: pytest.FixtureRequest
+) -> None:
+    scorer = request.getfixturevalue(name)
+    values = [0.5, 3, True, 0.25]
+    rows = [["FR", 1, values] if name == "packed" else ["FR", 1, *values]] * n_rows
+    names = ["country", "store", "features"] if name == "packed" else NAMES
+    _assert_equal(scorer, layout(rows, names), None, plain=True)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[["FR", 1, [1.0]]], [["FR", 1, "text"]], [["FR", 1, None]], [["FR", 1]], [["FR", 1, [1, 2, 3, 4, 5]]] * 2],
+)
+def test_packed_features_of_a_wrong_number_are_refused_in_one_line(packed: Scorer, rows: list[list[Any]]) -> None:
+    body = json.dumps(_split(rows, ["country", "store", "features"][: len(rows[0])])).encode()
+    assert packed.read(body, JSON) is None
+    reply = packed.answer_by_mlflow(body, JSON)
+    assert reply.status == 400
+    assert "feature" in json.loads(reply.body)["message"]

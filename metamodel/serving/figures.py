@@ -1,8 +1,8 @@
 """Counters of all workers in one piece of shared memory, shown in Prometheus' text format.
 
-Every worker writes into a row of its own, so nothing is locked between processes; whoever is asked for /metrics adds the
-rows up. The memory is anonymous and made before the workers are: no file, and a worker that is started again goes on
-counting where its forerunner stopped.
+Every worker writes into a row of its own, so nothing is locked between processes; whoever is asked for /metrics adds
+the rows up. The memory is anonymous and made before the workers are: no file, and a worker that is started again goes
+on counting where its forerunner stopped.
 """
 
 import mmap

@@ -1,8 +1,8 @@
 """Plain JSON bodies, read straight into what routing takes: no DataFrame, no cast of a column.
 
-A body is plain when MLflow's server could not make anything else of it than we do: one known layout, every column once,
-texts, whole numbers or booleans for keys, numbers or nulls for features. Whatever is not is left to MLflow's own code,
-which also words every refusal, so the answers are the same by construction.
+A body is plain when MLflow's server could not make anything else of it than we do: one known layout, every column
+once, texts, whole numbers or booleans for keys, numbers or nulls for features. Whatever is not is left to MLflow's own
+code, which also words every refusal, so the answers are the same by construction.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,14 +46,17 @@ class PlainReader:
     ----------
     keys, features
         The recorded schemas.
+    packed
+        Name of the column that holds all features of a row as one list, or None where each has its own.
     """
 
-    def __init__(self, keys: KeySchema, features: FeatureSchema) -> None:
+    def __init__(self, keys: KeySchema, features: FeatureSchema, packed: str | None = None) -> None:
         self._keys = keys
         self._features = features
-        self._names = [*keys.names, *features.names]
-        self._needed = frozenset(self._names)
-        self._key_names, self._feature_names = tuple(keys.names), tuple(features.names)
+        self._packed = packed is not None
+        self._key_names = tuple(keys.names)
+        self._feature_names = tuple(features.names) if packed is None else (packed,)
+        self._needed = frozenset([*self._key_names, *self._feature_names])
         self._layouts: dict[str, Callable[[Any], _Rows | None]] = {
             "dataframe_split": self._split,
             "dataframe_records": self._records,
@@ -81,7 +84,12 @@ class PlainReader:
         rows = None if read is None else read(table)
         if rows is None:
             return None
-        found = read_plain_rows(*rows, self._keys, self._features)
+        of_keys, of_features = rows
+        if self._packed:
+            of_features = [row[0] for row in of_features]
+            if not _all(list, of_features):
+                return None
+        found = read_plain_rows(of_keys, of_features, self._keys, self._features)
         return None if found is None else PlainRequest(*found, params)
 
     def _split(self, table: Any) -> _Rows | None:

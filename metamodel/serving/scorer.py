@@ -1,7 +1,7 @@
 """From the bytes of a request to the bytes of its answer, as MLflow's scoring server would give it.
 
-Two ways with the same answers. A plain JSON body goes straight to routing. Every other one goes through the very code of
-MLflow's server, with the model's signature enforced: it is slower, and right by construction.
+Two ways with the same answers. A plain JSON body goes straight to routing. Every other one goes through the very code
+of MLflow's server, with the model's signature enforced: it is slower, and right by construction.
 """
 
 import json
@@ -21,7 +21,7 @@ from metamodel.model import MetaModel
 from metamodel.pyfunc import predict_for_json, public_errors
 from metamodel.refusals import PublicError, hide_rows
 from metamodel.serving.payloads import PlainReader, PlainRequest
-from metamodel.signatures import number_columns, signature
+from metamodel.signatures import PACKED, number_columns, signature
 
 __all__ = ["Reply", "Scorer", "refusal"]
 
@@ -69,9 +69,10 @@ class Scorer:
     def __init__(self, model: MetaModel, max_rows: int) -> None:
         self.model = model
         self._max_rows = max_rows
-        self._reader = PlainReader(model.manifest.keys, model.manifest.features)
         logged = _logged(model)
         self._input_schema = logged.get_input_schema()
+        packed = PACKED if set(self._input_schema.input_names()) == {*model.manifest.keys.names, PACKED} else None
+        self._reader = PlainReader(model.manifest.keys, model.manifest.features, packed)
         self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows))
         # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
         accept_csv(model.manifest)
