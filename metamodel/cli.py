@@ -151,6 +151,7 @@ def main() -> None:
 @click.option("--inputs", default="columns", show_default=True, help="Signature: columns, unchecked or packed.")
 @_json_option
 def train(
+    *,
     group_by: list[str],
     features: list[str],
     register: str,
@@ -234,29 +235,25 @@ def score(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=_WholeNumber(), default=5000, show_default=True, help="Port to listen on.")
 @click.option("--workers", type=_WholeNumber(), default=1, show_default=True, help="Processes; one for each core.")
-@click.option("--threads", type=_WholeNumber(), default=4, show_default=True, help="Threads of each for large requests.")
+@click.option(
+    "--threads", type=_WholeNumber(), default=4, show_default=True, help="Threads of each for large requests."
+)
 @click.option("--max-body-mb", type=float, default=64, show_default=True, help="Refuse larger bodies (413).")
-@click.option("--max-rows", type=_WholeNumber(), default=1_000_000, show_default=True, help="Refuse more rows (413).")
-@click.option("--max-waiting", type=_WholeNumber(), default=64, show_default=True, help="Refuse more at once (503).")
-@click.option("--timeout", type=float, default=60, show_default=True, help="Seconds a request may take (504).")
+@click.option(
+    "--max-rows", "rows", type=_WholeNumber(), default=1_000_000, show_default=True, help="Refuse more rows (413)."
+)
+@click.option(
+    "--max-waiting", "waiting", type=_WholeNumber(), default=64, show_default=True, help="Refuse more at once (503)."
+)
+@click.option(
+    "--timeout", "seconds", type=float, default=60, show_default=True, help="Seconds a request may take (504)."
+)
 @click.option("--drain", type=float, default=1, show_default=True, help="Seconds to go on answering after SIGTERM.")
-def serve(
-    model: str,
-    host: str,
-    port: int,
-    workers: int,
-    threads: int,
-    max_body_mb: float,
-    max_rows: int,
-    max_waiting: int,
-    timeout: float,
-    drain: float,
-) -> None:
+def serve(model: str, host: str, port: int, workers: int, drain: float, max_body_mb: float, **limits: float) -> None:
     """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
     with _at_work():
         from metamodel.serving import serve as serve_model
 
-        limits = {"threads": threads, "rows": max_rows, "waiting": max_waiting, "seconds": timeout}
         limits["body_bytes"] = int(max_body_mb * 2**20)
         code = serve_model(model, host, port, workers, limits, drain)
     sys.exit(code)

@@ -45,8 +45,8 @@ class GroupedModel(PythonModel):
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
-    ) -> pd.DataFrame:
-        """Answer every row; see `metamodel.routing.Route.predict`.
+    ) -> pd.DataFrame | list[dict[str, Any]]:
+        """Answer every row; see `metamodel.routing.Route.predict`. In MLflow's server: one dict a row, ready for JSON.
 
         Raises
         ------
@@ -62,11 +62,12 @@ class GroupedModel(PythonModel):
         return _for_spark(answers)
 
 
-def predict_for_json(model: MetaModel, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-    """Answer as a server does: every null is None, and every error may leave the server."""
+def predict_for_json(
+    model: MetaModel, frame: pd.DataFrame, params: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Answer as a server does: every null is None, not NaN, which is no JSON, and every error may leave the server."""
     with public_errors():
-        answers = model.predict(_as_table(frame, model), params)
-    return _for_json(answers)
+        return model.predict_records(_as_table(frame, model), params)
 
 
 @contextmanager
@@ -85,7 +86,9 @@ def public_errors() -> Iterator[None]:
         raise PublicError(str(error)) from error
     except Exception as error:
         _logger.exception("Prediction failed")
-        raise PublicError(f"The model failed with a {type(error).__name__}. The server's log has the details.") from error
+        raise PublicError(
+            f"The model failed with a {type(error).__name__}. The server's log has the details."
+        ) from error
 
 
 def _as_table(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
@@ -100,21 +103,6 @@ def _unnested(frame: pd.DataFrame) -> pd.DataFrame:
     if len({len(cell) for cell in frame.iloc[0]}) > 1:
         raise InputError("The columns have different numbers of values. Give one for every row in each.")
     return pd.DataFrame({name: frame[name].iloc[0] for name in frame.columns})
-
-
-def _for_json(answers: pd.DataFrame) -> pd.DataFrame:
-    """Make every null a None: MLflow's server would write NaN and Infinity, which are no JSON."""
-    columns = {}
-    for name in answers.columns:
-        values = answers[name].astype(object)
-        columns[name] = values.where(_writable(answers[name]), None)
-    return pd.DataFrame(columns, index=answers.index, dtype=object)
-
-
-def _writable(values: pd.Series) -> AnyArray:
-    if values.dtype == np.float64:
-        return np.isfinite(values.to_numpy())
-    return values.notna().to_numpy()
 
 
 def _for_spark(answers: pd.DataFrame) -> pd.DataFrame:

@@ -131,7 +131,7 @@ class Route:
             Under the policy "error", when a group has no child.
         """
         self.check(options)
-        return self.answer(self._read(frame), store, options, stacks, tally).frame(frame.index)
+        return self.answer(self.read(frame), store, options, stacks, tally).frame(frame.index)
 
     def answer(
         self,
@@ -141,8 +141,7 @@ class Route:
         stacks: Sequence[Stack] = (),
         tally: Tally | None = None,
     ) -> Answers:
-        """Answer rows that are read already: their groups, and their features; else as `predict`."""
-        self.check(options)
+        """Answer rows that are read already, with options that are checked already; else as `predict`."""
         call = _Call(self, options, tally or Tally(), *read)
         rest = call.ask_stacks(stacks)
         if rest is None or len(rest):
@@ -160,7 +159,8 @@ class Route:
                 "Train another estimator, or set its parameters so that it has (SVC: probability)."
             )
 
-    def _read(self, frame: pd.DataFrame) -> tuple[Grouping, FeatureColumns]:
+    def read(self, frame: pd.DataFrame) -> tuple[Grouping, FeatureColumns]:
+        """Read a table: the groups of its rows, and its features; raises as `predict` does for columns."""
         read = read_few_rows(frame, self.keys, self.features) if len(frame) <= FEW_ROWS else None
         return read or (group_rows(frame, self.keys), self.features.columns(frame))
 

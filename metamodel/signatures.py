@@ -89,8 +89,8 @@ def _input_types(manifest: Manifest, inputs: InputForm) -> dict[str, Any]:
     names = [*manifest.keys.names, *manifest.features.names]
     if PACKED in names or len(set(names)) < len(names):
         raise InputError(
-            f"inputs='packed' puts all features into one column {PACKED!r} beside the group columns, but a column of the "
-            "model has that name, or is both. Rename it, or use inputs='unchecked'."
+            f"inputs='packed' puts all features into one column {PACKED!r} beside the group columns, but a column of "
+            "the model has that name, or is both. Rename it, or use inputs='unchecked'."
         )
     return {**types, PACKED: AnyType()}
 
@@ -126,9 +126,7 @@ def _input_type(feature: Feature) -> Any:
     return DataType.double if feature.kind == "number" and feature.dtype == "float64" else AnyType()
 
 
-def input_example(
-    manifest: Manifest, data: pd.DataFrame, rows: int = 3, inputs: InputForm = "columns"
-) -> pd.DataFrame:
+def input_example(manifest: Manifest, data: pd.DataFrame, rows: int = 3, inputs: InputForm = "columns") -> pd.DataFrame:
     """First rows of the training table that have a group, with the model's columns alone, in the form of a request."""
     columns = list(dict.fromkeys([*manifest.keys.names, *manifest.features.names]))
     complete = data.dropna(subset=manifest.keys.names)[columns].head(rows).reset_index(drop=True)

@@ -128,7 +128,10 @@ REQUESTS: dict[str, tuple[str | bytes, str]] = {
     "split, ragged": (json.dumps({"dataframe_split": {**_SPLIT, "data": [_VALUES, _VALUES[:2]]}}), JSON),
     "split, column twice": (json.dumps({"dataframe_split": {"columns": ["price"] * 5, "data": [_VALUES]}}), JSON),
     "split, no rows": (json.dumps({"dataframe_split": {**_SPLIT, "data": []}}), JSON),
-    "split, more columns": (json.dumps({"dataframe_split": {"columns": [*COLUMNS, "é"], "data": [[*_VALUES, []]]}}), JSON),
+    "split, more columns": (
+        json.dumps({"dataframe_split": {"columns": [*COLUMNS, "é"], "data": [[*_VALUES, []]]}}),
+        JSON,
+    ),
     "split, another key": (json.dumps({"dataframe_split": {**_SPLIT, "rows": 1}}), JSON),
     "records": (_records({}, {"store": 2}), JSON),
     "records, no rows": (json.dumps({"dataframe_records": []}), JSON),
@@ -157,9 +160,15 @@ REQUESTS: dict[str, tuple[str | bytes, str]] = {
     "unknown groups, error": (_records({"country": "XX"}, params={"unknown": "error"}), JSON),
     "unknown groups, null": (_records({"country": "XX"}, params={"unknown": "null", "detail": True}), JSON),
     "unknown groups, fallback": (_records({"country": "XX"}, params={"unknown": "fallback", "detail": True}), JSON),
-    "odd stores": (_records(*({"store": x} for x in (1.0, 1.5, "1", True, None, 2**53 + 1, 2**70)), params={"detail": True}), JSON),
+    "odd stores": (
+        _records(*({"store": x} for x in (1.0, 1.5, "1", True, None, 2**53 + 1, 2**70)), params={"detail": True}),
+        JSON,
+    ),
     "one odd store": (_records({"store": 1.5}, params={"detail": True}), JSON),
-    "odd countries": (_records(*({"country": x} for x in ("", None, 7, "\ud800", "FR\0", ["FR"])), params={"detail": True}), JSON),
+    "odd countries": (
+        _records(*({"country": x} for x in ("", None, 7, "\ud800", "FR\0", ["FR"])), params={"detail": True}),
+        JSON,
+    ),
     "null features": (_records({"price": None}, {"count": None}), JSON),
     "huge numbers": (_records({"price": 2**70}, {"count": 2**63}, {"price": 1e308}), JSON),
     "a number beyond floats": (json.dumps({"dataframe_records": [{**ROW, "price": 10**400}]}), JSON),
@@ -171,7 +180,10 @@ REQUESTS: dict[str, tuple[str | bytes, str]] = {
     "list for a number": (_records({"price": [1.0]}), JSON),
     "dict for a number": (_records({"price": {"marker-41c7": 1}}), JSON),
     "missing feature": (json.dumps({"dataframe_records": [{"country": "FR", "store": 1, "price": 987651.25}]}), JSON),
-    "missing group column": (json.dumps({"dataframe_records": [{"price": 987651.25, "count": 1, "colour": "red"}]}), JSON),
+    "missing group column": (
+        json.dumps({"dataframe_records": [{"price": 987651.25, "count": 1, "colour": "red"}]}),
+        JSON,
+    ),
     "unicode keys": (_records({"été": 1, "\U0001f989": 2}), JSON),
     # bodies that are none
     "no JSON": ('{"dataframe_records": [{"marker-41c7"', JSON),
@@ -187,15 +199,34 @@ REQUESTS: dict[str, tuple[str | bytes, str]] = {
     "not UTF-8": (b'{"dataframe_records": "\xff"}', JSON),
     "UTF-16": (_records({}).encode("utf-16"), JSON),
     "byte order mark": (b"\xef\xbb\xbf" + _records({}).encode(), JSON),
-    "key twice": ('{"dataframe_records": [{"country": "XX", "country": "FR", "store": 1, "price": 1, "count": 1, "colour": "red"}]}', JSON),
+    "key twice": (
+        '{"dataframe_records": [{"country": "XX", "country": "FR", "store": 1, "price": 1, "count": 1}]}',
+        JSON,
+    ),
     "chat": ('{"messages": [{"role": "user", "content": "marker-41c7"}]}', JSON),
     "signature name": (json.dumps({"inputs": [ROW], "signature_name": "serving_default"}), JSON),
     # params
     **{
         f"params {params}": (_records({}, params=params), JSON)
         for params in (
-            *(None, {}, [], ["detail"], "detail", 1, {"detail": True}, {"detail": 1}, {"detail": "yes"}, {"detail": None}),
-            *({"colour": "red"}, {"predict_method": "guess"}, {"predict_method": 3}, {"predict_method": "predict_proba"}),
+            *(
+                None,
+                {},
+                [],
+                ["detail"],
+                "detail",
+                1,
+                {"detail": True},
+                {"detail": 1},
+                {"detail": "yes"},
+                {"detail": None},
+            ),
+            *(
+                {"colour": "red"},
+                {"predict_method": "guess"},
+                {"predict_method": 3},
+                {"predict_method": "predict_proba"},
+            ),
             *({"unknown": "ignore"}, {"unknown": None}, {"unknown": "null", "detail": False}),
         )
     },
@@ -282,16 +313,25 @@ def test_eight_clients_get_right_answers_from_two_workers_and_the_metrics_are_th
     assert len(_pids(workers)) == 2
     rows = table.drop(columns=["sales", "colour"])
     expected = metamodel.load_model(bundle).predict(rows)["prediction"].tolist()
-    names = ['metamodel_requests_total{code="200"}', 'metamodel_rows_total{status="child"}', "metamodel_request_seconds_count"]
+    names = [
+        'metamodel_requests_total{code="200"}',
+        'metamodel_rows_total{status="child"}',
+        "metamodel_request_seconds_count",
+    ]
     before = [_figure(workers, name) for name in names]
 
     def ask(number: int) -> list[float]:
         with requests.Session() as session:  # a connection each: workers take turns
             found = []
             for i in range(number, 120, 8):
-                body = json.dumps({"dataframe_records": json.loads(rows.iloc[[i]].to_json(orient="records", double_precision=15))})
+                body = json.dumps(
+                    {"dataframe_records": json.loads(rows.iloc[[i]].to_json(orient="records", double_precision=15))}
+                )
                 answer = session.post(
-                    f"{workers.url}/invocations", body, headers={"Content-Type": JSON, "Connection": "close"}, timeout=60
+                    f"{workers.url}/invocations",
+                    body,
+                    headers={"Content-Type": JSON, "Connection": "close"},
+                    timeout=60,
                 )
                 found.append(answer.json()["predictions"][0]["prediction"])
             return found
@@ -317,7 +357,9 @@ def test_too_many_rows_are_refused_whatever_the_format(workers: Server) -> None:
 def test_too_large_bodies_are_refused_before_they_are_read(workers: Server) -> None:
     _refused(_post(workers, "x" * 200_000), 413, "The request's body is too large. This server takes 104,857 bytes.")
     parts = (b"x" * 50_000 for _ in range(4))
-    _refused(requests.post(f"{workers.url}/invocations", data=parts, timeout=60), 413, "The request's body is too large.")
+    _refused(
+        requests.post(f"{workers.url}/invocations", data=parts, timeout=60), 413, "The request's body is too large."
+    )
     assert _figure(workers, 'metamodel_requests_total{code="413"}') >= 2
 
 
@@ -335,9 +377,7 @@ def test_a_worker_that_is_killed_is_started_again_and_goes_on_counting(workers: 
 
 # -------- signals
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_signal_under_load_fails_no_request_and_ends_in_order(
-    bundle: Path, tmp_path: Path, number: int
-) -> None:
+def test_a_signal_under_load_fails_no_request_and_ends_in_order(bundle: Path, tmp_path: Path, number: int) -> None:
     body = _records({"store": 1}).encode()
     statuses: list[int] = []
     under_way = threading.Event()
@@ -383,7 +423,10 @@ def _slowly(seconds: float, rows: int = 1) -> str:
 
 def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slow: Path, tmp_path: Path) -> None:
     path = {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
-    with metamodel_server(slow, tmp_path, env=path, timeout=1, max_waiting=2, threads=1) as server, ThreadPoolExecutor(8) as pool:
+    with (
+        metamodel_server(slow, tmp_path, env=path, timeout=1, max_waiting=2, threads=1) as server,
+        ThreadPoolExecutor(8) as pool,
+    ):
         waiting = [pool.submit(_post, server, _slowly(4)) for _ in range(2)]
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and _figure(server, "metamodel_requests_in_pool") < 2:
@@ -412,7 +455,9 @@ def _command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False)
 
 
-def test_a_port_that_is_taken_and_a_model_that_is_none_are_one_line(workers: Server, tmp_path: Path, bundle: Path) -> None:
+def test_a_port_that_is_taken_and_a_model_that_is_none_are_one_line(
+    workers: Server, tmp_path: Path, bundle: Path
+) -> None:
     done = _command(str(bundle), "--port", workers.url.rpartition(":")[2])
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "Cannot listen on 127.0.0.1" in done.stderr
@@ -425,5 +470,7 @@ def test_without_the_extra_one_line_names_it(bundle: Path, monkeypatch: pytest.M
     from metamodel import serving
 
     monkeypatch.setattr(serving, "_NEEDED", ("orjson", "not_installed"))
-    with pytest.raises(metamodel.exceptions.InputError, match=r"needs not_installed\. Install it: .*metamodel\[serve\]"):
+    with pytest.raises(
+        metamodel.exceptions.InputError, match=r"needs not_installed\. Install it: .*metamodel\[serve\]"
+    ):
         serving.serve(str(bundle))

@@ -83,7 +83,9 @@ LAYOUTS = {
     "records": lambda rows, names: {"dataframe_records": [dict(zip(names, row, strict=True)) for row in rows]},
     "instances": lambda rows, names: {"instances": [dict(zip(names, row, strict=True)) for row in rows]},
     "inputs of records": lambda rows, names: {"inputs": [dict(zip(names, row, strict=True)) for row in rows]},
-    "inputs of columns": lambda rows, names: {"inputs": {name: [row[i] for row in rows] for i, name in enumerate(names)}},
+    "inputs of columns": lambda rows, names: {
+        "inputs": {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    },
 }
 COUNTRIES = st.sampled_from(["FR", "DE", "é\U0001f989", "XX", "", "FR\0", None, 7, True, "\ud800", ["FR"]])
 STORES = st.sampled_from([1, 2, 3, 1.0, 1.5, "1", True, None, 2**53 + 1, 2**63, 2**70, -1])
@@ -100,7 +102,14 @@ PLAIN_ROWS = st.lists(
 )
 PARAMS = st.sampled_from(
     [
-        *[None, {}, {"detail": True}, {"unknown": "null", "detail": True}, {"unknown": "fallback"}, {"unknown": "error"}],
+        *[
+            None,
+            {},
+            {"detail": True},
+            {"unknown": "null", "detail": True},
+            {"unknown": "fallback"},
+            {"unknown": "error"},
+        ],
         *[{"predict_method": "predict_proba", "unknown": "null"}, {"predict_method": "guess"}, {"detail": "yes"}],
         *[{"colour": 1}, {"detail": None}, [], ["detail"], {"predict_method": "predict"}, {"detail": 1}],
     ]

@@ -70,6 +70,4 @@ def serve(
         start(0)
         return 0
     parent = os.getpid()
-    return processes.run_several(
-        lambda number: start(number, parent), workers, drain_seconds + allowed.seconds + 5
-    )
+    return processes.run_several(lambda number: start(number, parent), workers, drain_seconds + allowed.seconds + 5)

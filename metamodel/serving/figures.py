@@ -61,7 +61,9 @@ class Figures:
     def collect(self) -> Iterator[Metric]:
         """Yield the sums over the workers, as `prometheus_client` wants them."""
         total = dict(zip(self.where, self._table.sum(axis=0).tolist(), strict=True))
-        requests = CounterMetricFamily("metamodel_requests", "Requests to /invocations by HTTP status.", labels=["code"])
+        requests = CounterMetricFamily(
+            "metamodel_requests", "Requests to /invocations by HTTP status.", labels=["code"]
+        )
         for code in _CODES:
             requests.add_metric([str(code)], total[f"code {code}"])
         yield requests
@@ -97,7 +99,8 @@ class Figures:
         answered = sum(total[f"rows {status}"] for status in self.statuses)
         fallback = sum(total[f"rows {s}"] for s in self.statuses if s == "global" or s.startswith("parent:"))
         yield GaugeMetricFamily(
-            "metamodel_fallback_ratio", "Share of all rows that a parent or the global model answered.",
+            "metamodel_fallback_ratio",
+            "Share of all rows that a parent or the global model answered.",
             fallback / answered if answered else 0.0,
         )
 

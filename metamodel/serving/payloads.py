@@ -67,18 +67,10 @@ class PlainReader:
 
     def read(self, body: bytes) -> PlainRequest | None:
         """Read a body, or return None where it is not plain."""
-        if self._features.layout != "array":
+        opened = _opened(body) if self._features.layout == "array" else None
+        if opened is None:
             return None
-        try:
-            sent = orjson.loads(body)
-        except orjson.JSONDecodeError:  # or JSON that Python's parser takes: NaN, lone surrogates, UTF-16
-            return None
-        if not isinstance(sent, dict):
-            return None
-        params = sent.pop("params", None)
-        params = {} if params is None else params
-        if len(sent) != 1 or not _plain_params(params):
-            return None
+        sent, params = opened
         ((layout, table),) = sent.items()
         read = self._layouts.get(layout)
         rows = None if read is None else read(table)
@@ -95,8 +87,10 @@ class PlainReader:
     def _split(self, table: Any) -> _Rows | None:
         if not isinstance(table, dict) or not table.keys() <= {"columns", "data", "index"}:
             return None
-        names, data, index = table.get("columns"), table.get("data"), table.get("index")
-        if not _texts(names) or not _all(list, data):
+        names: Any = table.get("columns")
+        data: Any = table.get("data")
+        index: Any = table.get("index")
+        if not _all(str, names) or not _all(list, data):
             return None
         if "index" in table and not (_all(int, index) and len(index) == len(data)):
             return None
@@ -143,6 +137,19 @@ class PlainReader:
         return (list(keys), list(features)) if keys else None
 
 
+def _opened(body: bytes) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Parse a body with one table and plain params."""
+    try:
+        sent = orjson.loads(body)
+    except orjson.JSONDecodeError:  # or JSON that Python's parser takes: NaN, lone surrogates, UTF-16
+        return None
+    if not isinstance(sent, dict):
+        return None
+    params = sent.pop("params", None)
+    params = {} if params is None else params
+    return (sent, params) if len(sent) == 1 and _plain_params(params) else None
+
+
 def _plain_params(params: Any) -> bool:
     if not isinstance(params, dict):
         return False
@@ -152,7 +159,3 @@ def _plain_params(params: Any) -> bool:
 def _all(kind: type, values: Any) -> bool:
     """Whether it is a list of one value or more, all of one type."""
     return type(values) is list and bool(values) and all(type(value) is kind for value in values)
-
-
-def _texts(names: Any) -> bool:
-    return _all(str, names)

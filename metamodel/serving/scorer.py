@@ -113,7 +113,7 @@ class _AsPyfunc:
         self._model = model
         self._max_rows = max_rows
 
-    def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Answer a table whose signature has been enforced."""
         _check_rows(len(model_input), self._max_rows)
         return predict_for_json(self._model, model_input, params)

@@ -62,8 +62,16 @@ class _Server(uvicorn.Server):
     def __init__(self, service: Service, drain_seconds: float, parent: int | None) -> None:
         # Access logs cost a tenth of a request, and /metrics says more.
         config = uvicorn.Config(
-            service, loop="uvloop", http="httptools", ws="none", lifespan="off", access_log=False, log_level="warning",
-            server_header=False, backlog=_BACKLOG, timeout_keep_alive=75,
+            service,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=75,
         )
         super().__init__(config)
         self._service = service
@@ -129,8 +137,8 @@ class _Watch:
     _short_lives: int = 0
 
     def run(self, workers: int) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+        for handled in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(handled, self._stop)
         signal.signal(signal.SIGALRM, self._kill)
         for number in range(workers):
             self._fork(number)
