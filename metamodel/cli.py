@@ -255,7 +255,7 @@ def serve(model: str, host: str, port: int, workers: int, drain: float, max_body
         from metamodel.serving import serve as serve_model
 
         limits["body_bytes"] = int(max_body_mb * 2**20)
-        code = serve_model(model, host, port, workers, limits, drain)
+        code = serve_model(model, host, port, workers, limits, drain, lambda text: click.echo(text, err=True))
     sys.exit(code)
 
 

@@ -4,12 +4,17 @@ The same requests, answers and refusals as `mlflow models serve` at /invocations
 Prometheus metrics at /metrics; a request of plain JSON takes a shorter way (docs/serving.md).
 """
 
+import logging
 import os
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from metamodel.exceptions import InputError
+from metamodel.wording import count
 
 __all__ = ["serve"]
+
+_logger = logging.getLogger(__name__)
 
 # What the extra `serve` brings.
 _NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "orjson", "prometheus_client")
@@ -22,6 +27,7 @@ def serve(
     workers: int = 1,
     limits: dict[str, float] | None = None,
     drain_seconds: float = 1.0,
+    announce: Callable[[str], None] = _logger.info,
 ) -> int:
     """Serve a model until SIGTERM or SIGINT.
 
@@ -37,6 +43,8 @@ def serve(
         Fields of `metamodel.serving.app.Limits` that shall have another value.
     drain_seconds
         How long requests are still taken after the signal, with the note to go elsewhere from now on.
+    announce
+        Told once where the server listens.
 
     Returns
     -------
@@ -46,8 +54,11 @@ def serve(
     Raises
     ------
     InputError
-        The extra `serve` is not installed, there is no such model, or the address cannot be had.
+        The extra `serve` is not installed, there is no such model, a number is too small, or the address cannot be had.
     """
+    for name, number in {"workers": workers, **(limits or {})}.items():
+        if not number > 0:
+            raise InputError(f"{name}={number!r} leaves nothing to serve. Give a number above 0.")
     if missing := [package for package in _NEEDED if find_spec(package) is None]:
         raise InputError(f"metamodel serve needs {', '.join(missing)}. Install it: pip install 'metamodel[serve]'.")
     from metamodel.fetching import load_model
@@ -62,6 +73,8 @@ def serve(
     opened.warm_up()
     scorer = Scorer(opened, allowed.rows)
     figures = Figures(workers, opened.route.form(opened.options()).statuses)
+
+    announce(f"Serving {model} on http://{host}:{listening.getsockname()[1]} ({count(workers, 'worker')}).")
 
     def start(number: int, parent: int | None = None) -> None:
         processes.run_one(Service(scorer, figures.of_worker(number), allowed), listening, drain_seconds, parent)
