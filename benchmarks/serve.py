@@ -249,7 +249,7 @@ def signatures(options: argparse.Namespace) -> list[dict[str, Any]]:
     """What MLflow's server spends around a model that does nothing, by the form of the signature; processor time."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     results = []
-    for rows, features in ((1, 10), (1, 100), (1000, 10)):
+    for rows, features in ((1, 10), (1, 100), (100, 10), (1000, 10)):
         names = [f"x{i}" for i in range(features)]
         data = np.random.default_rng(0).normal(size=(rows, features)).tolist()
         wide = {"columns": [KEY, *names], "data": [["store-1", *row] for row in data]}
