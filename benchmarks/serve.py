@@ -5,6 +5,7 @@
     python benchmarks/serve.py load --rate 459 --seconds 60 --workers 2
     python benchmarks/serve.py signatures
     python benchmarks/serve.py memory --workers 2
+    python benchmarks/serve.py threads
 
 one-row: three servers of one worker, asked in turn on one connection each: a trivial pyfunc with the same signature
 behind `mlflow models serve`, the meta-model behind the same server, and the meta-model behind `metamodel serve`.
@@ -28,6 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ from workloads import FEATURES, KEY, Workload, workload
 
 from metamodel import model_code
 from metamodel.model import MetaModel
+from metamodel.serving.scorer import Scorer
 from metamodel.signatures import PACKED, signature
 
 HOST = "127.0.0.1"
@@ -289,7 +292,34 @@ class _Nothing:
         return Trivial().predict(None, model_input)
 
 
-PARTS = {"one-row": one_row, "load": load, "memory": memory}
+# -------- threads
+def threads(work: Workload, options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """One row answered on the event loop, and handed to a thread and back."""
+    model = MetaModel(work.path)
+    model.warm_up()
+    scorer, sent = Scorer(model, max_rows=1000), bodies(work, options.requests)
+    pool = ThreadPoolExecutor(1)
+
+    def answer(body: bytes) -> Any:
+        return scorer.answer(scorer.read(body, "application/json"))
+
+    async def measure() -> dict[str, list[float]]:
+        seconds: dict[str, list[float]] = {"on the event loop": [], "in a thread": []}
+        for body in sent:
+            for name, found in seconds.items():
+                started = time.perf_counter()
+                if name == "in a thread":
+                    await asyncio.wrap_future(pool.submit(answer, body))
+                else:
+                    answer(body)
+                found.append(time.perf_counter() - started)
+        return seconds
+
+    found = asyncio.run(measure())
+    return [{"answered": name, "groups": work.groups, **percentiles(of)} for name, of in found.items()]
+
+
+PARTS = {"one-row": one_row, "load": load, "memory": memory, "threads": threads}
 
 
 def arguments() -> argparse.Namespace:

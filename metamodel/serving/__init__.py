@@ -4,6 +4,7 @@ The same requests, answers and refusals as `mlflow models serve` at /invocations
 Prometheus metrics at /metrics; a request of plain JSON takes a shorter way (docs/serving.md).
 """
 
+import gc
 import logging
 import os
 from collections.abc import Callable
@@ -75,6 +76,11 @@ def serve(
     figures = Figures(workers, opened.route.form(opened.options()).statuses)
 
     announce(f"Serving {model} on http://{host}:{listening.getsockname()[1]} ({count(workers, 'worker')}).")
+
+    # What exists now stays: the garbage collector needs not look at it during a request, nor write into pages that the
+    # workers share.
+    gc.collect()
+    gc.freeze()
 
     def start(number: int, parent: int | None = None) -> None:
         processes.run_one(Service(scorer, figures.of_worker(number), allowed), listening, drain_seconds, parent)

@@ -1,7 +1,7 @@
 """The processes of a server: one, or one that starts and watches several which share a socket and an open bundle."""
 
 import asyncio
-import gc
+import contextlib
 import logging
 import os
 import signal
@@ -120,9 +120,6 @@ def run_several(start: Callable[[int], None], workers: int, grace_seconds: float
     int
         Exit code: 0 after a signal, 1 where the workers would not stay alive.
     """
-    # What exists now is shared for good: the collector would write into every page it looks at.
-    gc.collect()
-    gc.freeze()
     return _Watch(start, grace_seconds).run(workers)
 
 
@@ -133,10 +130,11 @@ class _Watch:
     start: Callable[[int], None]
     grace_seconds: float
     stopping: bool = False
-    _running: dict[int, tuple[int, float]] = field(default_factory=dict)
-    _short_lives: int = 0
+    _running: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
+    _short_lives: int = field(default=0, init=False)
 
     def run(self, workers: int) -> int:
+        """Watch until all have ended; returns the exit code."""
         for handled in (signal.SIGTERM, signal.SIGINT):
             signal.signal(handled, self._stop)
         signal.signal(signal.SIGALRM, self._kill)
@@ -153,10 +151,11 @@ class _Watch:
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         sys.stdout.flush()
         sys.stderr.flush()
-        process = os.fork()
-        if process == 0:
-            _be_worker(self.start, number, held)
-        self._running[process] = number, time.monotonic()
+        if not self.stopping:
+            process = os.fork()
+            if process == 0:
+                _be_worker(self.start, number, held)
+            self._running[process] = number, time.monotonic()
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _ended(self, number: int, started: float) -> None:
@@ -174,12 +173,15 @@ class _Watch:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
         signal.setitimer(signal.ITIMER_REAL, self.grace_seconds)
-        for process in self._running:
-            os.kill(process, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
 
     def _kill(self, number: int, frame: FrameType | None) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
         for process in self._running:
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(process, number)
 
 
 def _be_worker(start: Callable[[int], None], number: int, held: Any) -> None:
