@@ -148,7 +148,13 @@ def main() -> None:
 @click.option("--stack/--no-stack", default=False, help="Also store linear models and tree ensembles as arrays.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
-@click.option("--inputs", default="columns", show_default=True, help="Signature: columns, unchecked or packed.")
+@click.option(
+    "--inputs",
+    type=click.Choice(["columns", "unchecked", "packed"]),
+    default="columns",
+    show_default=True,
+    help="Form of the signature.",
+)
 @_json_option
 def train(
     *,
@@ -180,7 +186,7 @@ def train(
                 alias=alias or None,
                 predict_method=predict_method,
                 detail=detail,
-                inputs=inputs,  # type: ignore[arg-type]  # checked there
+                inputs=inputs,  # type: ignore[arg-type]  # one of them
             )
         version = str(info.registered_model_version) if register else None
         preview = _preview(result, [*group_by, options["target"]])
