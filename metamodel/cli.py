@@ -1,4 +1,4 @@
-"""The command line: ``metamodel train | score | inspect | report | export``. MLproject's entry points call it.
+"""The command line: ``metamodel train | score | serve | inspect | report | export``. MLproject calls it.
 
 Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
@@ -161,8 +161,16 @@ def main() -> None:
 @click.option("--prune/--no-prune", default=False, help="Store no child that is not better than its parent.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
+@click.option(
+    "--inputs",
+    type=click.Choice(["columns", "unchecked", "packed"]),
+    default="columns",
+    show_default=True,
+    help="Form of the signature.",
+)
 @_json_option
 def train(
+    *,
     group_by: list[str],
     features: list[str],
     register: str,
@@ -170,6 +178,7 @@ def train(
     experiment: str,
     predict_method: str,
     detail: bool,
+    inputs: str,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -192,6 +201,7 @@ def train(
                 alias=alias or None,
                 predict_method=predict_method,
                 detail=detail,
+                inputs=inputs,  # type: ignore[arg-type]  # one of them
             )
         page = _report_beside(result.bundle_path) if options["output_dir"] else "report.html, in the run"
         version = str(info.registered_model_version) if register else None
@@ -241,6 +251,35 @@ def score(
     click.echo(f"{rows:,} rows written to {output}")
     for status, number in sorted(statuses.items(), key=lambda item: -item[1]):
         click.echo(f"  {status:<14} {number:>12,}")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=_WholeNumber(), default=5000, show_default=True, help="Port to listen on.")
+@click.option("--workers", type=_WholeNumber(), default=1, show_default=True, help="Processes; one for each core.")
+@click.option(
+    "--threads", type=_WholeNumber(), default=4, show_default=True, help="Threads of each for large requests."
+)
+@click.option("--max-body-mb", type=float, default=64, show_default=True, help="Refuse larger bodies (413).")
+@click.option(
+    "--max-rows", "rows", type=_WholeNumber(), default=1_000_000, show_default=True, help="Refuse more rows (413)."
+)
+@click.option(
+    "--max-waiting", "waiting", type=_WholeNumber(), default=64, show_default=True, help="Refuse more at once (503)."
+)
+@click.option(
+    "--timeout", "seconds", type=float, default=60, show_default=True, help="Seconds a request may take (504)."
+)
+@click.option("--drain", type=float, default=1, show_default=True, help="Seconds to go on answering after SIGTERM.")
+def serve(model: str, host: str, port: int, workers: int, drain: float, max_body_mb: float, **limits: float) -> None:
+    """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
+    with _at_work():
+        from metamodel.serving import serve as serve_model
+
+        limits["body_bytes"] = int(max_body_mb * 2**20)
+        code = serve_model(model, host, port, workers, limits, drain, lambda text: click.echo(text, err=True))
+    sys.exit(code)
 
 
 @main.command()

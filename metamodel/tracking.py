@@ -35,7 +35,7 @@ from metamodel.fitting import Terminated
 from metamodel.keys import KeySchema
 from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
-from metamodel.signatures import input_example, signature
+from metamodel.signatures import InputForm, input_example, signature
 from metamodel.training import TrainingResult
 from metamodel.wording import count
 
@@ -113,6 +113,7 @@ def log_model(
     *,
     predict_method: str = "predict",
     detail: bool = False,
+    inputs: InputForm = "columns",
 ) -> ModelInfo:
     """Log a training and its meta-model into one run, and register one version of it.
 
@@ -128,6 +129,9 @@ def log_model(
         Point this alias at the new version.
     predict_method, detail
         What a call without params answers; recorded in the signature, so that Spark knows the columns beforehand.
+    inputs
+        How the signature declares the features, on which the costs of a request to MLflow's server depend: "columns",
+        "unchecked" or "packed"; see docs/serving.md.
 
     Returns
     -------
@@ -145,7 +149,7 @@ def log_model(
     registry.check_names(registered_model_name, alias, name)
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
     model.route.check(model.options())
-    declared = signature(result.manifest, model.route, model.options())
+    declared = signature(result.manifest, model.route, model.options(), inputs)
     with training_run() as run, _plainly_named(result.bundle_path) as bundle:
         _claim(run.info.run_id, model.bundle.digest)
         _log_facts(result)
@@ -155,7 +159,7 @@ def log_model(
             python_model=model_code.__file__,
             artifacts={"bundle": str(bundle)},
             signature=declared,
-            input_example=input_example(result.manifest, result.data),
+            input_example=input_example(result.manifest, result.data, inputs=inputs),
             pip_requirements=requirements(result.manifest),
             code_paths=[str(Path(model_code.__file__).parent)],
             metadata={"metamodel": {"defaults": {"predict_method": predict_method, "detail": detail}}},
