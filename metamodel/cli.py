@@ -145,7 +145,7 @@ def main() -> None:
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
-@click.option("--stack/--no-stack", default=False, help="Also store linear models and tree ensembles as arrays.")
+@click.option("--stack/--no-stack", default=True, help="Also store linear models and tree ensembles as arrays.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
 @_json_option

@@ -17,7 +17,7 @@ from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.keys import GroupKey, KeySchema, KeyValue
 from metamodel.wording import listing
 
-__all__ = ["Grouping", "check_columns", "group_rows"]
+__all__ = ["Grouping", "check_columns", "counting_sort", "group_rows"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 AnyArray = np.ndarray[Any, Any]
@@ -47,7 +47,7 @@ class Grouping:
     @cached_property
     def order(self) -> IntArray:
         """Row positions sorted by group; rows of one group keep their order."""
-        return _counting_sort(self.codes, len(self.keys))
+        return counting_sort(self.codes, len(self.keys))
 
     @cached_property
     def bounds(self) -> IntArray:
@@ -64,7 +64,8 @@ class Grouping:
         return Grouping(list(prefixes), np.asarray(coarser, dtype=np.int64)[self.codes])
 
 
-def _counting_sort(codes: IntArray, n_codes: int) -> IntArray:
+def counting_sort(codes: IntArray, n_codes: int) -> IntArray:
+    """Positions that sort codes from 0 to `n_codes` - 1; equal ones keep their order."""
     # NumPy sorts 16-bit integers by radix, in linear time: 14 times faster than 64-bit ones. Larger codes are sorted
     # by their low half, then by their high half.
     order = np.argsort(codes.astype(np.uint16), kind="stable")

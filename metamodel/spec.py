@@ -109,7 +109,7 @@ class TrainingOptions:
     n_jobs: int = -1
     random_state: int = 0
     max_group_rows: int | None = None
-    stack: bool = False
+    stack: bool = True
 
     def __post_init__(self) -> None:
         one_of("unknown", self.unknown, get_args(UnknownPolicy))

@@ -87,7 +87,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     output_dir: str | Path | None = None,
     random_state: int = 0,
     max_group_rows: int | None = None,
-    stack: bool = False,
+    stack: bool = True,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -135,8 +135,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     max_group_rows
         Groups with more rows are recorded as skipped, and their rows are not loaded by any worker.
     stack
-        Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
-        costs about what one model costs; see docs/benchmarks.md.
+        Whether children whose prediction is an array program (linear models; with numba tree ensembles) are also stored
+        as one, so that a batch over many groups costs about what one model costs. The ledger's column `stack` says who
+        is not, and why; see docs/benchmarks.md.
 
     Returns
     -------
@@ -216,7 +217,8 @@ def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> 
         ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
         refuse_empty(ledger)
         summary = summarize(ledger, plan)
-        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger)
+        samples = {key: rows for result in results for key, rows in result.samples.items()}
+        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger, samples)
         manifest = finish_bundle(directory, manifest, ledger)
     holdout = pd.DataFrame(
         [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],

@@ -8,12 +8,13 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from metamodel.codecs import Codec, get_codec, resident_factor
 from metamodel.fitting import GroupData, GroupOutcome, error_text, fit_group
+from metamodel.frames import AnyArray
 from metamodel.keys import GroupKey, encode_key
 from metamodel.planning import GroupRows, TrainingTable
 from metamodel.shards import ShardRow, ShardWriter
@@ -50,11 +51,15 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What a task has to say: one ledger row for each of its groups, its shard, and a few holdout rows to plot."""
+    """What a task has to say: one ledger row for each of its groups, its shard, and a few holdout rows to plot.
+
+    Where the caller has no table, `samples` holds a few rows of each group's features by encoded key.
+    """
 
     shard: Path
     ledger: list[dict[str, Any]]
     holdout: list[dict[str, Any]]
+    samples: dict[str, AnyArray] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Leave the result beside the shard, complete or not at all."""

@@ -5,7 +5,7 @@ the model are folded into slope and centre, an imputer becomes the value that st
 kept apart because subtracting it from ``x`` first loses no digits where the mean is large against the spread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -63,6 +63,12 @@ class LinearForm:
         """Whether the program gives probabilities."""
         return self.link in ("classes", "ovr")
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        given = (self.slope, self.intercept, self.centre, self.fill)
+        return sum(values.nbytes for values in given if values is not None)
+
 
 @dataclass(frozen=True)
 class LinearProgram:
@@ -111,6 +117,11 @@ class LinearProgram:
     def load(cls, description: dict[str, Any], arrays: dict[str, AnyArray]) -> Self:
         """Inverse of `describe`."""
         return cls(description["link"], tuple(description["classes"]), arrays)
+
+    def parts(self, start: int, stop: int) -> Iterator[AnyArray]:
+        """Give the arrays that hold all that belongs to a range of children, and nothing else."""
+        for _, values in sorted(self.arrays.items()):
+            yield values[..., start:stop]
 
     def takes(self, *, proba: bool) -> bool:
         """Whether it can answer calls with, or without, probabilities."""
