@@ -243,7 +243,7 @@ def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_js
         opened = load_model(model)
         facts = inspection.one_child(opened, tuple(group)) if group is not None else inspection.overview(opened, worst)
         if verify:
-            facts["damaged_files"] = opened.bundle.damaged_files()
+            facts |= inspection.damage(opened)
     if as_json:
         click.echo(_dumps(facts))
     else:

@@ -161,10 +161,10 @@ class MetaModel:
         Returns
         -------
         dict
-            `rows` (by status); `rows_stacked` (rows that a stack answered);
-            `groups_damaged_in_stacks` (as far as they were asked for; their children answer); `fallback_rate` (share of the rows answered
-            by a parent or the global model); `cache` (hits, misses, evictions, entries, bytes, limit);
-            `seconds_reading`, `seconds_unpickling` and `seconds_predicting`.
+            `rows` (by status); `rows_stacked` (rows that a stack answered); `groups_damaged_in_stacks` (whose children
+            answer instead, as far as they were asked for); `fallback_rate` (share of the rows answered by a parent or
+            the global model); `cache` (hits, misses, evictions, entries, bytes, limit); `seconds_reading`,
+            `seconds_unpickling` and `seconds_predicting`.
         """
         with self._lock:
             tally = replace(self._tally, rows=Counter(self._tally.rows))

@@ -103,10 +103,13 @@ class StoredStack:
             return int(self._description.get("children", 0))
         return 0 if self._blocks is None else self._blocks.damaged
 
-    def damaged_keys(self) -> list[GroupKey]:
-        """Read everything; keys of the children whose numbers are not what was written."""
+    def damaged_keys(self) -> list[str]:
+        """Read everything; encoded keys of the children whose numbers are not what was written."""
         self._load()
-        keys = decode_keys(pq.read_table(self._directory / f"{self._name}.keys.parquet")["key"].to_pylist())
+        try:
+            keys: list[str] = pq.read_table(self._directory / f"{self._name}.keys.parquet")["key"].to_pylist()
+        except _UNREADABLE:  # a damaged file, which `Bundle.damaged_files` names
+            return []
         return keys if self._blocks is None else [keys[i] for i in self._blocks.damaged_positions().tolist()]
 
     def takes(self, *, proba: bool) -> bool:
