@@ -272,7 +272,7 @@ class Bundle:
         return damaged
 
     def damaged_groups(self) -> dict[str, list[str]]:
-        """Encoded keys of the groups with damaged bytes → where: "child", "stack", or both. Reads every group."""
+        """Read every group; encoded keys of those with damaged bytes → where: "child", "stack", or both."""
         damaged: dict[str, list[str]] = {}
         for shard in self._shards:
             for key in shard.damaged_keys():

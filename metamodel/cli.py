@@ -1,4 +1,4 @@
-"""The command line: ``metamodel train | score | inspect | export``. MLproject's entry points call it.
+"""The command line: ``metamodel train | score | inspect | export | pack``. MLproject's entry points call it.
 
 Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
@@ -269,6 +269,30 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
     click.echo(
         _dumps({"output": output}) if as_json else f"Written to {output}; load it with mlflow.sklearn.load_model."
     )
+
+
+@main.command()
+@click.argument("model")
+@click.option("--data", required=True, help="Real rows to compare children and stacks on: CSV, Parquet, a sample.")
+@click.option("--output", default="", help="Write the bundle here; default: where it is, replaced at the end.")
+@click.option("--register", default="", help="Register the packed model as a new version under this name.")
+@click.option("--alias", default="", help="Point this alias at the new version.")
+@_json_option
+def pack(model: str, data: str, output: str, register: str, alias: str, as_json: bool) -> None:
+    """Store the children of an existing model as arrays too, compared with them on real rows."""
+    with _at_work():
+        from metamodel.repacking import repack
+
+        packed = repack(model, data, output or None, register or None, alias or None)
+    if as_json:
+        click.echo(_dumps(packed))
+        return
+    click.echo(f"stacked           {packed['groups_stacked']:,} of {packed['groups_fitted']:,} groups")
+    for reason, groups in packed["not_stacked"].items():
+        click.echo(f"  {groups:>12,}  {reason}")
+    click.echo(f"written to        {packed['output']}" if packed["output"] else "", nl=bool(packed["output"]))
+    if register:
+        click.echo(f"registered        {register}, version {packed['version']}" + (f", alias {alias}" if alias else ""))
 
 
 def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.keys import GroupKey, KeySchema, KeyValue
 from metamodel.wording import listing
 
-__all__ = ["Grouping", "check_columns", "counting_sort", "group_rows"]
+__all__ = ["Grouping", "check_columns", "counting_sort", "group_rows", "spread"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 AnyArray = np.ndarray[Any, Any]
@@ -72,6 +72,17 @@ def counting_sort(codes: IntArray, n_codes: int) -> IntArray:
     for shift in range(16, max(n_codes - 1, 0).bit_length(), 16):
         order = order[np.argsort((codes >> shift).astype(np.uint16)[order], kind="stable")]
     return order
+
+
+def spread(n_rows: int, wanted: int) -> IntArray:
+    """Positions of at most `wanted` rows from all over a table.
+
+    Examples
+    --------
+    >>> spread(10, 4).tolist(), spread(2, 4).tolist(), spread(0, 4).tolist()
+    ([0, 3, 6, 9], [0, 1], [])
+    """
+    return np.unique(np.linspace(0, max(0, n_rows - 1), min(wanted, n_rows)).astype(np.int64))
 
 
 def check_columns(frame: pd.DataFrame, needed: Sequence[str], role: str) -> None:

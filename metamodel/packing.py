@@ -18,11 +18,12 @@ from metamodel.bundle import Bundle, finish_bundle, new_bundle
 from metamodel.codecs import get_codec
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text
-from metamodel.frames import AnyArray, Grouping, IntArray, group_rows
+from metamodel.frames import AnyArray, Grouping, IntArray, group_rows, spread
 from metamodel.keys import GroupKey, encode_key
 from metamodel.ledger import keys_of
 from metamodel.manifest import Manifest
 from metamodel.planning import Plan, TablePlan
+from metamodel.progress import counted
 from metamodel.shards import ShardReader, ShardRow
 from metamodel.stacking import BuiltStack, StackBuilder, why_not
 from metamodel.stacks import write_stack
@@ -65,20 +66,23 @@ def stack_plan(
     return _recorded(manifest, ledger, _pack(directory, manifest, rows_of))
 
 
-def stack_bundle(path: str | Path, data: pd.DataFrame) -> Manifest:
+def stack_bundle(path: str | Path, data: pd.DataFrame, output: str | Path | None = None) -> Manifest:
     """Give an existing bundle stacks, or new ones.
 
     Parameters
     ----------
     path
-        The bundle's directory; it is replaced in one moment, and has a new digest afterwards.
+        The bundle's directory.
     data
         Real rows with the group columns and the features. A child without rows here is not stacked.
+    output
+        Where to write the bundle with stacks; by default it replaces the one at `path` in one moment. It has a new
+        digest.
 
     Returns
     -------
     Manifest
-        The manifest of the new bundle; `stacks` says what was built.
+        The manifest of the new bundle; `stacks` says what was built, the ledger's column `stack` what was not and why.
 
     Raises
     ------
@@ -86,12 +90,14 @@ def stack_bundle(path: str | Path, data: pd.DataFrame) -> Manifest:
         There is no bundle at `path`.
     MissingColumns
         The table lacks a column.
+    InputError
+        Something else than a bundle stands at `output`.
     """
     bundle = Bundle(path)
     manifest = replace(bundle.manifest, stacks=())
     table = manifest.features.table(data)
     rows = _rows_by_key(group_rows(data, manifest.keys), manifest.levels)
-    with new_bundle(bundle.path.absolute()) as (directory, _):
+    with new_bundle(Path(os.path.abspath(output or bundle.path))) as (directory, _):
         for name in manifest.files:
             if name.startswith("shards/"):
                 _link(bundle.path / name, directory / name)
@@ -123,7 +129,8 @@ def _stacks(
     """Read one child after the other; a stack is handed out when it is large enough, so that memory is bounded."""
     builder = StackBuilder(manifest.features, manifest.target.classes, refused)
     codec = get_codec(manifest.codec)
-    for row in _children(directory):
+    for row in counted(_children(directory), manifest.counts["fitted"], "stacking"):
+        yield from builder.full()
         rows = rows_of(row.key)
         if rows is None:
             refused[row.key] = "no rows to compare on"
@@ -134,7 +141,6 @@ def _stacks(
             refused[row.key] = f"cannot be loaded: {error_text(error)}"
             continue
         builder.add(row.key, row.sha256, child, rows)
-        yield from builder.full()
     yield from builder.finish()
 
 
@@ -159,7 +165,7 @@ def _sampler(table: FeatureTable, rows: Mapping[str, IntArray]) -> Callable[[str
 
 
 def _sample(table: FeatureTable, rows: IntArray) -> AnyArray:
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, _COMPARED_ROWS).astype(np.int64))]
+    chosen = rows[spread(len(rows), _COMPARED_ROWS)]
     if table.problems:
         chosen = chosen[[row not in table.problems for row in chosen.tolist()]]
     return np.asarray(table.values)[chosen]

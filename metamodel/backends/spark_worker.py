@@ -18,13 +18,14 @@ from threadpoolctl import threadpool_limits
 
 from metamodel.backends.task import GroupFitter, GroupRecord
 from metamodel.features import FeatureSchema
+from metamodel.frames import AnyArray, spread
 from metamodel.planning import TargetInfo, TrainingTable, fingerprint
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
 
 __all__ = ["RESULT_SCHEMA", "PartitionTrainer", "arrow_to_pandas", "whole_groups"]
 
-RESULT_SCHEMA = "number long, ledger string, holdout string, reason string, child binary"
+RESULT_SCHEMA = "number long, ledger string, holdout string, reason string, child binary, sample binary"
 _ARROW_SCHEMA = pa.schema(
     [
         ("number", pa.int64()),
@@ -32,6 +33,7 @@ _ARROW_SCHEMA = pa.schema(
         ("holdout", pa.string()),
         ("reason", pa.string()),
         ("child", pa.binary()),
+        ("sample", pa.binary()),
     ]
 )
 # Results are handed back when they come to this, so that many large children never lie in memory together.
@@ -92,6 +94,8 @@ class PartitionTrainer:
         Order of every text of the time column, where it holds texts.
     random_state, shown_rows
         As for every engine.
+    sampled_rows
+        Rows of each group's features to hand back, on which its child is compared with its stack.
     threads
         Cores that Spark gives to a task.
     """
@@ -108,6 +112,7 @@ class PartitionTrainer:
     times: dict[str, int] | None
     random_state: int
     shown_rows: int
+    sampled_rows: int
     threads: int
 
     def train(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -117,14 +122,19 @@ class PartitionTrainer:
             for table in whole_groups(batches):
                 yield from _in_parts(self._fit(table, fitter))
 
-    def _fit(self, table: pa.Table, fitter: GroupFitter) -> Iterator[tuple[int, GroupRecord]]:
+    def _fit(self, table: pa.Table, fitter: GroupFitter) -> Iterator[tuple[int, GroupRecord, bytes]]:
         numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
         rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
         bounds = [*starts.tolist(), len(rows.y)]
         for number, start, stop in zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
             # The driver knows the key of every number, so that keys need not travel with the rows.
             group = rows.group((number,), start, stop)
-            yield number, fitter.fit(group, fingerprint(group.hashes))
+            yield number, fitter.fit(group, fingerprint(group.hashes)), self._sample(group.x)
+
+    def _sample(self, x: AnyArray | pd.DataFrame) -> bytes:
+        if not self.sampled_rows or isinstance(x, pd.DataFrame):
+            return b""
+        return x[spread(len(x), self.sampled_rows)].tobytes()
 
     def rows(self, frame: pd.DataFrame) -> TrainingTable:
         """Bring rows to the form that children take."""
@@ -138,13 +148,13 @@ class PartitionTrainer:
         return TrainingTable(self.features.table(frame), y, hashes, times)
 
 
-def _in_parts(records: Iterator[tuple[int, GroupRecord]]) -> Iterator[pa.RecordBatch]:
-    waiting: list[tuple[int, str, str, str, bytes | None]] = []
+def _in_parts(records: Iterator[tuple[int, GroupRecord, bytes]]) -> Iterator[pa.RecordBatch]:
+    waiting: list[tuple[int, str, str, str, bytes | None, bytes]] = []
     size = 0
-    for number, record in records:
-        row = record.row
-        waiting.append((number, json.dumps(record.ledger), json.dumps(list(record.holdout)), row.reason, row.child))
-        size += len(row.child or b"")
+    for number, record, sample in records:
+        row, shown = record.row, json.dumps(list(record.holdout))
+        waiting.append((number, json.dumps(record.ledger), shown, row.reason, row.child, sample))
+        size += len(row.child or b"") + len(sample)
         if size > _RESULT_BYTES:
             yield _batch(waiting)
             waiting, size = [], 0

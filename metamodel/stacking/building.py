@@ -21,8 +21,8 @@ __all__ = ["BuiltStack", "StackBuilder", "load_program", "prepare", "why_not"]
 Form = LinearForm | TreeForm
 Program = LinearProgram | TreeProgram
 _PROGRAMS: dict[str, Any] = {program.family: program for program in (LinearProgram, TreeProgram)}
-# Children whose answers are compared at a time, and bytes of arrays from which on a stack is closed and the next begins:
-# what is being built must fit into memory.
+# Children whose answers are compared at a time, and bytes of arrays from which on a stack is closed and the next one
+# begins: what is being built must fit into memory.
 _BATCH = 1000
 _STACK_BYTES = 2**28
 

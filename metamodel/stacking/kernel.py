@@ -49,9 +49,9 @@ _SIGNATURES = [
 
 
 @numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _leaf(  # noqa: PLR0913, PLR0917 - compiled code takes arrays, no objects
-    x: AnyArray, row: int, node: int, threshold: AnyArray, feature: AnyArray, right: AnyArray
-) -> int:  # pragma: no cover - compiled
+def _leaf(
+    x: AnyArray, row: int, node: Any, threshold: AnyArray, feature: AnyArray, right: AnyArray
+) -> Any:  # pragma: no cover - compiled
     """Walk down one tree; returns the leaf's row of values."""
     code = feature[node]
     while code >= 0:

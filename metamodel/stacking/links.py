@@ -22,8 +22,8 @@ def finish(
     ----------
     link
         "identity"; "log" (exponential); "classes" (sigmoid or softmax); "classes_up" (the same, but of two equal scores
-        the later class wins); "classes_single" (the same in XGBoost's 32-bit numbers); "ovr" (sigmoids brought to sum 1); "shares" (the scores are probabilities); "labels" (the
-        largest score's class, no probabilities).
+        the later class wins); "classes_single" (the same in XGBoost's 32-bit numbers); "ovr" (sigmoids brought to sum
+        1); "shares" (the scores are probabilities); "labels" (the largest score's class, no probabilities).
     scores
         Shape (n_scores, n_rows); overwritten. A single score of a classifier is that of the second class.
     known

@@ -170,8 +170,8 @@ class TreeProgram:
     @classmethod
     def load(cls, description: dict[str, Any], arrays: dict[str, AnyArray]) -> Self:
         """Inverse of `describe`."""
-        plain = [description[name] for name in ("link", "features_as", "sums_as", "handles_missing")]
-        return cls(*plain, tuple(description["steps"]), tuple(description["classes"]), arrays)
+        plain = {name: description[name] for name in ("link", "features_as", "sums_as", "handles_missing")}
+        return cls(**plain, steps=tuple(description["steps"]), classes=tuple(description["classes"]), arrays=arrays)
 
     def parts(self, start: int, stop: int) -> Iterator[AnyArray]:
         """Give the arrays that hold all that belongs to a range of children, and nothing else."""
@@ -202,7 +202,7 @@ class TreeProgram:
         n_rows = len(positions)
         scores, answered = np.empty((n_rows, len(self.arrays["base"])), dtype=self.sums_as), np.ones(n_rows, dtype=bool)
         # Rows of one child follow one another: its nodes are then in the processor's cache.
-        order = counting_sort(positions, self.arrays["base"].shape[1]) if n_rows > 1 else np.zeros(n_rows, dtype=np.int64)
+        order = counting_sort(positions, self.arrays["base"].shape[1])
         buffer = np.empty((len(columns), min(n_rows, _CHUNK_ROWS)), dtype=self.features_as)
         for start in range(0, n_rows, _CHUNK_ROWS):
             rows = order[start : start + _CHUNK_ROWS]
@@ -211,9 +211,9 @@ class TreeProgram:
             x = buffer if len(rows) == buffer.shape[1] else np.empty((len(columns), len(rows)), dtype=self.features_as)
             answered[rows] = self._gather(columns, rows, of_rows, x)
             scores[rows] = self._walk(x, of_rows)
-        if self.link == "classes_single":
-            answered &= ~is_close_call(scores.T)
         known = self.arrays["known"][:, positions] if "known" in self.arrays else None
+        if self.link == "classes_single":
+            answered &= ~is_close_call(scores.T if known is None else np.where(known, scores.T, -np.inf))
         values, probabilities = finish(self.link, scores.T, known, self.classes, proba)
         return values, probabilities, None if answered.all() else answered
 

@@ -54,32 +54,36 @@ def form(model: Any) -> TreeForm | str:
     if not (isinstance(model.missing, float) and math.isnan(model.missing)):
         return f"{model.missing!r} stands for missing values"
     learner = json.loads(model.get_booster().save_raw("json"))["learner"]
+    classes = tuple(model.classes_.tolist()) if hasattr(model, "classes_") else ()
+    if problem := _problem(learner, classes):
+        return problem
+    link, of_base = _OBJECTIVES[learner["objective"]["name"]]
+    ensemble = learner["gradient_booster"]["model"]
+    base = np.ravel(json.loads(learner["learner_model_param"]["base_score"])).astype(np.float32)
+    base = of_base(np.repeat(base, _n_scores(classes)) if len(base) == 1 else base)
+    return TreeForm(link, "float32", "float32", True, base, 1.0, _trees(ensemble, model), classes)
+
+
+def _n_scores(classes: tuple[Any, ...]) -> int:
+    return len(classes) if len(classes) > 2 else 1
+
+
+def _problem(learner: dict[str, Any], classes: tuple[Any, ...]) -> str:
     booster, objective = learner["gradient_booster"], learner["objective"]["name"]
     if booster["name"] != "gbtree":
         return f"booster {booster['name']}"
-    if objective not in _OBJECTIVES:
+    if objective not in _OBJECTIVES or bool(classes) != (_OBJECTIVES[objective][0] == "classes_single"):
         return f"objective {objective}"
-    if objective == "multi:softmax" and not hasattr(model, "classes_"):
-        return "classes without a classifier"
-    classes = tuple(model.classes_.tolist()) if hasattr(model, "classes_") else ()
-    n_scores = len(classes) if len(classes) > 2 else 1
-    trees = _trees(booster["model"], model)
-    if isinstance(trees, str):
-        return trees
-    if n_scores != max(1, int(learner["learner_model_param"]["num_class"])):
+    if _n_scores(classes) != max(1, int(learner["learner_model_param"]["num_class"])):
         return f"{learner['learner_model_param']['num_class']} scores for {len(classes)} classes"
-    link, of_base = _OBJECTIVES[objective]
-    base = np.ravel(json.loads(learner["learner_model_param"]["base_score"])).astype(np.float32)
-    base = of_base(np.repeat(base, n_scores) if len(base) == 1 else base)
-    return TreeForm(link, "float32", "float32", True, base, 1.0, trees, classes)
-
-
-def _trees(ensemble: dict[str, Any], model: Any) -> tuple[FlatTree, ...] | str:
-    trees, outputs = ensemble["trees"], ensemble["tree_info"]
+    trees = booster["model"]["trees"]
     if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
         return "several outputs a tree"
-    if any(any(tree["split_type"]) for tree in trees):
-        return "categorical splits"
+    return "categorical splits" if any(any(tree["split_type"]) for tree in trees) else ""
+
+
+def _trees(ensemble: dict[str, Any], model: Any) -> tuple[FlatTree, ...]:
+    trees, outputs = ensemble["trees"], ensemble["tree_info"]
     try:
         n_trees = ensemble["iteration_indptr"][model.best_iteration + 1]
     except AttributeError:  # without early stopping there is no best iteration, and all trees count
