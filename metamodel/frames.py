@@ -19,6 +19,12 @@ from metamodel.wording import listing
 
 __all__ = ["Grouping", "check_columns", "counting_sort", "group_rows", "spread"]
 
+# From here on it pays to look first where objects lie, and to do so with a table of this many places a row at most.
+_MANY_ROWS = 20_000
+_MOST_PLACES = 16
+_SAMPLED_ROWS = 20_000
+_REGION_BITS, _MOST_REGIONS = 18, 2**24
+
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 AnyArray = np.ndarray[Any, Any]
 
@@ -207,6 +213,49 @@ def _factorize(values: pd.Series) -> tuple[IntArray, list[object], str]:
     if values.dtype != object:
         codes, uniques = pd.factorize(values)
         return codes.astype(np.int64), list(uniques), ""
+    if len(values) >= _MANY_ROWS and (shared := _factorize_by_identity(values.to_numpy())) is not None:
+        of_objects, objects = shared
+        codes, found, kind = _factorize(pd.Series(objects, dtype=object))
+        return codes.take(of_objects), found, kind
+    return _factorize_few_objects(values)
+
+
+def _factorize_by_identity(values: AnyArray) -> tuple[IntArray, AnyArray] | None:
+    """Code objects that many rows share (readers make one object of equal texts) by where they lie in memory.
+
+    Returns
+    -------
+    codes and the distinct objects; None where rows share too few objects, or these lie too far apart.
+    """
+    # Objects are 16 bytes apart at least. The parts of the memory that hold none of them get no places in the table.
+    places = np.ndarray(values.shape, dtype=np.intp, buffer=np.ascontiguousarray(values)) >> 4
+    sample = places[:_SAMPLED_ROWS]
+    if len(np.unique(sample)) > 0.95 * len(sample):
+        return None  # every row has an object of its own
+    regions = places >> _REGION_BITS
+    regions -= regions.min()
+    if (n_regions := int(regions.max()) + 1) > _MOST_REGIONS:
+        return None
+    used = np.zeros(n_regions, dtype=bool)
+    used[regions] = True
+    (where,) = np.nonzero(used)
+    if (n_places := len(where) << _REGION_BITS) > _MOST_PLACES * len(places):
+        return None
+    number = np.empty(n_regions, dtype=np.int64)
+    number[where] = np.arange(len(where)) << _REGION_BITS
+    places &= (1 << _REGION_BITS) - 1
+    places += number.take(regions)
+    row_of_place = np.zeros(n_places, dtype=np.int32)
+    row_of_place[places] = np.arange(1, len(places) + 1, dtype=np.int32)
+    used = np.flatnonzero(row_of_place)
+    if len(used) > len(places) // 4:
+        return None
+    objects = values[row_of_place[used] - 1]
+    row_of_place[used] = np.arange(len(used), dtype=np.int32)
+    return row_of_place.take(places).astype(np.int64), objects
+
+
+def _factorize_few_objects(values: pd.Series) -> tuple[IntArray, list[object], str]:
     if pd.api.types.infer_dtype(values, skipna=True) == "string":
         return _factorize_strings(values)
     return *_factorize_objects(values), ""

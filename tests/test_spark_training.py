@@ -49,6 +49,9 @@ def test_housing_cells_give_the_children_and_the_ledger_of_the_local_engine(
     answers = [MetaModel(result.bundle_path).predict(cells) for result in (local, on_spark)]
     np.testing.assert_allclose(answers[0]["prediction"], answers[1]["prediction"], rtol=1e-9)
     assert answers[0]["status"].equals(answers[1]["status"])
+    # The rows that Spark's workers hand back are enough to stack the same children.
+    assert len(on_spark.manifest.stacks) == len(local.manifest.stacks) == 1
+    assert on_spark.ledger["stack"].tolist() == local.ledger["stack"].tolist()
 
 
 def test_texts_and_gaps_give_the_ledger_of_the_local_engine(spark: Any, housing: pd.DataFrame, tmp_path: Path) -> None:
