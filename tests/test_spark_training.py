@@ -231,7 +231,7 @@ def test_spark_frames_need_the_spark_engine(spark: Any) -> None:
         metamodel.train(frame.limit(0), "shop", "y", engine="spark")
 
 
-Result = namedtuple("Result", "number ledger holdout reason child")
+Result = namedtuple("Result", "number ledger holdout reason child sample")
 
 
 @pytest.mark.parametrize(
@@ -245,9 +245,9 @@ def test_lost_and_doubled_groups_are_errors(numbers: list[int], message: str, tm
     from metamodel.backends.spark import _chunks
 
     ledger = '{"status": "skipped", "resident": 0, "sha256": ""}'
-    rows = (Result(number, ledger, "[]", "", None) for number in numbers)
+    rows = (Result(number, ledger, "[]", "", None, b"") for number in numbers)
     with pytest.raises(TrainingError, match=message):
-        list(_chunks(rows, [("a",), ("b",)], tmp_path))
+        list(_chunks(rows, [("a",), ("b",)], tmp_path, np.frombuffer))
 
 
 @given(st.lists(st.integers(1, 5), max_size=8), st.lists(st.integers(0, 30), max_size=6))
