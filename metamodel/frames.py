@@ -145,7 +145,7 @@ def group_rows(frame: pd.DataFrame, schema: KeySchema) -> Grouping:
         [uniques[code] for code in part.tolist()] if len(encoded) > 1 else uniques
         for (_, uniques), part in zip(encoded, parts, strict=True)
     ]
-    invalid = any(isinstance(value, InvalidKey) for _, uniques in encoded for value in uniques)
+    invalid = any(issubclass(kind, InvalidKey) for _, uniques in encoded for kind in set(map(type, uniques)))
     keys: list[Any] = list(zip(*values, strict=True))
     return Grouping([_key_or_error(key) for key in keys] if invalid else keys, codes)
 
@@ -215,7 +215,7 @@ def _factorize(values: pd.Series) -> tuple[IntArray, list[object], str]:
         return codes.astype(np.int64), list(uniques), ""
     if len(values) >= _MANY_ROWS and (shared := _factorize_by_identity(values.to_numpy())) is not None:
         of_objects, objects = shared
-        codes, found, kind = _factorize(pd.Series(objects, dtype=object))
+        codes, found, kind = _factorize_few_objects(pd.Series(objects, dtype=object))
         return codes.take(of_objects), found, kind
     return _factorize_few_objects(values)
 
@@ -225,7 +225,8 @@ def _factorize_by_identity(values: AnyArray) -> tuple[IntArray, AnyArray] | None
 
     Returns
     -------
-    codes and the distinct objects; None where rows share too few objects, or these lie too far apart.
+    codes and the distinct objects, in order of appearance; None where rows share too few objects, or these lie too far
+    apart.
     """
     # Objects are 16 bytes apart at least. The parts of the memory that hold none of them get no places in the table.
     places = np.ndarray(values.shape, dtype=np.intp, buffer=np.ascontiguousarray(values)) >> 4
@@ -245,14 +246,17 @@ def _factorize_by_identity(values: AnyArray) -> tuple[IntArray, AnyArray] | None
     number[where] = np.arange(len(where)) << _REGION_BITS
     places &= (1 << _REGION_BITS) - 1
     places += number.take(regions)
+    # Of rows with one place the last one that is written stays, so backwards the first: codes must not depend on where
+    # objects happen to lie.
     row_of_place = np.zeros(n_places, dtype=np.int32)
-    row_of_place[places] = np.arange(1, len(places) + 1, dtype=np.int32)
+    row_of_place[places[::-1]] = np.arange(len(places), 0, -1, dtype=np.int32)
     used = np.flatnonzero(row_of_place)
     if len(used) > len(places) // 4:
         return None
-    objects = values[row_of_place[used] - 1]
-    row_of_place[used] = np.arange(len(used), dtype=np.int32)
-    return row_of_place.take(places).astype(np.int64), objects
+    first_rows = row_of_place[used] - 1
+    order = np.argsort(first_rows)
+    row_of_place[used[order]] = np.arange(len(used), dtype=np.int32)
+    return row_of_place.take(places).astype(np.int64), values[first_rows[order]]
 
 
 def _factorize_few_objects(values: pd.Series) -> tuple[IntArray, list[object], str]:

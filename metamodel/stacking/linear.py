@@ -13,6 +13,7 @@ import numpy as np
 
 from metamodel.frames import AnyArray, IntArray
 from metamodel.stacking.links import finish
+from metamodel.stacking.threads import on_ranges
 
 __all__ = ["LinearForm", "LinearProgram"]
 
@@ -166,27 +167,32 @@ class LinearProgram:
         return TOLERANCE * np.maximum(terms, 1) * (np.abs(expected) if self.link == "log" else 1)
 
     def _scores(self, columns: Sequence[AnyArray], positions: IntArray, absolute: bool = False) -> AnyArray:
-        slope, intercept = self.arrays["slope"], self.arrays["intercept"]
         if len(positions) <= _FEW_ROWS and not absolute:
             return self._few_scores(columns, positions)
-        scores = np.empty((len(intercept), len(positions)))
-        buffer = np.empty(min(_CHUNK_ROWS, len(positions)))
-        with np.errstate(all="ignore"):
-            for start in range(0, len(positions), _CHUNK_ROWS):
-                where = positions[start : start + _CHUNK_ROWS]
-                product = buffer[: len(where)]
-                part = scores[:, start : start + len(where)]
-                for k in range(len(part)):
-                    intercept[k].take(where, out=part[k], mode="clip")
-                if absolute:
-                    np.abs(part, out=part)
-                for j, column in enumerate(columns):
-                    x = self._prepared(j, column[start : start + len(where)], where)
-                    for k in range(len(part)):
-                        slope[k, j].take(where, out=product, mode="clip")
-                        product *= x
-                        part[k] += np.abs(product) if absolute else product
+        scores = np.empty((len(self.arrays["intercept"]), len(positions)))
+
+        def work(start: int, stop: int) -> None:
+            with np.errstate(all="ignore"):
+                for first in range(start, stop, _CHUNK_ROWS):
+                    rows = slice(first, min(first + _CHUNK_ROWS, stop))
+                    self._add_up([column[rows] for column in columns], positions[rows], scores[:, rows], absolute)
+
+        on_ranges(work, len(positions))
         return scores
+
+    def _add_up(self, columns: Sequence[AnyArray], where: IntArray, scores: AnyArray, absolute: bool) -> None:
+        slope, intercept = self.arrays["slope"], self.arrays["intercept"]
+        product = np.empty(len(where))
+        for k in range(len(scores)):
+            intercept[k].take(where, out=scores[k], mode="clip")
+        if absolute:
+            np.abs(scores, out=scores)
+        for j, column in enumerate(columns):
+            x = self._prepared(j, column, where)
+            for k in range(len(scores)):
+                slope[k, j].take(where, out=product, mode="clip")
+                product *= x
+                scores[k] += np.abs(product) if absolute else product
 
     def _few_scores(self, columns: Sequence[AnyArray], positions: IntArray) -> AnyArray:
         """Evaluate a few rows in a handful of calls, term after term in the same order, so with the same last bits."""

@@ -15,6 +15,7 @@ import numpy as np
 from metamodel.frames import AnyArray, IntArray, counting_sort
 from metamodel.stacking.links import finish, is_close_call
 from metamodel.stacking.steps import Step, apply, step_arrays
+from metamodel.stacking.threads import on_ranges
 
 __all__ = ["FlatTree", "TreeForm", "TreeProgram", "kernel_available"]
 
@@ -203,14 +204,16 @@ class TreeProgram:
         scores, answered = np.empty((n_rows, len(self.arrays["base"])), dtype=self.sums_as), np.ones(n_rows, dtype=bool)
         # Rows of one child follow one another: its nodes are then in the processor's cache.
         order = counting_sort(positions, self.arrays["base"].shape[1])
-        buffer = np.empty((len(columns), min(n_rows, _CHUNK_ROWS)), dtype=self.features_as)
-        for start in range(0, n_rows, _CHUNK_ROWS):
-            rows = order[start : start + _CHUNK_ROWS]
-            of_rows = positions.take(rows)
-            # A smaller last part needs a matrix of its own: the kernel takes contiguous ones only.
-            x = buffer if len(rows) == buffer.shape[1] else np.empty((len(columns), len(rows)), dtype=self.features_as)
-            answered[rows] = self._gather(columns, rows, of_rows, x)
-            scores[rows] = self._walk(x, of_rows)
+
+        def work(start: int, stop: int) -> None:
+            for first in range(start, stop, _CHUNK_ROWS):
+                rows = order[first : min(first + _CHUNK_ROWS, stop)]
+                of_rows = positions.take(rows)
+                x = np.empty((len(columns), len(rows)), dtype=self.features_as)
+                answered[rows] = self._gather(columns, rows, of_rows, x)
+                scores[rows] = self._walk(x, of_rows)
+
+        on_ranges(work, n_rows)
         known = self.arrays["known"][:, positions] if "known" in self.arrays else None
         if self.link == "classes_single":
             answered &= ~is_close_call(scores.T if known is None else np.where(known, scores.T, -np.inf))
