@@ -20,8 +20,9 @@ def on_ranges(work: Callable[[int, int], None], n_rows: int) -> None:
     >>> on_ranges(lambda start, stop: print(start, stop), 3)
     0 3
     """
-    n_threads = min(_MOST_THREADS, _cores(), n_rows // _ROWS_OF_A_THREAD)
-    if n_threads < 2:
+    n_threads = min(_MOST_THREADS, n_rows // _ROWS_OF_A_THREAD)
+    n_threads = min(n_threads, _cores()) if n_threads > 1 else 1
+    if n_threads == 1:
         work(0, n_rows)
         return
     bounds = [n_rows * i // n_threads for i in range(n_threads + 1)]

@@ -203,7 +203,7 @@ class TreeProgram:
         n_rows = len(positions)
         scores, answered = np.empty((n_rows, len(self.arrays["base"])), dtype=self.sums_as), np.ones(n_rows, dtype=bool)
         # Rows of one child follow one another: its nodes are then in the processor's cache.
-        order = counting_sort(positions, self.arrays["base"].shape[1])
+        order = counting_sort(positions, self.arrays["base"].shape[1]) if n_rows > 1 else np.zeros(1, dtype=np.int64)
 
         def work(start: int, stop: int) -> None:
             for first in range(start, stop, _CHUNK_ROWS):
@@ -226,16 +226,16 @@ class TreeProgram:
 
     def _gather(self, columns: Sequence[AnyArray], rows: IntArray, of_rows: IntArray, x: AnyArray) -> AnyArray:
         """Fill x with the rows' features as the trees take them; returns which rows can be answered."""
-        usable = np.ones(len(rows), dtype=bool)
+        refused = np.zeros(len(rows), dtype=bool)
         with np.errstate(all="ignore"):
             for j, column in enumerate(columns):
                 values = column.take(rows)
                 if self.steps:
-                    usable &= ~np.isinf(values)
+                    refused |= np.isinf(values)
                     values = apply(self.steps, self.arrays, j, values, of_rows)
                 x[j] = values
-                usable &= ~np.isinf(x[j]) if self.handles_missing else np.isfinite(x[j])
-        return usable
+        usable = ~np.isinf(x).any(axis=0) if self.handles_missing else np.isfinite(x).all(axis=0)
+        return np.asarray(usable & ~refused) if self.steps else np.asarray(usable)
 
     def _walk(self, x: AnyArray, positions: IntArray) -> AnyArray:
         from metamodel.stacking.kernel import walk
