@@ -16,7 +16,7 @@ from stacked import NAMES, built
 
 import metamodel
 from metamodel.model import MetaModel
-from metamodel.stacking import trees
+from metamodel.stacking import building, trees
 
 LABELS = [["a", "b", "c"], ["b", "d"], ["a", "d"], ["a", "b", "c", "d"]]
 REGRESSORS = {
@@ -312,3 +312,9 @@ def test_without_numba_the_children_answer(bundle, monkeypatch):
     model = MetaModel(bundle)
     pd.testing.assert_frame_equal(model.predict(table()), expected, check_exact=True)
     assert model.stats()["rows_stacked"] == 0
+
+
+def test_without_numba_at_training_the_ledger_says_so(monkeypatch):
+    monkeypatch.setattr(building, "kernel_available", lambda: False)
+    result = metamodel.train(table(), "store", "y", estimator="decision_tree", n_jobs=1)
+    assert (result.manifest.stacks, set(result.ledger["stack"])) == ((), {"numba is not installed"})
