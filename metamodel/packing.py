@@ -57,7 +57,7 @@ def stack_plan(
     """
     if not plan.options.stack:
         return manifest, ledger.assign(stack="not asked for")
-    reasons = [why_not(candidate.estimator) for candidate in plan.spec.candidates]
+    reasons = [why_not(candidate.estimator) for candidate in plan.spec.every_candidate]
     if all(reasons):
         return _recorded(manifest, ledger, _Packed(), "; ".join(dict.fromkeys(reasons)))
     rows_of: Callable[[str], AnyArray | None] = samples.get
