@@ -2,8 +2,8 @@
 
 ``stacks/00000.<array>.npy``; beside them ``index`` (where each key's child is), ``versions`` and ``digests`` (of blocks
 of children), and ``stacks/00000.keys.parquet`` (encoded key of each child, in order). The rest stands in the manifest.
-Opening looks at the files' sizes. What answers is proven intact before it does; the child of a group whose numbers are
-not answers in their place.
+Opening reads none of them. What answers is proven intact before it does; the child of a group whose numbers are not
+answers in their place.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, An
 
 
 def open_stacks(directory: Path, manifest: Manifest) -> list["StoredStack"]:
-    """Open the stacks of a bundle that this release knows; costs a look at the sizes of their files."""
+    """Open the stacks of a bundle without reading them; compiles the kernels that they need."""
     for family in {str(description.get("family")) for description in manifest.stacks}:
         prepare(family)
     return [StoredStack(directory, description, manifest.files) for description in manifest.stacks]
