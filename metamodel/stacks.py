@@ -9,6 +9,7 @@ answers in their place.
 import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,12 @@ from metamodel.wording import count
 __all__ = ["StoredStack", "open_stacks", "write_stack"]
 
 _DIRECTORY = "stacks"
-# From here on Arrow finds text keys an order of magnitude faster than they are found one by one.
+# From here on it is faster to read all keys once than to find these one by one.
 _MANY_KEYS = 256
 # Keys whose places are remembered; requests come back to the same groups.
 _REMEMBERED_KEYS = 65_536
 _VERSION_CHARACTERS = 12
-_UNREADABLE = (CorruptBundle, OSError, ValueError, KeyError, TypeError, pa.ArrowException)
+_UNREADABLE = (CorruptBundle, OSError, ValueError, KeyError, TypeError, OverflowError, pa.ArrowException)
 
 
 def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, Any]:
@@ -70,6 +71,29 @@ class _Parts:
         yield self._versions[start:stop]
 
 
+class _KeyList:
+    """All keys in order, for batches over many groups."""
+
+    def __init__(self, keys: Sequence[GroupKey]) -> None:
+        self._keys = keys
+        self._texts: pa.Array | None = None
+        if all(len(key) == 1 and isinstance(key[0], str) for key in keys):
+            self._texts = pa.array([key[0] for key in keys], type=pa.string())
+
+    def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
+        """Where each key stands, -1 where it does not."""
+        if self._texts is not None:
+            with contextlib.suppress(TypeError, pa.ArrowInvalid):  # an invalid key among them: as other keys, below
+                wanted = pa.array([key[0] for key in keys], type=pa.string())  # type: ignore[index]  # or a TypeError
+                return np.asarray(pc.index_in(wanted, self._texts).fill_null(-1)).astype(np.int64)
+        get = self._places.get
+        return np.fromiter((get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+
+    @cached_property
+    def _places(self) -> dict[Any, int]:
+        return {key: i for i, key in enumerate(self._keys)}
+
+
 class StoredStack:
     """A stack in a bundle; safe to share between threads.
 
@@ -88,12 +112,12 @@ class StoredStack:
         self._description = description
         self._name = str(description.get("name"))
         self._entries = {file: entry for file, entry in files.items() if file.startswith(f"{self._name}.")}
-        self._read = self._warned = self._texts_read = False
+        self._read = self._warned = self._list_read = False
         self._program: Any = None
         self._blocks: Blocks | None = None
         self._index: AnyArray = np.empty((3, 0), dtype=np.uint64)
         self._places: dict[Any, int] = {}
-        self._texts: pa.Array | None = None
+        self._list: _KeyList | None = None
         self._versions: AnyArray = np.empty(0, dtype="S1")
 
     @property
@@ -119,10 +143,8 @@ class StoredStack:
 
     def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
         """Where each key's child is in the stack; -1 where it is not, or is not what was written."""
-        if len(keys) > _MANY_KEYS and (texts := self._all_texts()) is not None:
-            with contextlib.suppress(TypeError, pa.ArrowInvalid):  # an invalid key among them: one by one, below
-                wanted = pa.array([key[0] for key in keys], type=pa.string())  # type: ignore[index]  # or a TypeError
-                return self._proven(np.asarray(pc.index_in(wanted, texts).fill_null(-1)).astype(np.int64))
+        if len(keys) > _MANY_KEYS and (listed := self._listed()) is not None:
+            return self._proven(listed.positions(keys))
         places = self._places
         found = [places.get(key) for key in keys]
         if None not in found:
@@ -158,19 +180,17 @@ class StoredStack:
             self._warn(f"the numbers of {count(blocks.damaged, 'group')} are not what was written")
         return positions
 
-    def _all_texts(self) -> pa.Array | None:
-        """Give the keys as one array, where each is a single text; reads them once."""
-        if not self._texts_read:
+    def _listed(self) -> "_KeyList | None":
+        """Give all keys; reads them once."""
+        if not self._list_read:
             try:
                 self._check_whole("keys.parquet")
                 table = pq.read_table(self._directory / f"{self._name}.keys.parquet")
-                keys = decode_keys(table["key"].to_pylist())
-                if all(len(key) == 1 and isinstance(key[0], str) for key in keys):
-                    self._texts = pa.array([key[0] for key in keys], type=pa.string())
+                self._list = _KeyList(decode_keys(table["key"].to_pylist()))
             except _UNREADABLE as error:  # they are found one by one, then
                 self._warn(str(error))
-            self._texts_read = True
-        return self._texts
+            self._list_read = True
+        return self._list
 
     def _load(self) -> None:
         # Without a lock, which a fork could leave locked: two threads at once read the same twice, and nothing is lost.

@@ -354,6 +354,18 @@ def test_a_manifest_of_another_release_with_unknown_stacks_still_opens(tmp_path)
         assert set(MetaModel(path).predict(training_table())["status"]) == {"child"}
 
 
+def test_many_keys_of_other_kinds_are_found_like_few(tmp_path):
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(600, 3)), columns=NAMES)
+    table = table.assign(y=table["a"], country=np.tile(["FR", "DE"], 300), store=np.repeat(np.arange(150), 4))
+    keys = ["country", "store"]
+    path = metamodel.train(table, keys, "y", n_jobs=1, output_dir=tmp_path / "b", holdout=0).bundle_path
+    model, frame = MetaModel(path), pd.concat([table, table.iloc[:3].assign(store=[-1, 0, 999])], ignore_index=True)
+    whole = model.predict(frame, {"detail": True})
+    parts = pd.concat([model.predict(frame.iloc[i : i + 50], {"detail": True}) for i in range(0, 650, 50)])
+    pd.testing.assert_frame_equal(whole, parts, check_exact=True)
+    assert (model.stats()["rows_stacked"], (whole["status"] == "child").sum()) == (2 * 601, 601)
+
+
 @pytest.mark.parametrize("odd", [["unknown"], [None], [7], ["\ud800"]])
 def test_many_text_keys_are_found_like_few(tmp_path, odd):
     names = [f"s{i}" for i in range(300)]
