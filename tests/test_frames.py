@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metamodel import frames
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.frames import check_columns, group_rows
 from metamodel.keys import KeyColumn, KeySchema, encode_key
@@ -179,3 +180,28 @@ def test_a_column_that_is_there_twice_is_named():
 
 def test_a_column_that_nobody_needs_may_be_there_twice():
     assert check_columns(pd.DataFrame([[1, 2, 3]], columns=["x", "x", "store"]), ["store"], "group column") is None
+
+
+SHARED = {
+    "texts": ["a", "b", "ab", "é", ""],
+    "texts and nulls": ["a", None, np.nan, "b", pd.NA],
+    "equal values of different types": [1, 1.0, True, "1", np.int64(1)],
+    "equal texts that are several objects": ["".join(["s", "tore"]) for _ in range(7)] + ["other"],
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_many_rows_that_share_objects_are_coded_like_few(case, monkeypatch):
+    objects = np.array([*SHARED[case], *(f"filler-{i}" for i in range(40))], dtype=object)
+    values = pd.Series(objects[np.random.default_rng(0).integers(0, len(objects), 30_000)])
+    codes, uniques, _ = frames._factorize(values)
+    monkeypatch.setattr(frames, "_MANY_ROWS", 10**9)
+    other_codes, other_uniques, _ = frames._factorize(values)
+    assert [(type(one), one) for one in uniques] == [(type(one), one) for one in other_uniques]
+    assert codes.tolist() == other_codes.tolist()
+
+
+def test_rows_with_an_object_each_are_left_to_the_other_way():
+    own = np.array([f"store-{i}" for i in range(30_000)], dtype=object)
+    assert frames._factorize_by_identity(own) is None
+    assert frames._factorize_by_identity(np.repeat(own[:100], 300)) is not None
