@@ -38,7 +38,7 @@ def sorted_slices(children: dict[str, Any], frame: pd.DataFrame, features: list[
 
 
 class EagerDict:
-    """A pyfunc's `predict` over a dict of models that `load_context` read whole, as MLflow's multi-model tutorials do."""
+    """A pyfunc's `predict` over a dict of models that `load_context` read whole, as in MLflow's tutorials."""
 
     def __init__(self, children: dict[str, Any], features: list[str]) -> None:
         self._children = children

@@ -7,8 +7,8 @@
 Peers: `groupby.apply(child.predict)`; a loop over groups; one sort, then `child.predict` on array slices; a pyfunc with
 an eagerly loaded dict of children; scikit-lego's GroupedPredictor. Floors: the children's own `predict` on slices that
 are ready; `np.sum` over the same matrix. A peer that would take minutes is timed on the rows of the first
-`--peer-groups` groups and scaled by rows; the column "peer share" says which part was measured. That flatters the peers:
-what `groupby` and GroupedPredictor cost a group grows with the number of groups.
+`--peer-groups` groups and scaled by rows; the column "peer share" says which part was measured. That flatters the
+peers: what `groupby` and GroupedPredictor cost a group grows with the number of groups.
 
 Above `--distinct` groups the fitted children stand under many keys, each key with its own copy of the bytes.
 """
@@ -101,8 +101,7 @@ def one_row(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
         "eager dict": lambda: [eager.predict(frame) for frame in frames],
     }
     micro = {
-        name: seconds / number * 1e6
-        for name, seconds in median_seconds(sides, options.repeats, options.clock).items()
+        name: seconds / number * 1e6 for name, seconds in median_seconds(sides, options.repeats, options.clock).items()
     }
     row = {"family": work.family, "groups": work.groups, "us": micro["ours"], "own us": micro["own"]}
     row |= {"ours - own us": micro["ours"] - micro["own"], "own / ours": micro["own"] / micro["ours"]}

@@ -26,8 +26,8 @@ KEY = "store"
 NUMBERS = [f"x{i}" for i in range(10)]
 TEXT = "weekday"
 WEEKDAYS = np.array(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], dtype=object)
-# Groups whose children are all fitted. Where there are more, the same children stand under many keys, each with its own
-# copy of the bytes: reading, unpickling, stacking and predicting cost the same, fitting 50,000 forests would take hours.
+# Groups whose children are all fitted. Where there are more, the same children stand under many keys, each key with its
+# own copy of the bytes: reading, stacking and predicting cost the same, and fitting 50,000 forests would take hours.
 DISTINCT = 500
 
 
@@ -194,7 +194,7 @@ def batch(family: str, groups: int, rows: int, traffic: str = "uniform") -> tupl
     return frame, codes
 
 
-def workload(  # noqa: PLR0913, PLR0917 - the axes of the benchmark
+def workload(
     family: str, groups: int, rows: int, traffic: str, train_rows: int, root: Path, *, distinct: int = DISTINCT
 ) -> Workload:
     """Put a bundle and a batch together."""

@@ -198,8 +198,8 @@ class Answers:
 
     def tally(self) -> dict[str, int]:
         """Rows by status."""
-        counts = np.bincount(self.status, minlength=len(self._form.statuses)).tolist()
-        return {status: number for status, number in zip(self._form.statuses, counts, strict=True) if number}
+        counts = np.bincount(self.status).tolist()
+        return {self._form.statuses[code]: number for code, number in enumerate(counts) if number}
 
     def frame(self, index: pd.Index) -> pd.DataFrame:
         """Put the columns into one table."""

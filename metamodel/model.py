@@ -93,9 +93,18 @@ class MetaModel:
         InputError
             A param is unknown, or has a value it cannot have.
         """
-        if params is not None and not isinstance(params, Mapping):
+        if not params and isinstance(params, dict | None):
+            return self._recorded_options
+        if not isinstance(params, Mapping):
             raise InputError(f'params is a {type(params).__name__}. Give a dict, such as {{"detail": True}}.')
-        given = {**self._defaults, **(params or {})}
+        return self._complete(params)
+
+    @cached_property
+    def _recorded_options(self) -> PredictOptions:
+        return self._complete({})
+
+    def _complete(self, params: Mapping[str, Any]) -> PredictOptions:
+        given = {**self._defaults, **params}
         if odd := sorted(map(str, set(given) - {"detail", "predict_method", "unknown"})):
             raise InputError(f"Unknown predict params: {', '.join(odd)}. There are: detail, predict_method, unknown.")
         return PredictOptions(
