@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.cache import ByteCache, process_cache
+from metamodel.cache import ByteCache, Keep, process_cache
 from metamodel.codecs import get_codec
 from metamodel.exceptions import (
     AllGroupsFailed,
@@ -196,6 +197,7 @@ class Bundle:
             if name.startswith(f"{_SHARD_DIR}/")
         ]
         self.seconds_reading = self.seconds_unpickling = 0.0
+        self._lock = threading.Lock()
 
     @cached_property
     def stacks(self) -> list[StoredStack]:
@@ -212,7 +214,7 @@ class Bundle:
         """Limit in bytes of a cache that this bundle was given, or None where it uses the one of the process."""
         return None if self._own_cache is None else self._own_cache.limit
 
-    def load(self, key: GroupKey, *, keep: bool = True) -> Any:
+    def load(self, key: GroupKey, *, keep: Keep = True) -> Any:
         """Load the child of a group, from the cache where it is there.
 
         Parameters
@@ -220,7 +222,7 @@ class Bundle:
         key
             Canonical key.
         keep
-            False to leave the cache as it is.
+            False to leave the cache as it is, "if_room" to push nothing out of it.
 
         Returns
         -------
@@ -256,9 +258,13 @@ class Bundle:
     @cached_property
     def ledger(self) -> pd.DataFrame:
         """One row for every group seen, see docs/ledger.md."""
+        return self.read_ledger()
+
+    def read_ledger(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read the ledger, or only some of its columns."""
         path = self.path / LEDGER_NAME
         try:
-            return pd.read_parquet(path)
+            return pd.read_parquet(path, columns=columns)
         except (OSError, ValueError) as error:
             raise CorruptBundle(f"The ledger {path} cannot be read: {error}. Restore the bundle.") from error
 
@@ -275,7 +281,8 @@ class Bundle:
         started = time.perf_counter()
         row = self._find(encoded)
         read = time.perf_counter()
-        self.seconds_reading += read - started
+        with self._lock:
+            self.seconds_reading += read - started
         if row is None:
             raise UnknownGroup(f"No child model for group {key} ({self.manifest.counts['fitted']:,} known). {_REMEDY}")
         if row.child is None:
@@ -288,7 +295,8 @@ class Bundle:
                 f"The child of group {key} cannot be deserialized ({error!r}). Install what it needs."
             ) from error
         finally:
-            self.seconds_unpickling += time.perf_counter() - read
+            with self._lock:
+                self.seconds_unpickling += time.perf_counter() - read
         return (child, row.sha256), row.resident
 
     def _find(self, encoded: str) -> ShardRow | None:

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from metamodel.cache import ByteCache
 from metamodel.estimators import with_feature_names
 from metamodel.exceptions import InputError
 from metamodel.manifest import Manifest
+from metamodel.preloading import Preload, Preloaded, preload_children
 from metamodel.routing import PredictOptions, Route, Tally
 from metamodel.wording import short
 
@@ -47,6 +48,7 @@ class MetaModel:
         self._defaults = dict(defaults or {})
         self._stacks = self._bundle.stacks  # now, so that no request waits for a kernel to be compiled
         self._tally = Tally()
+        self._preloaded: Preloaded | None = None
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -141,6 +143,17 @@ class MetaModel:
             self._tally.add(tally)
         return answers
 
+    def preload(self, preload: Preload) -> Preloaded:
+        """Load the children of hot groups now, as far as the cache has room; see `metamodel.load_model`.
+
+        Returns
+        -------
+        Preloaded
+            How many were asked for, loaded, left out, and why.
+        """
+        self._preloaded = preload_children(self._bundle, preload)
+        return self._preloaded
+
     def child(self, key: object) -> Any:
         """Return a copy of one group's fitted estimator.
 
@@ -171,7 +184,8 @@ class MetaModel:
         -------
         dict
             `rows` (by status); `rows_stacked` (rows that a stack answered); `fallback_rate` (share of the rows answered
-            by a parent or the global model); `cache` (hits, misses, evictions, entries, bytes, limit);
+            by a parent or the global model); `cache` (hits, misses, evictions, refused, entries, bytes, limit; of all
+            models that share it); `preload` (groups asked, loaded, stacked, no_room, unknown, damaged; None without);
             `seconds_reading`, `seconds_unpickling` and `seconds_predicting`.
         """
         with self._lock:
@@ -183,6 +197,7 @@ class MetaModel:
             "rows_stacked": tally.rows_stacked,
             "fallback_rate": fallback / total if total else 0.0,
             "cache": self._bundle.cache.stats(),
+            "preload": None if self._preloaded is None else asdict(self._preloaded),
             "seconds_reading": self._bundle.seconds_reading,
             "seconds_unpickling": self._bundle.seconds_unpickling,
             "seconds_predicting": tally.seconds_predicting,

@@ -153,6 +153,7 @@ def log_model(
             signature=declared,
             input_example=input_example(result.manifest, result.data),
             pip_requirements=requirements(result.manifest),
+            model_config={"preload": 0},  # only what stands here can be given when the model is loaded
             code_paths=[str(Path(model_code.__file__).parent)],
             metadata={"metamodel": {"defaults": {"predict_method": predict_method, "detail": detail}}},
         )
