@@ -20,7 +20,7 @@ from metamodel.bundle import Bundle, finish_bundle, new_bundle
 from metamodel.keys import encode_key
 from metamodel.model import MetaModel
 from metamodel.packing import stack_bundle
-from metamodel.shards import ShardReader, ShardWriter
+from metamodel.shards import ShardReader, ShardWriter, compress_shard
 
 KEY = "store"
 NUMBERS = [f"x{i}" for i in range(10)]
@@ -166,6 +166,7 @@ def _replicate(source: Path, target: Path, groups: int, table: pd.DataFrame) -> 
         with ShardWriter(directory / "shards" / "00000.sqlite") as shard:
             for i, key in enumerate(keys):
                 shard.add(replace(rows[i % len(rows)], key=key))
+        compress_shard(shard.path)
         finish_bundle(directory, replace(small.manifest, counts=counts, stacks=()), ledger)
     if small.manifest.stacks:
         repeated = table.groupby(KEY).head(4)

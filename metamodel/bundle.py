@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,7 @@ import pandas as pd
 
 from metamodel.cache import ByteCache, Keep, process_cache
 from metamodel.codecs import get_codec
+from metamodel.compression import check_available
 from metamodel.exceptions import (
     AllGroupsFailed,
     CorruptBundle,
@@ -27,8 +29,8 @@ from metamodel.exceptions import (
     UnreadableBundle,
 )
 from metamodel.keys import GroupKey, encode_key
-from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
-from metamodel.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.manifest import FORMAT_VERSION, MANIFEST_NAME, FileEntry, Manifest
+from metamodel.shards import ShardReader, ShardRow, ShardWriter, compress_shard
 from metamodel.stacks import StoredStack, open_stacks
 
 __all__ = ["LEDGER_NAME", "Bundle", "ShardMerger", "finish_bundle", "library_versions", "new_bundle"]
@@ -117,7 +119,10 @@ def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> 
     ledger.to_parquet(directory / LEDGER_NAME, index=False)
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     entries = {path.relative_to(directory).as_posix(): FileEntry.of(path) for path in files}
-    complete = Manifest(**{**manifest.__dict__, "files": entries})
+    compressed = any(ShardReader(path, path.stat().st_size).compressed for path in files if path.suffix == ".sqlite")
+    complete = replace(manifest, files=entries, compression="zstd" if compressed else None)
+    if compressed:
+        complete = replace(complete, format_version=FORMAT_VERSION)
     unfinished = directory / f"{MANIFEST_NAME}.unfinished"
     unfinished.write_text(complete.to_json(), encoding="utf-8")
     unfinished.rename(directory / MANIFEST_NAME)
@@ -141,14 +146,16 @@ class ShardMerger:
     def add(self, shard: Path) -> str:
         """Append a task's shard; returns the name of the shard its groups are in now."""
         if self._writer.size > _SHARD_BYTES:
-            self.close()
+            self._writer.__exit__(None)
             self._writer = self._next()
         self._writer.add_all_of(shard)
         return self._names[-1]
 
     def close(self) -> None:
-        """Finish the last shard."""
+        """Finish the last shard, and compress all of them where that is worthwhile."""
         self._writer.__exit__(None)
+        for name in self._names:
+            compress_shard(self._directory / name)
 
     def abandon(self) -> None:
         """Throw the unfinished shard away."""
@@ -190,6 +197,8 @@ class Bundle:
         self.digest = sha256(text).hexdigest()
         self._codec = get_codec(self.manifest.codec)
         self._codec.check_allowed()
+        if self.manifest.compression is not None:
+            check_available()
         self._own_cache = cache
         self._shards = [
             ShardReader(self.path / name, entry.size)
