@@ -8,6 +8,7 @@ The figures over HTTP are those of `benchmarks/serve.py`. Bundles are made at th
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -142,7 +143,11 @@ def main() -> None:
         print("\n".join(f"{name:14}{figure.__doc__}" for name, figure in FIGURES.items()))
         return
     settings = Settings(options.work, options.repeats, options.clock)
-    show([row for name in options.figures or FIGURES for row in FIGURES[name](settings)], options.json)
+    rows: list[Row] = []
+    for name in options.figures or FIGURES:
+        print(f"measuring {name}", file=sys.stderr)
+        rows += FIGURES[name](settings)
+    show(rows, options.json)
 
 
 if __name__ == "__main__":
