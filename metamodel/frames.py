@@ -19,6 +19,10 @@ from metamodel.wording import listing
 
 __all__ = ["Grouping", "check_columns", "group_rows"]
 
+# Below this a column's objects are not worth a look of their own.
+_MANY_ROWS = 10_000
+_SAMPLED_ROWS = 2048
+
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 AnyArray = np.ndarray[Any, Any]
 
@@ -195,9 +199,32 @@ def _factorize(values: pd.Series) -> tuple[IntArray, list[object], str]:
     if values.dtype != object:
         codes, uniques = pd.factorize(values)
         return codes.astype(np.int64), list(uniques), ""
+    return _factorize_shared(values) if _shares_objects(values) else _factorize_by_value(values)
+
+
+def _factorize_by_value(values: pd.Series) -> tuple[IntArray, list[object], str]:
     if pd.api.types.infer_dtype(values, skipna=True) == "string":
         return _factorize_strings(values)
     return *_factorize_objects(values), ""
+
+
+def _shares_objects(values: pd.Series) -> bool:
+    """Whether equal values are mostly one object, as in columns that were read from Parquet or CSV files."""
+    if len(values) < _MANY_ROWS:
+        return False
+    sample = values.to_numpy()[:_SAMPLED_ROWS].tolist()
+    return all(type(value) is str for value in sample) and len(set(map(id, sample))) == len(set(sample))
+
+
+def _factorize_shared(values: pd.Series) -> tuple[IntArray, list[object], str]:
+    """Code the objects first, by their addresses, and then their values: a look into a million texts costs far more."""
+    objects = np.ascontiguousarray(values.to_numpy())
+    addresses = np.ndarray(objects.shape, dtype=np.intp, buffer=objects.data)
+    of_objects, distinct = pd.factorize(addresses)
+    where = np.empty(len(distinct), dtype=np.int64)
+    where[of_objects] = np.arange(len(objects))
+    codes, uniques, kind = _factorize_by_value(pd.Series(objects[where], dtype=object))
+    return codes.take(of_objects), uniques, kind
 
 
 def _factorize_categories(values: pd.Series) -> tuple[IntArray, list[object]]:

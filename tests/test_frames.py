@@ -179,3 +179,20 @@ def test_a_column_that_is_there_twice_is_named():
 
 def test_a_column_that_nobody_needs_may_be_there_twice():
     assert check_columns(pd.DataFrame([[1, 2, 3]], columns=["x", "x", "store"]), ["store"], "group column") is None
+
+
+@pytest.mark.parametrize("odd", [None, 7, np.nan, b"bytes", "\ud800", "new"], ids=repr)
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_long_column_of_texts_is_grouped_by_value_whether_equal_texts_are_one_object_or_not(shared, odd):
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 300, 20_000).tolist()
+    names = [f"store-{i}" for i in range(300)]
+    texts = [names[i] if shared else f"store-{i}" for i in numbers]
+    texts[15_000] = odd
+    frame = pd.DataFrame({"g": pd.Series(texts, dtype=object)})
+    grouping = group_rows(frame, KeySchema((KeyColumn("g", "string"),)))
+    short = group_rows(frame.iloc[14_000:16_000], KeySchema((KeyColumn("g", "string"),)))
+    assert [str(grouping.keys[code]) for code in grouping.codes[14_000:16_000]] == [
+        str(short.keys[code]) for code in short.codes
+    ]
+    assert len(grouping.keys) == 301
