@@ -220,10 +220,13 @@ def _factorize_shared(values: pd.Series) -> tuple[IntArray, list[object], str]:
     """Code the objects first, by their addresses, and then their values: a look into a million texts costs far more."""
     objects = np.ascontiguousarray(values.to_numpy())
     addresses = np.ndarray(objects.shape, dtype=np.intp, buffer=objects.data)
-    of_objects, distinct = pd.factorize(addresses)
-    where = np.empty(len(distinct), dtype=np.int64)
-    where[of_objects] = np.arange(len(objects))
-    codes, uniques, kind = _factorize_by_value(pd.Series(objects[where], dtype=object))
+    of_objects, distinct = _factorize_integers(addresses >> 4)  # no two texts begin within the same 16 bytes
+    first = np.empty(len(distinct), dtype=np.int64)
+    first[of_objects[::-1]] = np.arange(len(objects) - 1, -1, -1)
+    order = np.argsort(first)  # addresses differ from run to run, the order of the keys does not
+    of_distinct, uniques, kind = _factorize_by_value(pd.Series(objects[first[order]], dtype=object))
+    codes = np.empty(len(distinct), dtype=np.int64)
+    codes[order] = of_distinct
     return codes.take(of_objects), uniques, kind
 
 
