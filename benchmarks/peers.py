@@ -19,7 +19,7 @@ def groupby_apply(children: dict[str, Any], frame: pd.DataFrame, features: list[
 
 def loop_over_groups(children: dict[str, Any], frame: pd.DataFrame, features: list[str]) -> pd.Series:
     """The way most scripts do it."""
-    answers = pd.Series(np.nan, index=frame.index)
+    answers = pd.Series(index=frame.index, dtype=object)
     for key, part in frame.groupby(KEY):
         answers.loc[part.index] = children[key].predict(part[features])
     return answers
