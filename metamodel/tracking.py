@@ -50,7 +50,7 @@ _DIGEST_TAG = "metamodel.digest"
 # How MLflow's page finds the table.
 _TABLE = {"path": "ledger.json", "type": "table"}
 # What the code that travels with the model imports to predict.
-_RUNTIME = ("mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "cachetools", "cloudpickle")
+_RUNTIME = ("mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "cachetools", "cloudpickle", "zstandard")
 # With two or more server workers a request costs 40 ms more without these (docs/serving.md).
 _SERVER = ("uvloop", "httptools")
 # Stacked tree ensembles are answered by their children, more slowly, where it is missing.
@@ -214,6 +214,7 @@ def _log_pyfunc(
         signature=signature(manifest, model.route, model.options(), inputs),
         input_example=input_example(manifest, data, inputs=inputs),
         pip_requirements=requirements(manifest),
+        model_config={"preload": 0},  # only what stands here can be given when the model is loaded
         code_paths=[str(Path(model_code.__file__).parent)],
         metadata={"metamodel": {"defaults": dict(defaults)}},
     )
