@@ -2,7 +2,8 @@
 
 Format rules: a reader accepts every version up to its own `FORMAT_VERSION`. A field that old readers may ignore can
 be added without a new version; anything that changes how existing bytes are read needs one, and a golden bundle in
-tests/data.
+tests/data. Version 2 is version 1 with references (docs/decisions/0008-references.md); what has none is written as
+version 1.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ from metamodel.keys import KeySchema
 
 __all__ = ["FORMAT_VERSION", "MANIFEST_NAME", "FileEntry", "Manifest", "Target"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+PLAIN_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 
 
@@ -73,8 +75,9 @@ class Manifest:
     versions: dict[str, str]
     created: str
     files: dict[str, FileEntry] = field(default_factory=dict)
-    format_version: int = FORMAT_VERSION
+    format_version: int = PLAIN_VERSION
     stacks: tuple[dict[str, Any], ...] = ()
+    references: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
@@ -89,6 +92,8 @@ class Manifest:
         }
         if self.stacks:  # optional: a reader without it asks the children
             plain["stacks"] = list(self.stacks)
+        if self.references is not None:
+            plain["references"] = self.references
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -127,6 +132,7 @@ class Manifest:
                 files={name: FileEntry(**entry) for name, entry in data["files"].items()},
                 format_version=version,
                 stacks=_described(data.get("stacks")),
+                references=data.get("references"),
                 **{name: data[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

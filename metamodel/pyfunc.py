@@ -15,6 +15,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from metamodel.csv_requests import accept_csv
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
+from metamodel.fetching import open_bundle
 from metamodel.frames import AnyArray
 from metamodel.model import MetaModel
 from metamodel.refusals import PublicError, hide_rows
@@ -32,7 +33,7 @@ class GroupedModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the bundle that the context's artifact `bundle` names."""
-        self._model = MetaModel(context.artifacts["bundle"])
+        self._model = open_bundle(context.artifacts["bundle"])
         accept_csv(self._model.manifest)
         hide_rows(number_columns(self._model.manifest))
 

@@ -115,7 +115,8 @@ def _check(frame: DataFrame, model: MetaModel, added: list[str]) -> None:
 def _place(opened: MetaModel, model: Any) -> ModelPlace:
     uri = None if isinstance(model, MetaModel) else str(model)
     path = str(opened.bundle.path.absolute())
-    return ModelPlace(path, opened.bundle.digest, uri, mlflow.get_tracking_uri() if uri else None)
+    fetches = uri or opened.manifest.references is not None
+    return ModelPlace(path, opened.bundle.digest, uri, mlflow.get_tracking_uri() if fetches else None)
 
 
 def _own_error(error: PySparkException) -> Exception:

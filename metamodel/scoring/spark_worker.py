@@ -61,6 +61,13 @@ class ModelPlace:
             model = MetaModel(self.bundle, _cache())
         except UnreadableBundle:
             return None
+        if model.manifest.references is not None:  # its children are fetched through MLflow
+            import mlflow
+
+            from metamodel.fetching import open_bundle
+
+            mlflow.set_tracking_uri(self.tracking_uri or mlflow.get_tracking_uri())
+            model = open_bundle(self.bundle, _cache())
         return model if model.bundle.digest == self.digest else None
 
     def _downloaded(self) -> MetaModel:

@@ -1,0 +1,322 @@
+"""Make a meta-model of children that are registered, or served, already: it holds references instead of copies."""
+
+import datetime as dt
+import string
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.models.model import ModelInfo
+
+from metamodel import __version__, model_code, registry
+from metamodel.bundle import finish_bundle, library_versions, new_bundle
+from metamodel.checking import CheckedChild, check_children
+from metamodel.exceptions import InputError
+from metamodel.features import FeatureSchema
+from metamodel.fetching import open_bundle
+from metamodel.fitting import metric_names
+from metamodel.frames import check_columns
+from metamodel.keys import GroupKey, KeyColumn, KeySchema, encode_key
+from metamodel.ledger import with_keys
+from metamodel.manifest import FORMAT_VERSION, Manifest, Target
+from metamodel.planning import LEDGER_COLUMNS
+from metamodel.references import ReferenceSettings, write_table
+from metamodel.signatures import input_example, signature
+from metamodel.spec import one_of
+from metamodel.tracking import requirements, training_run
+from metamodel.wording import count, listing, short
+
+__all__ = ["from_registry", "from_template", "log_bundle", "reference"]
+
+_VERSIONED = ("mlflow", "scikit-learn", "pandas", "numpy")
+_LABEL_KINDS: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+
+def reference(  # noqa: PLR0913 - what training reads off the table must be said here
+    children: pd.DataFrame | str,
+    example: pd.DataFrame,
+    group_by: str | Sequence[str],
+    target: str = "prediction",
+    *,
+    keys: pd.DataFrame | None = None,
+    features: Sequence[str] | None = None,
+    classes: Sequence[Any] | None = None,
+    unknown: str = "null",
+    pin: bool = False,
+    settings: ReferenceSettings | None = None,
+    name: str = "model",
+    registered_model_name: str | None = None,
+    alias: str | None = None,
+    detail: bool = False,
+) -> ModelInfo:
+    """Log, and register, a meta-model whose children stay where they are.
+
+    Every child is looked at before anything is logged: it must exist, its flavor must be installed, and its signature
+    must have every feature. Aliases are followed each time the model is loaded, so that a promoted child is picked up.
+
+    Parameters
+    ----------
+    children
+        A table with the group columns and `uri`; or a template such as ``models:/sales-{country}-{store}@champion``,
+        to be filled with `keys`. A URI names an MLflow model (``models:/``, ``runs:/``, a directory, an object store),
+        another meta-model (of which the child of the same group is taken), or an endpoint (``https://…/invocations``).
+    example
+        Some rows as callers will send them: they say which kinds the group columns and features are of.
+    group_by
+        Group columns.
+    target
+        Name of what is predicted.
+    keys
+        Table with the group columns, one row a child, for a template.
+    features
+        Feature columns; default: every column of the example that is no group column and not the target.
+    classes
+        For classifiers: every class that a child may answer. Without them the children do regression.
+    unknown
+        As for `metamodel.train`; parents are referred to by rows whose last group columns are null.
+    pin
+        Follow no alias: record the versions of now.
+    settings
+        Refreshing, rate, deadline, and what URIs may point to.
+    name, registered_model_name, alias, detail
+        As for `metamodel.log_model`.
+
+    Returns
+    -------
+    mlflow.models.model.ModelInfo
+
+    Raises
+    ------
+    InputError
+        Something is wrong with the table or its children; the message names all of them, and nothing was logged.
+    """
+    if alias and not registered_model_name:
+        raise InputError("alias needs a registered model. Give registered_model_name too.")
+    registry.check_names(registered_model_name, alias, name)
+    one_of("unknown", unknown, ("null", "error", "fallback"))
+    group_by = [group_by] if isinstance(group_by, str) else list(group_by)
+    settings = settings or ReferenceSettings()
+    schema = KeySchema.infer(example, group_by)
+    given = [column for column in example.columns if column not in (*group_by, target)]
+    shape = FeatureSchema.infer(example, list(features or given))
+    table = children if isinstance(children, pd.DataFrame) else from_template(children, keys, group_by)
+    checked = check_children(_uris(table, schema), shape, settings, pin=pin)
+    manifest = _manifest(checked, schema, shape, _target(target, classes), unknown, settings)
+    with tempfile.TemporaryDirectory(prefix="metamodel-reference-") as directory:
+        path = Path(directory) / "bundle"
+        _write(path, manifest, checked)
+        return log_bundle(path, example, name, registered_model_name, alias, detail=detail)
+
+
+def from_template(template: str, keys: pd.DataFrame | None, group_by: Sequence[str]) -> pd.DataFrame:
+    """Fill a template with every key.
+
+    Parameters
+    ----------
+    template
+        Names group columns in braces.
+    keys
+        Table with the group columns.
+    group_by
+        Group columns.
+
+    Returns
+    -------
+    DataFrame
+        The group columns and `uri`, one row for every distinct key.
+
+    Examples
+    --------
+    >>> keys = pd.DataFrame({"country": ["FR", "DE"], "store": [7, 8]})
+    >>> from_template("models:/sales-{country}-{store}@champion", keys, ["country", "store"])["uri"].tolist()
+    ['models:/sales-FR-7@champion', 'models:/sales-DE-8@champion']
+    """
+    if keys is None:
+        raise InputError(f"The template {short(template)} needs a table of keys. Give keys=.")
+    check_columns(keys, group_by, "group column")
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise InputError(f"The template {short(template)} cannot be read ({error}). Close every brace.") from error
+    if odd := sorted(set(fields) - set(group_by)):
+        raise InputError(f"The template names {listing(map(repr, odd))}, no group column. Use {listing(group_by)}.")
+    distinct = keys[list(group_by)].drop_duplicates().reset_index(drop=True)
+    values = [dict(zip(group_by, row, strict=True)) for row in distinct.astype(object).itertuples(index=False)]
+    return distinct.assign(uri=[template.format(**row) for row in values])
+
+
+def from_registry(filter_string: str, group_by: Sequence[str], alias: str | None = None) -> pd.DataFrame:
+    """Search registered models; each has its key in tags named like the group columns.
+
+    Parameters
+    ----------
+    filter_string
+        MLflow's search syntax, such as ``tags.project = 'sales'``.
+    group_by
+        Group columns.
+    alias
+        Refer to this alias of each; default: to its latest version.
+
+    Returns
+    -------
+    DataFrame
+        The group columns, as text, and `uri`.
+
+    Raises
+    ------
+    InputError
+        Nothing was found, or a model lacks a tag.
+    """
+    client, found, token = MlflowClient(), [], None
+    while True:
+        page = client.search_registered_models(filter_string, max_results=500, page_token=token)
+        found += list(page)
+        token = page.token
+        if not token:
+            break
+    if not found:
+        raise InputError(f"No registered model fits {short(filter_string)}. Look at the models' tags.")
+    if untagged := [model.name for model in found if not set(group_by) <= set(model.tags)]:
+        raise InputError(
+            f"The registered model {listing(untagged)} lacks a tag for each of {listing(group_by)}. "
+            "Tag it with its key, or search for others."
+        )
+    rows = [{name: model.tags[name] for name in group_by} for model in found]
+    uris = [f"models:/{model.name}@{alias}" if alias else f"models:/{model.name}/latest" for model in found]
+    return pd.DataFrame(rows).assign(uri=uris)
+
+
+def _uris(table: pd.DataFrame, schema: KeySchema) -> dict[GroupKey, str]:
+    """Read the table: canonical key → URI; a row whose last group columns are null is a parent."""
+    check_columns(table, [*schema.names, "uri"], "column")
+    # Files and tags hold text; what a key column holds is said by the example.
+    readers = [KeyColumn(column.name, column.kind, column.utc, from_text=True) for column in schema.columns]
+    uris: dict[GroupKey, str] = {}
+    for *values, uri in table[[*schema.names, "uri"]].astype(object).itertuples(index=False):
+        key = tuple(reader.canonical(value) for reader, value in zip(readers, values, strict=True))
+        while key and key[-1] is None:
+            key = key[:-1]
+        if None in key:
+            raise InputError(
+                f"The key {short(tuple(values))} has a null before a value. Fill it, or leave the row out."
+            )
+        if not isinstance(uri, str) or not uri.strip():
+            raise InputError(f"The group {key} has no URI. Fill it, or leave the row out.")
+        if key in uris:
+            raise InputError(f"The group {key} is in the table twice. Keep one row for each group.")
+        uris[key] = uri.strip()
+    if not uris:
+        raise InputError("The table of children is empty. Give one row for each group.")
+    return uris
+
+
+def _target(name: str, classes: Sequence[Any] | None) -> Target:
+    if classes is None:
+        return Target(name, "regression")
+    labels = sorted(label.item() if isinstance(label, np.generic) else label for label in classes)
+    kind = _LABEL_KINDS.get(type(labels[0])) if labels else None
+    if kind is None:
+        raise InputError(
+            f"classes={short(list(classes))} are no labels. Give strings, numbers or booleans of one kind."
+        )
+    return Target(name, "classification", kind, tuple(labels))
+
+
+def _manifest(
+    checked: Sequence[CheckedChild],
+    keys: KeySchema,
+    features: FeatureSchema,
+    target: Target,
+    unknown: str,
+    settings: ReferenceSettings,
+) -> Manifest:
+    depth = len(keys.columns)
+    packages = sorted({package for child in checked for package in child.packages})
+    candidates = {"references": {"estimator": "reference", "params": "{}", "packages": packages}}
+    size = sum(child.size for child in checked)
+    return Manifest(
+        keys=keys,
+        features=features,
+        target=target,
+        unknown=unknown,
+        levels=tuple(sorted({len(child.key) for child in checked} - {depth}, reverse=True)),
+        codec="cloudpickle",
+        spec_digest="",
+        options={"group_by": keys.names, "target": target.name, "candidates": candidates},
+        counts={
+            "fitted": len(checked),
+            **dict.fromkeys(("carried", "skipped", "failed", "rows"), 0),
+            "resident_bytes": 2 * size,
+        },
+        versions=library_versions(_VERSIONED),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        format_version=FORMAT_VERSION,
+        references=settings.to_dict(),
+    )
+
+
+def _write(path: Path, manifest: Manifest, checked: Sequence[CheckedChild]) -> None:
+    with new_bundle(path) as (directory, _):
+        rows = [(encode_key(child.key), len(child.key), child.reference) for child in checked]
+        write_table(directory, sorted(rows, key=lambda row: row[0]))
+        finish_bundle(directory, manifest, _ledger(manifest, checked))
+
+
+def _ledger(manifest: Manifest, checked: Sequence[CheckedChild]) -> pd.DataFrame:
+    """One row for every reference, with the columns that every ledger has, and `uri`."""
+    plain = {"status": "referenced", "reason": "", "error": "", "rows": 0, "seconds": 0.0, "params": "{}"}
+    plain |= {"fingerprint": "", "shard": "references/00000.sqlite", "sha256": "", "warnings": "", "stack": "no child"}
+    rows = [
+        {**plain, "level": len(child.key), "estimator": child.flavor, "bytes": child.size, "uri": child.reference.uri}
+        for child in checked
+    ]
+    ledger = with_keys(pd.DataFrame(rows), [child.key for child in checked], manifest.keys)
+    metrics = metric_names(manifest.target.task)
+    before = LEDGER_COLUMNS.index("params") + 1
+    columns = [*manifest.keys.names, *LEDGER_COLUMNS[:before], *metrics, *LEDGER_COLUMNS[before:], "uri"]
+    return ledger.assign(**dict.fromkeys(metrics, np.nan))[columns]
+
+
+def log_bundle(
+    path: Path,
+    example: pd.DataFrame,
+    name: str,
+    registered_model_name: str | None,
+    alias: str | None,
+    *,
+    detail: bool = False,
+) -> ModelInfo:
+    """Log a finished bundle as a pyfunc model, and register it; see `reference`."""
+    model = open_bundle(path, defaults={"detail": detail})
+    with training_run() as run:
+        del run
+        info = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=model_code.__file__,
+            artifacts={"bundle": str(path)},
+            signature=signature(model.manifest, model.route, model.options()),
+            input_example=input_example(model.manifest, example),
+            pip_requirements=requirements(model.manifest),
+            code_paths=[str(Path(model_code.__file__).parent)],
+            metadata={"metamodel": {"defaults": {"detail": detail}}},
+        )
+        if registered_model_name:
+            groups = model.manifest.counts["fitted"]
+            keys = ", ".join(model.manifest.keys.names)
+            info.registered_model_version = registry.register_version(
+                registered_model_name,
+                info.model_uri,
+                f"Refers to {count(groups, 'child model')} by {keys}.",
+                _tags(groups),
+                alias,
+            )
+    return info
+
+
+def _tags(groups: int) -> Mapping[str, str]:
+    return {"metamodel.groups_referenced": str(groups), "metamodel.version": __version__}
