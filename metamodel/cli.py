@@ -1,4 +1,4 @@
-"""The command line: ``metamodel train | score | inspect | export``. MLproject's entry points call it.
+"""The command line: ``metamodel train | score | inspect | export | reference``. MLproject's entry points call it.
 
 Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
@@ -269,6 +269,54 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
     click.echo(
         _dumps({"output": output}) if as_json else f"Written to {output}; load it with mlflow.sklearn.load_model."
     )
+
+
+@main.command()
+@click.option(
+    "--children", default="", help="File with the group columns and uri, or models:/sales-{country}@champion."
+)
+@click.option("--search", default="", help="Instead: registered models by tags, such as tags.project = 'sales'.")
+@click.option("--follow", default="", help="With --search: the alias to refer to; default: the latest version.")
+@click.option("--example", required=True, help="File with rows as callers will send them; a template takes its keys.")
+@click.option("--group-by", required=True, type=_Names(), help="Group columns, separated by commas.")
+@click.option("--target", default="prediction", show_default=True, help="Name of what is predicted.")
+@click.option("--features", type=_Names(), default="", help="Feature columns; default: every other column.")
+@click.option("--classes", type=_Json(list), default=None, help="Of classifiers: every class, as a JSON array.")
+@click.option("--unknown", default="null", show_default=True, help="Groups without a child: null, error or fallback.")
+@click.option("--pin/--no-pin", default=False, help="Record the versions of now instead of following aliases.")
+@click.option("--refresh", type=float, default=None, help="Seconds after which aliases are resolved again.")
+@click.option("--rate", type=float, default=20.0, show_default=True, help="Requests a second, all workers together.")
+@click.option("--deadline", type=float, default=10.0, show_default=True, help="Seconds an endpoint may take.")
+@click.option("--root", multiple=True, help="Directory that file paths may point into; can be repeated.")
+@click.option("--allow-private", is_flag=True, help="Allow endpoints at private and loopback addresses.")
+@click.option("--register", default="", help="Register a version of the model under this name.")
+@click.option("--alias", default="", help="Point this alias at the new version.")
+@_json_option
+def reference(
+    search: str,
+    follow: str,
+    refresh: float | None,
+    rate: float,
+    deadline: float,
+    root: tuple[str, ...],
+    allow_private: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Make a model of children that are registered, or served, already: it refers to them."""
+    with _at_work():
+        from metamodel.references import ReferenceSettings
+        from metamodel.referencing import reference_files
+
+        settings = ReferenceSettings(
+            refresh_seconds=refresh,
+            requests_per_second=rate,
+            deadline_seconds=deadline,
+            roots=root,
+            allow_private=allow_private,
+        )
+        facts = reference_files(search=search, follow=follow, settings=settings, **options)
+    click.echo(_dumps(facts) if as_json else _section("referring model", facts))
 
 
 def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:

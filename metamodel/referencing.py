@@ -13,7 +13,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.models.model import ModelInfo
 
-from metamodel import __version__, model_code, registry
+from metamodel import __version__, model_code, registry, tables
 from metamodel.bundle import finish_bundle, library_versions, new_bundle
 from metamodel.checking import CheckedChild, check_children
 from metamodel.exceptions import InputError
@@ -31,28 +31,23 @@ from metamodel.spec import one_of
 from metamodel.tracking import requirements, training_run
 from metamodel.wording import count, listing, short
 
-__all__ = ["from_registry", "from_template", "log_bundle", "reference"]
+__all__ = ["from_registry", "from_template", "log_bundle", "reference", "reference_files", "write_references"]
 
 _VERSIONED = ("mlflow", "scikit-learn", "pandas", "numpy")
 _LABEL_KINDS: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
-def reference(  # noqa: PLR0913 - what training reads off the table must be said here
+def reference(
     children: pd.DataFrame | str,
     example: pd.DataFrame,
     group_by: str | Sequence[str],
     target: str = "prediction",
     *,
-    keys: pd.DataFrame | None = None,
-    features: Sequence[str] | None = None,
-    classes: Sequence[Any] | None = None,
-    unknown: str = "null",
-    pin: bool = False,
-    settings: ReferenceSettings | None = None,
     name: str = "model",
     registered_model_name: str | None = None,
     alias: str | None = None,
     detail: bool = False,
+    **options: Any,
 ) -> ModelInfo:
     """Log, and register, a meta-model whose children stay where they are.
 
@@ -61,28 +56,8 @@ def reference(  # noqa: PLR0913 - what training reads off the table must be said
 
     Parameters
     ----------
-    children
-        A table with the group columns and `uri`; or a template such as ``models:/sales-{country}-{store}@champion``,
-        to be filled with `keys`. A URI names an MLflow model (``models:/``, ``runs:/``, a directory, an object store),
-        another meta-model (of which the child of the same group is taken), or an endpoint (``https://…/invocations``).
-    example
-        Some rows as callers will send them: they say which kinds the group columns and features are of.
-    group_by
-        Group columns.
-    target
-        Name of what is predicted.
-    keys
-        Table with the group columns, one row a child, for a template.
-    features
-        Feature columns; default: every column of the example that is no group column and not the target.
-    classes
-        For classifiers: every class that a child may answer. Without them the children do regression.
-    unknown
-        As for `metamodel.train`; parents are referred to by rows whose last group columns are null.
-    pin
-        Follow no alias: record the versions of now.
-    settings
-        Refreshing, rate, deadline, and what URIs may point to.
+    children, example, group_by, target, options
+        As for `write_references`.
     name, registered_model_name, alias, detail
         As for `metamodel.log_model`.
 
@@ -94,10 +69,75 @@ def reference(  # noqa: PLR0913 - what training reads off the table must be said
     ------
     InputError
         Something is wrong with the table or its children; the message names all of them, and nothing was logged.
+
+    Examples
+    --------
+    >>> metamodel.reference(                                            # doctest: +SKIP
+    ...     "models:/sales-{country}-{store}@champion", frame, ["country", "store"], "sales", keys=frame,
+    ...     registered_model_name="sales", alias="champion")
     """
     if alias and not registered_model_name:
         raise InputError("alias needs a registered model. Give registered_model_name too.")
     registry.check_names(registered_model_name, alias, name)
+    with tempfile.TemporaryDirectory(prefix="metamodel-reference-") as directory:
+        path = write_references(Path(directory) / "bundle", children, example, group_by, target, **options)
+        return log_bundle(path, example, name, registered_model_name, alias, detail=detail)
+
+
+def write_references(  # noqa: PLR0913 - what training reads off the table must be said here
+    path: str | Path,
+    children: pd.DataFrame | str,
+    example: pd.DataFrame,
+    group_by: str | Sequence[str],
+    target: str = "prediction",
+    *,
+    keys: pd.DataFrame | None = None,
+    features: Sequence[str] | None = None,
+    classes: Sequence[Any] | None = None,
+    unknown: str = "null",
+    pin: bool = False,
+    settings: ReferenceSettings | None = None,
+) -> Path:
+    """Write a bundle that refers to children, after a look at every one of them.
+
+    Parameters
+    ----------
+    path
+        Directory to write.
+    children
+        A table with the group columns and `uri`; or a template such as ``models:/sales-{country}-{store}@champion``,
+        to be filled with `keys`. A URI names an MLflow model (``models:/``, ``runs:/``, a directory, an object store),
+        another meta-model (of which the child of the same group is taken), or an endpoint (``https://…/invocations``).
+        A row whose last group columns are null is a parent.
+    example
+        Some rows as callers will send them: they say which kinds the group columns and features are of.
+    group_by
+        Group columns.
+    target
+        Name of what is predicted.
+    keys
+        Table with the group columns, for a template.
+    features
+        Feature columns; default: every column of the example that is no group column and not the target.
+    classes
+        For classifiers: every class that a child may answer. Without them the children do regression.
+    unknown
+        As for `metamodel.train`.
+    pin
+        Follow no alias: record the versions of now.
+    settings
+        Refreshing, rate, deadline, and what URIs may point to.
+
+    Returns
+    -------
+    Path
+        The bundle.
+
+    Raises
+    ------
+    InputError
+        One report of all that is wrong; nothing was written.
+    """
     one_of("unknown", unknown, ("null", "error", "fallback"))
     group_by = [group_by] if isinstance(group_by, str) else list(group_by)
     settings = settings or ReferenceSettings()
@@ -107,10 +147,61 @@ def reference(  # noqa: PLR0913 - what training reads off the table must be said
     table = children if isinstance(children, pd.DataFrame) else from_template(children, keys, group_by)
     checked = check_children(_uris(table, schema), shape, settings, pin=pin)
     manifest = _manifest(checked, schema, shape, _target(target, classes), unknown, settings)
-    with tempfile.TemporaryDirectory(prefix="metamodel-reference-") as directory:
-        path = Path(directory) / "bundle"
-        _write(path, manifest, checked)
-        return log_bundle(path, example, name, registered_model_name, alias, detail=detail)
+    _write(Path(path), manifest, checked)
+    return Path(path)
+
+
+def reference_files(
+    *,
+    children: str,
+    search: str,
+    follow: str,
+    example: str,
+    group_by: Sequence[str],
+    register: str,
+    alias: str,
+    features: Sequence[str],
+    **options: Any,
+) -> dict[str, Any]:
+    """Do what `reference` does with files: the command of that name.
+
+    Parameters
+    ----------
+    children
+        A file with the group columns and `uri`, or a template.
+    search, follow
+        Instead: as for `from_registry`.
+    example
+        A file.
+    group_by, register, alias, features, options
+        As for `reference`.
+
+    Returns
+    -------
+    dict
+        What was logged and registered.
+    """
+    if bool(children) == bool(search):
+        raise InputError("Say where the children are: give either --children or --search.")
+    rows = tables.read_table(example, group_by)
+    found: pd.DataFrame | str = children
+    if search:
+        found = from_registry(search, group_by, follow or None)
+    elif "{" not in children:
+        texts = [column.name for column in KeySchema.infer(rows, group_by).columns if column.kind == "string"]
+        found = tables.read_table(children, group_by, texts)
+    info = reference(
+        found,
+        rows,
+        group_by,
+        keys=rows,
+        features=features or None,
+        registered_model_name=register or None,
+        alias=alias or None,
+        **options,
+    )
+    facts = {"run_id": info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
+    return {**facts, "version": info.registered_model_version if register else None, "alias": alias or None}
 
 
 def from_template(template: str, keys: pd.DataFrame | None, group_by: Sequence[str]) -> pd.DataFrame:

@@ -20,9 +20,9 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
+from metamodel.disk_cache import process_disk_cache
 from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
-from metamodel.fetching.disk_cache import process_disk_cache
 from metamodel.fetching.endpoints import EndpointChild
 from metamodel.fetching.logged import bundle_of, one_line
 from metamodel.fetching.politeness import Courtesy, courtesy_for, first_delay

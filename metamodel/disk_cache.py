@@ -116,11 +116,13 @@ class DiskCache:
         unfinished = Path(tempfile.mkdtemp(dir=self._partial))
         try:
             fill(unfinished)
-            size = _allocated(unfinished)
-            self._make_room(size)
-            shutil.rmtree(path, ignore_errors=True)  # what a killed process left without an index row
+            # Counted before it is there: others that come at the same time make room for it too.
+            self._execute(
+                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", digest, _allocated(unfinished), time.time()
+            )
+            self._make_room()
+            shutil.rmtree(path, ignore_errors=True)  # what a killed process left
             unfinished.rename(path)
-            self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", digest, size, time.time())
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -128,8 +130,8 @@ class DiskCache:
         rows = self._execute("UPDATE entries SET used = ? WHERE name = ? RETURNING name", time.time(), digest)
         return bool(rows) and (self.root / "entries" / digest).is_dir()
 
-    def _make_room(self, needed: int) -> None:
-        excess = self.size + needed - self.limit
+    def _make_room(self) -> None:
+        excess = self.size - self.limit
         if excess <= 0:
             return
         for digest, size in self._execute("SELECT name, bytes FROM entries ORDER BY used"):
@@ -146,12 +148,15 @@ class DiskCache:
             with contextlib.suppress(Timeout), FileLock(lock, timeout=0):
                 shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                 lock.unlink(missing_ok=True)
-        known = {digest for (digest,) in self._execute("SELECT name FROM entries")}
-        for path in (self.root / "entries").iterdir():
-            if path.name not in known:
-                with contextlib.suppress(Timeout), self._lock_of(path.name, timeout=0):
-                    if not self._execute("SELECT 1 FROM entries WHERE name = ?", path.name):
-                        shutil.rmtree(path, ignore_errors=True)
+        counted = {str(digest) for (digest,) in self._execute("SELECT name FROM entries")}
+        there = {path.name for path in (self.root / "entries").iterdir()}
+        for digest in counted ^ there:
+            with contextlib.suppress(Timeout), self._lock_of(digest, timeout=0):  # what is being written stays
+                path = self.root / "entries" / digest
+                if not path.is_dir():
+                    self._execute("DELETE FROM entries WHERE name = ?", digest)
+                elif not self._execute("SELECT 1 FROM entries WHERE name = ?", digest):
+                    shutil.rmtree(path, ignore_errors=True)
 
     def _lock_of(self, digest: str, timeout: float = -1) -> FileLock:
         return FileLock(self.root / "locks" / f"{digest[:2]}.lock", timeout=timeout)
