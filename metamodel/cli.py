@@ -319,6 +319,36 @@ def reference(
     click.echo(_dumps(facts) if as_json else _section("referring model", facts))
 
 
+@main.command()
+@click.argument("model")
+@click.option("--vendor", is_flag=True, help="Bring the children that the model refers to into its bundle.")
+@click.option("--zip", "zip_file", default="", help="Write the model, with its children, into this one file.")
+@click.option("--register", default="", help="Register the packed model as a new version under this name.")
+@click.option("--alias", default="", help="Point this alias at the new version.")
+@_json_option
+def pack(model: str, vendor: bool, zip_file: str, register: str, alias: str, as_json: bool) -> None:
+    """Make a model that needs no other server: its children are in it."""
+    with _at_work():
+        from metamodel import vendoring
+
+        if not (vendor or zip_file):
+            raise InputError("Nothing to do. Give --vendor, --zip FILE, or both.")
+        facts = vendoring.pack(model, zip_file=zip_file, register=register, alias=alias)
+    click.echo(_dumps(facts) if as_json else _section("packed model", facts))
+
+
+@main.command("serve-check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@_json_option
+def serve_check(file: str, as_json: bool) -> None:
+    """Open a model that `pack --zip` wrote, as a server would, and load every child of it."""
+    with _at_work():
+        from metamodel import vendoring
+
+        facts = vendoring.serve_check(file)
+    click.echo(_dumps(facts) if as_json else _section("this file can be served", facts))
+
+
 def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:
     """Let the new model answer a few rows from all over the table; it is registered by now, so nothing may raise."""
     from metamodel.model import MetaModel

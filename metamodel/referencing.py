@@ -3,7 +3,9 @@
 import datetime as dt
 import string
 import tempfile
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,16 @@ from metamodel.spec import one_of
 from metamodel.tracking import requirements, training_run
 from metamodel.wording import count, listing, short
 
-__all__ = ["from_registry", "from_template", "log_bundle", "reference", "reference_files", "write_references"]
+__all__ = [
+    "from_registry",
+    "from_template",
+    "log_bundle",
+    "pyfunc_parts",
+    "reference",
+    "reference_files",
+    "without_advice",
+    "write_references",
+]
 
 _VERSIONED = ("mlflow", "scikit-learn", "pandas", "numpy")
 _LABEL_KINDS: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -375,7 +386,7 @@ def _ledger(manifest: Manifest, checked: Sequence[CheckedChild]) -> pd.DataFrame
 
 def log_bundle(
     path: Path,
-    example: pd.DataFrame,
+    example: pd.DataFrame | None,
     name: str,
     registered_model_name: str | None,
     alias: str | None,
@@ -383,19 +394,9 @@ def log_bundle(
     detail: bool = False,
 ) -> ModelInfo:
     """Log a finished bundle as a pyfunc model, and register it; see `reference`."""
-    model = open_bundle(path, defaults={"detail": detail})
-    with training_run() as run:
-        del run
-        info = mlflow.pyfunc.log_model(
-            name=name,
-            python_model=model_code.__file__,
-            artifacts={"bundle": str(path)},
-            signature=signature(model.manifest, model.route, model.options()),
-            input_example=input_example(model.manifest, example),
-            pip_requirements=requirements(model.manifest),
-            code_paths=[str(Path(model_code.__file__).parent)],
-            metadata={"metamodel": {"defaults": {"detail": detail}}},
-        )
+    model = open_bundle(path)
+    with training_run(), without_advice():
+        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(path, example, detail=detail))
         if registered_model_name:
             groups = model.manifest.counts["fitted"]
             keys = ", ".join(model.manifest.keys.names)
@@ -407,6 +408,39 @@ def log_bundle(
                 alias,
             )
     return info
+
+
+@contextmanager
+def without_advice() -> Iterator[None]:
+    """Keep MLflow's advice to give an example from those who have none to give."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?s).*An input example was not provided", category=UserWarning)
+        yield
+
+
+def pyfunc_parts(path: Path, example: pd.DataFrame | None, *, detail: bool = False) -> dict[str, Any]:
+    """Arguments with which MLflow logs, or saves, a finished bundle as a pyfunc model.
+
+    Parameters
+    ----------
+    path
+        The bundle.
+    example
+        Rows of which some become the input example; without any, there is none.
+    detail
+        What a call without params answers.
+    """
+    model = open_bundle(path, defaults={"detail": detail})
+    shown = None if example is None or example.empty else input_example(model.manifest, example)
+    return {
+        "python_model": model_code.__file__,
+        "artifacts": {"bundle": str(path)},
+        "signature": signature(model.manifest, model.route, model.options()),
+        "input_example": shown,
+        "pip_requirements": requirements(model.manifest),
+        "code_paths": [str(Path(model_code.__file__).parent)],
+        "metadata": {"metamodel": {"defaults": {"detail": detail}}},
+    }
 
 
 def _tags(groups: int) -> Mapping[str, str]:

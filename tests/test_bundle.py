@@ -183,9 +183,9 @@ def test_a_damaged_ledger_is_said_and_predictions_go_on(bundle, table):
 
 
 def test_a_later_format_version_is_refused(bundle):
-    change_manifest(bundle, format_version=2)
+    change_manifest(bundle, format_version=3)
     with pytest.raises(
-        UnreadableBundle, match=r"manifest.json has format version 2; this release reads 1 to 1. Upgrade"
+        UnreadableBundle, match=r"manifest.json has format version 3; this release reads 1 to 2. Upgrade"
     ):
         Bundle(bundle)
 

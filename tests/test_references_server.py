@@ -1,10 +1,13 @@
 """Children registered one by one in a real tracking server, referred to by one meta-model."""
 
+import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +31,8 @@ from metamodel.disk_cache import process_disk_cache
 from metamodel.exceptions import InputError
 from metamodel.fetching import politeness
 from metamodel.referencing import write_references
+from metamodel.shards import ShardReader
+from metamodel.vendoring import vendor_bundle
 
 pytestmark = pytest.mark.server
 
@@ -417,3 +422,81 @@ def test_the_cache_is_shared_by_name(empty_cache: Path, registered: Registered, 
     metamodel.load_model(referring).predict(registered.rows)
     assert process_disk_cache().root == empty_cache
     assert process_disk_cache().size > 0
+
+
+# -------- packing
+@pytest.fixture(scope="module")
+def packed(registered: Registered, referring: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One file with the model and all its children."""
+    path = tmp_path_factory.mktemp("packed") / "model.zip"
+    result = CliRunner().invoke(main, ["pack", referring, "--vendor", "--zip", str(path)])
+    assert result.exit_code == 0, result.stderr
+    return path
+
+
+def _alone(directory: Path) -> dict[str, str]:
+    """An environment without a tracking server, and without what other tests have downloaded."""
+    return {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+        "METAMODEL_DISK_CACHE": str(directory / "cache"),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    }
+
+
+def test_a_packed_model_is_served_without_a_tracking_server(
+    registered: Registered, packed: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(tmp_path / "model")
+    rows = registered.rows.head(60)
+    registered.proxy.take()
+    (tmp_path / "server").mkdir()
+    with scoring_server(tmp_path / "model", tmp_path / "server", env=_alone(tmp_path)) as server:
+        body = json.dumps({"dataframe_split": rows.to_dict(orient="split")})
+        headers = {"Content-Type": "application/json"}
+        answer = requests.post(f"{server.url}/invocations", data=body, headers=headers, timeout=60)
+        assert answer.status_code == 200, f"{answer.text}\n{server.log}"
+    predicted = [row["prediction"] for row in answer.json()["predictions"]]
+    np.testing.assert_allclose(predicted, registered.expected.head(60), rtol=1e-9)
+    assert not registered.proxy.requests
+
+
+def test_serve_check_loads_every_child(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in _alone(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(disk_cache, "_cache", None)
+    result = CliRunner().invoke(main, ["serve-check", str(packed), "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["children"] == GROUPS
+
+
+def test_serve_check_refuses_what_is_no_zip(tmp_path: Path) -> None:
+    (tmp_path / "model.zip").write_text("no zip")
+    result = CliRunner().invoke(main, ["serve-check", str(tmp_path / "model.zip")])
+    assert result.exit_code == 2
+    assert "is no zip file that can be read" in result.stderr
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_vendored_children_are_the_same_bytes(registered: Registered, referring: str, tmp_path: Path) -> None:
+    model = metamodel.load_model(referring)
+    vendored = metamodel.load_model(vendor_bundle(model, tmp_path / "vendored"))
+
+    before, after = (it.predict(registered.rows, {"detail": True}) for it in (model, vendored))
+
+    pd.testing.assert_frame_equal(before, after)
+    digests = vendored.ledger.set_index("store")["sha256"].str[:12]
+    assert after["child_version"].tolist() == digests[registered.rows["store"]].tolist()
+    with zipfile.ZipFile(io.BytesIO(_archive_of(vendored, 3))) as archive:
+        assert pickle.loads(archive.read("model.pkl")).coef_ == pytest.approx(registered.bundled.child(3).coef_)
+
+
+def _archive_of(model: metamodel.MetaModel, store: int) -> bytes:
+    assert model.bundle.references is not None
+    reference = model.bundle.references.find(f"[{store}]")
+    assert reference is not None
+    path = model.bundle.path / "vendored" / "00000.sqlite"
+    row = ShardReader(path, path.stat().st_size).read(reference.vendored)
+    assert row is not None
+    return row.child or b""
