@@ -6,9 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
 from hashlib import sha256
@@ -30,6 +28,7 @@ from metamodel.exceptions import (
     UnreadableBundle,
 )
 from metamodel.keys import GroupKey, encode_key
+from metamodel.look_ahead import look_ahead
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import ChildLoader, Reference, ReferenceSettings, ReferenceTable
 from metamodel.shards import ShardReader, ShardRow, ShardWriter
@@ -279,12 +278,9 @@ class Bundle:
         if self._references is None:
             yield partial(self.load, keep=keep)
             return
-        threads = ReferenceSettings.from_dict(self.manifest.references or {}).concurrency
-        executor = ThreadPoolExecutor(threads, thread_name_prefix="metamodel-fetch")
-        try:
-            yield _LookAhead(partial(self.load, keep=keep), executor, keys, 2 * threads).load
-        finally:
-            executor.shutdown(cancel_futures=True)
+        settings = ReferenceSettings.from_dict(self.manifest.references or {})
+        with look_ahead(partial(self.load, keep=keep), keys, settings.concurrency) as load:
+            yield load
 
     @property
     def references(self) -> ReferenceTable | None:
@@ -357,26 +353,6 @@ class Bundle:
             if row is not None:
                 return row
         return None
-
-
-class _LookAhead:
-    """Loads children before they are asked for, at most `window` of them, in the order of the keys."""
-
-    def __init__(
-        self, load: Callable[[GroupKey], Any], executor: ThreadPoolExecutor, keys: Sequence[GroupKey], window: int
-    ) -> None:
-        self._load = load
-        self._executor = executor
-        self._waiting = deque(keys)
-        self._coming: dict[GroupKey, Future[Any]] = {}
-        self._window = window
-
-    def load(self, key: GroupKey) -> Any:
-        while self._waiting and len(self._coming) < self._window:
-            coming = self._waiting.popleft()
-            self._coming[coming] = self._executor.submit(self._load, coming)
-        future = self._coming.pop(key, None)
-        return self._load(key) if future is None else future.result()
 
 
 _REMEDY = 'Train it, or train with unknown="fallback".'

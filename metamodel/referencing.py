@@ -1,48 +1,32 @@
 """Make a meta-model of children that are registered, or served, already: it holds references instead of copies."""
 
 import datetime as dt
-import string
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
-from mlflow import MlflowClient
 from mlflow.models.model import ModelInfo
 
-from metamodel import __version__, model_code, registry, tables
+from metamodel import registry, tables
 from metamodel.bundle import finish_bundle, library_versions, new_bundle
+from metamodel.bundle_logging import log_bundle
 from metamodel.checking import CheckedChild, check_children
+from metamodel.child_tables import from_registry, from_template, read_uris
 from metamodel.exceptions import InputError
 from metamodel.features import FeatureSchema
-from metamodel.fetching import open_bundle
 from metamodel.fitting import metric_names
-from metamodel.frames import check_columns
-from metamodel.keys import GroupKey, KeyColumn, KeySchema, encode_key
+from metamodel.keys import KeySchema, encode_key
 from metamodel.ledger import with_keys
 from metamodel.manifest import FORMAT_VERSION, Manifest, Target
 from metamodel.planning import LEDGER_COLUMNS
 from metamodel.references import ReferenceSettings, write_table
-from metamodel.signatures import input_example, signature
 from metamodel.spec import one_of
-from metamodel.tracking import requirements, training_run
-from metamodel.wording import count, listing, short
+from metamodel.wording import short
 
-__all__ = [
-    "from_registry",
-    "from_template",
-    "log_bundle",
-    "pyfunc_parts",
-    "reference",
-    "reference_files",
-    "without_advice",
-    "write_references",
-]
+__all__ = ["reference", "reference_files", "write_references"]
 
 _VERSIONED = ("mlflow", "scikit-learn", "pandas", "numpy")
 _LABEL_KINDS: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -156,7 +140,7 @@ def write_references(  # noqa: PLR0913 - what training reads off the table must 
     given = [column for column in example.columns if column not in (*group_by, target)]
     shape = FeatureSchema.infer(example, list(features or given))
     table = children if isinstance(children, pd.DataFrame) else from_template(children, keys, group_by)
-    checked = check_children(_uris(table, schema), shape, settings, pin=pin)
+    checked = check_children(read_uris(table, schema), shape, settings, pin=pin)
     manifest = _manifest(checked, schema, shape, _target(target, classes), unknown, settings)
     _write(Path(path), manifest, checked)
     return Path(path)
@@ -213,108 +197,6 @@ def reference_files(
     )
     facts = {"run_id": info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
     return {**facts, "version": info.registered_model_version if register else None, "alias": alias or None}
-
-
-def from_template(template: str, keys: pd.DataFrame | None, group_by: Sequence[str]) -> pd.DataFrame:
-    """Fill a template with every key.
-
-    Parameters
-    ----------
-    template
-        Names group columns in braces.
-    keys
-        Table with the group columns.
-    group_by
-        Group columns.
-
-    Returns
-    -------
-    DataFrame
-        The group columns and `uri`, one row for every distinct key.
-
-    Examples
-    --------
-    >>> keys = pd.DataFrame({"country": ["FR", "DE"], "store": [7, 8]})
-    >>> from_template("models:/sales-{country}-{store}@champion", keys, ["country", "store"])["uri"].tolist()
-    ['models:/sales-FR-7@champion', 'models:/sales-DE-8@champion']
-    """
-    if keys is None:
-        raise InputError(f"The template {short(template)} needs a table of keys. Give keys=.")
-    check_columns(keys, group_by, "group column")
-    try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
-    except ValueError as error:
-        raise InputError(f"The template {short(template)} cannot be read ({error}). Close every brace.") from error
-    if odd := sorted(set(fields) - set(group_by)):
-        raise InputError(f"The template names {listing(map(repr, odd))}, no group column. Use {listing(group_by)}.")
-    distinct = keys[list(group_by)].drop_duplicates().reset_index(drop=True)
-    values = [dict(zip(group_by, row, strict=True)) for row in distinct.astype(object).itertuples(index=False)]
-    return distinct.assign(uri=[template.format(**row) for row in values])
-
-
-def from_registry(filter_string: str, group_by: Sequence[str], alias: str | None = None) -> pd.DataFrame:
-    """Search registered models; each has its key in tags named like the group columns.
-
-    Parameters
-    ----------
-    filter_string
-        MLflow's search syntax, such as ``tags.project = 'sales'``.
-    group_by
-        Group columns.
-    alias
-        Refer to this alias of each; default: to its latest version.
-
-    Returns
-    -------
-    DataFrame
-        The group columns, as text, and `uri`.
-
-    Raises
-    ------
-    InputError
-        Nothing was found, or a model lacks a tag.
-    """
-    client, found, token = MlflowClient(), [], None
-    while True:
-        page = client.search_registered_models(filter_string, max_results=500, page_token=token)
-        found += list(page)
-        token = page.token
-        if not token:
-            break
-    if not found:
-        raise InputError(f"No registered model fits {short(filter_string)}. Look at the models' tags.")
-    if untagged := [model.name for model in found if not set(group_by) <= set(model.tags)]:
-        raise InputError(
-            f"The registered model {listing(untagged)} lacks a tag for each of {listing(group_by)}. "
-            "Tag it with its key, or search for others."
-        )
-    rows = [{name: model.tags[name] for name in group_by} for model in found]
-    uris = [f"models:/{model.name}@{alias}" if alias else f"models:/{model.name}/latest" for model in found]
-    return pd.DataFrame(rows).assign(uri=uris)
-
-
-def _uris(table: pd.DataFrame, schema: KeySchema) -> dict[GroupKey, str]:
-    """Read the table: canonical key → URI; a row whose last group columns are null is a parent."""
-    check_columns(table, [*schema.names, "uri"], "column")
-    # Files and tags hold text; what a key column holds is said by the example.
-    readers = [KeyColumn(column.name, column.kind, column.utc, from_text=True) for column in schema.columns]
-    uris: dict[GroupKey, str] = {}
-    for *values, uri in table[[*schema.names, "uri"]].astype(object).itertuples(index=False):
-        key = tuple(reader.canonical(value) for reader, value in zip(readers, values, strict=True))
-        while key and key[-1] is None:
-            key = key[:-1]
-        if None in key:
-            raise InputError(
-                f"The key {short(tuple(values))} has a null before a value. Fill it, or leave the row out."
-            )
-        if not isinstance(uri, str) or not uri.strip():
-            raise InputError(f"The group {key} has no URI. Fill it, or leave the row out.")
-        if key in uris:
-            raise InputError(f"The group {key} is in the table twice. Keep one row for each group.")
-        uris[key] = uri.strip()
-    if not uris:
-        raise InputError("The table of children is empty. Give one row for each group.")
-    return uris
 
 
 def _target(name: str, classes: Sequence[Any] | None) -> Target:
@@ -382,66 +264,3 @@ def _ledger(manifest: Manifest, checked: Sequence[CheckedChild]) -> pd.DataFrame
     before = LEDGER_COLUMNS.index("params") + 1
     columns = [*manifest.keys.names, *LEDGER_COLUMNS[:before], *metrics, *LEDGER_COLUMNS[before:], "uri"]
     return ledger.assign(**dict.fromkeys(metrics, np.nan))[columns]
-
-
-def log_bundle(
-    path: Path,
-    example: pd.DataFrame | None,
-    name: str,
-    registered_model_name: str | None,
-    alias: str | None,
-    *,
-    detail: bool = False,
-) -> ModelInfo:
-    """Log a finished bundle as a pyfunc model, and register it; see `reference`."""
-    model = open_bundle(path)
-    with training_run(), without_advice():
-        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(path, example, detail=detail))
-        if registered_model_name:
-            groups = model.manifest.counts["fitted"]
-            keys = ", ".join(model.manifest.keys.names)
-            info.registered_model_version = registry.register_version(
-                registered_model_name,
-                info.model_uri,
-                f"Refers to {count(groups, 'child model')} by {keys}.",
-                _tags(groups),
-                alias,
-            )
-    return info
-
-
-@contextmanager
-def without_advice() -> Iterator[None]:
-    """Keep MLflow's advice to give an example from those who have none to give."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="(?s).*An input example was not provided", category=UserWarning)
-        yield
-
-
-def pyfunc_parts(path: Path, example: pd.DataFrame | None, *, detail: bool = False) -> dict[str, Any]:
-    """Arguments with which MLflow logs, or saves, a finished bundle as a pyfunc model.
-
-    Parameters
-    ----------
-    path
-        The bundle.
-    example
-        Rows of which some become the input example; without any, there is none.
-    detail
-        What a call without params answers.
-    """
-    model = open_bundle(path, defaults={"detail": detail})
-    shown = None if example is None or example.empty else input_example(model.manifest, example)
-    return {
-        "python_model": model_code.__file__,
-        "artifacts": {"bundle": str(path)},
-        "signature": signature(model.manifest, model.route, model.options()),
-        "input_example": shown,
-        "pip_requirements": requirements(model.manifest),
-        "code_paths": [str(Path(model_code.__file__).parent)],
-        "metadata": {"metamodel": {"defaults": {"detail": detail}}},
-    }
-
-
-def _tags(groups: int) -> Mapping[str, str]:
-    return {"metamodel.groups_referenced": str(groups), "metamodel.version": __version__}

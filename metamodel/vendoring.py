@@ -20,6 +20,7 @@ from mlflow.models.model import ModelInfo
 
 from metamodel import registry
 from metamodel.bundle import finish_bundle, new_bundle
+from metamodel.bundle_logging import log_bundle, pyfunc_parts, without_advice
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching import load_model
 from metamodel.fetching.children import ElsewhereLoader, digest_of, files_of
@@ -28,7 +29,6 @@ from metamodel.keys import decode_key, encode_key
 from metamodel.ledger import keys_of
 from metamodel.model import MetaModel
 from metamodel.references import VENDORED_DIR, Reference, write_table
-from metamodel.referencing import log_bundle, pyfunc_parts, without_advice
 from metamodel.shards import ShardRow, ShardWriter
 
 __all__ = ["pack", "serve_check", "vendor_bundle", "write_zip"]
