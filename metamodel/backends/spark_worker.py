@@ -16,8 +16,10 @@ import pandas as pd
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from metamodel.backends.task import GroupFitter, GroupRecord
+from metamodel.backends.forking import in_forks
+from metamodel.backends.task import GroupFitter, GroupRecord, killed
 from metamodel.features import FeatureSchema
+from metamodel.fitting import GroupData
 from metamodel.planning import TargetInfo, TrainingTable, fingerprint
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
@@ -121,10 +123,24 @@ class PartitionTrainer:
         numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
         rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
         bounds = [*starts.tolist(), len(rows.y)]
-        for number, start, stop in zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
+
+        def group(i: int) -> GroupData:
             # The driver knows the key of every number, so that keys need not travel with the rows.
-            group = rows.group((number,), start, stop)
-            yield number, fitter.fit(group, fingerprint(group.hashes))
+            return rows.group((int(numbers[i]),), bounds[i], bounds[i + 1])
+
+        def fit(i: int) -> tuple[GroupRecord, list[float]]:
+            data = group(i)
+            return fitter.fit(data, fingerprint(data.hashes)), fitter.factors
+
+        def died(i: int) -> tuple[GroupRecord, list[float]]:
+            data = group(i)
+            return fitter.record(killed(data.key, len(data.y)), fingerprint(data.hashes)), fitter.factors
+
+        # After a fork OpenMP hangs where it had more than one thread before; then a group can take the task with it.
+        total = len(numbers)
+        results = in_forks(fit, died, total) if self.threads == 1 else map(fit, range(total))
+        for number, (record, fitter.factors) in zip(numbers.tolist(), results, strict=True):
+            yield number, record
 
     def rows(self, frame: pd.DataFrame) -> TrainingTable:
         """Bring rows to the form that children take."""

@@ -20,7 +20,7 @@ from metamodel.shards import ShardRow, ShardWriter
 from metamodel.spec import FitSpec
 from metamodel.wording import count
 
-__all__ = ["GroupFitter", "GroupRecord", "Task", "TaskResult", "run_task", "skip_groups"]
+__all__ = ["GroupFitter", "GroupRecord", "Task", "TaskResult", "killed", "run_task", "skip_groups"]
 
 # Children of one task whose memory is measured; the rest is charged by their size.
 _MEASURED_CHILDREN = 2
@@ -93,7 +93,8 @@ class GroupFitter:
         self._spec = spec
         self._codec = get_codec(codec_name)
         self._shown_rows = shown_rows
-        self._factors: list[float] = []
+        # Memory of the first children for each byte of theirs, by which the others are charged.
+        self.factors: list[float] = []
 
     def fit(self, data: GroupData, fingerprint: str) -> GroupRecord:
         """Fit one group."""
@@ -101,7 +102,7 @@ class GroupFitter:
 
     def record(self, outcome: GroupOutcome, fingerprint: str) -> GroupRecord:
         """Serialize what became of a group."""
-        outcome, row = _serialize(outcome, self._codec, self._factors)
+        outcome, row = _serialize(outcome, self._codec, self.factors)
         return GroupRecord(row, _ledger_row(outcome, fingerprint, row), _shown(outcome, self._shown_rows))
 
 
@@ -133,8 +134,10 @@ def run_task(
             _mark(marker, group.key)
             data = table.group(group.key, start, start + len(group.rows))
             start += len(group.rows)
-            killer = group.key in task.killers
-            done = fitter.record(_killed(group), group.fingerprint) if killer else fitter.fit(data, group.fingerprint)
+            if group.key in task.killers:
+                done = fitter.record(killed(group.key, len(group.rows)), group.fingerprint)
+            else:
+                done = fitter.fit(data, group.fingerprint)
             shard.add(done.row)
             ledger.append(done.ledger)
             holdout += done.holdout
@@ -176,9 +179,10 @@ def _mark(marker: Any, key: GroupKey) -> None:
     marker.flush()
 
 
-def _killed(group: GroupRows) -> GroupOutcome:
+def killed(key: GroupKey, rows: int) -> GroupOutcome:
+    """Make the outcome of a group that ends every process that fits it."""
     error = "WorkerDied: the process that fitted this group was killed (out of memory, or a crash in native code)."
-    return GroupOutcome(group.key, "failed", len(group.rows), "worker_died", error)
+    return GroupOutcome(key, "failed", rows, "worker_died", error)
 
 
 def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tuple[GroupOutcome, ShardRow]:
