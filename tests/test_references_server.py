@@ -383,6 +383,20 @@ def test_a_directory_inside_the_root_is_used(registered: Registered, tmp_path: P
     np.testing.assert_allclose(answers["prediction"], registered.expected[rows.index])
 
 
+def test_a_child_in_a_runs_artifacts_is_used(registered: Registered, tmp_path: Path) -> None:
+    rows = registered.rows[registered.rows["store"] == 6]
+    children = pd.DataFrame({"store": [6], "uri": [f"runs:/{run_of(registered.sources[6])}/6"]})
+    path = write_references(tmp_path / "bundle", children, rows, "store", "y", settings=FAST)
+    answers = metamodel.load_model(path).predict(rows)
+    np.testing.assert_allclose(answers["prediction"], registered.expected[rows.index])
+
+
+def test_inspect_shows_where_children_are(registered: Registered, referring: str) -> None:
+    result = CliRunner().invoke(main, ["inspect", referring, "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["groups"] == {"referenced": GROUPS}
+
+
 def test_a_child_of_another_meta_model_is_used(registered: Registered, tmp_path: Path) -> None:
     result = metamodel.train(registered.frame, "store", "y", "ridge", n_jobs=1, holdout=0)
     bundle = metamodel.log_model(result).model_uri

@@ -9,7 +9,6 @@ import hashlib
 import inspect
 import math
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -45,22 +44,17 @@ def first_delay(key: str, interval: float) -> float:
 
 
 def workers() -> int:
-    """Count who shares the server: METAMODEL_FETCH_WORKERS, else the partitions of this Spark stage, else 1.
+    """Count the processes that share the server: METAMODEL_FETCH_WORKERS, else 1.
 
     Raises
     ------
     InputError
         The variable is no whole number of at least 1.
     """
-    text = os.environ.get(_WORKERS_VARIABLE)
-    if text:
-        if not text.isdecimal() or int(text) < 1:
-            raise InputError(f"{_WORKERS_VARIABLE}={text!r} is no number of processes. Set it to 1 or more.")
-        return int(text)
-    pyspark = sys.modules.get("pyspark")
-    task = pyspark.TaskContext.get() if pyspark is not None else None
-    partitions = getattr(task, "numPartitions", None)
-    return max(1, int(partitions())) if callable(partitions) else 1
+    text = os.environ.get(_WORKERS_VARIABLE) or "1"
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"{_WORKERS_VARIABLE}={text!r} is no number of processes. Set it to 1 or more.")
+    return int(text)
 
 
 class RateLimiter:
