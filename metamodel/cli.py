@@ -1,4 +1,4 @@
-"""The command line: ``metamodel train | score | inspect | export | reference``. MLproject's entry points call it.
+"""The command line: ``metamodel train | score | ...``. MLproject's entry points call it.
 
 Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
