@@ -2,94 +2,31 @@
 
 import time
 import warnings
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 
-from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, classification_metrics, is_better, regression_metrics
 from metamodel.frames import AnyArray
-from metamodel.keys import GroupKey
-from metamodel.spec import Candidate, FitSpec
-from metamodel.splitting import BoolArray, HashArray, hash_holdout, time_holdout
+from metamodel.groups import GroupData, GroupOutcome, Status, Terminated, error_text
+from metamodel.judging import choose, fit_candidate, metric_names, score
+from metamodel.spec import FitSpec
+from metamodel.splitting import repeated
+from metamodel.time_limits import TimeLimitReached, time_limit
 from metamodel.wording import count, short
 
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
 
-Status = Literal["fitted", "carried", "skipped", "failed"]
 # Holdout rows that a group hands back for the actual-against-predicted plot.
 _SHOWN_ROWS = 200
-
-
-class Terminated(SystemExit):
-    """Raised by a signal handler while an estimator is at work: the one exit that is not the estimator's own."""
-
-
-@dataclass(frozen=True)
-class GroupData:
-    """The rows of one group.
-
-    Parameters
-    ----------
-    key
-        Canonical key: all group columns, or a prefix of them for a parent, or nothing for the global model.
-    x
-        Features, shape (n_rows, n_features): a matrix or a frame.
-    y
-        Target, shape (n_rows,); may hold nulls.
-    hashes
-        From `splitting.row_hashes`, shape (n_rows,).
-    times
-        From `splitting.time_order`, or None for a random holdout.
-    """
-
-    key: GroupKey
-    x: AnyArray | pd.DataFrame
-    y: AnyArray
-    hashes: HashArray
-    times: AnyArray | None = None
-
-
-@dataclass(frozen=True)
-class GroupOutcome:
-    """What became of one group; `child` is None unless `status` is "fitted".
-
-    Attributes
-    ----------
-    reason
-        Empty, or one word for machines with its figures behind it: "min_rows: ...", "constant_target", "error", ...
-    holdout
-        Actual and predicted target of at most a few hundred holdout rows, for the plot.
-    """
-
-    key: GroupKey
-    status: Status
-    rows: int
-    reason: str = ""
-    error: str = ""
-    warnings: str = ""
-    seconds: float = 0.0
-    estimator: str = ""
-    params: str = "{}"
-    metrics: dict[str, float] = field(default_factory=dict)
-    child: Any = None
-    holdout: tuple[AnyArray, AnyArray] | None = None
-
-
-@dataclass(frozen=True)
-class _Evaluated:
-    candidate: Candidate
-    metrics: dict[str, float]
-    holdout: tuple[AnyArray, AnyArray] | None
 
 
 def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
-    Rows without a target are left out (and counted in `reason`). Each candidate is fitted on the training part and
-    judged on the holdout; the best one is fitted again on all rows, and that is the child.
+    Rows without a target are left out (and counted in `reason`), and so are exact copies of a row. Each candidate is
+    fitted on training rows and judged on held-out rows; the best one is fitted again on all rows, and that is the
+    child.
 
     Parameters
     ----------
@@ -105,19 +42,28 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
     """
     started = time.perf_counter()
     group, notes = _without_missing_target(group, spec.target_dtype)
+    group, duplicates = _without_duplicates(group, spec.drop_duplicates)
+    facts = {"duplicates": duplicates, "imbalance": _imbalance(group.y, spec.task)}
     rows = len(group.y)
+    if spec.skip:
+        return GroupOutcome(group.key, "skipped", rows, "override: skip", facts=facts)
     if rows < spec.min_rows:
+        notes += [f"duplicates: {count(duplicates, 'row')} left out"] if duplicates and spec.drop_duplicates else []
         reason = "; ".join([f"min_rows: {count(rows, 'usable row')}, {spec.min_rows} needed", *notes])
-        return GroupOutcome(group.key, "skipped", rows, reason)
+        return GroupOutcome(group.key, "skipped", rows, reason, facts=facts)
     notes += _target_notes(group.y, spec)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            evaluated, more = _choose(group, spec)
-            child = _fit(evaluated.candidate, group.x, group.y)
-            metrics = evaluated.metrics or _prefixed("train", _score(child, group.x, group.y, spec.task)[0])
+            with time_limit(spec.group_seconds):
+                evaluated, more = choose(group, spec)
+                child = fit_candidate(evaluated.candidate, group)
+                metrics = evaluated.metrics or score(child, group, spec.task)
         except Terminated:
             raise
+        except TimeLimitReached:
+            reason = f"time_limit: {spec.group_seconds:g} s"
+            outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, reason]))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
             outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, "error"]), error_text(error))
         else:
@@ -129,29 +75,16 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
                 estimator=evaluated.candidate.label,
                 params=evaluated.candidate.params,
                 metrics=metrics,
+                facts={"candidate": evaluated.candidate.name, **evaluated.facts},
                 child=child,
-                holdout=evaluated.holdout,
+                holdout=evaluated.holdout
+                and (
+                    evaluated.holdout.actual[:_SHOWN_ROWS],
+                    evaluated.holdout.predicted[:_SHOWN_ROWS],
+                ),
             )
     seconds = time.perf_counter() - started
-    return replace(outcome, seconds=seconds, warnings=_distinct(caught))
-
-
-def error_text(error: BaseException) -> str:
-    r"""One line for the ledger: the error's class and the first line of its text.
-
-    Examples
-    --------
-    >>> error_text(ValueError("Input contains NaN.\nRidge does not accept missing values"))
-    'ValueError: Input contains NaN.'
-    """
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {short_line(lines[0])}" if lines else type(error).__name__
-
-
-def short_line(text: str, limit: int = 500) -> str:
-    """Cut a line of an error that quotes half a table."""
-    text = text.encode("utf-8", errors="replace").decode()  # a lone surrogate could not be written to any file
-    return text if len(text) <= limit else f"{text[:limit]}..."
+    return replace(outcome, seconds=seconds, warnings=_distinct(caught), facts=facts | outcome.facts)
 
 
 def _distinct(caught: list[warnings.WarningMessage], limit: int = 3) -> str:
@@ -164,81 +97,25 @@ def _without_missing_target(group: GroupData, dtype: str) -> tuple[GroupData, li
     lost = int(missing.sum())
     if not lost:
         return replace(group, y=group.y.astype(dtype, copy=False)), []
-    keep = ~missing
-    times = None if group.times is None else group.times[keep]
-    kept = GroupData(group.key, group.x[keep], group.y[keep].astype(dtype), group.hashes[keep], times)
-    return kept, [f"target_missing: {count(lost, 'row')} left out"]
+    kept = group.take(~missing)
+    return replace(kept, y=kept.y.astype(dtype)), [f"target_missing: {count(lost, 'row')} left out"]
+
+
+def _without_duplicates(group: GroupData, drop: bool) -> tuple[GroupData, int]:
+    copies = repeated(group.hashes, group.weights)
+    number = int(copies.sum())
+    return group.take(~copies) if number and drop else group, number
+
+
+def _imbalance(y: AnyArray, task: str) -> float:
+    """Rows of the commonest class for each row of the rarest one."""
+    if task == "regression" or not len(y):
+        return float("nan")
+    counts = np.unique(y, return_counts=True)[1]
+    return float(counts.max() / counts.min())
 
 
 def _target_notes(y: AnyArray, spec: FitSpec) -> list[str]:
     if len(y) > 1 and (y == y[0]).all():
         return ["constant_target" if spec.task == "regression" else f"single_class: {short(y[0])}"]
     return []
-
-
-def _choose(group: GroupData, spec: FitSpec) -> tuple[_Evaluated, list[str]]:
-    held = _holdout_mask(group, spec)
-    if held is None:
-        note = [] if spec.holdout == 0 else [f"no_holdout: {count(len(group.y), 'row')} cannot be split"]
-        return _Evaluated(spec.candidates[0], {}, None), note
-    judged: list[_Evaluated] = []
-    errors: list[str] = []
-    for candidate in spec.candidates:
-        try:
-            judged.append(_evaluate(candidate, group, held, spec))
-        except Terminated:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - judged by the fit on all rows below, or by another candidate
-            errors.append(f"holdout_failed: {candidate.name}: {error_text(error)}")
-    return _best(judged, spec.task) or _Evaluated(spec.candidates[0], {}, None), errors
-
-
-def _best(judged: list[_Evaluated], task: str) -> _Evaluated | None:
-    lacking = any(np.isnan(one.metrics[f"holdout_{PRIMARY[task]}"]) for one in judged)
-    metric = SECONDARY[task] if lacking else PRIMARY[task]
-    best: _Evaluated | None = None
-    for one in judged:
-        if best is None or is_better(metric, one.metrics[f"holdout_{metric}"], best.metrics[f"holdout_{metric}"]):
-            best = one
-    return best
-
-
-def _holdout_mask(group: GroupData, spec: FitSpec) -> BoolArray | None:
-    if spec.holdout == 0:
-        return None
-    if group.times is not None:
-        return time_holdout(group.times, spec.holdout)
-    return hash_holdout(group.hashes, spec.holdout)
-
-
-def _evaluate(candidate: Candidate, group: GroupData, held: BoolArray, spec: FitSpec) -> _Evaluated:
-    child = _fit(candidate, group.x[~held], group.y[~held])
-    train, _ = _score(child, group.x[~held], group.y[~held], spec.task)
-    holdout, predicted = _score(child, group.x[held], group.y[held], spec.task)
-    shown = (group.y[held][:_SHOWN_ROWS], predicted[:_SHOWN_ROWS])
-    return _Evaluated(candidate, _prefixed("train", train) | _prefixed("holdout", holdout), shown)
-
-
-def _fit(candidate: Candidate, x: Any, y: AnyArray) -> Any:
-    # A DataFrame becomes a column-major matrix inside scikit-learn. In the same layout a child is the same to the
-    # last bit.
-    x = np.asfortranarray(x) if isinstance(x, np.ndarray) else x
-    return clone(candidate.estimator).fit(x, y)
-
-
-def _score(child: Any, x: Any, y: AnyArray, task: str) -> tuple[dict[str, float], AnyArray]:
-    predicted = np.asarray(child.predict(x)).reshape(-1)
-    if task == "regression":
-        return regression_metrics(y, predicted), predicted
-    probabilities = child.predict_proba(x) if hasattr(child, "predict_proba") else None
-    classes = np.asarray(getattr(child, "classes_", np.unique(y)))
-    return classification_metrics(y, predicted, probabilities, classes), predicted
-
-
-def _prefixed(part: str, metrics: dict[str, float]) -> dict[str, float]:
-    return {f"{part}_{name}": value for name, value in metrics.items()}
-
-
-def metric_names(task: str) -> list[str]:
-    """Names of the ledger's metric columns, in order."""
-    return [f"{part}_{metric}" for part in ("train", "holdout") for metric in METRICS[task]]

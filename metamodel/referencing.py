@@ -263,4 +263,4 @@ def _ledger(manifest: Manifest, checked: Sequence[CheckedChild]) -> pd.DataFrame
     metrics = metric_names(manifest.target.task)
     before = LEDGER_COLUMNS.index("params") + 1
     columns = [*manifest.keys.names, *LEDGER_COLUMNS[:before], *metrics, *LEDGER_COLUMNS[before:], "uri"]
-    return ledger.assign(**dict.fromkeys(metrics, np.nan))[columns]
+    return ledger.reindex(columns=columns)  # what only training knows stays empty

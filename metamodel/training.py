@@ -3,7 +3,9 @@
 import atexit
 import datetime as dt
 import itertools
+import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ import pandas as pd
 from metamodel import tables
 from metamodel.backends import Backend, Job, Task, TaskResult, balance, get_backend, skip_groups
 from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle
+from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse, table_facts
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.estimators import packages
@@ -24,15 +27,19 @@ from metamodel.exceptions import InputError
 from metamodel.keys import decode_key
 from metamodel.ledger import assemble, refuse_empty, summarize
 from metamodel.manifest import Manifest, Target
+from metamodel.model import MetaModel
+from metamodel.overrides import read_overrides
 from metamodel.packing import stack_plan
 from metamodel.planning import Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
 from metamodel.spec import Candidate, TrainingOptions, one_of
+from metamodel.wording import short
 
 __all__ = ["TrainingResult", "train"]
 
 # The actual-against-predicted plot shows about this many points.
 _PLOTTED_ROWS = 5000
+_LOG = logging.getLogger(__name__)
 _Fit = Callable[[Path, int], Iterator[TaskResult]]
 _PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "joblib", "cloudpickle", "skops")
 
@@ -57,6 +64,8 @@ class TrainingResult:
         Where the table came from, for the run's dataset.
     holdout
         DataFrame of some holdout rows: `key`, `actual`, `predicted`.
+    findings
+        What the data checks found; see `metamodel.checks.Finding`.
     """
 
     ledger: pd.DataFrame
@@ -66,6 +75,7 @@ class TrainingResult:
     data: pd.DataFrame = field(repr=False)
     source: str
     holdout: pd.DataFrame = field(repr=False)
+    findings: tuple[Finding, ...] = ()
 
 
 def train(  # noqa: PLR0913 - the one call that everybody makes; every argument but three has a default
@@ -88,6 +98,16 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     random_state: int = 0,
     max_group_rows: int | None = None,
     stack: bool = False,
+    split: str = "holdout",
+    metric: str | None = None,
+    season: int = 0,
+    duplicates: str = "drop",
+    sample_weight: str | None = None,
+    schema: Mapping[str, str] | None = None,
+    previous: MetaModel | str | Path | None = None,
+    strict: bool = False,
+    overrides: Any = None,
+    group_seconds: float | None = None,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -102,12 +122,12 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         Column to predict.
     estimator
         A name ("ridge", "random_forest", "hist_gradient_boosting", "logistic_regression", ...), a dotted path to a
-        class, a scikit-learn estimator or pipeline, or a dict of these as candidates of which every group's holdout
-        chooses.
+        class, a scikit-learn estimator or pipeline, or several of these as candidates (a list, a dict with names, or
+        "ridge,random_forest") of which every group's held-out rows choose.
     estimator_params
         Parameters to set on it.
     features
-        Feature columns; by default every column that is not a group column, the target or the time column.
+        Feature columns; by default every column without another role.
     holdout
         Share of each group's rows to judge its child on, 0 for none. The child that is stored is fitted on all rows.
     time_column
@@ -137,6 +157,31 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     stack
         Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
         costs about what one model costs; see docs/benchmarks.md.
+    split
+        How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`; "kfold:5"
+        tests every row once; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column.
+    metric
+        What candidates are compared by, and what `skill` is measured in: "mae", "rmse" or "r2"; "accuracy", "f1_macro"
+        or "log_loss". By default "rmse" and "log_loss".
+    season
+        Length of a season in time steps, for the baseline that repeats the value of one season ago; 0 for none.
+    duplicates
+        Exact copies of a row within a group: "drop" removes them before splitting, "keep" only counts them.
+    sample_weight
+        Column of row weights, used in fits, metrics and baselines; never a feature.
+    schema
+        Expected kind of every group column and feature ({"store": "integer", "price": "number"}); a difference is a
+        finding of the data checks.
+    previous
+        The model before this one, or its bundle's path; without `schema`, its columns are the expected ones.
+    strict
+        Whether findings of the data checks refuse the table; by default they are logged and recorded.
+    overrides
+        Exceptions for single groups: a DataFrame, a list of dicts or a file's path with the group columns and any of
+        `estimator`, `estimator_params` (a dict or JSON), `min_rows` and `skip`.
+    group_seconds
+        Time limit for all fits of one group, which is recorded as failed beyond it; see docs/training.md for what is
+        guaranteed.
 
     Returns
     -------
@@ -171,19 +216,51 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         random_state=random_state,
         max_group_rows=max_group_rows,
         stack=stack,
+        split=split,
+        metric=metric or None,
+        season=season,
+        duplicates=duplicates,
+        sample_weight=sample_weight or None,
+        group_seconds=group_seconds or None,
     )
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))
     path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
+    expected = _expected(schema, previous)
+    if isinstance(overrides, Path) or (isinstance(overrides, str) and overrides):
+        overrides = tables.read_table(overrides, options.group_by)
+    exceptions = read_overrides(None if isinstance(overrides, str) else overrides, options.group_by)
     if engine == "spark":
         from metamodel.backends.spark import SparkTraining
 
-        spark = SparkTraining(data, options, estimator, estimator_params, features)
-        return _run(spark.plan, spark.fit, path, spark.head, spark.source)
+        spark = SparkTraining(data, options, estimator, estimator_params, features, exceptions)
+        found = _check(spark.plan, spark.facts(), expected, strict)
+        return _run(spark.plan, spark.fit, path, spark.head, spark.source, found)
     backend = get_backend(engine, n_jobs)
     frame, source = _read(data, options)
-    plan = make_plan(frame, options, estimator, estimator_params, features)
-    return _run(plan, partial(_on_this_machine, plan, backend), path, frame, source)
+    plan = make_plan(frame, options, estimator, estimator_params, features, exceptions)
+    facts = table_facts(frame, plan.features.names, target, options.group_by)
+    found = _check(plan, facts, expected, strict)
+    return _run(plan, partial(_on_this_machine, plan, backend), path, frame, source, found)
+
+
+def _expected(schema: Mapping[str, str] | None, previous: MetaModel | str | Path | None) -> Mapping[str, str] | None:
+    """Kinds of the columns as they were declared, or as the previous version has them."""
+    if schema is not None or previous is None:
+        return schema
+    if isinstance(previous, str) and re.match(r"(models|runs):/", previous):
+        raise InputError(f"previous={short(previous)} is an MLflow URI. Give metamodel.load_model({short(previous)}).")
+    model = previous if isinstance(previous, MetaModel) else MetaModel(previous)
+    return kinds_of(model.manifest.keys, model.manifest.features)
+
+
+def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, strict: bool) -> list[Finding]:
+    found = findings(facts, plan.options.target, kinds_of(plan.keys, plan.features), expected)
+    if strict:
+        refuse(found)
+    for one in found:
+        _LOG.warning("warning: %s", one.message)
+    return found
 
 
 def _read(data: Any, options: TrainingOptions) -> tuple[pd.DataFrame, str]:
@@ -204,7 +281,9 @@ def _temporary_bundle() -> Path:
     return Path(directory) / "bundle"
 
 
-def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> TrainingResult:
+def _run(
+    plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str, found: Sequence[Finding]
+) -> TrainingResult:
     sizes = plan.sizes_of_all_levels()
     limit = plan.options.max_group_rows
     oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}
@@ -215,14 +294,14 @@ def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> 
         located = zip(results, shards, strict=True)
         ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
         refuse_empty(ledger)
-        summary = summarize(ledger, plan)
+        summary = {**summarize(ledger, plan), "data_findings": len(found)}
         manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger)
         manifest = finish_bundle(directory, manifest, ledger)
     holdout = pd.DataFrame(
         [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],
         columns=["key", "actual", "predicted"],
     )
-    return TrainingResult(ledger, summary, path, manifest, data, source, holdout)
+    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, tuple(found))
 
 
 def _on_this_machine(plan: TablePlan, backend: Backend, directory: Path, shown: int) -> Iterator[TaskResult]:
@@ -282,7 +361,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -
         spec_digest=plan.digest,
         options={
             **plan.options.to_dict(),
-            "candidates": {c.name: _candidate(c) for c in plan.spec.candidates},
+            "candidates": {c.name: _candidate(c) for c in plan.spec.every_candidate},
         },
         counts={
             **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},

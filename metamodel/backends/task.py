@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from metamodel.codecs import Codec, get_codec, resident_factor
 from metamodel.fitting import GroupData, GroupOutcome, error_text, fit_group
+from metamodel.groups import GROUP_FACTS
 from metamodel.keys import GroupKey, encode_key
 from metamodel.planning import GroupRows, TrainingTable
 from metamodel.shards import ShardRow, ShardWriter
@@ -98,7 +99,7 @@ class GroupFitter:
 
     def fit(self, data: GroupData, fingerprint: str) -> GroupRecord:
         """Fit one group."""
-        return self.record(fit_group(data, self._spec), fingerprint)
+        return self.record(fit_group(data, self._spec.of(data.key)), fingerprint)
 
     def record(self, outcome: GroupOutcome, fingerprint: str) -> GroupRecord:
         """Serialize what became of a group."""
@@ -213,6 +214,8 @@ def _ledger_row(outcome: GroupOutcome, fingerprint: str, row: ShardRow) -> dict[
         "estimator": outcome.estimator,
         "params": outcome.params,
         **outcome.metrics,
+        **GROUP_FACTS,
+        **outcome.facts,
         "fingerprint": fingerprint,
         "bytes": len(row.child or b""),
         "sha256": row.sha256,

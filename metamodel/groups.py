@@ -1,0 +1,110 @@
+"""What goes into the fit of one group, and what comes out of it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from metamodel.frames import AnyArray
+from metamodel.keys import GroupKey
+from metamodel.splitting import BoolArray, HashArray
+
+__all__ = ["GROUP_FACTS", "GroupData", "GroupOutcome", "Status", "Terminated", "error_text"]
+
+# Ledger columns that say what was chosen for a group, how it was judged, and against what; and what they hold where
+# there is nothing to say.
+GROUP_FACTS: dict[str, Any] = {
+    "candidate": "",
+    "folds": 0,
+    "baseline": "",
+    "skill": float("nan"),
+    "duplicates": 0,
+    "imbalance": float("nan"),
+}
+
+Status = Literal["fitted", "carried", "skipped", "failed"]
+
+
+class Terminated(SystemExit):
+    """Raised by a signal handler while an estimator is at work: the one exit that is not the estimator's own."""
+
+
+@dataclass(frozen=True)
+class GroupData:
+    """The rows of one group.
+
+    Parameters
+    ----------
+    key
+        Canonical key: all group columns, or a prefix of them for a parent, or nothing for the global model.
+    x
+        Features, shape (n_rows, n_features): a matrix or a frame.
+    y
+        Target, shape (n_rows,); may hold nulls.
+    hashes
+        From `splitting.row_hashes`, shape (n_rows,).
+    times
+        From `splitting.time_order`, or None for a random holdout.
+    weights
+        From `weights.row_weights`, or None for equal ones.
+    """
+
+    key: GroupKey
+    x: AnyArray | pd.DataFrame
+    y: AnyArray
+    hashes: HashArray
+    times: AnyArray | None = None
+    weights: AnyArray | None = None
+
+    def take(self, rows: BoolArray) -> "GroupData":
+        """Keep the rows for which a mask of shape (n_rows,) is true."""
+        times = None if self.times is None else self.times[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        return GroupData(self.key, self.x[rows], self.y[rows], self.hashes[rows], times, weights)
+
+
+@dataclass(frozen=True)
+class GroupOutcome:
+    """What became of one group; `child` is None unless `status` is "fitted".
+
+    Attributes
+    ----------
+    reason
+        Empty, or one word for machines with its figures behind it: "min_rows: ...", "constant_target", "error", ...
+    facts
+        Further columns of the ledger: what was chosen, how it was judged, and against what.
+    holdout
+        Actual and predicted target of at most a few hundred holdout rows, for the plot.
+    """
+
+    key: GroupKey
+    status: Status
+    rows: int
+    reason: str = ""
+    error: str = ""
+    warnings: str = ""
+    seconds: float = 0.0
+    estimator: str = ""
+    params: str = "{}"
+    metrics: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    child: Any = None
+    holdout: tuple[AnyArray, AnyArray] | None = None
+
+
+def error_text(error: BaseException) -> str:
+    r"""One line for the ledger: the error's class and the first line of its text.
+
+    Examples
+    --------
+    >>> error_text(ValueError("Input contains NaN.\nRidge does not accept missing values"))
+    'ValueError: Input contains NaN.'
+    """
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {short_line(lines[0])}" if lines else type(error).__name__
+
+
+def short_line(text: str, limit: int = 500) -> str:
+    """Cut a line of an error that quotes half a table."""
+    text = text.encode("utf-8", errors="replace").decode()  # a lone surrogate could not be written to any file
+    return text if len(text) <= limit else f"{text[:limit]}..."

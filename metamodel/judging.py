@@ -1,0 +1,170 @@
+"""Judge a group's candidates on rows that they have not seen, and choose the best one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+
+from metamodel.baselines import baselines
+from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is_better, skill
+from metamodel.frames import AnyArray, IntArray
+from metamodel.groups import GroupData, Terminated, error_text
+from metamodel.spec import Candidate, FitSpec
+from metamodel.splitting import Fold, folds_of
+from metamodel.weights import fit_weighted
+from metamodel.wording import count
+
+__all__ = ["Evaluated", "Holdout", "answer", "choose", "evaluate", "fit_candidate", "metric_names", "score"]
+
+
+class Holdout(NamedTuple):
+    """What a candidate predicted for rows that it had not seen.
+
+    Attributes
+    ----------
+    rows
+        Positions in the group's data, shape (n_held,).
+    actual, predicted
+        Target, shape (n_held,).
+    """
+
+    rows: IntArray
+    actual: AnyArray
+    predicted: AnyArray
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A candidate and how good it is; no metrics and no holdout where there was nothing to judge it on.
+
+    Attributes
+    ----------
+    facts
+        Further columns of the ledger: how many folds, which baseline, and the skill against it.
+    """
+
+    candidate: Candidate
+    metrics: dict[str, float]
+    holdout: Holdout | None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def choose(group: GroupData, spec: FitSpec) -> tuple[Evaluated, list[str]]:
+    """Judge every candidate, and take the best; of equals the first.
+
+    Returns
+    -------
+    Evaluated
+        The chosen candidate.
+    list of str
+        What the ledger's `reason` should say of it.
+    """
+    folds = folds_of(group.hashes, group.times, spec.holdout, spec.split)
+    if not folds:
+        unwanted = spec.split.kind == "holdout" and spec.holdout == 0
+        note = [] if unwanted else [f"no_holdout: {count(len(group.y), 'row')} cannot be split"]
+        return Evaluated(spec.candidates[0], {}, None), note
+    judged: list[Evaluated] = []
+    errors: list[str] = []
+    for candidate in spec.candidates:
+        try:
+            judged.append(evaluate(candidate, group, folds, spec.task))
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - judged by the fit on all rows below, or by another candidate
+            errors.append(f"holdout_failed: {candidate.name}: {error_text(error)}")
+    if not judged:
+        return Evaluated(spec.candidates[0], {}, None), errors
+    metric = _decisive(judged, spec)
+    return _against_baseline(_best(judged, metric), group, folds, spec, metric), errors
+
+
+def evaluate(candidate: Candidate, group: GroupData, folds: Sequence[Fold], task: str) -> Evaluated:
+    """Fit a candidate on the training rows of every fold and judge it on the test rows, all folds pooled.
+
+    Everything that is fitted, preprocessing in a pipeline too, is fitted on training rows alone.
+    """
+    seen, unseen = [], []
+    for train, test in folds:
+        part = group.take(train)
+        child = fit_candidate(candidate, part)
+        seen.append(answer(child, part, task))
+        unseen.append(answer(child, group.take(test), task))
+    tested = Answers.pooled(unseen)
+    rows = np.concatenate([np.flatnonzero(test) for _, test in folds])
+    metrics = _prefixed("train", Answers.pooled(seen).metrics(task)) | _prefixed("holdout", tested.metrics(task))
+    return Evaluated(candidate, metrics, Holdout(rows, tested.actual, tested.predicted))
+
+
+def fit_candidate(candidate: Candidate, group: GroupData) -> Any:
+    """Fit a clone of a candidate on all rows of a group."""
+    # A DataFrame becomes a column-major matrix inside scikit-learn. In the same layout a child is the same to the
+    # last bit.
+    x = np.asfortranarray(group.x) if isinstance(group.x, np.ndarray) else group.x
+    return fit_weighted(clone(candidate.estimator), x, group.y, group.weights)
+
+
+def answer(child: Any, group: GroupData, task: str) -> Answers:
+    """Let a fitted child predict the rows of a group."""
+    predicted = np.asarray(child.predict(group.x)).reshape(-1)
+    if task == "regression":
+        return Answers(group.y, predicted, None, np.empty(0), group.weights)
+    probabilities = child.predict_proba(group.x) if hasattr(child, "predict_proba") else None
+    classes = np.asarray(getattr(child, "classes_", np.unique(group.y)))
+    return Answers(group.y, predicted, probabilities, classes, group.weights)
+
+
+def score(child: Any, group: GroupData, task: str) -> dict[str, float]:
+    """Measure a child on the rows that it was fitted on."""
+    return _prefixed("train", answer(child, group, task).metrics(task))
+
+
+def metric_names(task: str) -> list[str]:
+    """Names of the ledger's metric columns, in order."""
+    return [f"{part}_{metric}" for part in PARTS for metric in METRICS[task]]
+
+
+def _decisive(judged: Sequence[Evaluated], spec: FitSpec) -> str:
+    """Name the metric that decides: the one asked for, unless nobody has it, or the task's own, if everybody has it."""
+
+    def lacking(metric: str) -> list[bool]:
+        return [bool(np.isnan(one.metrics[f"holdout_{metric}"])) for one in judged]
+
+    if spec.metric and not all(lacking(spec.metric)):
+        return spec.metric
+    return SECONDARY[spec.task] if any(lacking(PRIMARY[spec.task])) else PRIMARY[spec.task]
+
+
+def _best(judged: Sequence[Evaluated], metric: str) -> Evaluated:
+    best = judged[0]
+    for one in judged[1:]:
+        if is_better(metric, one.metrics[f"holdout_{metric}"], best.metrics[f"holdout_{metric}"]):
+            best = one
+    return best
+
+
+def _against_baseline(
+    chosen: Evaluated, group: GroupData, folds: Sequence[Fold], spec: FitSpec, metric: str
+) -> Evaluated:
+    """Set the chosen candidate beside the baseline that is hardest to beat; of equals the simplest one."""
+    best: tuple[str, dict[str, float]] | None = None
+    for name, answers in baselines(group, folds, spec.task, spec.season):
+        metrics = answers.metrics(spec.task)
+        if best is None or is_better(metric, metrics[metric], best[1][metric]):
+            best = name, metrics
+    facts: dict[str, Any] = {"folds": len(folds)}
+    if best is None:
+        return replace(chosen, facts=facts)
+    name, metrics = best
+    gained = skill(metric, chosen.metrics[f"holdout_{metric}"], metrics[metric])
+    return replace(
+        chosen,
+        metrics=chosen.metrics | _prefixed("baseline", metrics),
+        facts={**facts, "baseline": name, "skill": gained},
+    )
+
+
+def _prefixed(part: str, metrics: dict[str, float]) -> dict[str, float]:
+    return {f"{part}_{name}": value for name, value in metrics.items()}
