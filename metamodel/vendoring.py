@@ -23,7 +23,7 @@ from metamodel.bundle import finish_bundle, new_bundle
 from metamodel.bundle_logging import log_bundle, pyfunc_parts, without_advice
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching import load_model
-from metamodel.fetching.children import ElsewhereLoader, digest_of, files_of
+from metamodel.fetching.children import ElsewhereLoader, files_of
 from metamodel.fetching.logged import bundle_path
 from metamodel.keys import decode_key, encode_key
 from metamodel.ledger import keys_of
@@ -144,8 +144,8 @@ def _fetched(references: dict[str, Reference], loader: ElsewhereLoader) -> Itera
 
 def _vendored(key: str, reference: Reference, loader: ElsewhereLoader) -> _Vendored:
     place = loader.resolve(reference, key)
+    (_, version), _ = loader.load(reference, key, place)  # what cannot be loaded here is not worth packing
     with loader.files(reference, key, place) as directory:
-        version, _ = digest_of(directory)
         packed = _archive(directory)
     if len(packed) > _LARGEST_ARCHIVE:
         raise InputError(f"The child of group {key} has {len(packed):,} bytes, too many for a bundle. Refer to it.")

@@ -31,7 +31,7 @@ from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import Reference, ReferenceSettings, local_path
 from metamodel.shards import ShardReader
 
-__all__ = ["ElsewhereLoader", "digest_of", "fetch_description", "files_of", "resolve_place"]
+__all__ = ["ElsewhereLoader", "fetch_description", "files_of", "resolve_place"]
 
 # What a loaded child takes beside its files (docs/bundle.md).
 _RESIDENT_FACTOR, _RESIDENT_BASE = 2, 4096
@@ -227,7 +227,7 @@ def _loaded(reference: Reference, key: str, directory: Path) -> tuple[tuple[Any,
         (child, version), resident = bundle.read(decode_key(key))
         return (EstimatorChild(child, bundle.manifest.features), version), resident
     flavors = Model.load(str(directory)).flavors
-    version, size = digest_of(directory)
+    version, size = _digest(directory)
     if "sklearn" in flavors:
         child = EstimatorChild(mlflow.sklearn.load_model(str(directory)))
     else:
@@ -235,7 +235,7 @@ def _loaded(reference: Reference, key: str, directory: Path) -> tuple[tuple[Any,
     return (child, version), _RESIDENT_FACTOR * size + _RESIDENT_BASE
 
 
-def digest_of(directory: Path) -> tuple[str, int]:
+def _digest(directory: Path) -> tuple[str, int]:
     """Digest of the files that a child is made of, in the order of their names, and their size."""
     model = Model.load(str(directory))
     files, folders = files_of(model)
