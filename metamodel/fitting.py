@@ -17,9 +17,6 @@ from metamodel.wording import count, short
 
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
 
-# Holdout rows that a group hands back for the actual-against-predicted plot.
-_SHOWN_ROWS = 200
-
 
 def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
     """Fit, judge and choose one group's child.
@@ -77,11 +74,7 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
                 metrics=metrics,
                 facts={"candidate": evaluated.candidate.name, **evaluated.facts},
                 child=child,
-                holdout=evaluated.holdout
-                and (
-                    evaluated.holdout.actual[:_SHOWN_ROWS],
-                    evaluated.holdout.predicted[:_SHOWN_ROWS],
-                ),
+                holdout=evaluated.holdout,
             )
     seconds = time.perf_counter() - started
     return replace(outcome, seconds=seconds, warnings=_distinct(caught), facts=facts | outcome.facts)

@@ -30,6 +30,7 @@ from metamodel.backends.spark_plan import SparkPlan, plan_on_spark
 from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, arrow_to_pandas
 from metamodel.backends.task import TaskResult
 from metamodel.checks import TableFacts
+from metamodel.evidence import Evidence
 from metamodel.exceptions import TrainingError
 from metamodel.keys import GroupKey, encode_key
 from metamodel.overrides import Override
@@ -86,15 +87,15 @@ class SparkTraining:
         """Count what the data checks need."""
         return spark_facts(self.plan)
 
-    def fit(self, directory: Path, shown_rows: int) -> Iterator[TaskResult]:
+    def fit(self, directory: Path, kept_share: float) -> Iterator[TaskResult]:
         """Fit every group that is within the row limit.
 
         Parameters
         ----------
         directory
             Where to write shards, on the driver.
-        shown_rows
-            Holdout rows of each group to hand back for the plot.
+        kept_share
+            Share of the held-out rows to hand back, from `heldout.kept_share`.
 
         Raises
         ------
@@ -105,7 +106,7 @@ class SparkTraining:
         if not groups.keys:
             return
         try:
-            trained = self._rows(groups).mapInArrow(self._trainer(shown_rows, groups).train, RESULT_SCHEMA)
+            trained = self._rows(groups).mapInArrow(self._trainer(kept_share, groups).train, RESULT_SCHEMA)
             with _materialized(trained, self._session) as rows:
                 yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory)
         except Exception as error:
@@ -113,7 +114,7 @@ class SparkTraining:
                 raise
             raise TrainingError(f"Spark could not finish the training: {reason(error)}") from error
 
-    def _trainer(self, shown_rows: int, groups: "_Groups") -> PartitionTrainer:
+    def _trainer(self, kept_share: float, groups: "_Groups") -> PartitionTrainer:
         plan, options = self.plan, self.plan.options
         hashed = hashed_columns(plan.features, options)
         # A worker knows a group by its number.
@@ -132,7 +133,7 @@ class SparkTraining:
             mixed=mixed_columns(plan.profile[hashed]),
             times=plan.times,
             random_state=options.random_state,
-            shown_rows=shown_rows,
+            kept_share=kept_share,
             threads=int(self._session.conf.get("spark.task.cpus", "1") or 1),
         )
 
@@ -232,7 +233,7 @@ class _Chunk:
     """Some results on their way into the bundle."""
 
     ledger: list[dict[str, Any]] = field(default_factory=list)
-    holdout: list[dict[str, Any]] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
     bytes: int = 0
 
     @property
@@ -247,13 +248,14 @@ class _Chunk:
         entry = (encoded, len(key), ledger["status"], row.reason, child, ledger["resident"], ledger["sha256"])
         shard.add(ShardRow(*entry))
         self.ledger.append(ledger)
-        self.holdout += [{**shown, "key": encoded} for shown in json.loads(row.holdout)]
+        self.evidence.append(Evidence.from_bytes(row.holdout, row.importance))
         self.bytes += len(child or b"")
 
 
 def _chunks(rows: Iterator[Row], keys: Sequence[GroupKey], directory: Path) -> Iterator[TaskResult]:
     """Write results as they come; every group exactly once."""
     waiting = set(range(len(keys)))
+    encoded = [encode_key(key) for key in keys]
     rows = iter(rows)
     for number, first in enumerate(rows):
         chunk = _Chunk()
@@ -265,7 +267,7 @@ def _chunks(rows: Iterator[Row], keys: Sequence[GroupKey], directory: Path) -> I
             while not chunk.full and (row := next(rows, None)) is not None:
                 _claim(row, waiting, keys)
                 chunk.add(row, keys[row.number], shard)
-        yield TaskResult(path, chunk.ledger, chunk.holdout)
+        yield TaskResult(path, chunk.ledger, Evidence.together(chunk.evidence), encoded)
         path.unlink(missing_ok=True)
     if waiting:
         lost = listing((keys[i] for i in sorted(waiting)), 5)
