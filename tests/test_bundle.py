@@ -87,7 +87,8 @@ def change_manifest(bundle, **changes):
 
 def test_a_bundle_has_the_documented_files(bundle):
     files = sorted(str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file())
-    assert files == ["ledger.parquet", "manifest.json", "shards/00000.sqlite"]
+    evidence = ["holdout.parquet", "importance.parquet"]
+    assert files == [*evidence, "ledger.parquet", "manifest.json", "shards/00000.sqlite"]
 
 
 def test_the_manifest_has_the_digest_of_every_other_file(bundle):
