@@ -294,6 +294,17 @@ class Bundle:
                 damaged.append(name)
         return damaged
 
+    def damaged_groups(self) -> dict[str, list[str]]:
+        """Read every group; encoded keys of those with damaged bytes → where: "child", "stack", or both."""
+        damaged: dict[str, list[str]] = {}
+        for shard in self._shards:
+            for key in shard.damaged_keys():
+                damaged.setdefault(key, []).append("child")
+        for stack in self.stacks:
+            for key in stack.damaged_keys():
+                damaged.setdefault(key, []).append("stack")
+        return damaged
+
     def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
         started = time.perf_counter()
         row = self._find(encoded)

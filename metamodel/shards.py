@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -272,6 +272,15 @@ class ShardReader:
         """Whether its children are compressed."""
         self._connection()
         return self._local.decompressor is not None
+
+    def damaged_keys(self) -> Iterator[str]:
+        """Yield the encoded keys of all groups whose bytes are not what was written; none where no key can be read."""
+        with suppress(CorruptBundle, sqlite3.DatabaseError):
+            for (key,) in self._connection().execute("SELECT key FROM children ORDER BY rowid").fetchall():
+                try:
+                    self.read(key)
+                except CorruptBundle:
+                    yield key
 
     def _connection(self) -> sqlite3.Connection:
         pid = os.getpid()

@@ -48,7 +48,7 @@ def table():
 def whole(table, tmp_path_factory):
     """A bundle with ten children, one failed group and one skipped group."""
     path = tmp_path_factory.mktemp("bundle") / "whole"
-    return train(table, "g", "y", "linear_regression", output_dir=path, n_jobs=1).bundle_path
+    return train(table, "g", "y", "linear_regression", output_dir=path, n_jobs=1, stack=False).bundle_path
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_an_unknown_codec_is_refused(bundle):
 
 @pytest.mark.parametrize("codec", ["cloudpickle", "joblib"])
 def test_without_pickles_a_pickle_bundle_is_refused(table, monkeypatch, codec):
-    path = train(table, "g", "y", "linear_regression", codec=codec, n_jobs=1).bundle_path
+    path = train(table, "g", "y", "linear_regression", codec=codec, n_jobs=1, stack=False).bundle_path
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     with pytest.raises(ForbiddenCodec, match=f"are {codec} pickles and MLFLOW_ALLOW_PICKLE_DESERIALIZATION is false"):
         Bundle(path)

@@ -142,8 +142,8 @@ def test_probabilities_come_with_the_labels(table):
     ).all()
 
 
-def test_the_stats_count_rows_by_status_and_the_caches_work(table, model):
-    fresh = MetaModel(model.bundle.path, ByteCache(2**30))
+def test_the_stats_count_rows_by_status_and_the_caches_work(table):
+    fresh = fitted(table, unknown="fallback", stack=False)
     fresh.predict(table)
     fresh.predict(table.iloc[:10].assign(store=99))
     fresh.predict(table.iloc[:10].assign(store=7.5))

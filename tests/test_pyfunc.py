@@ -208,7 +208,7 @@ def test_threads_get_right_answers_from_a_cache_smaller_than_the_children(monkey
     random = np.random.default_rng(0)
     table = pd.DataFrame({"group": np.repeat(np.arange(60), 5), "x": random.normal(size=300)})
     table["y"] = table["group"] + table["x"]
-    result = metamodel.train(table, "group", "y", "linear_regression", holdout=0, n_jobs=1)
+    result = metamodel.train(table, "group", "y", "linear_regression", holdout=0, n_jobs=1, stack=False)
     model = _load(result)
     cache = ByteCache(result.manifest.counts["resident_bytes"] // 6)
     monkeypatch.setattr("metamodel.cache._process_cache", cache)
