@@ -19,11 +19,9 @@ from metamodel.wording import listing
 
 __all__ = ["Grouping", "check_columns", "counting_sort", "group_rows", "spread"]
 
-# From here on it pays to look first where objects lie, and to do so with a table of this many places a row at most.
-_MANY_ROWS = 20_000
-_MOST_PLACES = 16
-_SAMPLED_ROWS = 20_000
-_REGION_BITS, _MOST_REGIONS = 18, 2**24
+# Below this a column's objects are not worth a look of their own.
+_MANY_ROWS = 10_000
+_SAMPLED_ROWS = 2048
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 AnyArray = np.ndarray[Any, Any]
@@ -213,56 +211,35 @@ def _factorize(values: pd.Series) -> tuple[IntArray, list[object], str]:
     if values.dtype != object:
         codes, uniques = pd.factorize(values)
         return codes.astype(np.int64), list(uniques), ""
-    if len(values) >= _MANY_ROWS and (shared := _factorize_by_identity(values.to_numpy())) is not None:
-        of_objects, objects = shared
-        codes, found, kind = _factorize_few_objects(pd.Series(objects, dtype=object))
-        return codes.take(of_objects), found, kind
-    return _factorize_few_objects(values)
+    return _factorize_shared(values) if _shares_objects(values) else _factorize_by_value(values)
 
 
-def _factorize_by_identity(values: AnyArray) -> tuple[IntArray, AnyArray] | None:
-    """Code objects that many rows share (readers make one object of equal texts) by where they lie in memory.
-
-    Returns
-    -------
-    codes and the distinct objects, in order of appearance; None where rows share too few objects, or these lie too far
-    apart.
-    """
-    # Objects are 16 bytes apart at least. The parts of the memory that hold none of them get no places in the table.
-    places = np.ndarray(values.shape, dtype=np.intp, buffer=np.ascontiguousarray(values)) >> 4
-    sample = places[:_SAMPLED_ROWS]
-    if len(np.unique(sample)) > 0.95 * len(sample):
-        return None  # every row has an object of its own
-    regions = places >> _REGION_BITS
-    regions -= regions.min()
-    if (n_regions := int(regions.max()) + 1) > _MOST_REGIONS:
-        return None
-    used = np.zeros(n_regions, dtype=bool)
-    used[regions] = True
-    (where,) = np.nonzero(used)
-    if (n_places := len(where) << _REGION_BITS) > _MOST_PLACES * len(places):
-        return None
-    number = np.empty(n_regions, dtype=np.int64)
-    number[where] = np.arange(len(where)) << _REGION_BITS
-    places &= (1 << _REGION_BITS) - 1
-    places += number.take(regions)
-    # Of rows with one place the last one that is written stays, so backwards the first: codes must not depend on where
-    # objects happen to lie.
-    row_of_place = np.zeros(n_places, dtype=np.int32)
-    row_of_place[places[::-1]] = np.arange(len(places), 0, -1, dtype=np.int32)
-    used = np.flatnonzero(row_of_place)
-    if len(used) > len(places) // 4:
-        return None
-    first_rows = row_of_place[used] - 1
-    order = np.argsort(first_rows)
-    row_of_place[used[order]] = np.arange(len(used), dtype=np.int32)
-    return row_of_place.take(places).astype(np.int64), values[first_rows[order]]
-
-
-def _factorize_few_objects(values: pd.Series) -> tuple[IntArray, list[object], str]:
+def _factorize_by_value(values: pd.Series) -> tuple[IntArray, list[object], str]:
     if pd.api.types.infer_dtype(values, skipna=True) == "string":
         return _factorize_strings(values)
     return *_factorize_objects(values), ""
+
+
+def _shares_objects(values: pd.Series) -> bool:
+    """Whether equal values are mostly one object, as in columns that were read from Parquet or CSV files."""
+    if len(values) < _MANY_ROWS:
+        return False
+    sample = values.to_numpy()[:_SAMPLED_ROWS].tolist()
+    return all(type(value) is str for value in sample) and len(set(map(id, sample))) == len(set(sample))
+
+
+def _factorize_shared(values: pd.Series) -> tuple[IntArray, list[object], str]:
+    """Code the objects first, by their addresses, and then their values: a look into a million texts costs far more."""
+    objects = np.ascontiguousarray(values.to_numpy())
+    addresses = np.ndarray(objects.shape, dtype=np.intp, buffer=objects.data)
+    of_objects, distinct = _factorize_integers(addresses >> 4)  # no two texts begin within the same 16 bytes
+    first = np.empty(len(distinct), dtype=np.int64)
+    first[of_objects[::-1]] = np.arange(len(objects) - 1, -1, -1)
+    order = np.argsort(first)  # addresses differ from run to run, the order of the keys does not
+    of_distinct, uniques, kind = _factorize_by_value(pd.Series(objects[first[order]], dtype=object))
+    codes = np.empty(len(distinct), dtype=np.int64)
+    codes[order] = of_distinct
+    return codes.take(of_objects), uniques, kind
 
 
 def _factorize_categories(values: pd.Series) -> tuple[IntArray, list[object]]:

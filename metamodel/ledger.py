@@ -22,6 +22,7 @@ __all__ = [
     "refuse_empty",
     "summarize",
     "who_answers",
+    "with_keys",
     "worst_first",
 ]
 
@@ -44,18 +45,31 @@ def assemble(rows: Iterable[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
         The plan's ledger columns; children first, then their parents, each sorted by key.
     """
     rows = list(rows)
-    keys = [decode_key(row["key"]) for row in rows]
-    ledger = pd.DataFrame(rows)
-    for i, column in enumerate(plan.keys.columns):
+    ordered = with_keys(pd.DataFrame(rows), [decode_key(row["key"]) for row in rows], plan.keys)
+    for name in plan.ledger_columns:
+        if name not in ordered:
+            ordered[name] = np.nan
+    return ordered[plan.ledger_columns].assign(error=ordered["error"].fillna(""))
+
+
+def with_keys(ledger: pd.DataFrame, keys: Sequence[GroupKey], schema: KeySchema) -> pd.DataFrame:
+    """Give a ledger its group columns and its one order: children first, then their parents, each sorted by key.
+
+    Parameters
+    ----------
+    ledger
+        One row a group, in any order.
+    keys
+        Each row's canonical key.
+    schema
+        The group columns.
+    """
+    ledger = ledger.copy(deep=False)
+    for i, column in enumerate(schema.columns):
         values = [key[i] if i < len(key) else None for key in keys]
         ledger[column.name] = pd.array(values, dtype=_KEY_DTYPES[column.kind]) if column.kind in _KEY_DTYPES else values
-    for name in plan.ledger_columns:
-        if name not in ledger:
-            ledger[name] = np.nan
-    # Tasks end in any order; the ledger has one order: children first, then by key.
     order = sorted(range(len(keys)), key=lambda i: (-len(keys[i]), [_sortable(value) for value in keys[i]]))
-    ordered = ledger.iloc[order].reset_index(drop=True)
-    return ordered[plan.ledger_columns].assign(error=ordered["error"].fillna(""))
+    return ledger.iloc[order].reset_index(drop=True)
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

@@ -267,12 +267,6 @@ class ShardReader:
             if row is not None and row.child is not None:
                 yield row
 
-    @property
-    def compressed(self) -> bool:
-        """Whether its children are compressed."""
-        self._connection()
-        return self._local.decompressor is not None
-
     def damaged_keys(self) -> Iterator[str]:
         """Yield the encoded keys of all groups whose bytes are not what was written; none where no key can be read."""
         with suppress(CorruptBundle, sqlite3.DatabaseError):
@@ -281,6 +275,12 @@ class ShardReader:
                     self.read(key)
                 except CorruptBundle:
                     yield key
+
+    @property
+    def compressed(self) -> bool:
+        """Whether its children are compressed."""
+        self._connection()
+        return self._local.decompressor is not None
 
     def _connection(self) -> sqlite3.Connection:
         pid = os.getpid()

@@ -201,7 +201,18 @@ def test_many_rows_that_share_objects_are_coded_like_few(case, monkeypatch):
     assert codes.tolist() == other_codes.tolist()
 
 
-def test_rows_with_an_object_each_are_left_to_the_other_way():
-    own = np.array([f"store-{i}" for i in range(30_000)], dtype=object)
-    assert frames._factorize_by_identity(own) is None
-    assert frames._factorize_by_identity(np.repeat(own[:100], 300)) is not None
+@pytest.mark.parametrize("odd", [None, 7, np.nan, b"bytes", "\ud800", "new"], ids=repr)
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_long_column_of_texts_is_grouped_by_value_whether_equal_texts_are_one_object_or_not(shared, odd):
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 300, 20_000).tolist()
+    names = [f"store-{i}" for i in range(300)]
+    texts = [names[i] if shared else f"store-{i}" for i in numbers]
+    texts[15_000] = odd
+    frame = pd.DataFrame({"g": pd.Series(texts, dtype=object)})
+    grouping = group_rows(frame, KeySchema((KeyColumn("g", "string"),)))
+    short = group_rows(frame.iloc[14_000:16_000], KeySchema((KeyColumn("g", "string"),)))
+    assert [str(grouping.keys[code]) for code in grouping.codes[14_000:16_000]] == [
+        str(short.keys[code]) for code in short.codes
+    ]
+    assert len(grouping.keys) == 301
