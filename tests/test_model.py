@@ -173,11 +173,11 @@ def test_threads_share_a_model(model, table):
     assert wrong == []
 
 
-def test_threads_never_hold_more_than_the_limit_and_the_stats_add_up(model, table):
-    whole = MetaModel(model.bundle.path, ByteCache(2**30))
+def test_threads_never_hold_more_than_the_limit_and_the_stats_add_up(table):
+    whole = fitted(table, stack=False)
     expected = whole.predict(table)
     limit = whole.stats()["cache"]["bytes"] * 2 // 3  # two of the three children
-    crowded, wrong = MetaModel(model.bundle.path, ByteCache(limit)), []
+    crowded, wrong = MetaModel(whole.bundle.path, ByteCache(limit)), []
 
     def ask(first):
         for i in range(30):

@@ -28,7 +28,9 @@ def table():
 @pytest.fixture(scope="module")
 def bundle(table, tmp_path_factory):
     path = tmp_path_factory.mktemp("preload") / "bundle"
-    return train(table, KEYS, "y", "random_forest", {"n_estimators": 2}, n_jobs=1, output_dir=path).bundle_path
+    return train(
+        table, KEYS, "y", "random_forest", {"n_estimators": 2}, stack=False, n_jobs=1, output_dir=path
+    ).bundle_path
 
 
 def asked(model, table):

@@ -63,6 +63,7 @@ def serve(
     if missing := [package for package in _NEEDED if find_spec(package) is None]:
         raise InputError(f"metamodel serve needs {', '.join(missing)}. Install it: pip install 'metamodel[serve]'.")
     from metamodel.fetching import load_model
+    from metamodel.preloading import preload_setting
     from metamodel.serving import workers as processes
     from metamodel.serving.app import Limits, Service
     from metamodel.serving.figures import Figures
@@ -82,7 +83,11 @@ def serve(
     gc.collect()
     gc.freeze()
 
+    preload = preload_setting()
+
     def start(number: int, parent: int | None = None) -> None:
+        if preload is not None:  # here, because a forked process has a cache of its own
+            opened.preload(preload)
         processes.run_one(Service(scorer, figures.of_worker(number), allowed), listening, drain_seconds, parent)
 
     if workers == 1:
