@@ -17,7 +17,7 @@ import pandas as pd
 
 from metamodel import tables
 from metamodel.bundle import Bundle
-from metamodel.exceptions import CorruptBundle, InputError, InvalidKey, UnknownGroup
+from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, InvalidKey, UnknownGroup
 from metamodel.frames import group_rows
 from metamodel.keys import GroupKey
 from metamodel.ledger import keys_of
@@ -106,7 +106,7 @@ def preload_children(bundle: Bundle, preload: Preload) -> Preloaded:
             loaded += 1
         except UnknownGroup as error:
             unknown.append(str(error))
-        except CorruptBundle as error:
+        except (CorruptBundle, ChildUnavailable) as error:
             damaged.append(str(error))
     _warn([*unknown, *damaged])
     stacked = len(keys) - len(missing)
