@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pandas as pd
 from metamodel.frames import AnyArray
 from metamodel.groups import GroupData, GroupOutcome, Status, Terminated, error_text
 from metamodel.judging import choose, fit_candidate, metric_names, score
-from metamodel.spec import FitSpec
+from metamodel.spec import Candidate, FitSpec
+from metamodel.tuning import Search, TuningRecord, tune
 from metamodel.wording import count, short
 
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
@@ -18,7 +20,7 @@ __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "f
 _SHOWN_ROWS = 200
 
 
-def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
+def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
     Rows without a target are left out (and counted in `reason`). Each candidate is fitted on the training part and
@@ -30,6 +32,8 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
         The group's rows.
     spec
         What to fit.
+    search
+        What the search for its parameters starts from, where the candidates are tuned.
 
     Returns
     -------
@@ -46,6 +50,7 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
+            spec, searched = tune(group, spec, search or Search())
             evaluated, more = choose(group, spec)
             child = fit_candidate(evaluated.candidate, group)
             metrics = evaluated.metrics or score(child, group, spec.task)
@@ -58,11 +63,12 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
                 group.key,
                 "fitted",
                 rows,
-                "; ".join(notes + more),
+                "; ".join([*notes, *more, *_tuning_notes(searched, evaluated.candidate)]),
                 estimator=evaluated.candidate.label,
                 params=evaluated.candidate.params,
                 metrics=metrics,
                 child=child,
+                tuning=[{**one.to_dict(), "chosen": one.candidate == evaluated.candidate.name} for one in searched],
                 holdout=evaluated.holdout
                 and (
                     evaluated.holdout.actual[:_SHOWN_ROWS],
@@ -85,6 +91,10 @@ def _without_missing_target(group: GroupData, dtype: str) -> tuple[GroupData, li
         return replace(group, y=group.y.astype(dtype, copy=False)), []
     kept = group.take(~missing)
     return replace(kept, y=kept.y.astype(dtype)), [f"target_missing: {count(lost, 'row')} left out"]
+
+
+def _tuning_notes(searched: Sequence[TuningRecord], chosen: Candidate) -> list[str]:
+    return [f"not_tuned: {one.reason}" for one in searched if one.candidate == chosen.name and one.reason]
 
 
 def _target_notes(y: AnyArray, spec: FitSpec) -> list[str]:

@@ -1,5 +1,6 @@
 """What goes into the fit of one group, and what comes out of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -58,6 +59,8 @@ class GroupOutcome:
         Empty, or one word for machines with its figures behind it: "min_rows: ...", "constant_target", "error", ...
     holdout
         Actual and predicted target of at most a few hundred holdout rows, for the plot.
+    tuning
+        How the searches for the candidates' parameters went; `chosen` says which candidate became the child.
     """
 
     key: GroupKey
@@ -72,6 +75,7 @@ class GroupOutcome:
     metrics: dict[str, float] = field(default_factory=dict)
     child: Any = None
     holdout: tuple[AnyArray, AnyArray] | None = None
+    tuning: Sequence[dict[str, Any]] = ()
 
 
 def error_text(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """The ledger: one row for every group of every level, and what its columns add up to."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from metamodel.evaluation import aggregate
 from metamodel.exceptions import AllGroupsFailed
 from metamodel.keys import GroupKey, KeySchema, decode_key
 from metamodel.planning import Plan
+from metamodel.tuning import TUNING_COLUMNS
 from metamodel.wording import count
 
-__all__ = ["assemble", "keys_of", "refuse_empty", "summarize"]
+__all__ = ["assemble", "keys_of", "refuse_empty", "summarize", "tuning_table"]
 
 _KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
 
@@ -32,19 +34,46 @@ def assemble(rows: Iterable[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
     DataFrame
         The plan's ledger columns; children first, then their parents, each sorted by key.
     """
-    rows = list(rows)
+    ordered = _by_key(list(rows), plan)
+    for name in plan.ledger_columns:
+        if name not in ordered:
+            ordered[name] = np.nan
+    return ordered[plan.ledger_columns].assign(error=ordered["error"].fillna(""))
+
+
+def tuning_table(rows: Iterable[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
+    """Bring what all searches found to one table, in the ledger's order.
+
+    Parameters
+    ----------
+    rows
+        As for `assemble`, with the group's searches under "tuning".
+    plan
+        Names the group columns.
+
+    Returns
+    -------
+    DataFrame
+        The group columns and `tuning.TUNING_COLUMNS`; one row for each group and candidate that was searched.
+    """
+    found = [{"key": row["key"], "level": row["level"], **one} for row in rows for one in row.get("tuning", ())]
+    columns = [*plan.keys.names, *TUNING_COLUMNS]
+    if not found:
+        return pd.DataFrame(columns=columns)
+    table = _by_key(found, plan)[columns]
+    params = table["params"].map(lambda best: json.dumps(best, sort_keys=True))
+    return table.assign(params=params, rounds=table["rounds"].astype("Int64"))
+
+
+def _by_key(rows: Sequence[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
     keys = [decode_key(row["key"]) for row in rows]
-    ledger = pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
     for i, column in enumerate(plan.keys.columns):
         values = [key[i] if i < len(key) else None for key in keys]
-        ledger[column.name] = pd.array(values, dtype=_KEY_DTYPES[column.kind]) if column.kind in _KEY_DTYPES else values
-    for name in plan.ledger_columns:
-        if name not in ledger:
-            ledger[name] = np.nan
-    # Tasks end in any order; the ledger has one order: children first, then by key.
+        table[column.name] = pd.array(values, dtype=_KEY_DTYPES[column.kind]) if column.kind in _KEY_DTYPES else values
+    # Tasks end in any order; tables have one order: children first, then by key.
     order = sorted(range(len(keys)), key=lambda i: (-len(keys[i]), [_sortable(value) for value in keys[i]]))
-    ordered = ledger.iloc[order].reset_index(drop=True)
-    return ordered[plan.ledger_columns].assign(error=ordered["error"].fillna(""))
+    return table.iloc[order].reset_index(drop=True)
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

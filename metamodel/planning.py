@@ -21,8 +21,9 @@ from metamodel.features import FeatureSchema, FeatureTable
 from metamodel.fitting import GroupData, metric_names
 from metamodel.frames import AnyArray, Grouping, IntArray, check_columns, group_rows
 from metamodel.keys import GroupKey, KeySchema
-from metamodel.spec import Candidate, FitSpec, TrainingOptions, spec_digest
+from metamodel.spec import Candidate, FitSpec, TrainingOptions, TuningSpec, spec_digest
 from metamodel.splitting import HashArray, row_hashes, time_order
+from metamodel.tuning import TUNING_COLUMNS, require_optuna, spaces_of
 from metamodel.wording import count, listing, short
 
 __all__ = [
@@ -221,7 +222,8 @@ def decide(
     candidates, task, layout = _candidates(estimator, estimator_params, schema, profile, options)
     schema = FeatureSchema(schema.features, layout)
     target = _target(profile[options.target], task)
-    spec = FitSpec(task, candidates, float(options.holdout), options.min_rows, target.dtype)
+    tuning = _tuning(options, candidates)
+    spec = FitSpec(task, candidates, float(options.holdout), options.min_rows, target.dtype, tuning)
     return Decisions(schema, target, spec, spec_digest(options, spec, schema.to_dict()))
 
 
@@ -251,6 +253,8 @@ def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, featur
     if odd := [name for name in frame.columns if not isinstance(name, str)]:
         raise InputError(f"Column names must be text; {listing(map(repr, odd))} is none. Rename such columns.")
     reserved = {*LEDGER_COLUMNS, *metric_names("regression"), *metric_names("classification")}
+    if options.tune is not None:
+        reserved |= set(TUNING_COLUMNS)
     if clash := [name for name in options.group_by if name in reserved]:
         raise InputError(f"Group column {listing(map(repr, clash))} has the name of a ledger column. Rename it.")
     if features is not None and options.target in ([features] if isinstance(features, str) else features):
@@ -318,6 +322,15 @@ def _candidates(
     arrays = schema.all_numeric and all(estimators.takes_arrays(one) for one in built.values())
     candidates = tuple(Candidate(name, one, *estimators.describe(one)) for name, one in built.items())
     return candidates, task, "array" if arrays else "frame"
+
+
+def _tuning(options: TrainingOptions, candidates: tuple[Candidate, ...]) -> TuningSpec | None:
+    if options.tune is None:
+        return None
+    require_optuna()
+    spaces = spaces_of(options.tune, candidates)
+    limits = options.trials, options.patience, options.tune_seconds, options.budget_seconds
+    return TuningSpec(spaces, *limits, options.random_state)
 
 
 def _named(estimator: object) -> Mapping[str, object]:

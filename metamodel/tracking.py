@@ -256,9 +256,11 @@ def _log_artifacts(result: TrainingResult) -> None:
         mlflow.log_figure(plot, "plots/actual_predicted.png")
     mlflow.log_dict(result.manifest.versions, "environment.json")
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "ledger.parquet"
-        result.ledger.to_parquet(path, index=False)
-        mlflow.log_artifact(str(path))
+        result.ledger.to_parquet(Path(directory) / "ledger.parquet", index=False)
+        if len(result.tuning):
+            result.tuning.to_parquet(Path(directory) / "tuning.parquet", index=False)
+            result.tuning.to_csv(Path(directory) / "tuning.csv", index=False)
+        mlflow.log_artifacts(directory)
     # What mlflow.log_table writes; that would append to the table of an earlier call in the same run.
     table = _shown(result.ledger, result.manifest.keys, metric).to_json(orient="split", index=False, date_format="iso")
     mlflow.log_text(table, _TABLE["path"])

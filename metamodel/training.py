@@ -3,9 +3,11 @@
 import atexit
 import datetime as dt
 import itertools
+import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,19 +17,20 @@ from typing import Any
 import pandas as pd
 
 from metamodel import tables
-from metamodel.backends import Backend, Job, Task, TaskResult, balance, get_backend, skip_groups
+from metamodel.backends import Backend, Job, Phases, Task, TaskResult, balance, get_backend, skip_groups
 from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.estimators import packages
 from metamodel.exceptions import InputError
 from metamodel.keys import decode_key
-from metamodel.ledger import assemble, refuse_empty, summarize
+from metamodel.ledger import assemble, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
 from metamodel.packing import stack_plan
-from metamodel.planning import Plan, TablePlan, make_plan
+from metamodel.planning import GroupRows, Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
 from metamodel.spec import Candidate, TrainingOptions, one_of
+from metamodel.tuning import read_space, search_end
 
 __all__ = ["TrainingResult", "train"]
 
@@ -57,6 +60,8 @@ class TrainingResult:
         Where the table came from, for the run's dataset.
     holdout
         DataFrame of some holdout rows: `key`, `actual`, `predicted`.
+    tuning
+        DataFrame, one row for every group and candidate whose parameters were searched; without tuning, no rows.
     """
 
     ledger: pd.DataFrame
@@ -66,6 +71,7 @@ class TrainingResult:
     data: pd.DataFrame = field(repr=False)
     source: str
     holdout: pd.DataFrame = field(repr=False)
+    tuning: pd.DataFrame = field(repr=False)
 
 
 def train(  # noqa: PLR0913 - the one call that everybody makes; every argument but three has a default
@@ -88,6 +94,11 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     random_state: int = 0,
     max_group_rows: int | None = None,
     stack: bool = False,
+    tune: Any = None,
+    trials: int = 30,
+    patience: int = 10,
+    tune_seconds: float | None = None,
+    budget_seconds: float | None = None,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -137,6 +148,14 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     stack
         Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
         costs about what one model costs; see docs/benchmarks.md.
+    tune
+        Search every group's parameters on its training part: True or "auto" for built-in search spaces, the path of a
+        YAML or JSON file, or a dict such as ``{"ridge": {"alpha": (0.01, 100, "log")}}``. Needs the extra `tuning`;
+        see docs/training.md.
+    trials, patience
+        At most so many trials for each group and candidate, and an end after so many without a gain (0: never before).
+    tune_seconds, budget_seconds
+        Limits in seconds of the search in one group, and of the whole training.
 
     Returns
     -------
@@ -157,6 +176,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     >>> result.summary["groups_fitted"], result.ledger["status"].tolist()
     (2, ['fitted', 'fitted'])
     """
+    started = time.time()
     options = TrainingOptions.create(
         group_by,
         target=target,
@@ -171,7 +191,13 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         random_state=random_state,
         max_group_rows=max_group_rows,
         stack=stack,
+        tune=read_space(tune),
+        trials=trials,
+        patience=patience,
+        tune_seconds=tune_seconds,
+        budget_seconds=budget_seconds,
     )
+    end = search_end(started, options.budget_seconds)
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))
     path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
@@ -179,11 +205,11 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         from metamodel.backends.spark import SparkTraining
 
         spark = SparkTraining(data, options, estimator, estimator_params, features)
-        return _run(spark.plan, spark.fit, path, spark.head, spark.source)
+        return _run(spark.plan, partial(spark.fit, end), path, spark.head, spark.source)
     backend = get_backend(engine, n_jobs)
     frame, source = _read(data, options)
     plan = make_plan(frame, options, estimator, estimator_params, features)
-    return _run(plan, partial(_on_this_machine, plan, backend), path, frame, source)
+    return _run(plan, partial(_on_this_machine, plan, backend, end), path, frame, source)
 
 
 def _read(data: Any, options: TrainingOptions) -> tuple[pd.DataFrame, str]:
@@ -213,6 +239,7 @@ def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> 
         first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
         results, shards = _gather(itertools.chain(first, fit(tasks, shown)), len(sizes), directory)
         located = zip(results, shards, strict=True)
+        tuning = tuning_table((row for result in results for row in result.ledger), plan)
         ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
         refuse_empty(ledger)
         summary = summarize(ledger, plan)
@@ -222,17 +249,29 @@ def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> 
         [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],
         columns=["key", "actual", "predicted"],
     )
-    return TrainingResult(ledger, summary, path, manifest, data, source, holdout)
+    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, tuning)
 
 
-def _on_this_machine(plan: TablePlan, backend: Backend, directory: Path, shown: int) -> Iterator[TaskResult]:
+def _on_this_machine(
+    plan: TablePlan, backend: Backend, end: float, directory: Path, shown: int
+) -> Iterator[TaskResult]:
     """Run the tasks that were not done before; results come as they are ready."""
     job = Job(plan, directory, shown)
     limit = plan.options.max_group_rows
     groups = [group for group in plan.groups() if limit is None or len(group.rows) <= limit]
-    shares = balance([len(group.rows) for group in groups], backend.parallelism)
+    phases = Phases(plan, {group.key: len(group.rows) for group in groups}, backend.parallelism, end)
+    for i, levels in enumerate(phases.levels):
+        for result in _phase([group for group in groups if len(group.key) in levels], job, backend, phases, i):
+            phases.learn(result.ledger)
+            yield result
+
+
+def _phase(groups: list[GroupRows], job: Job, backend: Backend, phases: Phases, number: int) -> Iterator[TaskResult]:
+    end = phases.end_of(number)
+    shares = balance([len(group.rows) for group in groups], backend.parallelism, once=math.isfinite(end))
     missing = []
-    for task in (Task(tuple(groups[i] for i in share)) for share in shares):
+    for mine in (tuple(groups[i] for i in share) for share in shares):
+        task = Task(mine, first=phases.first_of([group.key for group in mine]), end=end)
         done = job.finished(task)
         if done is None:
             missing.append(task)

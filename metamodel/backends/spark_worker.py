@@ -6,23 +6,26 @@ imports neither MLflow nor anything that talks to a tracking server.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from metamodel.backends.task import GroupFitter, GroupRecord
+from metamodel.backends.task import GroupFitter, GroupRecord, group_cost, seconds_fitting
 from metamodel.features import FeatureSchema
 from metamodel.planning import TargetInfo, TrainingTable, fingerprint
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
+from metamodel.tuning import Pace, Search
 
-__all__ = ["RESULT_SCHEMA", "PartitionTrainer", "arrow_to_pandas", "whole_groups"]
+__all__ = ["RESULT_SCHEMA", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
 
 RESULT_SCHEMA = "number long, ledger string, holdout string, reason string, child binary"
 _ARROW_SCHEMA = pa.schema(
@@ -75,6 +78,33 @@ def whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 @dataclass(frozen=True)
+class Searches:
+    """What the searches of one phase start from, and when they end.
+
+    Parameters
+    ----------
+    first
+        Group's number → candidate → parameters to try first.
+    costs
+        Of the groups of every task, in the order of their numbers; empty where there is no end.
+    end
+        When the searches have to be over, a point of the wall clock.
+    """
+
+    first: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    costs: Sequence[Sequence[float]] = ()
+    end: float = math.inf
+
+    def pace(self, number: int) -> Pace:
+        """Share the time out over the groups of the task whose first group has this number."""
+        for costs in self.costs:
+            if number < len(costs):
+                return Pace(costs[number:], self.end)
+            number -= len(costs)
+        return Pace([], math.inf)
+
+
+@dataclass(frozen=True)
 class PartitionTrainer:
     """Fits all groups of a partition.
 
@@ -94,6 +124,8 @@ class PartitionTrainer:
         As for every engine.
     threads
         Cores that Spark gives to a task.
+    searches
+        Of the groups' parameters.
     """
 
     features: FeatureSchema
@@ -109,22 +141,29 @@ class PartitionTrainer:
     random_state: int
     shown_rows: int
     threads: int
+    searches: Searches
 
     def train(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Fit the groups of a partition; column 0 of every batch is the group's number."""
         fitter = GroupFitter(self.spec, self.codec, self.shown_rows)
+        pace = None
         with _on_cores(self.threads):
             for table in whole_groups(batches):
-                yield from _in_parts(self._fit(table, fitter))
+                pace = pace or self.searches.pace(table.column(0)[0].as_py())
+                yield from _in_parts(self._fit(table, fitter, pace))
 
-    def _fit(self, table: pa.Table, fitter: GroupFitter) -> Iterator[tuple[int, GroupRecord]]:
+    def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> Iterator[tuple[int, GroupRecord]]:
         numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
         rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
         bounds = [*starts.tolist(), len(rows.y)]
         for number, start, stop in zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
             # The driver knows the key of every number, so that keys need not travel with the rows.
             group = rows.group((number,), start, stop)
-            yield number, fitter.fit(group, fingerprint(group.hashes))
+            cost = group_cost(stop - start)
+            search = Search(self.searches.first.get(number, {}), *pace.next(cost))
+            record = fitter.fit(group, fingerprint(group.hashes), search)
+            pace.done(cost, seconds_fitting(record.ledger))
+            yield number, record
 
     def rows(self, frame: pd.DataFrame) -> TrainingTable:
         """Bring rows to the form that children take."""

@@ -1,0 +1,26 @@
+"""Search each group's hyper-parameters on its training part, within a budget of trials and time.
+
+This room knows one group at a time; engines tell it what the group's parent found and when to end.
+"""
+
+from metamodel.tuning.budget import Pace, Search, alarm, phase_end, search_end
+from metamodel.tuning.spaces import BUILT_IN, Dimension, Space, read_space, spaces_of
+from metamodel.tuning.study import TUNING_COLUMNS, TuningRecord, require_optuna, tune, validation_folds
+
+__all__ = [
+    "BUILT_IN",
+    "TUNING_COLUMNS",
+    "Dimension",
+    "Pace",
+    "Search",
+    "Space",
+    "TuningRecord",
+    "alarm",
+    "phase_end",
+    "read_space",
+    "require_optuna",
+    "search_end",
+    "spaces_of",
+    "tune",
+    "validation_folds",
+]
