@@ -28,7 +28,7 @@ class XGBClassifier(xgboost.XGBClassifier):
         self.__dict__.pop("labels_", None)  # while it fits, XGBoost compares its own classes with the codes
         labels, codes = np.unique(np.asarray(y), return_inverse=True)
         if len(labels) < 2:
-            raise ValueError(f"XGBoost needs at least two classes, and there is one: {labels[0]!r}")
+            raise ValueError(f"XGBoost needs at least two classes, and there is one: {labels.tolist()[0]!r}")
         watched = eval_set and [(x, np.searchsorted(labels, np.asarray(known))) for x, known in eval_set]
         super().fit(X, codes, eval_set=watched, **options)
         self.labels_ = labels

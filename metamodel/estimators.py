@@ -314,6 +314,17 @@ def _seed(estimator: Any, random_state: int | None) -> None:
     estimator.set_params(**dict.fromkeys(unset, random_state))
 
 
+def _parameter(cls: type, name: str) -> inspect.Parameter | None:
+    """Find a parameter of a class, or of the base to which it hands on what it does not know (XGBoost's)."""
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base).parameters
+        if name in parameters or not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            return parameters.get(name)
+    return None
+
+
 def _first_step(estimator: Any) -> Any:
     while getattr(estimator, "steps", None):
         estimator = estimator.steps[0][1]
@@ -342,7 +353,7 @@ def _changed_params(estimator: Any) -> dict[str, Any]:
     for name, value in params.items():
         owner_name, _, own = name.rpartition("__")
         owner = params.get(owner_name) if owner_name else estimator
-        parameter = inspect.signature(type(owner)).parameters.get(own)
+        parameter = _parameter(type(owner), own)
         if isinstance(value, np.ndarray):  # alphas=np.logspace(...)
             value = value.tolist()
         simple = value is None or isinstance(value, str | int | float | bool | list | tuple | dict)
