@@ -234,4 +234,10 @@ def reason(error: BaseException) -> str:
     """Find the line of one of Spark's errors that says what happened, without the stack traces of two languages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     raised = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt): ", line)]
-    return raised[-1] if raised and "Python worker:" in lines[0] else lines[0]
+    if raised and "Python worker:" in lines[0]:
+        return raised[-1]
+    if lines[0].startswith("An error occurred while calling") and len(lines) > 1:
+        # The bridge to Java names its own object first. The exception follows, and its first cause comes last.
+        causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+        return causes[-1] if causes else lines[1].removeprefix(": ")
+    return lines[0]

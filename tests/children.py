@@ -1,6 +1,7 @@
 """Estimators with one fault each, in a module of their own so that worker processes can import them."""
 
 import os
+import signal
 import threading
 import time
 import warnings
@@ -79,6 +80,15 @@ class KillsWorker(LinearRegression):
             if self.once is not None:
                 Path(self.once).touch()
             os._exit(1)
+        return super().fit(X, y)
+
+
+class KillsParent(LinearRegression):
+    """Ends the process that started its own on a marked row, as the kernel does when memory runs out."""
+
+    def fit(self, X, y):
+        if (np.asarray(X)[:, 0] == MARK).any():
+            os.kill(os.getppid(), signal.SIGKILL)
         return super().fit(X, y)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from children import MARK, KillsWorker, RaisesOnMark
+from children import MARK, KillsParent, KillsWorker, RaisesOnMark
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -21,6 +21,7 @@ import metamodel
 from metamodel.backends.spark_worker import whole_groups
 from metamodel.exceptions import InputError, InvalidKey, TrainingError
 from metamodel.model import MetaModel
+from metamodel.spark_tables import reason
 
 pytestmark = pytest.mark.spark
 
@@ -185,13 +186,47 @@ def test_staging_directory_holds_results_and_is_empty_afterwards(spark: Any, tmp
     assert list((tmp_path / "staging").iterdir()) == []
 
 
-def test_group_that_kills_its_worker_fails_the_training_and_says_so(spark: Any) -> None:
+def test_group_that_kills_its_process_is_recorded_as_on_this_machine_and_no_other_suffers(spark: Any) -> None:
+    frame = odd_groups().dropna()
+
+    question = ("store", "y", KillsWorker(), None, ["x"])
+    local = metamodel.train(frame, *question, n_jobs=2).ledger  # one process would be this one
+    ours = metamodel.train(spark.createDataFrame(frame), *question, engine="spark").ledger
+
+    assert (ours["reason"] == "worker_died").sum() == 1
+    assert_same_ledger(local, ours)
+
+
+def test_group_that_kills_its_process_once_is_fitted_at_the_second_attempt(spark: Any, tmp_path: Path) -> None:
+    frame = odd_groups().dropna()
+    estimator = KillsWorker(once=str(tmp_path / "killed"))
+
+    ledger = metamodel.train(
+        spark.createDataFrame(frame), "store", "y", estimator, features=["x"], engine="spark"
+    ).ledger
+
+    assert (tmp_path / "killed").is_file()
+    assert "failed" not in set(ledger["status"])
+
+
+def test_workers_of_spark_that_die_fail_the_training_and_it_says_so(spark: Any) -> None:
     """Spark repeats a task a few times (once in local mode) and then gives up; nothing half-written stays."""
     frame = odd_groups().dropna()
     with pytest.raises(TrainingError, match="Spark could not finish the training"):
-        metamodel.train(spark.createDataFrame(frame), "store", "y", KillsWorker(), features=["x"], engine="spark")
+        metamodel.train(spark.createDataFrame(frame), "store", "y", KillsParent(), features=["x"], engine="spark")
 
     assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def test_errors_of_java_are_told_by_their_cause_and_not_by_the_bridges_object(spark: Any) -> None:
+    java = spark._jvm.java  # no DataFrame fails like this on purpose; the real one comes from reading results back
+    with pytest.raises(Exception, match="An error occurred while calling") as plain:
+        java.util.Optional.empty().get()
+    assert reason(plain.value) == "java.util.NoSuchElementException: No value present"
+    failing = java.util.concurrent.CompletableFuture.failedFuture(java.io.IOException("No space left on device"))
+    with pytest.raises(Exception, match="An error occurred while calling") as caused:
+        failing.get()
+    assert reason(caused.value) == "java.io.IOException: No space left on device"
 
 
 def test_settings_of_the_session_are_as_before_and_nothing_stays_cached(spark: Any) -> None:

@@ -22,7 +22,7 @@ class Clock:
 
 
 def test_without_a_budget_nothing_ends():
-    assert Pace([1, 2], search_end(0.0, None)).next(1) == (math.inf, math.inf)
+    assert Pace([1, 2], search_end(0.0, None)).next(0) == (math.inf, math.inf)
     assert phase_end([[1], [2]], 2, now=5.0, end=math.inf) == math.inf
 
 
@@ -34,30 +34,31 @@ def test_without_a_budget_nothing_ends():
 )
 def test_groups_that_use_up_to_their_share_end_in_time(costs, rate, budget, random):
     clock = Clock()
-    pace = Pace(costs, budget, clock)
-    for cost in costs:
-        until, latest = pace.next(cost)
+    pace = Pace(costs, budget, clock=clock)
+    for i, cost in enumerate(costs):
+        until, latest = pace.next(i)
         assert until <= latest * 1.0001
         clock.now += random.random() * max(0.0, until - clock.now - rate * cost) + rate * cost
-        pace.done(cost, rate * cost)
+        pace.done(i, rate * cost)
     # What cannot be helped: the fits themselves, if they alone take longer.
     assert clock.now <= max(budget, rate * sum(costs)) * 1.0001
 
 
 def test_time_that_a_group_leaves_goes_to_those_behind_it():
     clock = Clock()
-    pace = Pace([1, 1, 1, 1], 40.0, clock)
-    assert pace.next(1)[0] == 10.0
-    pace.done(1, 0.0)
-    assert pace.next(1)[0] == pytest.approx(40 / 3)
+    pace = Pace([1, 1, 1, 1], 40.0, first=7, clock=clock)
+    assert pace.next(7)[0] == 10.0
+    pace.done(7, 0.0)
+    pace.done(7, 0.0)
+    assert pace.next(8)[0] == pytest.approx(40 / 3)
 
 
 def test_fits_without_a_search_keep_their_time():
     clock = Clock()
-    pace = Pace([1, 1, 1, 1], 40.0, clock)
-    pace.next(1)
+    pace = Pace([1, 1, 1, 1], 40.0, clock=clock)
+    pace.next(0)
     clock.now = 10.0
-    pace.done(1, 5.0)
+    pace.done(0, 5.0)
     until, latest = pace.next(1)
     assert latest == 40 - 2 * 5
     assert until == pytest.approx(10 + (latest - 10) / 3)

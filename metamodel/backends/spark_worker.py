@@ -18,12 +18,14 @@ import pandas as pd
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from metamodel.backends.task import GroupFitter, GroupRecord, group_cost, seconds_fitting
+from metamodel.backends.forking import in_forks
+from metamodel.backends.task import TRIAL_KILLED, GroupFitter, GroupRecord, killed, seconds_fitting
 from metamodel.features import FeatureSchema
+from metamodel.fitting import GroupData
 from metamodel.planning import TargetInfo, TrainingTable, fingerprint
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
-from metamodel.tuning import Pace, Search
+from metamodel.tuning import Pace, Search, require_optuna
 
 __all__ = ["RESULT_SCHEMA", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
 
@@ -97,11 +99,16 @@ class Searches:
 
     def pace(self, number: int) -> Pace:
         """Share the time out over the groups of the task whose first group has this number."""
+        start = 0
         for costs in self.costs:
-            if number < len(costs):
-                return Pace(costs[number:], self.end)
-            number -= len(costs)
+            if number < start + len(costs):
+                return Pace(costs, self.end, first=start)
+            start += len(costs)
         return Pace([], math.inf)
+
+    def of(self, number: int, pace: Pace, refusal: str) -> Search:
+        """Say what one group's search starts from, and when it ends."""
+        return Search(self.first.get(number, {}), *pace.next(number), refusal=refusal)
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,8 @@ class PartitionTrainer:
         """Fit the groups of a partition; column 0 of every batch is the group's number."""
         fitter = GroupFitter(self.spec, self.codec, self.shown_rows)
         pace = None
+        if self.spec.tuning is not None:
+            require_optuna()  # once, and not in every forked process
         with _on_cores(self.threads):
             for table in whole_groups(batches):
                 pace = pace or self.searches.pace(table.column(0)[0].as_py())
@@ -156,13 +165,32 @@ class PartitionTrainer:
         numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
         rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
         bounds = [*starts.tolist(), len(rows.y)]
-        for number, start, stop in zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
+
+        def group(i: int) -> GroupData:
             # The driver knows the key of every number, so that keys need not travel with the rows.
-            group = rows.group((number,), start, stop)
-            cost = group_cost(stop - start)
-            search = Search(self.searches.first.get(number, {}), *pace.next(cost))
-            record = fitter.fit(group, fingerprint(group.hashes), search)
-            pace.done(cost, seconds_fitting(record.ledger))
+            return rows.group((int(numbers[i]),), bounds[i], bounds[i + 1])
+
+        def fit(i: int, refusal: str = "") -> tuple[GroupRecord, list[float]]:
+            data = group(i)
+            search = self.searches.of(int(numbers[i]), pace, refusal)
+            record = fitter.fit(data, fingerprint(data.hashes), search)
+            pace.done(int(numbers[i]), seconds_fitting(record.ledger))
+            return record, fitter.factors
+
+        def died(i: int) -> tuple[GroupRecord, list[float]]:
+            if self.spec.tuning is not None:
+                return next(in_forks(lambda _: fit(i, TRIAL_KILLED), lambda _: given_up(i), 1))
+            return given_up(i)
+
+        def given_up(i: int) -> tuple[GroupRecord, list[float]]:
+            data = group(i)
+            return fitter.record(killed(data.key, len(data.y)), fingerprint(data.hashes)), fitter.factors
+
+        # After a fork OpenMP hangs where it had more than one thread before; then a group can take the task with it.
+        total = len(numbers)
+        results = in_forks(fit, died, total) if self.threads == 1 else map(fit, range(total))
+        for number, (record, fitter.factors) in zip(numbers.tolist(), results, strict=True):
+            pace.done(number, seconds_fitting(record.ledger))  # a forked process has told only itself
             yield number, record
 
     def rows(self, frame: pd.DataFrame) -> TrainingTable:

@@ -23,12 +23,14 @@ from metamodel.tuning import Pace, Search
 from metamodel.wording import count
 
 __all__ = [
+    "TRIAL_KILLED",
     "GroupFitter",
     "GroupRecord",
     "Task",
     "TaskResult",
     "best_found",
     "group_cost",
+    "killed",
     "parents_best",
     "run_task",
     "seconds_fitting",
@@ -38,6 +40,8 @@ __all__ = [
 # Children of one task whose memory is measured; the rest is charged by their size.
 _MEASURED_CHILDREN = 2
 _GROUP_COST = 200.0
+# Why a group is fitted untuned whose search did not survive.
+TRIAL_KILLED = "a trial killed its process"
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,7 @@ class Task:
 
     def search(self, key: GroupKey, times: tuple[float, float]) -> Search:
         """Say what a group's search starts from, and when it ends."""
-        refusal = "a trial killed its process" if key in self.untuned else ""
-        return Search(parents_best(key, self.first), *times, refusal=refusal)
+        return Search(parents_best(key, self.first), *times, refusal=TRIAL_KILLED if key in self.untuned else "")
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ class GroupFitter:
         self._spec = spec
         self._codec = get_codec(codec_name)
         self._shown_rows = shown_rows
-        self._factors: list[float] = []
+        # Memory of the first children for each byte of theirs, by which the others are charged.
+        self.factors: list[float] = []
 
     def fit(self, data: GroupData, fingerprint: str, search: Search | None = None) -> GroupRecord:
         """Fit one group."""
@@ -131,7 +135,7 @@ class GroupFitter:
 
     def record(self, outcome: GroupOutcome, fingerprint: str) -> GroupRecord:
         """Serialize what became of a group."""
-        outcome, row = _serialize(outcome, self._codec, self._factors)
+        outcome, row = _serialize(outcome, self._codec, self.factors)
         return GroupRecord(row, _ledger_row(outcome, fingerprint, row), _shown(outcome, self._shown_rows))
 
 
@@ -160,16 +164,15 @@ def run_task(
     pace = Pace([group_cost(len(group.rows)) for group in task.groups], task.end)
     with ShardWriter(directory / f"{digest}.sqlite") as shard, current.open("w", encoding="utf-8") as marker:
         start = 0
-        for group in task.groups:
+        for i, group in enumerate(task.groups):
             _mark(marker, group.key)
             data = table.group(group.key, start, start + len(group.rows))
             start += len(group.rows)
             if group.key in task.killers:
-                done = fitter.record(_killed(group), group.fingerprint)
+                done = fitter.record(killed(group.key, len(group.rows)), group.fingerprint)
             else:
-                cost = group_cost(len(group.rows))
-                done = fitter.fit(data, group.fingerprint, task.search(group.key, pace.next(cost)))
-                pace.done(cost, seconds_fitting(done.ledger))
+                done = fitter.fit(data, group.fingerprint, task.search(group.key, pace.next(i)))
+            pace.done(i, seconds_fitting(done.ledger))
             shard.add(done.row)
             ledger.append(done.ledger)
             holdout += done.holdout
@@ -243,9 +246,10 @@ def _mark(marker: Any, key: GroupKey) -> None:
     marker.flush()
 
 
-def _killed(group: GroupRows) -> GroupOutcome:
+def killed(key: GroupKey, rows: int) -> GroupOutcome:
+    """Make the outcome of a group that ends every process that fits it."""
     error = "WorkerDied: the process that fitted this group was killed (out of memory, or a crash in native code)."
-    return GroupOutcome(group.key, "failed", len(group.rows), "worker_died", error)
+    return GroupOutcome(key, "failed", rows, "worker_died", error)
 
 
 def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tuple[GroupOutcome, ShardRow]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from types import FrameType
 from typing import Any
 
@@ -97,31 +98,42 @@ class Pace:
         Of the groups of this process, in order.
     end
         When all of them have to be done.
+    first
+        Number of the first group; the others are numbered on from there.
     clock
         Tells the time.
     """
 
-    def __init__(self, costs: Sequence[float], end: float, clock: Callable[[], float] = time.time) -> None:
-        self._left = float(sum(costs))
+    def __init__(
+        self, costs: Sequence[float], end: float, first: int = 0, clock: Callable[[], float] = time.time
+    ) -> None:
+        # Costs of all groups before each one.
+        self._costs = [0.0, *accumulate(costs)]
         self._end = end
+        self._first = first
         self._clock = clock
-        self._fitted = 0.0
+        self._done = 0
         self._fitting = 0.0
 
-    def next(self, cost: float) -> tuple[float, float]:
-        """Say until when the next group may search (`Search.until`, `Search.latest`)."""
+    def next(self, number: int) -> tuple[float, float]:
+        """Say until when a group may search (`Search.until`, `Search.latest`)."""
         if math.isinf(self._end):
             return math.inf, math.inf
+        position = number - self._first
+        left = self._costs[-1] - self._costs[position]
+        cost = self._costs[position + 1] - self._costs[position]
+        fitted = self._costs[self._done]
+        rate = self._fitting / fitted if fitted else 0.0
         now = self._clock()
-        rate = self._fitting / self._fitted if self._fitted else 0.0
-        free = max(0.0, self._end - now - rate * (self._left - cost))
-        return now + free * cost / max(self._left, cost), now + free
+        free = max(0.0, self._end - now - rate * (left - cost))
+        return now + free * cost / left, now + free
 
-    def done(self, cost: float, seconds: float) -> None:
-        """Note a group that is done, and how long it took apart from its search."""
-        self._left -= cost
-        self._fitted += cost
-        self._fitting += max(0.0, seconds)
+    def done(self, number: int, seconds: float) -> None:
+        """Note how long a group took apart from its search; a group that was noted before does not count again."""
+        position = number - self._first
+        if position == self._done:
+            self._done += 1
+            self._fitting += max(0.0, seconds)
 
 
 @contextmanager
