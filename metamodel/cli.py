@@ -138,7 +138,7 @@ def main() -> None:
 @click.option("--group-by", required=True, type=_Names(), help="Group columns, separated by commas.")
 @click.option("--target", required=True, help="Column to predict.")
 @click.option(
-    "--estimator", default="ridge", show_default=True, help="Name (ridge, random_forest, ...) or dotted path."
+    "--estimator", default="ridge", show_default=True, help="Name or dotted path; several behind commas are candidates."
 )
 @click.option("--estimator-params", type=_Json(dict), default=None, help='JSON object, such as {"alpha": 2.0}.')
 @click.option(
@@ -157,6 +157,18 @@ def main() -> None:
 @click.option("--output-dir", default="", help="Keep the bundle here; the same command resumes after a crash.")
 @click.option("--random-state", type=_WholeNumber(), default=0, show_default=True, help="Seed.")
 @click.option("--max-group-rows", type=_WholeNumber(), default=None, help="Skip groups with more rows; default: none.")
+@click.option(
+    "--split", default="holdout", show_default=True, help="holdout, kfold:5, or rolling:folds=3,horizon=4,step=4."
+)
+@click.option("--metric", default="", help="What candidates are compared by; default: rmse or log_loss.")
+@click.option("--season", type=_WholeNumber(), default=0, help="Length of a season in time steps, for the baseline.")
+@click.option("--duplicates", default="drop", show_default=True, help="Exact copies of a row: drop or keep.")
+@click.option("--sample-weight", default="", help="Column of row weights; never a feature.")
+@click.option("--schema", type=_Json(dict), default=None, help='Expected kinds, such as {"price": "number"}.')
+@click.option("--previous", default="", help="Model before this one, whose columns are expected: MLflow URI or path.")
+@click.option("--strict", type=bool, default=False, show_default=True, help="Refuse a table with findings.")
+@click.option("--overrides", default="", help="File of exceptions: group columns, estimator, min_rows, skip ...")
+@click.option("--group-seconds", type=float, default=0, help="Time limit for the fits of one group; 0: none.")
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
@@ -190,6 +202,8 @@ def train(
             raise InputError("--alias needs a registered model. Give --register NAME too.")
         check_names(register, alias)
         with training_run(experiment or None) as run:
+            previous = options.pop("previous")
+            options["previous"] = metamodel.load_model(previous) if previous else None
             result = metamodel.train(group_by=group_by, features=features or None, **options)
             info = metamodel.log_model(
                 result,
@@ -306,9 +320,14 @@ def _summary_text(summary: dict[str, Any]) -> str:
     statuses = ", ".join(f"{summary[f'groups_{name}']:,} {name}" for name in ("fitted", "skipped", "failed"))
     lines = [
         f"groups            {summary['groups']:,}: {statuses}",
-        f"rows              {summary['rows']:,}, {summary['rows_dropped']:,} more dropped for a null key",
+        f"rows              {summary['rows']:,}, {summary['rows_dropped']:,} more dropped for a null key; "
+        f"{summary['duplicate_rows']:,} exact copies",
+        f"sizes             {summary['group_rows_min']:,} to {summary['group_rows_max']:,} rows a group, median "
+        f"{summary['group_rows_median']:,.0f}, Gini {summary['group_rows_gini']:.2f}",
         f"fallback          {summary['fallback_groups']:,} groups, {summary['fallback_row_share']:.2%} of the rows; "
         f"nobody answers {summary['unanswered_groups']:,} groups, {summary['unanswered_row_share']:.2%} of the rows",
+        f"baseline          {summary['groups_above_baseline']:,} of {summary['groups_with_baseline']:,} groups beat it"
+        + (f", median skill {summary['skill_median']:.3f}" if "skill_median" in summary else ""),
         f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
         f"{summary['parents_fitted']:,} parents included",
     ]

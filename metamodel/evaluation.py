@@ -1,18 +1,17 @@
 """Metrics of one child, and the aggregates over all of them."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score, log_loss
 
 from metamodel.frames import AnyArray
 
 __all__ = [
     "METRICS",
+    "PARTS",
     "PRIMARY",
     "SECONDARY",
     "Answers",
@@ -20,8 +19,11 @@ __all__ = [
     "classification_metrics",
     "is_better",
     "regression_metrics",
+    "skill",
 ]
 
+# What a metric is measured on: training rows, held-out rows, and held-out rows answered by the best baseline.
+PARTS = ("train", "holdout", "baseline")
 METRICS = {"regression": ("mae", "rmse", "r2"), "classification": ("accuracy", "f1_macro", "log_loss")}
 PRIMARY = {"regression": "rmse", "classification": "log_loss"}
 # What candidates are compared by where one of them lacks the primary metric (no probabilities, no log loss).
@@ -44,10 +46,46 @@ def is_better(metric: str, new: float, old: float) -> bool:
     return new > old if metric in _HIGHER_IS_BETTER else new < old
 
 
-def regression_metrics(y: AnyArray, predicted: AnyArray) -> dict[str, float]:
+def skill(metric: str, value: float, baseline: float) -> float:
+    """Say how much of the baseline's error a child saves: 1 is all of it, 0 none, negative is worse than the baseline.
+
+    Parameters
+    ----------
+    metric
+        Name of the metric; where higher is better its distance to 1 counts as the error.
+    value, baseline
+        The metric of the child and that of the baseline.
+
+    Returns
+    -------
+    float
+        NaN where one of them is missing; minus infinity where only the baseline is without an error.
+
+    Examples
+    --------
+    >>> skill("rmse", 1.0, 4.0), skill("accuracy", 0.9, 0.8), skill("mae", 3.0, 2.0)
+    (0.75, 0.5, -0.5)
+    """
+    if metric in _HIGHER_IS_BETTER:
+        value, baseline = 1 - value, 1 - baseline
+    if np.isnan(value) or np.isnan(baseline):
+        return float("nan")
+    if baseline == 0:
+        return 0.0 if value == 0 else -float("inf")
+    return float(1 - value / baseline)
+
+
+def regression_metrics(y: AnyArray, predicted: AnyArray, weights: AnyArray | None = None) -> dict[str, float]:
     """MAE, RMSE and R² as scikit-learn defines them (R² is NaN for a constant target or a single row).
 
     Written out because scikit-learn's checks cost 0.2 ms a metric, which is more than fitting a small child.
+
+    Parameters
+    ----------
+    y, predicted
+        Target, shape (n_rows,).
+    weights
+        Weight of each row, shape (n_rows,); None for equal ones. Where all are 0, every metric is NaN.
 
     Examples
     --------
@@ -55,19 +93,25 @@ def regression_metrics(y: AnyArray, predicted: AnyArray) -> dict[str, float]:
     {'mae': 0.5, 'rmse': 0.7071067811865476, 'r2': 0.5}
     """
     error = predicted - y
-    spread = float(((y - y.mean()) ** 2).sum())
-    squared = float((error**2).sum())
+    spread = _mean((y - _mean(y, weights)) ** 2, weights)
+    squared = _mean(error**2, weights)
     return {
-        "mae": float(np.abs(error).mean()),
-        "rmse": float(np.sqrt(squared / len(y))),
+        "mae": _mean(np.abs(error), weights),
+        "rmse": float(np.sqrt(squared)),
         "r2": 1 - squared / spread if spread > 0 and len(y) > 1 else float("nan"),
     }
 
 
 def classification_metrics(
-    y: AnyArray, predicted: AnyArray, probabilities: AnyArray | None, classes: AnyArray
+    y: AnyArray,
+    predicted: AnyArray,
+    probabilities: AnyArray | None,
+    classes: AnyArray,
+    weights: AnyArray | None = None,
 ) -> dict[str, float]:
-    """Accuracy, macro F1 and, where the child gives probabilities, log loss.
+    """Accuracy, macro F1 and, where the child gives probabilities, log loss, as scikit-learn defines them.
+
+    Written out because scikit-learn's checks cost as much as fitting a small classifier.
 
     Parameters
     ----------
@@ -78,21 +122,44 @@ def classification_metrics(
     classes
         The child's classes, in the order of the columns. A label that the child has never seen has probability 0 and
         costs what scikit-learn's clipping makes of it.
+    weights
+        Weight of each row, shape (n_rows,); None for equal ones. Where all are 0, every metric is NaN.
     """
-    metrics = {
-        "accuracy": float(np.mean(y == predicted)),
-        "f1_macro": float(f1_score(y, predicted, average="macro", zero_division=0)),
-        "log_loss": float("nan"),
+    return {
+        "accuracy": _mean((y == predicted).astype(np.float64), weights),
+        "f1_macro": _f1_macro(y, predicted, weights),
+        "log_loss": float("nan") if probabilities is None else _log_loss(y, probabilities, classes, weights),
     }
-    if probabilities is not None:
-        every = np.unique(np.concatenate([classes, y]))
-        full = np.zeros((len(y), len(every)))
-        full[:, np.searchsorted(every, classes)] = probabilities
-        if len(every) > 1:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # rows that do not sum to one: unseen labels
-                metrics["log_loss"] = float(log_loss(y, full, labels=every))
-    return metrics
+
+
+def _mean(values: AnyArray, weights: AnyArray | None) -> float:
+    if weights is None:
+        return float(values.mean())
+    total = weights.sum()
+    return float(weights @ values / total) if total > 0 else float("nan")
+
+
+def _f1_macro(y: AnyArray, predicted: AnyArray, weights: AnyArray | None) -> float:
+    if weights is not None and not weights.sum() > 0:
+        return float("nan")
+    labels, codes = np.unique(np.concatenate([y, predicted]), return_inverse=True)
+    true, guessed = codes[: len(y)], codes[len(y) :]
+    hit = true == guessed
+    hits = np.bincount(true[hit], None if weights is None else weights[hit], len(labels))
+    both = np.bincount(true, weights, len(labels)) + np.bincount(guessed, weights, len(labels))
+    return float(np.mean(2 * hits / np.where(both > 0, both, 1)))
+
+
+def _log_loss(y: AnyArray, probabilities: AnyArray, classes: AnyArray, weights: AnyArray | None) -> float:
+    every, codes = np.unique(np.concatenate([classes, y]), return_inverse=True)
+    if len(every) < 2:
+        return float("nan")
+    column = np.full(len(every), -1)
+    column[codes[: len(classes)]] = np.arange(len(classes))
+    own = column[codes[len(classes) :]]
+    given = np.where(own < 0, 0.0, np.take_along_axis(probabilities, own.clip(min=0).reshape(-1, 1), axis=1)[:, 0])
+    epsilon = np.finfo(np.float64).eps
+    return _mean(-np.log(given.clip(epsilon, 1 - epsilon)), weights)
 
 
 @dataclass(frozen=True)
@@ -106,13 +173,16 @@ class Answers:
     probabilities
         Shape (n_rows, n_classes), or None where the child gives none.
     classes
-        The classes of its columns, sorted.
+        The classes of its columns.
+    weights
+        Weight of each row, shape (n_rows,), or None for equal ones.
     """
 
     actual: AnyArray
     predicted: AnyArray
     probabilities: AnyArray | None
     classes: AnyArray
+    weights: AnyArray | None = None
 
     @classmethod
     def pooled(cls, parts: "Sequence[Answers]") -> "Answers":
@@ -121,8 +191,10 @@ class Answers:
             return parts[0]
         actual = np.concatenate([part.actual for part in parts])
         predicted = np.concatenate([part.predicted for part in parts])
+        given = [part.weights for part in parts if part.weights is not None]
+        weights = np.concatenate(given) if given else None
         if any(part.probabilities is None for part in parts):
-            return cls(actual, predicted, None, parts[0].classes)
+            return cls(actual, predicted, None, parts[0].classes, weights)
         classes = np.unique(np.concatenate([part.classes for part in parts]))
         probabilities = np.zeros((len(actual), len(classes)))
         start = 0
@@ -130,13 +202,13 @@ class Answers:
             stop = start + len(part.actual)
             probabilities[start:stop, np.searchsorted(classes, part.classes)] = part.probabilities
             start = stop
-        return cls(actual, predicted, probabilities, classes)
+        return cls(actual, predicted, probabilities, classes, weights)
 
     def metrics(self, task: str) -> dict[str, float]:
         """Every metric of the task."""
         if task == "regression":
-            return regression_metrics(self.actual, self.predicted)
-        return classification_metrics(self.actual, self.predicted, self.probabilities, self.classes)
+            return regression_metrics(self.actual, self.predicted, self.weights)
+        return classification_metrics(self.actual, self.predicted, self.probabilities, self.classes, self.weights)
 
 
 def aggregate(ledger: pd.DataFrame, task: str) -> dict[str, float]:
@@ -154,7 +226,7 @@ def aggregate(ledger: pd.DataFrame, task: str) -> dict[str, float]:
         left out.
     """
     summary: dict[str, float] = {}
-    for part in ("train", "holdout"):
+    for part in PARTS:
         for metric in METRICS[task]:
             values = ledger[f"{part}_{metric}"].dropna()
             if len(values):

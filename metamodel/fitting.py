@@ -5,12 +5,15 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from metamodel.frames import AnyArray
 from metamodel.groups import GroupData, GroupOutcome, Status, Terminated, error_text
 from metamodel.judging import choose, fit_candidate, metric_names, score
 from metamodel.spec import Candidate, FitSpec
+from metamodel.splitting import repeated
+from metamodel.time_limits import TimeLimitReached, time_limit
 from metamodel.tuning import Search, TuningRecord, tune
 from metamodel.wording import count, short
 
@@ -23,8 +26,9 @@ _SHOWN_ROWS = 200
 def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
-    Rows without a target are left out (and counted in `reason`). Each candidate is fitted on the training part and
-    judged on the holdout; the best one is fitted again on all rows, and that is the child.
+    Rows without a target are left out (and counted in `reason`), and so are exact copies of a row. Each candidate is
+    fitted on training rows and judged on held-out rows; the best one is fitted again on all rows, and that is the
+    child.
 
     Parameters
     ----------
@@ -42,20 +46,29 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
     """
     started = time.perf_counter()
     group, notes = _without_missing_target(group, spec.target_dtype)
+    group, duplicates = _without_duplicates(group, spec.drop_duplicates)
+    facts = {"duplicates": duplicates, "imbalance": _imbalance(group.y, spec.task)}
     rows = len(group.y)
+    if spec.skip:
+        return GroupOutcome(group.key, "skipped", rows, "override: skip", facts=facts)
     if rows < spec.min_rows:
+        notes += [f"duplicates: {count(duplicates, 'row')} left out"] if duplicates and spec.drop_duplicates else []
         reason = "; ".join([f"min_rows: {count(rows, 'usable row')}, {spec.min_rows} needed", *notes])
-        return GroupOutcome(group.key, "skipped", rows, reason)
+        return GroupOutcome(group.key, "skipped", rows, reason, facts=facts)
     notes += _target_notes(group.y, spec)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            spec, searched = tune(group, spec, search or Search())
-            evaluated, more = choose(group, spec)
-            child = fit_candidate(evaluated.candidate, group)
-            metrics = evaluated.metrics or score(child, group, spec.task)
+            with time_limit(spec.group_seconds):
+                spec, searched = tune(group, spec, search or Search())
+                evaluated, more = choose(group, spec)
+                child = fit_candidate(evaluated.candidate, group)
+                metrics = evaluated.metrics or score(child, group, spec.task)
         except Terminated:
             raise
+        except TimeLimitReached:
+            reason = f"time_limit: {spec.group_seconds:g} s"
+            outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, reason]))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
             outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, "error"]), error_text(error))
         else:
@@ -67,6 +80,7 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
                 estimator=evaluated.candidate.label,
                 params=evaluated.candidate.params,
                 metrics=metrics,
+                facts={"candidate": evaluated.candidate.name, **evaluated.facts},
                 child=child,
                 tuning=[{**one.to_dict(), "chosen": one.candidate == evaluated.candidate.name} for one in searched],
                 holdout=evaluated.holdout
@@ -76,7 +90,7 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
                 ),
             )
     seconds = time.perf_counter() - started
-    return replace(outcome, seconds=seconds, warnings=_distinct(caught))
+    return replace(outcome, seconds=seconds, warnings=_distinct(caught), facts=facts | outcome.facts)
 
 
 def _distinct(caught: list[warnings.WarningMessage], limit: int = 3) -> str:
@@ -91,6 +105,20 @@ def _without_missing_target(group: GroupData, dtype: str) -> tuple[GroupData, li
         return replace(group, y=group.y.astype(dtype, copy=False)), []
     kept = group.take(~missing)
     return replace(kept, y=kept.y.astype(dtype)), [f"target_missing: {count(lost, 'row')} left out"]
+
+
+def _without_duplicates(group: GroupData, drop: bool) -> tuple[GroupData, int]:
+    copies = repeated(group.hashes, group.weights)
+    number = int(copies.sum())
+    return group.take(~copies) if number and drop else group, number
+
+
+def _imbalance(y: AnyArray, task: str) -> float:
+    """Rows of the commonest class for each row of the rarest one."""
+    if task == "regression" or not len(y):
+        return float("nan")
+    counts = np.unique(y, return_counts=True)[1]
+    return float(counts.max() / counts.min())
 
 
 def _tuning_notes(searched: Sequence[TuningRecord], chosen: Candidate) -> list[str]:

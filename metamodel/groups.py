@@ -10,7 +10,18 @@ from metamodel.frames import AnyArray
 from metamodel.keys import GroupKey
 from metamodel.splitting import BoolArray, HashArray
 
-__all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text"]
+__all__ = ["GROUP_FACTS", "GroupData", "GroupOutcome", "Status", "Terminated", "error_text"]
+
+# Ledger columns that say what was chosen for a group, how it was judged, and against what; and what they hold where
+# there is nothing to say.
+GROUP_FACTS: dict[str, Any] = {
+    "candidate": "",
+    "folds": 0,
+    "baseline": "",
+    "skill": float("nan"),
+    "duplicates": 0,
+    "imbalance": float("nan"),
+}
 
 Status = Literal["fitted", "carried", "skipped", "failed"]
 
@@ -35,6 +46,8 @@ class GroupData:
         From `splitting.row_hashes`, shape (n_rows,).
     times
         From `splitting.time_order`, or None for a random holdout.
+    weights
+        From `weights.row_weights`, or None for equal ones.
     """
 
     key: GroupKey
@@ -42,11 +55,13 @@ class GroupData:
     y: AnyArray
     hashes: HashArray
     times: AnyArray | None = None
+    weights: AnyArray | None = None
 
     def take(self, rows: BoolArray) -> "GroupData":
         """Keep the rows for which a mask of shape (n_rows,) is true."""
         times = None if self.times is None else self.times[rows]
-        return GroupData(self.key, self.x[rows], self.y[rows], self.hashes[rows], times)
+        weights = None if self.weights is None else self.weights[rows]
+        return GroupData(self.key, self.x[rows], self.y[rows], self.hashes[rows], times, weights)
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,8 @@ class GroupOutcome:
     ----------
     reason
         Empty, or one word for machines with its figures behind it: "min_rows: ...", "constant_target", "error", ...
+    facts
+        Further columns of the ledger: what was chosen, how it was judged, and against what.
     holdout
         Actual and predicted target of at most a few hundred holdout rows, for the plot.
     tuning
@@ -73,6 +90,7 @@ class GroupOutcome:
     estimator: str = ""
     params: str = "{}"
     metrics: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     child: Any = None
     holdout: tuple[AnyArray, AnyArray] | None = None
     tuning: Sequence[dict[str, Any]] = ()

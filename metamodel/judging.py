@@ -1,17 +1,19 @@
 """Judge a group's candidates on rows that they have not seen, and choose the best one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 
-from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, Answers, is_better
+from metamodel.baselines import baselines
+from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is_better, skill
 from metamodel.frames import AnyArray, IntArray
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import Fold, folds_of
+from metamodel.weights import fit_weighted
 from metamodel.wording import count
 
 __all__ = ["Evaluated", "Holdout", "answer", "choose", "evaluate", "fit_candidate", "metric_names", "score"]
@@ -35,11 +37,18 @@ class Holdout(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A candidate and how good it is; no metrics and no holdout where there was nothing to judge it on."""
+    """A candidate and how good it is; no metrics and no holdout where there was nothing to judge it on.
+
+    Attributes
+    ----------
+    facts
+        Further columns of the ledger: how many folds, which baseline, and the skill against it.
+    """
 
     candidate: Candidate
     metrics: dict[str, float]
     holdout: Holdout | None
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def choose(group: GroupData, spec: FitSpec) -> tuple[Evaluated, list[str]]:
@@ -52,9 +61,10 @@ def choose(group: GroupData, spec: FitSpec) -> tuple[Evaluated, list[str]]:
     list of str
         What the ledger's `reason` should say of it.
     """
-    folds = folds_of(group.hashes, group.times, spec.holdout)
+    folds = folds_of(group.hashes, group.times, spec.holdout, spec.split)
     if not folds:
-        note = [] if spec.holdout == 0 else [f"no_holdout: {count(len(group.y), 'row')} cannot be split"]
+        unwanted = spec.split.kind == "holdout" and spec.holdout == 0
+        note = [] if unwanted else [f"no_holdout: {count(len(group.y), 'row')} cannot be split"]
         return Evaluated(spec.candidates[0], {}, None), note
     judged: list[Evaluated] = []
     errors: list[str] = []
@@ -65,7 +75,10 @@ def choose(group: GroupData, spec: FitSpec) -> tuple[Evaluated, list[str]]:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - judged by the fit on all rows below, or by another candidate
             errors.append(f"holdout_failed: {candidate.name}: {error_text(error)}")
-    return _best(judged, spec.task) or Evaluated(spec.candidates[0], {}, None), errors
+    if not judged:
+        return Evaluated(spec.candidates[0], {}, None), errors
+    metric = _decisive(judged, spec)
+    return _against_baseline(_best(judged, metric), group, folds, spec, metric), errors
 
 
 def evaluate(candidate: Candidate, group: GroupData, folds: Sequence[Fold], task: str) -> Evaluated:
@@ -90,17 +103,17 @@ def fit_candidate(candidate: Candidate, group: GroupData) -> Any:
     # A DataFrame becomes a column-major matrix inside scikit-learn. In the same layout a child is the same to the
     # last bit.
     x = np.asfortranarray(group.x) if isinstance(group.x, np.ndarray) else group.x
-    return clone(candidate.estimator).fit(x, group.y)
+    return fit_weighted(clone(candidate.estimator), x, group.y, group.weights)
 
 
 def answer(child: Any, group: GroupData, task: str) -> Answers:
     """Let a fitted child predict the rows of a group."""
     predicted = np.asarray(child.predict(group.x)).reshape(-1)
     if task == "regression":
-        return Answers(group.y, predicted, None, np.empty(0))
+        return Answers(group.y, predicted, None, np.empty(0), group.weights)
     probabilities = child.predict_proba(group.x) if hasattr(child, "predict_proba") else None
     classes = np.asarray(getattr(child, "classes_", np.unique(group.y)))
-    return Answers(group.y, predicted, probabilities, classes)
+    return Answers(group.y, predicted, probabilities, classes, group.weights)
 
 
 def score(child: Any, group: GroupData, task: str) -> dict[str, float]:
@@ -110,17 +123,47 @@ def score(child: Any, group: GroupData, task: str) -> dict[str, float]:
 
 def metric_names(task: str) -> list[str]:
     """Names of the ledger's metric columns, in order."""
-    return [f"{part}_{metric}" for part in ("train", "holdout") for metric in METRICS[task]]
+    return [f"{part}_{metric}" for part in PARTS for metric in METRICS[task]]
 
 
-def _best(judged: list[Evaluated], task: str) -> Evaluated | None:
-    lacking = any(np.isnan(one.metrics[f"holdout_{PRIMARY[task]}"]) for one in judged)
-    metric = SECONDARY[task] if lacking else PRIMARY[task]
-    best: Evaluated | None = None
-    for one in judged:
-        if best is None or is_better(metric, one.metrics[f"holdout_{metric}"], best.metrics[f"holdout_{metric}"]):
+def _decisive(judged: Sequence[Evaluated], spec: FitSpec) -> str:
+    """Name the metric that decides: the one asked for, unless nobody has it, or the task's own, if everybody has it."""
+
+    def lacking(metric: str) -> list[bool]:
+        return [bool(np.isnan(one.metrics[f"holdout_{metric}"])) for one in judged]
+
+    if spec.metric and not all(lacking(spec.metric)):
+        return spec.metric
+    return SECONDARY[spec.task] if any(lacking(PRIMARY[spec.task])) else PRIMARY[spec.task]
+
+
+def _best(judged: Sequence[Evaluated], metric: str) -> Evaluated:
+    best = judged[0]
+    for one in judged[1:]:
+        if is_better(metric, one.metrics[f"holdout_{metric}"], best.metrics[f"holdout_{metric}"]):
             best = one
     return best
+
+
+def _against_baseline(
+    chosen: Evaluated, group: GroupData, folds: Sequence[Fold], spec: FitSpec, metric: str
+) -> Evaluated:
+    """Set the chosen candidate beside the baseline that is hardest to beat; of equals the simplest one."""
+    best: tuple[str, dict[str, float]] | None = None
+    for name, answers in baselines(group, folds, spec.task, spec.season):
+        metrics = answers.metrics(spec.task)
+        if best is None or is_better(metric, metrics[metric], best[1][metric]):
+            best = name, metrics
+    facts: dict[str, Any] = {"folds": len(folds)}
+    if best is None:
+        return replace(chosen, facts=facts)
+    name, metrics = best
+    gained = skill(metric, chosen.metrics[f"holdout_{metric}"], metrics[metric])
+    return replace(
+        chosen,
+        metrics=chosen.metrics | _prefixed("baseline", metrics),
+        facts={**facts, "baseline": name, "skill": gained},
+    )
 
 
 def _prefixed(part: str, metrics: dict[str, float]) -> dict[str, float]:

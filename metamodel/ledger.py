@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.checks import group_sizes
 from metamodel.evaluation import aggregate
 from metamodel.exceptions import AllGroupsFailed
 from metamodel.keys import GroupKey, KeySchema, decode_key
@@ -121,8 +122,21 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "seconds_fitting": float(ledger["seconds"].sum()),
         "model_bytes": int(ledger["bytes"].sum()),
         **_fallback_rates(ledger, plan),
+        **_against_baselines(children),
+        **group_sizes(plan.sizes.values()),
     }
     return summary | aggregate(children[children["status"] == "fitted"], plan.spec.task)
+
+
+def _against_baselines(children: pd.DataFrame) -> dict[str, float]:
+    """How many children beat the baseline beside them, of those that have one, and how clearly; copies left out."""
+    skill = children["skill"].dropna()
+    return {
+        "duplicate_rows": int(children["duplicates"].sum()),
+        "groups_with_baseline": len(skill),
+        "groups_above_baseline": int((skill > 0).sum()),
+        **({"skill_median": float(skill.median())} if len(skill) else {}),
+    }
 
 
 def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:

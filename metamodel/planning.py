@@ -8,22 +8,26 @@ table which is not in this process. Nothing here knows processes or files.
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
 from metamodel import estimators
+from metamodel.evaluation import METRICS
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.features import FeatureSchema, FeatureTable
 from metamodel.fitting import GroupData, metric_names
 from metamodel.frames import AnyArray, Grouping, IntArray, check_columns, group_rows
+from metamodel.groups import GROUP_FACTS
 from metamodel.keys import GroupKey, KeySchema
+from metamodel.overrides import Override, place
 from metamodel.spec import Candidate, FitSpec, TrainingOptions, TuningSpec, spec_digest
 from metamodel.splitting import HashArray, row_hashes, time_order
 from metamodel.tuning import TUNING_COLUMNS, require_optuna, spaces_of
+from metamodel.weights import check_takes_weights, row_weights
 from metamodel.wording import count, listing, short
 
 __all__ = [
@@ -46,7 +50,7 @@ __all__ = [
 
 # Columns of the ledger behind the group columns; the metrics stand between `params` and `fingerprint`.
 _BEFORE_METRICS = ("level", "status", "reason", "error", "rows", "seconds", "estimator", "params")
-_BEHIND_METRICS = ("fingerprint", "shard", "bytes", "sha256", "warnings", "stack")
+_BEHIND_METRICS = (*GROUP_FACTS, "fingerprint", "shard", "bytes", "sha256", "warnings", "stack")
 LEDGER_COLUMNS = (*_BEFORE_METRICS, *_BEHIND_METRICS)
 
 
@@ -72,16 +76,24 @@ class TrainingTable:
     y: AnyArray
     hashes: HashArray
     times: AnyArray | None
+    weights: AnyArray | None = None
 
     def take(self, rows: IntArray) -> "TrainingTable":
         """Gather rows."""
         times = None if self.times is None else self.times[rows]
-        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], times)
+        weights = None if self.weights is None else self.weights[rows]
+        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], times, weights)
+
+    def fingerprint(self, rows: IntArray | slice) -> str:
+        """Digest of the content of some rows, in their order."""
+        return fingerprint(self.hashes[rows], None if self.weights is None else self.weights[rows])
 
     def group(self, key: GroupKey, start: int, stop: int) -> GroupData:
         """Rows `start` to `stop` as one group's data, without a copy."""
         times = None if self.times is None else self.times[start:stop]
-        return GroupData(key, self.features.slice(start, stop), self.y[start:stop], self.hashes[start:stop], times)
+        weights = None if self.weights is None else self.weights[start:stop]
+        features, y, hashes = self.features.slice(start, stop), self.y[start:stop], self.hashes[start:stop]
+        return GroupData(key, features, y, hashes, times, weights)
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,7 @@ class TablePlan(Plan):
             for i, key in enumerate(grouping.keys):
                 assert isinstance(key, tuple)
                 rows = grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
-                yield GroupRows(key, rows, fingerprint(self.table.hashes[rows]))
+                yield GroupRows(key, rows, self.table.fingerprint(rows))
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,12 @@ class Decisions:
     features: FeatureSchema
     target: TargetInfo
     spec: FitSpec
+    overridden: tuple[FitSpec, ...]
     digest: str
+
+    def spec_with(self, keys: Sequence[GroupKey]) -> FitSpec:
+        """Tell the overrides which groups they are for; without any, the spec is as it was."""
+        return replace(self.spec, overrides=dict(zip(keys, self.overridden, strict=True)))
 
 
 def make_plan(
@@ -159,6 +176,7 @@ def make_plan(
     estimator: object,
     estimator_params: Mapping[str, Any] | None,
     features: Sequence[str] | None,
+    overrides: Sequence[Override] = (),
 ) -> TablePlan:
     """Check a training table and everything asked of it.
 
@@ -172,6 +190,8 @@ def make_plan(
         As in `metamodel.train`.
     features
         Feature columns; None for every column that has no other role.
+    overrides
+        Exceptions for single groups.
 
     Raises
     ------
@@ -181,17 +201,18 @@ def make_plan(
     check_table(frame, len(frame), options, features)
     keys = KeySchema.infer(frame, options.group_by, options.null_keys)
     frame, grouping, dropped = _group(frame, keys)
-    decided = decide(frame, options, estimator, estimator_params, features)
+    decided = decide(frame, options, estimator, estimator_params, features, overrides)
     times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
     hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
-    table = TrainingTable(decided.features.table(frame), decided.target.values, hashes, times)
+    weights = None if options.sample_weight is None else row_weights(frame[options.sample_weight])
+    table = TrainingTable(decided.features.table(frame), decided.target.values, hashes, times, weights)
     sizes = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))
     return TablePlan(
         options,
         keys,
         decided.features,
         decided.target,
-        decided.spec,
+        decided.spec_with(place(overrides, keys, sizes)),  # type: ignore[arg-type]
         sizes,  # type: ignore[arg-type]  # `_group` leaves no invalid key
         levels_of(keys, options),
         dropped,
@@ -207,6 +228,7 @@ def decide(
     estimator: object,
     estimator_params: Mapping[str, Any] | None,
     features: Sequence[str] | None,
+    overrides: Sequence[Override] = (),
 ) -> Decisions:
     """Decide what to fit.
 
@@ -215,16 +237,45 @@ def decide(
     profile
         The table, or a frame that stands for it: the same columns and dtypes, a value in every column that has one, a
         null in every column that has one, and of a target with class labels every label.
-    options, estimator, estimator_params, features
+    options, estimator, estimator_params, features, overrides
         As for `make_plan`.
     """
     schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
-    candidates, task, layout = _candidates(estimator, estimator_params, schema, profile, options)
-    schema = FeatureSchema(schema.features, layout)
+    task, candidates, others = _candidates(estimator, estimator_params, schema, profile, options, overrides)
+    arrays = all(estimators.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
+    schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
     target = _target(profile[options.target], task)
-    tuning = _tuning(options, candidates)
-    spec = FitSpec(task, candidates, float(options.holdout), options.min_rows, target.dtype, tuning)
-    return Decisions(schema, target, spec, spec_digest(options, spec, schema.to_dict()))
+    _check_metric(options.metric, task)
+    spec = FitSpec(
+        task,
+        candidates,
+        float(options.holdout),
+        options.min_rows,
+        target.dtype,
+        split=options.scheme,
+        metric=options.metric or "",
+        season=options.season,
+        drop_duplicates=options.duplicates == "drop",
+        group_seconds=options.group_seconds,
+        tuning=_tuning(options, candidates),
+    )
+    overridden = tuple(
+        replace(
+            spec,
+            candidates=own,
+            min_rows=one.min_rows or spec.min_rows,
+            skip=one.skip,
+            # What is said of one group in so many words is not searched for.
+            tuning=spec.tuning if one.estimator is None and one.estimator_params is None else None,
+        )
+        for own, one in zip(others, overrides, strict=True)
+    )
+    digest = spec_digest(options, spec, schema.to_dict())
+    for one, own in zip(overrides, overridden, strict=True):
+        digest = spec_digest(
+            options, own, {"before": digest, "of": repr(one.key), "min_rows": own.min_rows, "skip": own.skip}
+        )
+    return Decisions(schema, target, spec, overridden, digest)
 
 
 def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]:
@@ -242,8 +293,9 @@ def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, featur
     """Insist on the columns that are needed; only the names of the frame's columns count."""
     check_columns(frame, options.group_by, "group column")
     check_columns(frame, [options.target], "target column")
-    if options.time_column is not None:
-        check_columns(frame, [options.time_column], "time column")
+    for role, name in (("time column", options.time_column), ("weight column", options.sample_weight)):
+        if name is not None:
+            check_columns(frame, [name], role)
     if not rows:
         raise InputError("The table has no rows. Give a table with at least one group.")
     if twice := frame.columns[frame.columns.duplicated()].tolist():
@@ -257,8 +309,9 @@ def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, featur
         reserved |= set(TUNING_COLUMNS)
     if clash := [name for name in options.group_by if name in reserved]:
         raise InputError(f"Group column {listing(map(repr, clash))} has the name of a ledger column. Rename it.")
-    if features is not None and options.target in ([features] if isinstance(features, str) else features):
-        raise InputError(f"{options.target!r} is the target and a feature. Leave it out of features.")
+    for role, name in (("target", options.target), ("weight", options.sample_weight)):
+        if features is not None and name in ([features] if isinstance(features, str) else features):
+            raise InputError(f"{name!r} is the {role} and a feature. Leave it out of features.")
 
 
 def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> list[str]:
@@ -267,7 +320,7 @@ def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Seque
         return [features]
     if features is not None:
         return list(dict.fromkeys(features))
-    taken = {*options.group_by, options.target, options.time_column}
+    taken = {*options.group_by, options.target, options.time_column, options.sample_weight}
     return [name for name in frame.columns if name not in taken]
 
 
@@ -305,28 +358,49 @@ def _candidates(
     schema: FeatureSchema,
     frame: pd.DataFrame,
     options: TrainingOptions,
-) -> tuple[tuple[Candidate, ...], estimators.Task, Any]:
+    overrides: Sequence[Override],
+) -> tuple[estimators.Task, tuple[Candidate, ...], list[tuple[Candidate, ...]]]:
+    """Build the candidates of all groups, and those of each override."""
     named = _named(estimator)
     dtype = frame[options.target].dtype
     task = task_of_candidates(estimator, params, types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype))
-    if len(named) > 1 and options.holdout == 0:
+    if len(named) > 1 and options.holdout == 0 and options.scheme.kind == "holdout":
         raise InputError(
             f"{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator."
         )
     missing = {name for name in schema.names if frame[name].isna().any()}
-    built = {}
-    for name, one in named.items():
-        resolved = estimators.resolve(one, params, task, options.random_state)
-        by_name = isinstance(one, str) and one in estimators.NAMED
-        built[name] = estimators.prepare(resolved, schema, missing) if by_name else resolved
-    arrays = schema.all_numeric and all(estimators.takes_arrays(one) for one in built.values())
-    candidates = tuple(Candidate(name, one, *estimators.describe(one)) for name, one in built.items())
-    return candidates, task, "array" if arrays else "frame"
+
+    def build(named: Mapping[str, object], params: Mapping[str, Any] | None) -> Iterator[Candidate]:
+        for name, one in named.items():
+            built = estimators.resolve(one, params, task, options.random_state)
+            if isinstance(one, str) and one in estimators.NAMED:
+                built = estimators.prepare(built, schema, missing)
+            if options.sample_weight is not None:
+                check_takes_weights(built)
+            yield Candidate(name, built, *estimators.describe(built))
+
+    others = []
+    for override in overrides:
+        own = named if override.estimator is None else _named(override.estimator)
+        if any(
+            estimators.task_of(one, task == "regression", override.estimator_params) != task for one in own.values()
+        ):
+            raise InputError(
+                f"The override of group {override.key} does another task than {task}. Correct its estimator."
+            )
+        base = dict(params or {}) if override.estimator is None else {}
+        others.append(tuple(build(own, base | dict(override.estimator_params or {}))))
+    return task, tuple(build(named, params)), others
 
 
 def _tuning(options: TrainingOptions, candidates: tuple[Candidate, ...]) -> TuningSpec | None:
     if options.tune is None:
         return None
+    if options.scheme.kind == "kfold":
+        raise InputError(
+            f"split={options.split!r} tests every row, so that none is left to search parameters on. "
+            'Tune with split="holdout", or with a time column and split="rolling:...".'
+        )
     require_optuna()
     spaces = spaces_of(options.tune, candidates)
     limits = options.trials, options.patience, options.tune_seconds, options.budget_seconds
@@ -334,14 +408,26 @@ def _tuning(options: TrainingOptions, candidates: tuple[Candidate, ...]) -> Tuni
 
 
 def _named(estimator: object) -> Mapping[str, object]:
-    named = estimator if isinstance(estimator, Mapping) else {_candidate_name(estimator): estimator}
+    if isinstance(estimator, Mapping):
+        named: Mapping[str, object] = estimator
+    else:
+        listed = estimator.split(",") if isinstance(estimator, str) else estimator
+        several = [one.strip() if isinstance(one, str) else one for one in listed] if _is_list(listed) else [estimator]
+        named = {one if isinstance(one, str) else type(one).__name__: one for one in several}
+        if len(named) < len(several):
+            raise InputError("Two candidates have one name. Give a dict of names of your own and estimators.")
     if not named:
-        raise InputError("estimator is an empty dict. Give at least one candidate.")
+        raise InputError("estimator names no candidate. Give at least one.")
     return named
 
 
-def _candidate_name(estimator: object) -> str:
-    return estimator if isinstance(estimator, str) else type(estimator).__name__
+def _is_list(estimator: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    return isinstance(estimator, list | tuple)
+
+
+def _check_metric(metric: str | None, task: str) -> None:
+    if metric is not None and metric not in METRICS[task]:
+        raise InputError(f"metric={short(metric)} is unknown for {task}. Use one of: {', '.join(METRICS[task])}.")
 
 
 def _target(values: pd.Series, task: estimators.Task) -> TargetInfo:
@@ -387,6 +473,9 @@ def _numeric_target(values: pd.Series) -> AnyArray:
         ) from error
 
 
-def fingerprint(hashes: HashArray) -> str:
+def fingerprint(hashes: HashArray, weights: AnyArray | None = None) -> str:
     """Digest of a group's rows."""
-    return hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=16)
+    if weights is not None:
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()

@@ -4,20 +4,22 @@ import hashlib
 import json
 import numbers
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
 from metamodel.exceptions import InputError
-from metamodel.keys import NullKeys
+from metamodel.keys import GroupKey, NullKeys
+from metamodel.schemes import HOLDOUT, Scheme
 from metamodel.wording import short
 
 __all__ = ["Candidate", "FitSpec", "TrainingOptions", "TuningSpec", "UnknownPolicy", "one_of", "spec_digest"]
 
 UnknownPolicy = Literal["null", "error", "fallback"]
 CodecName = Literal["cloudpickle", "joblib", "skops"]
+Duplicates = Literal["drop", "keep"]
 TaskName = Literal["regression", "classification"]
 
 
@@ -102,6 +104,20 @@ class FitSpec:
         Groups with fewer usable rows are skipped.
     target_dtype
         dtype of the target once rows without one are left out.
+    split
+        How the rows are split to judge the candidates.
+    metric
+        What the candidates are compared by; empty for the task's primary metric.
+    season
+        Length of a season in time steps, for the seasonal baseline; 0 for none.
+    drop_duplicates
+        Whether exact copies of a row are left out.
+    group_seconds
+        Time limit for all fits of one group; None for none.
+    skip
+        Whether there shall be no child.
+    overrides
+        What to do otherwise for single groups.
     tuning
         How the candidates' parameters are searched; None where they are taken as they are.
     """
@@ -111,7 +127,23 @@ class FitSpec:
     holdout: float = 0.2
     min_rows: int = 2
     target_dtype: str = "float64"
+    split: Scheme = HOLDOUT
+    metric: str = ""
+    season: int = 0
+    drop_duplicates: bool = True
+    group_seconds: float | None = None
+    skip: bool = False
+    overrides: Mapping[GroupKey, "FitSpec"] = field(default_factory=dict)
     tuning: TuningSpec | None = None
+
+    def of(self, key: GroupKey) -> "FitSpec":
+        """Say what to fit for one group."""
+        return self.overrides.get(key, self)
+
+    @property
+    def every_candidate(self) -> tuple[Candidate, ...]:
+        """The candidates of all groups, those of overrides behind the others."""
+        return (*self.candidates, *(one for spec in self.overrides.values() for one in spec.candidates))
 
 
 @dataclass(frozen=True)
@@ -137,6 +169,12 @@ class TrainingOptions:
     random_state: int = 0
     max_group_rows: int | None = None
     stack: bool = False
+    split: str = "holdout"
+    metric: str | None = None
+    season: int = 0
+    duplicates: Duplicates = "drop"
+    sample_weight: str | None = None
+    group_seconds: float | None = None
     tune: Any = None
     trials: int = 30
     patience: int = 10
@@ -147,8 +185,15 @@ class TrainingOptions:
         one_of("unknown", self.unknown, get_args(UnknownPolicy))
         one_of("null_keys", self.null_keys, get_args(NullKeys))
         one_of("codec", self.codec, get_args(CodecName))
+        one_of("duplicates", self.duplicates, get_args(Duplicates))
         self._check_columns()
         self._check_numbers()
+        self._check_split()
+
+    @property
+    def scheme(self) -> Scheme:
+        """How rows are split to judge the candidates."""
+        return Scheme.parse(self.split)
 
     @classmethod
     def create(cls, group_by: object, **options: Any) -> Self:
@@ -172,10 +217,11 @@ class TrainingOptions:
             raise InputError(
                 f"{self.target!r} is the target and a group column. A model cannot predict what chooses it."
             )
-        if self.time_column is not None and self.time_column in (self.target, *self.group_by):
-            raise InputError(
-                f"time_column {self.time_column!r} is the target or a group column. Name a column of its own."
-            )
+        for role, name in (("time_column", self.time_column), ("sample_weight", self.sample_weight)):
+            if name is not None and name in (self.target, *self.group_by):
+                raise InputError(f"{role} {name!r} is the target or a group column. Name a column of its own.")
+        if self.sample_weight is not None and self.sample_weight == self.time_column:
+            raise InputError(f"sample_weight {self.sample_weight!r} is the time column. Name a column of its own.")
 
     def _check_numbers(self) -> None:
         if isinstance(self.holdout, bool) or not isinstance(self.holdout, int | float) or not 0 <= self.holdout < 1:
@@ -221,6 +267,23 @@ class TrainingOptions:
             raise InputError(
                 f"max_group_rows={short(limit)} is no row limit. Use a whole number of at least 1, or None."
             )
+
+    def _check_split(self) -> None:
+        kind = self.scheme.kind
+        if kind == "rolling" and self.time_column is None:
+            raise InputError(f"split={self.split!r} goes by time, but there is no time_column. Name one.")
+        if kind == "kfold" and self.time_column is not None:
+            raise InputError(
+                f"split={self.split!r} would train on rows later than those it tests (time_column "
+                f'{self.time_column!r}). Use split="rolling:folds=3,horizon=4", or leave the time column out.'
+            )
+        if isinstance(self.season, bool) or not isinstance(self.season, int) or self.season < 0:
+            raise InputError(f"season={short(self.season)} is no number of time steps. Use a whole number, 0 for none.")
+        limit = self.group_seconds
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float) or not limit > 0):
+            raise InputError(f"group_seconds={short(limit)} is no time limit. Use seconds above 0, or None.")
+        if self.season and self.time_column is None:
+            raise InputError(f"season={self.season} goes by time, but there is no time_column. Name one.")
 
     def _is_seed(self) -> bool:
         return 0 <= self.random_state < 2**32  # what NumPy takes

@@ -10,9 +10,21 @@ import pandas as pd
 from metamodel.exceptions import InputError
 from metamodel.frames import AnyArray
 from metamodel.keys import ISO_TIMESTAMP
+from metamodel.schemes import HOLDOUT, Scheme
 from metamodel.wording import count, short
 
-__all__ = ["Fold", "folds_of", "hash_holdout", "mixed_columns", "row_hashes", "time_holdout", "time_order"]
+__all__ = [
+    "Fold",
+    "folds_of",
+    "hash_folds",
+    "hash_holdout",
+    "mixed_columns",
+    "repeated",
+    "rolling_folds",
+    "row_hashes",
+    "time_holdout",
+    "time_order",
+]
 
 HashArray = np.ndarray[Any, np.dtype[np.uint64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -20,7 +32,7 @@ BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 Fold = tuple[BoolArray, BoolArray]
 
 
-def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float) -> list[Fold]:
+def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float, scheme: Scheme = HOLDOUT) -> list[Fold]:
     """Split a group's rows into training and test rows, once or several times.
 
     Parameters
@@ -30,13 +42,20 @@ def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float) -> list
     times
         From `time_order`, shape (n_rows,), or None.
     fraction
-        Share to keep back; 0 for none.
+        Share that a single holdout keeps back; 0 for none.
+    scheme
+        How to split.
 
     Returns
     -------
     list of Fold
         Empty where nothing is to be kept back, or the rows cannot be split.
     """
+    if scheme.kind == "kfold":
+        return hash_folds(hashes, scheme.folds)
+    if scheme.kind == "rolling":
+        assert times is not None  # TrainingOptions insists on it
+        return rolling_folds(times, scheme.folds, scheme.horizon, scheme.step)
     if fraction == 0:
         return []
     held = hash_holdout(hashes, fraction) if times is None else time_holdout(times, fraction)
@@ -104,6 +123,81 @@ def hash_holdout(hashes: HashArray, fraction: float) -> BoolArray | None:
     if held.all():
         return hashes != hashes.max()
     return held
+
+
+def hash_folds(hashes: HashArray, folds: int) -> list[Fold]:
+    """Test every row once, by the share of all hashes that its own falls into.
+
+    Parameters
+    ----------
+    hashes
+        From `row_hashes`, shape (n_rows,).
+    folds
+        Number of shares; of few rows some may be empty, and then there are fewer folds.
+
+    Returns
+    -------
+    list of Fold
+        Rows that are added later do not move the others to another fold. Where chance puts all rows into one share, the
+        row with the smallest hash has a fold of its own; empty where all rows are equal, or there is only one.
+    """
+    if len(hashes) == 0 or hashes.min() == hashes.max():
+        return []
+    shares = hashes // np.uint64(2**64 // folds + 1)
+    present = np.unique(shares)
+    if len(present) == 1:
+        shares = (hashes != hashes.min()).astype(np.uint64)
+        present = np.unique(shares)
+    return [(shares != share, shares == share) for share in present]
+
+
+def rolling_folds(times: AnyArray, folds: int, horizon: int, step: int) -> list[Fold]:
+    """Backtest: train on everything before an origin, test on the time steps behind it, and move the origin.
+
+    Parameters
+    ----------
+    times
+        From `time_order`, shape (n_rows,). Distinct times are the time steps.
+    folds
+        How many origins, as far as the rows reach back; the last one tests the latest `horizon` time steps.
+    horizon
+        How many time steps are tested behind each origin.
+    step
+        How many time steps lie between two origins; fewer than `horizon` test some rows more than once.
+
+    Returns
+    -------
+    list of Fold
+        The earliest origin first. Every training row is strictly older than every test row; empty where there are not
+        more than `horizon` time steps.
+    """
+    steps, positions = np.unique(times, return_inverse=True)
+    starts = [len(steps) - horizon - i * step for i in range(folds)]
+    return [
+        (positions < start, (positions >= start) & (positions < start + horizon)) for start in starts[::-1] if start > 0
+    ]
+
+
+def repeated(hashes: HashArray, weights: AnyArray | None = None) -> BoolArray:
+    """Find exact copies of earlier rows, shape (n_rows,).
+
+    Parameters
+    ----------
+    hashes
+        From `row_hashes`, shape (n_rows,). Two rows with one 64-bit hash are taken for copies.
+    weights
+        Weights of the rows; rows that differ in their weight alone are no copies.
+
+    Examples
+    --------
+    >>> repeated(np.array([5, 7, 5], dtype=np.uint64)).tolist()
+    [False, False, True]
+    """
+    content = hashes if weights is None else hashes ^ pd.util.hash_array(weights)
+    _, first = np.unique(content, return_index=True)
+    copies = np.ones(len(content), dtype=bool)
+    copies[first] = False
+    return copies
 
 
 def time_order(values: pd.Series, name: str) -> AnyArray:

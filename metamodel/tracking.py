@@ -224,6 +224,7 @@ def _log_facts(result: TrainingResult) -> None:
     # `mlflow run` has logged the project's parameters under their plain names before; a parameter cannot be logged
     # twice.
     mlflow.log_params({f"train.{name}": _cut(str(value)) for name, value in options.items() if name != "candidates"})
+    mlflow.set_tag("metamodel.checks", ", ".join(sorted({one.check for one in result.findings})) or "nothing found")
     # As one value: MLflow does not take every name ("ridge alpha=1") for a parameter.
     mlflow.log_param("train.candidates", _cut(json.dumps(options["candidates"], default=str)))
     with warnings.catch_warnings():
@@ -255,6 +256,7 @@ def _log_artifacts(result: TrainingResult) -> None:
         mlflow.log_figure(report.plot_metric(children, metric), "plots/holdout_metric.png")
         mlflow.log_figure(plot, "plots/actual_predicted.png")
     mlflow.log_dict(result.manifest.versions, "environment.json")
+    mlflow.log_dict({"findings": [one.to_dict() for one in result.findings]}, "checks.json")
     with tempfile.TemporaryDirectory() as directory:
         result.ledger.to_parquet(Path(directory) / "ledger.parquet", index=False)
         if len(result.tuning):

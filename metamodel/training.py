@@ -3,8 +3,10 @@
 import atexit
 import datetime as dt
 import itertools
+import logging
 import math
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,6 +21,7 @@ import pandas as pd
 from metamodel import tables
 from metamodel.backends import Backend, Job, Phases, Task, TaskResult, balance, get_backend, skip_groups
 from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle
+from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse, table_facts
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.estimators import packages
@@ -26,16 +29,20 @@ from metamodel.exceptions import InputError
 from metamodel.keys import decode_key
 from metamodel.ledger import assemble, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
+from metamodel.model import MetaModel
+from metamodel.overrides import read_overrides
 from metamodel.packing import stack_plan
 from metamodel.planning import GroupRows, Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
 from metamodel.spec import Candidate, TrainingOptions, one_of
 from metamodel.tuning import read_space, search_end
+from metamodel.wording import short
 
 __all__ = ["TrainingResult", "train"]
 
 # The actual-against-predicted plot shows about this many points.
 _PLOTTED_ROWS = 5000
+_LOG = logging.getLogger(__name__)
 _Fit = Callable[[Path, int], Iterator[TaskResult]]
 _PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "joblib", "cloudpickle", "skops")
 
@@ -60,6 +67,8 @@ class TrainingResult:
         Where the table came from, for the run's dataset.
     holdout
         DataFrame of some holdout rows: `key`, `actual`, `predicted`.
+    findings
+        What the data checks found; see `metamodel.checks.Finding`.
     tuning
         DataFrame, one row for every group and candidate whose parameters were searched; without tuning, no rows.
     """
@@ -71,7 +80,8 @@ class TrainingResult:
     data: pd.DataFrame = field(repr=False)
     source: str
     holdout: pd.DataFrame = field(repr=False)
-    tuning: pd.DataFrame = field(repr=False)
+    findings: tuple[Finding, ...] = ()
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
 
 def train(  # noqa: PLR0913 - the one call that everybody makes; every argument but three has a default
@@ -94,6 +104,16 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     random_state: int = 0,
     max_group_rows: int | None = None,
     stack: bool = False,
+    split: str = "holdout",
+    metric: str | None = None,
+    season: int = 0,
+    duplicates: str = "drop",
+    sample_weight: str | None = None,
+    schema: Mapping[str, str] | None = None,
+    previous: MetaModel | str | Path | None = None,
+    strict: bool = False,
+    overrides: Any = None,
+    group_seconds: float | None = None,
     tune: Any = None,
     trials: int = 30,
     patience: int = 10,
@@ -113,12 +133,12 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         Column to predict.
     estimator
         A name ("ridge", "random_forest", "hist_gradient_boosting", "logistic_regression", ...), a dotted path to a
-        class, a scikit-learn estimator or pipeline, or a dict of these as candidates of which every group's holdout
-        chooses.
+        class, a scikit-learn estimator or pipeline, or several of these as candidates (a list, a dict with names, or
+        "ridge,random_forest") of which every group's held-out rows choose.
     estimator_params
         Parameters to set on it.
     features
-        Feature columns; by default every column that is not a group column, the target or the time column.
+        Feature columns; by default every column without another role.
     holdout
         Share of each group's rows to judge its child on, 0 for none. The child that is stored is fitted on all rows.
     time_column
@@ -148,6 +168,31 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     stack
         Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
         costs about what one model costs; see docs/benchmarks.md.
+    split
+        How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`; "kfold:5"
+        tests every row once; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column.
+    metric
+        What candidates are compared by, and what `skill` is measured in: "mae", "rmse" or "r2"; "accuracy", "f1_macro"
+        or "log_loss". By default "rmse" and "log_loss".
+    season
+        Length of a season in time steps, for the baseline that repeats the value of one season ago; 0 for none.
+    duplicates
+        Exact copies of a row within a group: "drop" removes them before splitting, "keep" only counts them.
+    sample_weight
+        Column of row weights, used in fits, metrics and baselines; never a feature.
+    schema
+        Expected kind of every group column and feature ({"store": "integer", "price": "number"}); a difference is a
+        finding of the data checks.
+    previous
+        The model before this one, or its bundle's path; without `schema`, its columns are the expected ones.
+    strict
+        Whether findings of the data checks refuse the table; by default they are logged and recorded.
+    overrides
+        Exceptions for single groups: a DataFrame, a list of dicts or a file's path with the group columns and any of
+        `estimator`, `estimator_params` (a dict or JSON), `min_rows` and `skip`.
+    group_seconds
+        Time limit for all fits of one group, which is recorded as failed beyond it; see docs/training.md for what is
+        guaranteed.
     tune
         Search every group's parameters on its training part: True or "auto" for built-in search spaces, the path of a
         YAML or JSON file, or a dict such as ``{"ridge": {"alpha": (0.01, 100, "log")}}``. Needs the extra `tuning`;
@@ -191,6 +236,12 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         random_state=random_state,
         max_group_rows=max_group_rows,
         stack=stack,
+        split=split,
+        metric=metric or None,
+        season=season,
+        duplicates=duplicates,
+        sample_weight=sample_weight or None,
+        group_seconds=group_seconds or None,
         tune=read_space(tune),
         trials=trials,
         patience=patience,
@@ -201,15 +252,41 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))
     path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
+    expected = _expected(schema, previous)
+    if isinstance(overrides, Path) or (isinstance(overrides, str) and overrides):
+        overrides = tables.read_table(overrides, options.group_by)
+    exceptions = read_overrides(None if isinstance(overrides, str) else overrides, options.group_by)
     if engine == "spark":
         from metamodel.backends.spark import SparkTraining
 
-        spark = SparkTraining(data, options, estimator, estimator_params, features)
-        return _run(spark.plan, partial(spark.fit, end), path, spark.head, spark.source)
+        spark = SparkTraining(data, options, estimator, estimator_params, features, exceptions)
+        found = _check(spark.plan, spark.facts(), expected, strict)
+        return _run(spark.plan, partial(spark.fit, end), path, spark.head, spark.source, found)
     backend = get_backend(engine, n_jobs)
     frame, source = _read(data, options)
-    plan = make_plan(frame, options, estimator, estimator_params, features)
-    return _run(plan, partial(_on_this_machine, plan, backend, end), path, frame, source)
+    plan = make_plan(frame, options, estimator, estimator_params, features, exceptions)
+    facts = table_facts(frame, plan.features.names, target, options.group_by)
+    found = _check(plan, facts, expected, strict)
+    return _run(plan, partial(_on_this_machine, plan, backend, end), path, frame, source, found)
+
+
+def _expected(schema: Mapping[str, str] | None, previous: MetaModel | str | Path | None) -> Mapping[str, str] | None:
+    """Kinds of the columns as they were declared, or as the previous version has them."""
+    if schema is not None or previous is None:
+        return schema
+    if isinstance(previous, str) and re.match(r"(models|runs):/", previous):
+        raise InputError(f"previous={short(previous)} is an MLflow URI. Give metamodel.load_model({short(previous)}).")
+    model = previous if isinstance(previous, MetaModel) else MetaModel(previous)
+    return kinds_of(model.manifest.keys, model.manifest.features)
+
+
+def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, strict: bool) -> list[Finding]:
+    found = findings(facts, plan.options.target, kinds_of(plan.keys, plan.features), expected)
+    if strict:
+        refuse(found)
+    for one in found:
+        _LOG.warning("warning: %s", one.message)
+    return found
 
 
 def _read(data: Any, options: TrainingOptions) -> tuple[pd.DataFrame, str]:
@@ -230,7 +307,9 @@ def _temporary_bundle() -> Path:
     return Path(directory) / "bundle"
 
 
-def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> TrainingResult:
+def _run(
+    plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str, found: Sequence[Finding]
+) -> TrainingResult:
     sizes = plan.sizes_of_all_levels()
     limit = plan.options.max_group_rows
     oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}
@@ -242,14 +321,14 @@ def _run(plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str) -> 
         tuning = tuning_table((row for result in results for row in result.ledger), plan)
         ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
         refuse_empty(ledger)
-        summary = summarize(ledger, plan)
+        summary = {**summarize(ledger, plan), "data_findings": len(found)}
         manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger)
         manifest = finish_bundle(directory, manifest, ledger)
     holdout = pd.DataFrame(
         [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],
         columns=["key", "actual", "predicted"],
     )
-    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, tuning)
+    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, tuple(found), tuning)
 
 
 def _on_this_machine(
@@ -321,7 +400,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -
         spec_digest=plan.digest,
         options={
             **plan.options.to_dict(),
-            "candidates": {c.name: _candidate(c) for c in plan.spec.candidates},
+            "candidates": {c.name: _candidate(c) for c in plan.spec.every_candidate},
         },
         counts={
             **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, log_loss, mean_absolute_error, r2_score, root_mean_squared_error
 
-from metamodel.evaluation import METRICS, PRIMARY, aggregate, classification_metrics, is_better, regression_metrics
+from metamodel.evaluation import (
+    METRICS,
+    PARTS,
+    PRIMARY,
+    aggregate,
+    classification_metrics,
+    is_better,
+    regression_metrics,
+)
 
 VALUES = arrays(np.float64, 8, elements=st.floats(-1e3, 1e3).map(lambda value: round(value, 3)))
 
@@ -72,7 +80,7 @@ def test_the_primary_metric_is_one_of_the_metrics(task):
 
 
 def ledger(**columns):
-    names = [f"{part}_{metric}" for part in ("train", "holdout") for metric in METRICS["regression"]]
+    names = [f"{part}_{metric}" for part in PARTS for metric in METRICS["regression"]]
     return pd.DataFrame(dict.fromkeys(names, np.nan) | columns, index=range(5))
 
 

@@ -141,7 +141,7 @@ def test_keys_that_are_none_are_refused_whatever_the_policy():
         ({"target": "town", "features": ["price"]}, InputError, r"'town' is not numeric \(first text: 'a'\), .*Name a"),
         ({"target": "week", "features": ["price"]}, InputError, r"'week' holds timestamps, but a regressor predicts"),
         ({"estimator": "rigde"}, UnknownEstimator, r"no estimator named 'rigde'. Known names"),
-        ({"estimator": {}}, InputError, r"estimator is an empty dict. Give at least one candidate"),
+        ({"estimator": {}}, InputError, r"estimator names no candidate. Give at least one"),
         ({"estimator": {"a": "ridge", "b": "logistic_regression"}}, InputError, r"do different tasks .*not both"),
         (
             {"estimator": {"a": "ridge", "b": "lasso"}, "holdout": 0},

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import InputError
-from metamodel.splitting import hash_holdout, row_hashes, time_holdout, time_order
+from metamodel.splitting import (
+    hash_folds,
+    hash_holdout,
+    repeated,
+    rolling_folds,
+    row_hashes,
+    time_holdout,
+    time_order,
+)
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 5), st.sampled_from(["a", "b", None]), st.floats(-2, 2)), min_size=2, max_size=40
@@ -128,3 +136,54 @@ def test_a_value_that_is_no_time_is_shown(values, first):
 def test_times_with_and_without_fractions_of_a_second_are_times():
     times = time_order(pd.Series(["2026-01-01T10:00:00.500", "2026-01-01T10:00:00"]), "t")
     assert times[0] > times[1]
+
+
+HASHES = st.lists(st.integers(0, 2**64 - 1), min_size=0, max_size=40).map(lambda h: np.array(h, dtype=np.uint64))
+
+
+@given(HASHES, st.integers(2, 10))
+def test_k_folds_test_every_row_once_and_train_on_all_others(hashes, k):
+    folds = hash_folds(hashes, k)
+    if not folds:
+        assert len(np.unique(hashes)) < 2
+        return
+    assert 2 <= len(folds) <= k
+    assert np.sum([test for _, test in folds], axis=0).tolist() == [1] * len(hashes)
+    assert all((train == ~test).all() and test.any() and train.any() for train, test in folds)
+
+
+@given(HASHES, st.integers(2, 10))
+def test_equal_rows_are_in_one_fold(hashes, k):
+    for _, test in hash_folds(np.concatenate([hashes, hashes]), k):
+        assert test[: len(hashes)].tolist() == test[len(hashes) :].tolist()
+
+
+def test_added_rows_do_not_move_the_others_to_another_fold():
+    frame = pd.DataFrame({"x": np.arange(1000.0)})
+    before = hash_folds(row_hashes(frame.iloc[:500], ["x"], 0), 5)
+    after = hash_folds(row_hashes(frame, ["x"], 0), 5)
+    assert [test[:500].tolist() for _, test in after] == [test.tolist() for _, test in before]
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=60), st.integers(1, 5), st.integers(1, 6), st.integers(1, 6))
+def test_a_backtest_trains_on_all_that_is_older_and_tests_whole_time_steps(times, folds, horizon, step):
+    times = np.array(times)
+    steps = np.unique(times)
+    found = rolling_folds(times, folds, horizon, step)
+    assert len(found) == sum(len(steps) - horizon - i * step > 0 for i in range(folds))
+    for train, test in found:
+        assert times[train].max() < times[test].min()
+        assert train.sum() == (times < times[test].min()).sum()
+        assert len(np.unique(times[test])) == horizon
+    if found:
+        assert times[found[-1][1]].max() == steps[-1]
+
+
+def test_the_origins_of_a_backtest_lie_a_step_apart_and_the_earliest_comes_first():
+    found = rolling_folds(np.arange(10), folds=3, horizon=2, step=3)
+    assert [np.flatnonzero(test).tolist() for _, test in found] == [[2, 3], [5, 6], [8, 9]]
+
+
+def test_rows_that_differ_in_their_weight_alone_are_no_copies():
+    hashes = np.array([5, 5, 5], dtype=np.uint64)
+    assert repeated(hashes, np.array([1.0, 2.0, 1.0])).tolist() == [False, False, True]

@@ -126,9 +126,10 @@ def test_every_group_and_every_parent_has_a_ledger_row():
 
 
 def test_the_ledger_has_its_columns_in_order():
-    metrics = [f"{part}_{name}" for part in ("train", "holdout") for name in ("mae", "rmse", "r2")]
+    metrics = [f"{part}_{name}" for part in ("train", "holdout", "baseline") for name in ("mae", "rmse", "r2")]
     assert list(fit(table()).ledger) == [
         *["g", "level", "status", "reason", "error", "rows", "seconds", "estimator", "params", *metrics],
+        *["candidate", "folds", "baseline", "skill", "duplicates", "imbalance"],
         *["fingerprint", "shard", "bytes", "sha256", "warnings", "stack"],
     ]
 
@@ -148,7 +149,7 @@ def test_every_fate_of_a_group_is_told():
         "g2": "fitted | target_missing: 15 rows left out",
         "g3": "skipped | min_rows: 0 usable rows, 2 needed; target_missing: 30 rows left out",
         "g4": "fitted | constant_target",
-        "g5": "fitted | constant_target; no_holdout: 30 rows cannot be split",
+        "g5": "skipped | min_rows: 1 usable row, 2 needed; duplicates: 29 rows left out",
         "g6": "skipped | min_rows: 1 usable row, 2 needed",
         "g7": "fitted | ",
     }

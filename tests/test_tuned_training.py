@@ -127,6 +127,19 @@ def test_group_column_with_the_name_of_a_column_of_the_table_is_refused(sales, n
         metamodel.train(frame, [name, "product"], "units", features=FEATURES, tune=SPACE)
 
 
+def test_split_that_tests_every_row_leaves_none_to_search_on(sales):
+    with pytest.raises(InputError, match=r"split='kfold:5' tests every row.*split=\"holdout\""):
+        train(sales, time_column=None, split="kfold:5")
+
+
+def test_groups_own_parameters_are_not_searched(sales):
+    own = [{"store": 1, "product": "P001", "estimator_params": {"alpha": 5.0}}]
+    result = train(sales, overrides=own, trials=1)
+    row = result.ledger.set_index(KEYS).loc[(1, "P001")]
+    assert json.loads(row["params"])["alpha"] == 5.0
+    assert (1, "P001") not in result.tuning.set_index(KEYS).index
+
+
 def test_command_line_reads_the_space_and_the_limits(tmp_path):
     (tmp_path / "space.yaml").write_text("ridge:\n  alpha: [0.5]\n")
     arguments = "train --data sales --group-by country --target units --features price,trend --n-jobs 1 --json"

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from metamodel.estimators import describe, resolve
 from metamodel.exceptions import InputError
 from metamodel.fitting import fit_group
 from metamodel.groups import GroupData
+from metamodel.schemes import Scheme
 from metamodel.spec import Candidate, FitSpec, TuningSpec
 from metamodel.splitting import hash_holdout
 from metamodel.tuning import Search, read_space, require_optuna, spaces_of, tune, validation_folds
@@ -35,6 +38,13 @@ def spec_of(estimator, space, task="regression", holdout=0.2, **settings):
     tuning = TuningSpec(spaces_of(read_space({"child": space}), candidates), **{"trials": 8, **settings})
     dtype = "float64" if task == "regression" else "object"
     return FitSpec(task, candidates, holdout, target_dtype=dtype, tuning=tuning)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Several threads wait for one another longer than these small fits take."""
+    with threadpool_limits(1):
+        yield
 
 
 ALPHA = {"alpha": (1e-3, 1e3, "log")}
@@ -173,6 +183,36 @@ def test_untuned_score_is_missing_where_the_untuned_child_fails():
     (record,) = tune(group_of(), spec_of(FailsAbove(level=0.7), {"level": (0.0, 0.4)}, trials=2), Search())[1]
     assert math.isnan(record.untuned_score)
     assert record.params
+
+
+@pytest.mark.parametrize("name", ["ridge", "hist_gradient_boosting", "xgboost"])
+def test_rows_without_weight_count_for_nothing(name):
+    if name == "xgboost":
+        pytest.importorskip("xgboost", reason="needs the extra xgboost")
+    group = group_of(rows=150)
+    weights = (np.arange(150) % 3 > 0).astype(float)
+    changed = replace(group, y=np.where(weights > 0, group.y, 1e6), weights=weights)
+    space = ALPHA if name == "ridge" else {"learning_rate": (0.1, 0.5)}
+    found = [
+        tune(one, spec_of(resolve(name, None, "regression", 0), space, trials=3), Search())[1][0]
+        for one in (replace(group, weights=weights), changed)
+    ]
+    assert found[0].validation_score == pytest.approx(found[1].validation_score, rel=0.2)
+
+
+def test_metric_that_was_asked_for_decides():
+    spec = replace(spec_of(Ridge(), ALPHA), metric="r2")
+    (record,) = tune(group_of(), spec, Search())[1]
+    assert record.metric == "r2"
+    assert record.untuned_score <= record.validation_score < 1
+
+
+def test_backtest_leaves_the_rows_before_its_first_origin_to_the_search():
+    group = group_of(times=True)
+    spec = replace(spec_of(Ridge(), ALPHA), split=Scheme.parse("rolling:folds=3,horizon=10"))
+    changed = replace(group, y=np.where(group.times >= 50, 1e6, group.y))
+    found = [tune(one, spec, Search())[1][0].validation_score for one in (group, changed)]
+    assert found[0] == found[1]
 
 
 def test_missing_optuna_names_the_extra(monkeypatch):

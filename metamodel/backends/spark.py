@@ -13,7 +13,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
@@ -27,15 +27,18 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 
 from metamodel.backends.base import balance
 from metamodel.backends.phases import Phases
+from metamodel.backends.spark_checks import spark_facts
 from metamodel.backends.spark_plan import plan_on_spark
 from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, Searches, arrow_to_pandas
 from metamodel.backends.task import TaskResult, group_cost, parents_best
+from metamodel.checks import TableFacts
 from metamodel.exceptions import TrainingError
 from metamodel.keys import GroupKey, encode_key
+from metamodel.overrides import Override
 from metamodel.planning import hashed_columns
 from metamodel.shards import ShardRow, ShardWriter
 from metamodel.spark_tables import column, read_spark, reason, settings
-from metamodel.spec import TrainingOptions
+from metamodel.spec import FitSpec, TrainingOptions
 from metamodel.splitting import mixed_columns
 from metamodel.wording import count, listing
 
@@ -58,7 +61,7 @@ class SparkTraining:
     ----------
     data
         As for `metamodel.spark_tables.read_spark`.
-    options, estimator, estimator_params, features
+    options, estimator, estimator_params, features, overrides
         As for `metamodel.planning.make_plan`.
     """
 
@@ -69,16 +72,21 @@ class SparkTraining:
         estimator: object,
         estimator_params: Mapping[str, Any] | None,
         features: Sequence[str] | None,
+        overrides: Sequence[Override] = (),
     ) -> None:
         table = read_spark(data, options.group_by)
         self.source = table.source
-        self.plan = plan_on_spark(table, options, estimator, estimator_params, features)
+        self.plan = plan_on_spark(table, options, estimator, estimator_params, features, overrides)
         self._session = self.plan.frame.sparkSession
 
     @cached_property
     def head(self) -> pd.DataFrame:
         """First rows of the table, with the needed columns."""
         return arrow_to_pandas(self.plan.frame.limit(_HEAD_ROWS).toArrow(), self.plan.dtypes)
+
+    def facts(self) -> TableFacts:
+        """Count what the data checks need."""
+        return spark_facts(self.plan)
 
     def fit(self, end: float, directory: Path, shown_rows: int) -> Iterator[TaskResult]:
         """Fit every group that is within the row limit.
@@ -118,20 +126,24 @@ class SparkTraining:
     def _phase(self, groups: "_Groups", searches: Searches, directory: Path, shown: int) -> Iterator[TaskResult]:
         if not groups.keys:
             return
-        trained = self._rows(groups).mapInArrow(self._trainer(shown, searches).train, RESULT_SCHEMA)
+        trained = self._rows(groups).mapInArrow(self._trainer(shown, groups, searches).train, RESULT_SCHEMA)
         with _materialized(trained, self._session) as rows:
             yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory)
 
-    def _trainer(self, shown_rows: int, searches: Searches) -> PartitionTrainer:
+    def _trainer(self, shown_rows: int, groups: "_Groups", searches: Searches) -> PartitionTrainer:
         plan, options = self.plan, self.plan.options
         hashed = hashed_columns(plan.features, options)
+        # A worker knows a group by its number.
+        own = plan.spec.overrides.items()
+        numbered: dict[GroupKey, FitSpec] = {(groups.seats[key][0],): spec for key, spec in own if key in groups.seats}
         return PartitionTrainer(
             features=plan.features,
             target=plan.target,
-            spec=plan.spec,
+            spec=replace(plan.spec, overrides=numbered),
             codec=options.codec,
             target_name=options.target,
             time_name=options.time_column,
+            weight_name=options.sample_weight,
             dtypes=plan.dtypes,
             hashed=hashed,
             mixed=mixed_columns(plan.profile[hashed]),

@@ -24,6 +24,7 @@ from metamodel.backends.spark_worker import arrow_to_pandas
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.frames import check_columns, group_rows
 from metamodel.keys import GroupKey, KeySchema
+from metamodel.overrides import Override, place
 from metamodel.planning import Plan, check_table, decide, feature_names, levels_of, task_of_candidates
 from metamodel.spark_tables import SparkTable, column
 from metamodel.spec import TrainingOptions
@@ -84,6 +85,7 @@ def plan_on_spark(
     estimator: object,
     estimator_params: Mapping[str, Any] | None,
     features: Sequence[str] | None,
+    overrides: Sequence[Override] = (),
 ) -> SparkPlan:
     """Check a Spark table and everything asked of it; see `metamodel.planning.make_plan`."""
     names = pd.DataFrame(columns=table.frame.columns)
@@ -97,7 +99,8 @@ def plan_on_spark(
     numeric = survey.kind(options.target) not in ("boolean", "string") and survey.dtype(options.target) != "object"
     task = task_of_candidates(estimator, estimator_params, numeric)
     profile = survey.profile(labels=task == "classification" or not numeric)
-    decided = decide(profile, options, estimator, estimator_params, features)
+    survey.check_weights()
+    decided = decide(profile, options, estimator, estimator_params, features, overrides)
     sizes: Counter[GroupKey] = Counter()
     for key, rows in zip(groups, counted.tolist(), strict=True):
         if key is not None:
@@ -107,7 +110,7 @@ def plan_on_spark(
         keys,
         decided.features,
         decided.target,
-        decided.spec,
+        decided.spec_with(place(overrides, keys, sizes)),
         dict(sizes),
         levels_of(keys, options),
         dropped,
@@ -175,10 +178,10 @@ class _Survey:
     """Everything that is asked of the table, in few passes."""
 
     def __init__(self, table: SparkTable, options: TrainingOptions, features: Sequence[str]) -> None:
-        times = [options.time_column] if options.time_column else []
-        needed = list(dict.fromkeys([*options.group_by, *features, options.target, *times]))
+        others = [name for name in (options.time_column, options.sample_weight) if name]
         self._options = options
-        self._wanted = list(dict.fromkeys([*features, options.target, *times]))
+        self._wanted = list(dict.fromkeys([*features, options.target, *others]))
+        needed = list(dict.fromkeys([*options.group_by, *self._wanted]))
         self._integers_with_nulls = table.integers_with_nulls
         self.frame = table.frame.select(*(column(name) for name in needed))
         self._kinds = _kinds(self.frame)
@@ -197,10 +200,7 @@ class _Survey:
     @cached_property
     def _values(self) -> dict[str, tuple[int, int, int]]:
         """Of each column: values in the whole table; values, and rows, in rows with a key."""
-        keyed: Column = F.lit(True)
-        if self._options.null_keys == "drop":
-            for name in self._options.group_by:
-                keyed = keyed & self._present(name)
+        keyed = self._keyed()
         wanted = [F.count(F.when(keyed, F.lit(1)))]
         for name in self._wanted:
             present = self._present(name)
@@ -209,6 +209,14 @@ class _Survey:
         row = list(self.frame.agg(*(c.alias(f"c{i}") for i, c in enumerate([total, *wanted]))).collect()[0])
         self._total, rows, counts = row[0], row[1], row[2:]
         return {name: (counts[2 * i], counts[2 * i + 1], rows) for i, name in enumerate(self._wanted)}
+
+    def _keyed(self) -> Column:
+        """Whether a row belongs to a group."""
+        keyed: Column = F.lit(True)
+        if self._options.null_keys == "drop":
+            for name in self._options.group_by:
+                keyed = keyed & self._present(name)
+        return keyed
 
     def _present(self, name: str) -> Column:
         there = column(name).isNotNull()
@@ -263,6 +271,26 @@ class _Survey:
         if len(found) > _MOST_LABELS and self.kind(name) != "string":
             raise InputError(f"The target {name!r} has more than {_MOST_LABELS:,} classes. Name a column of labels.")
         return [*found, *([None] if values < rows else [])]
+
+    def check_weights(self) -> None:
+        """Refuse weights that are missing, negative or no numbers, in the words of `weights.row_weights`."""
+        name = self._options.sample_weight
+        if name is None:
+            return
+        if isinstance(_sample(self.kind(name)), str | dt.date | list):
+            raise InputError(
+                f"Weight column {name!r} holds {self.kind(name)} values, which are no weights. "
+                "Name a column of numbers."
+            )
+        value = column(name).cast("double")
+        good = self._present(name) & (value >= 0) & (value < float("inf"))
+        bad = ~F.coalesce(good, F.lit(False)) & self._keyed()
+        number, first = list(self.frame.agg(F.count(F.when(bad, F.lit(1))), F.min(F.when(bad, value))).collect()[0])
+        if number:
+            raise InputError(
+                f"Weight column {name!r} has {count(number, 'value')} missing, infinite or below 0 "
+                f"(smallest: {first}). Correct or remove these rows."
+            )
 
     def times(self) -> dict[str, int] | None:
         """Check the time column; for texts, the order of all of them."""

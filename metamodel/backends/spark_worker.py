@@ -22,10 +22,11 @@ from metamodel.backends.forking import in_forks
 from metamodel.backends.task import TRIAL_KILLED, GroupFitter, GroupRecord, killed, seconds_fitting
 from metamodel.features import FeatureSchema
 from metamodel.fitting import GroupData
-from metamodel.planning import TargetInfo, TrainingTable, fingerprint
+from metamodel.planning import TargetInfo, TrainingTable
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
 from metamodel.tuning import Pace, Search, require_optuna
+from metamodel.weights import row_weights
 
 __all__ = ["RESULT_SCHEMA", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
 
@@ -119,7 +120,7 @@ class PartitionTrainer:
     ----------
     features, target, spec, codec
         As in the plan.
-    target_name, time_name
+    target_name, time_name, weight_name
         The columns.
     dtypes
         pandas dtype of every column, the same in every part of the table.
@@ -141,6 +142,7 @@ class PartitionTrainer:
     codec: str
     target_name: str
     time_name: str | None
+    weight_name: str | None
     dtypes: dict[str, str]
     hashed: list[str]
     mixed: set[str]
@@ -170,10 +172,12 @@ class PartitionTrainer:
             # The driver knows the key of every number, so that keys need not travel with the rows.
             return rows.group((int(numbers[i]),), bounds[i], bounds[i + 1])
 
+        def fingerprint(i: int) -> str:
+            return rows.fingerprint(slice(bounds[i], bounds[i + 1]))
+
         def fit(i: int, refusal: str = "") -> tuple[GroupRecord, list[float]]:
-            data = group(i)
             search = self.searches.of(int(numbers[i]), pace, refusal)
-            record = fitter.fit(data, fingerprint(data.hashes), search)
+            record = fitter.fit(group(i), fingerprint(i), search)
             pace.done(int(numbers[i]), seconds_fitting(record.ledger))
             return record, fitter.factors
 
@@ -184,7 +188,7 @@ class PartitionTrainer:
 
         def given_up(i: int) -> tuple[GroupRecord, list[float]]:
             data = group(i)
-            return fitter.record(killed(data.key, len(data.y)), fingerprint(data.hashes)), fitter.factors
+            return fitter.record(killed(data.key, len(data.y)), fingerprint(i)), fitter.factors
 
         # After a fork OpenMP hangs where it had more than one thread before; then a group can take the task with it.
         total = len(numbers)
@@ -202,7 +206,8 @@ class PartitionTrainer:
         elif self.time_name is not None:
             times = time_order(frame[self.time_name], self.time_name)
         y = self.target.convert(frame[self.target_name])
-        return TrainingTable(self.features.table(frame), y, hashes, times)
+        weights = None if self.weight_name is None else row_weights(frame[self.weight_name])
+        return TrainingTable(self.features.table(frame), y, hashes, times, weights)
 
 
 def _in_parts(records: Iterator[tuple[int, GroupRecord]]) -> Iterator[pa.RecordBatch]:

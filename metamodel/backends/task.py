@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from metamodel.codecs import Codec, get_codec, resident_factor
 from metamodel.fitting import GroupData, GroupOutcome, error_text, fit_group
+from metamodel.groups import GROUP_FACTS
 from metamodel.keys import GroupKey, decode_key, encode_key
 from metamodel.planning import GroupRows, TrainingTable
 from metamodel.shards import ShardRow, ShardWriter
@@ -131,7 +132,7 @@ class GroupFitter:
 
     def fit(self, data: GroupData, fingerprint: str, search: Search | None = None) -> GroupRecord:
         """Fit one group."""
-        return self.record(fit_group(data, self._spec, search), fingerprint)
+        return self.record(fit_group(data, self._spec.of(data.key), search), fingerprint)
 
     def record(self, outcome: GroupOutcome, fingerprint: str) -> GroupRecord:
         """Serialize what became of a group."""
@@ -280,6 +281,8 @@ def _ledger_row(outcome: GroupOutcome, fingerprint: str, row: ShardRow) -> dict[
         "estimator": outcome.estimator,
         "params": outcome.params,
         **outcome.metrics,
+        **GROUP_FACTS,
+        **outcome.facts,
         "fingerprint": fingerprint,
         "bytes": len(row.child or b""),
         "sha256": row.sha256,

@@ -70,14 +70,20 @@ def fit_counting(estimator: Any, part: GroupData, unseen: GroupData) -> tuple[An
         before = child[:-1]
         x = before.fit_transform(x, part.y)
         watched_x = before.transform(watched_x)
+    weights: dict[str, Any] = {} if part.weights is None else {"sample_weight": part.weights}
     if rounds_parameter(last) == "n_estimators":
+        if weights:
+            weights["sample_weight_eval_set"] = [watched.weights]
         last.set_params(n_estimators=MOST_ROUNDS, early_stopping_rounds=_PATIENCE)
-        last.fit(x, part.y, eval_set=[(watched_x, watched.y)], verbose=False)
+        last.fit(x, part.y, eval_set=[(watched_x, watched.y)], verbose=False, **weights)
         return child, int(last.best_iteration) + 1
     last.set_params(max_iter=MOST_ROUNDS, early_stopping=True, n_iter_no_change=_PATIENCE)
     # Before 1.7 scikit-learn watched only rows that it had split off itself.
-    takes_rows = "X_val" in inspect.signature(last.fit).parameters
-    last.fit(x, part.y, **({"X_val": watched_x, "y_val": watched.y} if takes_rows else {}))
+    if "X_val" in inspect.signature(last.fit).parameters:
+        weights |= {} if watched.weights is None else {"sample_weight_val": watched.weights}
+        last.fit(x, part.y, X_val=watched_x, y_val=watched.y, **weights)
+    else:
+        last.fit(x, part.y, **weights)
     return child, max(1, int(np.argmax(last.validation_score_)))
 
 

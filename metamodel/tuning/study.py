@@ -139,10 +139,12 @@ def tune(group: GroupData, spec: FitSpec, search: Search) -> tuple[FitSpec, list
     """
     if spec.tuning is None:
         return spec, []
-    outer = folds_of(group.hashes, group.times, spec.holdout)
+    outer = folds_of(group.hashes, group.times, spec.holdout, spec.split)
     # Rows that any test fold holds are none of the search's business.
     part = group.take(reduce(and_, (train for train, _ in outer))) if outer else group
     started = time.time()
+    if spec.group_seconds is not None:
+        search = replace(search, latest=min(search.latest, started + spec.group_seconds))
     candidates, records = [], []
     waiting = len(spec.tuning.spaces)
     for candidate in spec.candidates:
@@ -218,7 +220,7 @@ class _Study:
         self._folds = validation_folds(part)
         self._parts = [(part.take(train), part.take(test)) for train, test in self._folds]
         self._seed = _seed(part, candidate.name, spec.tuning.random_state)
-        self._metric = PRIMARY[spec.task]
+        self._metric = spec.metric or PRIMARY[spec.task]
         rounds = rounds_parameter(candidate.estimator)
         last = rounds and parameter_path(candidate.estimator, rounds)
         self._counting = rounds is not None and rounds not in self._space and last not in self._space

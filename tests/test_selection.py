@@ -1,0 +1,129 @@
+"""Splits, candidates, baselines and weights through `train`: one ledger on every engine, one line for bad input."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from spark_tables import assert_same_ledger
+
+from metamodel.datasets import make_store_sales
+from metamodel.exceptions import InputError
+from metamodel.training import train
+
+KEYS, TARGET = ["country", "store"], "units"
+FEATURES = ["price", "promotion", "trend", "season_sin", "season_cos"]
+BACKTEST = {
+    "estimator": ["linear_regression", "decision_tree"],
+    "features": FEATURES,
+    "split": "rolling:folds=2,horizon=3",
+    "time_column": "week",
+    "metric": "mae",
+    "season": 4,
+    "sample_weight": "weight",
+    "unknown": "fallback",
+}
+
+
+def sales() -> pd.DataFrame:
+    """A panel with copies of rows, and weights of which some are 0."""
+    frame = make_store_sales(n_stores=2, n_products=1, n_weeks=30)
+    frame = frame.assign(week=frame["week"].astype("datetime64[us]"), weight=(np.arange(len(frame)) % 4) / 2.0)
+    return pd.concat([frame, frame.iloc[::7]], ignore_index=True)
+
+
+def shops() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2))
+    labels = np.where(x[:, 0] > 0.8, "dear", np.where(x[:, 0] > -0.5, "fair", "cheap"))
+    return pd.DataFrame({"shop": rng.choice(list("abc"), 300), "x": x[:, 0], "z": x[:, 1], "y": labels})
+
+
+def test_a_backtest_gives_one_ledger_with_one_process_and_with_two() -> None:
+    one, two = (train(sales(), KEYS, TARGET, n_jobs=n, **BACKTEST).ledger for n in (1, 2))
+    assert_same_ledger(one, two)
+    fitted = one[(one["status"] == "fitted") & (one["rows"] > 20)]
+    assert set(fitted["folds"]) == {2}
+    assert set(fitted["candidate"]) == {"linear_regression", "decision_tree"}
+    assert fitted["duplicates"].gt(0).all()
+    assert fitted["skill"].notna().all()
+
+
+@pytest.mark.spark
+def test_a_backtest_gives_the_ledger_of_this_machine_on_spark(spark: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "sales.parquet")
+    sales().to_parquet(path, index=False)
+    local = train(path, KEYS, TARGET, n_jobs=1, **BACKTEST)
+    on_spark = train(path, KEYS, TARGET, engine="spark", **BACKTEST)
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    assert local.manifest.spec_digest == on_spark.manifest.spec_digest
+
+
+@pytest.mark.spark
+def test_folds_and_classes_give_the_ledger_of_this_machine_on_spark(spark: Any) -> None:
+    options = {"estimator": "logistic_regression,decision_tree", "split": "kfold:3", "metric": "accuracy"}
+    local = train(shops(), "shop", "y", n_jobs=2, **options)
+    on_spark = train(spark.createDataFrame(shops()), "shop", "y", engine="spark", **options)
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    assert local.ledger["imbalance"].gt(1).all()
+    assert set(local.ledger["baseline"]) == {"majority"}
+
+
+def test_the_summary_says_how_many_groups_beat_the_baseline() -> None:
+    result = train(shops(), "shop", "y", "logistic_regression", n_jobs=1)
+    assert result.summary["groups_above_baseline"] == result.summary["groups_with_baseline"] == 3
+    assert result.summary["skill_median"] == result.ledger["skill"].median()
+    assert result.summary["duplicate_rows"] == 0
+
+
+def test_weights_are_no_feature() -> None:
+    result = train(sales()[[*KEYS, *FEATURES, TARGET, "weight"]], KEYS, TARGET, n_jobs=1, sample_weight="weight")
+    assert result.manifest.features.names == FEATURES
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "mape"}, "metric='mape' is unknown for regression. Use one of: mae, rmse, r2."),
+        ({"metric": "accuracy"}, "metric='accuracy' is unknown for regression."),
+        ({"split": "kfolds"}, "split='kfolds' is unknown."),
+        ({"split": "rolling:folds=2,horizon=3"}, "goes by time, but there is no time_column. Name one."),
+        ({"split": "kfold:3", "time_column": "week"}, "would train on rows later than those it tests"),
+        ({"season": 4}, "season=4 goes by time, but there is no time_column. Name one."),
+        ({"season": -1, "time_column": "week"}, "season=-1 is no number of time steps."),
+        ({"duplicates": "remove"}, "duplicates='remove' is unknown. Use one of: drop, keep."),
+        (
+            {"sample_weight": "units"},
+            "sample_weight 'units' is the target or a group column. Name a column of its own.",
+        ),
+        ({"sample_weight": "wait"}, "The table lacks weight column 'wait'"),
+        ({"sample_weight": "price", "features": ["price"]}, "'price' is the weight and a feature."),
+        ({"sample_weight": "loss"}, "Weight column 'loss' has 1 value missing, infinite or below 0"),
+        ({"sample_weight": "weight", "estimator": "nearest_neighbors"}, "KNeighborsRegressor takes no weights"),
+        ({"estimator": ["ridge", "ridge"]}, "Two candidates have one name."),
+        ({"time_column": "when"}, "Time column 'when' has 1 value missing or no time (first: 'soon')."),
+        ({"time_column": "gap"}, "Time column 'gap' has 1 value missing or no time"),
+    ],
+)
+def test_bad_input_is_one_clear_line(options: dict[str, Any], message: str) -> None:
+    frame = sales().assign(loss=lambda f: f["weight"].where(f.index > 0, -1.0))
+    frame["when"] = frame["week"].astype(str).where(frame.index != 3, "soon")
+    frame["gap"] = frame["week"].where(frame.index != 3)
+    with pytest.raises(InputError, match=re.escape(message)):
+        train(frame, KEYS, TARGET, **{"features": FEATURES, **options})
+
+
+@pytest.mark.spark
+def test_bad_weights_and_times_are_one_clear_line_on_spark(spark: Any) -> None:
+    frame = sales().assign(loss=lambda f: f["weight"].where(f.index > 0, -1.0), text="heavy")
+    frame["when"] = frame["week"].astype(str).where(frame.index != 3, "soon")
+    table = spark.createDataFrame(frame)
+    for options, message in [
+        ({"sample_weight": "loss"}, "'loss' has 1 value missing, infinite or below 0 (smallest: -1.0). Correct or"),
+        ({"sample_weight": "text"}, "Weight column 'text' holds string values, which are no weights."),
+        ({"time_column": "when"}, "Time column 'when' has 1 value missing or no time (first: 'soon')."),
+    ]:
+        with pytest.raises(InputError, match=re.escape(message)):
+            train(table, KEYS, TARGET, features=FEATURES, engine="spark", **options)
