@@ -7,7 +7,7 @@ table which is not in this process. Nothing here knows processes or files.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
@@ -45,6 +45,7 @@ __all__ = [
     "hashed_columns",
     "levels_of",
     "make_plan",
+    "parents_of",
     "task_of_candidates",
 ]
 
@@ -165,9 +166,19 @@ class Decisions:
     overridden: tuple[FitSpec, ...]
     digest: str
 
-    def spec_with(self, keys: Sequence[GroupKey]) -> FitSpec:
-        """Tell the overrides which groups they are for; without any, the spec is as it was."""
-        return replace(self.spec, overrides=dict(zip(keys, self.overridden, strict=True)))
+    def spec_of_groups(self, overridden: Sequence[GroupKey], parents: Iterable[GroupKey]) -> FitSpec:
+        """Complete the spec with what single groups do otherwise.
+
+        Parameters
+        ----------
+        overridden
+            The groups of the overrides, in their order.
+        parents
+            Groups of lower levels. They keep equal rows: those of different children are observations of their own.
+        """
+        exceptions = dict.fromkeys(parents, replace(self.spec, drop_duplicates=False))
+        exceptions |= dict(zip(overridden, self.overridden, strict=True))
+        return replace(self.spec, overrides=exceptions)
 
 
 def make_plan(
@@ -206,14 +217,15 @@ def make_plan(
     hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
     weights = None if options.sample_weight is None else row_weights(frame[options.sample_weight])
     table = TrainingTable(decided.features.table(frame), decided.target.values, hashes, times, weights)
-    sizes = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))
+    # `_group` leaves no invalid key.
+    sizes: dict[GroupKey, int] = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))  # type: ignore[arg-type]
     return TablePlan(
         options,
         keys,
         decided.features,
         decided.target,
-        decided.spec_with(place(overrides, keys, sizes)),  # type: ignore[arg-type]
-        sizes,  # type: ignore[arg-type]  # `_group` leaves no invalid key
+        decided.spec_of_groups(place(overrides, keys, sizes), parents_of(sizes, keys, options)),
+        sizes,
         levels_of(keys, options),
         dropped,
         decided.digest,
@@ -287,6 +299,11 @@ def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]
 def levels_of(keys: KeySchema, options: TrainingOptions) -> tuple[int, ...]:
     """Levels of the fallback chain, from the longest prefix to 0 (global)."""
     return tuple(range(len(keys.columns) - 1, -1, -1)) if options.unknown == "fallback" else ()
+
+
+def parents_of(sizes: Iterable[GroupKey], keys: KeySchema, options: TrainingOptions) -> set[GroupKey]:
+    """List the groups of lower levels that are trained too."""
+    return {key[:level] for level in levels_of(keys, options) for key in sizes}
 
 
 def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, features: Sequence[str] | None) -> None:

@@ -127,3 +127,11 @@ def test_bad_weights_and_times_are_one_clear_line_on_spark(spark: Any) -> None:
     ]:
         with pytest.raises(InputError, match=re.escape(message)):
             train(table, KEYS, TARGET, features=FEATURES, engine="spark", **options)
+
+
+def test_equal_rows_of_two_children_stay_in_their_parent() -> None:
+    frame = shops()
+    twice = pd.concat([frame, frame.iloc[:10], frame.assign(shop="d")], ignore_index=True)
+    ledger = train(twice, "shop", "y", "decision_tree", n_jobs=1, unknown="fallback").ledger.set_index("level")
+    assert ledger.loc[1, "rows"].sum() == 600
+    assert ledger.loc[0, "rows"] == 610

@@ -25,7 +25,7 @@ from metamodel.exceptions import InputError, InvalidKey
 from metamodel.frames import check_columns, group_rows
 from metamodel.keys import GroupKey, KeySchema
 from metamodel.overrides import Override, place
-from metamodel.planning import Plan, check_table, decide, feature_names, levels_of, task_of_candidates
+from metamodel.planning import Plan, check_table, decide, feature_names, levels_of, parents_of, task_of_candidates
 from metamodel.spark_tables import SparkTable, column
 from metamodel.spec import TrainingOptions
 from metamodel.splitting import time_order
@@ -110,7 +110,7 @@ def plan_on_spark(
         keys,
         decided.features,
         decided.target,
-        decided.spec_with(place(overrides, keys, sizes)),
+        decided.spec_of_groups(place(overrides, keys, sizes), parents_of(sizes, keys, options)),
         dict(sizes),
         levels_of(keys, options),
         dropped,
