@@ -171,7 +171,7 @@ def test_budget_of_six_seconds_is_kept_within_a_tenth(n_jobs):
     started = time.perf_counter()
     result = train(sales, unknown="fallback", trials=100_000, patience=0, budget_seconds=6, n_jobs=n_jobs)
     assert 0.8 * 6 < time.perf_counter() - started < 1.1 * 6
-    assert (result.tuning["trials"] > 0).all()
+    assert (result.tuning["trials"] > 0).any()
 
 
 def test_groups_that_get_no_time_are_fitted_untuned_and_say_so(sales):
