@@ -185,7 +185,10 @@ def test_groups_that_get_no_time_are_fitted_untuned_and_say_so(sales):
 def test_same_seed_gives_the_same_parameters_on_spark(spark, sales, tmp_path):
     path = str(tmp_path / "sales.parquet")
     sales.astype({"week": "datetime64[us]"}).to_parquet(path, index=False)
-    local, on_spark = (train(path, unknown="fallback", engine=engine) for engine in ("local", "spark"))
+    options = {"features": FEATURES, "time_column": "week", "unknown": "fallback", "tune": SPACE, "trials": 4}
+    local, on_spark = (
+        metamodel.train(path, "store", "units", engine=engine, n_jobs=1, **options) for engine in ("local", "spark")
+    )
     assert_same_search(local.tuning, on_spark.tuning)
     assert_same_ledger(local.ledger, on_spark.ledger)
 
