@@ -102,6 +102,38 @@ def test_train_says_what_became_of_the_groups_and_where_the_model_is(folder: Pat
     assert MlflowClient().get_model_version_by_alias("said", "champion").run_id == run_id
 
 
+def test_train_takes_every_option_of_a_careful_training(folder: Path, trained: str) -> None:
+    rows = ["store,product,skip,estimator,estimator_params", "1,P001,True,,", '2,P001,,ridge,"{""alpha"": 3}"']
+    Path("exceptions.csv").write_text("\n".join(rows))
+    table = pd.read_parquet("sales.parquet")
+    table.assign(weight=1.0, trend=table["trend"].astype(str)).to_parquet("sales.parquet")
+    options = ["--estimator", "ridge,decision_tree", "--metric", "mae", "--split", "rolling:folds=2,horizon=3"]
+    options += ["--time-column", "week", "--season", "4", "--sample-weight", "weight", "--duplicates", "keep"]
+    options += ["--overrides", "exceptions.csv", "--group-seconds", "60", "--previous", trained]
+    result = run(*TRAIN, "--data", "sales.parquet", *options)
+
+    assert result.exit_code == 0, result.stderr
+    assert "groups            9: 6 fitted, 3 skipped, 0 failed" in result.stdout
+    assert re.search(r"^baseline +\d of \d groups beat it, median skill ", result.stdout, re.MULTILINE)
+    run_id = re.search(r"^run +(\w+)$", result.stdout, re.MULTILINE)[1]
+    assert MlflowClient().get_run(run_id).data.tags["metamodel.checks"] == "schema"
+    found = json.loads(
+        Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="checks.json")).read_text()
+    )
+    assert "changed 'trend': number → string" in found["findings"][0]["message"]
+
+
+def test_train_refuses_a_table_with_findings_where_it_is_told_to(folder: Path) -> None:
+    schema = '{"store": "integer", "product": "string", "price": "number", "promotion": "boolean", "trend": "number"}'
+    result = run(*TRAIN, "--data", "sales.csv", "--schema", schema, "--strict", "true")
+
+    assert result.exit_code == 2
+    message = (
+        "error: 1 data check failed under strict=True: (1) The columns are not the expected ones: changed 'promotion'"
+    )
+    assert result.stderr.strip().splitlines()[-1].startswith(message)
+
+
 @pytest.mark.parametrize("table", ["sales.csv", "sales.parquet", "parts"])
 def test_train_takes_a_csv_a_parquet_file_and_a_folder(folder: Path, sales: pd.DataFrame, table: str) -> None:
     result = run(*TRAIN, "--data", table, "--json")

@@ -172,12 +172,12 @@ class PartitionTrainer:
             # The driver knows the key of every number, so that keys need not travel with the rows.
             return rows.group((int(numbers[i]),), bounds[i], bounds[i + 1])
 
-        def fingerprint(i: int) -> str:
+        def digest(i: int) -> str:
             return rows.fingerprint(slice(bounds[i], bounds[i + 1]))
 
         def fit(i: int, refusal: str = "") -> tuple[GroupRecord, list[float]]:
             search = self.searches.of(int(numbers[i]), pace, refusal)
-            record = fitter.fit(group(i), fingerprint(i), search)
+            record = fitter.fit(group(i), digest(i), search)
             pace.done(int(numbers[i]), seconds_fitting(record.ledger))
             return record, fitter.factors
 
@@ -188,7 +188,7 @@ class PartitionTrainer:
 
         def given_up(i: int) -> tuple[GroupRecord, list[float]]:
             data = group(i)
-            return fitter.record(killed(data.key, len(data.y)), fingerprint(i)), fitter.factors
+            return fitter.record(killed(data.key, len(data.y)), digest(i)), fitter.factors
 
         # After a fork OpenMP hangs where it had more than one thread before; then a group can take the task with it.
         total = len(numbers)
