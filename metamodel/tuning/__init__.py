@@ -4,8 +4,12 @@ This room knows one group at a time; engines tell it what the group's parent fou
 """
 
 from metamodel.tuning.budget import Pace, Search, alarm, phase_end, search_end
-from metamodel.tuning.spaces import BUILT_IN, Dimension, Space, read_space, spaces_of
-from metamodel.tuning.study import TUNING_COLUMNS, TuningRecord, require_optuna, tune, validation_folds
+from metamodel.tuning.built_in import BUILT_IN
+from metamodel.tuning.record import TUNING_COLUMNS, TuningRecord
+from metamodel.tuning.sampling import require_optuna
+from metamodel.tuning.spaces import Dimension, Space, read_space, spaces_of
+from metamodel.tuning.study import tune
+from metamodel.tuning.validation import validation_folds
 
 __all__ = [
     "BUILT_IN",

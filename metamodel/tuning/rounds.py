@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from metamodel.groups import GroupData
 
-__all__ = ["MOST_ROUNDS", "counts_rounds", "fit_counting", "rounds_parameter", "with_rounds"]
+__all__ = ["MOST_ROUNDS", "fit_counting", "rounds_parameter", "with_rounds"]
 
 MOST_ROUNDS = 500
 # Rounds without a gain after which a fit ends.
@@ -35,11 +35,6 @@ def rounds_parameter(estimator: Any) -> str | None:
     # Its random forests are boosters with one round.
     xgboost = "XGBModel" in names and not names & {"XGBRFRegressor", "XGBRFClassifier"}
     return "n_estimators" if xgboost else None
-
-
-def counts_rounds(estimator: Any) -> bool:
-    """Whether early stopping can find the number of rounds."""
-    return rounds_parameter(estimator) is not None
 
 
 def fit_counting(estimator: Any, part: GroupData, unseen: GroupData) -> tuple[Any, int]:

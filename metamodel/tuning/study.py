@@ -5,91 +5,35 @@ study has a sampler of its own whose seed comes from the group's rows, so that t
 in any process and in any order of the groups.
 """
 
-import hashlib
 import math
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from sklearn.base import clone
 
 from metamodel.estimators import describe
 from metamodel.evaluation import PRIMARY, SECONDARY, Answers, is_better
-from metamodel.exceptions import InputError
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.judging import answer, fit_candidate
 from metamodel.spec import Candidate, FitSpec
-from metamodel.splitting import Fold, folds_of
+from metamodel.splitting import folds_of
 from metamodel.tuning.budget import OutOfTime, Search, alarm
+from metamodel.tuning.record import TuningRecord
 from metamodel.tuning.rounds import fit_counting, rounds_parameter, with_rounds
-from metamodel.tuning.spaces import Dimension, Space, parameter_path
+from metamodel.tuning.sampling import encoded, quiet, require_optuna, seed, suggested
+from metamodel.tuning.spaces import Space, parameter_path
+from metamodel.tuning.validation import validation_folds
 
-__all__ = ["TUNING_COLUMNS", "TuningRecord", "require_optuna", "tune", "validation_folds"]
+__all__ = ["tune"]
 
-# Share of the training part that a trial is scored on, and how often: few rows make one split a lottery.
-_SHARE = 0.25
-_SPLITS = 3
-_MANY_ROWS = 5000
 # A group whose share of the time is shorter may search for about as long as this many fits without tuning take.
 _FEWEST_TRIALS = 5
 # After the search come the fit that the holdout judges and the one on all rows, both on more rows than a trial's.
 _FITS_TO_COME = 3.0
-
-
-@dataclass(frozen=True)
-class TuningRecord:
-    """How one group's search for one candidate's parameters went.
-
-    Attributes
-    ----------
-    candidate, estimator
-        Its name, and its class.
-    trials, pruned, failed
-        All of them, those ended early because they were worse than most, and those that raised or ran out of time.
-    seconds
-        Time for the search.
-    params
-        The best parameters, as the space names them; empty where nothing beats the untuned ones.
-    rounds
-        Boosting rounds of the final fit where early stopping found them.
-    metric, train_score, validation_score, untuned_score
-        Of the best parameters on the rows of the folds that were fitted, and on those that were not; and of the
-        untuned parameters on the latter.
-    gain
-        How much better than the untuned parameters, in units of the metric; never negative.
-    reason
-        Why the group was fitted untuned; empty where it was searched.
-    """
-
-    candidate: str
-    estimator: str
-    trials: int = 0
-    pruned: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    params: dict[str, Any] = field(default_factory=dict)
-    rounds: int | None = None
-    metric: str = ""
-    train_score: float = math.nan
-    validation_score: float = math.nan
-    untuned_score: float = math.nan
-    gain: float = math.nan
-    reason: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON form."""
-        return asdict(self)
-
-
-# Columns of the table of all searches, behind the group columns; `chosen` tells the candidate that became the child.
-TUNING_COLUMNS = ("level", "chosen", *(one.name for one in fields(TuningRecord)))
 
 
 @dataclass(frozen=True)
@@ -101,21 +45,6 @@ class _Tried:
     rounds: int | None
     seconds: float
     children: list[Any]
-
-
-def require_optuna() -> Any:
-    """Import Optuna, which is an extra.
-
-    Raises
-    ------
-    InputError
-        It is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError(f"Tuning needs Optuna ({error}). Run: pip install 'metamodel[tuning]'.") from error
-    return optuna
 
 
 def tune(group: GroupData, spec: FitSpec, search: Search) -> tuple[FitSpec, list[TuningRecord]]:
@@ -156,34 +85,6 @@ def tune(group: GroupData, spec: FitSpec, search: Search) -> tuple[FitSpec, list
     return replace(spec, candidates=tuple(candidates)), records
 
 
-def validation_folds(part: GroupData) -> list[Fold]:
-    """Split a training part by the holdout's own rules: a hash of the row, or the latest rows.
-
-    Few rows are split several times: with hashes anew each time, with times at an earlier and earlier time.
-
-    Returns
-    -------
-    list of Fold
-        Empty where the rows cannot be split.
-    """
-    splits = 1 if len(part.y) >= _MANY_ROWS else _SPLITS
-    folds: list[Fold] = []
-    earlier = np.ones(len(part.y), dtype=bool)
-    for i in range(splits):
-        # The holdout took the smallest hashes away, so the rows that are left are hashed anew.
-        hashes = pd.util.hash_array(part.hashes ^ np.uint64(i + 1))
-        times = None if part.times is None else part.times[earlier]
-        found = folds_of(hashes[earlier], times, _SHARE)
-        if not found:
-            break
-        train, test = (np.zeros(len(earlier), dtype=bool) for _ in range(2))
-        train[earlier], test[earlier] = found[0]
-        folds.append((train, test))
-        if part.times is not None:
-            earlier = train
-    return folds
-
-
 def _turn(search: Search, started: float, waiting: int, spec: FitSpec) -> Search:
     """Share the group's time out over the candidates that are still to be tuned."""
     assert spec.tuning is not None
@@ -219,7 +120,7 @@ class _Study:
         self._space: Space = spec.tuning.spaces[candidate.name]
         self._folds = validation_folds(part)
         self._parts = [(part.take(train), part.take(test)) for train, test in self._folds]
-        self._seed = _seed(part, candidate.name, spec.tuning.random_state)
+        self._seed = seed(part, candidate.name, spec.tuning.random_state)
         self._metric = spec.metric or PRIMARY[spec.task]
         rounds = rounds_parameter(candidate.estimator)
         last = rounds and parameter_path(candidate.estimator, rounds)
@@ -235,7 +136,7 @@ class _Study:
             return self._candidate, replace(record, reason="the training rows cannot be split")
         if search.latest <= time.time():
             return self._candidate, replace(record, reason="no time left")
-        with _quiet():
+        with quiet():
             self._measure_untuned(search)
             self._try_many(search)
         record = replace(
@@ -300,7 +201,7 @@ class _Study:
             direction="minimize" if is_better(self._metric, 0.0, 1.0) else "maximize",
         )
         if self._candidate.name in search.first:
-            study.enqueue_trial(_encoded(search.first[self._candidate.name], self._space))
+            study.enqueue_trial(encoded(search.first[self._candidate.name], self._space))
         started, without_gain = time.time(), 0
         while self._trials < self._tuning.trials:
             left = self._end(search, started) - time.time()
@@ -324,7 +225,7 @@ class _Study:
         self._trials += 1
         try:
             with alarm(left):
-                tried = self._try(_suggested(trial, self._space), counting=self._counting, trial=trial)
+                tried = self._try(suggested(trial, self._space), counting=self._counting, trial=trial)
         except optuna.TrialPruned:
             self._pruned += 1
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
@@ -377,42 +278,3 @@ class _Study:
     def _with(self, params: dict[str, Any]) -> Any:
         estimator = clone(self._candidate.estimator)
         return estimator.set_params(**{str(parameter_path(estimator, name)): value for name, value in params.items()})
-
-
-def _seed(part: GroupData, name: str, random_state: int) -> int:
-    digest = hashlib.blake2b(np.sort(part.hashes).tobytes(), digest_size=4)
-    digest.update(f"{random_state} {name}".encode())
-    return int.from_bytes(digest.digest(), "big")
-
-
-def _suggested(trial: Any, space: Space) -> dict[str, Any]:
-    return {name: _suggest(trial, name, dimension) for name, dimension in space.items()}
-
-
-def _suggest(trial: Any, name: str, dimension: Dimension) -> Any:
-    if dimension.kind == "category":  # by its place, so that a choice may be any value
-        return dimension.choices[trial.suggest_categorical(name, list(range(len(dimension.choices))))]
-    if dimension.kind == "int":
-        return trial.suggest_int(name, dimension.low, dimension.high, step=dimension.step or 1, log=dimension.log)
-    return trial.suggest_float(name, dimension.low, dimension.high, step=dimension.step, log=dimension.log)
-
-
-def _encoded(params: Any, space: Space) -> dict[str, Any]:
-    return {
-        name: space[name].choices.index(value) if space[name].kind == "category" else value
-        for name, value in params.items()
-    }
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Optuna from writing a line for each trial, and trials' warnings from looking like the child's."""
-    optuna = require_optuna()
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)
