@@ -148,7 +148,7 @@ def passes(folder: Path, options: argparse.Namespace) -> None:
         path = str(folder / f"panel-{size}.parquet")
         panel(options.rows // size, size).to_parquet(path, index=False)
         training = SparkTraining(path, choices, "ridge", None, None)
-        trainer, groups = training._trainer(shown_rows=1), _Groups.of(training.plan, slots=2)
+        trainer, groups = training._trainer(kept_share=1.0), _Groups.of(training.plan, slots=2)
         work = {
             "one": training._rows(groups).mapInArrow(trainer.train, RESULT_SCHEMA),
             "each": spark.read.parquet(path).groupBy("store").applyInPandas(one_group(trainer), RESULT_SCHEMA),
@@ -168,12 +168,15 @@ def one_group(trainer: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
         import json
 
         from metamodel.backends.task import GroupFitter
+        from metamodel.evidence import EvidenceBuilder
         from metamodel.planning import fingerprint
 
         group = trainer.rows(frame).group((int(frame["store"].iloc[0]),), 0, len(frame))
         done = GroupFitter(trainer.spec, trainer.codec, 1).fit(group, fingerprint(group.hashes))
-        row = [0, json.dumps(done.ledger), json.dumps(list(done.holdout)), done.row.reason, done.row.child]
-        return pd.DataFrame([row], columns=["number", "ledger", "holdout", "reason", "child"])
+        evidence = EvidenceBuilder()
+        evidence.add(0, done.holdout, done.importance)
+        row = [0, json.dumps(done.ledger), *evidence.finish().to_bytes(), done.row.reason, done.row.child]
+        return pd.DataFrame([row], columns=["number", "ledger", "holdout", "importance", "reason", "child"])
 
     return fit
 

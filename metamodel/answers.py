@@ -4,7 +4,8 @@ Statuses are small codes until the table is handed out: a million strings cost m
 linear model.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -24,6 +25,12 @@ _NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
 # pandas' own dtype for text (object, since pandas 3 str), fixed here because pandas guesses from the values otherwise.
 _TEXT = pd.Series(["text"]).dtype
 _PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": _TEXT}
+_PLAIN_KINDS: dict[str, Callable[[Any], Any]] = {
+    "integer": int,
+    "boolean": bool,
+    "number": lambda value: float(value) if math.isfinite(value) else None,
+    "string": str,
+}
 _REFUSALS = ("unknown_group", "invalid_key", "failed")
 
 
@@ -128,6 +135,13 @@ class AnswerForm:
         aligned[:, [self.classes.index(label) for label in child.classes_.tolist()]] = given
         return aligned
 
+    def plain_labels(self, values: AnyArray) -> list[Any]:
+        """Predictions as JSON holds them, of the same kinds as those of `labels`."""
+        if self.task == "regression":
+            return _plain(values)
+        kind = _PLAIN_KINDS[self.label_kind or "string"]
+        return [None if missing else kind(x) for x, missing in zip(values.tolist(), pd.isna(values), strict=True)]
+
     def labels(self, values: AnyArray) -> Any:
         """Give predictions the dtype that depends on the model and never on the batch.
 
@@ -201,6 +215,26 @@ class Answers:
         counts = np.bincount(self.status, minlength=len(self._form.statuses)).tolist()
         return {status: number for status, number in zip(self._form.statuses, counts, strict=True) if number}
 
+    def records(self) -> list[dict[str, Any]]:
+        """Put the columns into one dict a row, ready for JSON: what has no value, or no finite one, is None.
+
+        Examples
+        --------
+        >>> answers = Answers(2, AnswerForm("regression", None, (), 1, PredictOptions()))
+        >>> answers.accept(slice(0, 1), 1, "", np.array([0.5]), None)
+        >>> answers.records()
+        [{'prediction': 0.5, 'status': 'child'}, {'prediction': None, 'status': 'unknown_group'}]
+        """
+        columns: dict[str, Any] = {"prediction": self._form.plain_labels(self.prediction)}
+        if self.probabilities is not None:
+            of_classes = self.probabilities.T
+            columns |= {probability_column(x): _plain(of_classes[i]) for i, x in enumerate(self._form.classes)}
+        columns["status"] = [self._form.statuses[code] for code in self.status.tolist()]
+        columns |= {
+            name: values.tolist() for name, values in zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail))
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
     def frame(self, index: pd.Index) -> pd.DataFrame:
         """Put the columns into one table."""
         columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction)}
@@ -211,3 +245,10 @@ class Answers:
         if not isinstance(_TEXT, np.dtype):
             columns = {name: pd.array(v, dtype=_TEXT) if v.dtype == object else v for name, v in columns.items()}
         return pd.DataFrame(columns, index=index, copy=False)
+
+
+def _plain(numbers: AnyArray) -> list[float | None]:
+    values: list[float | None] = numbers.tolist()
+    if np.isfinite(numbers).all():
+        return values
+    return [value if finite else None for value, finite in zip(values, np.isfinite(numbers).tolist(), strict=True)]

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
@@ -27,10 +27,10 @@ from metamodel.exceptions import (
 )
 from metamodel.keys import GroupKey, encode_key
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
-from metamodel.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.shards import ShardReader, ShardRow, ShardWriter, drop_children
 from metamodel.stacks import StoredStack, open_stacks
 
-__all__ = ["LEDGER_NAME", "Bundle", "ShardMerger", "finish_bundle", "library_versions", "new_bundle"]
+__all__ = ["LEDGER_NAME", "Bundle", "ShardMerger", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
 
 LEDGER_NAME = "ledger.parquet"
 _SHARD_DIR = "shards"
@@ -121,6 +121,14 @@ def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> 
     unfinished.write_text(complete.to_json(), encoding="utf-8")
     unfinished.rename(directory / MANIFEST_NAME)
     return complete
+
+
+def prune_children(directory: Path, reasons: Mapping[str, str]) -> None:
+    """Take children out of an unfinished bundle's shards; their rows stay, and say why there is no child."""
+    if not reasons:
+        return
+    for path in sorted((directory / _SHARD_DIR).glob("*.sqlite")):
+        drop_children(path, reasons)
 
 
 class ShardMerger:

@@ -1,4 +1,4 @@
-"""The command line: ``metamodel train | score | inspect | export``. MLproject's entry points call it.
+"""The command line: ``metamodel train | score | serve | inspect | report | export``. MLproject calls it.
 
 Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
@@ -173,6 +173,7 @@ def main() -> None:
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
 @click.option("--stack/--no-stack", default=False, help="Also store linear models and tree ensembles as arrays.")
+@click.option("--prune/--no-prune", default=False, help="Store no child that is not better than its parent.")
 @click.option("--tune", default="", help="Search parameters: auto, or a YAML or JSON file with the search space.")
 @click.option("--trials", type=_WholeNumber(), default=30, show_default=True, help="Trials a group, at most.")
 @click.option("--patience", type=_WholeNumber(), default=10, show_default=True, help="End after trials without gain.")
@@ -180,8 +181,16 @@ def main() -> None:
 @click.option("--budget-seconds", type=_Seconds(), default=None, help="Limit of the whole training, searches included.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
+@click.option(
+    "--inputs",
+    type=click.Choice(["columns", "unchecked", "packed"]),
+    default="columns",
+    show_default=True,
+    help="Form of the signature.",
+)
 @_json_option
 def train(
+    *,
     group_by: list[str],
     features: list[str],
     register: str,
@@ -189,6 +198,7 @@ def train(
     experiment: str,
     predict_method: str,
     detail: bool,
+    inputs: str,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -211,7 +221,9 @@ def train(
                 alias=alias or None,
                 predict_method=predict_method,
                 detail=detail,
+                inputs=inputs,  # type: ignore[arg-type]  # one of them
             )
+        page = _report_beside(result.bundle_path) if options["output_dir"] else "report.html, in the run"
         version = str(info.registered_model_version) if register else None
         preview = _preview(result, [*group_by, options["target"]])
     if as_json:
@@ -220,6 +232,7 @@ def train(
         return
     click.echo(_summary_text(result.summary))
     click.echo(f"\nrun               {run.info.run_id}\nmodel             {info.model_uri}")
+    click.echo(f"report            {page}")
     if version:
         click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
     click.echo(f"\nA few predictions:\n{_table(preview)}")
@@ -262,6 +275,35 @@ def score(
 
 @main.command()
 @click.argument("model")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=_WholeNumber(), default=5000, show_default=True, help="Port to listen on.")
+@click.option("--workers", type=_WholeNumber(), default=1, show_default=True, help="Processes; one for each core.")
+@click.option(
+    "--threads", type=_WholeNumber(), default=4, show_default=True, help="Threads of each for large requests."
+)
+@click.option("--max-body-mb", type=float, default=64, show_default=True, help="Refuse larger bodies (413).")
+@click.option(
+    "--max-rows", "rows", type=_WholeNumber(), default=1_000_000, show_default=True, help="Refuse more rows (413)."
+)
+@click.option(
+    "--max-waiting", "waiting", type=_WholeNumber(), default=64, show_default=True, help="Refuse more at once (503)."
+)
+@click.option(
+    "--timeout", "seconds", type=float, default=60, show_default=True, help="Seconds a request may take (504)."
+)
+@click.option("--drain", type=float, default=1, show_default=True, help="Seconds to go on answering after SIGTERM.")
+def serve(model: str, host: str, port: int, workers: int, drain: float, max_body_mb: float, **limits: float) -> None:
+    """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
+    with _at_work():
+        from metamodel.serving import serve as serve_model
+
+        limits["body_bytes"] = int(max_body_mb * 2**20)
+        code = serve_model(model, host, port, workers, limits, drain, lambda text: click.echo(text, err=True))
+    sys.exit(code)
+
+
+@main.command()
+@click.argument("model")
 @click.option("--group", type=_Json(list), default=None, help='One child: its key as a JSON array, such as ["FR", 7].')
 @click.option(
     "--worst", type=_WholeNumber(), default=10, show_default=True, help="How many of the worst groups to show."
@@ -288,6 +330,27 @@ def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_js
 
 @main.command()
 @click.argument("model")
+@click.option("--output", default="report.html", show_default=True, help="File to write.")
+@click.option("--data", default="", help="A table, to measure on it what counts for the worst groups.")
+@click.option("--worst", type=_WholeNumber(), default=6, show_default=True, help="How many groups to measure.")
+@_json_option
+def report(model: str, output: str, data: str, worst: int, as_json: bool) -> None:
+    """Write the HTML report of a model: MODEL is a bundle's directory, an MLflow URI, or a run's id."""
+    with _at_work():
+        from metamodel.fetching import load_model
+        from metamodel.registry import model_of_run
+        from metamodel.report import permute_worst, write_report
+        from metamodel.training import read_data
+
+        bundle = load_model(model_of_run(model)).bundle
+        permuted = permute_worst(bundle, read_data(data, bundle.manifest.keys.names), worst) if data else None
+        path = write_report(bundle, Path(output), permuted)
+        facts = {"output": str(path), "bytes": path.stat().st_size}
+    click.echo(_dumps(facts) if as_json else f"Written to {path}; open it in any browser.")
+
+
+@main.command()
+@click.argument("model")
 @click.option("--group", type=_Json(list), required=True, help='The child\'s key as a JSON array, such as ["FR", 7].')
 @click.option("--output", required=True, type=click.Path(), help="Directory to write; it must not exist yet.")
 @_json_option
@@ -303,6 +366,13 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
     click.echo(
         _dumps({"output": output}) if as_json else f"Written to {output}; load it with mlflow.sklearn.load_model."
     )
+
+
+def _report_beside(bundle_path: Path) -> str:
+    from metamodel.bundle import Bundle
+    from metamodel.report import write_report
+
+    return str(write_report(Bundle(bundle_path), bundle_path.with_name(f"{bundle_path.name}-report.html")))
 
 
 def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:

@@ -19,9 +19,6 @@ from metamodel.wording import count, short
 
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
 
-# Holdout rows that a group hands back for the actual-against-predicted plot.
-_SHOWN_ROWS = 200
-
 
 def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> GroupOutcome:
     """Fit, judge and choose one group's child.
@@ -83,11 +80,7 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
                 facts={"candidate": evaluated.candidate.name, **evaluated.facts},
                 child=child,
                 tuning=[{**one.to_dict(), "chosen": one.candidate == evaluated.candidate.name} for one in searched],
-                holdout=evaluated.holdout
-                and (
-                    evaluated.holdout.actual[:_SHOWN_ROWS],
-                    evaluated.holdout.predicted[:_SHOWN_ROWS],
-                ),
+                holdout=evaluated.holdout,
             )
     seconds = time.perf_counter() - started
     return replace(outcome, seconds=seconds, warnings=_distinct(caught), facts=facts | outcome.facts)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from metamodel.frames import AnyArray
+from metamodel.heldout import HeldOut
 from metamodel.keys import GroupKey
 from metamodel.splitting import BoolArray, HashArray
 
@@ -75,7 +76,7 @@ class GroupOutcome:
     facts
         Further columns of the ledger: what was chosen, how it was judged, and against what.
     holdout
-        Actual and predicted target of at most a few hundred holdout rows, for the plot.
+        Every held-out row, with what a child that had not seen it predicted.
     tuning
         How the searches for the candidates' parameters went; `chosen` says which candidate became the child.
     """
@@ -92,7 +93,7 @@ class GroupOutcome:
     metrics: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     child: Any = None
-    holdout: tuple[AnyArray, AnyArray] | None = None
+    holdout: HeldOut | None = None
     tuning: Sequence[dict[str, Any]] = ()
 
 

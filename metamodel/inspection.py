@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, is_better
+from metamodel.ledger import deciding_metric, worst_first
 from metamodel.model import MetaModel
 
 __all__ = ["one_child", "overview"]
@@ -29,7 +29,7 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
     """
     manifest, ledger = model.manifest, model.ledger
     children = ledger[ledger["level"] == len(manifest.keys.columns)]
-    metric = _judge(children, manifest.target.task)
+    metric = deciding_metric(children, manifest.target.task)
     shown = [*manifest.keys.names, *_SHOWN, metric]
     facts = {
         "format version": manifest.format_version,
@@ -47,21 +47,9 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
     return {
         "model": facts,
         "groups": {str(status): int(number) for status, number in children["status"].value_counts().items()},
-        "worst_groups": _worst(children, metric).head(worst)[shown],
+        "worst_groups": worst_first(children, metric).head(worst)[shown],
         "groups_without_child": children[children["status"].isin(["skipped", "failed"])][shown[:-1]].head(worst),
     }
-
-
-def _judge(children: pd.DataFrame, task: str) -> str:
-    """Choose the metric that says most: there may be no holdout, or no probabilities."""
-    metrics = dict.fromkeys([PRIMARY[task], SECONDARY[task], *METRICS[task]])
-    names = [f"{part}_{metric}" for part in ("holdout", "train") for metric in metrics]
-    return next((name for name in names if children[name].notna().any()), names[0])
-
-
-def _worst(children: pd.DataFrame, metric: str) -> pd.DataFrame:
-    less_is_worse = is_better(metric.partition("_")[2], 1.0, 0.0)
-    return children.dropna(subset=[metric]).sort_values(metric, ascending=less_is_worse, kind="stable")
 
 
 def one_child(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:

@@ -2,37 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
 from metamodel.baselines import baselines
 from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is_better, skill
-from metamodel.frames import AnyArray, IntArray
 from metamodel.groups import GroupData, Terminated, error_text
+from metamodel.heldout import HeldOut
 from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import Fold, folds_of
 from metamodel.weights import fit_weighted
 from metamodel.wording import count
 
-__all__ = ["Evaluated", "Holdout", "answer", "choose", "evaluate", "fit_candidate", "metric_names", "score"]
-
-
-class Holdout(NamedTuple):
-    """What a candidate predicted for rows that it had not seen.
-
-    Attributes
-    ----------
-    rows
-        Positions in the group's data, shape (n_held,).
-    actual, predicted
-        Target, shape (n_held,).
-    """
-
-    rows: IntArray
-    actual: AnyArray
-    predicted: AnyArray
+__all__ = ["Evaluated", "answer", "choose", "evaluate", "fit_candidate", "metric_names", "score"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +31,7 @@ class Evaluated:
 
     candidate: Candidate
     metrics: dict[str, float]
-    holdout: Holdout | None
+    holdout: HeldOut | None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -95,7 +79,8 @@ def evaluate(candidate: Candidate, group: GroupData, folds: Sequence[Fold], task
     tested = Answers.pooled(unseen)
     rows = np.concatenate([np.flatnonzero(test) for _, test in folds])
     metrics = _prefixed("train", Answers.pooled(seen).metrics(task)) | _prefixed("holdout", tested.metrics(task))
-    return Evaluated(candidate, metrics, Holdout(rows, tested.actual, tested.predicted))
+    times = None if group.times is None else group.times[rows]
+    return Evaluated(candidate, metrics, HeldOut.of(group.hashes[rows], tested.actual, tested.predicted, times))
 
 
 def fit_candidate(candidate: Candidate, group: GroupData) -> Any:

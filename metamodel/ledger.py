@@ -8,14 +8,25 @@ import numpy as np
 import pandas as pd
 
 from metamodel.checks import group_sizes
-from metamodel.evaluation import aggregate
+from metamodel.comparison import COMPARED, compare_with_parents, pruned
+from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, aggregate, is_better
 from metamodel.exceptions import AllGroupsFailed
-from metamodel.keys import GroupKey, KeySchema, decode_key
+from metamodel.keys import GroupKey, KeySchema, decode_key, encode_key
 from metamodel.planning import Plan
 from metamodel.tuning import TUNING_COLUMNS
 from metamodel.wording import count
 
-__all__ = ["assemble", "keys_of", "refuse_empty", "summarize", "tuning_table"]
+__all__ = [
+    "assemble",
+    "deciding_metric",
+    "judge",
+    "keys_of",
+    "refuse_empty",
+    "summarize",
+    "tuning_table",
+    "who_answers",
+    "worst_first",
+]
 
 _KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
 
@@ -100,6 +111,41 @@ def refuse_empty(ledger: pd.DataFrame) -> None:
     )
 
 
+def judge(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Say of every child whether it is better than its parent and the global model, on rows that none of them saw.
+
+    Parameters
+    ----------
+    ledger
+        From `assemble`.
+    holdout
+        From `evidence.gather_holdout`.
+    plan
+        What was asked.
+
+    Returns
+    -------
+    ledger : DataFrame
+        With the columns of the comparison; a child that shall be pruned is "skipped", with the figures as its reason.
+    pruned : dict
+        Encoded key → reason of those children, none unless the plan asks for it.
+    """
+    encoded = [encode_key(key) for key in keys_of(ledger, plan.keys)]
+    fitted = frozenset(keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
+    compared = compare_with_parents(holdout, plan.spec.task, fitted)
+    found = compared.reindex(encoded)
+    columns = {name: found[name].to_numpy() for name in COMPARED}
+    columns["compared_rows"] = found["compared_rows"].fillna(0).astype(np.int64).to_numpy()
+    columns["better_than_parent"] = found["better_than_parent"].fillna("").to_numpy(dtype=object)
+    reasons = pruned(compared) if plan.options.prune else {}
+    gone = pd.Series(encoded).isin(list(reasons)).to_numpy()
+    ledger = ledger.assign(**columns)
+    ledger.loc[gone, ["status", "bytes", "sha256"]] = ["skipped", 0, ""]
+    own = ledger["reason"].where(ledger["reason"] == "", "; " + ledger["reason"])
+    ledger["reason"] = ledger["reason"].where(~gone, pd.Series([reasons.get(key, "") for key in encoded]) + own)
+    return ledger, reasons
+
+
 def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
     """Count groups and rows, and aggregate every metric over the groups (parents left out).
 
@@ -122,10 +168,21 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "seconds_fitting": float(ledger["seconds"].sum()),
         "model_bytes": int(ledger["bytes"].sum()),
         **_fallback_rates(ledger, plan),
+        **_local_or_global(children),
         **_against_baselines(children),
         **group_sizes(plan.sizes.values()),
     }
     return summary | aggregate(children[children["status"] == "fitted"], plan.spec.task)
+
+
+def _local_or_global(children: pd.DataFrame) -> dict[str, int]:
+    verdicts = children["better_than_parent"].value_counts()
+    return {
+        "groups_compared": int((children["compared_rows"] > 0).sum()),
+        "groups_better_than_parent": int(verdicts.get("yes", 0)),
+        "groups_worse_than_parent": int(verdicts.get("no", 0)),
+        "groups_pruned": int(children["reason"].str.startswith("pruned").sum()),
+    }
 
 
 def _against_baselines(children: pd.DataFrame) -> dict[str, float]:
@@ -174,3 +231,43 @@ def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
         tuple(schema.columns[i].canonical(value) for i, value in enumerate(values[:level]))
         for level, *values in zip(ledger["level"], *columns, strict=True)
     ]
+
+
+def deciding_metric(children: pd.DataFrame, task: str) -> str:
+    """Choose the metric column that says most: there may be no holdout, or no probabilities."""
+    metrics = dict.fromkeys([PRIMARY[task], SECONDARY[task], *METRICS[task]])
+    names = [f"{part}_{metric}" for part in ("holdout", "train") for metric in metrics]
+    return next((name for name in names if children[name].notna().any()), names[0])
+
+
+def worst_first(children: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Sort groups by a metric column, those without it left out."""
+    less_is_worse = is_better(metric.partition("_")[2], 1.0, 0.0)
+    return children.dropna(subset=[metric]).sort_values(metric, ascending=less_is_worse, kind="stable")
+
+
+def who_answers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) -> dict[str, tuple[int, int]]:
+    """Count who would answer for the training rows.
+
+    Parameters
+    ----------
+    ledger, schema
+        The ledger and its group columns.
+    levels
+        Levels of the fallback chain, the longest prefix first.
+
+    Returns
+    -------
+    dict
+        "child", "parent:<level>", "global" and "nobody", in this order → groups and rows.
+    """
+    fitted = set(keys_of(ledger[ledger["status"].isin(["fitted", "carried"])], schema))
+    children = ledger[ledger["level"] == len(schema.columns)]
+    names = {level: f"parent:{level}" if level else "global" for level in levels}
+    counts: dict[str, tuple[int, int]] = dict.fromkeys(["child", *names.values(), "nobody"], (0, 0))
+    for key, rows in zip(keys_of(children, schema), children["rows"].tolist(), strict=True):
+        parent = next((names[level] for level in levels if key[:level] in fitted), "nobody")
+        who = "child" if key in fitted else parent
+        groups, before = counts[who]
+        counts[who] = (groups + 1, before + int(rows))
+    return counts

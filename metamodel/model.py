@@ -10,10 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from metamodel.answers import Answers
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.estimators import with_feature_names
 from metamodel.exceptions import InputError
+from metamodel.features import FeatureColumns
+from metamodel.frames import Grouping
 from metamodel.manifest import Manifest
 from metamodel.routing import PredictOptions, Route, Tally
 from metamodel.wording import short
@@ -119,6 +122,13 @@ class MetaModel:
         DataFrame
             `prediction`, `status` and what the params ask for; n_rows rows under the same index.
         """
+        return self._answers(frame, params).frame(frame.index)
+
+    def predict_records(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Answer as `predict` does, one dict for each row, ready for JSON: what has no finite value is None."""
+        return self._answers(frame, params).records()
+
+    def _answers(self, frame: pd.DataFrame, params: Mapping[str, Any] | None) -> Answers:
         if not isinstance(frame, pd.DataFrame):
             raise InputError(f"predict takes a pandas DataFrame, not a {type(frame).__name__}.")
         if frame.columns.nlevels > 1:
@@ -126,11 +136,27 @@ class MetaModel:
                 f"The table's columns have {frame.columns.nlevels} levels (a MultiIndex), the first is "
                 f"{short(frame.columns[0])}. Name each column by one value."
             )
+        options = self.options(params)
+        self.route.check(options)
+        return self._answer(self.route.read(frame), options)
+
+    def answer(self, read: tuple[Grouping, FeatureColumns], params: Mapping[str, Any] | None = None) -> Answers:
+        """Answer rows that were read without a table around them; see `metamodel.few_rows.read_plain_rows`."""
+        options = self.options(params)
+        self.route.check(options)
+        return self._answer(read, options)
+
+    def _answer(self, read: tuple[Grouping, FeatureColumns], options: PredictOptions) -> Answers:
         tally = Tally()
-        answers = self.route.predict(frame, self._bundle, self.options(params), self._stacks, tally)
+        answers = self.route.answer(read, self._bundle, options, self._stacks, tally)
         with self._lock:
             self._tally.add(tally)
         return answers
+
+    def warm_up(self) -> None:
+        """Read now what the first rows would wait for: arrays and keys of the stacks."""
+        for stack in self._stacks:
+            stack.takes(proba=False)
 
     def child(self, key: object) -> Any:
         """Return a copy of one group's fitted estimator.

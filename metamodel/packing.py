@@ -15,6 +15,7 @@ import pandas as pd
 
 from metamodel.bundle import Bundle, finish_bundle, new_bundle
 from metamodel.codecs import get_codec
+from metamodel.evidence import HOLDOUT_NAME, IMPORTANCE_NAME
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text
 from metamodel.frames import AnyArray, Grouping, IntArray, group_rows
@@ -90,7 +91,7 @@ def stack_bundle(path: str | Path, data: pd.DataFrame) -> Manifest:
     rows = _rows_by_key(group_rows(data, manifest.keys), manifest.levels)
     with new_bundle(bundle.path.absolute()) as (directory, _):
         for name in manifest.files:
-            if name.startswith("shards/"):
+            if name.startswith("shards/") or name in (HOLDOUT_NAME, IMPORTANCE_NAME):
                 _link(bundle.path / name, directory / name)
         stacks, refused = _build(directory, manifest, lambda key: _sample(table, rows.get(key)))
         manifest, ledger = _recorded(directory, manifest, bundle.ledger, stacks, refused)

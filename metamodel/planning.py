@@ -16,6 +16,7 @@ import pandas as pd
 from pandas.api import types
 
 from metamodel import estimators
+from metamodel.comparison import COMPARED
 from metamodel.evaluation import METRICS
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.features import FeatureSchema, FeatureTable
@@ -51,7 +52,7 @@ __all__ = [
 
 # Columns of the ledger behind the group columns; the metrics stand between `params` and `fingerprint`.
 _BEFORE_METRICS = ("level", "status", "reason", "error", "rows", "seconds", "estimator", "params")
-_BEHIND_METRICS = (*GROUP_FACTS, "fingerprint", "shard", "bytes", "sha256", "warnings", "stack")
+_BEHIND_METRICS = (*GROUP_FACTS, "fingerprint", "shard", "bytes", "sha256", "warnings", "stack", *COMPARED)
 LEDGER_COLUMNS = (*_BEFORE_METRICS, *_BEHIND_METRICS)
 
 

@@ -6,6 +6,8 @@ All state is in the bundle; the wrapper is logged as code (`metamodel/model_code
 import logging
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,9 @@ from metamodel.exceptions import BundleError, InputError, UnknownGroup
 from metamodel.frames import AnyArray
 from metamodel.model import MetaModel
 from metamodel.refusals import PublicError, hide_rows
-from metamodel.signatures import number_columns
+from metamodel.signatures import number_columns, unpacked
 
-__all__ = ["GroupedModel", "PublicError"]
+__all__ = ["GroupedModel", "PublicError", "predict_for_json", "public_errors"]
 
 _logger = logging.getLogger(__name__)
 # Set by MLflow's scoring server in its own process.
@@ -43,8 +45,8 @@ class GroupedModel(PythonModel):
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
-    ) -> pd.DataFrame:
-        """Answer every row; see `metamodel.routing.Route.predict`.
+    ) -> pd.DataFrame | list[dict[str, Any]]:
+        """Answer every row; see `metamodel.routing.Route.predict`. In MLflow's server: one dict a row, ready for JSON.
 
         Raises
         ------
@@ -53,23 +55,44 @@ class GroupedModel(PythonModel):
             caller's data.
         """
         del context
-        try:
-            answers = self._model.predict(_unnested(model_input), params)
-        except UnknownGroup as error:
-            fact = 'The batch has rows of groups without a child model, and the policy for these is "error".'
-            raise PublicError(
-                f'{fact} Leave them out, or send params {{"unknown": "null"}}.', INVALID_PARAMETER_VALUE
-            ) from error
-        except InputError as error:
-            raise PublicError(str(error), INVALID_PARAMETER_VALUE) from error
-        except BundleError as error:
-            raise PublicError(str(error)) from error
-        except Exception as error:
-            _logger.exception("Prediction failed")
-            raise PublicError(
-                f"The model failed with a {type(error).__name__}. The server's log has the details."
-            ) from error
-        return _for_json(answers) if os.environ.get(_SERVING) == "true" else _for_spark(answers)
+        if os.environ.get(_SERVING) == "true":
+            return predict_for_json(self._model, model_input, params)
+        with public_errors():
+            answers = self._model.predict(_as_table(model_input, self._model), params)
+        return _for_spark(answers)
+
+
+def predict_for_json(
+    model: MetaModel, frame: pd.DataFrame, params: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Answer as a server does: every null is None, not NaN, which is no JSON, and every error may leave the server."""
+    with public_errors():
+        return model.predict_records(_as_table(frame, model), params)
+
+
+@contextmanager
+def public_errors() -> Iterator[None]:
+    """Turn whatever a prediction raises into a `PublicError`."""
+    try:
+        yield
+    except UnknownGroup as error:
+        fact = 'The batch has rows of groups without a child model, and the policy for these is "error".'
+        raise PublicError(
+            f'{fact} Leave them out, or send params {{"unknown": "null"}}.', INVALID_PARAMETER_VALUE
+        ) from error
+    except InputError as error:
+        raise PublicError(str(error), INVALID_PARAMETER_VALUE) from error
+    except BundleError as error:
+        raise PublicError(str(error)) from error
+    except Exception as error:
+        _logger.exception("Prediction failed")
+        raise PublicError(
+            f"The model failed with a {type(error).__name__}. The server's log has the details."
+        ) from error
+
+
+def _as_table(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
+    return unpacked(_unnested(frame), model.manifest)
 
 
 def _unnested(frame: pd.DataFrame) -> pd.DataFrame:
@@ -80,21 +103,6 @@ def _unnested(frame: pd.DataFrame) -> pd.DataFrame:
     if len({len(cell) for cell in frame.iloc[0]}) > 1:
         raise InputError("The columns have different numbers of values. Give one for every row in each.")
     return pd.DataFrame({name: frame[name].iloc[0] for name in frame.columns})
-
-
-def _for_json(answers: pd.DataFrame) -> pd.DataFrame:
-    """Make every null a None: MLflow's server would write NaN and Infinity, which are no JSON."""
-    columns = {}
-    for name in answers.columns:
-        values = answers[name].astype(object)
-        columns[name] = values.where(_writable(answers[name]), None)
-    return pd.DataFrame(columns, index=answers.index, dtype=object)
-
-
-def _writable(values: pd.Series) -> AnyArray:
-    if values.dtype == np.float64:
-        return np.isfinite(values.to_numpy())
-    return values.notna().to_numpy()
 
 
 def _for_spark(answers: pd.DataFrame) -> pd.DataFrame:

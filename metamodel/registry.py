@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from metamodel.exceptions import InputError
 
-__all__ = ["check_names", "register_version"]
+__all__ = ["check_names", "model_of_run", "register_version"]
 
 
 def check_names(name: str | None, alias: str | None, logged: str = "model") -> None:
@@ -44,6 +46,34 @@ but neither 'latest' nor 'v' with a number.
             f"MLflow does not take the alias {alias!r}. "
             "Use letters, digits, _ and -, but neither 'latest' nor 'v' with a number."
         )
+
+
+def model_of_run(uri: str) -> str:
+    """Find the model that a run logged.
+
+    Parameters
+    ----------
+    uri
+        A run's id, or ``runs:/<id>``; anything else is handed back as it is.
+
+    Raises
+    ------
+    InputError
+        There is no such run, or it logged no model.
+    """
+    run_id = uri.removeprefix("runs:/").rstrip("/")
+    if not re.fullmatch("[0-9a-f]{32}", run_id) or Path(uri).exists():
+        return uri
+    try:
+        run = mlflow.get_run(run_id)
+    except MlflowException as error:
+        raise InputError(
+            f"There is no run {run_id!r} at {mlflow.get_tracking_uri()}. Check its id and MLFLOW_TRACKING_URI."
+        ) from error
+    models = run.outputs.model_outputs if run.outputs else []
+    if not models:
+        raise InputError(f"Run {run_id!r} logged no model. Give a run that metamodel trained in, or a model's URI.")
+    return f"models:/{models[-1].model_id}"
 
 
 def register_version(name: str, model_uri: str, description: str, tags: Mapping[str, str], alias: str | None) -> int:

@@ -131,13 +131,23 @@ class Route:
             Under the policy "error", when a group has no child.
         """
         self.check(options)
-        grouping, columns = self._read(frame)
-        call = _Call(self, options, tally or Tally(), grouping, columns)
+        return self.answer(self.read(frame), store, options, stacks, tally).frame(frame.index)
+
+    def answer(
+        self,
+        read: tuple[Grouping, FeatureColumns],
+        store: ChildStore,
+        options: PredictOptions,
+        stacks: Sequence[Stack] = (),
+        tally: Tally | None = None,
+    ) -> Answers:
+        """Answer rows that are read already, with options that are checked already; else as `predict`."""
+        call = _Call(self, options, tally or Tally(), *read)
         rest = call.ask_stacks(stacks)
         if rest is None or len(rest):
             call.ask_children(rest, store)
         call.tally.rows.update(call.answers.tally())
-        return call.answers.frame(frame.index)
+        return call.answers
 
     def check(self, options: PredictOptions) -> None:
         """Raise `InputError` where this model cannot do what the options ask for."""
@@ -149,7 +159,8 @@ class Route:
                 "Train another estimator, or set its parameters so that it has (SVC: probability)."
             )
 
-    def _read(self, frame: pd.DataFrame) -> tuple[Grouping, FeatureColumns]:
+    def read(self, frame: pd.DataFrame) -> tuple[Grouping, FeatureColumns]:
+        """Read a table: the groups of its rows, and its features; raises as `predict` does for columns."""
         read = read_few_rows(frame, self.keys, self.features) if len(frame) <= FEW_ROWS else None
         return read or (group_rows(frame, self.keys), self.features.columns(frame))
 

@@ -8,7 +8,8 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 from metamodel.exceptions import CorruptBundle
 
-__all__ = ["ShardReader", "ShardRow", "ShardWriter"]
+__all__ = ["ShardReader", "ShardRow", "ShardWriter", "drop_children"]
 
 _SCHEMA = """
 CREATE TABLE children (
@@ -123,6 +124,25 @@ def _is_intact(row: ShardRow) -> bool:
     if not isinstance(row.child, bytes) or not isinstance(row.resident, int):
         return False
     return hashlib.sha256(row.child).hexdigest() == row.sha256
+
+
+def drop_children(path: Path, reasons: Mapping[str, str]) -> None:
+    """Leave out some groups' children of a shard that no one reads yet.
+
+    Parameters
+    ----------
+    path
+        The shard.
+    reasons
+        Encoded key → reason; groups of other shards among them are ignored.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executemany(
+            "UPDATE children SET status = 'skipped', reason = ?, sha256 = '', resident = 0, child = NULL WHERE key = ?",
+            [(reason, key) for key, reason in reasons.items()],
+        )
+        connection.commit()
+        connection.execute("VACUUM")
 
 
 class _Connection(sqlite3.Connection):

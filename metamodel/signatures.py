@@ -9,18 +9,26 @@ column is optional: what is missing or wrong is found by us, with a message that
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, get_args
 
+import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
+from metamodel.exceptions import InputError
 from metamodel.feature_columns import Feature
 from metamodel.manifest import Manifest
 from metamodel.routing import PredictOptions, Route, output_columns
+from metamodel.spec import one_of
+from metamodel.wording import listing
 
-__all__ = ["input_example", "number_columns", "signature"]
+__all__ = ["PACKED", "InputForm", "input_example", "number_columns", "signature", "unpacked"]
+
+InputForm = Literal["columns", "unchecked", "packed"]
+# The one column that holds all features of a row, in order, in the form "packed".
+PACKED = "features"
 
 # A label can be null, and MLflow cannot put a null into a long or boolean field of a Spark struct.
 _LABEL_TYPES = {
@@ -32,7 +40,9 @@ _LABEL_TYPES = {
 _OUTPUT_TYPES = {"status": "string", "key": "string", "level": "long", "child_version": "string", "error": "string"}
 
 
-def signature(manifest: Manifest, route: Route, options: PredictOptions) -> ModelSignature:
+def signature(
+    manifest: Manifest, route: Route, options: PredictOptions, inputs: InputForm = "columns"
+) -> ModelSignature:
     """Declare inputs, outputs and params.
 
     Parameters
@@ -41,26 +51,69 @@ def signature(manifest: Manifest, route: Route, options: PredictOptions) -> Mode
         The model.
     options
         What a call without params does: it decides the output columns and the params' defaults.
+    inputs
+        "columns": MLflow checks float64 features. "unchecked": MLflow passes every column through, and we check once.
+        "packed": all features of a row are one list in the column `features`. docs/serving.md has what each costs.
+
+    Raises
+    ------
+    InputError
+        The form is unknown, or "packed" cannot be had for the model's columns.
     """
-    inputs: dict[str, Any] = {name: AnyType() for name in manifest.keys.names}
-    for feature in manifest.features.features:
-        inputs.setdefault(feature.name, _input_type(feature))
+    types = _input_types(manifest, inputs)
+    columns: list[ColSpec | TensorSpec] = [ColSpec(type_, name, required=False) for name, type_ in types.items()]
     label = _LABEL_TYPES[manifest.target.label_kind or "number"]
-    types: dict[str, Any] = {"prediction": label, **_OUTPUT_TYPES}
+    answered: dict[str, Any] = {"prediction": label, **_OUTPUT_TYPES}
     outputs: list[ColSpec | TensorSpec] = [
-        ColSpec(types.get(name, "double"), name) for name in output_columns(route, options)
+        ColSpec(answered.get(name, "double"), name) for name in output_columns(route, options)
     ]
     params = [
         ParamSpec("detail", DataType.boolean, options.detail),
         ParamSpec("predict_method", DataType.string, options.predict_method),
         ParamSpec("unknown", DataType.string, options.unknown),
     ]
-    columns: list[ColSpec | TensorSpec] = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
     return ModelSignature(
         inputs=Schema(columns),
         outputs=Schema(outputs),
         params=ParamSchema(params),
     )
+
+
+def _input_types(manifest: Manifest, inputs: InputForm) -> dict[str, Any]:
+    one_of("inputs", inputs, get_args(InputForm))
+    types: dict[str, Any] = {name: AnyType() for name in manifest.keys.names}
+    if inputs != "packed":
+        for feature in manifest.features.features:
+            types.setdefault(feature.name, _input_type(feature) if inputs == "columns" else AnyType())
+        return types
+    names = [*manifest.keys.names, *manifest.features.names]
+    if PACKED in names or len(set(names)) < len(names):
+        raise InputError(
+            f"inputs='packed' puts all features into one column {PACKED!r} beside the group columns, but a column of "
+            "the model has that name, or is both. Rename it, or use inputs='unchecked'."
+        )
+    return {**types, PACKED: AnyType()}
+
+
+def unpacked(frame: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
+    """Spread the column `features` of a model that was logged with ``inputs="packed"``; other tables stay as they are.
+
+    Raises
+    ------
+    InputError
+        A row's features are no list, or another number than the model has.
+    """
+    names = manifest.features.names
+    if PACKED not in frame.columns or PACKED in (*manifest.keys.names, *names):
+        return frame
+    rows = frame[PACKED].tolist()
+    if not all(isinstance(row, list | tuple | np.ndarray) and len(row) == len(names) for row in rows):
+        raise InputError(
+            f"Column {PACKED!r} holds a row that is no list of {len(names)} values. "
+            f"Give the features of each row in this order: {listing(names, 20)}."
+        )
+    features = pd.DataFrame([list(row) for row in rows], columns=names, index=frame.index)
+    return pd.concat([frame.drop(columns=PACKED), features], axis=1)
 
 
 def number_columns(manifest: Manifest) -> list[str]:
@@ -73,12 +126,16 @@ def _input_type(feature: Feature) -> Any:
     return DataType.double if feature.kind == "number" and feature.dtype == "float64" else AnyType()
 
 
-def input_example(manifest: Manifest, data: pd.DataFrame, rows: int = 3) -> pd.DataFrame:
-    """First rows of the training table that have a group, with the model's columns alone."""
+def input_example(manifest: Manifest, data: pd.DataFrame, rows: int = 3, inputs: InputForm = "columns") -> pd.DataFrame:
+    """First rows of the training table that have a group, with the model's columns alone, in the form of a request."""
     columns = list(dict.fromkeys([*manifest.keys.names, *manifest.features.names]))
     complete = data.dropna(subset=manifest.keys.names)[columns].head(rows).reset_index(drop=True)
     odd = complete.select_dtypes(exclude=["number", "bool"]).columns
-    return complete.assign(**{name: complete[name].astype(object).map(_for_json) for name in odd})
+    complete = complete.assign(**{name: complete[name].astype(object).map(_for_json) for name in odd})
+    if inputs != "packed":
+        return complete
+    features = complete[manifest.features.names].astype(object).to_numpy().tolist()
+    return complete[manifest.keys.names].assign(**{PACKED: features})
 
 
 def _for_json(value: Any) -> Any:

@@ -169,6 +169,7 @@ class TrainingOptions:
     random_state: int = 0
     max_group_rows: int | None = None
     stack: bool = False
+    prune: bool = False
     split: str = "holdout"
     metric: str | None = None
     season: int = 0
@@ -189,6 +190,7 @@ class TrainingOptions:
         self._check_columns()
         self._check_numbers()
         self._check_split()
+        self._check_pruning()
 
     @property
     def scheme(self) -> Scheme:
@@ -268,6 +270,19 @@ class TrainingOptions:
                 f"max_group_rows={short(limit)} is no row limit. Use a whole number of at least 1, or None."
             )
 
+    def _check_pruning(self) -> None:
+        if not isinstance(self.prune, bool):
+            raise InputError(f"prune={short(self.prune)} is neither true nor false.")
+        if self.prune and self.unknown != "fallback":
+            raise InputError(
+                f"prune needs parents to answer for the children it leaves out, but unknown={self.unknown!r}. "
+                'Use unknown="fallback".'
+            )
+        if self.prune and self.holdout == 0 and self.scheme.kind == "holdout":
+            raise InputError(
+                "prune compares children with their parents on held-out rows, but holdout=0. Set a holdout."
+            )
+
     def _check_split(self) -> None:
         kind = self.scheme.kind
         if kind == "rolling" and self.time_column is None:
@@ -295,13 +310,14 @@ class TrainingOptions:
 
 # Of tuning, `FitSpec.tuning` says what counts.
 _TUNING = ("tune", "trials", "patience", "tune_seconds", "budget_seconds")
-_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack", *_TUNING)
+_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack", "prune", *_TUNING)
 
 
 def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any]) -> str:
     """Digest of all that decides what a group's rows are turned into: the same digest and rows give the same child.
 
-    Where and how fast the work is done (engine, n_jobs, stack) is left out, and so is which groups are fitted at all.
+    Where and how fast the work is done (engine, n_jobs, stack) is left out, and so is which groups are fitted at all
+    and which children are stored.
     """
     decisive = {name: value for name, value in options.to_dict().items() if name not in _NOT_DECISIVE}
     candidates = [[c.name, c.label, _content(c.estimator)] for c in spec.candidates]

@@ -201,7 +201,7 @@ def repeated(hashes: HashArray, weights: AnyArray | None = None) -> BoolArray:
 
 
 def time_order(values: pd.Series, name: str) -> AnyArray:
-    """Bring the time column to sortable numbers, shape (n_rows,).
+    """Bring the time column to sortable numbers, shape (n_rows,): numbers as they are, times in microseconds.
 
     Raises
     ------
@@ -220,7 +220,8 @@ def time_order(values: pd.Series, name: str) -> AnyArray:
             f"Time column {name!r} has {count(bad, 'value')} missing or no time (first: {short(example)}). "
             "Correct or remove these rows."
         )
-    return times.to_numpy() if times.dtype == np.float64 else times.astype("int64").to_numpy()
+    # In one unit, whatever the column's own is.
+    return times.to_numpy() if times.dtype == np.float64 else times.dt.as_unit("us").astype("int64").to_numpy()
 
 
 def _format_of(values: pd.Series) -> dict[str, str]:

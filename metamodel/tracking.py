@@ -27,13 +27,15 @@ from mlflow.models.model import ModelInfo
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 
 from metamodel import __version__, model_code, registry, report
+from metamodel.bundle import Bundle
 from metamodel.evaluation import PRIMARY
+from metamodel.evidence import IMPORTANCE_NAME
 from metamodel.exceptions import InputError
 from metamodel.fitting import Terminated
 from metamodel.keys import KeySchema
 from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
-from metamodel.signatures import input_example, signature
+from metamodel.signatures import InputForm, input_example, signature
 from metamodel.training import TrainingResult
 from metamodel.wording import count
 
@@ -42,6 +44,8 @@ __all__ = ["log_model", "training_run"]
 # MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
 _TABLE_ROWS = 10_000
 _SHORT = 500
+# The actual-against-predicted plot shows about this many points.
+_PLOTTED_ROWS = 5000
 _DIGEST_TAG = "metamodel.digest"
 # How MLflow's page finds the table.
 _TABLE = {"path": "ledger.json", "type": "table"}
@@ -109,6 +113,7 @@ def log_model(
     *,
     predict_method: str = "predict",
     detail: bool = False,
+    inputs: InputForm = "columns",
 ) -> ModelInfo:
     """Log a training and its meta-model into one run, and register one version of it.
 
@@ -124,6 +129,9 @@ def log_model(
         Point this alias at the new version.
     predict_method, detail
         What a call without params answers; recorded in the signature, so that Spark knows the columns beforehand.
+    inputs
+        How the signature declares the features, on which the costs of a request to MLflow's server depend: "columns",
+        "unchecked" or "packed"; see docs/serving.md.
 
     Returns
     -------
@@ -141,7 +149,7 @@ def log_model(
     registry.check_names(registered_model_name, alias, name)
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
     model.route.check(model.options())
-    declared = signature(result.manifest, model.route, model.options())
+    declared = signature(result.manifest, model.route, model.options(), inputs)
     with training_run() as run, _plainly_named(result.bundle_path) as bundle:
         _claim(run.info.run_id, model.bundle.digest)
         _log_facts(result)
@@ -151,7 +159,7 @@ def log_model(
             python_model=model_code.__file__,
             artifacts={"bundle": str(bundle)},
             signature=declared,
-            input_example=input_example(result.manifest, result.data),
+            input_example=input_example(result.manifest, result.data, inputs=inputs),
             pip_requirements=requirements(result.manifest),
             code_paths=[str(Path(model_code.__file__).parent)],
             metadata={"metamodel": {"defaults": {"predict_method": predict_method, "detail": detail}}},
@@ -249,7 +257,7 @@ def _log_artifacts(result: TrainingResult) -> None:
     depth = len(result.manifest.keys.columns)
     children = result.ledger[result.ledger["level"] == depth]
     metric = f"holdout_{PRIMARY[result.manifest.target.task]}"
-    plot = report.plot_actual_predicted(result.holdout, result.manifest.target.name, result.manifest.target.task)
+    plot = report.plot_actual_predicted(_few(result.holdout), result.manifest.target.name, result.manifest.target.task)
     with warnings.catch_warnings():
         # Names in a script that the font does not have are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
@@ -258,14 +266,25 @@ def _log_artifacts(result: TrainingResult) -> None:
     mlflow.log_dict(result.manifest.versions, "environment.json")
     mlflow.log_dict({"findings": [one.to_dict() for one in result.findings]}, "checks.json")
     with tempfile.TemporaryDirectory() as directory:
-        result.ledger.to_parquet(Path(directory) / "ledger.parquet", index=False)
+        path = Path(directory) / "ledger.parquet"
+        result.ledger.to_parquet(path, index=False)
+        mlflow.log_artifact(str(path))
+        if len(result.importance):
+            mlflow.log_artifact(str(result.bundle_path / IMPORTANCE_NAME))
+        mlflow.log_artifact(str(report.write_report(Bundle(result.bundle_path), Path(directory) / "report.html")))
         if len(result.tuning):
             result.tuning.to_parquet(Path(directory) / "tuning.parquet", index=False)
             result.tuning.to_csv(Path(directory) / "tuning.csv", index=False)
-        mlflow.log_artifacts(directory)
+            for name in ("tuning.parquet", "tuning.csv"):
+                mlflow.log_artifact(str(Path(directory) / name))
     # What mlflow.log_table writes; that would append to the table of an earlier call in the same run.
     table = _shown(result.ledger, result.manifest.keys, metric).to_json(orient="split", index=False, date_format="iso")
     mlflow.log_text(table, _TABLE["path"])
+
+
+def _few(holdout: pd.DataFrame) -> pd.DataFrame:
+    """Thin out the held-out rows evenly, so that every group keeps its share of the plot."""
+    return holdout.iloc[:: max(1, len(holdout) // _PLOTTED_ROWS)]
 
 
 def _shown(ledger: pd.DataFrame, keys: KeySchema, metric: str) -> pd.DataFrame:

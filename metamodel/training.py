@@ -20,14 +20,15 @@ import pandas as pd
 
 from metamodel import tables
 from metamodel.backends import Backend, Job, Phases, Task, TaskResult, balance, get_backend, skip_groups
-from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle
+from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse, table_facts
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.estimators import packages
+from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
-from metamodel.keys import decode_key
-from metamodel.ledger import assemble, refuse_empty, summarize, tuning_table
+from metamodel.heldout import kept_share
+from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
 from metamodel.model import MetaModel
 from metamodel.overrides import read_overrides
@@ -40,10 +41,8 @@ from metamodel.wording import short
 
 __all__ = ["TrainingResult", "train"]
 
-# The actual-against-predicted plot shows about this many points.
-_PLOTTED_ROWS = 5000
 _LOG = logging.getLogger(__name__)
-_Fit = Callable[[Path, int], Iterator[TaskResult]]
+_Fit = Callable[[Path, float], Iterator[TaskResult]]
 _PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "joblib", "cloudpickle", "skops")
 
 
@@ -66,7 +65,10 @@ class TrainingResult:
     source
         Where the table came from, for the run's dataset.
     holdout
-        DataFrame of some holdout rows: `key`, `actual`, `predicted`.
+        DataFrame, one row for every held-out row of every child, with what the child and its parents predicted for
+        it before they had seen it; see docs/report.md.
+    importance
+        DataFrame, how much each feature counts for each group; see docs/report.md.
     findings
         What the data checks found; see `metamodel.checks.Finding`.
     tuning
@@ -80,6 +82,7 @@ class TrainingResult:
     data: pd.DataFrame = field(repr=False)
     source: str
     holdout: pd.DataFrame = field(repr=False)
+    importance: pd.DataFrame = field(repr=False)
     findings: tuple[Finding, ...] = ()
     tuning: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
@@ -104,6 +107,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     random_state: int = 0,
     max_group_rows: int | None = None,
     stack: bool = False,
+    prune: bool = False,
     split: str = "holdout",
     metric: str | None = None,
     season: int = 0,
@@ -168,6 +172,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     stack
         Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
         costs about what one model costs; see docs/benchmarks.md.
+    prune
+        Whether to leave out children that are not better than their parent on held-out rows. Their rows are answered by
+        the parent, so unknown="fallback" is needed.
     split
         How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`; "kfold:5"
         tests every row once; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column.
@@ -236,6 +243,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         random_state=random_state,
         max_group_rows=max_group_rows,
         stack=stack,
+        prune=prune,
         split=split,
         metric=metric or None,
         season=season,
@@ -293,12 +301,23 @@ def _read(data: Any, options: TrainingOptions) -> tuple[pd.DataFrame, str]:
     if isinstance(data, pd.DataFrame):
         return data, "DataFrame"
     if isinstance(data, str) and data in SAMPLES:
-        return load_sample(data), f"sample:{data}"
+        return read_data(data, options.group_by), f"sample:{data}"
     if isinstance(data, str | Path):
-        return tables.read_table(data, options.group_by), str(data)
+        return read_data(data, options.group_by), str(data)
     if type(data).__module__.startswith("pyspark."):
         raise InputError('data is a Spark DataFrame, which only Spark can read. Train with engine="spark".')
     raise InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
+
+
+def read_data(data: str | Path, group_by: Sequence[str]) -> pd.DataFrame:
+    """Read a built-in sample by its name, or a table by its path.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is no table.
+    """
+    return load_sample(data) if isinstance(data, str) and data in SAMPLES else tables.read_table(data, group_by)
 
 
 def _temporary_bundle() -> Path:
@@ -313,29 +332,36 @@ def _run(
     sizes = plan.sizes_of_all_levels()
     limit = plan.options.max_group_rows
     oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}
-    shown = max(1, _PLOTTED_ROWS // max(1, len(plan.sizes)))
+    share = kept_share(plan.rows, plan.options.holdout if plan.options.scheme.kind == "holdout" else 1.0)
     with new_bundle(path) as (directory, tasks):
         first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
-        results, shards = _gather(itertools.chain(first, fit(tasks, shown)), len(sizes), directory)
+        results, shards = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
         located = zip(results, shards, strict=True)
         tuning = tuning_table((row for result in results for row in result.ledger), plan)
         ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
         refuse_empty(ledger)
+        holdout, importance = _evidence(results, plan)
+        ledger, pruned = judge(ledger, holdout, plan)
+        prune_children(directory, pruned)
         summary = {**summarize(ledger, plan), "data_findings": len(found)}
         manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger)
+        write_evidence(directory, holdout, importance)
         manifest = finish_bundle(directory, manifest, ledger)
-    holdout = pd.DataFrame(
-        [row for result in results for row in result.holdout if len(decode_key(row["key"])) == len(plan.keys.columns)],
-        columns=["key", "actual", "predicted"],
-    )
-    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, tuple(found), tuning)
+    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance, tuple(found), tuning)
+
+
+def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
+    held = [(result.keys, result.evidence.holdout) for result in results]
+    importances = [(result.keys, result.evidence.importance) for result in results]
+    holdout = gather_holdout(held, len(plan.keys.columns), plan.levels)
+    return holdout, gather_importance(importances, plan.features.names)
 
 
 def _on_this_machine(
-    plan: TablePlan, backend: Backend, end: float, directory: Path, shown: int
+    plan: TablePlan, backend: Backend, end: float, directory: Path, share: float
 ) -> Iterator[TaskResult]:
     """Run the tasks that were not done before; results come as they are ready."""
-    job = Job(plan, directory, shown)
+    job = Job(plan, directory, share)
     limit = plan.options.max_group_rows
     groups = [group for group in plan.groups() if limit is None or len(group.rows) <= limit]
     phases = Phases(plan, {group.key: len(group.rows) for group in groups}, backend.parallelism, end)
@@ -387,7 +413,8 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
 
 
 def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -> Manifest:
-    resident = sum(row["resident"] for result in results for row in result.ledger)
+    stored = set(ledger["sha256"])
+    resident = sum(row["resident"] for result in results for row in result.ledger if row["sha256"] in stored)
     statuses = ledger["status"].value_counts()
     target = Target(plan.options.target, plan.spec.task, plan.target.label_kind, plan.target.classes)
     return Manifest(

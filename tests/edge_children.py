@@ -67,3 +67,14 @@ class Counted(RegressorMixin, BaseEstimator):
         super().__setstate__(state)
         time.sleep(0.01)  # long enough for the other threads to ask for the same child
         self.loads[self.mean_] += 1
+
+
+class Slow(RegressorMixin, BaseEstimator):
+    """Takes as many seconds as its first feature says."""
+
+    def fit(self, x: Any, y: Any) -> Self:
+        return self
+
+    def predict(self, x: Any) -> Any:
+        time.sleep(float(np.asarray(x)[0, 0]))
+        return np.ones(len(x))

@@ -74,7 +74,7 @@ def tracking_server(directory: Path, workers: int = 1) -> Iterator[Server]:
         "artifacts-destination": str(directory / "artifacts"),
         "workers": str(workers),
     }
-    with _running("server", options, directory, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}) as server:
+    with _running((*_MLFLOW, "server"), options, directory, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}) as server:
         yield server
 
 
@@ -96,17 +96,44 @@ def scoring_server(
         Further environment variables.
     """
     options = {"model-uri": str(model), "env-manager": "local", "workers": str(workers)}
-    with _running("models serve", options, directory, env or {}) as server:
+    with _running((*_MLFLOW, "models", "serve"), options, directory, env or {}) as server:
         yield server
 
 
 @contextlib.contextmanager
-def _running(command: str, options: Mapping[str, str], directory: Path, env: Mapping[str, str]) -> Iterator[Server]:
+def metamodel_server(
+    model: str | Path, directory: Path, workers: int = 1, env: Mapping[str, str] | None = None, **options: object
+) -> Iterator[Server]:
+    """Run `metamodel serve`.
+
+    Parameters
+    ----------
+    model
+        A logged model's URI or directory, or a bundle's directory.
+    directory
+        For the log.
+    workers
+        Server processes.
+    env
+        Further environment variables.
+    options
+        Further options, with underscores.
+    """
+    named = {name.replace("_", "-"): str(value) for name, value in {"workers": workers, **options}.items()}
+    command = (sys.executable, "-m", "metamodel", "serve", str(model))
+    with _running(command, named, directory, env or {}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _running(
+    command: Sequence[str], options: Mapping[str, str], directory: Path, env: Mapping[str, str]
+) -> Iterator[Server]:
     url = f"http://{HOST}:{free_port()}"
     address = urlsplit(url)
     options = {**options, "host": HOST, "port": str(address.port)}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-    with _process([*_MLFLOW, *command.split(), *arguments], directory, env) as process:
+    with _process([*command, *arguments], directory, env) as process:
         server = Server(url, directory, process)
         _wait_until_healthy(server)
         yield server

@@ -15,6 +15,7 @@ from metamodel.backends.local import LocalBackend, process_count
 from metamodel.backends.sequential import SequentialBackend
 from metamodel.backends.task import run_task
 from metamodel.codecs import get_codec
+from metamodel.evidence import Evidence
 from metamodel.exceptions import InputError, WorkerDied
 from metamodel.keys import encode_key
 from metamodel.planning import make_plan
@@ -30,7 +31,7 @@ def job_of(directory, estimator="linear_regression", groups=6, mark=()):
     frame.insert(0, "g", np.repeat(range(groups), 10))
     frame.loc[frame["g"].isin(mark) & ~frame["g"].duplicated(), "a"] = MARK
     plan = make_plan(frame, TrainingOptions.create("g", target="y"), estimator, None, None)
-    return Job(plan, directory, shown_rows=5)
+    return Job(plan, directory)
 
 
 def tasks_of(job, size=2):
@@ -40,7 +41,7 @@ def tasks_of(job, size=2):
 
 def run_here(task, job):
     plan = job.plan
-    return run_task(task, job.rows_of(task), plan.spec, "cloudpickle", job.directory, job.digest(task), job.shown_rows)
+    return run_task(task, job.rows_of(task), plan.spec, "cloudpickle", job.directory, job.digest(task), job.kept_share)
 
 
 def rows_by_key(results):
@@ -77,10 +78,11 @@ def test_a_result_is_read_back_as_it_was_written(tmp_path):
     assert repr(job.finished(task)) == repr(result)
 
 
-def test_a_finished_task_leaves_its_two_files_alone(tmp_path):
+def test_a_finished_task_leaves_its_files_alone(tmp_path):
     job = job_of(tmp_path)
     result = run_here(tasks_of(job)[0], job)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{result.shard.stem}.json", result.shard.name]
+    suffixes = [".holdout", ".importance", ".json", ".sqlite"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{result.shard.stem}{suffix}" for suffix in suffixes]
 
 
 @pytest.mark.parametrize("suffix", [".json", ".sqlite"])
@@ -116,10 +118,25 @@ def test_a_named_killer_is_not_tried_again(tmp_path):
     assert rows == {"[0]": ("fitted", ""), "[1]": ("failed", "worker_died")}
 
 
-def test_a_few_holdout_rows_are_handed_back(tmp_path):
-    job = replace(job_of(tmp_path), shown_rows=1)
-    shown = run_here(tasks_of(job, size=6)[0], job).holdout
-    assert sorted(row["key"] for row in shown) == [encode_key((g,)) for g in range(6)]
+def test_every_held_out_row_is_handed_back(tmp_path):
+    job = job_of(tmp_path)
+    result = run_here(tasks_of(job, size=6)[0], job)
+    held = result.evidence.holdout.to_pandas()
+    assert {result.keys[group] for group in held["group"]} == {encode_key((g,)) for g in range(6)}
+    assert set(held["row"]) <= set(job.plan.table.hashes)
+    for group, rows in held.groupby("group"):
+        rmse = np.sqrt(((rows["actual"] - rows["predicted"]) ** 2).mean())
+        assert result.ledger[group]["holdout_rmse"] == pytest.approx(rmse)
+
+
+def test_a_share_of_the_held_out_rows_is_the_same_share_in_every_order(tmp_path):
+    job = replace(job_of(tmp_path, groups=60), kept_share=0.5)
+    task = tasks_of(job, size=60)[0]
+    kept = run_here(task, job).evidence.holdout["row"].to_pylist()
+    (tmp_path / "all").mkdir()
+    everything = run_here(task, replace(job, kept_share=1.0, directory=tmp_path / "all")).evidence.holdout
+    assert 0.3 < len(kept) / len(everything) < 0.7
+    assert set(kept) < set(everything["row"].to_pylist())
 
 
 def test_the_digest_of_a_task_changes_with_its_groups_rows_and_killers(tmp_path):
@@ -131,7 +148,7 @@ def test_the_digest_of_a_task_changes_with_its_groups_rows_and_killers(tmp_path)
 
 
 def test_a_results_numbers_survive_json(tmp_path):
-    result = TaskResult(tmp_path / "x.sqlite", [{"key": "[1]", "rmse": float("nan")}], [])
+    result = TaskResult(tmp_path / "x.sqlite", [{"key": "[1]", "rmse": float("nan")}], Evidence(), ["[1]"])
     result.write(tmp_path / "x.json")
     assert json.dumps(TaskResult.read(tmp_path / "x.json").ledger) == json.dumps(result.ledger)
 

@@ -23,6 +23,7 @@ from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from sklearn.linear_model import Ridge
 
+import metamodel
 from metamodel.cli import main
 from metamodel.datasets import make_store_sales
 
@@ -154,6 +155,70 @@ def test_train_writes_results_to_stdout_and_progress_to_stderr(folder: Path) -> 
     assert done.returncode == 0, text()
     assert strict(done.stdout.decode())["version"] == "1"
     assert re.search(r"training: +100%.* 9/9 .*fitted=7, skipped=2, failed=0", text())
+
+
+def test_train_writes_the_report_beside_the_bundle(folder: Path) -> None:
+    result = run(*TRAIN, "--data", "sales.csv", "--output-dir", "out/bundle")
+
+    assert "report            " in result.stdout
+    assert "Groups with a model" in Path("out/bundle-report.html").read_text(encoding="utf-8")
+
+
+def test_train_leaves_out_children_that_are_no_better_than_their_parent(folder: Path) -> None:
+    result = run(*TRAIN, "--data", "sales.csv", "--unknown", "fallback", "--prune", "--json")
+
+    summary = strict(result.stdout)["summary"]
+    assert summary["groups_pruned"] + summary["groups_fitted"] == 7
+    refused = run(*TRAIN, "--data", "sales.csv", "--prune")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert 'Use unknown="fallback".' in refused.stderr
+
+
+# report
+
+
+@pytest.mark.parametrize("form", ["alias", "model id", "run", "run id", "bundle"])
+def test_report_is_the_page_of_the_run_whatever_names_the_model(
+    trained: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    version = MlflowClient().get_model_version_by_alias("trained", "champion")
+    forms = {
+        "alias": trained,
+        "model id": version.source,
+        "run": f"runs:/{version.run_id}",
+        "run id": version.run_id,
+        "bundle": str(metamodel.load_model(trained).bundle.path),
+    }
+    result = run("report", forms[form], "--output", "page.html", "--json")
+
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert strict(result.stdout) == {"output": "page.html", "bytes": len(page.encode())}
+    assert page == mlflow.artifacts.load_text(f"runs:/{version.run_id}/report.html")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("0" * 32, "There is no run '0+' at "),
+        ("models:/nobody@champion", "cannot be fetched"),
+        ("nowhere", "There is no model at 'nowhere'"),
+    ],
+)
+def test_report_says_in_one_line_what_cannot_be_shown(model: str, message: str, tmp_path: Path) -> None:
+    result = run("report", model, "--output", str(tmp_path / "page.html"))
+
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert re.search(message, result.stderr)
+
+
+def test_report_needs_a_run_with_a_model(tmp_path: Path) -> None:
+    with mlflow.start_run() as empty:
+        pass
+    result = run("report", empty.info.run_id, "--output", str(tmp_path / "page.html"))
+
+    assert result.exit_code == 2
+    assert "logged no model" in result.stderr
 
 
 class terminal:  # noqa: N801 - used as a function

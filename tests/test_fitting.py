@@ -61,7 +61,8 @@ def test_without_a_holdout_only_training_metrics_are_measured():
 
 def test_the_latest_rows_are_held_back_where_there_are_times():
     outcome = fit_group(group(times=np.arange(40)), spec(LinearRegression(), holdout=0.25))
-    assert outcome.holdout[0].tolist() == Y[30:].tolist()
+    assert outcome.holdout.actual.tolist() == Y[30:].tolist()
+    assert outcome.holdout.times.tolist() == list(range(30, 40))
 
 
 def test_equal_times_cannot_be_split():
@@ -163,9 +164,11 @@ def test_warnings_are_kept_and_not_shown():
     assert outcome.warnings == "RuntimeWarning: 'the matrix is nearly singular'"
 
 
-def test_few_holdout_rows_are_handed_back():
+def test_every_held_out_row_is_handed_back_with_its_hash():
     x = RNG.normal(size=(3000, 2))
-    assert len(fit_group(group(x, x[:, 0]), spec(LinearRegression())).holdout[0]) == 200
+    data = group(x, x[:, 0])
+    held = fit_group(data, spec(LinearRegression())).holdout
+    assert held.rows.tolist() == data.hashes[hash_holdout(data.hashes, 0.2)].tolist()
 
 
 def test_the_input_is_not_changed():

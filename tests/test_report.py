@@ -1,119 +1,192 @@
-"""The two figures that every run shows."""
+"""The HTML report: complete for every kind of model, safe whatever the keys hold, and of bounded size."""
 
-import io
-import json
+import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
-from matplotlib.figure import Figure
+from reports import KINDS, small, train
 
-from metamodel.report import plot_actual_predicted, plot_metric
+from metamodel.bundle import Bundle
+from metamodel.exceptions import InputError
+from metamodel.report import permute_worst, render_report, write_report
+from metamodel.report.charts import histogram, over_time, scatter
+from metamodel.report.facts import Facts
+from metamodel.report.page import render
 
-
-def _drawn(figure: Figure) -> np.ndarray:
-    """Draw for real; a glyph that is missing or a layout that does not fit is a warning, and so an error here."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="rgba")
-    return np.frombuffer(buffer.getvalue(), np.uint8)
-
-
-def _texts(figure: Figure) -> str:
-    (axes,) = figure.axes
-    parts = [axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), *(text.get_text() for text in axes.texts)]
-    legend = axes.get_legend()
-    return "\n".join(parts + ([text.get_text() for text in legend.get_texts()] if legend else []))
+VOID = {"meta", "link", "input"}
 
 
-def _holdout(groups: int, rows: int = 40) -> pd.DataFrame:
-    random = np.random.default_rng(0)
-    actual = random.normal(100, 20, groups * rows)
-    keys = np.repeat([f'["shop {i}",{i}]' for i in range(groups)], rows)
-    return pd.DataFrame({"key": keys, "actual": actual, "predicted": actual + random.normal(0, 5, len(actual))})
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("models")
+    return {kind: train(kind, directory) for kind in KINDS}
 
 
-def test_the_distribution_of_a_metric_shows_its_median_and_counts_the_groups() -> None:
-    ledger = pd.DataFrame({"holdout_rmse": [*np.linspace(1, 3, 99), np.nan, 2.0]})
-    figure = plot_metric(ledger, "holdout_rmse")
-    _drawn(figure)
-    assert "holdout_rmse of 100 groups" in _texts(figure)
-    assert "median 2" in _texts(figure)
+@pytest.fixture(scope="module")
+def pages(models):
+    return {kind: render_report(Bundle(result.bundle_path)) for kind, result in models.items()}
 
 
-def test_hopeless_groups_are_counted_in_the_last_bar_and_squeeze_no_other() -> None:
-    figure = plot_metric(pd.DataFrame({"holdout_rmse": [*np.linspace(1, 3, 199), 1e9]}), "holdout_rmse")
-    assert "above" in _texts(figure)
-    assert figure.axes[0].get_xlim()[1] < 10
+class Page(HTMLParser):
+    """Insists on tags that are closed in order, and gathers text, links and scripts."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.open, self.texts, self.attributes, self.scripts = [], [], [], 0
+        self.feed(source)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += attrs
+        self.scripts += tag == "script"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.texts))
 
 
-@pytest.mark.parametrize("values", [[2.0], [2.0, 2.0, 2.0], [0.0, 0.0]])
-def test_groups_that_are_all_alike_can_be_drawn(values: list[float]) -> None:
-    _drawn(plot_metric(pd.DataFrame({"holdout_rmse": values}), "holdout_rmse"))
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model_has_a_well_formed_page(pages, kind):
+    text = Page(pages[kind]).text
+    for title in ("How good are the children?", "Groups without a model", "Who would answer", "Where the time went"):
+        assert title in text
+    assert "nan" not in re.findall(r"\b\w+\b", text)
 
 
-@pytest.mark.parametrize("values", [[1.0, 2.0, np.inf], [np.inf]])
-def test_an_infinite_metric_can_be_drawn(values: list[float]) -> None:
-    _drawn(plot_metric(pd.DataFrame({"holdout_rmse": values}), "holdout_rmse"))
-
-
-def test_without_a_holdout_the_figure_says_so() -> None:
-    figure = plot_metric(pd.DataFrame({"holdout_rmse": [np.nan, np.nan]}), "holdout_rmse")
-    _drawn(figure)
-    assert "No group has a finite holdout_rmse" in _texts(figure)
-
-
-def test_few_groups_have_a_colour_and_a_name_each() -> None:
-    figure = plot_actual_predicted(_holdout(3), "sales", "regression")
-    _drawn(figure)
-    scatters = [drawn for drawn in figure.axes[0].collections if isinstance(drawn, PathCollection)]
-    assert len({tuple(drawn.get_facecolor()[0]) for drawn in scatters}) == 3
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
-        "shop 0, 0",
-        "shop 1, 1",
-        "shop 2, 2",
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_comes_from_outside(pages, kind):
+    links = [
+        value for name, value in Page(pages[kind]).attributes if name in ("src", "href", "action", "data", "srcset")
     ]
-    assert "120 holdout rows of 3 groups" in _texts(figure)
-    assert "actual sales\npredicted sales" in _texts(figure)
+    assert all(link.startswith("#") or link == "data:," for link in links)
+    assert "@import" not in pages[kind]
+    assert "url(" not in pages[kind]
 
 
-def test_many_groups_share_one_colour() -> None:
-    figure = plot_actual_predicted(_holdout(50), "sales", "regression")
-    _drawn(figure)
-    assert figure.axes[0].get_legend() is None
+@pytest.mark.parametrize("kind", ["odd names", "classes", "one survivor"])
+def test_names_and_labels_are_text_and_never_markup(pages, kind):
+    page = Page(pages[kind])
+    assert page.scripts == 1
+    assert "<script>alert(1)</script>" in page.text
+    assert "<script>alert" not in pages[kind]
+    assert "</style><b>" not in pages[kind]
 
 
-def test_points_far_off_are_counted_and_squeeze_no_other() -> None:
-    holdout = _holdout(3)
-    holdout.loc[0, "predicted"] = 1e12
-    figure = plot_actual_predicted(holdout, "sales", "regression")
-    assert "1 point outside" in _texts(figure)
-    assert figure.axes[0].get_ylim()[1] < 1000
+def test_the_page_opens_on_the_figures_of_the_training(models, pages):
+    summary, text = models["forecast"].summary, Page(pages["forecast"]).text
+    assert f"Groups with a model {summary['groups_fitted']} of {summary['groups']}" in text
+    assert f"Median RMSE on held-out rows {summary['holdout_rmse_median']:.4g}" in text
+    share = summary["groups_better_than_parent"] / summary["groups_compared"]
+    assert f"Better than their parent (p < 0.05) {100 * share:.1f}".removesuffix(".0") in text
 
 
-def test_classes_are_drawn_as_a_confusion_matrix_with_its_numbers() -> None:
-    labels = ["cheap", "dear", "fair"]
-    holdout = pd.DataFrame({"key": '["a"]', "actual": labels * 4, "predicted": [*labels * 3, "cheap", "cheap", "top"]})
-    figure = plot_actual_predicted(holdout, "price", "classification")
-    _drawn(figure)
-    ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
-    assert ticks == ["cheap", "dear", "fair", "top"]
-    assert sorted(text.get_text() for text in figure.axes[0].texts).count("3") == 2
+def test_a_model_with_a_time_column_shows_the_forecast_over_time(pages):
+    assert "━ actual" in Page(pages["forecast"]).text
+    assert '<polyline class="predicted"' in pages["forecast"]
 
 
-@pytest.mark.parametrize("task", ["regression", "classification"])
-def test_without_holdout_rows_the_figure_says_so(task: str) -> None:
-    empty = pd.DataFrame({"key": [], "actual": [], "predicted": []})
-    figure = plot_actual_predicted(empty, "sales", task)
-    _drawn(figure)
-    assert "There are no holdout rows" in _texts(figure)
+def test_labels_are_shown_as_a_table_of_right_and_wrong(pages):
+    assert "actual ↓ predicted →" in Page(pages["classes"]).text
 
 
-@pytest.mark.parametrize(
-    "value", ["$x$ costs $5", r"$\nonsense{$", "_hidden", "", " ", "a\nb", "Zürich", "x" * 10_000, "100%"]
-)
-def test_a_group_with_any_name_can_be_drawn(value: str) -> None:
-    holdout = _holdout(2).assign(key=np.repeat([json.dumps([value]), '["b"]'], 40))
-    figure = plot_actual_predicted(holdout, "sales", "regression")
-    _drawn(figure)
-    assert len(figure.axes[0].get_legend().get_texts()) == 2
+def test_without_a_holdout_the_page_says_that_its_figures_flatter(pages):
+    text = Page(pages["no holdout"]).text
+    assert "No group was judged on rows that it had not seen." in text
+    assert "RMSE on training rows" in text
+    assert "Local or global?" not in text
+
+
+def test_the_reasons_of_failures_are_counted(pages):
+    text = Page(pages["one survivor"]).text
+    assert "failed ValueError: this group is marked 4" in text
+    assert "Groups with a model 1 of 5 (20 %)" in text
+
+
+def test_infinite_errors_are_said(pages):
+    assert "∞" in Page(pages["infinite"]).text
+
+
+def test_features_are_ranked(pages):
+    text = Page(pages["odd names"]).text
+    assert text.index(" a ", text.index("What counts")) < text.index(" b ", text.index("What counts"))
+
+
+def test_skill_against_a_baseline_is_shown_where_the_ledger_has_it(models):
+    result = models["odd names"]
+    ledger = result.ledger.assign(baseline="mean", skill=[0.5, 0.4, -0.1, 0.2, 0.3, np.nan])
+    text = Page(render(Facts(result.manifest, ledger, result.holdout, result.importance), "0")).text
+    assert "Better than the baseline 80 %" in text
+    assert "4 of 5 judged groups beat it" in text
+
+
+def test_fifty_thousand_groups_are_a_page_below_three_megabytes(models):
+    result = models["forecast"]
+    children = result.ledger[result.ledger["level"] == 3]
+    many = pd.concat([children] * (50_000 // len(children) + 1), ignore_index=True)
+    many["store"] = np.arange(len(many))
+    many["reason"] = [f"pruned: group {i}" * 20 for i in range(len(many))]
+    many.loc[::3, ["status", "error"]] = ["failed", "ValueError: " + "<&>" * 160]
+    ledger = pd.concat([many, result.ledger[result.ledger["level"] < 3]], ignore_index=True)
+    page = render(Facts(result.manifest, ledger, result.holdout, result.importance), "0")
+    assert len(page.encode()) < 3_000_000
+    assert f"1,000 of {len(many):,} groups" in Page(page).text
+
+
+def test_a_bundle_of_an_older_release_has_a_page(models):
+    result = models["odd names"]
+    old = result.ledger.drop(
+        columns=["compared_rows", "error_saved", "error_saved_global", "p_value", "better_than_parent"]
+    )
+    assert "Local or global?" not in render(Facts(result.manifest, old, None, None), "0")
+
+
+@pytest.mark.parametrize("kind", ["odd names", "classes"])
+def test_what_counts_for_the_worst_groups_is_measured_on_demand(models, kind):
+    bundle = Bundle(models[kind].bundle_path)
+    found = permute_worst(bundle, small(kind == "classes"), worst=3)
+    assert found["key"].nunique() == 3
+    assert (found.groupby("key")["feature"].first() == "a").all()
+    page = render_report(bundle, found)
+    assert "What counts for the worst groups" in Page(page).text
+    assert Page(page).scripts == 1
+
+
+def test_other_groups_rows_measure_nothing(models):
+    with pytest.raises(InputError, match="no row of the 2 worst groups"):
+        permute_worst(Bundle(models["odd names"].bundle_path), small().assign(g="elsewhere"), worst=2)
+
+
+def test_the_page_is_written_to_a_file(models, pages, tmp_path):
+    path = write_report(Bundle(models["classes"].bundle_path), tmp_path / "page.html")
+    assert path.read_text(encoding="utf-8") == pages["classes"]
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [np.inf, -np.inf], [1.0], [1.0, 1.0], [0.0, 1e300], [1.0, np.inf]])
+def test_any_figures_can_be_drawn(values):
+    values = np.array(values, dtype=float)
+    for picture in (histogram(values, "skill", lowest=-1), scatter(values, values[::-1])):
+        Page(str(picture))
+        assert "nan" not in picture
+    Page(str(over_time(pd.Series(np.arange(len(values)), dtype=float), values, values[::-1])))
+
+
+def test_a_forecast_with_several_rows_a_moment_is_drawn_as_dots():
+    values = np.arange(6.0)
+    drawn = over_time(pd.Series(pd.to_datetime(["2026-01-01", "2026-01-02"] * 3)), values, values)
+    assert "predicted-dot" in drawn
+    assert "<polyline" not in drawn
+    assert "2026-01-01" in drawn

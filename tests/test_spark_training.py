@@ -47,6 +47,8 @@ def test_housing_cells_give_the_children_and_the_ledger_of_the_local_engine(
     assert_same_ledger(local.ledger, on_spark.ledger)
     assert local.manifest.spec_digest == on_spark.manifest.spec_digest
     assert local.summary.keys() == on_spark.summary.keys()
+    pd.testing.assert_frame_equal(local.holdout, on_spark.holdout, rtol=1e-9)
+    pd.testing.assert_frame_equal(local.importance, on_spark.importance, rtol=1e-6)
     answers = [MetaModel(result.bundle_path).predict(cells) for result in (local, on_spark)]
     np.testing.assert_allclose(answers[0]["prediction"], answers[1]["prediction"], rtol=1e-9)
     assert answers[0]["status"].equals(answers[1]["status"])
@@ -263,7 +265,7 @@ def test_spark_frames_need_the_spark_engine(spark: Any) -> None:
         metamodel.train(frame.limit(0), "shop", "y", engine="spark")
 
 
-Result = namedtuple("Result", "number ledger holdout reason child")
+Result = namedtuple("Result", "number ledger holdout importance reason child")
 
 
 @pytest.mark.parametrize(
@@ -277,7 +279,7 @@ def test_lost_and_doubled_groups_are_errors(numbers: list[int], message: str, tm
     from metamodel.backends.spark import _chunks
 
     ledger = '{"status": "skipped", "resident": 0, "sha256": ""}'
-    rows = (Result(number, ledger, "[]", "", None) for number in numbers)
+    rows = (Result(number, ledger, None, None, "", None) for number in numbers)
     with pytest.raises(TrainingError, match=message):
         list(_chunks(rows, [("a",), ("b",)], tmp_path))
 

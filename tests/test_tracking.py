@@ -24,7 +24,9 @@ from servers import Recorder, Server, count_by_endpoint, recording_proxy, tracki
 from sklearn.linear_model import LinearRegression, Ridge
 
 import metamodel
+from metamodel.bundle import Bundle
 from metamodel.cache import process_cache
+from metamodel.report import render_report
 from metamodel.tracking import training_run
 
 pytestmark = pytest.mark.server
@@ -142,6 +144,17 @@ def test_the_run_has_the_two_plots(logged: Any, tmp_path: Path, name: str) -> No
         colours = image.convert("RGB").getcolors(maxcolors=2**24)
     assert colours is not None
     assert len(colours) > 20
+
+
+def test_the_run_has_the_report_and_the_importances(
+    logged: Any, result: metamodel.TrainingResult, tmp_path: Path
+) -> None:
+    page = mlflow.artifacts.load_text(f"runs:/{logged.run_id}/report.html")
+    assert page == render_report(Bundle(result.bundle_path))
+    path = mlflow.artifacts.download_artifacts(
+        run_id=logged.run_id, artifact_path="importance.parquet", dst_path=tmp_path
+    )
+    pd.testing.assert_frame_equal(pd.read_parquet(path), result.importance)
 
 
 def test_the_run_names_the_versions_that_made_it(logged: Any) -> None:

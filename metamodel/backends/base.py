@@ -56,17 +56,17 @@ class Job:
         The plan, with the whole table.
     directory
         Where tasks leave their files.
-    shown_rows
-        Holdout rows of each group to hand back for the plot.
+    kept_share
+        Share of the held-out rows to hand back, from `heldout.kept_share`.
     """
 
     plan: TablePlan
     directory: Path
-    shown_rows: int
+    kept_share: float = 1.0
 
     def digest(self, task: Task) -> str:
         """Name of a task's files."""
-        return task.digest(self.plan.digest)
+        return task.digest(f"{self.plan.digest}{self.kept_share}")
 
     def finished(self, task: Task) -> TaskResult | None:
         """Read the result of a task that was done before, if it was."""

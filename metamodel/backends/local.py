@@ -102,7 +102,7 @@ class LocalBackend(Backend):
                     plan.options.codec,
                     job.directory,
                     job.digest(task),
-                    job.shown_rows,
+                    job.kept_share,
                 )
                 for task in tasks
             )

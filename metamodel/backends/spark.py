@@ -32,6 +32,7 @@ from metamodel.backends.spark_plan import plan_on_spark
 from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, Searches, arrow_to_pandas
 from metamodel.backends.task import TaskResult, group_cost, parents_best
 from metamodel.checks import TableFacts
+from metamodel.evidence import Evidence
 from metamodel.exceptions import TrainingError
 from metamodel.keys import GroupKey, encode_key
 from metamodel.overrides import Override
@@ -88,7 +89,7 @@ class SparkTraining:
         """Count what the data checks need."""
         return spark_facts(self.plan)
 
-    def fit(self, end: float, directory: Path, shown_rows: int) -> Iterator[TaskResult]:
+    def fit(self, end: float, directory: Path, kept_share: float) -> Iterator[TaskResult]:
         """Fit every group that is within the row limit.
 
         Parameters
@@ -97,8 +98,8 @@ class SparkTraining:
             When searches have to be over, a point of the wall clock.
         directory
             Where to write shards, on the driver.
-        shown_rows
-            Holdout rows of each group to hand back for the plot.
+        kept_share
+            Share of the held-out rows to hand back, from `heldout.kept_share`.
 
         Raises
         ------
@@ -115,7 +116,7 @@ class SparkTraining:
             for i, levels in enumerate(phases.levels):
                 until = phases.end_of(i)
                 groups = _Groups.of({k: n for k, n in sizes.items() if len(k) in levels}, slots, math.isfinite(until))
-                for result in self._phase(groups, groups.searches(phases, until), directory, shown_rows):
+                for result in self._phase(groups, groups.searches(phases, until), directory, kept_share):
                     phases.learn(result.ledger)
                     yield result
         except Exception as error:
@@ -123,14 +124,14 @@ class SparkTraining:
                 raise
             raise TrainingError(f"Spark could not finish the training: {reason(error)}") from error
 
-    def _phase(self, groups: "_Groups", searches: Searches, directory: Path, shown: int) -> Iterator[TaskResult]:
+    def _phase(self, groups: "_Groups", searches: Searches, directory: Path, kept_share: float) -> Iterator[TaskResult]:
         if not groups.keys:
             return
-        trained = self._rows(groups).mapInArrow(self._trainer(shown, groups, searches).train, RESULT_SCHEMA)
+        trained = self._rows(groups).mapInArrow(self._trainer(kept_share, groups, searches).train, RESULT_SCHEMA)
         with _materialized(trained, self._session) as rows:
             yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory)
 
-    def _trainer(self, shown_rows: int, groups: "_Groups", searches: Searches) -> PartitionTrainer:
+    def _trainer(self, kept_share: float, groups: "_Groups", searches: Searches) -> PartitionTrainer:
         plan, options = self.plan, self.plan.options
         hashed = hashed_columns(plan.features, options)
         # A worker knows a group by its number.
@@ -149,7 +150,7 @@ class SparkTraining:
             mixed=mixed_columns(plan.profile[hashed]),
             times=plan.times,
             random_state=options.random_state,
-            shown_rows=shown_rows,
+            kept_share=kept_share,
             threads=int(self._session.conf.get("spark.task.cpus", "1") or 1),
             searches=searches,
         )
@@ -255,7 +256,7 @@ class _Chunk:
     """Some results on their way into the bundle."""
 
     ledger: list[dict[str, Any]] = field(default_factory=list)
-    holdout: list[dict[str, Any]] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
     bytes: int = 0
 
     @property
@@ -270,13 +271,14 @@ class _Chunk:
         entry = (encoded, len(key), ledger["status"], row.reason, child, ledger["resident"], ledger["sha256"])
         shard.add(ShardRow(*entry))
         self.ledger.append(ledger)
-        self.holdout += [{**shown, "key": encoded} for shown in json.loads(row.holdout)]
+        self.evidence.append(Evidence.from_bytes(row.holdout, row.importance))
         self.bytes += len(child or b"")
 
 
 def _chunks(rows: Iterator[Row], keys: Sequence[GroupKey], directory: Path) -> Iterator[TaskResult]:
     """Write results as they come; every group exactly once."""
     waiting = set(range(len(keys)))
+    encoded = [encode_key(key) for key in keys]
     rows = iter(rows)
     for number, first in enumerate(rows):
         chunk = _Chunk()
@@ -288,7 +290,7 @@ def _chunks(rows: Iterator[Row], keys: Sequence[GroupKey], directory: Path) -> I
             while not chunk.full and (row := next(rows, None)) is not None:
                 _claim(row, waiting, keys)
                 chunk.add(row, keys[row.number], shard)
-        yield TaskResult(path, chunk.ledger, chunk.holdout)
+        yield TaskResult(path, chunk.ledger, Evidence.together(chunk.evidence), encoded)
         path.unlink(missing_ok=True)
     if waiting:
         lost = listing((keys[i] for i in sorted(waiting)), 5)

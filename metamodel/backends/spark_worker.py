@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from metamodel.backends.forking import in_forks
 from metamodel.backends.task import TRIAL_KILLED, GroupFitter, GroupRecord, killed, seconds_fitting
+from metamodel.evidence import EvidenceBuilder
 from metamodel.features import FeatureSchema
 from metamodel.fitting import GroupData
 from metamodel.planning import TargetInfo, TrainingTable
@@ -30,12 +31,14 @@ from metamodel.weights import row_weights
 
 __all__ = ["RESULT_SCHEMA", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
 
-RESULT_SCHEMA = "number long, ledger string, holdout string, reason string, child binary"
+RESULT_SCHEMA = "number long, ledger string, holdout binary, importance binary, reason string, child binary"
 _ARROW_SCHEMA = pa.schema(
     [
         ("number", pa.int64()),
         ("ledger", pa.string()),
-        ("holdout", pa.string()),
+        # Of all groups of a batch, in its last row.
+        ("holdout", pa.binary()),
+        ("importance", pa.binary()),
         ("reason", pa.string()),
         ("child", pa.binary()),
     ]
@@ -128,7 +131,7 @@ class PartitionTrainer:
         Columns whose content identifies a row, and those of them that are hashed as text.
     times
         Order of every text of the time column, where it holds texts.
-    random_state, shown_rows
+    random_state, kept_share
         As for every engine.
     threads
         Cores that Spark gives to a task.
@@ -148,13 +151,13 @@ class PartitionTrainer:
     mixed: set[str]
     times: dict[str, int] | None
     random_state: int
-    shown_rows: int
+    kept_share: float
     threads: int
     searches: Searches
 
     def train(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Fit the groups of a partition; column 0 of every batch is the group's number."""
-        fitter = GroupFitter(self.spec, self.codec, self.shown_rows)
+        fitter = GroupFitter(self.spec, self.codec, self.kept_share)
         pace = None
         if self.spec.tuning is not None:
             require_optuna()  # once, and not in every forked process
@@ -211,12 +214,11 @@ class PartitionTrainer:
 
 
 def _in_parts(records: Iterator[tuple[int, GroupRecord]]) -> Iterator[pa.RecordBatch]:
-    waiting: list[tuple[int, str, str, str, bytes | None]] = []
+    waiting: list[tuple[int, GroupRecord]] = []
     size = 0
     for number, record in records:
-        row = record.row
-        waiting.append((number, json.dumps(record.ledger), json.dumps(list(record.holdout)), row.reason, row.child))
-        size += len(row.child or b"")
+        waiting.append((number, record))
+        size += len(record.row.child or b"")
         if size > _RESULT_BYTES:
             yield _batch(waiting)
             waiting, size = [], 0
@@ -224,7 +226,15 @@ def _in_parts(records: Iterator[tuple[int, GroupRecord]]) -> Iterator[pa.RecordB
         yield _batch(waiting)
 
 
-def _batch(rows: Sequence[tuple[object, ...]]) -> pa.RecordBatch:
+def _batch(records: Sequence[tuple[int, GroupRecord]]) -> pa.RecordBatch:
+    evidence = EvidenceBuilder()
+    for number, record in records:
+        evidence.add(number, record.holdout, record.importance)
+    none = [(None, None)] * (len(records) - 1)
+    rows = [
+        (number, json.dumps(record.ledger), *streams, record.row.reason, record.row.child)
+        for (number, record), streams in zip(records, [*none, evidence.finish().to_bytes()], strict=True)
+    ]
     columns = [
         pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), _ARROW_SCHEMA, strict=True)
     ]

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from metamodel.codecs import Codec, get_codec, resident_factor
+from metamodel.evidence import Evidence, EvidenceBuilder
 from metamodel.fitting import GroupData, GroupOutcome, error_text, fit_group
 from metamodel.groups import GROUP_FACTS
+from metamodel.heldout import HeldOut
+from metamodel.importance import Importance, importance_of
 from metamodel.keys import GroupKey, decode_key, encode_key
 from metamodel.planning import GroupRows, TrainingTable
 from metamodel.shards import ShardRow, ShardWriter
@@ -84,32 +87,38 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What a task has to say: one ledger row for each of its groups, its shard, and a few holdout rows to plot."""
+    """What a task has to say: one ledger row for each of its groups, its shard, and its groups' evidence.
+
+    `keys` are the encoded keys that the evidence's group numbers stand for.
+    """
 
     shard: Path
     ledger: list[dict[str, Any]]
-    holdout: list[dict[str, Any]]
+    evidence: Evidence
+    keys: Sequence[str]
 
     def write(self, path: Path) -> None:
         """Leave the result beside the shard, complete or not at all."""
+        self.evidence.write(path)
         unfinished = path.with_suffix(f".unfinished-{os.getpid()}")
-        unfinished.write_text(json.dumps({"ledger": self.ledger, "holdout": self.holdout}), encoding="utf-8")
+        unfinished.write_text(json.dumps({"ledger": self.ledger}), encoding="utf-8")
         unfinished.rename(path)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Inverse of `write`."""
         data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(path.with_suffix(".sqlite"), data["ledger"], data["holdout"])
+        return cls(path.with_suffix(".sqlite"), data["ledger"], Evidence.read(path), _keys(data["ledger"]))
 
 
 @dataclass(frozen=True)
 class GroupRecord:
-    """What remains of one group: its row of the shard, its row of the ledger, and a few holdout rows."""
+    """What remains of one group: its row of the shard, its row of the ledger, held-out rows and importances."""
 
     row: ShardRow
     ledger: dict[str, Any]
-    holdout: Sequence[dict[str, Any]]
+    holdout: HeldOut | None = None
+    importance: Importance | None = None
 
 
 class GroupFitter:
@@ -119,29 +128,35 @@ class GroupFitter:
     ----------
     spec, codec_name
         What to fit, and how to serialize it.
-    shown_rows
-        How many holdout rows of each group to hand back for the plot.
+    kept_share
+        Share of the held-out rows to hand back, from `heldout.kept_share`.
     """
 
-    def __init__(self, spec: FitSpec, codec_name: str, shown_rows: int) -> None:
+    def __init__(self, spec: FitSpec, codec_name: str, kept_share: float) -> None:
         self._spec = spec
         self._codec = get_codec(codec_name)
-        self._shown_rows = shown_rows
+        self._kept_share = kept_share
         # Memory of the first children for each byte of theirs, by which the others are charged.
         self.factors: list[float] = []
 
     def fit(self, data: GroupData, fingerprint: str, search: Search | None = None) -> GroupRecord:
         """Fit one group."""
-        return self.record(fit_group(data, self._spec.of(data.key), search), fingerprint)
+        outcome = fit_group(data, self._spec.of(data.key), search)
+        importance = None if outcome.child is None else importance_of(outcome.child, data.x)
+        return self.record(outcome, fingerprint, importance)
 
-    def record(self, outcome: GroupOutcome, fingerprint: str) -> GroupRecord:
+    def record(self, outcome: GroupOutcome, fingerprint: str, importance: Importance | None = None) -> GroupRecord:
         """Serialize what became of a group."""
         outcome, row = _serialize(outcome, self._codec, self.factors)
-        return GroupRecord(row, _ledger_row(outcome, fingerprint, row), _shown(outcome, self._shown_rows))
+        ledger = _ledger_row(outcome, fingerprint, row)
+        if outcome.status != "fitted":
+            return GroupRecord(row, ledger)
+        held = None if outcome.holdout is None else outcome.holdout.sample(self._kept_share)
+        return GroupRecord(row, ledger, held, importance)
 
 
 def run_task(
-    task: Task, table: TrainingTable, spec: FitSpec, codec_name: str, directory: Path, digest: str, shown_rows: int
+    task: Task, table: TrainingTable, spec: FitSpec, codec_name: str, directory: Path, digest: str, kept_share: float
 ) -> TaskResult:
     """Fit the groups of a task.
 
@@ -155,12 +170,12 @@ def run_task(
         What to fit, and how to serialize it.
     directory, digest
         Where to write, and the name of the files.
-    shown_rows
-        How many holdout rows of each group to hand back for the plot.
+    kept_share
+        Share of the held-out rows to hand back, from `heldout.kept_share`.
     """
-    fitter = GroupFitter(spec, codec_name, shown_rows)
+    fitter = GroupFitter(spec, codec_name, kept_share)
     ledger: list[dict[str, Any]] = []
-    holdout: list[dict[str, Any]] = []
+    evidence = EvidenceBuilder()
     current = directory / f"{digest}.current"
     pace = Pace([group_cost(len(group.rows)) for group in task.groups], task.end)
     with ShardWriter(directory / f"{digest}.sqlite") as shard, current.open("w", encoding="utf-8") as marker:
@@ -175,9 +190,9 @@ def run_task(
                 done = fitter.fit(data, group.fingerprint, task.search(group.key, pace.next(i)))
             pace.done(i, seconds_fitting(done.ledger))
             shard.add(done.row)
+            evidence.add(len(ledger), done.holdout, done.importance)
             ledger.append(done.ledger)
-            holdout += done.holdout
-    result = TaskResult(directory / f"{digest}.sqlite", ledger, holdout)
+    result = TaskResult(directory / f"{digest}.sqlite", ledger, evidence.finish(), _keys(ledger))
     result.write(directory / f"{digest}.json")
     current.unlink(missing_ok=True)
     return result
@@ -236,7 +251,11 @@ def skip_groups(sizes: Mapping[GroupKey, int], limit: int, directory: Path) -> T
             row = ShardRow(encode_key(key), len(key), outcome.status, outcome.reason)
             shard.add(row)
             ledger.append(_ledger_row(outcome, "", row))
-    return TaskResult(path, ledger, [])
+    return TaskResult(path, ledger, Evidence(), [])
+
+
+def _keys(ledger: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [row["key"] for row in ledger]
 
 
 def _mark(marker: Any, key: GroupKey) -> None:
@@ -290,11 +309,3 @@ def _ledger_row(outcome: GroupOutcome, fingerprint: str, row: ShardRow) -> dict[
         "resident": row.resident,
         "tuning": list(outcome.tuning),
     }
-
-
-def _shown(outcome: GroupOutcome, limit: int) -> Sequence[dict[str, Any]]:
-    if outcome.holdout is None or outcome.status != "fitted":
-        return []
-    key = encode_key(outcome.key)
-    actual, predicted = (values[:limit].tolist() for values in outcome.holdout)
-    return [{"key": key, "actual": a, "predicted": p} for a, p in zip(actual, predicted, strict=True)]

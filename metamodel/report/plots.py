@@ -91,7 +91,7 @@ def _figure() -> tuple[Figure, Axes]:
 
 
 def _scatter(axes: Axes, holdout: pd.DataFrame) -> None:
-    groups = list(holdout.groupby("key", sort=True))
+    groups = list(holdout.groupby("key", sort=True, observed=True))
     few = len(groups) <= _COLOURED_GROUPS
     size = 14 if len(holdout) < 2000 else 6
     if few:

@@ -1,0 +1,157 @@
+"""Local or global? Each child against its parent and against the global model, on the same held-out rows.
+
+Every model in the comparison was fitted without these rows. The loss is the absolute error (for classifiers: 0 for a
+right label, 1 for a wrong one), because one wild row must not decide for a group. Two tests of paired losses, both
+two-sided:
+
+- regression: the paired t-test on the differences of the losses. For forecasts one step ahead it is the test of Diebold
+  and Mariano (1995) with the small-sample correction of Harvey, Leybourne and Newbold (1997). Unlike Wilcoxon's
+  signed-rank test it asks about the mean loss, which is what is saved, and needs no symmetric differences.
+- classification, and differences that do not vary: the exact sign test, which for labels is McNemar's.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from metamodel.frames import AnyArray, IntArray
+from metamodel.heldout import level_column
+from metamodel.keys import GroupKey, decode_key
+
+__all__ = ["COMPARED", "SIGNIFICANT", "compare_with_parents", "paired_p_values", "pruned"]
+
+# Columns that a comparison adds to the ledger.
+COMPARED = ("compared_rows", "error_saved", "error_saved_global", "p_value", "better_than_parent")
+# Below this p-value a difference counts as one.
+SIGNIFICANT = 0.05
+
+
+def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[GroupKey]) -> pd.DataFrame:
+    """Compare every child with its nearest fitted parent, and with the global model.
+
+    Parameters
+    ----------
+    holdout
+        From `evidence.gather_holdout`.
+    task
+        "regression" or "classification".
+    fitted
+        Keys of all groups, of all levels, that have a child.
+
+    Returns
+    -------
+    DataFrame, index encoded key
+        `loss` and `parent_loss`: the means; `compared_rows`: rows that child and parent both held back; `error_saved`:
+        share of the parent's mean loss that the child saves, negative where it is worse; `error_saved_global`: the
+        same against the global model; `p_value`; `better_than_parent`: "yes" or "no" where p < 0.05, else
+        "undecided". Children that share no held-out row with their parent are left out.
+    """
+    keys = list(holdout["key"].cat.categories)
+    groups = holdout["key"].cat.codes.to_numpy().astype(np.int64)
+    levels = [_nearest_parent(decode_key(key), fitted) for key in keys]
+    actual = holdout["actual"].to_numpy()
+    own = _loss(actual, holdout["predicted"].to_numpy(), task)
+    level_of_row = np.asarray(levels, dtype=np.int64)[groups] if len(holdout) else np.empty(0, dtype=np.int64)
+    parent = np.full(len(holdout), np.nan)
+    for level in sorted({level for level in levels if level >= 0}):
+        at = level_of_row == level
+        parent[at] = _loss(actual[at], holdout[level_column(level)].to_numpy()[at], task)
+    compared = _compare(groups, own, parent, len(keys), task)
+    whole = holdout.get(level_column(0))
+    if whole is not None and () in fitted:
+        against = _compare(groups, own, _loss(actual, whole.to_numpy(), task), len(keys), task)
+        compared["error_saved_global"] = against["error_saved"]
+    else:
+        compared["error_saved_global"] = np.nan
+    compared.index = pd.Index(keys, name="key")
+    return compared[compared["compared_rows"] > 0]
+
+
+def pruned(compared: pd.DataFrame) -> dict[str, str]:
+    """Say which children are not better than their parent on the same rows, and why they need not be stored.
+
+    Returns
+    -------
+    dict
+        Encoded key → reason for the ledger.
+    """
+    worth = compared["loss"] < compared["parent_loss"]
+    hopeless = ~worth & np.isfinite(compared["parent_loss"].to_numpy(dtype=np.float64))
+    return {
+        str(
+            key
+        ): f"pruned: mean error {row.loss:.6g}, parent's {row.parent_loss:.6g}, on {int(row.compared_rows):,} rows"
+        for key, row in zip(compared.index[hopeless], compared[hopeless].itertuples(), strict=True)
+    }
+
+
+def paired_p_values(differences: AnyArray, groups: IntArray, n_groups: int, exact: bool) -> AnyArray:
+    """Two-sided p-values of paired differences, for many groups at once.
+
+    Parameters
+    ----------
+    differences
+        Shape (n_rows,).
+    groups
+        Number of each row's group, shape (n_rows,).
+    n_groups
+        Number of groups.
+    exact
+        Use the sign test for all groups, and not only where the differences do not vary.
+
+    Returns
+    -------
+    ndarray, shape (n_groups,)
+        NaN for a group without rows; 1 where nothing differs.
+
+    Examples
+    --------
+    >>> paired_p_values(np.array([1.0, 2.0, 3.0]), np.zeros(3, dtype=int), 1, exact=False).round(4).tolist()
+    [0.0742]
+    """
+    count = np.bincount(groups, minlength=n_groups)
+    positive = np.bincount(groups, weights=differences > 0, minlength=n_groups)
+    negative = np.bincount(groups, weights=differences < 0, minlength=n_groups)
+    signs = np.minimum(1.0, 2 * special.bdtr(np.minimum(positive, negative), (positive + negative).astype(int), 0.5))
+    signs = np.where(count > 0, signs, np.nan)
+    if exact:
+        return signs
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(groups, weights=differences, minlength=n_groups) / count
+        squares = np.bincount(groups, weights=(differences - mean[groups]) ** 2, minlength=n_groups)
+        statistic = mean / np.sqrt(squares / (count - 1) / count)
+    # Rounding lets equal differences vary in their last bits; infinite errors have no mean.
+    varies = np.isfinite(statistic) & (np.sqrt(squares / np.maximum(count, 1)) > 1e-12 * np.abs(mean))
+    p = 2 * special.stdtr(np.maximum(count - 1, 1), -np.abs(np.where(varies, statistic, 0.0)))
+    return np.where(varies & (count > 1), p, signs)
+
+
+def _nearest_parent(key: GroupKey, fitted: Collection[GroupKey]) -> int:
+    for level in range(len(key) - 1, -1, -1):
+        if key[:level] in fitted:
+            return level
+    return -1
+
+
+def _loss(actual: AnyArray, predicted: AnyArray, task: str) -> AnyArray:
+    if task == "regression":
+        with np.errstate(invalid="ignore"):
+            loss: AnyArray = np.abs(predicted.astype(np.float64) - actual)
+        return loss
+    return np.where(pd.isna(predicted), np.nan, (predicted != actual).astype(np.float64))
+
+
+def _compare(groups: IntArray, own: AnyArray, parent: AnyArray, n_groups: int, task: str) -> pd.DataFrame:
+    both = ~np.isnan(parent) & ~np.isnan(own)
+    groups, own, parent = groups[both], own[both], parent[both]
+    count = np.bincount(groups, minlength=n_groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        losses = [np.bincount(groups, weights=values, minlength=n_groups) / count for values in (own, parent)]
+        saved = np.where(losses[1] > 0, 1 - losses[0] / losses[1], np.where(losses[0] == 0, 0.0, -np.inf))
+        p = paired_p_values(parent - own, groups, n_groups, exact=task == "classification")
+    clear = p < SIGNIFICANT
+    verdict = np.where(clear & (losses[0] < losses[1]), "yes", np.where(clear, "no", "undecided"))
+    table = {"compared_rows": count, "error_saved": saved, "p_value": p, "better_than_parent": verdict}
+    return pd.DataFrame({**table, "loss": losses[0], "parent_loss": losses[1]})

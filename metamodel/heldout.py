@@ -1,0 +1,76 @@
+"""Out-of-sample predictions: what a child said of the rows that were kept back, by a model that had not seen them."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from metamodel.frames import AnyArray
+from metamodel.splitting import HashArray
+
+__all__ = ["HELD_ROWS", "HeldOut", "kept_share", "level_column"]
+
+# Held-out rows of one level that a training keeps; of a larger table it keeps an even sample.
+HELD_ROWS = 1_000_000
+# Any constant: a row's place in the sample must not depend on its place in the holdout.
+_SALT = np.uint64(0xD1B54A32D192ED03)
+
+
+def kept_share(rows: int, holdout: float, limit: int = HELD_ROWS) -> float:
+    """Share of the held-out rows to keep, so that about `limit` rows of each level are kept.
+
+    Examples
+    --------
+    >>> kept_share(300_000, 0.2), kept_share(100_000_000, 0.2)
+    (1.0, 0.05)
+    """
+    return min(1.0, limit / max(1.0, rows * holdout))
+
+
+def level_column(level: int) -> str:
+    """Name of the column with the predictions of the parents of one level.
+
+    Examples
+    --------
+    >>> level_column(1), level_column(0)
+    ('predicted_by_level_1', 'predicted_by_global')
+    """
+    return f"predicted_by_level_{level}" if level else "predicted_by_global"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out rows of one group and what was predicted for them; all arrays have one length.
+
+    Parameters
+    ----------
+    rows
+        From `splitting.row_hashes`: the same row has the same hash in its group, in every parent and in the global
+        model. Equal rows share it.
+    actual, predicted
+        Target and prediction; floats, or class labels.
+    times
+        From `splitting.time_order`, or None.
+    """
+
+    rows: HashArray
+    actual: AnyArray
+    predicted: AnyArray
+    times: AnyArray | None = None
+
+    @classmethod
+    def of(cls, rows: HashArray, actual: AnyArray, predicted: AnyArray, times: AnyArray | None) -> Self:
+        """Bring the predictions to the type of the target, whatever the child answered with."""
+        return cls(rows, actual, np.asarray(predicted).astype(actual.dtype), times)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def sample(self, share: float) -> "HeldOut":
+        """Keep an even sample that depends on the rows alone, so that every level keeps the same ones."""
+        if share >= 1:
+            return self
+        kept = pd.util.hash_array(self.rows ^ _SALT) < np.uint64(int(share * 2**64))
+        times = None if self.times is None else self.times[kept]
+        return HeldOut(self.rows[kept], self.actual[kept], self.predicted[kept], times)

@@ -1,0 +1,374 @@
+"""What the report says, worked out from a bundle's own files: no HTML here, and no model is loaded."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from metamodel.comparison import COMPARED, SIGNIFICANT
+from metamodel.evaluation import METRICS, aggregate
+from metamodel.keys import GroupKey, decode_key, encode_key
+from metamodel.ledger import deciding_metric, keys_of, who_answers, worst_first
+from metamodel.manifest import Manifest
+from metamodel.report.charts import histogram, over_time, scatter, shares
+
+__all__ = ["Facts", "name_of"]
+
+_CARDS = 6
+_EXAMPLES = 8
+_TABLE_ROWS, _TABLE_WITHOUT_CHILD = 1000, 300
+_FEATURES = 15
+_CLASSES = 6
+# A group that is judged on fewer rows may be lucky.
+_ENOUGH_ROWS = 5
+_TEXT = 120
+
+
+def name_of(key: GroupKey) -> str:
+    """Show a key to people.
+
+    Examples
+    --------
+    >>> name_of(("FR", 7)), name_of((None, "")), name_of(())
+    ('FR · 7', 'null · ""', 'all groups')
+    """
+    texts = ["null" if value is None else str(value) for value in key]
+    # What cannot be seen is shown as JSON writes it.
+    parts = [text if text.isprintable() and text.strip() else json.dumps(text, ensure_ascii=False) for text in texts]
+    text = " · ".join(parts) or "all groups"
+    return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One group with a picture of its held-out rows."""
+
+    name: str
+    metric: float
+    rows: int
+    held_out: int
+    picture: Markup
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the page shows.
+
+    Parameters
+    ----------
+    manifest, ledger
+        The bundle's.
+    holdout, importance
+        The bundle's, or None.
+    permuted
+        From `permute_worst`, where it was asked for.
+    """
+
+    manifest: Manifest
+    ledger: pd.DataFrame
+    holdout: pd.DataFrame | None
+    importance: pd.DataFrame | None
+    permuted: pd.DataFrame | None = None
+
+    @property
+    def task(self) -> str:
+        """Regression or classification."""
+        return self.manifest.target.task
+
+    @cached_property
+    def named(self) -> pd.DataFrame:
+        """The ledger with `name` and `encoded` of every key."""
+        keys = keys_of(self.ledger, self.manifest.keys)
+        return self.ledger.assign(name=[name_of(key) for key in keys], encoded=[encode_key(key) for key in keys])
+
+    @cached_property
+    def children(self) -> pd.DataFrame:
+        """The ledger's rows of the groups themselves."""
+        return self.named[self.named["level"] == len(self.manifest.keys.columns)]
+
+    @cached_property
+    def fitted(self) -> pd.DataFrame:
+        """The groups with a child."""
+        return self.children[self.children["status"].isin(["fitted", "carried"])]
+
+    @cached_property
+    def metric(self) -> str:
+        """Ledger column that groups are judged by."""
+        return deciding_metric(self.children, self.task)
+
+    @property
+    def metric_name(self) -> str:
+        """That metric for people."""
+        part, _, metric = self.metric.partition("_")
+        return f"{_NAMES.get(metric, metric)} on {'held-out' if part == 'holdout' else 'training'} rows"
+
+    @property
+    def has_holdout(self) -> bool:
+        """Whether groups are judged on rows that they have not seen."""
+        return self.metric.startswith("holdout") and bool(self.children[self.metric].notna().any())
+
+    @cached_property
+    def primary(self) -> dict[str, Any]:
+        """Statistics of the deciding metric."""
+        summary = aggregate(self.fitted, self.task)
+        return {name: summary.get(f"{self.metric}_{name}") for name in ("mean", "median", "p10", "p90", "worst")}
+
+    @cached_property
+    def metrics(self) -> list[tuple[str, list[Any]]]:
+        """Every metric's statistics over the groups, those on held-out rows first."""
+        summary = aggregate(self.fitted, self.task)
+        return [
+            (f"{_NAMES[metric]}, {title}", [summary.get(f"{part}_{metric}_{name}") for name in STATISTICS])
+            for part, title in (
+                ("holdout", "held-out rows"),
+                ("baseline", "baseline"),
+                ("train", "training rows"),
+            )
+            for metric in METRICS[self.task]
+            if f"{part}_{metric}_mean" in summary
+        ]
+
+    def metric_picture(self) -> Markup:
+        """Distribution of the deciding metric."""
+        return histogram(_numbers(self.fitted, self.metric), self.metric_name)
+
+    @cached_property
+    def skill(self) -> pd.Series | None:
+        """Each child's skill against the baseline, where the ledger has it."""
+        if "skill" not in self.fitted or not self.fitted["skill"].notna().any():
+            return None
+        return self.fitted["skill"].astype(np.float64).dropna()
+
+    def skill_picture(self) -> Markup:
+        """Distribution of the skill."""
+        assert self.skill is not None
+        return histogram(self.skill.to_numpy(), "skill", lowest=-1)
+
+    @cached_property
+    def compared(self) -> pd.DataFrame:
+        """Children that were compared with a parent."""
+        if "compared_rows" not in self.children:  # a bundle of an older release
+            return self.children.iloc[:0].assign(**dict.fromkeys(COMPARED, 0.0))
+        found = self.children[self.children["compared_rows"] > 0]
+        numbers = ["compared_rows", "error_saved", "error_saved_global", "p_value"]
+        return found.astype(dict.fromkeys(numbers, np.float64))
+
+    @property
+    def _compared_well(self) -> pd.DataFrame:
+        """Leave out what one or two rows say, where there are groups with more."""
+        many = self.compared[self.compared["compared_rows"] >= _ENOUGH_ROWS]
+        return many if len(many) else self.compared
+
+    @property
+    def rows_not_compared(self) -> int:
+        """Held-out rows of compared children that their parent had seen in training."""
+        held = self.compared["encoded"].map(self._rows_held).fillna(0).sum()
+        return int(held - self.compared["compared_rows"].sum())
+
+    def verdicts(self) -> Markup:
+        """How many children are better than their parents."""
+        numbers = self.compared["better_than_parent"].value_counts()
+        kinds = (("better than the parent", "yes", "good"), ("undecided", "undecided", "even"), ("worse", "no", "bad"))
+        return shares([(title, float(numbers.get(name, 0)), colour) for title, name, colour in kinds])
+
+    @property
+    def verdicts_by_chance(self) -> float:
+        """How many verdicts "better" the test would give if no child differed from its parent."""
+        return len(self.compared) * SIGNIFICANT / 2
+
+    def saved_picture(self) -> Markup:
+        """Distribution of the error saved."""
+        return histogram(_numbers(self.compared, "error_saved") * 100, "error saved against the parent, %", lowest=-100)
+
+    def least_saved(self) -> list[dict[str, Any]]:
+        """Find the groups that gain least from a model of their own."""
+        return _records(self._compared_well.sort_values("error_saved", kind="stable").head(_EXAMPLES))
+
+    def most_saved(self) -> list[dict[str, Any]]:
+        """Find the groups that gain most."""
+        best = self._compared_well.sort_values("error_saved", ascending=False, kind="stable")
+        return _records(best[np.isfinite(_numbers(best, "error_saved"))].head(_EXAMPLES))
+
+    @cached_property
+    def pruned(self) -> int:
+        """Children that were left out because their parent is not worse."""
+        return int(self.children["reason"].str.startswith("pruned").sum())
+
+    def worst(self) -> list[Card]:
+        """Show the worst groups with what they predicted."""
+        return self._cards(worst_first(self.fitted, self.metric))
+
+    def best(self) -> list[Card]:
+        """Show the best groups; those judged on a handful of rows come last, for they may be lucky."""
+        ranked = worst_first(self.fitted, self.metric).iloc[_CARDS:][::-1]  # never one that is among the worst too
+        many = ranked["encoded"].map(self._rows_held).fillna(0).astype(np.int64) >= _ENOUGH_ROWS
+        return self._cards(pd.concat([ranked[many], ranked[~many]]))
+
+    @cached_property
+    def _rows_held(self) -> dict[str, int]:
+        if self.holdout is None:
+            return {}
+        return {str(key): int(rows) for key, rows in self.holdout["key"].value_counts().items()}
+
+    def _cards(self, ranked: pd.DataFrame) -> list[Card]:
+        cards = []
+        for row in ranked.head(_CARDS).to_dict(orient="records"):
+            held = None if self.holdout is None else self.holdout[self.holdout["key"] == row["encoded"]]
+            drawn = Markup("") if held is None or not len(held) else _picture(held, self.task)
+            cards.append(Card(row["name"], row[self.metric], row["rows"], 0 if held is None else len(held), drawn))
+        return cards
+
+    def reasons(self) -> list[dict[str, Any]]:
+        """Why groups and parents have no model, the commonest first."""
+        lost = self.named[~self.named["status"].isin(["fitted", "carried"])]
+        what = lost["reason"].map(lambda reason: str(reason).partition(":")[0].strip())
+        text = lost["error"].where(lost["error"] != "", what).str.slice(0, 300)
+        found = []
+        for (status, reason), part in lost.groupby(["status", text], sort=False):
+            names = part["name"].head(3).tolist()
+            groups = int((part["level"] == len(self.manifest.keys.columns)).sum())
+            parents = len(part) - groups
+            found.append({"status": status, "reason": reason, "groups": groups, "parents": parents, "examples": names})
+        return sorted(found, key=lambda row: (-row["groups"], -row["parents"]))[:20]
+
+    def answers(self) -> Markup:
+        """Who answers for the training rows."""
+        counts = who_answers(self.ledger, self.manifest.keys, self.manifest.levels)
+        columns = self.manifest.keys.names
+        parts = []
+        for who, (_, rows) in counts.items():
+            level = int(who.partition(":")[2] or 0)
+            parent = f"the model of {', '.join(columns[:level])}" if level else "the global model"
+            title = {"child": "the group's own child", "nobody": "nobody (null)"}.get(who, parent)
+            parts.append((title, float(rows), {"child": "good", "nobody": "bad"}.get(who, f"level-{level % 4}")))
+        return shares(parts)
+
+    @cached_property
+    def importances(self) -> list[dict[str, Any]]:
+        """Mean importance of each feature over the groups, the largest first."""
+        if self.importance is None or not len(self.importance):
+            return []
+        table = self.importance[self.importance["level"] == len(self.manifest.keys.columns)]
+        groups = table["key"].nunique()
+        found = table.groupby("feature", observed=True)["share"]
+        # A feature that a group leaves out of its list counts nothing there.
+        means = (found.sum() / max(groups, 1)).sort_values(ascending=False, kind="stable").head(_FEATURES)
+        wide = {name: part.to_numpy() for name, part in found if name in means.index}
+        return [
+            {
+                "feature": str(name),
+                "mean": float(mean),
+                "p10": float(np.quantile(_filled(wide[name], groups), 0.1)),
+                "p90": float(np.quantile(_filled(wide[name], groups), 0.9)),
+                "groups": groups,
+            }
+            for name, mean in means.items()
+        ]
+
+    def permutations(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Say for each group that was looked into which features count most."""
+        if self.permuted is None:
+            return []
+        return [
+            (name_of(decode_key(str(key))), _records(part.head(_EXAMPLES)))
+            for key, part in self.permuted.groupby("key", sort=False)
+        ]
+
+    def slowest(self) -> list[dict[str, Any]]:
+        """Find the groups and parents that took longest."""
+        return _records(self.named.sort_values("seconds", ascending=False, kind="stable").head(_EXAMPLES))
+
+    def seconds_by_level(self) -> list[tuple[str, int, float, float]]:
+        """Time spent on each level: its name, groups, total and median seconds."""
+        names = self.manifest.keys.names
+        return [
+            (", ".join(names[: int(level)]) or "global", len(part), part["seconds"].sum(), part["seconds"].median())
+            for level, part in sorted(self.ledger.groupby("level"), reverse=True)
+        ]
+
+    @cached_property
+    def table(self) -> list[dict[str, Any]]:
+        """Groups for the long table: some of those without a child, then the worst ones."""
+        lost = self.children[~self.children["status"].isin(["fitted", "carried"])].head(_TABLE_WITHOUT_CHILD)
+        ranked = worst_first(self.fitted, self.metric)
+        rest = self.fitted[self.fitted[self.metric].isna()]
+        return _records(pd.concat([lost, ranked, rest]).head(_TABLE_ROWS))
+
+    def estimators(self) -> list[tuple[str, int]]:
+        """Which estimator was chosen how often."""
+        return [(str(name), int(number)) for name, number in self.children["estimator"].value_counts().items() if name]
+
+    def settings(self) -> Iterator[tuple[str, Any]]:
+        """Options of the training."""
+        for name, value in self.manifest.options.items():
+            if name != "candidates" and value not in (None, "", ()):
+                yield name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+STATISTICS = ("mean", "median", "p10", "p90", "worst")
+_NAMES = {
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "accuracy": "accuracy",
+    "f1_macro": "macro F1",
+    "log_loss": "log loss",
+}
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> Any:
+    return frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict(orient="records")]
+
+
+def _filled(values: Any, length: int) -> Any:
+    return np.concatenate([values, np.zeros(max(length - len(values), 0))])
+
+
+def _picture(held: pd.DataFrame, task: str) -> Markup:
+    actual, predicted = held["actual"].to_numpy(), held["predicted"].to_numpy()
+    if task == "classification":
+        return _confusion(actual, predicted)
+    if "time" in held:
+        return over_time(held["time"], actual, predicted)
+    return scatter(actual, predicted)
+
+
+def _confusion(actual: Any, predicted: Any) -> Markup:
+    """Count labels in a small table: actual ones down, predicted ones across, rare ones together."""
+    text = pd.DataFrame({"actual": actual, "predicted": predicted}).astype(str)
+    common = pd.concat([text["actual"], text["predicted"]]).value_counts().head(_CLASSES).index
+    labels = sorted(common)
+    text = text.where(text.isin(labels), "other")
+    labels += ["other"] if (text == "other").any(axis=None) and "other" not in labels else []
+    numbers = pd.crosstab(text["actual"], text["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
+    return _confusion_table(labels, numbers.to_numpy())
+
+
+def _confusion_table(labels: Sequence[str], numbers: Any) -> Markup:
+    top = max(int(numbers.max()), 1)
+    head = Markup("").join(Markup("<th>{}</th>").format(label[:12]) for label in labels)
+    body = Markup("").join(
+        Markup("<tr><th>{}</th>{}</tr>").format(
+            label[:12],
+            Markup("").join(
+                Markup('<td class="{}" style="--heat:{:.2f}">{}</td>').format(
+                    "hit" if i == j else "miss", number / top, number or ""
+                )
+                for j, number in enumerate(row)
+            ),
+        )
+        for i, (label, row) in enumerate(zip(labels, numbers.tolist(), strict=True))
+    )
+    caption = Markup("<caption>actual ↓ predicted →</caption>")
+    return Markup('<div class="wide"><table class="confusion">{}<tr><th></th>{}</tr>{}</table></div>').format(
+        caption, head, body
+    )

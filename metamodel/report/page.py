@@ -1,0 +1,59 @@
+"""The one-file HTML report of a model: no network, no library; made from the files of its bundle alone."""
+
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from metamodel import __version__
+from metamodel.bundle import Bundle
+from metamodel.evidence import HOLDOUT_NAME, IMPORTANCE_NAME, read_evidence
+from metamodel.report import numbers
+from metamodel.report.facts import STATISTICS, Facts
+
+__all__ = ["render_report", "write_report"]
+
+
+def render_report(bundle: Bundle, permuted: pd.DataFrame | None = None) -> str:
+    """Make the HTML page of a model.
+
+    Parameters
+    ----------
+    bundle
+        The opened bundle. No child is loaded.
+    permuted
+        From `permute_worst`, to be shown too.
+
+    Returns
+    -------
+    str
+        A complete document, below 3 MB whatever the number of groups.
+
+    Raises
+    ------
+    CorruptBundle
+        The ledger cannot be read.
+    """
+    holdout, importance = (read_evidence(bundle.path, name) for name in (HOLDOUT_NAME, IMPORTANCE_NAME))
+    return render(Facts(bundle.manifest, bundle.ledger, holdout, importance, permuted), bundle.digest)
+
+
+def render(facts: Facts, digest: str) -> str:
+    """Fill the page's template."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for filter_ in (numbers.number, numbers.p_value, numbers.percent, numbers.duration, numbers.size):
+        environment.filters[filter_.__name__] = filter_
+    template = environment.get_template("page.html")
+    return template.render(facts=facts, digest=digest, version=__version__, statistics=STATISTICS)
+
+
+def write_report(bundle: Bundle, path: Path, permuted: pd.DataFrame | None = None) -> Path:
+    """Write the page to a file."""
+    path.write_text(render_report(bundle, permuted), encoding="utf-8", errors="replace")
+    return path

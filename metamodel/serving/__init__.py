@@ -1,0 +1,92 @@
+"""`metamodel serve`: MLflow's scoring protocol for real-time users.
+
+The same requests, answers and refusals as `mlflow models serve` at /invocations, /ping, /health and /version, and
+Prometheus metrics at /metrics; a request of plain JSON takes a shorter way (docs/serving.md).
+"""
+
+import gc
+import logging
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from metamodel.exceptions import InputError
+from metamodel.wording import count
+
+__all__ = ["serve"]
+
+_logger = logging.getLogger(__name__)
+
+# What the extra `serve` brings.
+_NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "orjson", "prometheus_client")
+
+
+def serve(
+    model: str,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    workers: int = 1,
+    limits: dict[str, float] | None = None,
+    drain_seconds: float = 1.0,
+    announce: Callable[[str], None] = _logger.info,
+) -> int:
+    """Serve a model until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    model
+        An MLflow URI, or the directory of a bundle or of a logged model.
+    host, port
+        Where to listen.
+    workers
+        Processes.
+    limits
+        Fields of `metamodel.serving.app.Limits` that shall have another value.
+    drain_seconds
+        How long requests are still taken after the signal, with the note to go elsewhere from now on.
+    announce
+        Told once where the server listens.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    InputError
+        The extra `serve` is not installed, there is no such model, a number is too small, or the address cannot be had.
+    """
+    for name, number in {"workers": workers, **(limits or {})}.items():
+        if not number > 0:
+            raise InputError(f"{name}={number!r} leaves nothing to serve. Give a number above 0.")
+    if missing := [package for package in _NEEDED if find_spec(package) is None]:
+        raise InputError(f"metamodel serve needs {', '.join(missing)}. Install it: pip install 'metamodel[serve]'.")
+    from metamodel.fetching import load_model
+    from metamodel.serving import workers as processes
+    from metamodel.serving.app import Limits, Service
+    from metamodel.serving.figures import Figures
+    from metamodel.serving.scorer import Scorer
+
+    allowed = Limits(**(limits or {}))  # type: ignore[arg-type]  # whole numbers where they are wanted
+    listening = processes.bind(host, port)
+    opened = load_model(model)
+    opened.warm_up()
+    scorer = Scorer(opened, allowed.rows)
+    figures = Figures(workers, opened.route.form(opened.options()).statuses)
+
+    announce(f"Serving {model} on http://{host}:{listening.getsockname()[1]} ({count(workers, 'worker')}).")
+
+    # What exists now stays: the garbage collector needs not look at it during a request, nor write into pages that the
+    # workers share.
+    gc.collect()
+    gc.freeze()
+
+    def start(number: int, parent: int | None = None) -> None:
+        processes.run_one(Service(scorer, figures.of_worker(number), allowed), listening, drain_seconds, parent)
+
+    if workers == 1:
+        start(0)
+        return 0
+    parent = os.getpid()
+    return processes.run_several(lambda number: start(number, parent), workers, drain_seconds + allowed.seconds + 5)

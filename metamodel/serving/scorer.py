@@ -1,0 +1,148 @@
+"""From the bytes of a request to the bytes of its answer, as MLflow's scoring server would give it.
+
+Two ways with the same answers. A plain JSON body goes straight to routing. Every other one goes through the very code
+of MLflow's server, with the model's signature enforced: it is slower, and right by construction.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from mlflow.pyfunc import PyFuncModel, scoring_server
+
+from metamodel.csv_requests import accept_csv
+from metamodel.model import MetaModel
+from metamodel.pyfunc import predict_for_json, public_errors
+from metamodel.refusals import PublicError, hide_rows
+from metamodel.serving.payloads import PlainReader, PlainRequest
+from metamodel.signatures import PACKED, number_columns, signature
+
+__all__ = ["Reply", "Scorer", "refusal"]
+
+_logger = logging.getLogger(__name__)
+_JSON = "application/json"
+_PLAIN_TYPES = {_JSON, f"{_JSON};charset=utf-8", f"{_JSON}; charset=utf-8", f"{_JSON}; charset=UTF-8"}
+
+
+class Reply(NamedTuple):
+    """What is sent back.
+
+    Attributes
+    ----------
+    status
+        HTTP status.
+    body, media_type
+        Content and its type.
+    """
+
+    status: int
+    body: bytes
+    media_type: str = _JSON
+
+
+def refusal(status: int, code: str, message: str) -> Reply:
+    """Refuse a request in the form of MLflow's errors."""
+    return Reply(status, orjson.dumps({"error_code": code, "message": message}))
+
+
+class _TooManyRows(PublicError):
+    """A table is larger than the server allows."""
+
+
+class Scorer:
+    """Answers the requests of one model; safe to share between threads.
+
+    Parameters
+    ----------
+    model
+        The meta-model.
+    max_rows
+        A table with more rows is refused with status 413.
+    """
+
+    def __init__(self, model: MetaModel, max_rows: int) -> None:
+        self.model = model
+        self._max_rows = max_rows
+        logged = _logged(model)
+        self._input_schema = logged.get_input_schema()
+        packed = PACKED if set(self._input_schema.input_names()) == {*model.manifest.keys.names, PACKED} else None
+        self._reader = PlainReader(model.manifest.keys, model.manifest.features, packed)
+        self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows))
+        # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
+        accept_csv(model.manifest)
+        hide_rows(number_columns(model.manifest))
+
+    def read(self, body: bytes, content_type: str | None) -> PlainRequest | None:
+        """Read a plain request, or return None where MLflow's code has to answer."""
+        return self._reader.read(body) if content_type in _PLAIN_TYPES else None
+
+    def answer(self, request: PlainRequest) -> Reply:
+        """Answer a plain request."""
+        try:
+            _check_rows(len(request.grouping.codes), self._max_rows)
+            with public_errors():
+                records = self.model.answer((request.grouping, request.columns), request.params).records()
+        except PublicError as error:
+            return _refused(error)
+        return Reply(200, _dumps({"predictions": records}))
+
+    def answer_by_mlflow(self, body: bytes, content_type: str | None) -> Reply:
+        """Answer any request with the code of MLflow's server."""
+        if content_type is None:
+            return Reply(415, b"The request names no Content-Type. Send application/json or text/csv.", "text/plain")
+        try:
+            result = scoring_server.invocations(body, content_type, self._by_mlflow, self._input_schema)
+        except MlflowException as error:
+            return _refused(error)
+        except Exception:
+            _logger.exception("A request failed")
+            return Reply(500, b"Internal Server Error", "text/plain")
+        return Reply(result.status, result.response.encode(), result.mimetype)
+
+
+class _AsPyfunc:
+    """A meta-model in the form in which MLflow calls models."""
+
+    def __init__(self, model: MetaModel, max_rows: int) -> None:
+        self._model = model
+        self._max_rows = max_rows
+
+    def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Answer a table whose signature has been enforced."""
+        _check_rows(len(model_input), self._max_rows)
+        return predict_for_json(self._model, model_input, params)
+
+
+def _logged(model: MetaModel) -> Model:
+    """Find what MLflow recorded of the model, above all its signature; for a bare bundle, make the same."""
+    # A logged model keeps its bundle in artifacts/.
+    folder = Path(model.bundle.path).absolute().parents[1]
+    if (folder / "MLmodel").is_file():
+        return Model.load(str(folder))
+    made = Model(signature=signature(model.manifest, model.route, model.options()))
+    made.add_flavor("python_function", loader_module="mlflow.pyfunc.model")
+    return made
+
+
+def _check_rows(rows: int, limit: int) -> None:
+    if rows > limit:
+        raise _TooManyRows(f"The request has {rows:,} rows; this server takes {limit:,}. Send them in parts.")
+
+
+def _refused(error: MlflowException) -> Reply:
+    if isinstance(error, _TooManyRows):
+        return refusal(413, "BAD_REQUEST", error.message)
+    return Reply(error.get_http_status_code(), error.serialize_as_json().encode())
+
+
+def _dumps(answer: Any) -> bytes:
+    try:
+        return orjson.dumps(answer)
+    except TypeError:  # a lone surrogate in a label or a message, which UTF-8 cannot hold
+        return json.dumps(answer).encode()

@@ -1,0 +1,199 @@
+"""The processes of a server: one, or one that starts and watches several which share a socket and an open bundle."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from metamodel.exceptions import InputError
+from metamodel.serving.app import Service
+
+__all__ = ["bind", "run_one", "run_several"]
+
+_logger = logging.getLogger(__name__)
+_BACKLOG = 2048
+# A worker that ends so soon after its start has not served anybody; after so many in a row the server gives up.
+_SOON_SECONDS = 5.0
+_PATIENCE = 5
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address, without listening yet: nobody can connect before the model is open.
+
+    Raises
+    ------
+    InputError
+        The address cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"Cannot listen on {host}:{port} ({error}). Choose another --host or --port.") from error
+    bound.set_inheritable(True)
+    return bound
+
+
+class _Server(uvicorn.Server):
+    """A worker's web server, which goes on answering for a while after it was told to stop.
+
+    Parameters
+    ----------
+    service
+        The application.
+    drain_seconds
+        How long new requests are still answered, each with the note to go elsewhere from now on.
+    parent
+        The process that watches over this one; without it this one ends too.
+    """
+
+    def __init__(self, service: Service, drain_seconds: float, parent: int | None) -> None:
+        # Access logs cost a tenth of a request, and /metrics says more.
+        config = uvicorn.Config(
+            service,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=75,
+        )
+        super().__init__(config)
+        self._service = service
+        self._drain_seconds = drain_seconds
+        self._parent = parent
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look whether it is time to stop; called ten times a second."""
+        if self._parent is not None and os.getppid() != self._parent:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop without failing a request."""
+        self._service.draining = True
+        await asyncio.sleep(self._drain_seconds)
+        await super().shutdown(sockets)
+        self._service.close()
+
+
+def run_one(service: Service, listening: socket.socket, drain_seconds: float, parent: int | None = None) -> None:
+    """Serve in this process until SIGTERM or SIGINT, and finish what is under way then."""
+    server = _Server(service, drain_seconds, parent)
+    # A signal before uvicorn looks for them stops it too. After its orderly end uvicorn raises the signal again, which
+    # would otherwise make the exit code that of a kill.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
+    listening.listen(_BACKLOG)
+    server.run([listening])
+
+
+def run_several(start: Callable[[int], None], workers: int, grace_seconds: float) -> int:
+    """Fork workers, start again whichever dies, and end them all on SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    start
+        Serves as the worker of a number; called in the new process.
+    workers
+        How many.
+    grace_seconds
+        How long workers may take to end before they are killed.
+
+    Returns
+    -------
+    int
+        Exit code: 0 after a signal, 1 where the workers would not stay alive.
+    """
+    return _Watch(start, grace_seconds).run(workers)
+
+
+@dataclass
+class _Watch:
+    """Watches over workers."""
+
+    start: Callable[[int], None]
+    grace_seconds: float
+    stopping: bool = False
+    _running: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
+    _short_lives: int = field(default=0, init=False)
+
+    def run(self, workers: int) -> int:
+        """Watch until all have ended; returns the exit code."""
+        for handled in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(handled, self._stop)
+        signal.signal(signal.SIGALRM, self._kill)
+        for number in range(workers):
+            self._fork(number)
+        while self._running:
+            process, _ = os.waitpid(-1, 0)
+            if process in self._running:
+                self._ended(*self._running.pop(process))
+        return 1 if self._short_lives >= _PATIENCE else 0
+
+    def _fork(self, number: int) -> None:
+        # A signal between the fork and the note of the new process would miss it.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if not self.stopping:
+            process = os.fork()
+            if process == 0:
+                _be_worker(self.start, number, held)
+            self._running[process] = number, time.monotonic()
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    def _ended(self, number: int, started: float) -> None:
+        if self.stopping:
+            return
+        soon = time.monotonic() - started < _SOON_SECONDS
+        self._short_lives = self._short_lives + 1 if soon else 0
+        if self._short_lives >= _PATIENCE:
+            _logger.error("Workers end as soon as they start; the server gives up.")
+            self._stop(signal.SIGTERM, None)
+            return
+        _logger.warning("Worker %d ended unexpectedly; it is started again.", number)
+        self._fork(number)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+        signal.setitimer(signal.ITIMER_REAL, self.grace_seconds)
+        self._signal(signal.SIGTERM)
+
+    def _kill(self, number: int, frame: FrameType | None) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        for process in self._running:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(process, number)
+
+
+def _be_worker(start: Callable[[int], None], number: int, held: Any) -> None:
+    """Serve, and leave without what the parent process wants to do at its own exit."""
+    code = 1
+    try:
+        for handled in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(handled, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        start(number)
+        code = 0
+    except BaseException:
+        _logger.exception("A worker failed")
+    finally:
+        os._exit(code)

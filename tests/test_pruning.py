@@ -1,0 +1,99 @@
+"""`prune=True`: a child that is not better than its parent is not stored, and the parent answers for it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+import metamodel
+from metamodel.exceptions import InputError, UnknownGroup
+
+RNG = np.random.default_rng(0)
+
+
+def table():
+    """Ten groups of one region that follow one line, and two of another of which each follows its own."""
+    x = RNG.normal(size=(720, 4))
+    group = np.arange(720) // 60
+    y = x @ [1.0, 2.0, 3.0, 4.0] + RNG.normal(size=720)
+    own = group >= 10
+    y[own] = (x[own] * [[5.0, -3.0, 0.0, 9.0]]).sum(axis=1) * (group[own] - 9) + RNG.normal(size=own.sum())
+    return pd.DataFrame(x, columns=list("abcd")).assign(region=np.where(own, "B", "A"), g=group, y=y)
+
+
+@pytest.fixture(scope="module")
+def results():
+    return {prune: fit(prune=prune) for prune in (False, True)}
+
+
+def fit(**options):
+    return metamodel.train(
+        table_once, ["region", "g"], "y", LinearRegression(), **({"unknown": "fallback", "n_jobs": 1} | options)
+    )
+
+
+table_once = table()
+
+
+def test_children_that_earn_their_place_stay(results):
+    ledger = results[True].ledger
+    kept = ledger[(ledger["level"] == 2) & (ledger["status"] == "fitted")]
+    assert {10, 11} <= set(kept["g"])
+    assert (kept["error_saved"] > 0).all()
+
+
+def test_a_pruned_child_says_why_and_takes_no_room(results):
+    ledger, whole = results[True].ledger, results[False].ledger
+    gone = ledger[ledger["reason"].str.startswith("pruned: mean error ")]
+    assert len(gone) == results[True].summary["groups_pruned"] > 0
+    assert set(gone["status"]) == {"skipped"}
+    assert (gone["bytes"].sum(), "".join(gone["sha256"])) == (0, "")
+    assert results[True].summary["model_bytes"] < results[False].summary["model_bytes"]
+    assert (whole["status"] == "fitted").all()
+
+
+def test_its_rows_are_answered_by_the_parent(results):
+    ledger, frame = results[True].ledger, table_once
+    gone = set(ledger.loc[ledger["status"] == "skipped", "g"])
+    answers = metamodel.load_model(results[True].bundle_path).predict(frame)
+    assert set(answers.loc[frame["g"].isin(gone), "status"]) == {"parent:1"}
+    assert set(answers.loc[~frame["g"].isin(gone), "status"]) == {"child"}
+
+
+def test_a_pruned_child_cannot_be_had(results):
+    ledger = results[True].ledger
+    key = int(ledger.loc[ledger["status"] == "skipped", "g"].iloc[0])
+    with pytest.raises(UnknownGroup, match=r"it was skipped in training \(pruned: mean error"):
+        metamodel.load_model(results[True].bundle_path).child(("A", key))
+
+
+def test_the_bundle_is_whole(results):
+    assert metamodel.load_model(results[True].bundle_path).bundle.damaged_files() == []
+
+
+def test_the_counts_know_of_it(results):
+    summary = results[True].summary
+    assert summary["fallback_groups"] == summary["groups_pruned"] == summary["groups_skipped"]
+    assert summary["groups_compared"] == 12
+    assert summary["groups_better_than_parent"] >= 2
+
+
+def test_stacks_leave_pruned_children_to_their_parents():
+    result = fit(prune=True, stack=True)
+    plain = metamodel.load_model(fit(prune=True).bundle_path).predict(table_once)
+    stacked = metamodel.load_model(result.bundle_path).predict(table_once)
+    assert stacked["status"].tolist() == plain["status"].tolist()
+    np.testing.assert_allclose(stacked["prediction"], plain["prediction"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unknown": "null"}, 'prune needs parents .* Use unknown="fallback"'),
+        ({"holdout": 0}, "prune compares children with their parents .* Set a holdout"),
+        ({"prune": "yes"}, "prune='yes' is neither true nor false"),
+    ],
+)
+def test_what_pruning_needs_is_said(options, message):
+    with pytest.raises(InputError, match=message):
+        fit(**({"prune": True} | options))
