@@ -1,28 +1,30 @@
-"""Medians of repeats, and how results are shown: a table for people, JSON lines for machines."""
+"""Medians of repeats, and how results are shown: a table for people, JSON for machines."""
 
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
-def median_seconds(call: Callable[[], Any], repeats: int, clock: str = "wall") -> float:
-    """Median of the times of several calls, after one that is not counted.
+def median_seconds(sides: Mapping[str, Callable[[], Any]], repeats: int, clock: str = "wall") -> dict[str, float]:
+    """Median of the times of several calls of each side, after one of each that is not counted.
 
-    The processor's time ("cpu") is the one to compare on a machine that others use too; both sides run in one thread.
+    The sides take turns, so that a neighbour's load falls on all of them alike. The processor's time ("cpu") is the one
+    to compare on a machine that others use too; all sides run in one thread.
     """
     now = CLOCKS[clock]
-    call()
-    times = []
-    for _ in range(repeats):
-        started = now()
-        call()
-        times.append(now() - started)
-    return statistics.median(times)
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for repeat in range(repeats + 1):
+        for name, call in sides.items():
+            started = now()
+            call()
+            if repeat:
+                times[name].append(now() - started)
+    return {name: statistics.median(found) for name, found in times.items()}
 
 
 def show(rows: Sequence[dict[str, Any]], output: Path | None) -> None:
@@ -36,9 +38,14 @@ def show(rows: Sequence[dict[str, Any]], output: Path | None) -> None:
         output.write_text(json.dumps(list(rows), indent=2) + "\n", encoding="utf-8")
 
 
+def numbers(text: str) -> list[int]:
+    """Read a list of numbers such as "100,1e6"."""
+    return [int(float(part)) for part in text.split(",")]
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+        return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -212,8 +212,8 @@ class Answers:
 
     def tally(self) -> dict[str, int]:
         """Rows by status."""
-        counts = np.bincount(self.status, minlength=len(self._form.statuses)).tolist()
-        return {status: number for status, number in zip(self._form.statuses, counts, strict=True) if number}
+        counts = np.bincount(self.status).tolist()
+        return {self._form.statuses[code]: number for code, number in enumerate(counts) if number}
 
     def records(self) -> list[dict[str, Any]]:
         """Put the columns into one dict a row, ready for JSON: what has no value, or no finite one, is None.

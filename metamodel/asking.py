@@ -107,15 +107,14 @@ class AskedChildren:
         What the answers look like.
     tally
         Where to count the time.
-
-    Attributes
-    ----------
     answers
-        What was answered so far.
+        Where to put the answers, in the order of `table`.
     """
 
-    def __init__(self, levels: Sequence[int], table: FeatureTable, form: AnswerForm, tally: Tally) -> None:
-        self.answers = Answers(len(table.values), form)
+    def __init__(
+        self, levels: Sequence[int], table: FeatureTable, form: AnswerForm, tally: Tally, answers: Answers
+    ) -> None:
+        self.answers = answers
         self._levels = levels
         self._table = table
         self._form = form

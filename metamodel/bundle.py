@@ -4,9 +4,11 @@ import fcntl
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -15,8 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.cache import ByteCache, process_cache
+from metamodel.cache import ByteCache, Keep, process_cache
 from metamodel.codecs import get_codec
+from metamodel.compression import check_available
 from metamodel.exceptions import (
     AllGroupsFailed,
     CorruptBundle,
@@ -26,8 +29,8 @@ from metamodel.exceptions import (
     UnreadableBundle,
 )
 from metamodel.keys import GroupKey, encode_key
-from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
-from metamodel.shards import ShardReader, ShardRow, ShardWriter, drop_children
+from metamodel.manifest import FORMAT_VERSION, MANIFEST_NAME, FileEntry, Manifest
+from metamodel.shards import ShardReader, ShardRow, ShardWriter, compress_shard, drop_children
 from metamodel.stacks import StoredStack, open_stacks
 
 __all__ = ["LEDGER_NAME", "Bundle", "ShardMerger", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
@@ -116,7 +119,10 @@ def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> 
     ledger.to_parquet(directory / LEDGER_NAME, index=False)
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     entries = {path.relative_to(directory).as_posix(): FileEntry.of(path) for path in files}
-    complete = Manifest(**{**manifest.__dict__, "files": entries})
+    compressed = any(ShardReader(path, path.stat().st_size).compressed for path in files if path.suffix == ".sqlite")
+    complete = replace(manifest, files=entries, compression="zstd" if compressed else None)
+    if compressed:
+        complete = replace(complete, format_version=FORMAT_VERSION)
     unfinished = directory / f"{MANIFEST_NAME}.unfinished"
     unfinished.write_text(complete.to_json(), encoding="utf-8")
     unfinished.rename(directory / MANIFEST_NAME)
@@ -148,14 +154,16 @@ class ShardMerger:
     def add(self, shard: Path) -> str:
         """Append a task's shard; returns the name of the shard its groups are in now."""
         if self._writer.size > _SHARD_BYTES:
-            self.close()
+            self._writer.__exit__(None)
             self._writer = self._next()
         self._writer.add_all_of(shard)
         return self._names[-1]
 
     def close(self) -> None:
-        """Finish the last shard."""
+        """Finish the last shard, and compress all of them where that is worthwhile."""
         self._writer.__exit__(None)
+        for name in self._names:
+            compress_shard(self._directory / name)
 
     def abandon(self) -> None:
         """Throw the unfinished shard away."""
@@ -197,6 +205,8 @@ class Bundle:
         self.digest = sha256(text).hexdigest()
         self._codec = get_codec(self.manifest.codec)
         self._codec.check_allowed()
+        if self.manifest.compression is not None:
+            check_available()
         self._own_cache = cache
         self._shards = [
             ShardReader(self.path / name, entry.size)
@@ -204,6 +214,7 @@ class Bundle:
             if name.startswith(f"{_SHARD_DIR}/")
         ]
         self.seconds_reading = self.seconds_unpickling = 0.0
+        self._lock = threading.Lock()
 
     @cached_property
     def stacks(self) -> list[StoredStack]:
@@ -220,7 +231,7 @@ class Bundle:
         """Limit in bytes of a cache that this bundle was given, or None where it uses the one of the process."""
         return None if self._own_cache is None else self._own_cache.limit
 
-    def load(self, key: GroupKey, *, keep: bool = True) -> Any:
+    def load(self, key: GroupKey, *, keep: Keep = True) -> Any:
         """Load the child of a group, from the cache where it is there.
 
         Parameters
@@ -228,7 +239,7 @@ class Bundle:
         key
             Canonical key.
         keep
-            False to leave the cache as it is.
+            False to leave the cache as it is, "if_room" to push nothing out of it.
 
         Returns
         -------
@@ -264,9 +275,13 @@ class Bundle:
     @cached_property
     def ledger(self) -> pd.DataFrame:
         """One row for every group seen, see docs/ledger.md."""
+        return self.read_ledger()
+
+    def read_ledger(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read the ledger, or only some of its columns."""
         path = self.path / LEDGER_NAME
         try:
-            return pd.read_parquet(path)
+            return pd.read_parquet(path, columns=columns)
         except (OSError, ValueError) as error:
             raise CorruptBundle(f"The ledger {path} cannot be read: {error}. Restore the bundle.") from error
 
@@ -279,11 +294,23 @@ class Bundle:
                 damaged.append(name)
         return damaged
 
+    def damaged_groups(self) -> dict[str, list[str]]:
+        """Read every group; encoded keys of those with damaged bytes → where: "child", "stack", or both."""
+        damaged: dict[str, list[str]] = {}
+        for shard in self._shards:
+            for key in shard.damaged_keys():
+                damaged.setdefault(key, []).append("child")
+        for stack in self.stacks:
+            for key in stack.damaged_keys():
+                damaged.setdefault(key, []).append("stack")
+        return damaged
+
     def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
         started = time.perf_counter()
         row = self._find(encoded)
         read = time.perf_counter()
-        self.seconds_reading += read - started
+        with self._lock:
+            self.seconds_reading += read - started
         if row is None:
             raise UnknownGroup(f"No child model for group {key} ({self.manifest.counts['fitted']:,} known). {_REMEDY}")
         if row.child is None:
@@ -296,7 +323,8 @@ class Bundle:
                 f"The child of group {key} cannot be deserialized ({error!r}). Install what it needs."
             ) from error
         finally:
-            self.seconds_unpickling += time.perf_counter() - read
+            with self._lock:
+                self.seconds_unpickling += time.perf_counter() - read
         return (child, row.sha256), row.resident
 
     def _find(self, encoded: str) -> ShardRow | None:

@@ -6,16 +6,19 @@ import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from cachetools import LRUCache
 
 from metamodel.exceptions import InputError
 
-__all__ = ["ByteCache", "process_cache"]
+__all__ = ["ByteCache", "Keep", "process_cache"]
 
 _LIMIT_VARIABLE = "METAMODEL_CACHE_MB"
 _DEFAULT_MB = 1024
+
+
+Keep = bool | Literal["if_room"]
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,9 @@ class ByteCache:
         self._entries = _CountingLRU(maxsize=max(1, limit), getsizeof=lambda entry: entry.cost)
         self._loading: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
-        self._hits = self._misses = 0
+        self._hits = self._misses = self._refused = 0
 
-    def get(self, key: Hashable, load: Callable[[], tuple[Any, int]], *, keep: bool = True) -> Any:
+    def get(self, key: Hashable, load: Callable[[], tuple[Any, int]], *, keep: Keep = True) -> Any:
         """Return the entry, loading it where it is missing.
 
         Parameters
@@ -67,7 +70,7 @@ class ByteCache:
             Returns the value and its cost in bytes. Called by one thread; the others wait for the same result or
             exception. A load that fails is not remembered.
         keep
-            False for a scan over many entries, which would push the useful ones out.
+            False for a scan over many entries, which would push the useful ones out; "if_room" to push nothing out.
         """
         with self._lock:
             entry = self._entries.get(key)
@@ -82,7 +85,7 @@ class ByteCache:
             return waiting.result()
         return self._load(key, load, mine, keep)
 
-    def _load(self, key: Hashable, load: Callable[[], tuple[Any, int]], mine: "Future[Any]", keep: bool) -> Any:
+    def _load(self, key: Hashable, load: Callable[[], tuple[Any, int]], mine: "Future[Any]", keep: Keep) -> Any:
         try:
             value, cost = load()
         except BaseException as error:
@@ -91,19 +94,30 @@ class ByteCache:
             mine.set_exception(error)
             raise
         with self._lock:
-            if keep and cost <= self.limit:
+            room = self.limit - (self._entries.currsize if keep == "if_room" else 0)
+            if keep and cost <= room:
                 self._entries[key] = _Entry(value, cost)
+            elif keep:
+                self._refused += 1
             del self._loading[key]
         mine.set_result(value)
         return value
 
     def stats(self) -> dict[str, int]:
-        """Hits, misses, evictions, entries, bytes in use and the limit."""
+        """Figures since the cache was made.
+
+        Returns
+        -------
+        dict
+            `hits` and `misses`; `evictions`; `refused` (loads that were not kept because there was no room); `entries`;
+            `bytes` (the sum of the entries' costs, never more than the limit); `limit`.
+        """
         with self._lock:
             return {
                 "hits": self._hits,
                 "misses": self._misses,
                 "evictions": self._entries.evictions,
+                "refused": self._refused,
                 "entries": len(self._entries),
                 "bytes": int(self._entries.currsize),
                 "limit": self.limit,

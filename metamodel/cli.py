@@ -1,4 +1,4 @@
-"""The command line: ``metamodel train | score | serve | inspect | report | export``. MLproject calls it.
+"""The command line: ``metamodel train | score | serve | inspect | report | export | pack``. MLproject calls it.
 
 Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
@@ -172,7 +172,7 @@ def main() -> None:
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
-@click.option("--stack/--no-stack", default=False, help="Also store linear models and tree ensembles as arrays.")
+@click.option("--stack/--no-stack", default=True, help="Also store linear models and tree ensembles as arrays.")
 @click.option("--prune/--no-prune", default=False, help="Store no child that is not better than its parent.")
 @click.option("--tune", default="", help="Search parameters: auto, or a YAML or JSON file with the search space.")
 @click.option("--trials", type=_WholeNumber(), default=30, show_default=True, help="Trials a group, at most.")
@@ -319,7 +319,7 @@ def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_js
         opened = load_model(model)
         facts = inspection.one_child(opened, tuple(group)) if group is not None else inspection.overview(opened, worst)
         if verify:
-            facts["damaged_files"] = opened.bundle.damaged_files()
+            facts |= inspection.damage(opened)
     if as_json:
         click.echo(_dumps(facts))
     else:
@@ -366,6 +366,37 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
     click.echo(
         _dumps({"output": output}) if as_json else f"Written to {output}; load it with mlflow.sklearn.load_model."
     )
+
+
+@main.command()
+@click.argument("model")
+@click.option("--data", required=True, help="Real rows to compare children and stacks on: CSV, Parquet, a sample.")
+@click.option("--output", default="", help="Write the bundle here; default: where it is, replaced at the end.")
+@click.option("--register", default="", help="Register the packed model as a new version under this name.")
+@click.option("--alias", default="", help="Point this alias at the new version.")
+@click.option(
+    "--inputs",
+    type=click.Choice(["columns", "unchecked", "packed"]),
+    default="columns",
+    show_default=True,
+    help="Form of the signature.",
+)
+@_json_option
+def pack(model: str, data: str, output: str, register: str, alias: str, inputs: str, as_json: bool) -> None:
+    """Store the children of an existing model as arrays too, compared with them on real rows."""
+    with _at_work():
+        from metamodel.repacking import repack
+
+        packed = repack(model, data, output or None, register or None, alias or None, inputs)  # type: ignore[arg-type]
+    if as_json:
+        click.echo(_dumps(packed))
+        return
+    click.echo(f"stacked           {packed['groups_stacked']:,} of {packed['groups_fitted']:,} groups")
+    for reason, groups in packed["not_stacked"].items():
+        click.echo(f"  {groups:>12,}  {reason}")
+    click.echo(f"written to        {packed['output']}" if packed["output"] else "", nl=bool(packed["output"]))
+    if register:
+        click.echo(f"registered        {register}, version {packed['version']}" + (f", alias {alias}" if alias else ""))
 
 
 def _report_beside(bundle_path: Path) -> str:

@@ -7,6 +7,7 @@ fitted on. A value that cannot be converted (text where a number belongs) spoils
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -115,7 +116,7 @@ class FeatureSchema:
     features: tuple[Feature, ...]
     layout: Layout = "frame"
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Names of the feature columns, in the order that children expect."""
         return [feature.name for feature in self.features]
@@ -125,7 +126,13 @@ class FeatureSchema:
         """Whether the features fit into one matrix of numbers."""
         return all(feature.kind in ("number", "boolean") for feature in self.features)
 
-    @property
+    @cached_property
+    def narrow(self) -> list[tuple[int, str]]:
+        """Position and dtype of the features that were narrower than double precision in training."""
+        dtypes = [feature.dtype.lower() for feature in self.features]
+        return [(i, dtype) for i, dtype in enumerate(dtypes) if dtype in ("float16", "float32")]
+
+    @cached_property
     def matrix_dtype(self) -> np.dtype[Any]:
         """float32 where every feature was float32 in training, as scikit-learn would keep it; else float64."""
         floats = {np.dtype(f.dtype) for f in self.features if f.dtype in ("float16", "float32")}

@@ -18,11 +18,12 @@ from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.manifest import MANIFEST_NAME
 from metamodel.model import MetaModel
+from metamodel.preloading import Preload
 
 __all__ = ["load_model"]
 
 
-def load_model(uri: str | Path, *, cache_bytes: int | None = None) -> MetaModel:
+def load_model(uri: str | Path, *, cache_bytes: int | None = None, preload: Preload | None = None) -> MetaModel:
     """Open a meta-model without MLflow's wrapper around it: no signature between you and the model.
 
     Parameters
@@ -33,6 +34,11 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None) -> MetaModel:
     cache_bytes
         Upper bound of the memory for this model's loaded children; by default the model shares the cache of the process
         (METAMODEL_CACHE_MB megabytes).
+    preload
+        Hot groups whose children to load now, so that no request waits for them: a number (those with the most training
+        rows), a list of keys, or the path of a table (CSV or Parquet) with the group columns. Fills the room that the
+        cache has and pushes nothing out; `model.stats()["preload"]` says what came of it, and a warning names groups
+        without a child.
 
     Returns
     -------
@@ -45,7 +51,13 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None) -> MetaModel:
     UnreadableBundle
         The model is not one that `metamodel` logged.
     """
-    cache = None if cache_bytes is None else ByteCache(cache_bytes)
+    model = _opened(uri, None if cache_bytes is None else ByteCache(cache_bytes))
+    if preload is not None:
+        model.preload(preload)
+    return model
+
+
+def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     path = Path(uri)
     if (path / MANIFEST_NAME).is_file():
         return MetaModel(path, cache)

@@ -20,7 +20,7 @@ __all__ = ["FEW_ROWS", "read_few_rows", "read_plain_rows"]
 
 # From here on the general way is faster.
 FEW_ROWS = 16
-_PLAIN = (float, int, bool)
+_PLAIN = {float, int, bool}
 # The one type in which JSON brings values of each kind of group column.
 _KEY_TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool, "date": str, "timestamp": str}
 # Below this an integer is the same whether the table around it holds integers, floats or objects.
@@ -47,14 +47,21 @@ def read_few_rows(
     """
     if features.layout != "array":
         return None
-    where = {name: i for i, name in enumerate(frame.columns)}
-    if len(where) < len(frame.columns) or not where.keys() >= {*keys.names, *features.names}:
+    names = frame.columns.tolist()
+    where = {name: i for i, name in enumerate(names)}
+    if len(where) < len(names):
         return None
-    cells = frame.to_numpy(dtype=object)
-    matrix = _matrix(cells[:, [where[name] for name in features.names]], features)
+    try:
+        of_features = [where[name] for name in features.names]
+        of_keys = [where[name] for name in keys.names]
+    except KeyError:
+        return None
+    # Lists from here on: for so few cells each call of NumPy costs more than a loop.
+    rows = frame.to_numpy(dtype=object).tolist()
+    matrix = _matrix([[row[i] for i in of_features] for row in rows], features)
     if matrix is None:
         return None
-    grouping = _grouping(cells[:, [where[name] for name in keys.names]], keys)
+    grouping = _grouping([[row[i] for i in of_keys] for row in rows], keys)
     return grouping, FeatureColumns(list(matrix.T), {}, features, matrix)
 
 
@@ -123,30 +130,28 @@ def _is_plain_key(key: GroupKey | InvalidKey) -> bool:
     )
 
 
-def _matrix(cells: AnyArray, features: FeatureSchema) -> AnyArray | None:
-    rows = cells.tolist()
-    if not all(type(cell) in _PLAIN for row in rows for cell in row):
+def _matrix(rows: Sequence[Sequence[Any]], features: FeatureSchema) -> AnyArray | None:
+    if not all(_PLAIN.issuperset(map(type, row)) for row in rows):
         return None
     try:
-        matrix = np.array(rows, dtype=np.float64).reshape(cells.shape)
+        matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(features.features))
     except OverflowError:  # an integer beyond every float
         return None
     return _in_training_dtype(matrix, features)
 
 
 def _in_training_dtype(matrix: AnyArray, features: FeatureSchema) -> AnyArray:
-    for i, feature in enumerate(features.features):
-        if feature.dtype.lower() in ("float16", "float32"):
-            with np.errstate(over="ignore"):
-                matrix[:, i] = matrix[:, i].astype(feature.dtype.lower())
+    for i, dtype in features.narrow:
+        with np.errstate(over="ignore"):
+            matrix[:, i] = matrix[:, i].astype(dtype)
     return matrix.astype(features.matrix_dtype, copy=False)
 
 
-def _grouping(cells: Iterable[Iterable[Any]], keys: KeySchema) -> Grouping:
+def _grouping(rows: Iterable[Iterable[Any]], keys: KeySchema) -> Grouping:
     found: list[GroupKey | InvalidKey] = []
     codes: list[int] = []
     seen: dict[GroupKey, int] = {}
-    for row in cells:
+    for row in rows:
         try:
             key = tuple(keys.canonical_value(i, value) for i, value in enumerate(row))
         except InvalidKey as error:

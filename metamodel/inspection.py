@@ -7,7 +7,7 @@ import pandas as pd
 from metamodel.ledger import deciding_metric, worst_first
 from metamodel.model import MetaModel
 
-__all__ = ["one_child", "overview"]
+__all__ = ["damage", "one_child", "overview"]
 
 _SHOWN = ["level", "status", "reason", "error", "rows"]
 
@@ -50,6 +50,22 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         "worst_groups": worst_first(children, metric).head(worst)[shown],
         "groups_without_child": children[children["status"].isin(["skipped", "failed"])][shown[:-1]].head(worst),
     }
+
+
+def damage(model: MetaModel) -> dict[str, Any]:
+    """Read every byte of a model's bundle.
+
+    Returns
+    -------
+    dict
+        `damaged_files`: their names. `damaged_groups`: encoded key → "child", "stack" or both, only where there are
+        any. A group with one of the two intact is still answered.
+    """
+    files, groups = model.bundle.damaged_files(), model.bundle.damaged_groups()
+    found: dict[str, Any] = {"damaged_files": files}
+    if groups:
+        found["damaged_groups"] = {key: ", ".join(where) for key, where in groups.items()}
+    return found
 
 
 def one_child(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
@@ -169,7 +170,7 @@ class KeySchema:
     columns: tuple[KeyColumn, ...]
     null_keys: NullKeys = "error"
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Names of the group columns."""
         return [column.name for column in self.columns]
@@ -280,6 +281,8 @@ def _untagged(value: Any) -> KeyValue:
 
 
 def _is_null(value: object) -> bool:
+    if type(value) is str or type(value) is int:  # by far the commonest; pandas takes a microsecond to say so
+        return False
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 

@@ -2,7 +2,7 @@
 
 Format rules: a reader accepts every version up to its own `FORMAT_VERSION`. A field that old readers may ignore can
 be added without a new version; anything that changes how existing bytes are read needs one, and a golden bundle in
-tests/data.
+tests/data. Version 2 is version 1 with compressed shards; a bundle without is written as version 1.
 """
 
 import hashlib
@@ -15,9 +15,10 @@ from metamodel.exceptions import UnreadableBundle
 from metamodel.features import FeatureSchema
 from metamodel.keys import KeySchema
 
-__all__ = ["FORMAT_VERSION", "MANIFEST_NAME", "FileEntry", "Manifest", "Target"]
+__all__ = ["FORMAT_VERSION", "MANIFEST_NAME", "PLAIN_VERSION", "FileEntry", "Manifest", "Target"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+PLAIN_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 
 
@@ -73,8 +74,9 @@ class Manifest:
     versions: dict[str, str]
     created: str
     files: dict[str, FileEntry] = field(default_factory=dict)
-    format_version: int = FORMAT_VERSION
+    format_version: int = PLAIN_VERSION
     stacks: tuple[dict[str, Any], ...] = ()
+    compression: str | None = None
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
@@ -89,6 +91,8 @@ class Manifest:
         }
         if self.stacks:  # optional: a reader without it asks the children
             plain["stacks"] = list(self.stacks)
+        if self.compression is not None:
+            plain["compression"] = self.compression
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -127,6 +131,7 @@ class Manifest:
                 files={name: FileEntry(**entry) for name, entry in data["files"].items()},
                 format_version=version,
                 stacks=_described(data.get("stacks")),
+                compression=data.get("compression"),
                 **{name: data[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

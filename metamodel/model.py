@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from metamodel.exceptions import InputError
 from metamodel.features import FeatureColumns
 from metamodel.frames import Grouping
 from metamodel.manifest import Manifest
+from metamodel.preloading import Preload, Preloaded, preload_children
 from metamodel.routing import PredictOptions, Route, Tally
 from metamodel.wording import short
 
@@ -50,6 +51,7 @@ class MetaModel:
         self._defaults = dict(defaults or {})
         self._stacks = self._bundle.stacks  # now, so that no request waits for a kernel to be compiled
         self._tally = Tally()
+        self._preloaded: Preloaded | None = None
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -96,9 +98,18 @@ class MetaModel:
         InputError
             A param is unknown, or has a value it cannot have.
         """
-        if params is not None and not isinstance(params, Mapping):
+        if not params and isinstance(params, dict | None):
+            return self._recorded_options
+        if not isinstance(params, Mapping):
             raise InputError(f'params is a {type(params).__name__}. Give a dict, such as {{"detail": True}}.')
-        given = {**self._defaults, **(params or {})}
+        return self._complete(params)
+
+    @cached_property
+    def _recorded_options(self) -> PredictOptions:
+        return self._complete({})
+
+    def _complete(self, params: Mapping[str, Any]) -> PredictOptions:
+        given = {**self._defaults, **params}
         if odd := sorted(map(str, set(given) - {"detail", "predict_method", "unknown"})):
             raise InputError(f"Unknown predict params: {', '.join(odd)}. There are: detail, predict_method, unknown.")
         return PredictOptions(
@@ -153,6 +164,17 @@ class MetaModel:
             self._tally.add(tally)
         return answers
 
+    def preload(self, preload: Preload) -> Preloaded:
+        """Load the children of hot groups now, as far as the cache has room; see `metamodel.load_model`.
+
+        Returns
+        -------
+        Preloaded
+            How many were asked for, loaded, left out, and why.
+        """
+        self._preloaded = preload_children(self._bundle, preload)
+        return self._preloaded
+
     def warm_up(self) -> None:
         """Read now what the first rows would wait for: arrays and keys of the stacks."""
         for stack in self._stacks:
@@ -187,8 +209,10 @@ class MetaModel:
         Returns
         -------
         dict
-            `rows` (by status); `rows_stacked` (rows that a stack answered); `fallback_rate` (share of the rows answered
-            by a parent or the global model); `cache` (hits, misses, evictions, entries, bytes, limit);
+            `rows` (by status); `rows_stacked` (rows that a stack answered); `groups_damaged_in_stacks` (whose children
+            answer instead, as far as they were asked for); `fallback_rate` (share of the rows answered by a parent or
+            the global model); `cache` (hits, misses, evictions, refused, entries, bytes, limit; of all models that
+            share it); `preload` (groups asked, loaded, stacked, no_room, unknown, damaged; None without);
             `seconds_reading`, `seconds_unpickling` and `seconds_predicting`.
         """
         with self._lock:
@@ -198,8 +222,10 @@ class MetaModel:
         return {
             "rows": dict(tally.rows),
             "rows_stacked": tally.rows_stacked,
+            "groups_damaged_in_stacks": sum(stack.damaged for stack in self._stacks),
             "fallback_rate": fallback / total if total else 0.0,
             "cache": self._bundle.cache.stats(),
+            "preload": None if self._preloaded is None else asdict(self._preloaded),
             "seconds_reading": self._bundle.seconds_reading,
             "seconds_unpickling": self._bundle.seconds_unpickling,
             "seconds_predicting": tally.seconds_predicting,

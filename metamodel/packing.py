@@ -6,9 +6,10 @@ and the ledger's column `stack` says why.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,14 +19,15 @@ from metamodel.codecs import get_codec
 from metamodel.evidence import HOLDOUT_NAME, IMPORTANCE_NAME
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text
-from metamodel.frames import AnyArray, Grouping, IntArray, group_rows
+from metamodel.frames import AnyArray, Grouping, IntArray, group_rows, spread
 from metamodel.keys import GroupKey, encode_key
 from metamodel.ledger import keys_of
 from metamodel.manifest import Manifest
 from metamodel.planning import Plan, TablePlan
+from metamodel.progress import counted
 from metamodel.shards import ShardReader, ShardRow
-from metamodel.stacking import BuiltStack, StackBuilder, may_stack
-from metamodel.stacks import write_stacks
+from metamodel.stacking import BuiltStack, StackBuilder, why_not
+from metamodel.stacks import write_stack
 
 __all__ = ["stack_bundle", "stack_plan"]
 
@@ -33,7 +35,9 @@ __all__ = ["stack_bundle", "stack_plan"]
 _COMPARED_ROWS = 16
 
 
-def stack_plan(directory: Path, plan: Plan, manifest: Manifest, ledger: pd.DataFrame) -> tuple[Manifest, pd.DataFrame]:
+def stack_plan(
+    directory: Path, plan: Plan, manifest: Manifest, ledger: pd.DataFrame, samples: Mapping[str, AnyArray]
+) -> tuple[Manifest, pd.DataFrame]:
     """Add stacks to a bundle that training is about to finish, compared on training rows.
 
     Parameters
@@ -41,10 +45,11 @@ def stack_plan(directory: Path, plan: Plan, manifest: Manifest, ledger: pd.DataF
     directory
         The unfinished bundle, with its shards.
     plan
-        What was trained. Without its table, as after training on Spark, nothing is stacked; `stack_bundle` can do it
-        later.
+        What was trained.
     manifest, ledger
         As they are without stacks.
+    samples
+        Encoded key → rows to compare on, where the plan holds no table: after training on Spark.
 
     Returns
     -------
@@ -53,30 +58,32 @@ def stack_plan(directory: Path, plan: Plan, manifest: Manifest, ledger: pd.DataF
     """
     if not plan.options.stack:
         return manifest, ledger.assign(stack="not asked for")
-    if not any(may_stack(candidate.estimator) for candidate in plan.spec.candidates):
-        return _recorded(directory, manifest, ledger, [], {}, "no stack for this estimator here")
-    if not isinstance(plan, TablePlan):
-        return _recorded(directory, manifest, ledger, [], {}, "no rows at hand to compare on")
-    rows = _rows_by_key(plan.grouping, plan.levels)
-    table = plan.table.features
-    stacks, refused = _build(directory, manifest, lambda key: _sample(table, rows.get(key)))
-    return _recorded(directory, manifest, ledger, stacks, refused)
+    reasons = [why_not(candidate.estimator) for candidate in plan.spec.every_candidate]
+    if all(reasons):
+        return _recorded(manifest, ledger, _Packed(), "; ".join(dict.fromkeys(reasons)))
+    rows_of: Callable[[str], AnyArray | None] = samples.get
+    if isinstance(plan, TablePlan):
+        rows_of = _sampler(plan.table.features, _rows_by_key(plan.grouping, plan.levels))
+    return _recorded(manifest, ledger, _pack(directory, manifest, rows_of))
 
 
-def stack_bundle(path: str | Path, data: pd.DataFrame) -> Manifest:
+def stack_bundle(path: str | Path, data: pd.DataFrame, output: str | Path | None = None) -> Manifest:
     """Give an existing bundle stacks, or new ones.
 
     Parameters
     ----------
     path
-        The bundle's directory; it is replaced in one moment, and has a new digest afterwards.
+        The bundle's directory.
     data
         Real rows with the group columns and the features. A child without rows here is not stacked.
+    output
+        Where to write the bundle with stacks; by default it replaces the one at `path` in one moment. It has a new
+        digest.
 
     Returns
     -------
     Manifest
-        The manifest of the new bundle; `stacks` says what was built.
+        The manifest of the new bundle; `stacks` says what was built, the ledger's column `stack` what was not and why.
 
     Raises
     ------
@@ -84,39 +91,58 @@ def stack_bundle(path: str | Path, data: pd.DataFrame) -> Manifest:
         There is no bundle at `path`.
     MissingColumns
         The table lacks a column.
+    InputError
+        Something else than a bundle stands at `output`.
     """
     bundle = Bundle(path)
     manifest = replace(bundle.manifest, stacks=())
     table = manifest.features.table(data)
     rows = _rows_by_key(group_rows(data, manifest.keys), manifest.levels)
-    with new_bundle(bundle.path.absolute()) as (directory, _):
+    with new_bundle(Path(os.path.abspath(output or bundle.path))) as (directory, _):
         for name in manifest.files:
             if name.startswith("shards/") or name in (HOLDOUT_NAME, IMPORTANCE_NAME):
                 _link(bundle.path / name, directory / name)
-        stacks, refused = _build(directory, manifest, lambda key: _sample(table, rows.get(key)))
-        manifest, ledger = _recorded(directory, manifest, bundle.ledger, stacks, refused)
+        manifest, ledger = _recorded(manifest, bundle.ledger, _pack(directory, manifest, _sampler(table, rows)))
         return finish_bundle(directory, manifest, ledger)
 
 
-def _build(
-    directory: Path, manifest: Manifest, rows_of: Callable[[str], AnyArray | None]
-) -> tuple[list[BuiltStack], dict[str, str]]:
-    builder = StackBuilder(manifest.features, manifest.target.classes)
-    if manifest.features.layout != "array":
-        return [], {}
+@dataclass
+class _Packed:
+    """What became of the children: the stacks as the manifest has them, who is in them, and why others are not."""
+
+    described: list[dict[str, Any]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def _pack(directory: Path, manifest: Manifest, rows_of: Callable[[str], AnyArray | None]) -> _Packed:
+    packed = _Packed()
+    if manifest.features.layout == "array":
+        for stack in _stacks(directory, manifest, rows_of, packed.refused):
+            packed.described.append(write_stack(directory, len(packed.described), stack))
+            packed.keys.update(stack.keys)
+    return packed
+
+
+def _stacks(
+    directory: Path, manifest: Manifest, rows_of: Callable[[str], AnyArray | None], refused: dict[str, str]
+) -> Iterator[BuiltStack]:
+    """Read one child after the other; a stack is handed out when it is large enough, so that memory is bounded."""
+    builder = StackBuilder(manifest.features, manifest.target.classes, refused)
     codec = get_codec(manifest.codec)
-    for row in _children(directory):
+    for row in counted(_children(directory), manifest.counts["fitted"], "stacking"):
+        yield from builder.full()
         rows = rows_of(row.key)
         if rows is None:
-            builder.refused[row.key] = "no rows to compare on"
+            refused[row.key] = "no rows to compare on"
             continue
         try:
             child = codec.loads(row.child or b"")
         except Exception as error:  # noqa: BLE001 - a codec raises whatever the child's own code raises
-            builder.refused[row.key] = f"cannot be loaded: {error_text(error)}"
+            refused[row.key] = f"cannot be loaded: {error_text(error)}"
             continue
         builder.add(row.key, row.sha256, child, rows)
-    return builder.finish(), builder.refused
+    yield from builder.finish()
 
 
 def _children(directory: Path) -> Iterator[ShardRow]:
@@ -125,27 +151,22 @@ def _children(directory: Path) -> Iterator[ShardRow]:
 
 
 def _recorded(
-    directory: Path,
-    manifest: Manifest,
-    ledger: pd.DataFrame,
-    stacks: list[BuiltStack],
-    refused: dict[str, str],
-    otherwise: str = "not read",
+    manifest: Manifest, ledger: pd.DataFrame, packed: _Packed, otherwise: str = "not read"
 ) -> tuple[Manifest, pd.DataFrame]:
-    stacked = {key for stack in stacks for key in stack.keys}
     otherwise = "the children take frames" if manifest.features.layout != "array" else otherwise
     reasons = []
     for key, status in zip(map(encode_key, keys_of(ledger, manifest.keys)), ledger["status"], strict=True):
-        has_child = status in ("fitted", "carried")
-        reasons.append("" if key in stacked else refused.get(key, otherwise) if has_child else "no child")
-    described = tuple(write_stacks(directory, stacks))
-    return replace(manifest, stacks=described), ledger.assign(stack=reasons)
+        reason = packed.refused.get(key, otherwise) if status in ("fitted", "carried") else "no child"
+        reasons.append("" if key in packed.keys else reason)
+    return replace(manifest, stacks=tuple(packed.described)), ledger.assign(stack=reasons)
 
 
-def _sample(table: FeatureTable, rows: IntArray | None) -> AnyArray | None:
-    if rows is None:
-        return None
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, _COMPARED_ROWS).astype(np.int64))]
+def _sampler(table: FeatureTable, rows: Mapping[str, IntArray]) -> Callable[[str], AnyArray | None]:
+    return lambda key: _sample(table, rows[key]) if key in rows else None
+
+
+def _sample(table: FeatureTable, rows: IntArray) -> AnyArray:
+    chosen = rows[spread(len(rows), _COMPARED_ROWS)]
     if table.problems:
         chosen = chosen[[row not in table.problems for row in chosen.tolist()]]
     return np.asarray(table.values)[chosen]

@@ -1,14 +1,16 @@
-"""The progress bar of training, on stderr: counts of fitted, skipped and failed groups, and the time left."""
+"""Progress bars, on stderr: counts of fitted, skipped and failed groups, and the time left."""
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from tqdm.auto import tqdm
 
-__all__ = ["TrainingProgress"]
+__all__ = ["TrainingProgress", "counted"]
+
+_Item = TypeVar("_Item")
 
 # Without a terminal (a log file, CI) a line now and then is enough, and a short run needs none.
 _LOG_SECONDS = 15.0
@@ -24,16 +26,8 @@ class TrainingProgress:
     """
 
     def __init__(self, total: int) -> None:
-        interactive = sys.stderr.isatty() or _in_notebook()
         self._counts: Counter[str] = Counter()
-        self._bar = tqdm(
-            total=total,
-            desc="training",
-            unit="group",
-            mininterval=0.2 if interactive else _LOG_SECONDS,
-            delay=0 if interactive else _LOG_SECONDS,
-            leave=interactive,
-        )
+        self._bar = tqdm(total=total, desc="training", **_manner())
 
     def add(self, statuses: Sequence[str]) -> None:
         """Count a task's groups."""
@@ -49,6 +43,17 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+
+
+def counted(groups: Iterable[_Item], total: int, what: str) -> Iterator[_Item]:
+    """Hand on one group after the other, and show how many there were."""
+    yield from tqdm(groups, total=total, desc=what, **_manner())
+
+
+def _manner() -> dict[str, Any]:
+    interactive = sys.stderr.isatty() or _in_notebook()
+    delay = 0.0 if interactive else _LOG_SECONDS
+    return {"unit": "group", "mininterval": max(0.2, delay), "delay": delay, "leave": interactive}
 
 
 def _in_notebook() -> bool:

@@ -19,6 +19,7 @@ from metamodel.csv_requests import accept_csv
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
 from metamodel.frames import AnyArray
 from metamodel.model import MetaModel
+from metamodel.preloading import preload_setting
 from metamodel.refusals import PublicError, hide_rows
 from metamodel.signatures import number_columns, unpacked
 
@@ -33,8 +34,11 @@ class GroupedModel(PythonModel):
     """Serves a bundle."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Open the bundle that the context's artifact `bundle` names."""
+        """Open the bundle that the context's artifact `bundle` names, and load the children of hot groups."""
         self._model = MetaModel(context.artifacts["bundle"])
+        preload = preload_setting((context.model_config or {}).get("preload"))
+        if preload is not None:
+            self._model.preload(preload)
         accept_csv(self._model.manifest)
         hide_rows(number_columns(self._model.manifest))
 

@@ -7,6 +7,7 @@ small `ChildStore` protocol, so that this room knows nothing of files.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -166,7 +167,15 @@ class Route:
 
     def form(self, options: PredictOptions) -> AnswerForm:
         """Describe the answers of a call with these options."""
-        return AnswerForm(self.task, self.label_kind, self.classes, len(self.keys.columns), options)
+        form = self._forms.get(options)
+        if form is None:
+            form = AnswerForm(self.task, self.label_kind, self.classes, len(self.keys.columns), options)
+            self._forms[options] = form
+        return form
+
+    @cached_property
+    def _forms(self) -> dict[PredictOptions, AnswerForm]:
+        return {}  # a handful at most: options have few values
 
 
 class _Call:
@@ -193,11 +202,12 @@ class _Call:
 
     def _ask_stack(self, stack: Stack, rest: IntArray | None) -> IntArray | None:
         of_groups = stack.positions(self._grouping.keys)
-        if of_groups.size == 0 or of_groups.max() < 0:
+        lowest, highest = _extremes(of_groups)
+        if highest < 0:
             return rest
         codes = self._grouping.codes
         positions = of_groups.take(codes if rest is None else codes[rest])
-        usable = positions >= 0 if of_groups.min() < 0 else None
+        usable = positions >= 0 if lowest < 0 else None
         if self._columns.problems:
             usable = np.ones(len(positions), dtype=bool) if usable is None else usable
             rows = range(len(codes)) if rest is None else rest.tolist()
@@ -235,9 +245,13 @@ class _Call:
 
     def ask_children(self, rows: IntArray | None, store: ChildStore) -> None:
         """Let children answer rows, group by group, each a slice of one table in group order."""
-        grouping = self._grouping if rows is None else Grouping(self._grouping.keys, self._grouping.codes[rows])
-        order = grouping.order if rows is None else rows[grouping.order]
-        asked = AskedChildren(self._route.levels, self._columns.table().take(order), self._form, self.tally)
+        if rows is None and len(self._grouping.keys) == 1:  # in order as they are
+            grouping, table, answers = self._grouping, self._columns.table(), self.answers
+        else:
+            grouping = self._grouping if rows is None else Grouping(self._grouping.keys, self._grouping.codes[rows])
+            order = grouping.order if rows is None else rows[grouping.order]
+            table, answers = self._columns.table().take(order), Answers(len(order), self._form)
+        asked = AskedChildren(self._route.levels, table, self._form, self.tally, answers)
         groups = np.flatnonzero(grouping.counts).tolist()
         keep = store.should_keep(len(groups))
 
@@ -254,7 +268,16 @@ class _Call:
         asked.answer_orphans(load)
         if unknown:
             raise UnknownGroup(f"{count(len(unknown), 'group')} without a child model. First: {listing(unknown, 1)}")
-        self.answers.scatter(order, asked.answers)
+        if answers is not self.answers:
+            self.answers.scatter(order, answers)
+
+
+def _extremes(positions: IntArray) -> tuple[int, int]:
+    """Lowest and highest position; of none, -1."""
+    if len(positions) <= FEW_ROWS:  # a reduction of NumPy costs microseconds
+        few = positions.tolist()
+        return min(few, default=-1), max(few, default=-1)
+    return int(positions.min()), int(positions.max())
 
 
 def output_columns(route: Route, options: PredictOptions) -> list[str]:

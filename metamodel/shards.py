@@ -2,6 +2,8 @@
 
 An ordinary rowid table with a unique text key and 32 KB pages, read through a memory map
 (docs/decisions/0001-storage.md has the measurements). A reader opens its file once a thread, and again after a fork.
+A finished shard may be compressed: its table `dictionary` then holds what its children share. Digests are those of the
+children's own bytes, so that a child is the same child however it is stored.
 """
 
 import hashlib
@@ -9,15 +11,16 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from metamodel.compression import Compressor, Decompressor, train_dictionary
 from metamodel.exceptions import CorruptBundle
 
-__all__ = ["ShardReader", "ShardRow", "ShardWriter", "drop_children"]
+__all__ = ["ShardReader", "ShardRow", "ShardWriter", "compress_shard", "drop_children"]
 
 _SCHEMA = """
 CREATE TABLE children (
@@ -26,6 +29,9 @@ CREATE TABLE children (
 )
 """
 _MMAP_BYTES = 2**31
+# What a dictionary is trained and tried on.
+_SAMPLED_CHILDREN = 1000
+_SAMPLED_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,13 @@ class ShardRow:
 class ShardWriter:
     """Writes one shard under a temporary name; it appears under its own name when it is complete.
 
+    Parameters
+    ----------
+    path
+        Where the shard shall stand.
+    dictionary
+        From `train_dictionary`, to compress the children with; None to store them as they are.
+
     Examples
     --------
     >>> import tempfile
@@ -75,8 +88,9 @@ class ShardWriter:
     b'model'
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, dictionary: bytes | None = None) -> None:
         self.path = path
+        self._compressor = None if dictionary is None else Compressor(dictionary)
         self._unfinished = path.with_name(f"{path.name}.unfinished-{os.getpid()}")
         self._unfinished.unlink(missing_ok=True)
         self._connection = sqlite3.connect(self._unfinished)
@@ -84,14 +98,25 @@ class ShardWriter:
         for pragma in ("page_size=32768", "journal_mode=OFF", "synchronous=OFF"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute(_SCHEMA)
+        if dictionary is not None:
+            self._connection.execute("CREATE TABLE dictionary (bytes BLOB NOT NULL)")
+            self._connection.execute("INSERT INTO dictionary VALUES (?)", (dictionary,))
 
     def add(self, row: ShardRow) -> None:
         """Append a group."""
-        values = (row.key, row.level, row.status, row.reason, row.sha256, row.resident, row.child)
+        child = row.child
+        if self._compressor is not None and child is not None:
+            child = self._compressor.compress(child)
+        values = (row.key, row.level, row.status, row.reason, row.sha256, row.resident, child)
         self._connection.execute("INSERT INTO children VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def add_all_of(self, path: Path) -> None:
         """Append every group of another shard."""
+        source = ShardReader(path, path.stat().st_size)
+        if source.compressed or self._compressor is not None:
+            for row in source.rows():
+                self.add(row)
+            return
         self._connection.commit()
         self._connection.execute("ATTACH ? AS other", (str(path),))
         self._connection.execute("INSERT INTO children SELECT * FROM other.children ORDER BY rowid")
@@ -115,6 +140,33 @@ class ShardWriter:
             self._unfinished.rename(self.path)
         else:
             self._unfinished.unlink(missing_ok=True)
+
+
+def compress_shard(path: Path) -> bool:
+    """Compress the children of a finished shard where that is worthwhile; returns whether it was."""
+    reader = ShardReader(path, path.stat().st_size)
+    dictionary = None if reader.compressed else train_dictionary(_sample(reader))
+    if dictionary is None:
+        return False
+    with ShardWriter(path, dictionary) as writer:  # takes the place of the other when it is complete
+        for row in reader.rows():
+            writer.add(row)
+    return True
+
+
+def _sample(reader: "ShardReader") -> list[bytes]:
+    """Children from all over a shard."""
+    keys = list(reader.keys())
+    sample: list[bytes] = []
+    total = 0
+    for key in keys[:: max(1, len(keys) // _SAMPLED_CHILDREN)]:
+        row = reader.read(key)
+        child = (row.child if row is not None else None) or b""
+        total += len(child)
+        if total > _SAMPLED_BYTES:
+            break
+        sample.append(child)
+    return sample
 
 
 def _is_intact(row: ShardRow) -> bool:
@@ -178,13 +230,17 @@ class ShardReader:
         """
         try:
             found = self._connection().execute("SELECT * FROM children WHERE key = ?", (key,)).fetchone()
-        except sqlite3.DatabaseError as error:
+            decompressor: Decompressor | None = self._local.decompressor
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the second where a message quotes damaged bytes
             raise CorruptBundle(
                 f"Shard {self.path.name} cannot be read for group {key}: {error}. Restore the bundle."
             ) from error
         if found is None:
             return None
-        row = ShardRow(found[0], found[1], found[2], found[3], found[6], found[5], found[4])
+        child = found[6]
+        if decompressor is not None and isinstance(child, bytes):
+            child = decompressor.decompress(child)
+        row = ShardRow(found[0], found[1], found[2], found[3], child, found[5], found[4])
         if not _is_intact(row):
             raise CorruptBundle(
                 f"The child of group {key} in shard {self.path.name} is damaged: its sha256 is not the recorded one. "
@@ -197,12 +253,34 @@ class ShardReader:
         for (key,) in self._connection().execute("SELECT key FROM children WHERE status = ? ORDER BY rowid", (status,)):
             yield key
 
+    def rows(self) -> Iterator[ShardRow]:
+        """Yield the rows of all groups, in file order; raises as `read` does."""
+        for (key,) in self._connection().execute("SELECT key FROM children ORDER BY rowid"):
+            row = self.read(key)
+            if row is not None:
+                yield row
+
     def fitted(self) -> Iterator[ShardRow]:
         """Yield the rows of all groups with a child, in file order; raises as `read` does."""
         for key in self.keys():
             row = self.read(key)
             if row is not None and row.child is not None:
                 yield row
+
+    def damaged_keys(self) -> Iterator[str]:
+        """Yield the encoded keys of all groups whose bytes are not what was written; none where no key can be read."""
+        with suppress(CorruptBundle, sqlite3.DatabaseError):
+            for (key,) in self._connection().execute("SELECT key FROM children ORDER BY rowid").fetchall():
+                try:
+                    self.read(key)
+                except CorruptBundle:
+                    yield key
+
+    @property
+    def compressed(self) -> bool:
+        """Whether its children are compressed."""
+        self._connection()
+        return self._local.decompressor is not None
 
     def _connection(self) -> sqlite3.Connection:
         pid = os.getpid()
@@ -213,6 +291,7 @@ class ShardReader:
                 uri, uri=True, factory=_Connection, check_same_thread=False
             )  # used by one thread, but closed by whichever drops the reader
             self._local.connection.execute(f"PRAGMA mmap_size={_MMAP_BYTES}")
+            self._local.decompressor = _decompressor(self._local.connection)
             self._local.pid = pid
         connection: sqlite3.Connection = self._local.connection
         return connection
@@ -228,3 +307,12 @@ class ShardReader:
             raise CorruptBundle(
                 f"Shard {self.path.name} has {size:,} bytes; {self._size:,} were written. Restore the bundle."
             )
+
+
+def _decompressor(connection: sqlite3.Connection) -> Decompressor | None:
+    if connection.execute("SELECT name FROM sqlite_master WHERE name = 'dictionary'").fetchone() is None:
+        return None
+    found = connection.execute("SELECT bytes FROM dictionary").fetchone()
+    if found is None or not isinstance(found[0], bytes):
+        raise sqlite3.DatabaseError("its dictionary is damaged")
+    return Decompressor(found[0])

@@ -168,7 +168,7 @@ class TrainingOptions:
     n_jobs: int = -1
     random_state: int = 0
     max_group_rows: int | None = None
-    stack: bool = False
+    stack: bool = True
     prune: bool = False
     split: str = "holdout"
     metric: str | None = None

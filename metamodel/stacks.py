@@ -1,13 +1,15 @@
 """Stacks on disk: arrays that are memory-mapped, and the keys of the children in them.
 
-``stacks/00000.<array>.npy`` and ``stacks/00000.keys.parquet`` (encoded key and version of each child, in order); the
-rest stands in the manifest. A stack is read when the first row wants it. One that is not what was written is left
-aside with a warning: the children give the same answers.
+``stacks/00000.<array>.npy``; beside them ``index`` (where each key's child is), ``versions`` and ``digests`` (of blocks
+of children), and ``stacks/00000.keys.parquet`` (encoded key of each child, in order). The rest stands in the manifest.
+Opening reads none of them. What answers is proven intact before it does; the child of a group whose numbers are not
+answers in their place.
 """
 
 import contextlib
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +22,76 @@ from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.frames import AnyArray, IntArray
 from metamodel.keys import GroupKey, decode_keys
 from metamodel.manifest import FileEntry, Manifest
+from metamodel.stack_blocks import Blocks, block_digests, block_size, key_index, look_up
 from metamodel.stacking import BuiltStack, load_program, prepare
+from metamodel.wording import count
 
-__all__ = ["StoredStack", "open_stacks", "write_stacks"]
+__all__ = ["StoredStack", "open_stacks", "write_stack"]
 
 _DIRECTORY = "stacks"
-# From here on Arrow finds text keys an order of magnitude faster than a dict, which waits for memory at every key.
+# From here on it is faster to read all keys once than to find these one by one.
 _MANY_KEYS = 256
+# Keys whose places are remembered; requests come back to the same groups.
+_REMEMBERED_KEYS = 65_536
+_VERSION_CHARACTERS = 12
+_UNREADABLE = (CorruptBundle, OSError, ValueError, KeyError, TypeError, OverflowError, pa.ArrowException)
 
 
-def write_stacks(directory: Path, stacks: Iterable[BuiltStack]) -> list[dict[str, Any]]:
-    """Write stacks into an unfinished bundle; returns what the manifest has to say of them."""
-    described = []
-    for number, stack in enumerate(stacks):
-        (directory / _DIRECTORY).mkdir(exist_ok=True)
-        name = f"{_DIRECTORY}/{number:05d}"
-        for array, values in stack.program.arrays.items():
-            np.save(directory / f"{name}.{array}.npy", values)
-        pq.write_table(pa.table({"key": stack.keys, "version": stack.versions}), directory / f"{name}.keys.parquet")
-        arrays = sorted(stack.program.arrays)
-        described.append({"family": stack.program.family, "name": name, "arrays": arrays, **stack.program.describe()})
-    return described
+def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, Any]:
+    """Write a stack into an unfinished bundle; returns what the manifest has to say of it."""
+    (directory / _DIRECTORY).mkdir(exist_ok=True)
+    name, program, n_children = f"{_DIRECTORY}/{number:05d}", stack.program, len(stack.keys)
+    versions = np.array(stack.versions, dtype=f"S{_VERSION_CHARACTERS}")
+    size = block_size(sum(values.nbytes for values in program.arrays.values()), n_children)
+    digests = block_digests(_Parts(program, versions), n_children, size)
+    arrays = {**program.arrays, "versions": versions, "index": key_index(stack.keys), "digests": digests}
+    for array, values in arrays.items():
+        np.save(directory / f"{name}.{array}.npy", values)
+    pq.write_table(pa.table({"key": stack.keys}), directory / f"{name}.keys.parquet")
+    described = {"family": program.family, "name": name, "arrays": sorted(program.arrays)}
+    return {**described, "children": n_children, "block": size, **program.describe()}
 
 
 def open_stacks(directory: Path, manifest: Manifest) -> list["StoredStack"]:
-    """Open the stacks of a bundle that this release knows; costs a look at the sizes of their files."""
-    stacks = [StoredStack(directory, description, manifest.files) for description in manifest.stacks]
+    """Open the stacks of a bundle without reading them; compiles the kernels that they need."""
     for family in {str(description.get("family")) for description in manifest.stacks}:
         prepare(family)
-    return [stack for stack in stacks if stack.is_sound()]
+    return [StoredStack(directory, description, manifest.files) for description in manifest.stacks]
+
+
+class _Parts:
+    """All that the answers of a range of children are computed from."""
+
+    def __init__(self, program: Any, versions: AnyArray) -> None:
+        self._program = program
+        self._versions = versions
+
+    def __call__(self, start: int, stop: int) -> Iterator[AnyArray]:
+        yield from self._program.parts(start, stop)
+        yield self._versions[start:stop]
+
+
+class _KeyList:
+    """All keys in order, for batches over many groups."""
+
+    def __init__(self, keys: Sequence[GroupKey]) -> None:
+        self._keys = keys
+        self._texts: pa.Array | None = None
+        if all(len(key) == 1 and isinstance(key[0], str) for key in keys):
+            self._texts = pa.array([key[0] for key in keys], type=pa.string())
+
+    def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
+        """Where each key stands, -1 where it does not."""
+        if self._texts is not None:
+            with contextlib.suppress(TypeError, pa.ArrowInvalid):  # an invalid key among them: as other keys, below
+                wanted = pa.array([key[0] for key in keys], type=pa.string())  # type: ignore[index]  # or a TypeError
+                return np.asarray(pc.index_in(wanted, self._texts).fill_null(-1)).astype(np.int64)
+        get = self._places.get
+        return np.fromiter((get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+
+    @cached_property
+    def _places(self) -> dict[Any, int]:
+        return {key: i for i, key in enumerate(self._keys)}
 
 
 class StoredStack:
@@ -67,24 +110,31 @@ class StoredStack:
     def __init__(self, directory: Path, description: dict[str, Any], files: dict[str, FileEntry]) -> None:
         self._directory = directory
         self._description = description
-        name = str(description.get("name"))
-        self._arrays = {str(array): f"{name}.{array}.npy" for array in description.get("arrays", ())}
-        self._keys = f"{name}.keys.parquet"
-        self._entries = {file: files.get(file) for file in (*self._arrays.values(), self._keys)}
-        self._read = False
+        self._name = str(description.get("name"))
+        self._entries = {file: entry for file, entry in files.items() if file.startswith(f"{self._name}.")}
+        self._read = self._warned = self._list_read = False
         self._program: Any = None
-        self._positions: dict[Any, int] = {}
-        self._texts: pa.Array | None = None
-        self._versions: AnyArray = np.empty(0, dtype=object)
+        self._blocks: Blocks | None = None
+        self._index: AnyArray = np.empty((3, 0), dtype=np.uint64)
+        self._places: dict[Any, int] = {}
+        self._list: _KeyList | None = None
+        self._versions: AnyArray = np.empty(0, dtype="S1")
 
-    def is_sound(self) -> bool:
-        """Whether its files have the sizes that were written; warns where they have not."""
-        for file, entry in self._entries.items():
-            path = self._directory / file
-            if entry is None or not path.is_file() or path.stat().st_size != entry.size:
-                self._warn(f"{file} is missing or has another size")
-                return False
-        return True
+    @property
+    def damaged(self) -> int:
+        """Children that are left to themselves because their numbers here are damaged, as far as that is known."""
+        if self._read and self._program is None:
+            return int(self._description.get("children", 0))
+        return 0 if self._blocks is None else self._blocks.damaged
+
+    def damaged_keys(self) -> list[str]:
+        """Read everything; encoded keys of the children whose numbers are not what was written."""
+        self._load()
+        try:
+            keys: list[str] = pq.read_table(self._directory / f"{self._name}.keys.parquet")["key"].to_pylist()
+        except _UNREADABLE:  # a damaged file, which `Bundle.damaged_files` names
+            return []
+        return keys if self._blocks is None else [keys[i] for i in self._blocks.damaged_positions().tolist()]
 
     def takes(self, *, proba: bool) -> bool:
         """Whether it can answer calls with, or without, probabilities."""
@@ -92,17 +142,24 @@ class StoredStack:
         return self._program is not None and bool(self._program.takes(proba=proba))
 
     def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
-        """Where each key's child is in the stack; -1 where it is not."""
-        if len(keys) > _MANY_KEYS and self._texts is not None:
-            with contextlib.suppress(TypeError, pa.ArrowInvalid):  # an invalid key among them: one by one, below
-                texts = pa.array([key[0] for key in keys], type=pa.string())  # type: ignore[index]  # or a TypeError
-                return np.asarray(pc.index_in(texts, self._texts).fill_null(-1)).astype(np.int64)
-        get = self._positions.get
-        return np.fromiter((get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+        """Where each key's child is in the stack; -1 where it is not, or is not what was written."""
+        if len(keys) > _MANY_KEYS and (listed := self._listed()) is not None:
+            return self._proven(listed.positions(keys))
+        places = self._places
+        found = [places.get(key) for key in keys]
+        if None not in found:
+            return np.array(found, dtype=np.int64)
+        tuples = [look_up(self._index, key) if isinstance(key, tuple) else -1 for key in keys]
+        positions = self._proven(np.array(tuples, dtype=np.int64))
+        if len(places) + len(keys) > _REMEMBERED_KEYS:
+            places.clear()
+        valid = ((key, place) for key, place in zip(keys, positions.tolist(), strict=True) if isinstance(key, tuple))
+        places.update(valid)
+        return positions
 
     def versions(self, positions: IntArray) -> AnyArray:
         """Versions of children."""
-        return self._versions.take(positions)
+        return self._versions.take(positions).astype(str).astype(object)
 
     def answer(
         self, columns: Sequence[AnyArray], positions: IntArray, *, proba: bool
@@ -113,37 +170,69 @@ class StoredStack:
         )
         return answers
 
+    def _proven(self, positions: IntArray) -> IntArray:
+        blocks, here = self._blocks, positions >= 0
+        if blocks is None or not here.any():
+            return positions
+        intact = blocks.intact(positions[here])
+        if not intact.all():
+            positions[here] = np.where(intact, positions[here], -1)
+            self._warn(f"the numbers of {count(blocks.damaged, 'group')} are not what was written")
+        return positions
+
+    def _listed(self) -> "_KeyList | None":
+        """Give all keys; reads them once."""
+        if not self._list_read:
+            try:
+                self._check_whole("keys.parquet")
+                table = pq.read_table(self._directory / f"{self._name}.keys.parquet")
+                self._list = _KeyList(decode_keys(table["key"].to_pylist()))
+            except _UNREADABLE as error:  # they are found one by one, then
+                self._warn(str(error))
+            self._list_read = True
+        return self._list
+
     def _load(self) -> None:
         # Without a lock, which a fork could leave locked: two threads at once read the same twice, and nothing is lost.
         if self._read:
             return
         try:
-            self._check_digests()
-            table = pq.read_table(self._directory / self._keys)
-            self._versions = np.array([version[:12] for version in table["version"].to_pylist()], dtype=object)
-            keys = decode_keys(table["key"].to_pylist())
-            if all(len(key) == 1 and isinstance(key[0], str) for key in keys):
-                self._texts = pa.array([key[0] for key in keys], type=pa.string())
-            self._positions = {key: i for i, key in enumerate(keys)}
-            self._program = load_program(self._description, dict(self._maps()))
-        except (CorruptBundle, OSError, ValueError, KeyError) as error:
-            self._warn(str(error))
+            self._check_sizes()
+            self._check_whole("index.npy")
+            self._check_whole("digests.npy")
+            arrays = {array: self._map(array) for array in self._description["arrays"]}
+            self._index, self._versions = self._map("index"), self._map("versions")
+            program, size = load_program(self._description, arrays), int(self._description["block"])
+            n_children = int(self._description["children"])
+            self._blocks = Blocks(_Parts(program, self._versions), n_children, size, self._map("digests"))
+            self._program = program
+        except _UNREADABLE as error:
+            self._warn(f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError) else str(error))
         self._read = True
 
-    def _maps(self) -> Iterator[tuple[str, AnyArray]]:
-        for array, file in self._arrays.items():
-            # A memmap object costs microseconds at every slice; a plain view of the same bytes does not.
-            yield array, np.asarray(np.load(self._directory / file, mmap_mode="r"))
+    def _map(self, array: str) -> AnyArray:
+        # A memmap object costs microseconds at every slice; a plain view of the same bytes does not.
+        return np.asarray(np.load(self._directory / f"{self._name}.{array}.npy", mmap_mode="r"))
 
-    def _check_digests(self) -> None:
+    def _check_sizes(self) -> None:
+        # A truncated file is never mapped: reading behind its end would kill the process.
         for file, entry in self._entries.items():
-            if FileEntry.of(self._directory / file) != entry:
-                raise CorruptBundle(f"{file} is not what was written")
+            path = self._directory / file
+            if not path.is_file() or path.stat().st_size != entry.size:
+                raise CorruptBundle(f"{file} is missing or has another size")
+
+    def _check_whole(self, end: str) -> None:
+        file = f"{self._name}.{end}"
+        if FileEntry.of(self._directory / file) != self._entries[file]:
+            raise CorruptBundle(f"{file} is not what was written")
 
     def _warn(self, problem: str) -> None:
+        if self._warned:
+            return
+        self._warned = True
         warnings.warn(
-            f"A stack of {self._directory.name} is left aside: {problem}. The children answer instead, more slowly. "
-            "Restore the bundle.",
+            f"Stack {self._name} of {self._directory.name} is damaged: {problem}. Their children answer instead, more "
+            "slowly. Restore the bundle.",
             RuntimeWarning,
             stacklevel=2,
         )

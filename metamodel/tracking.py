@@ -39,7 +39,7 @@ from metamodel.signatures import InputForm, input_example, signature
 from metamodel.training import TrainingResult
 from metamodel.wording import count
 
-__all__ = ["log_model", "training_run"]
+__all__ = ["log_model", "log_packed", "training_run"]
 
 # MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
 _TABLE_ROWS = 10_000
@@ -50,7 +50,7 @@ _DIGEST_TAG = "metamodel.digest"
 # How MLflow's page finds the table.
 _TABLE = {"path": "ledger.json", "type": "table"}
 # What the code that travels with the model imports to predict.
-_RUNTIME = ("mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "cachetools", "cloudpickle")
+_RUNTIME = ("mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "cachetools", "cloudpickle", "zstandard")
 # With two or more server workers a request costs 40 ms more without these (docs/serving.md).
 _SERVER = ("uvloop", "httptools")
 # Stacked tree ensembles are answered by their children, more slowly, where it is missing.
@@ -149,21 +149,14 @@ def log_model(
     registry.check_names(registered_model_name, alias, name)
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
     model.route.check(model.options())
-    declared = signature(result.manifest, model.route, model.options(), inputs)
+    # Raises what it has to raise before anything is logged.
+    signature(result.manifest, model.route, model.options(), inputs)
     with training_run() as run, _plainly_named(result.bundle_path) as bundle:
         _claim(run.info.run_id, model.bundle.digest)
         _log_facts(result)
         _log_artifacts(result)
-        info = mlflow.pyfunc.log_model(
-            name=name,
-            python_model=model_code.__file__,
-            artifacts={"bundle": str(bundle)},
-            signature=declared,
-            input_example=input_example(result.manifest, result.data, inputs=inputs),
-            pip_requirements=requirements(result.manifest),
-            code_paths=[str(Path(model_code.__file__).parent)],
-            metadata={"metamodel": {"defaults": {"predict_method": predict_method, "detail": detail}}},
-        )
+        defaults = {"predict_method": predict_method, "detail": detail}
+        info = _log_pyfunc(name, bundle, model, result.data, defaults, inputs)
         # Metrics that are there before the model would be fetched again one by one, to be copied to it.
         metrics = {name: float(value) for name, value in result.summary.items()}
         mlflow.log_metrics(metrics, model_id=info.model_id)
@@ -172,6 +165,59 @@ def log_model(
                 registered_model_name, info.model_uri, _description(result), _tags(result), alias
             )
     return info
+
+
+def log_packed(
+    model: MetaModel,
+    data: pd.DataFrame,
+    registered_model_name: str,
+    alias: str | None = None,
+    name: str = "model",
+    inputs: InputForm = "columns",
+) -> ModelInfo:
+    """Log an existing bundle, such as one that was given stacks, into a run and register it as a new version.
+
+    Parameters
+    ----------
+    model
+        The bundle to log; what a call without params answers stays as it is.
+    data
+        Rows with the group columns and the features, for the input example.
+    registered_model_name, alias, name, inputs
+        As in `log_model`.
+
+    Returns
+    -------
+    mlflow.models.model.ModelInfo
+    """
+    registry.check_names(registered_model_name, alias, name)
+    manifest, options = model.manifest, model.options()
+    defaults = {"predict_method": options.predict_method, "detail": options.detail}
+    with training_run() as run, _plainly_named(model.bundle.path) as bundle:
+        _claim(run.info.run_id, model.bundle.digest)
+        info = _log_pyfunc(name, bundle, model, data, defaults, inputs)
+        described = f"{manifest.counts['fitted']:,} children for {manifest.target.name}, packed again."
+        info.registered_model_version = registry.register_version(
+            registered_model_name, info.model_uri, described, {"metamodel.version": __version__}, alias
+        )
+    return info
+
+
+def _log_pyfunc(
+    name: str, bundle: Path, model: MetaModel, data: pd.DataFrame, defaults: Mapping[str, Any], inputs: InputForm
+) -> ModelInfo:
+    manifest = model.manifest
+    return mlflow.pyfunc.log_model(
+        name=name,
+        python_model=model_code.__file__,
+        artifacts={"bundle": str(bundle)},
+        signature=signature(manifest, model.route, model.options(), inputs),
+        input_example=input_example(manifest, data, inputs=inputs),
+        pip_requirements=requirements(manifest),
+        model_config={"preload": 0},  # only what stands here can be given when the model is loaded
+        code_paths=[str(Path(model_code.__file__).parent)],
+        metadata={"metamodel": {"defaults": dict(defaults)}},
+    )
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     output_dir: str | Path | None = None,
     random_state: int = 0,
     max_group_rows: int | None = None,
-    stack: bool = False,
+    stack: bool = True,
     prune: bool = False,
     split: str = "holdout",
     metric: str | None = None,
@@ -170,8 +170,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     max_group_rows
         Groups with more rows are recorded as skipped, and their rows are not loaded by any worker.
     stack
-        Whether children whose prediction is an array program are also stored as one, so that a batch over many groups
-        costs about what one model costs; see docs/benchmarks.md.
+        Whether children whose prediction is an array program (linear models; with numba tree ensembles) are also stored
+        as one, so that a batch over many groups costs about what one model costs. The ledger's column `stack` says who
+        is not, and why; see docs/benchmarks.md.
     prune
         Whether to leave out children that are not better than their parent on held-out rows. Their rows are answered by
         the parent, so unknown="fallback" is needed.
@@ -344,7 +345,8 @@ def _run(
         ledger, pruned = judge(ledger, holdout, plan)
         prune_children(directory, pruned)
         summary = {**summarize(ledger, plan), "data_findings": len(found)}
-        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger)
+        samples = {key: rows for result in results for key, rows in result.samples.items()}
+        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger, samples)
         write_evidence(directory, holdout, importance)
         manifest = finish_bundle(directory, manifest, ledger)
     return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance, tuple(found), tuning)

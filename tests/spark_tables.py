@@ -15,7 +15,7 @@ def in_cells(housing: pd.DataFrame) -> pd.DataFrame:
 
 
 def assert_same_ledger(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    """Row for row, apart from times, files, stacks (Spark keeps no rows to compare them on) and pickles.
+    """Row for row, apart from times, files, stacks (Spark compares them on fewer rows) and pickles.
 
     A pickle writes an equal text once or twice, depending on whether it is one object: so the bytes of equal children
     differ between processes now and then.

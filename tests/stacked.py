@@ -9,7 +9,7 @@ SCHEMA = FeatureSchema(tuple(Feature(name, "number", "float64") for name in NAME
 
 
 def built(children, samples, classes=()):
-    builder = StackBuilder(SCHEMA, classes)
+    builder = StackBuilder(SCHEMA, classes, {})
     for i, (child, x) in enumerate(zip(children, samples, strict=True)):
         builder.add(f'["{i}"]', "version", child, x)
-    return builder.finish(), builder.refused
+    return list(builder.finish()), builder.refused

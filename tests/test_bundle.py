@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from sklearn.linear_model import Ridge
 
 from metamodel.bundle import Bundle, ShardMerger, library_versions, new_bundle
 from metamodel.cache import ByteCache
@@ -23,6 +25,7 @@ from metamodel.exceptions import (
     UnknownGroup,
     UnreadableBundle,
 )
+from metamodel.manifest import FORMAT_VERSION
 from metamodel.model import MetaModel
 from metamodel.shards import ShardReader, ShardRow, ShardWriter
 from metamodel.training import train
@@ -45,7 +48,7 @@ def table():
 def whole(table, tmp_path_factory):
     """A bundle with ten children, one failed group and one skipped group."""
     path = tmp_path_factory.mktemp("bundle") / "whole"
-    return train(table, "g", "y", "linear_regression", output_dir=path, n_jobs=1).bundle_path
+    return train(table, "g", "y", "linear_regression", output_dir=path, n_jobs=1, stack=False).bundle_path
 
 
 @pytest.fixture
@@ -183,9 +186,9 @@ def test_a_damaged_ledger_is_said_and_predictions_go_on(bundle, table):
 
 
 def test_a_later_format_version_is_refused(bundle):
-    change_manifest(bundle, format_version=2)
+    change_manifest(bundle, format_version=FORMAT_VERSION + 1)
     with pytest.raises(
-        UnreadableBundle, match=r"manifest.json has format version 2; this release reads 1 to 1. Upgrade"
+        UnreadableBundle, match=r"manifest.json has format version 3; this release reads 1 to 2. Upgrade"
     ):
         Bundle(bundle)
 
@@ -219,7 +222,7 @@ def test_an_unknown_codec_is_refused(bundle):
 
 @pytest.mark.parametrize("codec", ["cloudpickle", "joblib"])
 def test_without_pickles_a_pickle_bundle_is_refused(table, monkeypatch, codec):
-    path = train(table, "g", "y", "linear_regression", codec=codec, n_jobs=1).bundle_path
+    path = train(table, "g", "y", "linear_regression", codec=codec, n_jobs=1, stack=False).bundle_path
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     with pytest.raises(ForbiddenCodec, match=f"are {codec} pickles and MLFLOW_ALLOW_PICKLE_DESERIALIZATION is false"):
         Bundle(path)
@@ -333,10 +336,50 @@ def test_versions_of_what_is_installed_are_recorded():
     assert versions == {"python": sys.version.partition(" ")[0].rstrip("+"), "pandas": pd.__version__}
 
 
+# --- compression
+
+
+@pytest.fixture(scope="module")
+def compressed(tmp_path_factory):
+    """A bundle with enough children to be compressed, and the table it was trained on."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60 * 5, 3)), columns=["a", "b", "y"]).assign(g=np.repeat(range(60), 5))
+    path = tmp_path_factory.mktemp("bundle") / "compressed"
+    return train(frame, "g", "y", "ridge", holdout=0, output_dir=path, n_jobs=1).bundle_path, frame
+
+
+def test_many_children_are_compressed_and_answer_as_they_did(compressed):
+    path, frame = compressed
+    model = MetaModel(path, ByteCache(2**30))
+    expected = [Ridge().fit(rows[["a", "b"]], rows["y"]).predict(rows[["a", "b"]]) for _, rows in frame.groupby("g")]
+    np.testing.assert_allclose(model.predict(frame)["prediction"], np.concatenate(expected), rtol=1e-12)
+    assert (model.manifest.compression, model.manifest.format_version) == ("zstd", 2)
+
+
+def test_digests_are_those_of_the_childrens_own_bytes(compressed):
+    path, _ = compressed
+    ledger = Bundle(path).ledger
+    blobs = [blob_of(path, f"[{g}]") for g in ledger["g"]]
+    assert ledger["sha256"].tolist() == [sha256(blob).hexdigest() for blob in blobs]
+    assert ledger["bytes"].tolist() == [len(blob) for blob in blobs]
+
+
+def test_few_children_are_stored_as_they_are_in_the_first_version(whole):
+    manifest = Bundle(whole).manifest
+    assert (manifest.compression, manifest.format_version) == (None, 1)
+
+
+def test_without_zstandard_a_compressed_bundle_is_refused(compressed, whole, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    Bundle(whole)
+    with pytest.raises(UnreadableBundle, match=r"compressed, and the package zstandard is not installed. Install"):
+        Bundle(compressed[0])
+
+
 # --- golden bundles
 
 
-@pytest.mark.parametrize("version", [1])
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
 def test_the_bundles_of_earlier_format_versions_give_their_recorded_answers(version, monkeypatch):
     monkeypatch.syspath_prepend(DATA)
@@ -348,4 +391,4 @@ def test_the_bundles_of_earlier_format_versions_give_their_recorded_answers(vers
     answers = model.predict(questions(), PARAMS)
     assert (model.manifest.format_version, model.bundle.damaged_files()) == (version, [])
     assert_frame_equal(answers, expected.astype(answers.dtypes), rtol=1e-9)
-    assert model.ledger["status"].value_counts().to_dict() == {"fitted": 8, "skipped": 1}
+    assert model.ledger["status"].value_counts().to_dict() == {"fitted": {1: 8, 2: 69}[version], "skipped": 1}

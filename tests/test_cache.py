@@ -171,3 +171,23 @@ def test_a_limit_that_is_no_number_is_refused(monkeypatch, value):
     monkeypatch.setenv("METAMODEL_CACHE_MB", value)
     with pytest.raises(InputError, match=f"METAMODEL_CACHE_MB='{value}' is no number of megabytes. Set it to 0"):
         process_cache()
+
+
+def test_filling_the_room_pushes_nothing_out():
+    cache = ByteCache(25)
+    for key in ("a", "b", "c"):
+        assert cache.get(key, loader(key), keep="if_room") == key
+    stats = cache.stats()
+    assert {name: stats[name] for name in ("entries", "bytes", "evictions", "refused")} == {
+        "entries": 2,
+        "bytes": 20,
+        "evictions": 0,
+        "refused": 1,
+    }
+
+
+def test_what_is_too_large_to_keep_is_counted():
+    cache = ByteCache(5)
+    cache.get("a", loader(1))
+    cache.get("b", loader(1), keep=False)
+    assert cache.stats()["refused"] == 1

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -141,8 +142,8 @@ def test_probabilities_come_with_the_labels(table):
     ).all()
 
 
-def test_the_stats_count_rows_by_status_and_the_caches_work(table, model):
-    fresh = MetaModel(model.bundle.path, ByteCache(2**30))
+def test_the_stats_count_rows_by_status_and_the_caches_work(table):
+    fresh = fitted(table, unknown="fallback", stack=False)
     fresh.predict(table)
     fresh.predict(table.iloc[:10].assign(store=99))
     fresh.predict(table.iloc[:10].assign(store=7.5))
@@ -170,6 +171,27 @@ def test_threads_share_a_model(model, table):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_threads_never_hold_more_than_the_limit_and_the_stats_add_up(model, table):
+    whole = MetaModel(model.bundle.path, ByteCache(2**30))
+    expected = whole.predict(table)
+    limit = whole.stats()["cache"]["bytes"] * 2 // 3  # two of the three children
+    crowded, wrong = MetaModel(model.bundle.path, ByteCache(limit)), []
+
+    def ask(first):
+        for i in range(30):
+            rows = slice(30 * ((first + i) % 3), 30 * ((first + i) % 3) + 30)
+            right = crowded.predict(table.iloc[rows]).equals(expected.iloc[rows])
+            if not right or crowded.stats()["cache"]["bytes"] > limit:
+                wrong.append(rows)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+    stats = crowded.stats()
+    cache = stats["cache"]
+    assert (wrong, stats["rows"], cache["hits"] + cache["misses"]) == ([], {"child": 8 * 30 * 30}, 8 * 30)
+    assert cache["evictions"] > 0
 
 
 def test_the_ledger_is_the_one_of_training(table):

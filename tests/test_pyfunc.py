@@ -208,7 +208,7 @@ def test_threads_get_right_answers_from_a_cache_smaller_than_the_children(monkey
     random = np.random.default_rng(0)
     table = pd.DataFrame({"group": np.repeat(np.arange(60), 5), "x": random.normal(size=300)})
     table["y"] = table["group"] + table["x"]
-    result = metamodel.train(table, "group", "y", "linear_regression", holdout=0, n_jobs=1)
+    result = metamodel.train(table, "group", "y", "linear_regression", holdout=0, n_jobs=1, stack=False)
     model = _load(result)
     cache = ByteCache(result.manifest.counts["resident_bytes"] // 6)
     monkeypatch.setattr("metamodel.cache._process_cache", cache)
@@ -397,3 +397,14 @@ def test_without_pickle_a_skops_model_predicts_and_another_is_refused_in_one_sen
         f"ForbiddenCodec: The children of this bundle are {codec} pickles" for codec in ("cloudpickle", "joblib")
     ]
     assert all('Train with codec="skops"' in text and "\n" not in text for text in refused)
+
+
+# -------- hot groups
+@pytest.mark.parametrize("how", ["model_config", "variable"])
+def test_the_children_of_hot_groups_are_loaded_with_the_model(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    table = TABLE[["store", "x", "y"]]
+    uri = metamodel.log_model(metamodel.train(table, "store", "y", "dummy", holdout=0, min_rows=1, n_jobs=1)).model_uri
+    if how == "variable":
+        monkeypatch.setenv("METAMODEL_PRELOAD", "2")
+    model = mlflow.pyfunc.load_model(uri, model_config={"preload": 2} if how == "model_config" else None)
+    assert model.unwrap_python_model().model.stats()["preload"]["loaded"] == 2

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metamodel.compression import train_dictionary
 from metamodel.exceptions import CorruptBundle
 from metamodel.keys import encode_key
-from metamodel.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.shards import ShardReader, ShardRow, ShardWriter, compress_shard
 
 BLOBS = {f'["g{i}"]': bytes([i]) * (10 if i % 2 else 70_000) for i in range(6)}
 
@@ -193,3 +194,64 @@ def test_a_forked_process_reads_on(shard):
     assert results.get(timeout=30) == [*BLOBS.values()]
     child.join()
     assert [outcome(opened, key) for key in BLOBS] == [*BLOBS.values()]
+
+
+# --- compression
+ALIKE = {f'["c{i}"]': b"the same pickle for every child, " * 20 + random.Random(i).randbytes(100) for i in range(80)}
+
+
+@pytest.fixture
+def alike(tmp_path):
+    path = tmp_path / "alike.sqlite"
+    with ShardWriter(path) as writer:
+        for key, blob in ALIKE.items():
+            writer.add(ShardRow.of_child(key, 1, "", blob, resident=len(blob)))
+        writer.add(ShardRow('["worse"]', 1, "failed", "error"))
+    return path
+
+
+def test_children_that_are_alike_are_compressed_and_come_back(alike):
+    before, rows = alike.stat().st_size, list(reader(alike).rows())
+    assert compress_shard(alike)
+    assert (list(reader(alike).rows()), alike.stat().st_size < before) == (rows, True)
+
+
+def test_a_compressed_shard_is_left_as_it_is(alike):
+    compress_shard(alike)
+    assert not compress_shard(alike)
+
+
+@pytest.mark.parametrize("blobs", [[b"few"] * 10, [random.Random(i).randbytes(500) for i in range(80)]])
+def test_children_that_do_not_shrink_are_stored_as_they_are(tmp_path, blobs):
+    path = tmp_path / "s.sqlite"
+    with ShardWriter(path) as writer:
+        for i, blob in enumerate(blobs):
+            writer.add(ShardRow.of_child(f"[{i}]", 1, "", blob, resident=1))
+    assert (compress_shard(path), reader(path).compressed) == (False, False)
+
+
+def test_a_compressed_shard_is_merged_into_any_other(tmp_path, alike, shard):
+    compress_shard(alike)
+    for name, dictionary in (("plain", None), ("compressed", train_dictionary(list(ALIKE.values())))):
+        with ShardWriter(tmp_path / name, dictionary) as writer:
+            writer.add_all_of(alike)
+            writer.add_all_of(shard)
+        assert [row.child for row in reader(tmp_path / name).fitted()] == [*ALIKE.values(), *BLOBS.values()]
+
+
+def test_no_flipped_byte_of_a_compressed_shard_gives_a_wrong_child_or_another_error(alike):
+    compress_shard(alike)
+    whole = alike.read_bytes()
+    for position in random.Random(0).sample(range(len(whole)), 400):
+        alike.write_bytes(whole)
+        damage(alike, position)
+        opened = reader(alike)
+        for key, blob in list(ALIKE.items())[::20]:
+            assert outcome(opened, key) in (blob, "corrupt", None)
+
+
+def test_threads_share_a_compressed_shard(alike):
+    compress_shard(alike)
+    opened = reader(alike)
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda key: outcome(opened, key) == ALIKE[key], [*ALIKE] * 20))

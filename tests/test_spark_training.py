@@ -52,6 +52,9 @@ def test_housing_cells_give_the_children_and_the_ledger_of_the_local_engine(
     answers = [MetaModel(result.bundle_path).predict(cells) for result in (local, on_spark)]
     np.testing.assert_allclose(answers[0]["prediction"], answers[1]["prediction"], rtol=1e-9)
     assert answers[0]["status"].equals(answers[1]["status"])
+    # The rows that Spark's workers hand back are enough to stack the same children.
+    assert len(on_spark.manifest.stacks) == len(local.manifest.stacks) == 1
+    assert on_spark.ledger["stack"].tolist() == local.ledger["stack"].tolist()
 
 
 def test_texts_and_gaps_give_the_ledger_of_the_local_engine(spark: Any, housing: pd.DataFrame, tmp_path: Path) -> None:
@@ -265,7 +268,7 @@ def test_spark_frames_need_the_spark_engine(spark: Any) -> None:
         metamodel.train(frame.limit(0), "shop", "y", engine="spark")
 
 
-Result = namedtuple("Result", "number ledger holdout importance reason child")
+Result = namedtuple("Result", "number ledger holdout importance reason child sample")
 
 
 @pytest.mark.parametrize(
@@ -279,9 +282,9 @@ def test_lost_and_doubled_groups_are_errors(numbers: list[int], message: str, tm
     from metamodel.backends.spark import _chunks
 
     ledger = '{"status": "skipped", "resident": 0, "sha256": ""}'
-    rows = (Result(number, ledger, None, None, "", None) for number in numbers)
+    rows = (Result(number, ledger, None, None, "", None, b"") for number in numbers)
     with pytest.raises(TrainingError, match=message):
-        list(_chunks(rows, [("a",), ("b",)], tmp_path))
+        list(_chunks(rows, [("a",), ("b",)], tmp_path, np.frombuffer))
 
 
 @given(st.lists(st.integers(1, 5), max_size=8), st.lists(st.integers(0, 30), max_size=6))

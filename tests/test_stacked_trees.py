@@ -1,4 +1,4 @@
-"""Stacked tree ensembles answer as scikit-learn does, to the last bit; without numba their children answer."""
+"""Stacked tree ensembles answer as their children do, to the last bit; without numba the children answer."""
 
 import numpy as np
 import pandas as pd
@@ -6,12 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import ensemble, tree
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from stacked import NAMES, built
 
 import metamodel
 from metamodel.model import MetaModel
-from metamodel.stacking import trees
+from metamodel.stacking import building, trees
 
 LABELS = [["a", "b", "c"], ["b", "d"], ["a", "d"], ["a", "b", "c", "d"]]
 REGRESSORS = {
@@ -109,6 +114,169 @@ def test_what_the_kernel_cannot_walk_is_refused(child, reason):
     assert refused['["0"]'].startswith(reason)
 
 
+BEFORE = {
+    "scaler": (StandardScaler(),),
+    "centred only": (StandardScaler(with_std=False),),
+    "min-max": (MinMaxScaler((-1, 2)),),
+    "imputer": (SimpleImputer(strategy="median"),),
+    "imputer and scalers": (SimpleImputer(), StandardScaler(), MinMaxScaler()),
+}
+BEHIND = {
+    "forest": lambda: ensemble.RandomForestRegressor(n_estimators=3, random_state=0),
+    "gradient boosting": lambda: ensemble.GradientBoostingRegressor(n_estimators=3),
+    "histogram boosting": lambda: ensemble.HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=3),
+    "XGBoost": lambda: xgb("Regressor", n_estimators=3),
+    "forest of classes": lambda: ensemble.RandomForestClassifier(n_estimators=3, random_state=0),
+}
+
+
+def xgb(kind, **options):
+    return getattr(pytest.importorskip("xgboost"), f"XGB{kind}")(**{"n_jobs": 1, "max_depth": 3, **options})
+
+
+@pytest.mark.parametrize("family", BEHIND)
+@pytest.mark.parametrize("before", BEFORE)
+def test_pipelines_are_followed_in_their_own_arithmetic(before, family):
+    missing = "imputer" in before
+    samples = [matrix(seed, missing) * [1, 1e3, 1e-3] + [0, 7, 1] for seed in range(3)]
+    targets = [np.nan_to_num(x[:, 0]) + i for i, x in enumerate(samples)]
+    targets = [y > i for i, y in enumerate(targets)] if "classes" in family else targets
+    children = [
+        make_pipeline(*map(clone, BEFORE[before]), BEHIND[family]()).fit(x, y)
+        for x, y in zip(samples, targets, strict=True)
+    ]
+    (stack,), refused = built(children, samples, (False, True) if "classes" in family else ())
+    values, _, answered = stack.program.answer(
+        list(np.concatenate(samples).T), np.repeat(np.arange(3), 60), proba=False
+    )
+    expected = np.concatenate([child.predict(x) for child, x in zip(children, samples, strict=True)])
+    assert (values.tolist(), refused, answered) == (expected.tolist(), {}, None)
+
+
+XGB_REGRESSORS = {
+    "plain": {},
+    "one tree": {"n_estimators": 1},
+    "deep": {"max_depth": 8, "n_estimators": 20},
+    "base score": {"base_score": 0.3},
+    "parallel trees": {"num_parallel_tree": 3, "subsample": 0.7},
+    "absolute error": {"objective": "reg:absoluteerror"},
+    "poisson": {"objective": "count:poisson"},
+    "gamma": {"objective": "reg:gamma"},
+    "tweedie": {"objective": "reg:tweedie"},
+}
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("options", XGB_REGRESSORS)
+def test_xgboost_is_followed_in_its_own_arithmetic(options, missing):
+    samples = [matrix(seed, missing) for seed in range(3)]
+    targets = [np.exp(np.nan_to_num(x[:, 0])) + i for i, x in enumerate(samples)]
+    children = [xgb("Regressor", **XGB_REGRESSORS[options]).fit(x, y) for x, y in zip(samples, targets, strict=True)]
+    (stack,), refused = built(children, samples)
+    fresh = [np.concatenate([x, matrix(seed + 50, missing)]) for seed, x in enumerate(samples)]
+    values, _, answered = stack.program.answer(list(np.concatenate(fresh).T), np.repeat(np.arange(3), 120), proba=False)
+    expected = np.concatenate([child.predict(x) for child, x in zip(children, fresh, strict=True)])
+    np.testing.assert_allclose(values, expected, rtol=1e-6 if "objective" in XGB_REGRESSORS[options] else 0)
+    assert (refused, answered) == ({}, None)
+
+
+def test_xgboost_compares_features_as_32_bit_numbers():
+    x = np.linspace(0, 1, 60)[:, None] * [1, 1, 1]
+    child = xgb("Regressor", n_estimators=5).fit(x, x[:, 0] ** 2)
+    (stack,), _ = built([child], [x])
+    nodes = [node for node in child.get_booster().trees_to_dataframe()["Split"].dropna().unique()]
+    edges = np.array([np.float32(node) for node in nodes])
+    near = np.concatenate([np.nextafter(edges.astype(np.float64), way) for way in (-np.inf, np.inf)] + [edges])
+    rows = near[:, None] * [1.0, 1.0, 1.0]
+    values, _, _ = stack.program.answer(list(rows.T), np.zeros(len(rows), dtype=np.int64), proba=False)
+    assert values.tolist() == child.predict(rows).tolist()
+
+
+def test_early_stopped_xgboost_ends_with_its_best_iteration():
+    x = matrix(0)
+    noise = np.random.default_rng(1).normal(size=60)
+    child = xgb("Regressor", n_estimators=200, learning_rate=0.7, early_stopping_rounds=2)
+    child.fit(x[:40], noise[:40], eval_set=[(x[40:], noise[40:])], verbose=False)
+    (stack,), _ = built([child], [x])
+    values, _, _ = stack.program.answer(list(x.T), np.zeros(60, dtype=np.int64), proba=False)
+    assert child.best_iteration + 1 < child.get_booster().num_boosted_rounds()
+    assert values.tolist() == child.predict(x).tolist()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("missing", [False, True])
+def test_classes_of_xgboost(n_classes, missing):
+    samples = [matrix(seed, missing) for seed in range(3)]
+    children = [xgb("Classifier", n_estimators=4).fit(x, np.arange(60) % n_classes) for x in samples]
+    (stack,), refused = built(children, samples, (0, 1, 2))
+    positions, x = np.repeat(np.arange(3), 60), np.concatenate(samples)
+    values, probabilities, answered = stack.program.answer(list(x.T), positions, proba=True)
+    labels = np.concatenate([child.predict(x) for child, x in zip(children, samples, strict=True)])
+    expected = np.zeros((180, 3))
+    expected[:, :n_classes] = np.concatenate(
+        [child.predict_proba(x) for child, x in zip(children, samples, strict=True)]
+    )
+    sure = slice(None) if answered is None else answered
+    np.testing.assert_allclose(probabilities[sure], expected[sure], atol=1e-6)
+    assert values[sure].tolist() == labels[sure].tolist()
+    assert (refused, len(labels[sure]) > 100) == ({}, True)
+
+
+def test_a_close_call_of_xgboost_is_left_to_the_child():
+    x = np.zeros((20, 3))
+    child = xgb("Classifier", n_estimators=2, base_score=0.5).fit(x, np.arange(20) % 2)
+    (stack,), _ = built([child], [x], (0, 1))
+    _, _, answered = stack.program.answer(list(x.T), np.zeros(20, dtype=np.int64), proba=True)
+    assert not answered.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"booster": "dart"}, "booster dart"),
+        ({"booster": "gblinear", "max_depth": None}, "booster gblinear"),
+        ({"missing": -1.0}, "-1.0 stands for missing values"),
+        ({"objective": "reg:quantileerror", "quantile_alpha": 0.5}, "objective reg:quantileerror"),
+        ({"feature_types": ["q", "q", "c"], "enable_categorical": True, "max_cat_to_onehot": 9}, "categorical splits"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_of_xgboost_cannot_be_read_is_refused(options, reason):
+    x = matrix(0)
+    x[:, 2] = np.arange(60) % 3
+    child = xgb("Regressor", n_estimators=3, **options).fit(x, x[:, 2] == 1)
+    assert built([child], [x]) == ([], {'["0"]': reason})
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [(MinMaxScaler(clip=True), "a MinMaxScaler that clips"), (PCA(), "no stack for PCA")],
+)
+def test_steps_of_another_kind_are_refused_with_the_reason(before, reason):
+    x = matrix(0)
+    assert built([make_pipeline(before, tree.DecisionTreeRegressor()).fit(x, x[:, 0])], [x]) == ([], {'["0"]': reason})
+
+
+def test_a_large_tree_and_many_rows():
+    x = np.random.default_rng(0).normal(size=(3000, 3))
+    child = ensemble.RandomForestRegressor(n_estimators=4, random_state=0).fit(x, x[:, 0] * x[:, 1])
+    small = ensemble.RandomForestRegressor(n_estimators=4, max_leaf_nodes=64, random_state=0).fit(x, x[:, 0] * x[:, 1])
+    (stack,), _ = built([child, small], [x, x])
+    positions = np.arange(6000) % 2
+    values, _, _ = stack.program.answer(list(np.repeat(x, 2, axis=0).T), positions, proba=False)
+    assert values[::2].tolist() == child.predict(x).tolist()
+    assert values[1::2].tolist() == small.predict(x).tolist()
+
+
+def test_a_stack_is_closed_when_it_is_large(monkeypatch):
+    monkeypatch.setattr("metamodel.stacking.building._STACK_BYTES", 1)
+    model = metamodel.train(table(), "store", "y", estimator="decision_tree", n_jobs=1)
+    assert (len(model.manifest.stacks), set(model.ledger["stack"])) == (3, {""})
+    opened = MetaModel(model.bundle_path)
+    opened.predict(table())
+    assert opened.stats()["rows_stacked"] == 180
+
+
 def table():
     x = np.concatenate([matrix(seed) for seed in range(3)])
     return pd.DataFrame(x, columns=NAMES).assign(y=x[:, 0] ** 2 + x[:, 1], store=np.repeat(["p", "q", "r"], 60))
@@ -144,3 +312,9 @@ def test_without_numba_the_children_answer(bundle, monkeypatch):
     model = MetaModel(bundle)
     pd.testing.assert_frame_equal(model.predict(table()), expected, check_exact=True)
     assert model.stats()["rows_stacked"] == 0
+
+
+def test_without_numba_at_training_the_ledger_says_so(monkeypatch):
+    monkeypatch.setattr(building, "kernel_available", lambda: False)
+    result = metamodel.train(table(), "store", "y", estimator="decision_tree", n_jobs=1)
+    assert (result.manifest.stacks, set(result.ledger["stack"])) == ((), {"numba is not installed"})

@@ -1,5 +1,6 @@
 """Stacks answer as their children do, or leave the row to them."""
 
+import shutil
 import warnings
 
 import numpy as np
@@ -15,9 +16,13 @@ from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScal
 from stacked import NAMES, built
 
 import metamodel
+from metamodel import stack_blocks
 from metamodel.cache import ByteCache
+from metamodel.exceptions import CorruptBundle
+from metamodel.inspection import damage
 from metamodel.model import MetaModel
 from metamodel.packing import stack_bundle
+from metamodel.shards import ShardReader
 
 REGRESSORS = {
     "LinearRegression": lm.LinearRegression,
@@ -208,19 +213,121 @@ def test_without_stacks_the_children_answer(tmp_path):
     assert (result.manifest.stacks, set(result.ledger["stack"])) == ((), {"not asked for"})
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
-def test_a_damaged_stack_is_left_aside_with_a_warning(tmp_path, damage):
-    result = metamodel.train(
-        training_table(), ["country", "store"], "y", n_jobs=1, output_dir=tmp_path / "b", stack=True
-    )
-    path = result.bundle_path / "stacks" / "00000.slope.npy"
+@pytest.fixture
+def copied(bundle, tmp_path, monkeypatch):
+    """A copy that a test may damage; children of the whole bundle, which has the same digest, would hide damage."""
+    monkeypatch.setattr("metamodel.cache._process_cache", None)
+    monkeypatch.setattr("metamodel.stack_blocks._MOST_CHILDREN", 2)
+    metamodel.train(training_table(), ["country", "store"], "y", n_jobs=1, output_dir=tmp_path / "b")
+    return tmp_path / "b"
+
+
+def flip(path, place):
     content = bytearray(path.read_bytes())
-    content[-3] ^= 0xFF
-    path.unlink() if damage == "remove" else path.write_bytes(content if damage == "flip" else content[:-8])
-    with pytest.warns(RuntimeWarning, match=r"A stack of b is left aside: .*The children answer instead"):
-        answers = MetaModel(result.bundle_path).predict(training_table())
-    alone = metamodel.train(training_table(), ["country", "store"], "y", n_jobs=1)
-    pd.testing.assert_frame_equal(answers, MetaModel(alone.bundle_path).predict(training_table()), check_exact=True)
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def damage_child(path, key):
+    (shard,) = (path / "shards").glob("*.sqlite")
+    blob = ShardReader(shard, shard.stat().st_size).read(key).child
+    flip(shard, shard.read_bytes().index(blob) + len(blob) // 2)
+
+
+LAST = '["DE",3]'  # the last number of every array is this group's, and its block has two groups
+
+
+def last_of(path, array="slope"):
+    return path / "stacks" / f"00000.{array}.npy"
+
+
+@pytest.mark.parametrize("array", ["slope", "intercept", "versions"])
+def test_a_group_whose_numbers_are_damaged_is_answered_by_its_child(copied, array):
+    expected = MetaModel(copied).predict(training_table(), {"detail": True})
+    flip(last_of(copied, array), -1)
+    model = MetaModel(copied)
+    with pytest.warns(RuntimeWarning, match=r"Stack stacks/00000 of b is damaged: .* 2 groups .*Their children answer"):
+        answers = model.predict(training_table(), {"detail": True})
+    stats = model.stats()
+    pd.testing.assert_frame_equal(answers, expected)
+    assert (stats["groups_damaged_in_stacks"], stats["rows_stacked"]) == (2, 120)
+    model.predict(training_table())  # warned of once: a second warning would be an error here
+
+
+def test_who_is_damaged_in_both_places_fails_alone_and_is_named(copied):
+    flip(last_of(copied), -1)
+    damage_child(copied, LAST)
+    model = MetaModel(copied)
+    with pytest.warns(RuntimeWarning, match="is damaged"):
+        answers = model.predict(training_table(), {"detail": True})
+    failed = answers["status"] == "failed"
+    assert (failed.sum(), set(answers.loc[failed, "key"])) == (30, {LAST})
+    assert answers.loc[failed, "error"].str.contains(r'The child of group \["DE",3\] .* is damaged').all()
+    with pytest.raises(CorruptBundle, match="DE"):
+        model.child(("DE", 3))
+
+
+def test_a_damaged_child_behind_intact_numbers_does_not_matter(copied):
+    expected = MetaModel(copied).predict(training_table())
+    damage_child(copied, LAST)
+    model = MetaModel(copied)
+    pd.testing.assert_frame_equal(model.predict(training_table()), expected, check_exact=True)
+    assert model.bundle.damaged_groups() == {LAST: ["child"]}
+
+
+def test_verifying_names_the_groups_and_both_places(copied):
+    flip(last_of(copied), -1)
+    damage_child(copied, LAST)
+    model = MetaModel(copied)
+    found = damage(model)
+    assert found["damaged_files"] == ["shards/00000.sqlite", "stacks/00000.slope.npy"]
+    assert found["damaged_groups"][LAST] == "child, stack"
+    assert (set(found["damaged_groups"].values()), len(found["damaged_groups"])) == ({"child, stack", "stack"}, 2)
+
+
+@pytest.mark.parametrize("array", ["index", "digests", "slope"])
+@pytest.mark.parametrize("harm", ["truncate", "remove", "flip"])
+def test_without_its_files_a_stack_is_left_aside(copied, harm, array):
+    path = last_of(copied, array)
+    content = path.read_bytes()
+    path.unlink() if harm == "remove" else path.write_bytes(content[:-8]) if harm == "truncate" else flip(path, -1)
+    expected = alone(copied)
+    with pytest.warns(RuntimeWarning, match=r"Stack stacks/00000 of b is damaged: .*Their children answer instead"):
+        answers = MetaModel(copied).predict(training_table())
+    pd.testing.assert_frame_equal(answers, expected)
+
+
+def alone(path):
+    model = MetaModel(path)
+    return model.route.predict(training_table(), model.bundle, model.options())
+
+
+@given(st.integers(0, 10_000), st.integers(0, 255))
+@settings(max_examples=40)
+def test_no_damaged_byte_changes_an_answer(bundle, tmp_path_factory, place, mask):
+    path = tmp_path_factory.mktemp("damaged") / "b"
+    shutil.copytree(bundle, path)
+    file = sorted((path / "stacks").iterdir())[place % 6]
+    content = bytearray(file.read_bytes())
+    content[place % len(content)] ^= mask
+    file.write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        answers = MetaModel(path).predict(training_table(), {"detail": True})
+    assert set(answers["status"]) == {"child"}
+    pd.testing.assert_frame_equal(answers, MetaModel(bundle).predict(training_table(), {"detail": True}))
+
+
+def test_the_first_answer_reads_one_block_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr("metamodel.stack_blocks._MOST_CHILDREN", 2)
+    path = metamodel.train(training_table(), ["country", "store"], "y", n_jobs=1, output_dir=tmp_path / "b").bundle_path
+    read = []
+    digest = stack_blocks._digest
+    monkeypatch.setattr(stack_blocks, "_digest", lambda parts: read.append(1) or digest(parts))
+    model = MetaModel(path)
+    for _ in range(3):
+        model.predict(batch([("FR", 1.0, 1, 2, 3)]))
+    assert len(read) == 1
 
 
 def test_an_existing_bundle_is_given_stacks_later(tmp_path):
@@ -245,6 +352,18 @@ def test_a_manifest_of_another_release_with_unknown_stacks_still_opens(tmp_path)
     manifest.write_text(manifest.read_text().replace('"family": "linear"', '"family": "quantum"'))
     with pytest.warns(RuntimeWarning, match="quantum"):
         assert set(MetaModel(path).predict(training_table())["status"]) == {"child"}
+
+
+def test_many_keys_of_other_kinds_are_found_like_few(tmp_path):
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(600, 3)), columns=NAMES)
+    table = table.assign(y=table["a"], country=np.tile(["FR", "DE"], 300), store=np.repeat(np.arange(150), 4))
+    keys = ["country", "store"]
+    path = metamodel.train(table, keys, "y", n_jobs=1, output_dir=tmp_path / "b", holdout=0).bundle_path
+    model, frame = MetaModel(path), pd.concat([table, table.iloc[:3].assign(store=[-1, 0, 999])], ignore_index=True)
+    whole = model.predict(frame, {"detail": True})
+    parts = pd.concat([model.predict(frame.iloc[i : i + 50], {"detail": True}) for i in range(0, 650, 50)])
+    pd.testing.assert_frame_equal(whole, parts, check_exact=True)
+    assert (model.stats()["rows_stacked"], (whole["status"] == "child").sum()) == (2 * 601, 601)
 
 
 @pytest.mark.parametrize("odd", [["unknown"], [None], [7], ["\ud800"]])

@@ -435,7 +435,8 @@ def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_tempor
 
 
 def test_a_model_that_is_loaded_again_is_downloaded_once_and_finds_its_children() -> None:
-    info = metamodel.log_model(_train_tiny(2), registered_model_name="once", alias="champion")
+    result = metamodel.train(_tiny(2), "group", "y", LinearRegression(), holdout=0, n_jobs=1, stack=False)
+    info = metamodel.log_model(result, registered_model_name="once", alias="champion")
     misses = process_cache().stats()["misses"]
 
     with ThreadPoolExecutor(3) as pool:

@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
@@ -19,6 +19,7 @@ from operator import and_
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyspark import StorageLevel
@@ -28,12 +29,13 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 from metamodel.backends.base import balance
 from metamodel.backends.phases import Phases
 from metamodel.backends.spark_checks import spark_facts
-from metamodel.backends.spark_plan import plan_on_spark
+from metamodel.backends.spark_plan import SparkPlan, plan_on_spark
 from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, Searches, arrow_to_pandas
 from metamodel.backends.task import TaskResult, group_cost, parents_best
 from metamodel.checks import TableFacts
 from metamodel.evidence import Evidence
 from metamodel.exceptions import TrainingError
+from metamodel.frames import AnyArray
 from metamodel.keys import GroupKey, encode_key
 from metamodel.overrides import Override
 from metamodel.planning import hashed_columns
@@ -41,6 +43,7 @@ from metamodel.shards import ShardRow, ShardWriter
 from metamodel.spark_tables import column, read_spark, reason, settings
 from metamodel.spec import FitSpec, TrainingOptions
 from metamodel.splitting import mixed_columns
+from metamodel.stacking import why_not
 from metamodel.wording import count, listing
 
 __all__ = ["STAGING", "SparkTraining"]
@@ -51,6 +54,9 @@ _TASK, _NUMBER, _ROW = "__metamodel_task", "__metamodel_group", "__metamodel_row
 # Every task has its own partition, however small; adaptive execution would run many of them as one.
 _NO_MERGING = {"spark.sql.adaptive.coalescePartitions.enabled": "false"}
 _HEAD_ROWS = 1000
+# Rows of each group that come back to the driver with its child, to compare it with its stack.
+_SAMPLED_ROWS = 4
+_Reader = Callable[[bytes], AnyArray]
 # Groups, and bytes of children, that are written to one file on their way into the bundle.
 _CHUNK_GROUPS, _CHUNK_BYTES = 2000, 64 * 2**20
 
@@ -129,7 +135,11 @@ class SparkTraining:
             return
         trained = self._rows(groups).mapInArrow(self._trainer(kept_share, groups, searches).train, RESULT_SCHEMA)
         with _materialized(trained, self._session) as rows:
-            yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory)
+            yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory, self._sample)
+
+    def _sample(self, sample: bytes) -> AnyArray:
+        features = self.plan.features
+        return np.frombuffer(sample, dtype=features.matrix_dtype).reshape(-1, len(features.features))
 
     def _trainer(self, kept_share: float, groups: "_Groups", searches: Searches) -> PartitionTrainer:
         plan, options = self.plan, self.plan.options
@@ -151,6 +161,7 @@ class SparkTraining:
             times=plan.times,
             random_state=options.random_state,
             kept_share=kept_share,
+            sampled_rows=_SAMPLED_ROWS if _may_stack(plan) else 0,
             threads=int(self._session.conf.get("spark.task.cpus", "1") or 1),
             searches=searches,
         )
@@ -188,6 +199,11 @@ class SparkTraining:
         arrays = [raw.column(i) for i in range(level)]
         arrays += [pa.array([seat[i] for seat in seats], type=pa.int32()) for i in (0, 1)]
         return pa.table(arrays, names=[*(f"__metamodel_key_{i}" for i in range(level)), _NUMBER, _TASK])
+
+
+def _may_stack(plan: SparkPlan) -> bool:
+    wanted = plan.options.stack and plan.features.layout == "array"
+    return wanted and not all(why_not(candidate.estimator) for candidate in plan.spec.every_candidate)
 
 
 @dataclass(frozen=True)
@@ -257,13 +273,14 @@ class _Chunk:
 
     ledger: list[dict[str, Any]] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
+    samples: dict[str, AnyArray] = field(default_factory=dict)
     bytes: int = 0
 
     @property
     def full(self) -> bool:
         return len(self.ledger) >= _CHUNK_GROUPS or self.bytes >= _CHUNK_BYTES
 
-    def add(self, row: Row, key: GroupKey, shard: ShardWriter) -> None:
+    def add(self, row: Row, key: GroupKey, shard: ShardWriter, read_sample: _Reader) -> None:
         """Give a result its key back, and write its child."""
         encoded = encode_key(key)
         ledger = {**json.loads(row.ledger), "key": encoded, "level": len(key)}
@@ -272,10 +289,14 @@ class _Chunk:
         shard.add(ShardRow(*entry))
         self.ledger.append(ledger)
         self.evidence.append(Evidence.from_bytes(row.holdout, row.importance))
+        if child is not None and row.sample:
+            self.samples[encoded] = read_sample(bytes(row.sample))
         self.bytes += len(child or b"")
 
 
-def _chunks(rows: Iterator[Row], keys: Sequence[GroupKey], directory: Path) -> Iterator[TaskResult]:
+def _chunks(
+    rows: Iterator[Row], keys: Sequence[GroupKey], directory: Path, read_sample: _Reader
+) -> Iterator[TaskResult]:
     """Write results as they come; every group exactly once."""
     waiting = set(range(len(keys)))
     encoded = [encode_key(key) for key in keys]
@@ -286,11 +307,11 @@ def _chunks(rows: Iterator[Row], keys: Sequence[GroupKey], directory: Path) -> I
         path.unlink(missing_ok=True)
         with ShardWriter(path) as shard:
             _claim(first, waiting, keys)
-            chunk.add(first, keys[first.number], shard)
+            chunk.add(first, keys[first.number], shard, read_sample)
             while not chunk.full and (row := next(rows, None)) is not None:
                 _claim(row, waiting, keys)
-                chunk.add(row, keys[row.number], shard)
-        yield TaskResult(path, chunk.ledger, Evidence.together(chunk.evidence), encoded)
+                chunk.add(row, keys[row.number], shard, read_sample)
+        yield TaskResult(path, chunk.ledger, Evidence.together(chunk.evidence), encoded, chunk.samples)
         path.unlink(missing_ok=True)
     if waiting:
         lost = listing((keys[i] for i in sorted(waiting)), 5)

@@ -23,6 +23,7 @@ from metamodel.backends.task import TRIAL_KILLED, GroupFitter, GroupRecord, kill
 from metamodel.evidence import EvidenceBuilder
 from metamodel.features import FeatureSchema
 from metamodel.fitting import GroupData
+from metamodel.frames import AnyArray, spread
 from metamodel.planning import TargetInfo, TrainingTable
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
@@ -31,7 +32,9 @@ from metamodel.weights import row_weights
 
 __all__ = ["RESULT_SCHEMA", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
 
-RESULT_SCHEMA = "number long, ledger string, holdout binary, importance binary, reason string, child binary"
+RESULT_SCHEMA = (
+    "number long, ledger string, holdout binary, importance binary, reason string, child binary, sample binary"
+)
 _ARROW_SCHEMA = pa.schema(
     [
         ("number", pa.int64()),
@@ -41,6 +44,7 @@ _ARROW_SCHEMA = pa.schema(
         ("importance", pa.binary()),
         ("reason", pa.string()),
         ("child", pa.binary()),
+        ("sample", pa.binary()),
     ]
 )
 # Results are handed back when they come to this, so that many large children never lie in memory together.
@@ -133,6 +137,8 @@ class PartitionTrainer:
         Order of every text of the time column, where it holds texts.
     random_state, kept_share
         As for every engine.
+    sampled_rows
+        Rows of each group's features to hand back, on which its child is compared with its stack.
     threads
         Cores that Spark gives to a task.
     searches
@@ -152,6 +158,7 @@ class PartitionTrainer:
     times: dict[str, int] | None
     random_state: int
     kept_share: float
+    sampled_rows: int
     threads: int
     searches: Searches
 
@@ -166,7 +173,7 @@ class PartitionTrainer:
                 pace = pace or self.searches.pace(table.column(0)[0].as_py())
                 yield from _in_parts(self._fit(table, fitter, pace))
 
-    def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> Iterator[tuple[int, GroupRecord]]:
+    def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> Iterator[tuple[int, GroupRecord, bytes]]:
         numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
         rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
         bounds = [*starts.tolist(), len(rows.y)]
@@ -196,9 +203,15 @@ class PartitionTrainer:
         # After a fork OpenMP hangs where it had more than one thread before; then a group can take the task with it.
         total = len(numbers)
         results = in_forks(fit, died, total) if self.threads == 1 else map(fit, range(total))
-        for number, (record, fitter.factors) in zip(numbers.tolist(), results, strict=True):
-            pace.done(number, seconds_fitting(record.ledger))  # a forked process has told only itself
-            yield number, record
+        for i, (record, fitter.factors) in enumerate(results):
+            # A forked process has told only itself.
+            pace.done(int(numbers[i]), seconds_fitting(record.ledger))
+            yield int(numbers[i]), record, self._sample(group(i).x)
+
+    def _sample(self, x: AnyArray | pd.DataFrame) -> bytes:
+        if not self.sampled_rows or isinstance(x, pd.DataFrame):
+            return b""
+        return x[spread(len(x), self.sampled_rows)].tobytes()
 
     def rows(self, frame: pd.DataFrame) -> TrainingTable:
         """Bring rows to the form that children take."""
@@ -213,12 +226,12 @@ class PartitionTrainer:
         return TrainingTable(self.features.table(frame), y, hashes, times, weights)
 
 
-def _in_parts(records: Iterator[tuple[int, GroupRecord]]) -> Iterator[pa.RecordBatch]:
-    waiting: list[tuple[int, GroupRecord]] = []
+def _in_parts(records: Iterator[tuple[int, GroupRecord, bytes]]) -> Iterator[pa.RecordBatch]:
+    waiting: list[tuple[int, GroupRecord, bytes]] = []
     size = 0
-    for number, record in records:
-        waiting.append((number, record))
-        size += len(record.row.child or b"")
+    for number, record, sample in records:
+        waiting.append((number, record, sample))
+        size += len(record.row.child or b"") + len(sample)
         if size > _RESULT_BYTES:
             yield _batch(waiting)
             waiting, size = [], 0
@@ -226,14 +239,14 @@ def _in_parts(records: Iterator[tuple[int, GroupRecord]]) -> Iterator[pa.RecordB
         yield _batch(waiting)
 
 
-def _batch(records: Sequence[tuple[int, GroupRecord]]) -> pa.RecordBatch:
+def _batch(records: Sequence[tuple[int, GroupRecord, bytes]]) -> pa.RecordBatch:
     evidence = EvidenceBuilder()
-    for number, record in records:
+    for number, record, _ in records:
         evidence.add(number, record.holdout, record.importance)
     none = [(None, None)] * (len(records) - 1)
     rows = [
-        (number, json.dumps(record.ledger), *streams, record.row.reason, record.row.child)
-        for (number, record), streams in zip(records, [*none, evidence.finish().to_bytes()], strict=True)
+        (number, json.dumps(record.ledger), *streams, record.row.reason, record.row.child, sample)
+        for (number, record, sample), streams in zip(records, [*none, evidence.finish().to_bytes()], strict=True)
     ]
     columns = [
         pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), _ARROW_SCHEMA, strict=True)

@@ -16,6 +16,7 @@ from typing import Any, Self
 from metamodel.codecs import Codec, get_codec, resident_factor
 from metamodel.evidence import Evidence, EvidenceBuilder
 from metamodel.fitting import GroupData, GroupOutcome, error_text, fit_group
+from metamodel.frames import AnyArray
 from metamodel.groups import GROUP_FACTS
 from metamodel.heldout import HeldOut
 from metamodel.importance import Importance, importance_of
@@ -89,13 +90,15 @@ class Task:
 class TaskResult:
     """What a task has to say: one ledger row for each of its groups, its shard, and its groups' evidence.
 
-    `keys` are the encoded keys that the evidence's group numbers stand for.
+    `keys` are the encoded keys that the evidence's group numbers stand for. Where the caller has no table, `samples`
+    holds a few rows of each group's features by encoded key.
     """
 
     shard: Path
     ledger: list[dict[str, Any]]
     evidence: Evidence
     keys: Sequence[str]
+    samples: dict[str, AnyArray] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Leave the result beside the shard, complete or not at all."""

@@ -5,6 +5,6 @@ without touching the children. `StackBuilder` takes children in and lets only th
 as they do themselves.
 """
 
-from metamodel.stacking.building import BuiltStack, StackBuilder, load_program, may_stack, prepare
+from metamodel.stacking.building import BuiltStack, StackBuilder, load_program, prepare, why_not
 
-__all__ = ["BuiltStack", "StackBuilder", "load_program", "may_stack", "prepare"]
+__all__ = ["BuiltStack", "StackBuilder", "load_program", "prepare", "why_not"]

@@ -2,7 +2,7 @@
 
 import importlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,17 +12,19 @@ from metamodel.features import FeatureSchema
 from metamodel.fitting import error_text
 from metamodel.frames import AnyArray
 from metamodel.stacking.extraction import LINEAR, linear_form
-from metamodel.stacking.flattening import TREES, tree_form
+from metamodel.stacking.flattening import is_tree_model, tree_form
 from metamodel.stacking.linear import LinearForm, LinearProgram
 from metamodel.stacking.trees import TreeForm, TreeProgram, kernel_available
 
-__all__ = ["BuiltStack", "StackBuilder", "load_program", "may_stack", "prepare"]
+__all__ = ["BuiltStack", "StackBuilder", "load_program", "prepare", "why_not"]
 
 Form = LinearForm | TreeForm
 Program = LinearProgram | TreeProgram
 _PROGRAMS: dict[str, Any] = {program.family: program for program in (LinearProgram, TreeProgram)}
-# Children whose answers are compared at a time.
+# Children whose answers are compared at a time, and bytes of arrays from which on a stack is closed and the next one
+# begins: what is being built must fit into memory.
 _BATCH = 1000
+_STACK_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class _Family:
     forms: list[Form] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
+    nbytes: int = 0
 
 
 class StackBuilder:
@@ -63,15 +66,12 @@ class StackBuilder:
         What children take; children that take frames are never stacked.
     classes
         Sorted union of the classes of all groups; empty for regressors.
-
-    Attributes
-    ----------
     refused
-        Encoded key → why this child is not in a stack.
+        Encoded key → why this child is not in a stack; added to.
     """
 
-    def __init__(self, features: FeatureSchema, classes: tuple[Any, ...]) -> None:
-        self.refused: dict[str, str] = {}
+    def __init__(self, features: FeatureSchema, classes: tuple[Any, ...], refused: dict[str, str]) -> None:
+        self.refused = refused
         self._features = features
         self._classes = classes
         self._families: dict[tuple[Any, ...], _Family] = {}
@@ -99,28 +99,35 @@ class StackBuilder:
                 return
         family = self._families.setdefault(form.signature, _Family())
         family.waiting.append(_Waiting(key, version, form, rows, predicted, probabilities))
+        family.nbytes += form.nbytes
         if len(family.waiting) >= _BATCH:
             self._compare(family)
 
-    def finish(self) -> list[BuiltStack]:
-        """Compare what is left, and build the stacks."""
-        stacks = []
-        for family in self._families.values():
-            if family.waiting:
-                self._compare(family)
-            if family.forms:
-                stacks.append(BuiltStack(self._program(family.forms), family.keys, family.versions))
-        return stacks
+    def full(self) -> Iterator[BuiltStack]:
+        """Hand out the stacks that are large enough by now."""
+        for signature, family in list(self._families.items()):
+            if family.nbytes >= _STACK_BYTES:
+                yield from self._close(self._families.pop(signature))
+
+    def finish(self) -> Iterator[BuiltStack]:
+        """Hand out all that is left."""
+        while self._families:
+            yield from self._close(self._families.pop(next(iter(self._families))))
+
+    def _close(self, family: _Family) -> Iterator[BuiltStack]:
+        if family.waiting:
+            self._compare(family)
+        if family.forms:
+            yield BuiltStack(self._program(family.forms), family.keys, family.versions)
 
     def _form(self, child: Any) -> Form | str:
         if self._features.layout != "array":
             return "the children take frames"
-        n_features = len(self._features.features)
-        form: Form | str = linear_form(child, n_features)
-        if isinstance(form, LinearForm):
-            return form if self._features.matrix_dtype == np.float64 else "the features are float32"
-        trees = tree_form(child, n_features)
-        return form if isinstance(trees, str) and trees.startswith("no stack") else trees
+        n_features, dtype = len(self._features.features), str(self._features.matrix_dtype)
+        if is_tree_model(_last_step(child)):
+            return tree_form(child, n_features, dtype)
+        form = linear_form(child, n_features)
+        return f"the features are {dtype}" if isinstance(form, LinearForm) and dtype != "float64" else form
 
     def _program(self, forms: Sequence[Form]) -> Program:
         program: Program = _PROGRAMS[forms[0].family].of(forms, self._classes)
@@ -152,10 +159,17 @@ def load_program(description: dict[str, Any], arrays: dict[str, AnyArray]) -> Pr
     return program
 
 
-def may_stack(estimator: Any) -> bool:
-    """Whether children of an unfitted estimator can be stacked at all, so that it is worth loading them."""
-    last = estimator.steps[-1][1] if getattr(estimator, "steps", None) else estimator
-    return type(last) in LINEAR or (type(last) in TREES and kernel_available())
+def why_not(estimator: Any) -> str:
+    """Why children of an unfitted estimator cannot be stacked whatever they learn; "" where it is worth a try."""
+    last = _last_step(estimator)
+    if is_tree_model(last):
+        return "" if kernel_available() else "numba is not installed"
+    return "" if type(last) in LINEAR else f"no stack for {type(last).__name__}"
+
+
+def _last_step(estimator: Any) -> Any:
+    steps = [step for _, step in getattr(estimator, "steps", ()) if step is not None and not isinstance(step, str)]
+    return steps[-1] if steps else estimator
 
 
 def prepare(family: str) -> None:

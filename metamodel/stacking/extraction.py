@@ -16,6 +16,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from metamodel.frames import AnyArray
 from metamodel.stacking.linear import LinearForm
+from metamodel.stacking.steps import imputer_problem
 
 __all__ = ["LINEAR", "linear_form"]
 
@@ -106,18 +107,11 @@ def _transform(steps: list[Any], n_features: int) -> _Transform | str:
             problem = "a MinMaxScaler that clips" if step.clip else ""
             result = result.then(step.scale_, step.data_min_, step.feature_range[0])
         elif type(step) is SimpleImputer:
-            problem = _imputer_problem(step, result)
+            behind = result.scaled or result.fill is not None
+            problem = "an imputer behind another step" if behind else imputer_problem(step)
             result = _Transform(result.scale, result.centre, result.offset, step.statistics_.astype(np.float64))
         else:
             problem = f"no stack for {type(step).__name__}"
         if problem:
             return problem
     return result
-
-
-def _imputer_problem(step: Any, before: _Transform) -> str:
-    if before.scaled or before.fill is not None:
-        return "an imputer behind another step"
-    if step.add_indicator or not (isinstance(step.missing_values, float) and np.isnan(step.missing_values)):
-        return "an imputer of another kind"
-    return "a feature that was always missing" if not np.isfinite(step.statistics_.astype(np.float64)).all() else ""

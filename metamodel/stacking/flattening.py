@@ -1,21 +1,26 @@
-"""Read the trees of scikit-learn's ensembles: what their own `predict` walks through.
+"""Read the trees of ensembles: what their own `predict` walks through.
 
 The attributes are those of scikit-learn 1.6 to 1.9: ``tree/_tree.pyx`` (`Tree`), ``ensemble/_forest.py``,
 ``ensemble/_gb.py`` (`_raw_predict`) and ``ensemble/_hist_gradient_boosting`` (`TreePredictor.nodes`,
 `_baseline_prediction`). Only these very classes count: a subclass may predict otherwise.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn import ensemble, tree
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from metamodel.frames import AnyArray
+from metamodel.stacking import xgb
+from metamodel.stacking.preorder import flat_tree
+from metamodel.stacking.steps import read_steps
 from metamodel.stacking.trees import FlatTree, TreeForm, kernel_available
 
-__all__ = ["TREES", "tree_form"]
+__all__ = ["is_tree_model", "tree_form"]
 
 _SINGLE = (tree.DecisionTreeRegressor, tree.DecisionTreeClassifier, tree.ExtraTreeRegressor, tree.ExtraTreeClassifier)
 _FORESTS = (
@@ -30,18 +35,44 @@ TREES = (*_SINGLE, *_FORESTS, *_BOOSTED, *_HISTOGRAM)
 _LOG_LOSSES = ("poisson", "gamma")
 
 
-def tree_form(child: Any, n_features: int) -> TreeForm | str:
-    """Read a child, or say why it cannot be stacked as an ensemble of trees."""
-    kind = type(child)
-    if kind not in TREES:
-        return f"no stack for {kind.__name__}"
+def is_tree_model(model: Any) -> bool:
+    """Whether children of this class, and no subclass of it, may be read."""
+    return type(model) in TREES or xgb.is_known(model)
+
+
+def tree_form(child: Any, n_features: int, features_as: str) -> TreeForm | str:
+    """Read a child, or say why it cannot be stacked as an ensemble of trees.
+
+    Parameters
+    ----------
+    child
+        A fitted model, or a pipeline that ends in one.
+    n_features, features_as
+        Of the matrix that children take: its width and its type.
+    """
+    steps = [step for _, step in child.steps] if type(child) is Pipeline else [child]
+    steps = [step for step in steps if step is not None and not isinstance(step, str)]
+    if not steps or not is_tree_model(steps[-1]):
+        return f"no stack for {type(steps[-1]).__name__ if steps else 'an empty pipeline'}"
     if not kernel_available():
         return "numba is not installed"
-    if child.n_features_in_ != n_features:
-        return f"trees over {child.n_features_in_} features"
-    if kind in _HISTOGRAM:
-        return _histogram(child)
-    return _boosted(child) if kind in _BOOSTED else _forest(child)
+    if steps[:-1] and features_as != "float64":
+        return f"the features are {features_as}"
+    before = read_steps(steps[:-1])
+    if isinstance(before, str):
+        return before
+    form = _model(steps[-1], n_features)
+    return form if isinstance(form, str) else replace(form, steps=before)
+
+
+def _model(model: Any, n_features: int) -> TreeForm | str:
+    if model.n_features_in_ != n_features:
+        return f"trees over {model.n_features_in_} features"
+    if xgb.is_known(model):
+        return xgb.form(model)
+    if type(model) in _HISTOGRAM:
+        return _histogram(model)
+    return _boosted(model) if type(model) in _BOOSTED else _forest(model)
 
 
 def _forest(child: Any) -> TreeForm | str:
@@ -52,7 +83,7 @@ def _forest(child: Any) -> TreeForm | str:
     trees = tuple(_flat(member.tree_, -1 if classes else 0) for member in members)
     base = np.zeros(max(1, len(classes)))
     link = "shares" if classes else "identity"
-    return TreeForm(link, True, _allows_missing(child), base, float(len(members)), trees, classes)
+    return TreeForm(link, "float32", "float64", _allows_missing(child), base, float(len(members)), trees, classes)
 
 
 def _boosted(child: Any) -> TreeForm | str:
@@ -67,7 +98,7 @@ def _boosted(child: Any) -> TreeForm | str:
     )
     # Gradient boosting gives a decision of exactly 0 to the second of two classes, everything else to the first.
     link = "identity" if not classes else "classes_up" if len(classes) == 2 else "classes"
-    return TreeForm(link, True, False, base, 1.0, trees, classes)
+    return TreeForm(link, "float32", "float64", False, base, 1.0, trees, classes)
 
 
 def _histogram(child: Any) -> TreeForm | str:
@@ -78,52 +109,21 @@ def _histogram(child: Any) -> TreeForm | str:
     link = "classes" if classes else "log" if child.loss in _LOG_LOSSES else "identity"
     base = np.ravel(child._baseline_prediction).astype(np.float64)
     trees = tuple(_histogram_tree(predictor.nodes, k) for k, predictor in stages)
-    return TreeForm(link, False, True, base, 1.0, trees, classes)
+    return TreeForm(link, "float64", "float64", True, base, 1.0, trees, classes)
 
 
 def _histogram_tree(nodes: AnyArray, output: int) -> FlatTree:
-    leaf = nodes["is_leaf"].astype(bool)
-    feature = nodes["feature_idx"].astype(np.int64) * 2 + nodes["missing_go_to_left"]
-    left, right = nodes["left"].astype(np.int64), nodes["right"].astype(np.int64)
-    return _preorder(leaf, left, right, feature, nodes["num_threshold"], nodes["value"], output)
+    feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"].astype(np.int64) * 2 + nodes["missing_go_to_left"])
+    return flat_tree(feature, nodes["left"], nodes["right"], nodes["num_threshold"], nodes["value"][:, None], output)
 
 
 def _flat(found: Any, output: int, scale: float = 1.0) -> FlatTree:
-    leaf = found.children_left < 0
-    feature = found.feature.astype(np.int64) * 2 + found.missing_go_to_left
-    value = found.value[:, 0, :] if output < 0 else found.value[:, 0, 0] * scale
-    return _preorder(leaf, found.children_left, found.children_right, feature, found.threshold, value, output)
-
-
-def _preorder(
-    leaf: AnyArray,
-    left: AnyArray,
-    right: AnyArray,
-    feature: AnyArray,
-    threshold: AnyArray,
-    value: AnyArray,
-    output: int,
-) -> FlatTree:
-    order = _visit(leaf.tolist(), left.tolist(), right.tolist())
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    leaf = leaf[order]
-    behind = np.where(leaf, 0, place[np.where(leaf, 0, right[order])])
-    if output >= 0:
-        cut = np.where(leaf, value[order], threshold[order])
-        return FlatTree(cut, np.where(leaf, -1, feature[order]), behind, output, np.empty((0, 0)))
-    behind[leaf] = np.arange(leaf.sum())
-    return FlatTree(threshold[order], np.where(leaf, -1, feature[order]), behind, -1, value[order][leaf])
-
-
-def _visit(leaf: list[bool], left: list[int], right: list[int]) -> list[int]:
-    order, waiting = [], [0]
-    while waiting:
-        node = waiting.pop()
-        order.append(node)
-        if not leaf[node]:
-            waiting += (right[node], left[node])
-    return order
+    feature = np.where(found.children_left < 0, -1, found.feature.astype(np.int64) * 2 + found.missing_go_to_left)
+    values = found.value[:, 0, :] if output < 0 else found.value[:, 0, :1] * scale
+    # Features are 32-bit: at most the threshold is at most the largest 32-bit number that is not above it.
+    threshold = found.threshold.astype(np.float32)
+    threshold = np.where(threshold > found.threshold, np.nextafter(threshold, np.float32(-np.inf)), threshold)
+    return flat_tree(feature, found.children_left, found.children_right, threshold, values, output)
 
 
 def _allows_missing(child: Any) -> bool:

@@ -5,7 +5,7 @@ the model are folded into slope and centre, an imputer becomes the value that st
 kept apart because subtracting it from ``x`` first loses no digits where the mean is large against the spread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from metamodel.frames import AnyArray, IntArray
 from metamodel.stacking.links import finish
+from metamodel.stacking.threads import on_ranges
 
 __all__ = ["LinearForm", "LinearProgram"]
 
@@ -63,6 +64,12 @@ class LinearForm:
         """Whether the program gives probabilities."""
         return self.link in ("classes", "ovr")
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        given = (self.slope, self.intercept, self.centre, self.fill)
+        return sum(values.nbytes for values in given if values is not None)
+
 
 @dataclass(frozen=True)
 class LinearProgram:
@@ -112,6 +119,11 @@ class LinearProgram:
         """Inverse of `describe`."""
         return cls(description["link"], tuple(description["classes"]), arrays)
 
+    def parts(self, start: int, stop: int) -> Iterator[AnyArray]:
+        """Give the arrays that hold all that belongs to a range of children, and nothing else."""
+        for _, values in sorted(self.arrays.items()):
+            yield values[..., start:stop]
+
     def takes(self, *, proba: bool) -> bool:
         """Whether it can answer calls with, or without, probabilities."""
         return not proba or self.link in ("classes", "ovr")
@@ -155,27 +167,32 @@ class LinearProgram:
         return TOLERANCE * np.maximum(terms, 1) * (np.abs(expected) if self.link == "log" else 1)
 
     def _scores(self, columns: Sequence[AnyArray], positions: IntArray, absolute: bool = False) -> AnyArray:
-        slope, intercept = self.arrays["slope"], self.arrays["intercept"]
         if len(positions) <= _FEW_ROWS and not absolute:
             return self._few_scores(columns, positions)
-        scores = np.empty((len(intercept), len(positions)))
-        buffer = np.empty(min(_CHUNK_ROWS, len(positions)))
-        with np.errstate(all="ignore"):
-            for start in range(0, len(positions), _CHUNK_ROWS):
-                where = positions[start : start + _CHUNK_ROWS]
-                product = buffer[: len(where)]
-                part = scores[:, start : start + len(where)]
-                for k in range(len(part)):
-                    intercept[k].take(where, out=part[k], mode="clip")
-                if absolute:
-                    np.abs(part, out=part)
-                for j, column in enumerate(columns):
-                    x = self._prepared(j, column[start : start + len(where)], where)
-                    for k in range(len(part)):
-                        slope[k, j].take(where, out=product, mode="clip")
-                        product *= x
-                        part[k] += np.abs(product) if absolute else product
+        scores = np.empty((len(self.arrays["intercept"]), len(positions)))
+
+        def work(start: int, stop: int) -> None:
+            with np.errstate(all="ignore"):
+                for first in range(start, stop, _CHUNK_ROWS):
+                    rows = slice(first, min(first + _CHUNK_ROWS, stop))
+                    self._add_up([column[rows] for column in columns], positions[rows], scores[:, rows], absolute)
+
+        on_ranges(work, len(positions))
         return scores
+
+    def _add_up(self, columns: Sequence[AnyArray], where: IntArray, scores: AnyArray, absolute: bool) -> None:
+        slope, intercept = self.arrays["slope"], self.arrays["intercept"]
+        product = np.empty(len(where))
+        for k in range(len(scores)):
+            intercept[k].take(where, out=scores[k], mode="clip")
+        if absolute:
+            np.abs(scores, out=scores)
+        for j, column in enumerate(columns):
+            x = self._prepared(j, column, where)
+            for k in range(len(scores)):
+                slope[k, j].take(where, out=product, mode="clip")
+                product *= x
+                scores[k] += np.abs(product) if absolute else product
 
     def _few_scores(self, columns: Sequence[AnyArray], positions: IntArray) -> AnyArray:
         """Evaluate a few rows in a handful of calls, term after term in the same order, so with the same last bits."""

@@ -7,7 +7,10 @@ from scipy.special import expit
 
 from metamodel.frames import AnyArray
 
-__all__ = ["finish"]
+__all__ = ["finish", "is_close_call"]
+
+# Two scores that are nearer to one another may be one number once they are 32-bit probabilities.
+_CLOSE = 1e-5
 
 
 def finish(
@@ -19,8 +22,8 @@ def finish(
     ----------
     link
         "identity"; "log" (exponential); "classes" (sigmoid or softmax); "classes_up" (the same, but of two equal scores
-        the later class wins); "ovr" (sigmoids brought to sum 1); "shares" (the scores are probabilities); "labels" (the
-        largest score's class, no probabilities).
+        the later class wins); "classes_single" (the same in XGBoost's 32-bit numbers); "ovr" (sigmoids brought to sum
+        1); "shares" (the scores are probabilities); "labels" (the largest score's class, no probabilities).
     scores
         Shape (n_scores, n_rows); overwritten. A single score of a classifier is that of the second class.
     known
@@ -46,6 +49,14 @@ def finish(
         return labels, _probabilities(link, scores) if proba else None
 
 
+def is_close_call(scores: AnyArray) -> AnyArray:
+    """Which rows' class depends on a rounding of 32-bit probabilities; `scores` has shape (n_scores, n_rows)."""
+    if len(scores) == 1:
+        return np.asarray(np.abs(scores[0]) < _CLOSE)
+    second, first = np.partition(scores, -2, axis=0)[-2:]
+    return np.asarray(first - second < _CLOSE)
+
+
 def _winners(link: str, scores: AnyArray) -> AnyArray:
     up = link == "classes_up"
     if len(scores) == 1:
@@ -54,6 +65,8 @@ def _winners(link: str, scores: AnyArray) -> AnyArray:
 
 
 def _probabilities(link: str, scores: AnyArray) -> AnyArray:
+    if link == "classes_single":
+        return _probabilities("classes", scores.astype(np.float64)).astype(np.float32)
     if len(scores) == 1:
         second = expit(scores[0])
         return np.stack([1 - second, second], axis=1)

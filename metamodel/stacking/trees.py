@@ -1,26 +1,29 @@
 """Tree ensembles: the nodes of all trees of all children in flat arrays, walked by a compiled kernel.
 
 A node's left child stands right behind it, so that a node is a threshold, a feature and the place of its right child.
-A leaf has feature -1; its value stands in place of the threshold, or, where a leaf holds a share for every class, its
-row of `values` in place of the right child. Sums run over the trees in their own order, so that they are the same to
-the last bit.
+A leaf has feature -1, and its row of `values` in place of the right child. Sums run over the trees in their own order,
+so that they are the same to the last bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from metamodel.frames import AnyArray, IntArray
-from metamodel.stacking.links import finish
+from metamodel.frames import AnyArray, IntArray, counting_sort
+from metamodel.stacking.links import finish, is_close_call
+from metamodel.stacking.steps import Step, apply, step_arrays
+from metamodel.stacking.threads import on_ranges
 
 __all__ = ["FlatTree", "TreeForm", "TreeProgram", "kernel_available"]
 
-TOLERANCE = 1e-9
-_WITH_PROBABILITIES = ("classes", "classes_up", "shares")
-_NODE_ARRAYS = ("threshold", "feature", "right")
+# How far an answer may be from the child's, relative to it, by the type that its sum is computed in.
+_TOLERANCE = {"float64": 1e-9, "float32": 2e-6}
+_WITH_PROBABILITIES = ("classes", "classes_up", "shares", "classes_single")
+# Rows that are gathered and walked at a time; their features stay in the processor's cache.
+_CHUNK_ROWS = 16_384
 
 
 def kernel_available() -> bool:
@@ -35,7 +38,7 @@ class FlatTree:
     Attributes
     ----------
     threshold
-        A row goes left where its feature is at most this; of a leaf, its value.
+        A row goes left where its feature is at most this.
     feature
         Twice the feature's number, plus 1 where missing values go left; -1 in a leaf.
     right
@@ -43,7 +46,7 @@ class FlatTree:
     output
         The score that the leaves add to, -1 where each has a share for every class.
     values
-        Shape (n_leaves, n_classes); empty where leaves hold one value.
+        Shape (n_leaves, 1) or (n_leaves, n_classes).
     """
 
     threshold: AnyArray
@@ -51,6 +54,11 @@ class FlatTree:
     right: AnyArray
     output: int
     values: AnyArray
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        return int(self.threshold.nbytes + self.feature.nbytes + self.right.nbytes + self.values.nbytes)
 
 
 @dataclass(frozen=True)
@@ -61,36 +69,52 @@ class TreeForm:
     ----------
     link
         As in `metamodel.stacking.links.finish`.
-    single
-        Whether the child casts features to float32, as scikit-learn's own trees do.
-    takes_missing
-        Whether it answers rows with missing values.
+    features_as, sums_as
+        The types in which the child compares features ("float32": scikit-learn's own trees, XGBoost) and adds leaves
+        up ("float32": XGBoost).
+    handles_missing
+        Whether its trees take missing values.
     base, divisor
         What the sum of the leaves starts from, shape (n_scores,), and what it is divided by.
     trees
         In the order in which the child adds them.
     classes
         Of a classifier, sorted.
+    steps
+        What the pipeline does to the features before.
     """
 
     family: ClassVar[str] = "trees"
     link: str
-    single: bool
-    takes_missing: bool
+    features_as: str
+    sums_as: str
+    handles_missing: bool
     base: AnyArray
     divisor: float
     trees: tuple[FlatTree, ...]
     classes: tuple[Any, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     @property
     def signature(self) -> tuple[Any, ...]:
         """Children with the same signature share a program."""
-        return (self.family, self.link, self.single, self.takes_missing)
+        kinds = tuple(step.kind for step in self.steps)
+        return (self.family, self.link, self.features_as, self.sums_as, self.handles_missing, kinds)
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether the child answers rows with missing values."""
+        return self.handles_missing or any(step.kind == "impute" for step in self.steps)
 
     @property
     def takes_proba(self) -> bool:
         """Whether the program gives probabilities."""
         return self.link in _WITH_PROBABILITIES
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        return sum(tree.nbytes for tree in self.trees)
 
 
 @dataclass(frozen=True)
@@ -100,15 +124,18 @@ class TreeProgram:
     Attributes
     ----------
     arrays
-        "threshold", "feature" and "right" of all nodes; "root" of each tree; "first_tree" of each child (and one behind
-        the last); "output" of each tree; "values" of leaves with a share for every class; "base", "divisor" and for
-        classifiers "known" (which classes it has) of each child.
+        "threshold", "feature" and "right" of all nodes; "root" and "first_tree", where the nodes of each tree and the
+        trees of each child begin (and where the last ones end); "output" of each tree; "values" of the leaves, and
+        "first_leaf", where those of each child begin; "base", "divisor" and for classifiers "known" (which classes it
+        has) of each child; and what `metamodel.stacking.steps` needs.
     """
 
     family: ClassVar[str] = "trees"
     link: str
-    single: bool
-    takes_missing: bool
+    features_as: str
+    sums_as: str
+    handles_missing: bool
+    steps: tuple[str, ...]
     classes: tuple[Any, ...]
     arrays: dict[str, AnyArray]
 
@@ -118,14 +145,13 @@ class TreeProgram:
         first = forms[0]
         several = len(classes) > 2 or first.link == "shares"
         n_scores = len(classes) if several else 1
-        trees = [tree for form in forms for tree in form.trees]
         columns = [[classes.index(label) for label in form.classes] if several else [0] for form in forms]
-        arrays = _nodes(trees)
-        arrays["first_tree"] = np.concatenate([[0], np.cumsum([len(form.trees) for form in forms])]).astype(np.int64)
         of_trees = [(tree, where) for form, where in zip(forms, columns, strict=True) for tree in form.trees]
+        arrays = _nodes(of_trees, n_scores if first.link == "shares" else 1, first)
+        arrays["first_tree"] = _starts([len(form.trees) for form in forms])
+        arrays["first_leaf"] = _starts([sum(len(tree.values) for tree in form.trees) for form in forms])
         arrays["output"] = np.array([_output(tree, where) for tree, where in of_trees], dtype=np.int32)
-        arrays["values"] = _values(of_trees, n_scores)
-        arrays["base"] = np.zeros((n_scores, len(forms)))
+        arrays["base"] = np.zeros((n_scores, len(forms)), dtype=first.sums_as)
         arrays["divisor"] = np.array([form.divisor for form in forms])
         known = np.zeros((n_scores, len(forms)), dtype=bool)
         for i, (form, where) in enumerate(zip(forms, columns, strict=True)):
@@ -133,18 +159,38 @@ class TreeProgram:
             known[where, i] = True
         if several:
             arrays["known"] = known
-        return cls(first.link, first.single, first.takes_missing, classes, arrays)
+        arrays |= step_arrays([form.steps for form in forms])
+        kinds = tuple(step.kind for step in first.steps)
+        return cls(first.link, first.features_as, first.sums_as, first.handles_missing, kinds, classes, arrays)
 
     def describe(self) -> dict[str, Any]:
         """Plain JSON form of all that is no array."""
-        plain = {"link": self.link, "single": self.single, "takes_missing": self.takes_missing}
-        return {**plain, "classes": list(self.classes)}
+        plain = {name: getattr(self, name) for name in ("link", "features_as", "sums_as", "handles_missing")}
+        return {**plain, "steps": list(self.steps), "classes": list(self.classes)}
 
     @classmethod
     def load(cls, description: dict[str, Any], arrays: dict[str, AnyArray]) -> Self:
         """Inverse of `describe`."""
-        plain = (description["link"], description["single"], description["takes_missing"])
-        return cls(*plain, tuple(description["classes"]), arrays)
+        plain = {name: description[name] for name in ("link", "features_as", "sums_as", "handles_missing")}
+        return cls(**plain, steps=tuple(description["steps"]), classes=tuple(description["classes"]), arrays=arrays)
+
+    def parts(self, start: int, stop: int) -> Iterator[AnyArray]:
+        """Give the arrays that hold all that belongs to a range of children, and nothing else."""
+        arrays = self.arrays
+        trees = slice(arrays["first_tree"][start], arrays["first_tree"][stop])
+        nodes = slice(arrays["root"][trees.start], arrays["root"][trees.stop])
+        leaves = slice(arrays["first_leaf"][start], arrays["first_leaf"][stop])
+        for name, values in sorted(arrays.items()):
+            if name in ("first_tree", "first_leaf"):
+                yield values[start : stop + 1]
+            elif name == "root":
+                yield values[trees.start : trees.stop + 1]
+            elif name == "values":
+                yield values[leaves]
+            elif name in ("threshold", "feature", "right"):
+                yield values[nodes]
+            else:
+                yield values[trees] if name == "output" else values[..., start:stop]
 
     def takes(self, *, proba: bool) -> bool:
         """Whether it can answer; never without numba."""
@@ -154,61 +200,84 @@ class TreeProgram:
         self, columns: Sequence[AnyArray], positions: IntArray, *, proba: bool
     ) -> tuple[AnyArray, AnyArray | None, AnyArray | None]:
         """Evaluate rows; see `metamodel.stacking.linear.LinearProgram.answer`."""
+        n_rows = len(positions)
+        scores, answered = np.empty((n_rows, len(self.arrays["base"])), dtype=self.sums_as), np.ones(n_rows, dtype=bool)
         # Rows of one child follow one another: its nodes are then in the processor's cache.
-        order = np.argsort(positions, kind="stable") if len(positions) > 1 else np.zeros(len(positions), dtype=np.int64)
-        x = np.empty((len(positions), len(columns)))
-        with np.errstate(over="ignore"):
-            for j, column in enumerate(columns):
-                x[:, j] = column[order].astype(np.float32) if self.single else column[order]
-        usable = ~np.isinf(x).any(axis=1) if self.takes_missing else np.isfinite(x).all(axis=1)
-        scores, answered = np.empty((len(x), len(self.arrays["base"]))), np.empty(len(x), dtype=bool)
-        scores[order], answered[order] = self._walk(x, positions[order]), usable
+        order = counting_sort(positions, self.arrays["base"].shape[1]) if n_rows > 1 else np.zeros(1, dtype=np.int64)
+
+        def work(start: int, stop: int) -> None:
+            for first in range(start, stop, _CHUNK_ROWS):
+                rows = order[first : min(first + _CHUNK_ROWS, stop)]
+                of_rows = positions.take(rows)
+                x = np.empty((len(columns), len(rows)), dtype=self.features_as)
+                answered[rows] = self._gather(columns, rows, of_rows, x)
+                scores[rows] = self._walk(x, of_rows)
+
+        on_ranges(work, n_rows)
         known = self.arrays["known"][:, positions] if "known" in self.arrays else None
+        if self.link == "classes_single":
+            answered &= ~is_close_call(scores.T if known is None else np.where(known, scores.T, -np.inf))
         values, probabilities = finish(self.link, scores.T, known, self.classes, proba)
         return values, probabilities, None if answered.all() else answered
 
     def allowance(self, columns: Sequence[AnyArray], positions: IntArray, expected: AnyArray) -> AnyArray:
-        """Say by how much each row's answer may differ from the child's: a billionth of it."""
-        return TOLERANCE * np.abs(expected)
+        """Say by how much each row's answer may differ from the child's, in proportion to it."""
+        return _TOLERANCE[self.sums_as] * np.abs(expected)
+
+    def _gather(self, columns: Sequence[AnyArray], rows: IntArray, of_rows: IntArray, x: AnyArray) -> AnyArray:
+        """Fill x with the rows' features as the trees take them; returns which rows can be answered."""
+        refused = np.zeros(len(rows), dtype=bool)
+        with np.errstate(all="ignore"):
+            for j, column in enumerate(columns):
+                values = column.take(rows)
+                if self.steps:
+                    refused |= np.isinf(values)
+                    values = apply(self.steps, self.arrays, j, values, of_rows)
+                x[j] = values
+        usable = ~np.isinf(x).any(axis=0) if self.handles_missing else np.isfinite(x).all(axis=0)
+        return np.asarray(usable & ~refused) if self.steps else np.asarray(usable)
 
     def _walk(self, x: AnyArray, positions: IntArray) -> AnyArray:
         from metamodel.stacking.kernel import walk
 
         arrays = self.arrays
         scores = np.ascontiguousarray(arrays["base"][:, positions].T)
-        nodes = [arrays[name] for name in _NODE_ARRAYS]
+        nodes = [arrays[name] for name in ("threshold", "feature", "right")]
         walk(x, positions, *nodes, arrays["root"], arrays["first_tree"], arrays["output"], arrays["values"], scores)
-        scores /= arrays["divisor"][positions][:, None]
+        if self.sums_as == "float64":
+            scores /= arrays["divisor"][positions][:, None]
         return scores
 
 
-def _nodes(trees: Sequence[FlatTree]) -> dict[str, AnyArray]:
+def _starts(sizes: Sequence[int]) -> AnyArray:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def _nodes(of_trees: Sequence[tuple[FlatTree, list[int]]], width: int, first: TreeForm) -> dict[str, AnyArray]:
     """Put trees behind one another; places of nodes and of rows of `values` move along."""
-    sizes = [len(tree.feature) for tree in trees]
-    root = np.concatenate([[0], np.cumsum(sizes)])[:-1].astype(np.int64)
-    leaves = np.concatenate([[0], np.cumsum([len(tree.values) for tree in trees])])[:-1]
+    trees = [tree for tree, _ in of_trees]
+    root, leaves = _starts([len(tree.feature) for tree in trees]), _starts([len(tree.values) for tree in trees])
     right = [
         np.where(tree.feature >= 0, tree.right + start, tree.right + leaf)
-        for tree, start, leaf in zip(trees, root.tolist(), leaves.tolist(), strict=True)
+        for tree, start, leaf in zip(trees, root[:-1].tolist(), leaves[:-1].tolist(), strict=True)
     ]
+    values = np.zeros((leaves[-1], width), dtype=first.sums_as)
+    for (tree, where), start, stop in zip(of_trees, leaves[:-1].tolist(), leaves[1:].tolist(), strict=True):
+        values[start:stop, where if tree.output < 0 else [0]] = tree.values
     return {
-        "threshold": np.concatenate([tree.threshold for tree in trees]),
-        "feature": np.concatenate([tree.feature for tree in trees]).astype(np.int32),
-        "right": np.concatenate(right).astype(np.int32),
+        "threshold": _joined([tree.threshold for tree in trees], first.features_as),
+        "feature": _joined([tree.feature for tree in trees], "int32"),
+        "right": _joined(right, "int32"),
         "root": root,
+        "values": values,
     }
+
+
+def _joined(parts: Sequence[AnyArray], dtype: str) -> AnyArray:
+    # An ensemble may have no tree at all (boosting that stopped at once).
+    return np.concatenate([np.empty(0), *parts]).astype(dtype) if parts else np.empty(0, dtype=dtype)
 
 
 def _output(tree: FlatTree, where: list[int]) -> int:
     # Of two classes only the second has a score.
     return -1 if tree.output < 0 else where[-1] if len(where) == 2 else where[tree.output]
-
-
-def _values(of_trees: Sequence[tuple[FlatTree, list[int]]], n_scores: int) -> AnyArray:
-    parts = [np.zeros((0, n_scores))]
-    for tree, where in of_trees:
-        if tree.output < 0:
-            part = np.zeros((len(tree.values), n_scores))
-            part[:, where] = tree.values
-            parts.append(part)
-    return np.concatenate(parts)

@@ -1,6 +1,6 @@
 """Write the golden bundle of the current format version, and the answers it must give for ever.
 
-    python tests/data/make_golden_bundle.py tests/data/golden-v1
+    python tests/data/make_golden_bundle.py tests/data/golden-v2
 
 Run it once, in the release that introduces a format version, and commit what it writes. Never run it again for that
 version: the bundle stands for those that users have.
@@ -8,7 +8,8 @@ version: the bundle stands for those that users have.
 The children are GaussianNB stored by skops. A pickle would tie the bundle to the very versions of Python and
 scikit-learn that wrote it, and a class of our own would have to be kept importable; skops stores names and arrays, and
 GaussianNB predicts from four arrays that have had the same names since scikit-learn 1.0. The table has text and integer
-keys, a fallback chain, a skipped group, and labels that differ by group.
+keys, a fallback chain, a skipped group, and labels that differ by group. Since version 2 there are enough groups for
+the shard to be compressed; version 1 had the first four.
 """
 
 import json
@@ -25,9 +26,10 @@ PARAMS = {"predict_method": "predict_proba", "detail": True}
 
 
 def training_table() -> pd.DataFrame:
-    """Four shops, 12 rows each, but for one with a single row; the last shop has a class of its own."""
+    """64 shops, 12 rows each, but for one with a single row; one shop has a class of its own."""
     rng = np.random.default_rng(1)
     shops = [("FR", 7), ("FR", 8), ("DE", 7), ("côte d'Ivoire 🦉", 7)]
+    shops += [("IT", store) for store in range(60)]
     rows = [(*shop, *rng.normal(size=2).round(3)) for shop in shops for _ in range(12)]
     frame = pd.DataFrame(rows, columns=["country", "store", "price", "age"])
     classes = np.where(frame["country"].str.len() > 2, "rare", "often")

@@ -1,0 +1,100 @@
+"""Read XGBoost's trees from the JSON that XGBoost itself writes, whose numbers are exact.
+
+The schema is that of XGBoost's model files (``doc/model.schema``), the arithmetic that of its predictor on the
+processor: features, thresholds and sums are 32-bit, a row goes left where its feature is less than the threshold.
+Nothing here imports XGBoost: it is only there where a child of it is.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from metamodel.frames import AnyArray
+from metamodel.stacking.preorder import flat_tree
+from metamodel.stacking.trees import FlatTree, TreeForm
+
+__all__ = ["form", "is_known"]
+
+_KNOWN = ("XGBRegressor", "XGBClassifier", "XGBRFRegressor", "XGBRFClassifier")
+
+
+def _same(score: AnyArray) -> AnyArray:
+    return score
+
+
+def _logit(share: AnyArray) -> AnyArray:
+    return -np.log(np.float32(1) / share - np.float32(1))
+
+
+# Objective → what follows the sum of the leaves, and how the base score becomes a part of that sum.
+_OBJECTIVES: dict[str, tuple[str, Callable[[AnyArray], AnyArray]]] = {
+    "reg:squarederror": ("identity", _same),
+    "reg:squaredlogerror": ("identity", _same),
+    "reg:absoluteerror": ("identity", _same),
+    "reg:pseudohubererror": ("identity", _same),
+    "reg:gamma": ("log", np.log),
+    "reg:tweedie": ("log", np.log),
+    "count:poisson": ("log", np.log),
+    "binary:logistic": ("classes_single", _logit),
+    "multi:softprob": ("classes_single", _same),
+    "multi:softmax": ("classes_single", _same),
+}
+
+
+def is_known(model: Any) -> bool:
+    """Whether a model is XGBoost's own regressor or classifier, and no subclass of it."""
+    return type(model).__module__ == "xgboost.sklearn" and type(model).__name__ in _KNOWN
+
+
+def form(model: Any) -> TreeForm | str:
+    """Read a fitted model, or say why it cannot be stacked."""
+    if not (isinstance(model.missing, float) and math.isnan(model.missing)):
+        return f"{model.missing!r} stands for missing values"
+    learner = json.loads(model.get_booster().save_raw("json"))["learner"]
+    classes = tuple(model.classes_.tolist()) if hasattr(model, "classes_") else ()
+    if problem := _problem(learner, classes):
+        return problem
+    link, of_base = _OBJECTIVES[learner["objective"]["name"]]
+    ensemble = learner["gradient_booster"]["model"]
+    base = np.ravel(json.loads(learner["learner_model_param"]["base_score"])).astype(np.float32)
+    base = of_base(np.repeat(base, _n_scores(classes)) if len(base) == 1 else base)
+    return TreeForm(link, "float32", "float32", True, base, 1.0, _trees(ensemble, model), classes)
+
+
+def _n_scores(classes: tuple[Any, ...]) -> int:
+    return len(classes) if len(classes) > 2 else 1
+
+
+def _problem(learner: dict[str, Any], classes: tuple[Any, ...]) -> str:
+    booster, objective = learner["gradient_booster"], learner["objective"]["name"]
+    if booster["name"] != "gbtree":
+        return f"booster {booster['name']}"
+    if objective not in _OBJECTIVES or bool(classes) != (_OBJECTIVES[objective][0] == "classes_single"):
+        return f"objective {objective}"
+    if _n_scores(classes) != max(1, int(learner["learner_model_param"]["num_class"])):
+        return f"{learner['learner_model_param']['num_class']} scores for {len(classes)} classes"
+    trees = booster["model"]["trees"]
+    if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
+        return "several outputs a tree"
+    return "categorical splits" if any(any(tree["split_type"]) for tree in trees) else ""
+
+
+def _trees(ensemble: dict[str, Any], model: Any) -> tuple[FlatTree, ...]:
+    trees, outputs = ensemble["trees"], ensemble["tree_info"]
+    try:
+        n_trees = ensemble["iteration_indptr"][model.best_iteration + 1]
+    except AttributeError:  # without early stopping there is no best iteration, and all trees count
+        n_trees = len(trees)
+    return tuple(_tree(tree, output) for tree, output in zip(trees[:n_trees], outputs[:n_trees], strict=True))
+
+
+def _tree(tree: dict[str, Any], output: int) -> FlatTree:
+    left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
+    conditions = np.array(tree["split_conditions"], dtype=np.float32)
+    codes = np.array(tree["split_indices"], dtype=np.int64) * 2 + np.array(tree["default_left"], dtype=np.int64)
+    # Less than a 32-bit number is at most the next smaller one. In a leaf the condition is its value.
+    threshold = np.nextafter(conditions, np.float32(-np.inf))
+    return flat_tree(np.where(left < 0, -1, codes), left, right, threshold, conditions[:, None], output)
