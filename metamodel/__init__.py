@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     )
     from metamodel.fetching import load_model
     from metamodel.model import MetaModel
+    from metamodel.references import ReferenceSettings
+    from metamodel.referencing import reference
     from metamodel.scoring import score
     from metamodel.tracking import log_model
     from metamodel.training import TrainingResult, train
@@ -36,12 +38,14 @@ __all__ = [
     "InvalidKey",
     "MetaModel",
     "MetaModelError",
+    "ReferenceSettings",
     "TrainingResult",
     "UnknownGroup",
     "datasets",
     "exceptions",
     "load_model",
     "log_model",
+    "reference",
     "score",
     "train",
 ]
@@ -61,9 +65,11 @@ _ORIGINS = {
         "metamodel.exceptions",
     ),
     "MetaModel": "metamodel.model",
+    "ReferenceSettings": "metamodel.references",
     "TrainingResult": "metamodel.training",
     "load_model": "metamodel.fetching",
     "log_model": "metamodel.tracking",
+    "reference": "metamodel.referencing",
     "score": "metamodel.scoring",
     "train": "metamodel.training",
 }

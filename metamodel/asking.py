@@ -3,13 +3,15 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from metamodel.answers import AnswerForm, Answers
-from metamodel.exceptions import CorruptBundle, InvalidKey, TrainingFailed, UnknownGroup
+from metamodel.exceptions import BundleError, ChildUnavailable, InvalidKey, TrainingFailed, UnknownGroup
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text
 from metamodel.frames import IntArray
@@ -120,6 +122,7 @@ class AskedChildren:
         self._form = form
         self._tally = tally
         self._orphans: list[_Orphan] = []
+        self._awaited: list[tuple[_Asked, Rows, Future[Any]]] = []
 
     def answer(self, key: GroupKey | InvalidKey, rows: Rows, load: Load) -> None:
         """Answer one group's rows; under "fallback" those without a child wait for `answer_orphans`."""
@@ -131,7 +134,7 @@ class AskedChildren:
             answers.name(rows.slice, encode_key(key))
         try:
             child, version = load(key)
-        except CorruptBundle as error:
+        except BundleError as error:
             answers.refuse(rows.slice, "failed", str(error))
         except UnknownGroup as error:
             if unknown == "error":
@@ -164,7 +167,7 @@ class AskedChildren:
         where = np.concatenate([np.arange(orphan.rows.start, orphan.rows.stop) for orphan in family])
         try:
             child, version = load(parent)
-        except CorruptBundle as error:
+        except BundleError as error:
             self.answers.refuse(where, "failed", str(error))
         else:
             self._ask(_Asked(child, len(parent), version, self._table.take(where), where), Rows(0, len(where)))
@@ -177,8 +180,25 @@ class AskedChildren:
         for part, problem in _usable(rows, asked.table):
             if problem:
                 self.answers.refuse(asked.where(part), "failed", problem)
+            elif hasattr(asked.child, "submit"):
+                # Far away: the others are asked while it thinks.
+                ask = partial(self._form.ask, asked.child, asked.table.slice(part.start, part.stop))
+                self._awaited.append((asked, part, asked.child.submit(ask)))
             else:
                 self._ask_usable(asked, part)
+
+    def collect(self) -> None:
+        """Wait for the children that were asked from afar; those that can answer some rows are asked once more."""
+        awaited, self._awaited = self._awaited, []
+        for asked, rows, answer in awaited:
+            try:
+                labels, probabilities = answer.result()
+            except ChildUnavailable as error:
+                self.answers.refuse(asked.where(rows), "failed", str(error))
+            except Exception:  # noqa: BLE001 - as below, where the rows that it cannot answer are found
+                self._ask_usable(asked, rows)
+            else:
+                self.answers.accept(asked.where(rows), asked.level, asked.version[:12], labels, probabilities)
 
     def _ask_usable(self, asked: "_Asked", rows: Rows) -> None:
         """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
@@ -189,6 +209,8 @@ class AskedChildren:
             started = time.perf_counter()
             try:
                 labels, probabilities = self._form.ask(asked.child, asked.table.slice(part.start, part.stop))
+            except ChildUnavailable as error:  # asking for half the rows would not help
+                self.answers.refuse(asked.where(part), "failed", str(error))
             except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
                 failures += 1
                 if len(part) == 1 or (failures >= _PATIENCE and not successes):

@@ -1,15 +1,16 @@
 """Write and read a bundle: manifest, ledger and shards in one directory; children are loaded when asked for."""
 
+import copy
 import fcntl
 import os
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +23,7 @@ from metamodel.codecs import get_codec
 from metamodel.compression import check_available
 from metamodel.exceptions import (
     AllGroupsFailed,
+    ChildUnavailable,
     CorruptBundle,
     InputError,
     TrainingFailed,
@@ -29,7 +31,9 @@ from metamodel.exceptions import (
     UnreadableBundle,
 )
 from metamodel.keys import GroupKey, encode_key
+from metamodel.look_ahead import look_ahead
 from metamodel.manifest import FORMAT_VERSION, MANIFEST_NAME, FileEntry, Manifest
+from metamodel.references import ChildLoader, Reference, ReferenceSettings, ReferenceTable
 from metamodel.shards import ShardReader, ShardRow, ShardWriter, compress_shard, drop_children
 from metamodel.stacks import StoredStack, open_stacks
 
@@ -183,6 +187,8 @@ class Bundle:
         The bundle's directory.
     cache
         Where loaded children are kept; by default the cache that all models of this process share.
+    loader
+        Gets children that live elsewhere.
 
     Raises
     ------
@@ -192,7 +198,7 @@ class Bundle:
         The environment does not allow the bundle's codec.
     """
 
-    def __init__(self, path: str | Path, cache: ByteCache | None = None) -> None:
+    def __init__(self, path: str | Path, cache: ByteCache | None = None, loader: ChildLoader | None = None) -> None:
         self.path = Path(path)
         try:
             text = (self.path / MANIFEST_NAME).read_bytes()
@@ -208,6 +214,10 @@ class Bundle:
         if self.manifest.compression is not None:
             check_available()
         self._own_cache = cache
+        self._loader = loader
+        self._references = None
+        if self.manifest.references is not None:
+            self._references = ReferenceTable(self.path, self.manifest.files)
         self._shards = [
             ShardReader(self.path / name, entry.size)
             for name, entry in sorted(self.manifest.files.items())
@@ -254,9 +264,47 @@ class Bundle:
             The group was seen, but its training failed.
         CorruptBundle
             This group's bytes are damaged.
+        ChildUnavailable
+            The group's child lives elsewhere and cannot be fetched.
         """
         encoded = encode_key(key)
+        if self._references is not None and (reference := self._references.find(encoded)) is not None:
+            return self._load_elsewhere(reference, encoded, keep)
         return self.cache.get((self.digest, encoded), lambda: self._read_child(key, encoded), keep=keep)
+
+    def _load_elsewhere(self, reference: Reference, encoded: str, keep: Keep) -> Any:
+        loader = self._loader
+        if loader is None:
+            raise ChildUnavailable(
+                f"The child of group {encoded} lives at {reference.uri}. "
+                "Open the model with metamodel.load_model, which can fetch it."
+            )
+        place = loader.resolve(reference, encoded)
+        # A promoted child has another place, so its predecessor in the cache is not asked any more.
+        return self.cache.get((self.digest, encoded, place), lambda: loader.load(reference, encoded, place), keep=keep)
+
+    @contextmanager
+    def ahead(self, keys: Sequence[GroupKey], *, keep: Keep) -> Iterator[Callable[[GroupKey], Any]]:
+        """Hand out `load`; children that live elsewhere are fetched some places ahead of the one asked for.
+
+        Parameters
+        ----------
+        keys
+            Canonical keys in the order in which they will be asked for.
+        keep
+            As for `load`.
+        """
+        if self._references is None:
+            yield partial(self.load, keep=keep)
+            return
+        settings = ReferenceSettings.from_dict(self.manifest.references or {})
+        with look_ahead(partial(self.load, keep=keep), keys, settings.concurrency) as load:
+            yield load
+
+    @property
+    def references(self) -> ReferenceTable | None:
+        """Where children live that are not in this bundle; None without any."""
+        return self._references
 
     def should_keep(self, n_groups: int) -> bool:
         """Whether a batch over this many groups should leave its children in the cache.
@@ -269,8 +317,16 @@ class Bundle:
 
     def fresh_child(self, key: GroupKey) -> Any:
         """Load a copy of a child that belongs to the caller alone."""
-        (child, _), _ = self._read_child(key, encode_key(key))
+        encoded = encode_key(key)
+        if self._references is not None and (reference := self._references.find(encoded)) is not None:
+            child, _ = self._load_elsewhere(reference, encoded, keep=False)
+            return copy.deepcopy(getattr(child, "model", child))
+        (child, _), _ = self._read_child(key, encoded)
         return child
+
+    def read(self, key: GroupKey) -> tuple[tuple[Any, str], int]:
+        """Read a child of this bundle's own shards, past every cache: ((child, sha256), bytes of memory)."""
+        return self._read_child(key, encode_key(key))
 
     @cached_property
     def ledger(self) -> pd.DataFrame:

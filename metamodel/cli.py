@@ -1,4 +1,4 @@
-"""The command line: ``metamodel train | score | serve | inspect | report | export | pack``. MLproject calls it.
+"""The command line: ``metamodel train | score | ...``. MLproject's entry points call it.
 
 Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
@@ -119,6 +119,15 @@ class _Exit(click.ClickException):
         click.echo(f"error: {self.message}", err=True)
 
 
+_inputs_option = click.option(
+    "--inputs",
+    type=click.Choice(["columns", "unchecked", "packed"]),
+    default="columns",
+    show_default=True,
+    help="Form of the signature.",
+)
+
+
 def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")(command)
 
@@ -181,13 +190,7 @@ def main() -> None:
 @click.option("--budget-seconds", type=_Seconds(), default=None, help="Limit of the whole training, searches included.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
-@click.option(
-    "--inputs",
-    type=click.Choice(["columns", "unchecked", "packed"]),
-    default="columns",
-    show_default=True,
-    help="Form of the signature.",
-)
+@_inputs_option
 @_json_option
 def train(
     *,
@@ -370,33 +373,33 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("model")
-@click.option("--data", required=True, help="Real rows to compare children and stacks on: CSV, Parquet, a sample.")
-@click.option("--output", default="", help="Write the bundle here; default: where it is, replaced at the end.")
+@click.option("--data", default="", help="Store children as arrays too, compared with them on these real rows.")
+@click.option("--vendor", is_flag=True, help="Bring the children that the model refers to into its bundle.")
+@click.option("--zip", "zip_file", default="", help="Write the model, with its children, into this one file.")
+@click.option("--output", default="", help="With --data: write the bundle here; default: where it is, replaced.")
 @click.option("--register", default="", help="Register the packed model as a new version under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
-@click.option(
-    "--inputs",
-    type=click.Choice(["columns", "unchecked", "packed"]),
-    default="columns",
-    show_default=True,
-    help="Form of the signature.",
-)
+@_inputs_option
 @_json_option
-def pack(model: str, data: str, output: str, register: str, alias: str, inputs: str, as_json: bool) -> None:
-    """Store the children of an existing model as arrays too, compared with them on real rows."""
+def pack(
+    model: str, data: str, vendor: bool, zip_file: str, output: str, register: str, alias: str, **form: Any
+) -> None:
+    """Pack an existing model: for speed (--data), or so that it needs no other server (--vendor, --zip)."""
+    as_json = form.pop("as_json")
     with _at_work():
-        from metamodel.repacking import repack
+        if bool(data) == bool(vendor or zip_file):
+            raise InputError("Give either --data TABLE, or --vendor, --zip FILE or both of these.")
+        if output and not data:
+            raise InputError("--output goes with --data. The file that --zip names is written where it says.")
+        if data:
+            from metamodel.repacking import repack
 
-        packed = repack(model, data, output or None, register or None, alias or None, inputs)  # type: ignore[arg-type]
-    if as_json:
-        click.echo(_dumps(packed))
-        return
-    click.echo(f"stacked           {packed['groups_stacked']:,} of {packed['groups_fitted']:,} groups")
-    for reason, groups in packed["not_stacked"].items():
-        click.echo(f"  {groups:>12,}  {reason}")
-    click.echo(f"written to        {packed['output']}" if packed["output"] else "", nl=bool(packed["output"]))
-    if register:
-        click.echo(f"registered        {register}, version {packed['version']}" + (f", alias {alias}" if alias else ""))
+            packed = repack(model, data, output or None, register or None, alias or None, **form)
+        else:
+            from metamodel import vendoring
+
+            packed = vendoring.pack(model, zip_file=zip_file, register=register, alias=alias)
+    click.echo(_dumps(packed) if as_json else _section("packed model", packed))
 
 
 def _report_beside(bundle_path: Path) -> str:
@@ -404,6 +407,66 @@ def _report_beside(bundle_path: Path) -> str:
     from metamodel.report import write_report
 
     return str(write_report(Bundle(bundle_path), bundle_path.with_name(f"{bundle_path.name}-report.html")))
+
+
+@main.command()
+@click.option(
+    "--children", default="", help="File with the group columns and uri, or models:/sales-{country}@champion."
+)
+@click.option("--search", default="", help="Instead: registered models by tags, such as tags.project = 'sales'.")
+@click.option("--follow", default="", help="With --search: the alias to refer to; default: the latest version.")
+@click.option("--example", required=True, help="File with rows as callers will send them; a template takes its keys.")
+@click.option("--group-by", required=True, type=_Names(), help="Group columns, separated by commas.")
+@click.option("--target", default="prediction", show_default=True, help="Name of what is predicted.")
+@click.option("--features", type=_Names(), default="", help="Feature columns; default: every other column.")
+@click.option("--classes", type=_Json(list), default=None, help="Of classifiers: every class, as a JSON array.")
+@click.option("--unknown", default="null", show_default=True, help="Groups without a child: null, error or fallback.")
+@click.option("--pin/--no-pin", default=False, help="Record the versions of now instead of following aliases.")
+@click.option("--refresh", type=float, default=None, help="Seconds after which aliases are resolved again.")
+@click.option("--rate", type=float, default=20.0, show_default=True, help="Requests a second, all workers together.")
+@click.option("--deadline", type=float, default=10.0, show_default=True, help="Seconds an endpoint may take.")
+@click.option("--root", multiple=True, help="Directory that file paths may point into; can be repeated.")
+@click.option("--allow-private", is_flag=True, help="Allow endpoints at private and loopback addresses.")
+@click.option("--register", default="", help="Register a version of the model under this name.")
+@click.option("--alias", default="", help="Point this alias at the new version.")
+@_json_option
+def reference(
+    search: str,
+    follow: str,
+    refresh: float | None,
+    rate: float,
+    deadline: float,
+    root: tuple[str, ...],
+    allow_private: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Make a model of children that are registered, or served, already: it refers to them."""
+    with _at_work():
+        from metamodel.references import ReferenceSettings
+        from metamodel.referencing import reference_files
+
+        settings = ReferenceSettings(
+            refresh_seconds=refresh,
+            requests_per_second=rate,
+            deadline_seconds=deadline,
+            roots=root,
+            allow_private=allow_private,
+        )
+        facts = reference_files(search=search, follow=follow, settings=settings, **options)
+    click.echo(_dumps(facts) if as_json else _section("referring model", facts))
+
+
+@main.command("serve-check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@_json_option
+def serve_check(file: str, as_json: bool) -> None:
+    """Open a model that `pack --zip` wrote, as a server would, and load every child of it."""
+    with _at_work():
+        from metamodel import vendoring
+
+        facts = vendoring.serve_check(file)
+    click.echo(_dumps(facts) if as_json else _section("this file can be served", facts))
 
 
 def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:

@@ -16,7 +16,8 @@
     └── BundleError
         ├── UnreadableBundle   not a bundle, half-written, or of an unknown format version
         ├── CorruptBundle      bytes on disk are not the bytes that were written
-        └── ForbiddenCodec     the environment forbids the codec the bundle was written with
+        ├── ForbiddenCodec     the environment forbids the codec the bundle was written with
+        └── ChildUnavailable   a child that lives elsewhere cannot be fetched, or does not answer
 
 A message says fact, evidence, remedy, and holds everything a reader needs: errors cross process borders (joblib,
 Spark) as their arguments alone, so no class here has an ``__init__`` of its own. What a server may tell its callers
@@ -27,6 +28,7 @@ __all__ = [
     "AllGroupsFailed",
     "BundleError",
     "ChildFailed",
+    "ChildUnavailable",
     "CorruptBundle",
     "ForbiddenCodec",
     "InputError",
@@ -100,3 +102,7 @@ class CorruptBundle(BundleError):
 
 class ForbiddenCodec(BundleError):
     """The environment forbids deserializing with the bundle's codec."""
+
+
+class ChildUnavailable(BundleError):
+    """A child that lives elsewhere cannot be fetched, or does not answer."""

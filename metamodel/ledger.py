@@ -25,6 +25,7 @@ __all__ = [
     "summarize",
     "tuning_table",
     "who_answers",
+    "with_keys",
     "worst_first",
 ]
 
@@ -46,7 +47,8 @@ def assemble(rows: Iterable[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
     DataFrame
         The plan's ledger columns; children first, then their parents, each sorted by key.
     """
-    ordered = _by_key(list(rows), plan)
+    rows = list(rows)
+    ordered = with_keys(pd.DataFrame(rows), [decode_key(row["key"]) for row in rows], plan.keys)
     for name in plan.ledger_columns:
         if name not in ordered:
             ordered[name] = np.nan
@@ -72,20 +74,29 @@ def tuning_table(rows: Iterable[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
     columns = [*plan.keys.names, *TUNING_COLUMNS]
     if not found:
         return pd.DataFrame(columns=columns)
-    table = _by_key(found, plan)[columns]
+    table = with_keys(pd.DataFrame(found), [decode_key(row["key"]) for row in found], plan.keys)[columns]
     params = table["params"].map(lambda best: json.dumps(best, sort_keys=True))
     return table.assign(params=params, rounds=table["rounds"].astype("Int64"))
 
 
-def _by_key(rows: Sequence[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
-    keys = [decode_key(row["key"]) for row in rows]
-    table = pd.DataFrame(rows)
-    for i, column in enumerate(plan.keys.columns):
+def with_keys(ledger: pd.DataFrame, keys: Sequence[GroupKey], schema: KeySchema) -> pd.DataFrame:
+    """Give a ledger its group columns and its one order: children first, then their parents, each sorted by key.
+
+    Parameters
+    ----------
+    ledger
+        One row a group, in any order.
+    keys
+        Each row's canonical key.
+    schema
+        The group columns.
+    """
+    ledger = ledger.copy(deep=False)
+    for i, column in enumerate(schema.columns):
         values = [key[i] if i < len(key) else None for key in keys]
-        table[column.name] = pd.array(values, dtype=_KEY_DTYPES[column.kind]) if column.kind in _KEY_DTYPES else values
-    # Tasks end in any order; tables have one order: children first, then by key.
+        ledger[column.name] = pd.array(values, dtype=_KEY_DTYPES[column.kind]) if column.kind in _KEY_DTYPES else values
     order = sorted(range(len(keys)), key=lambda i: (-len(keys[i]), [_sortable(value) for value in keys[i]]))
-    return table.iloc[order].reset_index(drop=True)
+    return ledger.iloc[order].reset_index(drop=True)
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

@@ -2,7 +2,8 @@
 
 Format rules: a reader accepts every version up to its own `FORMAT_VERSION`. A field that old readers may ignore can
 be added without a new version; anything that changes how existing bytes are read needs one, and a golden bundle in
-tests/data. Version 2 is version 1 with compressed shards; a bundle without is written as version 1.
+tests/data. Version 2 is version 1 with compressed shards (docs/decisions/0009-compression.md) or with references
+(docs/decisions/0008-references.md); what has neither is written as version 1.
 """
 
 import hashlib
@@ -77,6 +78,7 @@ class Manifest:
     format_version: int = PLAIN_VERSION
     stacks: tuple[dict[str, Any], ...] = ()
     compression: str | None = None
+    references: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
@@ -93,6 +95,8 @@ class Manifest:
             plain["stacks"] = list(self.stacks)
         if self.compression is not None:
             plain["compression"] = self.compression
+        if self.references is not None:
+            plain["references"] = self.references
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -132,6 +136,7 @@ class Manifest:
                 format_version=version,
                 stacks=_described(data.get("stacks")),
                 compression=data.get("compression"),
+                references=data.get("references"),
                 **{name: data[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

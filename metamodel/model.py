@@ -19,6 +19,7 @@ from metamodel.features import FeatureColumns
 from metamodel.frames import Grouping
 from metamodel.manifest import Manifest
 from metamodel.preloading import Preload, Preloaded, preload_children
+from metamodel.references import ChildLoader
 from metamodel.routing import PredictOptions, Route, Tally
 from metamodel.wording import short
 
@@ -36,6 +37,8 @@ class MetaModel:
         Where loaded children are kept; by default the cache that all models of this process share.
     defaults
         Prediction params to use where a call gives none.
+    loader
+        Gets children that live elsewhere.
 
     Examples
     --------
@@ -45,9 +48,14 @@ class MetaModel:
     """
 
     def __init__(
-        self, path: str | Path, cache: ByteCache | None = None, defaults: Mapping[str, Any] | None = None
+        self,
+        path: str | Path,
+        cache: ByteCache | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        loader: ChildLoader | None = None,
     ) -> None:
-        self._bundle = Bundle(path, cache)
+        self._bundle = Bundle(path, cache, loader)
+        self._loader = loader
         self._defaults = dict(defaults or {})
         self._stacks = self._bundle.stacks  # now, so that no request waits for a kernel to be compiled
         self._tally = Tally()
@@ -56,7 +64,7 @@ class MetaModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to other processes as the bundle's path: locks and open files cannot."""
-        return _reopened, (self._bundle.path.absolute(), self._bundle.own_limit, self._defaults)
+        return _reopened, (self._bundle.path.absolute(), self._bundle.own_limit, self._defaults, self._loader)
 
     @property
     def manifest(self) -> Manifest:
@@ -232,5 +240,7 @@ class MetaModel:
         }
 
 
-def _reopened(path: Path, limit: int | None, defaults: Mapping[str, Any]) -> MetaModel:
-    return MetaModel(path, None if limit is None else ByteCache(limit), defaults)
+def _reopened(
+    path: Path, limit: int | None, defaults: Mapping[str, Any], loader: ChildLoader | None = None
+) -> MetaModel:
+    return MetaModel(path, None if limit is None else ByteCache(limit), defaults, loader)

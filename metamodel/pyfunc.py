@@ -17,6 +17,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from metamodel.csv_requests import accept_csv
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
+from metamodel.fetching import open_bundle
 from metamodel.frames import AnyArray
 from metamodel.model import MetaModel
 from metamodel.preloading import preload_setting
@@ -35,7 +36,7 @@ class GroupedModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the bundle that the context's artifact `bundle` names, and load the children of hot groups."""
-        self._model = MetaModel(context.artifacts["bundle"])
+        self._model = open_bundle(context.artifacts["bundle"])
         preload = preload_setting((context.model_config or {}).get("preload"))
         if preload is not None:
             self._model.preload(preload)

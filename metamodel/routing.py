@@ -6,6 +6,7 @@ small `ChildStore` protocol, so that this room knows nothing of files.
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.answers import DETAIL_COLUMNS, AnswerForm, Answers, PredictOptions, probability_column
-from metamodel.asking import AskedChildren, Rows, Tally
+from metamodel.asking import AskedChildren, Load, Rows, Tally
 from metamodel.exceptions import InputError, InvalidKey, UnknownGroup
 from metamodel.features import FeatureColumns, FeatureSchema
 from metamodel.few_rows import FEW_ROWS, read_few_rows
@@ -43,6 +44,10 @@ class ChildStore(Protocol):
 
     def should_keep(self, n_groups: int) -> bool:
         """Whether a batch over this many groups should leave its children in the cache."""
+        ...
+
+    def ahead(self, keys: Sequence[GroupKey], *, keep: bool) -> AbstractContextManager[Load]:
+        """Return `load` for children that will be asked for in this order; those that are far away come early."""
         ...
 
 
@@ -253,19 +258,17 @@ class _Call:
             table, answers = self._columns.table().take(order), Answers(len(order), self._form)
         asked = AskedChildren(self._route.levels, table, self._form, self.tally, answers)
         groups = np.flatnonzero(grouping.counts).tolist()
-        keep = store.should_keep(len(groups))
-
-        def load(key: GroupKey) -> tuple[Any, str]:
-            return store.load(key, keep=keep)
-
+        keys = [key for i in groups if isinstance(key := grouping.keys[i], tuple)]
         unknown: list[str] = []
         bounds = grouping.bounds.tolist()
-        for i in groups:
-            try:
-                asked.answer(grouping.keys[i], Rows(bounds[i], bounds[i + 1]), load)
-            except UnknownGroup as error:
-                unknown.append(str(error))
-        asked.answer_orphans(load)
+        with store.ahead(keys, keep=store.should_keep(len(groups))) as load:
+            for i in groups:
+                try:
+                    asked.answer(grouping.keys[i], Rows(bounds[i], bounds[i + 1]), load)
+                except UnknownGroup as error:
+                    unknown.append(str(error))
+            asked.answer_orphans(load)
+        asked.collect()
         if unknown:
             raise UnknownGroup(f"{count(len(unknown), 'group')} without a child model. First: {listing(unknown, 1)}")
         if answers is not self.answers:

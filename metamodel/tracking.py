@@ -50,7 +50,19 @@ _DIGEST_TAG = "metamodel.digest"
 # How MLflow's page finds the table.
 _TABLE = {"path": "ledger.json", "type": "table"}
 # What the code that travels with the model imports to predict.
-_RUNTIME = ("mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "cachetools", "cloudpickle", "zstandard")
+_RUNTIME = (
+    "mlflow",
+    "scikit-learn",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "cachetools",
+    "cloudpickle",
+    "zstandard",
+    "filelock",
+    "requests",
+    "tenacity",
+)
 # With two or more server workers a request costs 40 ms more without these (docs/serving.md).
 _SERVER = ("uvloop", "httptools")
 # Stacked tree ensembles are answered by their children, more slowly, where it is missing.

@@ -59,7 +59,7 @@ def _scored(data: Any, opened: MetaModel, model: Any, params: Mapping[str, Any] 
     added = _added(opened.route, options)
     _check(frame, opened, list(added))
     needed = tuple(dict.fromkeys([*keys.names, *features.names]))
-    scorer = PartitionScorer(_place(opened, model), needed, added, asdict(options))
+    scorer = PartitionScorer(_place(opened, model, _tasks(frame)), needed, added, asdict(options))
     together = [column(name) for name in keys.names]
     fields = [T.StructField(name, _SPARK_TYPES[kind]) for name, kind in added.items()]
     schema = T.StructType([*frame.schema.fields, *fields])
@@ -112,10 +112,20 @@ def _check(frame: DataFrame, model: MetaModel, added: list[str]) -> None:
         )
 
 
-def _place(opened: MetaModel, model: Any) -> ModelPlace:
+def _place(opened: MetaModel, model: Any, tasks: int) -> ModelPlace:
     uri = None if isinstance(model, MetaModel) else str(model)
     path = str(opened.bundle.path.absolute())
-    return ModelPlace(path, opened.bundle.digest, uri, mlflow.get_tracking_uri() if uri else None)
+    fetches = uri or opened.manifest.references is not None
+    return ModelPlace(path, opened.bundle.digest, uri, mlflow.get_tracking_uri() if fetches else None, tasks)
+
+
+def _tasks(frame: DataFrame) -> int:
+    """Tasks that run at the same moment, at most; a client of Spark Connect knows the number of partitions alone."""
+    session = frame.sparkSession
+    try:
+        return int(session.sparkContext.defaultParallelism)
+    except PySparkException:
+        return int(session.conf.get("spark.sql.shuffle.partitions") or 1)
 
 
 def _own_error(error: PySparkException) -> Exception:

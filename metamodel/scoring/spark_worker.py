@@ -40,12 +40,15 @@ class ModelPlace:
         Of its manifest: the bundle that a worker opens must be the one that the driver has seen.
     uri, tracking_uri
         Where to download it; None where the model was given as a directory.
+    workers
+        Tasks that run at the same moment: those that fetch children share the tracking server.
     """
 
     bundle: str
     digest: str
     uri: str | None
     tracking_uri: str | None
+    workers: int = 1
 
     def open(self) -> MetaModel:
         """Open the model, once a process."""
@@ -61,6 +64,14 @@ class ModelPlace:
             model = MetaModel(self.bundle, _cache())
         except UnreadableBundle:
             return None
+        if model.manifest.references is not None:  # its children are fetched through MLflow
+            import mlflow
+
+            from metamodel.fetching import open_bundle
+
+            os.environ.setdefault("METAMODEL_FETCH_WORKERS", str(self.workers))
+            mlflow.set_tracking_uri(self.tracking_uri or mlflow.get_tracking_uri())
+            model = open_bundle(self.bundle, _cache())
         return model if model.bundle.digest == self.digest else None
 
     def _downloaded(self) -> MetaModel:

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -16,11 +17,13 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
 from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
+from metamodel.fetching.children import ElsewhereLoader
+from metamodel.fetching.logged import one_line
 from metamodel.manifest import MANIFEST_NAME
 from metamodel.model import MetaModel
 from metamodel.preloading import Preload
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "open_bundle"]
 
 
 def load_model(uri: str | Path, *, cache_bytes: int | None = None, preload: Preload | None = None) -> MetaModel:
@@ -60,7 +63,7 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None, preload: Prel
 def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     path = Path(uri)
     if (path / MANIFEST_NAME).is_file():
-        return MetaModel(path, cache)
+        return open_bundle(path, cache)
     if not path.is_dir():
         path = _local_copy(str(uri))
     try:
@@ -74,7 +77,20 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     if entry is None:
         raise UnreadableBundle(f"{uri} is an MLflow model, but not one that metamodel logged. Load it with MLflow.")
     recorded: dict[str, Any] = (logged.metadata or {}).get("metamodel", {})
-    return MetaModel(path / entry["path"], cache, recorded.get("defaults"))
+    return open_bundle(path / entry["path"], cache, recorded.get("defaults"))
+
+
+def open_bundle(
+    path: str | Path, cache: ByteCache | None = None, defaults: Mapping[str, Any] | None = None
+) -> MetaModel:
+    """Open a bundle whose children may live elsewhere; they are fetched when they are asked for.
+
+    Parameters
+    ----------
+    path, cache, defaults
+        As for `MetaModel`.
+    """
+    return MetaModel(path, cache, defaults, ElsewhereLoader(str(Path(path).absolute())))
 
 
 def _local_copy(uri: str) -> Path:
@@ -91,15 +107,9 @@ def _local_copy(uri: str) -> Path:
         return _downloaded_once(uri, (mlflow.get_tracking_uri(), underlying))
     except Exception as error:  # a store's client raises whatever it likes
         raise InputError(
-            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()} ({_one_line(error)}). "
+            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()} ({one_line(error)}). "
             "Check the name, the version or alias, MLFLOW_TRACKING_URI, and that the store's package is installed."
         ) from error
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, MlflowException):
-        return str(error.message).strip().partition("\n")[0].rstrip(".")
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
 
 
 def _underlying(uri: str) -> str | None:

@@ -1,0 +1,221 @@
+"""Look at children before they are referred to: each must exist, load here, and take the meta-model's rows."""
+
+import importlib.util
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+
+import mlflow
+import requests
+from mlflow.models import Model
+
+from metamodel.bundle import Bundle
+from metamodel.exceptions import InputError
+from metamodel.features import FeatureSchema
+from metamodel.fetching.children import fetch_description, resolve_place
+from metamodel.fetching.logged import bundle_path, one_line
+from metamodel.fetching.politeness import Courtesy, courtesy_for
+from metamodel.keys import GroupKey, encode_key
+from metamodel.manifest import MANIFEST_NAME
+from metamodel.references import Reference, ReferenceSettings, is_endpoint, local_path
+from metamodel.wording import count, listing
+
+__all__ = ["CheckedChild", "check_children"]
+
+# Flavor → the package that loads it, where the names differ.
+_PACKAGES = {"pytorch": "torch", "keras": "keras", "spark": "pyspark", "sentence_transformers": "sentence_transformers"}
+_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class CheckedChild:
+    """A child that can be referred to.
+
+    Parameters
+    ----------
+    key
+        Canonical key.
+    reference
+        Where it is.
+    flavor
+        How it will be loaded: "sklearn", "pyfunc", "bundle" or "endpoint".
+    packages
+        What its flavor imports.
+    size
+        Bytes of its files, 0 where nobody says.
+    """
+
+    key: GroupKey
+    reference: Reference
+    flavor: str
+    packages: tuple[str, ...] = ()
+    size: int = 0
+
+
+class _Problem(Exception):
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+def check_children(
+    uris: Mapping[GroupKey, str], features: FeatureSchema, settings: ReferenceSettings, *, pin: bool
+) -> list[CheckedChild]:
+    """Check every child, politely and side by side.
+
+    Parameters
+    ----------
+    uris
+        Canonical key → where its child shall be.
+    features
+        Of the meta-model.
+    settings
+        What may be referred to, and how fast the server may be asked.
+    pin
+        Replace aliases by the versions that they name now.
+
+    Returns
+    -------
+    list of CheckedChild
+        In the order of `uris`.
+
+    Raises
+    ------
+    InputError
+        One report of all that is wrong.
+    """
+    courtesy = courtesy_for(mlflow.get_tracking_uri(), settings.requests_per_second, settings.patience_seconds)
+    check = _Check(features, settings, courtesy, pin)
+    problems: dict[str, list[str]] = defaultdict(list)
+    checked = []
+    with ThreadPoolExecutor(settings.concurrency) as executor:
+        futures = [executor.submit(check.child, key, uri) for key, uri in uris.items()]
+        for (key, uri), future in zip(uris.items(), futures, strict=True):
+            try:
+                checked.append(future.result())
+            except _Problem as problem:
+                problems[problem.kind].append(f"{key} → {uri}")
+    if problems:
+        raise InputError(_report(problems, len(uris)))
+    return checked
+
+
+def _report(problems: Mapping[str, Sequence[str]], total: int) -> str:
+    wrong = sum(len(entries) for entries in problems.values())
+    facts = ". ".join(f"{kind[:1].upper()}{kind[1:]}: {listing(found, _SHOWN)}" for kind, found in problems.items())
+    return (
+        f"{wrong:,} of {count(total, 'reference')} cannot be used, so nothing was registered. {facts}. "
+        "Correct or leave out these, and try again."
+    )
+
+
+@dataclass(frozen=True)
+class _Check:
+    features: FeatureSchema
+    settings: ReferenceSettings
+    courtesy: Courtesy
+    pin: bool
+
+    def child(self, key: GroupKey, uri: str) -> CheckedChild:
+        if objection := self.settings.objection(uri):
+            raise _Problem(objection)
+        if is_endpoint(uri):
+            self._ping(uri)
+            return CheckedChild(key, Reference(uri, "endpoint"), "endpoint")
+        encoded = encode_key(key)
+        place = self._place(encoded, uri)
+        if place != uri and urlparse(place).scheme in ("http", "https") and (bad := self.settings.objection(place)):
+            raise _Problem(bad)
+        with tempfile.TemporaryDirectory(prefix="metamodel-check-") as directory:
+            path = local_path(place)
+            if urlparse(place).scheme not in ("", "file"):
+                path = Path(directory)
+                self._described(encoded, place, path)
+            return self._examine(key, uri, place, path)
+
+    def _place(self, encoded: str, uri: str) -> str:
+        try:
+            return self.courtesy.call(encoded, lambda: resolve_place(uri))
+        except Exception as error:  # a store's client raises whatever it likes
+            raise _Problem(f"not found ({_general(one_line(error), uri)})") from error
+
+    def _described(self, encoded: str, place: str, path: Path) -> None:
+        try:
+            fetch_description(self.courtesy, encoded, place, path)
+        except Exception as error:  # a store's client raises whatever it likes
+            raise _Problem("there is no MLflow model at that place") from error
+
+    def _examine(self, key: GroupKey, uri: str, place: str, path: Path) -> CheckedChild:
+        pinned = place if self.pin or not _is_alias(uri) else ""
+        if (path / MANIFEST_NAME).is_file():
+            raise _Problem("a bare bundle; refer to the logged model that holds it")
+        try:
+            model = Model.load(str(path))
+        except Exception as error:  # an MLmodel may hold anything
+            raise _Problem("there is no MLflow model at that place") from error
+        if bundle_path(model) is not None:
+            return self._of_bundle(key, Reference(uri, "bundle", pinned), path, model)
+        packages = self._packages(model)
+        self._check_signature(model)
+        flavor = "sklearn" if "sklearn" in model.flavors else "pyfunc"
+        return CheckedChild(key, Reference(uri, "model", pinned), flavor, packages, int(model.model_size_bytes or 0))
+
+    def _of_bundle(self, key: GroupKey, reference: Reference, path: Path, model: Model) -> CheckedChild:
+        self._check_signature(model, keys_too=True)
+        local = path / str(bundle_path(model))
+        if (local / MANIFEST_NAME).is_file() and Bundle(local).references is not None:
+            raise _Problem("a model that refers to others itself; refer to its children")
+        return CheckedChild(key, reference, "bundle")
+
+    def _packages(self, model: Model) -> tuple[str, ...]:
+        loader = str(model.flavors.get("python_function", {}).get("loader_module", ""))
+        if "sklearn" not in model.flavors and not loader:
+            raise _Problem(f"no flavor that can be loaded here ({listing(model.flavors)})")
+        named = [name for name in model.flavors if name != "python_function"] if "sklearn" not in model.flavors else []
+        packages = tuple(_PACKAGES.get(name, name) for name in named) or (("sklearn",) if not loader else ())
+        modules = [*packages, *([loader.partition(".")[0]] if loader else [])]
+        if missing := [name for name in modules if not name.startswith("mlflow") and not _is_installed(name)]:
+            raise _Problem(f"the flavor {listing(missing)} is not installed")
+        return packages or ("sklearn",)
+
+    def _check_signature(self, model: Model, *, keys_too: bool = False) -> None:
+        inputs = model.signature.inputs if model.signature is not None else None
+        if inputs is None or not inputs.has_input_names():
+            return
+        mine, its = set(self.features.names), set(inputs.input_names())
+        if lacking := sorted(mine - its):
+            raise _Problem(f"the signature lacks the feature {listing(map(repr, lacking))}")
+        needed = set(inputs.required_input_names()) - mine
+        if needed and not keys_too:
+            raise _Problem(f"the signature asks for {listing(map(repr, sorted(needed)))}, which the rows do not have")
+
+    def _ping(self, url: str) -> None:
+        address = url.rstrip("/").removesuffix("/invocations") + "/ping"
+        try:
+            answer = requests.get(address, timeout=self.settings.deadline_seconds, allow_redirects=False)
+        except requests.exceptions.RequestException as error:
+            raise _Problem(f"the endpoint does not answer ({type(error).__name__})") from error
+        if answer.status_code != 200:
+            raise _Problem(f"the endpoint answers /ping with status {answer.status_code}")
+
+
+def _is_alias(uri: str) -> bool:
+    parsed = urlparse(uri)
+    return parsed.scheme == "models" and ("@" in parsed.path or parsed.path.endswith("/latest"))
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _general(reason: str, uri: str) -> str:
+    """Leave out what differs between children, so that one kind of problem is reported once."""
+    name = urlparse(uri).path.strip("/").partition("@")[0].partition("/")[0]
+    return reason.replace(name, "…") if name else reason

@@ -1,0 +1,221 @@
+"""Downloaded children on disk: bounded in bytes, shared by processes, least recently used out first, no leftovers.
+
+::
+
+    entries/<name>/      files of one child
+    partial/<owner>/     downloads of a process that holds the lock `partial/<owner>.lock`
+    locks/<xx>.lock      one download of a child at a time; 256 locks for all children
+    index.sqlite         what is there, how large it is on disk, and when it was last used
+
+A process that is killed releases its locks; the next one that opens the cache takes its partial downloads away, and
+whatever is in `entries` without being in the index.
+"""
+
+import atexit
+import contextlib
+import hashlib
+import math
+import os
+import secrets
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from metamodel.exceptions import InputError
+
+__all__ = ["DiskCache", "process_disk_cache"]
+
+_DIRECTORY_VARIABLE = "METAMODEL_DISK_CACHE"
+_LIMIT_VARIABLE = "METAMODEL_DISK_CACHE_MB"
+_DEFAULT_MB = 2048
+
+
+class DiskCache:
+    """Directories of files by name, at most `limit` bytes of them.
+
+    Parameters
+    ----------
+    root
+        Where they are; processes with the same root share them.
+    limit
+        Upper bound in bytes of what the file system allocates for them.
+
+    Examples
+    --------
+    >>> cache = DiskCache(Path(tempfile.mkdtemp()), limit=10**6)
+    >>> with cache.entry("child", lambda directory: (directory / "model").write_text("1")) as directory:
+    ...     (directory / "model").read_text()
+    '1'
+    """
+
+    def __init__(self, root: Path, limit: int) -> None:
+        self.root = root
+        self.limit = limit
+        for name in ("entries", "partial", "locks"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        self._execute(
+            "CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, used REAL NOT NULL)"
+        )
+        self._clean()
+        self._pid = os.getpid()
+        self._partial = root / "partial" / f"{self._pid}-{secrets.token_hex(8)}"
+        self._owner = FileLock(f"{self._partial}.lock", thread_local=False)
+        self._owner.acquire()  # before there is anything that could be left behind
+        self._partial.mkdir()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Take partial downloads of this process away."""
+        if self._pid == os.getpid():
+            shutil.rmtree(self._partial, ignore_errors=True)
+            Path(f"{self._partial}.lock").unlink(missing_ok=True)
+            self._owner.release()
+
+    @contextmanager
+    def entry(self, name: str, fill: Callable[[Path], object]) -> Iterator[Path]:
+        """Hold an entry: nobody takes it away, and nobody else fills it meanwhile.
+
+        Parameters
+        ----------
+        name
+            Any text.
+        fill
+            Called with an empty directory where the entry is not there. What it raises is raised here, and nothing
+            stays behind.
+
+        Yields
+        ------
+        Path
+            The entry's directory.
+        """
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        with self._lock_of(digest):
+            path = self.root / "entries" / digest
+            if not self._touch(digest):
+                self._fill(digest, path, fill)
+            yield path
+
+    def __contains__(self, name: str) -> bool:
+        return (self.root / "entries" / hashlib.sha256(name.encode()).hexdigest()).is_dir()
+
+    @property
+    def size(self) -> int:
+        """Bytes in use."""
+        ((total,),) = self._execute("SELECT coalesce(sum(bytes), 0) FROM entries")
+        return int(total)
+
+    def _fill(self, digest: str, path: Path, fill: Callable[[Path], object]) -> None:
+        unfinished = Path(tempfile.mkdtemp(dir=self._partial))
+        try:
+            fill(unfinished)
+            # Counted before it is there: others that come at the same time make room for it too.
+            self._execute(
+                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", digest, _allocated(unfinished), time.time()
+            )
+            self._make_room()
+            shutil.rmtree(path, ignore_errors=True)  # what a killed process left
+            unfinished.rename(path)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _touch(self, digest: str) -> bool:
+        rows = self._execute("UPDATE entries SET used = ? WHERE name = ? RETURNING name", time.time(), digest)
+        return bool(rows) and (self.root / "entries" / digest).is_dir()
+
+    def _make_room(self) -> None:
+        excess = self.size - self.limit
+        if excess <= 0:
+            return
+        for digest, size in self._execute("SELECT name, bytes FROM entries ORDER BY used"):
+            if excess <= 0:
+                return
+            with contextlib.suppress(Timeout), self._lock_of(digest, timeout=0):  # an entry in use stays
+                self._execute("DELETE FROM entries WHERE name = ?", digest)
+                shutil.rmtree(self.root / "entries" / digest, ignore_errors=True)
+                excess -= size
+
+    def _clean(self) -> None:
+        """Take away what dead processes left behind."""
+        for lock in (self.root / "partial").glob("*.lock"):
+            with contextlib.suppress(Timeout), FileLock(lock, timeout=0):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                lock.unlink(missing_ok=True)
+        counted = {str(digest) for (digest,) in self._execute("SELECT name FROM entries")}
+        there = {path.name for path in (self.root / "entries").iterdir()}
+        for digest in counted ^ there:
+            with contextlib.suppress(Timeout), self._lock_of(digest, timeout=0):  # what is being written stays
+                path = self.root / "entries" / digest
+                if not path.is_dir():
+                    self._execute("DELETE FROM entries WHERE name = ?", digest)
+                elif not self._execute("SELECT 1 FROM entries WHERE name = ?", digest):
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _lock_of(self, digest: str, timeout: float = -1) -> FileLock:
+        return FileLock(self.root / "locks" / f"{digest[:2]}.lock", timeout=timeout)
+
+    def _execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(self.root / "index.sqlite", timeout=60)) as connection, connection:
+            connection.execute("PRAGMA synchronous=OFF")  # a lost index costs downloads, never answers
+            return connection.execute(statement, values).fetchall()
+
+
+def _allocated(directory: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in [directory, *directory.rglob("*")])
+
+
+_lock = threading.Lock()
+_cache: DiskCache | None = None
+
+
+def process_disk_cache() -> DiskCache:
+    """Return the cache of this process: METAMODEL_DISK_CACHE, with at most METAMODEL_DISK_CACHE_MB (2048) megabytes."""
+    global _cache
+    with _lock:
+        if _cache is None:
+            directory, limit = _directory(), _bytes_of(os.environ.get(_LIMIT_VARIABLE, str(_DEFAULT_MB)))
+            try:
+                _cache = DiskCache(directory, limit)
+            except OSError as error:
+                raise InputError(
+                    f"Children cannot be kept in {directory} ({error.strerror}). "
+                    f"Set {_DIRECTORY_VARIABLE} to a directory of this machine that can be written."
+                ) from error
+        return _cache
+
+
+def _directory() -> Path:
+    named = os.environ.get(_DIRECTORY_VARIABLE)
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metamodel" / "children"
+
+
+def _bytes_of(megabytes: str) -> int:
+    try:
+        number = float(megabytes)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise InputError(
+            f"{_LIMIT_VARIABLE}={megabytes!r} is no number of megabytes. Set it to 0 or more, or leave it out "
+            f"({_DEFAULT_MB})."
+        )
+    return int(number * 2**20)
+
+
+def _forget_after_fork() -> None:
+    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
+    global _lock, _cache
+    _lock = threading.Lock()
+    _cache = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

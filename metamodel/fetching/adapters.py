@@ -1,0 +1,74 @@
+"""Children that others made, behind the one face that routing asks: `predict` and `predict_proba` of a frame."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.exceptions import ChildFailed
+from metamodel.features import FeatureSchema
+from metamodel.frames import AnyArray
+
+__all__ = ["EstimatorChild", "PyfuncChild"]
+
+
+class EstimatorChild:
+    """A scikit-learn estimator that takes columns by name, or an array where it was fitted on one.
+
+    Parameters
+    ----------
+    model
+        The fitted estimator.
+    features
+        Of the bundle it comes from; None for an estimator from elsewhere, which knows its columns itself.
+    """
+
+    def __init__(self, model: Any, features: FeatureSchema | None = None) -> None:
+        self.model = model
+        names = getattr(model, "feature_names_in_", None)
+        self._columns = None if names is None else [str(name) for name in names]
+        self._matrix_dtype: Any = None
+        if features is not None:
+            self._columns = features.names
+            self._matrix_dtype = features.matrix_dtype if features.layout == "array" else None
+        self._as_array = names is None if features is None else features.layout == "array"
+
+    def predict(self, x: pd.DataFrame) -> Any:
+        """Predict rows."""
+        return self.model.predict(self._input(x))
+
+    def predict_proba(self, x: pd.DataFrame) -> Any:
+        """Probabilities of rows."""
+        return self.model.predict_proba(self._input(x))
+
+    @property
+    def classes_(self) -> Any:
+        """Classes of a classifier."""
+        return self.model.classes_
+
+    def _input(self, x: pd.DataFrame) -> Any:
+        table = x if self._columns is None else x[self._columns]
+        return table.to_numpy(dtype=self._matrix_dtype) if self._as_array else table
+
+
+class PyfuncChild:
+    """An MLflow model of any flavor; it predicts one value a row, and no probabilities."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def predict(self, x: pd.DataFrame) -> AnyArray:
+        """Predict rows."""
+        return first_column(self.model.predict(x))
+
+    def predict_proba(self, x: pd.DataFrame) -> Any:
+        """Raise: the pyfunc flavor has no probabilities."""
+        raise ChildFailed("A pyfunc child gives no probabilities. Log it with the sklearn flavor.")
+
+
+def first_column(answers: Any) -> AnyArray:
+    """Values of one prediction a row, whatever table they come in."""
+    if isinstance(answers, pd.DataFrame):
+        name = "prediction" if "prediction" in answers.columns else answers.columns[0]
+        return answers[name].to_numpy()
+    return np.asarray(answers)

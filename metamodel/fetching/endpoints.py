@@ -1,0 +1,260 @@
+"""Children behind scoring servers: MLflow's protocol, with a deadline, retries, and a breaker for each endpoint."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import requests
+import tenacity
+from requests.adapters import HTTPAdapter
+
+from metamodel.exceptions import ChildFailed, ChildUnavailable
+from metamodel.frames import AnyArray
+from metamodel.references import ReferenceSettings
+from metamodel.wording import count, short
+
+__all__ = ["Breaker", "EndpointChild"]
+
+# Endpoints that one process asks at the same moment.
+_THREADS = 32
+_FAILURES_TO_OPEN = 3
+_SECONDS_OPEN = 30.0
+_LATER = frozenset([408, 429, 502, 503, 504])
+_CHUNK = 1 << 16
+
+
+class Breaker:
+    """Stops asking an endpoint that keeps failing; after a while one request finds out whether it is back.
+
+    Parameters
+    ----------
+    clock
+        For tests.
+
+    Examples
+    --------
+    >>> breaker = Breaker()
+    >>> for _ in range(3):
+    ...     breaker.failed()
+    >>> breaker.lets_through()
+    False
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._closed_again = 0.0
+
+    def lets_through(self) -> bool:
+        """Whether to send a request now."""
+        with self._lock:
+            if self._failures < _FAILURES_TO_OPEN:
+                return True
+            if self._clock() < self._closed_again:
+                return False
+            self._closed_again = self._clock() + _SECONDS_OPEN  # others wait for what this one finds out
+            return True
+
+    def succeeded(self) -> None:
+        """Note an answer."""
+        with self._lock:
+            self._failures = 0
+
+    def failed(self) -> None:
+        """Note that there was none."""
+        with self._lock:
+            self._failures += 1
+            self._closed_again = self._clock() + _SECONDS_OPEN
+
+
+class _Busy(Exception):
+    """The endpoint may answer if it is asked once more."""
+
+    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class EndpointChild:
+    """A child that answers over HTTP.
+
+    Parameters
+    ----------
+    url
+        Ends in ``/invocations``.
+    settings
+        Deadline, and which addresses may be asked.
+
+    Raises
+    ------
+    ChildUnavailable
+        The address may not be asked.
+    """
+
+    def __init__(self, url: str, settings: ReferenceSettings) -> None:
+        if objection := settings.objection(url):
+            raise ChildUnavailable(f"{url} may not be asked: {objection}")
+        self.url = url
+        self._deadline = settings.deadline_seconds
+        self._breaker = _breaker_of(url)
+
+    def submit(self, ask: Callable[[], Any]) -> "Future[Any]":
+        """Run a question beside those to other endpoints."""
+        return _executor().submit(ask)
+
+    def predict(self, x: pd.DataFrame) -> AnyArray:
+        """Ask for rows.
+
+        Raises
+        ------
+        ChildUnavailable
+            There was no answer within the deadline, or the breaker is open.
+        ChildFailed
+            The server refused the rows.
+        """
+        until = time.monotonic() + self._deadline
+        body = json.dumps({"dataframe_split": _split(x)}, allow_nan=False, default=str)
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_Busy),
+            wait=_wait,
+            stop=tenacity.stop_before_delay(self._deadline),
+            reraise=True,
+        )
+        try:
+            content = retrying(self._post, body, until)
+        except _Busy as error:
+            raise ChildUnavailable(f"{self.url} gave no answer within {self._deadline:g} s ({error}).") from error
+        return _values(content, len(x), self.url)
+
+    def predict_proba(self, x: pd.DataFrame) -> Any:
+        """Raise: MLflow's protocol has no probabilities."""
+        raise ChildFailed("An endpoint gives no probabilities. Ask for predict_method='predict'.")
+
+    def _post(self, body: str, until: float) -> bytes:
+        if not self._breaker.lets_through():
+            raise ChildUnavailable(
+                f"{self.url} has failed {_FAILURES_TO_OPEN} times in a row and is left alone for {_SECONDS_OPEN:g} s."
+            )
+        try:
+            answer = self._answer(body, until)
+        except requests.exceptions.RequestException as error:
+            self._breaker.failed()
+            if isinstance(error, requests.exceptions.ReadTimeout) or time.monotonic() >= until:
+                raise ChildUnavailable(f"{self.url} gave no answer within {self._deadline:g} s.") from error
+            raise _Busy(f"{type(error).__name__}") from error
+        status, content, retry_after = answer
+        if status >= 500 or status in _LATER:
+            self._breaker.failed()
+            reason = f"status {status}"
+            if status in _LATER:
+                raise _Busy(reason, _seconds(retry_after))
+            raise ChildUnavailable(f"{self.url} answered with {reason}.")
+        self._breaker.succeeded()
+        if status != 200:
+            raise ChildFailed(f"{self.url} refused the rows with status {status}")
+        return content
+
+    def _answer(self, body: str, until: float) -> tuple[int, bytes, str]:
+        """Read the whole answer, or raise as soon as the deadline has passed: a slow body must not hold the batch."""
+        left = max(0.01, until - time.monotonic())
+        with _session().post(
+            self.url,
+            data=body.encode(),
+            headers={"Content-Type": "application/json"},
+            timeout=(left, left),
+            stream=True,
+            allow_redirects=False,  # to an address that nobody has allowed
+        ) as response:
+            content = b""
+            for chunk in response.iter_content(_CHUNK):
+                content += chunk
+                if time.monotonic() > until:
+                    raise requests.exceptions.ReadTimeout("the answer came too slowly")
+            return response.status_code, content, response.headers.get("Retry-After", "")
+
+
+_backoff = tenacity.wait_random_exponential(multiplier=0.1, max=5)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return float(_backoff(state)) + (error.retry_after if isinstance(error, _Busy) else 0.0)
+
+
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if retry_after.replace(".", "", 1).isdecimal() else 0.0
+
+
+def _split(x: pd.DataFrame) -> dict[str, Any]:
+    cells = x.astype(object).where(x.notna(), None)
+    return {"columns": [str(name) for name in x.columns], "data": cells.to_numpy(dtype=object).tolist()}
+
+
+def _values(content: bytes, rows: int, url: str) -> AnyArray:
+    try:
+        predictions = json.loads(content)["predictions"]
+        if isinstance(predictions, dict):
+            predictions = predictions["prediction"]
+        values = [_value(entry) for entry in predictions]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ChildFailed(f"{url} answered with something else than predictions ({short(content)})") from error
+    if len(values) != rows:
+        raise ChildFailed(f"{url} gave {count(len(values), 'answer')} for {count(rows, 'row')}")
+    answers = np.array(values, dtype=object)
+    numeric = all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
+    return answers.astype(np.float64) if numeric else answers
+
+
+def _value(entry: Any) -> Any:
+    """One prediction: a value, a list of one, or a record (an answer of a meta-model)."""
+    if isinstance(entry, dict):
+        return entry["prediction"] if "prediction" in entry else next(iter(entry.values()))
+    return entry[0] if isinstance(entry, list) else entry
+
+
+_lock = threading.Lock()
+_breakers: dict[str, Breaker] = {}
+_shared: dict[str, Any] = {}
+
+
+def _breaker_of(url: str) -> Breaker:
+    with _lock:
+        return _breakers.setdefault(url, Breaker())
+
+
+def _executor() -> ThreadPoolExecutor:
+    with _lock:
+        if "executor" not in _shared:
+            _shared["executor"] = ThreadPoolExecutor(_THREADS, thread_name_prefix="metamodel-endpoint")
+        executor: ThreadPoolExecutor = _shared["executor"]
+        return executor
+
+
+def _session() -> requests.Session:
+    with _lock:
+        if "session" not in _shared:
+            session = requests.Session()
+            adapter = HTTPAdapter(pool_connections=_THREADS, pool_maxsize=_THREADS)
+            session.mount("http://", adapter)
+            session.mount("https://", adapter)
+            _shared["session"] = session
+        shared: requests.Session = _shared["session"]
+        return shared
+
+
+def _forget_after_fork() -> None:
+    # Locks, threads and connections do not survive a fork.
+    global _lock
+    _lock = threading.Lock()
+    _breakers.clear()
+    _shared.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

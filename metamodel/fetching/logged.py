@@ -1,0 +1,38 @@
+"""What MLflow says of a logged model, and of an error."""
+
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+
+from metamodel.exceptions import UnreadableBundle
+
+__all__ = ["bundle_of", "bundle_path", "one_line"]
+
+
+def bundle_path(logged: Model) -> str | None:
+    """Where a meta-model's bundle is inside the logged model; None for any other model."""
+    # MLflow keeps the name that the directory had where it was logged from.
+    entry = logged.flavors.get("python_function", {}).get("artifacts", {}).get("bundle")
+    return None if entry is None or "metamodel" not in (logged.metadata or {}) else str(entry["path"])
+
+
+def bundle_of(directory: Path) -> Path:
+    """Find the bundle of a logged meta-model.
+
+    Raises
+    ------
+    UnreadableBundle
+        The model is another one.
+    """
+    path = bundle_path(Model.load(str(directory)))
+    if path is None:
+        raise UnreadableBundle(f"{directory} is an MLflow model, but not one that metamodel logged.")
+    return directory / path
+
+
+def one_line(error: Exception) -> str:
+    """Say what went wrong without the rest of the story."""
+    if isinstance(error, MlflowException):
+        return str(error.message).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"

@@ -1,0 +1,283 @@
+"""Be a good guest of the tracking server: take turns, start at different moments, and wait when told to.
+
+Requests that MLflow sends inside `Courtesy.call` are sent once, in their turn; what the server says about waiting is
+heard, and tenacity decides when to try again (docs/decisions/0008-references.md). MLflow's other requests go as ever.
+"""
+
+import email.utils
+import hashlib
+import inspect
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import requests
+import tenacity
+from mlflow.exceptions import MlflowException
+from mlflow.utils import rest_utils
+
+from metamodel.exceptions import ChildUnavailable, InputError
+
+__all__ = ["Courtesy", "RateLimiter", "courtesy_for", "first_delay", "workers"]
+
+Result = TypeVar("Result")
+_WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
+_TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
+_LONGEST_WAIT = 30.0
+
+
+def first_delay(key: str, interval: float) -> float:
+    """Seconds by which a process puts its first request off: a share of `interval` that follows from a group's key.
+
+    Examples
+    --------
+    >>> first_delay('["FR",7]', 2.5) == first_delay('["FR",7]', 2.5), 0 <= first_delay('["DE",1]', 2.5) < 2.5
+    (True, True)
+    """
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+    return interval * number / 2**64
+
+
+def workers() -> int:
+    """Count the processes that share the server: METAMODEL_FETCH_WORKERS, else 1.
+
+    Raises
+    ------
+    InputError
+        The variable is no whole number of at least 1.
+    """
+    text = os.environ.get(_WORKERS_VARIABLE) or "1"
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"{_WORKERS_VARIABLE}={text!r} is no number of processes. Set it to 1 or more.")
+    return int(text)
+
+
+class RateLimiter:
+    """Gives turns to the threads of a process, evenly spaced (the generic cell rate algorithm without a burst).
+
+    Parameters
+    ----------
+    rate
+        Turns a second.
+    clock, sleep
+        For tests.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.interval = 1 / rate
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._next: float | None = None
+        self._given_up_until = -math.inf
+
+    def wait(self, key: str = "") -> None:
+        """Wait for the next turn; `key` decides how long the first one of the process is put off."""
+        with self._lock:
+            now = self._clock()
+            if self._next is None:
+                self._next = now + first_delay(key, self.interval)
+            turn = max(self._next, now)
+            self._next = turn + self.interval
+        if turn > now:
+            self._sleep(turn - now)
+
+    def pause(self, seconds: float) -> None:
+        """Give no turn for some time."""
+        with self._lock:
+            self._next = max(self._next or 0.0, self._clock() + seconds)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the server has just been found not to answer, so that nobody else needs to find out."""
+        return self._clock() < self._given_up_until
+
+    def give_up(self) -> None:
+        """Note that the server does not answer."""
+        self._given_up_until = self._clock() + _LONGEST_WAIT
+
+
+@dataclass
+class _Call:
+    """One call of MLflow's, and what its requests came to."""
+
+    limiter: RateLimiter
+    key: str
+    turns: int = 0
+    status: int = 0
+    retry_after: float | None = None
+    broken: bool = False
+
+    def take_turn(self) -> None:
+        """Wait before a request; the first one of a call has waited already."""
+        if self.turns:
+            self.limiter.wait(self.key)
+        self.turns += 1
+
+
+_current: ContextVar[_Call | None] = ContextVar("metamodel_polite_call", default=None)
+
+
+class _TryAgain(Exception):
+    def __init__(self, retry_after: float | None) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class Courtesy:
+    """Calls a server politely.
+
+    Parameters
+    ----------
+    limiter
+        Gives turns.
+    patience
+        Seconds after which a call that goes on failing is given up.
+    """
+
+    def __init__(self, limiter: RateLimiter, patience: float) -> None:
+        self.limiter = limiter
+        self._patience = patience
+        # "Full jitter": any moment between now and the exponentially growing bound.
+        self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
+
+    def call(self, key: str, function: Callable[[], Result]) -> Result:
+        """Call a function of MLflow's in turn, and again where the server or the network failed for the moment.
+
+        Parameters
+        ----------
+        key
+            The group's encoded key.
+        function
+            Sends requests through MLflow; safe to repeat.
+
+        Raises
+        ------
+        Exception
+            What the function raised for good, or last.
+        """
+        if self.limiter.given_up:
+            raise ChildUnavailable("the server did not answer a moment ago; it is asked again in half a minute")
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TryAgain),
+            wait=self._wait,
+            stop=tenacity.stop_after_delay(self._patience),
+            reraise=True,
+        )
+        try:
+            return retrying(self._attempt, key, function)
+        except _TryAgain as error:
+            self.limiter.give_up()
+            raise error.__cause__ or error from None
+
+    def _attempt(self, key: str, function: Callable[[], Result]) -> Result:
+        _send_once()
+        self.limiter.wait(key)
+        call = _Call(self.limiter, key)
+        token = _current.set(call)
+        try:
+            return function()
+        except Exception as error:
+            if call.status in _TRANSIENT or call.broken or _is_network(error):
+                if call.retry_after is not None:
+                    self.limiter.pause(call.retry_after)
+                raise _TryAgain(call.retry_after) from error
+            raise
+        finally:
+            _current.reset(token)
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        after = error.retry_after if isinstance(error, _TryAgain) else None
+        # Behind a Retry-After jitter comes on top: all who were told the same moment would come back in it.
+        return float(self._backoff(state)) + (after or 0.0)
+
+
+def _is_network(error: BaseException | None) -> bool:
+    """Whether a connection failed or a body was cut; MLflow wraps some of these errors in its own."""
+    while error is not None:
+        if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
+            return True
+        if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
+            return True
+        wrapped = isinstance(error, MlflowException)
+        error = error.__cause__ or (error.__context__ if wrapped else None)
+    return False
+
+
+def _send_once() -> None:
+    """Make MLflow's one function that sends requests take turns and not retry, inside polite calls."""
+    original = getattr(rest_utils, _SENDER, None)
+    if original is None or getattr(original, "polite", False):
+        return
+
+    parameters = inspect.signature(original)
+
+    def send(*args: Any, **kwargs: Any) -> Any:
+        call = _current.get()
+        if call is None:
+            return original(*args, **kwargs)
+        given = parameters.bind(*args, **kwargs)
+        given.arguments |= {"max_retries": 0, "raise_on_status": False}
+        call.take_turn()
+        try:
+            answer = original(*given.args, **given.kwargs)
+        except requests.exceptions.RequestException:
+            call.broken = True
+            raise
+        call.status = answer.status_code
+        call.retry_after = _seconds(answer.headers.get("Retry-After"))
+        return answer
+
+    send.polite = True  # type: ignore[attr-defined]
+    setattr(rest_utils, _SENDER, send)
+
+
+_SENDER = "_get_http_response_with_retries"
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Read the header: seconds, or a date."""
+    if not retry_after:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        date = email.utils.parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, date.timestamp() - time.time())
+
+
+_lock = threading.Lock()
+_limiters: dict[tuple[str, float], RateLimiter] = {}
+
+
+def courtesy_for(server: str, requests_per_second: float, patience: float) -> Courtesy:
+    """Share one limiter for each server and rate among the threads of this process; it has its worker's part."""
+    rate = requests_per_second / workers()
+    with _lock:
+        limiter = _limiters.setdefault((server, rate), RateLimiter(rate))
+    return Courtesy(limiter, patience)
+
+
+def _forget_after_fork() -> None:
+    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
+    global _lock
+    _lock = threading.Lock()
+    _limiters.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

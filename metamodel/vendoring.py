@@ -1,0 +1,253 @@
+"""Bring what a model refers to into its bundle, and a model into one file: then it is served without other servers."""
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models import Model
+from mlflow.models.model import ModelInfo
+
+from metamodel import registry
+from metamodel.bundle import finish_bundle, new_bundle
+from metamodel.bundle_logging import log_bundle, pyfunc_parts, without_advice
+from metamodel.exceptions import InputError, UnreadableBundle
+from metamodel.fetching import load_model
+from metamodel.fetching.children import ElsewhereLoader, files_of
+from metamodel.fetching.logged import bundle_path
+from metamodel.keys import decode_key, encode_key
+from metamodel.ledger import keys_of
+from metamodel.model import MetaModel
+from metamodel.references import VENDORED_DIR, Reference, write_table
+from metamodel.shards import ShardRow, ShardWriter
+
+__all__ = ["pack", "serve_check", "vendor_bundle", "write_zip"]
+
+_MLMODEL = "MLmodel"
+# SQLite keeps no larger value.
+_LARGEST_ARCHIVE = 10**9
+
+
+@dataclass(frozen=True)
+class _Vendored:
+    key: str
+    reference: Reference
+    version: str
+    archive: bytes
+
+
+def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "") -> dict[str, Any]:
+    """Vendor a model's children, and log it as a new version or write it into one file: the command of that name.
+
+    Parameters
+    ----------
+    model
+        MLflow URI, or a path.
+    zip_file
+        File to write; "" for none.
+    register, alias
+        As for `metamodel.log_model`; "" for none. Without `zip_file` the model is logged in any case.
+
+    Returns
+    -------
+    dict
+        What was written, logged and registered.
+    """
+    if alias and not register:
+        raise InputError("--alias needs a registered model. Give --register NAME too.")
+    if zip_file and Path(zip_file).exists():
+        raise InputError(f"{zip_file} exists already. Name a file that does not.")
+    registry.check_names(register or None, alias or None)
+    opened = load_model(model)
+    with tempfile.TemporaryDirectory(prefix="metamodel-pack-") as directory:
+        path = opened.bundle.path
+        example = _example_of(path)
+        if opened.bundle.references is not None:
+            path = vendor_bundle(opened, Path(directory) / "bundle")
+        facts: dict[str, Any] = {"model": model, "groups": opened.manifest.counts["fitted"]}
+        if zip_file:
+            write_zip(path, Path(zip_file), example)
+            facts["zip"] = zip_file
+        if register or not zip_file:
+            info: ModelInfo = log_bundle(path, example, "model", register or None, alias or None)
+            facts |= {"model_uri": info.model_uri, "registered_model": register or None}
+            facts["version"] = info.registered_model_version if register else None
+    return facts
+
+
+def vendor_bundle(model: MetaModel, path: Path) -> Path:
+    """Write a bundle that holds what a model refers to; endpoints stay what they are.
+
+    Parameters
+    ----------
+    model
+        A model with references.
+    path
+        Directory to write.
+
+    Returns
+    -------
+    Path
+        The bundle. Every child's files are there byte for byte, with their digest in the ledger.
+
+    Raises
+    ------
+    ChildUnavailable
+        A child cannot be fetched; nothing was written.
+    InputError
+        The model refers to nothing, or a child is too large.
+    """
+    bundle = model.bundle
+    if bundle.references is None:
+        raise InputError(f"{bundle.path} refers to no child elsewhere, so there is nothing to bring into it.")
+    references = dict(bundle.references.items())
+    loader = ElsewhereLoader(str(bundle.path.absolute()))
+    versions: dict[str, str] = {}
+    with new_bundle(path) as (directory, _):
+        (directory / VENDORED_DIR).mkdir()
+        seen: set[str] = set()
+        with ShardWriter(directory / VENDORED_DIR / "00000.sqlite") as shard:
+            for child in _fetched(references, loader):
+                versions[child.key] = child.version
+                references[child.key] = child.reference
+                if child.reference.vendored not in seen:  # children of one other bundle share it
+                    seen.add(child.reference.vendored)
+                    shard.add(ShardRow.of_child(child.reference.vendored, 0, "", child.archive, 0))
+        write_table(directory, ((key, len(decode_key(key)), reference) for key, reference in references.items()))
+        ledger = bundle.ledger
+        keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]
+        digests = [versions.get(key, "") for key in keys]
+        ledger = ledger.assign(sha256=digests)
+        ledger.loc[np.array([key in versions for key in keys]), "shard"] = f"{VENDORED_DIR}/00000.sqlite"
+        finish_bundle(directory, replace(model.manifest, files={}), ledger)
+    return path
+
+
+def _fetched(references: dict[str, Reference], loader: ElsewhereLoader) -> Iterator[_Vendored]:
+    threads = loader.settings.concurrency
+    wanted = [(key, reference) for key, reference in references.items() if reference.kind != "endpoint"]
+    with ThreadPoolExecutor(threads) as executor:
+        for start in range(0, len(wanted), 4 * threads):  # not all archives in memory at once
+            part = wanted[start : start + 4 * threads]
+            yield from executor.map(lambda entry: _vendored(entry[0], entry[1], loader), part)
+
+
+def _vendored(key: str, reference: Reference, loader: ElsewhereLoader) -> _Vendored:
+    place = loader.resolve(reference, key)
+    (_, version), _ = loader.load(reference, key, place)  # what cannot be loaded here is not worth packing
+    with loader.files(reference, key, place) as directory:
+        packed = _archive(directory)
+    if len(packed) > _LARGEST_ARCHIVE:
+        raise InputError(f"The child of group {key} has {len(packed):,} bytes, too many for a bundle. Refer to it.")
+    digest = hashlib.sha256(packed).hexdigest()
+    return _Vendored(key, replace(reference, place=place, vendored=digest), version, packed)
+
+
+def _archive(directory: Path) -> bytes:
+    """Put the files that a child needs into one archive: the same bytes for the same files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
+        for path in _needed(directory):
+            packed.writestr(zipfile.ZipInfo(path.relative_to(directory).as_posix()), path.read_bytes())
+    return buffer.getvalue()
+
+
+def _needed(directory: Path) -> list[Path]:
+    model = Model.load(str(directory))
+    bundle = bundle_path(model)
+    files, folders = ([_MLMODEL], [bundle]) if bundle is not None else files_of(model)
+    found = {directory / name for name in files}
+    found |= {path for folder in folders for path in (directory / folder).rglob("*") if path.is_file()}
+    return sorted(found)
+
+
+def _example_of(bundle: Path) -> pd.DataFrame | None:
+    """Input example of the logged model that a bundle lies in; None for a bare bundle."""
+    for directory in list(bundle.parents)[:2]:
+        if (directory / _MLMODEL).is_file():
+            example = Model.load(str(directory)).load_input_example(str(directory))
+            return example if isinstance(example, pd.DataFrame) else None
+    return None
+
+
+def write_zip(bundle: Path, target: Path, example: pd.DataFrame | None = None) -> None:
+    """Write a bundle as an MLflow model in one file, with the code that serves it.
+
+    Parameters
+    ----------
+    bundle
+        The bundle's directory.
+    target
+        File to write; it appears when it is complete.
+    example
+        Rows to show as the input example.
+    """
+    unfinished = target.with_name(f"{target.name}.unfinished-{os.getpid()}")
+    with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
+        model = Path(directory) / "model"
+        with without_advice():
+            mlflow.pyfunc.save_model(str(model), **pyfunc_parts(bundle, example))
+        try:
+            with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+                for path in sorted(path for path in model.rglob("*") if path.is_file()):
+                    packed.write(path, path.relative_to(model).as_posix())
+            unfinished.rename(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _unpacked(file: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
+        try:
+            with zipfile.ZipFile(file) as packed:
+                packed.extractall(directory)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise InputError(f"{file} is no zip file that can be read ({error}). Make one with pack --zip.") from error
+        yield Path(directory)
+
+
+def serve_check(file: str) -> dict[str, Any]:
+    """Open a packed model as a server would, without any tracking server, and load every child of it.
+
+    Parameters
+    ----------
+    file
+        What `write_zip` wrote.
+
+    Returns
+    -------
+    dict
+        How many children can be loaded, and which are asked over the network.
+
+    Raises
+    ------
+    UnreadableBundle
+        A file is damaged, or a child cannot be loaded here.
+    """
+    with _unpacked(file) as directory:
+        model = load_model(directory)
+        if damaged := model.bundle.damaged_files():
+            raise UnreadableBundle(f"{file} holds damaged files: {', '.join(damaged)}. Make it again.")
+        references = {} if model.bundle.references is None else dict(model.bundle.references.items())
+        far = [reference.uri for reference in references.values() if not reference.vendored]
+        keys = [encode_key(key) for key in keys_of(model.ledger, model.manifest.keys)]
+        fitted = model.ledger["status"].isin(["fitted", "carried", "referenced"])
+        here = [key for key, there in zip(keys, fitted, strict=True) if there and _is_here(references.get(key))]
+        for key in here:
+            model.bundle.load(decode_key(key), keep=False)
+        return {"file": file, "children": len(here), "elsewhere": sorted(far)}
+
+
+def _is_here(reference: Reference | None) -> bool:
+    return reference is None or bool(reference.vendored)

@@ -1,0 +1,166 @@
+"""The cache of downloaded children on disk: in bounds, one download at a time, and nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metamodel import disk_cache
+from metamodel.disk_cache import DiskCache, process_disk_cache
+from metamodel.exceptions import InputError
+
+MB = 2**20
+
+
+def write(directory: Path, size: int = 100) -> None:
+    (directory / "model").write_bytes(b"x" * size)
+
+
+def on_disk(root: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in (root / "entries").rglob("*"))
+
+
+def test_an_entry_is_filled_once(tmp_path: Path) -> None:
+    cache, filled = DiskCache(tmp_path, MB), []
+    for _ in range(3):
+        with cache.entry("child", lambda path: (filled.append(path), write(path))) as directory:
+            assert (directory / "model").read_bytes() == b"x" * 100
+    assert len(filled) == 1
+
+
+def test_threads_that_ask_at_once_share_one_download(tmp_path: Path) -> None:
+    cache, filled, together = DiskCache(tmp_path, MB), [], threading.Barrier(8)
+
+    def ask(_: int) -> int:
+        together.wait()
+        with cache.entry("child", lambda path: (filled.append(path), write(path))) as directory:
+            return (directory / "model").stat().st_size
+
+    with ThreadPoolExecutor(8) as executor:
+        assert list(executor.map(ask, range(8))) == [100] * 8
+    assert len(filled) == 1
+
+
+def test_processes_that_ask_at_once_share_one_download(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom metamodel.disk_cache import DiskCache\n"
+        "cache = DiskCache(Path(sys.argv[1]), 10**6)\n"
+        "def fill(path):\n    (path / 'model').write_text('1')\n    print('filled')\n"
+        "with cache.entry('child', fill): pass\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert "".join(said).split() == ["filled"]
+
+
+def test_a_thousand_children_stay_in_bounds_whoever_brings_them(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, MB)
+
+    def ask(number: int) -> bool:
+        with cache.entry(str(number), lambda path: write(path, 5_000)) as directory:
+            return (directory / "model").is_file()
+
+    with ThreadPoolExecutor(4) as executor:
+        assert all(executor.map(ask, range(1000)))
+    assert 0.5 * MB < on_disk(tmp_path) == cache.size <= MB
+
+
+def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, limit=10**9)
+    for name in "abc":
+        with cache.entry(name, write):
+            pass
+    with cache.entry("a", write):
+        pass
+    cache.limit = cache.size
+    with cache.entry("d", write):
+        pass
+    assert [name in cache for name in "abcd"] == [True, False, True, True]
+
+
+def test_an_entry_in_use_is_not_taken_away(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, limit=1)
+    with cache.entry("a", write) as directory:
+        with cache.entry("b", write):
+            pass
+        assert (directory / "model").is_file()
+
+
+def test_what_a_download_raises_is_raised_and_leaves_nothing(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, MB)
+
+    def fail(path: Path) -> None:
+        write(path)
+        raise OSError("cut")
+
+    with pytest.raises(OSError, match="cut"), cache.entry("child", fail):
+        raise AssertionError("there is no such entry")
+    assert cache.size == on_disk(tmp_path) == 0
+    assert not list(next(path for path in (tmp_path / "partial").iterdir() if path.is_dir()).iterdir())
+
+
+def test_after_a_kill_the_next_process_clears_up(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom metamodel.disk_cache import DiskCache\n"
+        "cache = DiskCache(Path(sys.argv[1]), 10**6)\n"
+        "def fill(path):\n    (path / 'model').write_text('half')\n    print('writing', flush=True)\n"
+        "    time.sleep(600)\n"
+        "with cache.entry('child', fill): pass\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        process.send_signal(signal.SIGKILL)
+    (tmp_path / "entries" / "neither-counted").mkdir()
+    assert len(list((tmp_path / "partial").glob("*"))) == 2
+
+    cache = DiskCache(tmp_path, MB)
+
+    assert not list((tmp_path / "entries").iterdir())
+    assert {path.name.partition("-")[0] for path in (tmp_path / "partial").iterdir()} == {str(os.getpid())}
+    with cache.entry("child", write) as directory:
+        assert (directory / "model").read_bytes() == b"x" * 100
+
+
+def test_a_living_process_keeps_its_downloads(tmp_path: Path) -> None:
+    mine = DiskCache(tmp_path, MB)
+    with mine.entry("a", lambda path: (DiskCache(tmp_path, MB).close(), write(path))) as directory:
+        assert (directory / "model").is_file()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 40_000)), max_size=12))
+def test_it_never_holds_more_than_its_limit(tmp_path_factory: pytest.TempPathFactory, asked: list) -> None:
+    root = tmp_path_factory.mktemp("cache")
+    cache = DiskCache(root, limit=120_000)
+    for name, size in asked:
+        with cache.entry(name, lambda path, size=size: write(path, size)) as directory:
+            assert (directory / "model").is_file()
+        assert on_disk(root) == cache.size <= 120_000
+    cache.close()
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "inf"])
+def test_a_limit_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(disk_cache, "_cache", None)
+    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path))
+    monkeypatch.setenv("METAMODEL_DISK_CACHE_MB", text)
+    with pytest.raises(InputError, match="no number of megabytes"):
+        process_disk_cache()
+
+
+def test_a_place_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(disk_cache, "_cache", None)
+    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(InputError, match="Set METAMODEL_DISK_CACHE to a directory"):
+        process_disk_cache()

@@ -1,0 +1,260 @@
+"""Children behind scoring servers: a real one, and small ones that can be slow, wrong or dead."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from registered_children import export_all, panel
+from servers import HOST, free_port, scoring_server
+
+import metamodel
+from metamodel.exceptions import ChildFailed, ChildUnavailable, InputError
+from metamodel.fetching import endpoints
+from metamodel.fetching.endpoints import Breaker, EndpointChild
+from metamodel.referencing import write_references
+
+pytestmark = pytest.mark.server
+LOCAL = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=1.5)
+
+Behaviour = Callable[[list[list[Any]]], tuple[int, Any]]
+
+
+class Endpoint:
+    """A small scoring server: x times its factor, after some time, or whatever else `answer` says."""
+
+    def __init__(self, factor: float = 1.0, seconds: float = 0.0, answer: Behaviour | None = None) -> None:
+        self.requests = 0
+        self.factor, self.seconds, self.answer = factor, seconds, answer
+        self.headers: dict[str, str] = {}
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                self._send(200, b"")
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                endpoint.requests += 1
+                time.sleep(endpoint.seconds)
+                with contextlib.suppress(OSError):  # the caller may be gone
+                    self._send(*endpoint.respond(body["dataframe_split"]))
+
+            def _send(self, status: int, content: bytes) -> None:
+                self.send_response_only(status)
+                for name, value in {**endpoint.headers, "Content-Length": str(len(content))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Write nothing."""
+
+        self._server = ThreadingHTTPServer((HOST, 0), Handler)
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self.url = f"http://{HOST}:{self._server.server_address[1]}/invocations"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+
+    def respond(self, split: dict[str, Any]) -> tuple[int, bytes]:
+        """Status and body."""
+        if self.answer is not None:
+            status, content = self.answer(split["data"])
+            return status, json.dumps(content).encode()
+        x = split["columns"].index("x")
+        return 200, json.dumps({"predictions": [row[x] * self.factor for row in split["data"]]}).encode()
+
+    def stop(self) -> None:
+        """Close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Endpoint]]:
+    """Starts endpoints that end with the test."""
+    started: list[Endpoint] = []
+
+    def one(*args: Any, **kwargs: Any) -> Endpoint:
+        started.append(Endpoint(*args, **kwargs))
+        return started[-1]
+
+    yield one
+    for endpoint in started:
+        endpoint.stop()
+
+
+@pytest.fixture(autouse=True)
+def nothing_known() -> None:
+    """No breaker remembers another test's failures."""
+    endpoints._breakers.clear()
+
+
+def _x(*values: float) -> pd.DataFrame:
+    return pd.DataFrame({"x": values, "z": 0.0})
+
+
+# -------- many endpoints behind one model
+def test_slow_and_dead_endpoints_fail_in_time_and_the_others_answer(
+    start: Callable[..., Endpoint], tmp_path: Path
+) -> None:
+    frame = panel(12)
+    result = metamodel.train(frame, "store", "y", "ridge", n_jobs=1, holdout=0)
+    bundled = metamodel.MetaModel(result.bundle_path)
+    rows = frame.drop(columns="y").sample(frac=1, random_state=0).reset_index(drop=True)
+    models = export_all(bundled, [0, 10, 11], tmp_path / "models")
+    # Store 0 is a real scoring server, stores 1 to 9 small ones, stores 10 and 11 are files.
+    small = {store: start(factor=store) for store in range(1, 10)}
+    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=1.5, roots=(str(tmp_path),))
+    (tmp_path / "server").mkdir()
+    with scoring_server(models[0], tmp_path / "server") as server:
+        uris = [f"{server.url}/invocations", *(small[store].url for store in range(1, 10)), *map(str, models[1:])]
+        children = pd.DataFrame({"store": range(12), "uri": uris})
+        path = write_references(tmp_path / "bundle", children, rows, "store", "y", settings=settings)
+        model = metamodel.load_model(path)
+        model.predict(rows[rows["store"].isin([0, 10, 11])])  # loaded once
+
+        small[4].stop()
+        small[7].seconds = 30.0
+        started = time.monotonic()
+        answers = model.predict(rows, {"detail": True})
+        took = time.monotonic() - started
+
+    failing = rows["store"].isin([4, 7])
+    assert took < 1.5 + 3
+    assert set(answers["status"][failing]) == {"failed"}
+    assert set(answers["status"][~failing]) == {"child"}
+    assert answers["error"][rows["store"] == 7].str.contains("no answer within 1.5 s").all()
+    assert answers["prediction"][failing].isna().all()
+    trained = bundled.predict(rows)["prediction"]
+    ours = rows["store"].isin([0, 10, 11])
+    np.testing.assert_allclose(answers["prediction"][ours], trained[ours], rtol=1e-9)
+    others = ~failing & ~ours
+    np.testing.assert_allclose(answers["prediction"][others], (rows["x"] * rows["store"])[others], rtol=1e-9)
+
+
+def test_endpoints_are_asked_side_by_side(start: Callable[..., Endpoint], tmp_path: Path) -> None:
+    slow = [start(factor=store, seconds=0.5) for store in range(8)]
+    rows = panel(8).drop(columns="y")
+    children = pd.DataFrame({"store": range(8), "uri": [endpoint.url for endpoint in slow]})
+    settings = metamodel.ReferenceSettings(allow_private=True)
+    model = metamodel.load_model(write_references(tmp_path / "b", children, rows, "store", "y", settings=settings))
+    started = time.monotonic()
+    answers = model.predict(rows)
+    assert time.monotonic() - started < 0.5 * 8
+    np.testing.assert_allclose(answers["prediction"], rows["x"] * rows["store"], rtol=1e-9)
+    assert [endpoint.requests for endpoint in slow] == [1] * 8
+
+
+def test_the_breaker_stops_asking_an_endpoint_that_keeps_failing(
+    start: Callable[..., Endpoint], tmp_path: Path
+) -> None:
+    broken, fine = start(answer=lambda rows: (500, {})), start()
+    rows = panel(2).drop(columns="y")
+    children = pd.DataFrame({"store": [0, 1], "uri": [broken.url, fine.url]})
+    model = metamodel.load_model(write_references(tmp_path / "b", children, rows, "store", "y", settings=LOCAL))
+    for _ in range(10):
+        answers = model.predict(rows, {"detail": True})
+    assert broken.requests == 3
+    assert fine.requests == 10
+    assert answers["error"][rows["store"] == 0].str.contains("is left alone for 30 s").all()
+    assert set(answers["status"][rows["store"] == 1]) == {"child"}
+
+
+def test_one_bad_row_does_not_spoil_its_group(start: Callable[..., Endpoint], tmp_path: Path) -> None:
+    def choosy(rows: list[list[Any]]) -> tuple[int, Any]:
+        if any(row[0] < 0 for row in rows):
+            return 400, {"error_code": "BAD_REQUEST"}
+        return 200, {"predictions": [row[0] for row in rows]}
+
+    rows = pd.DataFrame({"store": 1, "x": [1.0, 2.0, -3.0, 4.0]})
+    children = pd.DataFrame({"store": [1], "uri": [start(answer=choosy).url]})
+    path = write_references(tmp_path / "b", children, rows, "store", "y", settings=LOCAL)
+    answers = metamodel.load_model(path).predict(rows)
+    assert answers["status"].tolist() == ["child", "child", "failed", "child"]
+    assert answers["prediction"].dropna().tolist() == [1.0, 2.0, 4.0]
+
+
+# -------- one endpoint
+@pytest.mark.parametrize(
+    "predictions",
+    [[1.0, 2.0], [[1.0], [2.0]], [{"prediction": 1.0}, {"prediction": 2.0}], [{"0": 1.0}, {"0": 2.0}]],
+    ids=["values", "lists", "answers of a meta-model", "records"],
+)
+def test_every_form_of_an_answer_is_read(start: Callable[..., Endpoint], predictions: Any) -> None:
+    endpoint = start(answer=lambda rows: (200, {"predictions": predictions}))
+    assert EndpointChild(endpoint.url, LOCAL).predict(_x(1, 2)).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [({"predictions": [1.0]}, "gave 1 answer for 2 rows"), ({"answers": []}, "something else"), ([], "something else")],
+)
+def test_an_odd_answer_is_the_childs_failure(start: Callable[..., Endpoint], content: Any, match: str) -> None:
+    endpoint = start(answer=lambda rows: (200, content))
+    with pytest.raises(ChildFailed, match=match):
+        EndpointChild(endpoint.url, LOCAL).predict(_x(1, 2))
+
+
+def test_a_busy_endpoint_is_asked_again_within_the_deadline(start: Callable[..., Endpoint]) -> None:
+    statuses = [503, 429]
+    endpoint = start(answer=lambda rows: (statuses.pop(), {}) if statuses else (200, {"predictions": [7.0]}))
+    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=30)
+    assert EndpointChild(endpoint.url, settings).predict(_x(1)).tolist() == [7.0]
+    assert endpoint.requests == 3
+
+
+def test_a_redirect_is_not_followed(start: Callable[..., Endpoint]) -> None:
+    target = start()
+    endpoint = start(answer=lambda rows: (302, {}))
+    endpoint.headers = {"Location": target.url}
+    with pytest.raises(ChildFailed, match="status 302"):
+        EndpointChild(endpoint.url, LOCAL).predict(_x(1))
+    assert target.requests == 0
+
+
+def test_missing_values_arrive_as_null(start: Callable[..., Endpoint]) -> None:
+    seen: list[Any] = []
+    endpoint = start(answer=lambda rows: (seen.extend(rows), (200, {"predictions": [None, 1.0]}))[1])
+    answers = EndpointChild(endpoint.url, LOCAL).predict(_x(float("nan"), 1.0))
+    assert seen == [[None, 0.0], [1.0, 0.0]]
+    np.testing.assert_array_equal(answers, [np.nan, 1.0])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "169.254.169.254", "10.0.0.1", "[::1]", "[fe80::1]"])
+def test_private_addresses_are_refused_unless_allowed(host: str) -> None:
+    with pytest.raises(ChildUnavailable, match=r"private, loopback or link-local|cannot be resolved"):
+        EndpointChild(f"http://{host}/invocations", metamodel.ReferenceSettings())
+
+
+def test_an_endpoint_that_is_down_is_refused_when_the_model_is_made(tmp_path: Path) -> None:
+    rows = panel(1).drop(columns="y")
+    children = pd.DataFrame({"store": [0], "uri": [f"http://{HOST}:{free_port()}/invocations"]})
+    with pytest.raises(InputError, match="The endpoint does not answer"):
+        write_references(tmp_path / "b", children, rows, "store", "y", settings=LOCAL)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_breaker_lets_one_request_find_out_and_closes_again() -> None:
+    now = [0.0]
+    breaker = Breaker(clock=lambda: now[0])
+    for _ in range(3):
+        assert breaker.lets_through()
+        breaker.failed()
+    assert not breaker.lets_through()
+    now[0] = 31.0
+    assert [breaker.lets_through() for _ in range(3)] == [True, False, False]
+    breaker.succeeded()
+    assert breaker.lets_through()

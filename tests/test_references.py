@@ -1,0 +1,200 @@
+"""What a reference says, what it may point to, and the tables that children are listed in."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import metamodel
+from metamodel.bundle import Bundle
+from metamodel.checking import CheckedChild
+from metamodel.child_tables import from_template, read_uris
+from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns
+from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
+from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
+from metamodel.manifest import FileEntry
+from metamodel.references import Reference, ReferenceSettings, ReferenceTable, write_table
+from metamodel.referencing import write_references
+from metamodel.vendoring import vendor_bundle
+
+KEYS = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
+
+
+# -------- references and their table
+@given(st.text(), st.sampled_from(["model", "bundle", "endpoint"]), st.text(), st.text())
+def test_a_reference_survives_being_written(uri: str, kind: str, place: str, vendored: str) -> None:
+    reference = Reference(uri, kind, place, vendored)  # type: ignore[arg-type]
+    assert Reference.from_json(reference.to_json()) == reference
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"uri": "a", "kind": "carrier pigeon"}', b'{"uri": "a", "speed": 1}'])
+def test_a_reference_that_is_none_is_refused(text: bytes) -> None:
+    with pytest.raises(CorruptBundle, match="A reference cannot be read"):
+        Reference.from_json(text)
+
+
+def test_a_table_gives_each_group_its_reference(tmp_path: Path) -> None:
+    rows = [(encode_key((i,)), 1, Reference(f"models:/m-{i}")) for i in range(100)]
+    write_table(tmp_path, rows)
+    table = ReferenceTable(tmp_path, {"references/00000.sqlite": FileEntry.of(tmp_path / "references/00000.sqlite")})
+    assert table.find("[7]") == Reference("models:/m-7")
+    assert table.find("[100]") is None
+    assert [(key, len(decode_key(key)), reference) for key, reference in table.items()] == rows
+
+
+# -------- settings
+@pytest.mark.parametrize("name", ["refresh_seconds", "requests_per_second", "concurrency", "deadline_seconds"])
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "fast", True])
+def test_a_number_that_is_none_is_refused(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"{name}=.* is no positive number"):
+        ReferenceSettings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_settings_survive_being_written_and_later_ones_are_left_aside() -> None:
+    settings = ReferenceSettings(refresh_seconds=60, roots=("/models",), allow_private=True)
+    assert ReferenceSettings.from_dict({**settings.to_dict(), "colour": "red"}) == settings
+
+
+@pytest.mark.parametrize(
+    "uri", ["/etc/passwd", "file:///etc/passwd", "{root}/../secret", "file://{root}/%2e%2e/secret", "relative"]
+)
+def test_paths_outside_the_root_are_refused(uri: str, tmp_path: Path) -> None:
+    root = tmp_path / "models"
+    settings = ReferenceSettings(roots=(str(root),))
+    assert "outside the allowed roots" in settings.objection(uri.format(root=root))
+    assert settings.objection(f"{root}/a") == settings.objection(f"file://{root}/a") == ""
+
+
+def test_a_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "link").symlink_to("/etc")
+    settings = ReferenceSettings(roots=(str(tmp_path / "models"),))
+    assert "outside the allowed roots" in settings.objection(str(tmp_path / "models" / "link"))
+
+
+# -------- tables of children
+def test_a_template_is_filled_once_for_each_key() -> None:
+    keys = pd.DataFrame({"country": ["FR", "FR", "DE"], "store": [7, 7, 8]})
+    table = from_template("models:/{country}-{store:03d}/1", keys, ["country", "store"])
+    assert table["uri"].tolist() == ["models:/FR-007/1", "models:/DE-008/1"]
+
+
+@pytest.mark.parametrize(
+    ("template", "match"), [("models:/{colour}/1", "'colour', no group column"), ("models:/{country", "cannot be read")]
+)
+def test_a_template_that_is_none_is_refused(template: str, match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        from_template(template, pd.DataFrame({"country": ["FR"]}), ["country"])
+
+
+def test_a_template_needs_keys() -> None:
+    with pytest.raises(InputError, match="needs a table of keys"):
+        from_template("models:/{country}/1", None, ["country"])
+
+
+def test_text_of_files_and_tags_finds_its_kind_and_empty_columns_make_parents() -> None:
+    table = pd.DataFrame({"country": ["FR", "FR", None], "store": ["7", None, np.nan], "uri": ["a", "b", " c "]})
+    assert read_uris(table, KEYS) == {("FR", 7): "a", ("FR",): "b", (): "c"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        ([("FR", 7, "a"), ("FR", "7", "b")], "is in the table twice"),
+        ([(None, 7, "a")], "has a null before a value"),
+        ([("FR", 7, None)], "has no URI"),
+        ([("FR", 7, " ")], "has no URI"),
+        ([("FR", 7.5, "a")], "holds integers"),
+        ([], "is empty"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused(rows: list[tuple[object, ...]], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        read_uris(pd.DataFrame(rows, columns=["country", "store", "uri"]), KEYS)
+
+
+def test_a_table_without_uris_is_refused() -> None:
+    with pytest.raises(MissingColumns, match="'uri'"):
+        read_uris(pd.DataFrame({"country": ["FR"], "store": [7]}), KEYS)
+
+
+# -------- children that others made
+class Doubles:
+    """Takes an array."""
+
+    def predict(self, x: object) -> object:
+        assert isinstance(x, np.ndarray)
+        return 2 * x[:, 0]
+
+
+class ByName(Doubles):
+    """Takes columns by name, in its own order."""
+
+    feature_names_in_ = np.array(["z", "x"])
+
+    def predict(self, x: object) -> object:
+        assert isinstance(x, pd.DataFrame)
+        assert list(x.columns) == ["z", "x"]
+        return x["z"]
+
+
+def test_an_estimator_gets_what_it_was_fitted_on() -> None:
+    rows = pd.DataFrame({"x": [1.0, 2.0], "z": [3.0, 4.0]})
+    assert list(EstimatorChild(Doubles()).predict(rows)) == [2.0, 4.0]
+    assert list(EstimatorChild(ByName()).predict(rows)) == [3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    "answers", [[1.0], pd.Series([1.0]), pd.DataFrame({"a": [1.0]}), pd.DataFrame({"b": [0.0], "prediction": [1.0]})]
+)
+def test_a_pyfunc_child_gives_one_value_a_row(answers: object) -> None:
+    class Model:
+        def predict(self, x: object) -> object:
+            return answers
+
+    assert PyfuncChild(Model()).predict(pd.DataFrame({"x": [1]})).tolist() == [1.0]
+
+
+# -------- the bundle
+@pytest.fixture
+def referring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle that refers to a directory that is gone."""
+    monkeypatch.setattr(
+        "metamodel.referencing.check_children",
+        lambda uris, *_, pin: [CheckedChild(key, Reference(uri, place=uri), "sklearn") for key, uri in uris.items()],
+    )
+    rows = pd.DataFrame({"store": [1, 2], "x": [1.0, 2.0]})
+    children = pd.DataFrame({"store": [1], "uri": [str(tmp_path / "gone")]})
+    return write_references(tmp_path / "bundle", children, rows, "store")
+
+
+def test_a_child_that_is_gone_fails_its_rows_alone(referring: Path) -> None:
+    rows = pd.DataFrame({"store": [1, 2, 1.5], "x": [1.0, 2.0, 3.0]})
+    answers = metamodel.load_model(referring).predict(rows, {"detail": True})
+    assert answers["status"].tolist() == ["failed", "unknown_group", "invalid_key"]
+    assert "cannot be loaded" in answers["error"][0]
+
+
+def test_a_bundle_that_nobody_fetches_for_says_so(referring: Path) -> None:
+    with pytest.raises(ChildUnavailable, match=r"Open the model with metamodel\.load_model"):
+        Bundle(referring).load((1,))
+
+
+def test_a_bundle_with_references_has_its_own_format_version(referring: Path) -> None:
+    assert Bundle(referring).manifest.format_version == 2
+
+
+def test_only_a_referring_model_can_be_vendored(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"store": [1, 1, 1], "x": [1.0, 2.0, 4.0], "y": [1.0, 2.0, 3.0]})
+    result = metamodel.train(frame, "store", "y", n_jobs=1, holdout=0)
+    with pytest.raises(InputError, match="refers to no child elsewhere"):
+        vendor_bundle(metamodel.load_model(result.bundle_path), tmp_path / "vendored")
+
+
+def test_nothing_half_vendored_stays_behind(referring: Path, tmp_path: Path) -> None:
+    with pytest.raises(ChildUnavailable, match="cannot be loaded"):
+        vendor_bundle(metamodel.load_model(referring), tmp_path / "vendored")
+    assert not (tmp_path / "vendored").exists()
