@@ -74,6 +74,21 @@ class _WholeNumber(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
+class _Seconds(click.ParamType):  # type: ignore[type-arg]
+    """A number of seconds; an empty string is none."""
+
+    name = "SECONDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """Parse."""
+        if value == "":
+            return None
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+
+
 @contextlib.contextmanager
 def _at_work() -> Iterator[None]:
     """Turn the errors that people cause into one line and an exit code; what libraries print goes to stderr."""
@@ -168,6 +183,11 @@ def main() -> None:
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
 @click.option("--stack/--no-stack", default=True, help="Also store linear models and tree ensembles as arrays.")
 @click.option("--prune/--no-prune", default=False, help="Store no child that is not better than its parent.")
+@click.option("--tune", default="", help="Search parameters: auto, or a YAML or JSON file with the search space.")
+@click.option("--trials", type=_WholeNumber(), default=30, show_default=True, help="Trials a group, at most.")
+@click.option("--patience", type=_WholeNumber(), default=10, show_default=True, help="End after trials without gain.")
+@click.option("--tune-seconds", type=_Seconds(), default=None, help="Limit of the search in one group.")
+@click.option("--budget-seconds", type=_Seconds(), default=None, help="Limit of the whole training, searches included.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
 @_inputs_option

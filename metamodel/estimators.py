@@ -62,8 +62,15 @@ NAMED: dict[str, tuple[str | None, str | None]] = {
         "sklearn.ensemble.HistGradientBoostingRegressor",
         "sklearn.ensemble.HistGradientBoostingClassifier",
     ),
+    "xgboost": ("xgboost.XGBRegressor", "metamodel.boosting.XGBClassifier"),
     "dummy": ("sklearn.dummy.DummyRegressor", "sklearn.dummy.DummyClassifier"),
 }
+
+
+# What a name sets beside the class's own defaults: XGBoost would take every core in every process.
+_NAMED_PARAMS: dict[str, dict[str, Any]] = {"xgboost": {"n_jobs": 1}}
+# Packages that a name needs and that are extras.
+_EXTRAS = {"xgboost": "xgboost"}
 
 
 def task_of(estimator: object, target_is_numeric: bool, params: Mapping[str, Any] | None = None) -> Task:
@@ -128,7 +135,7 @@ def resolve(estimator: object, params: Mapping[str, Any] | None, task: Task, ran
     """
     params = dict(params or {})
     if isinstance(estimator, str):
-        built = _from_path(_path_of_name(estimator, task), params)
+        built = _from_path(_path_of_name(estimator, task), {**_NAMED_PARAMS.get(estimator, {}), **params})
     elif isinstance(estimator, type):
         built = _construct(estimator, params)
     else:
@@ -200,8 +207,7 @@ def takes_arrays(estimator: BaseEstimator) -> bool:
     if first in ("passthrough", None) or len(list(_parts(first))) > 1:
         return False
     return all(
-        type(part).__module__.partition(".")[0] in known
-        and not isinstance(part, ColumnTransformer | FunctionTransformer)
+        _package(part) in known and not isinstance(part, ColumnTransformer | FunctionTransformer)
         for part in _parts(estimator)
     )
 
@@ -214,7 +220,7 @@ def packages(estimator: BaseEstimator) -> list[str]:
     >>> packages(make_pipeline(SimpleImputer(), OneHotEncoder()))
     ['sklearn']
     """
-    return sorted({type(part).__module__.partition(".")[0] for part in _parts(estimator)})
+    return sorted({_package(part) for part in _parts(estimator)})
 
 
 def describe(estimator: BaseEstimator) -> tuple[str, str]:
@@ -261,6 +267,11 @@ def _from_path(path: str, params: dict[str, Any]) -> Any:
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
+        if extra := _EXTRAS.get(getattr(error, "name", None) or ""):
+            raise UnknownEstimator(
+                f"Estimator {path!r} needs a package that is not installed ({error}). "
+                f"Run: pip install 'metamodel[{extra}]'."
+            ) from error
         raise UnknownEstimator(f"Estimator {path!r} cannot be imported ({error}). {known}") from error
     if not isinstance(found, type):
         raise UnknownEstimator(f"{path!r} is a {type(found).__name__}, not a class. {known}")
@@ -303,10 +314,27 @@ def _seed(estimator: Any, random_state: int | None) -> None:
     estimator.set_params(**dict.fromkeys(unset, random_state))
 
 
+def _parameter(cls: type, name: str) -> inspect.Parameter | None:
+    """Find a parameter of a class, or of the base to which it hands on what it does not know (XGBoost's)."""
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base).parameters
+        if name in parameters or not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            return parameters.get(name)
+    return None
+
+
 def _first_step(estimator: Any) -> Any:
     while getattr(estimator, "steps", None):
         estimator = estimator.steps[0][1]
     return estimator
+
+
+def _package(part: Any) -> str:
+    """Top-level package that an estimator's class comes from; our own classes only adapt those of others."""
+    names = [cls.__module__.partition(".")[0] for cls in type(part).__mro__]
+    return next(name for name in names if name != "metamodel")
 
 
 def _parts(estimator: Any) -> Iterator[Any]:
@@ -325,7 +353,7 @@ def _changed_params(estimator: Any) -> dict[str, Any]:
     for name, value in params.items():
         owner_name, _, own = name.rpartition("__")
         owner = params.get(owner_name) if owner_name else estimator
-        parameter = inspect.signature(type(owner)).parameters.get(own)
+        parameter = _parameter(type(owner), own)
         if isinstance(value, np.ndarray):  # alphas=np.logspace(...)
             value = value.tolist()
         simple = value is None or isinstance(value, str | int | float | bool | list | tuple | dict)

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,15 +11,16 @@ import pandas as pd
 from metamodel.frames import AnyArray
 from metamodel.groups import GroupData, GroupOutcome, Status, Terminated, error_text
 from metamodel.judging import choose, fit_candidate, metric_names, score
-from metamodel.spec import FitSpec
+from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import repeated
 from metamodel.time_limits import TimeLimitReached, time_limit
+from metamodel.tuning import Search, TuningRecord, tune
 from metamodel.wording import count, short
 
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
 
 
-def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
+def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
     Rows without a target are left out (and counted in `reason`), and so are exact copies of a row. Each candidate is
@@ -31,6 +33,8 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
         The group's rows.
     spec
         What to fit.
+    search
+        What the search for its parameters starts from, where the candidates are tuned.
 
     Returns
     -------
@@ -53,6 +57,7 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
         warnings.simplefilter("always")
         try:
             with time_limit(spec.group_seconds):
+                spec, searched = tune(group, spec, search or Search())
                 evaluated, more = choose(group, spec)
                 child = fit_candidate(evaluated.candidate, group)
                 metrics = evaluated.metrics or score(child, group, spec.task)
@@ -68,12 +73,13 @@ def fit_group(group: GroupData, spec: FitSpec) -> GroupOutcome:
                 group.key,
                 "fitted",
                 rows,
-                "; ".join(notes + more),
+                "; ".join([*notes, *more, *_tuning_notes(searched, evaluated.candidate)]),
                 estimator=evaluated.candidate.label,
                 params=evaluated.candidate.params,
                 metrics=metrics,
                 facts={"candidate": evaluated.candidate.name, **evaluated.facts},
                 child=child,
+                tuning=[{**one.to_dict(), "chosen": one.candidate == evaluated.candidate.name} for one in searched],
                 holdout=evaluated.holdout,
             )
     seconds = time.perf_counter() - started
@@ -106,6 +112,10 @@ def _imbalance(y: AnyArray, task: str) -> float:
         return float("nan")
     counts = np.unique(y, return_counts=True)[1]
     return float(counts.max() / counts.min())
+
+
+def _tuning_notes(searched: Sequence[TuningRecord], chosen: Candidate) -> list[str]:
+    return [f"not_tuned: {one.reason}" for one in searched if one.candidate == chosen.name and one.reason]
 
 
 def _target_notes(y: AnyArray, spec: FitSpec) -> list[str]:

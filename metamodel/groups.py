@@ -1,5 +1,6 @@
 """What goes into the fit of one group, and what comes out of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -76,6 +77,8 @@ class GroupOutcome:
         Further columns of the ledger: what was chosen, how it was judged, and against what.
     holdout
         Every held-out row, with what a child that had not seen it predicted.
+    tuning
+        How the searches for the candidates' parameters went; `chosen` says which candidate became the child.
     """
 
     key: GroupKey
@@ -91,6 +94,7 @@ class GroupOutcome:
     facts: dict[str, Any] = field(default_factory=dict)
     child: Any = None
     holdout: HeldOut | None = None
+    tuning: Sequence[dict[str, Any]] = ()
 
 
 def error_text(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """The ledger: one row for every group of every level, and what its columns add up to."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from metamodel.evaluation import METRICS, PRIMARY, SECONDARY, aggregate, is_bett
 from metamodel.exceptions import AllGroupsFailed
 from metamodel.keys import GroupKey, KeySchema, decode_key, encode_key
 from metamodel.planning import Plan
+from metamodel.tuning import TUNING_COLUMNS
 from metamodel.wording import count
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "keys_of",
     "refuse_empty",
     "summarize",
+    "tuning_table",
     "who_answers",
     "with_keys",
     "worst_first",
@@ -50,6 +53,30 @@ def assemble(rows: Iterable[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
         if name not in ordered:
             ordered[name] = np.nan
     return ordered[plan.ledger_columns].assign(error=ordered["error"].fillna(""))
+
+
+def tuning_table(rows: Iterable[Mapping[str, Any]], plan: Plan) -> pd.DataFrame:
+    """Bring what all searches found to one table, in the ledger's order.
+
+    Parameters
+    ----------
+    rows
+        As for `assemble`, with the group's searches under "tuning".
+    plan
+        Names the group columns.
+
+    Returns
+    -------
+    DataFrame
+        The group columns and `tuning.TUNING_COLUMNS`; one row for each group and candidate that was searched.
+    """
+    found = [{"key": row["key"], "level": row["level"], **one} for row in rows for one in row.get("tuning", ())]
+    columns = [*plan.keys.names, *TUNING_COLUMNS]
+    if not found:
+        return pd.DataFrame(columns=columns)
+    table = with_keys(pd.DataFrame(found), [decode_key(row["key"]) for row in found], plan.keys)[columns]
+    params = table["params"].map(lambda best: json.dumps(best, sort_keys=True))
+    return table.assign(params=params, rounds=table["rounds"].astype("Int64"))
 
 
 def with_keys(ledger: pd.DataFrame, keys: Sequence[GroupKey], schema: KeySchema) -> pd.DataFrame:

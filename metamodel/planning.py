@@ -25,8 +25,9 @@ from metamodel.frames import AnyArray, Grouping, IntArray, check_columns, group_
 from metamodel.groups import GROUP_FACTS
 from metamodel.keys import GroupKey, KeySchema
 from metamodel.overrides import Override, place
-from metamodel.spec import Candidate, FitSpec, TrainingOptions, spec_digest
+from metamodel.spec import Candidate, FitSpec, TrainingOptions, TuningSpec, spec_digest
 from metamodel.splitting import HashArray, row_hashes, time_order
+from metamodel.tuning import TUNING_COLUMNS, require_optuna, spaces_of
 from metamodel.weights import check_takes_weights, row_weights
 from metamodel.wording import count, listing, short
 
@@ -269,9 +270,17 @@ def decide(
         season=options.season,
         drop_duplicates=options.duplicates == "drop",
         group_seconds=options.group_seconds,
+        tuning=_tuning(options, candidates),
     )
     overridden = tuple(
-        replace(spec, candidates=own, min_rows=one.min_rows or spec.min_rows, skip=one.skip)
+        replace(
+            spec,
+            candidates=own,
+            min_rows=one.min_rows or spec.min_rows,
+            skip=one.skip,
+            # What is said of one group in so many words is not searched for.
+            tuning=spec.tuning if one.estimator is None and one.estimator_params is None else None,
+        )
         for own, one in zip(others, overrides, strict=True)
     )
     digest = spec_digest(options, spec, schema.to_dict())
@@ -314,6 +323,8 @@ def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, featur
     if odd := [name for name in frame.columns if not isinstance(name, str)]:
         raise InputError(f"Column names must be text; {listing(map(repr, odd))} is none. Rename such columns.")
     reserved = {*LEDGER_COLUMNS, *metric_names("regression"), *metric_names("classification")}
+    if options.tune is not None:
+        reserved |= set(TUNING_COLUMNS)
     if clash := [name for name in options.group_by if name in reserved]:
         raise InputError(f"Group column {listing(map(repr, clash))} has the name of a ledger column. Rename it.")
     for role, name in (("target", options.target), ("weight", options.sample_weight)):
@@ -398,6 +409,20 @@ def _candidates(
         base = dict(params or {}) if override.estimator is None else {}
         others.append(tuple(build(own, base | dict(override.estimator_params or {}))))
     return task, tuple(build(named, params)), others
+
+
+def _tuning(options: TrainingOptions, candidates: tuple[Candidate, ...]) -> TuningSpec | None:
+    if options.tune is None:
+        return None
+    if options.scheme.kind == "kfold":
+        raise InputError(
+            f"split={options.split!r} tests every row, so that none is left to search parameters on. "
+            'Tune with split="holdout", or with a time column and split="rolling:...".'
+        )
+    require_optuna()
+    spaces = spaces_of(options.tune, candidates)
+    limits = options.trials, options.patience, options.tune_seconds, options.budget_seconds
+    return TuningSpec(spaces, *limits, options.random_state)
 
 
 def _named(estimator: object) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ from metamodel.keys import GroupKey, NullKeys
 from metamodel.schemes import HOLDOUT, Scheme
 from metamodel.wording import short
 
-__all__ = ["Candidate", "FitSpec", "TrainingOptions", "UnknownPolicy", "one_of", "spec_digest"]
+__all__ = ["Candidate", "FitSpec", "TrainingOptions", "TuningSpec", "UnknownPolicy", "one_of", "spec_digest"]
 
 UnknownPolicy = Literal["null", "error", "fallback"]
 CodecName = Literal["cloudpickle", "joblib", "skops"]
@@ -64,6 +64,30 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class TuningSpec:
+    """How hyper-parameters are searched in every group.
+
+    Parameters
+    ----------
+    spaces
+        Candidate → parameter → what it may be (`metamodel.tuning.Dimension`).
+    trials, patience
+        At most so many trials a candidate, and an end after so many without a gain; `patience` 0 for none.
+    tune_seconds, budget_seconds
+        Limits in seconds for the search in one group and for the whole training; None for none.
+    random_state
+        Seed, beside the group's rows.
+    """
+
+    spaces: Mapping[str, Mapping[str, Any]]
+    trials: int = 30
+    patience: int = 10
+    tune_seconds: float | None = None
+    budget_seconds: float | None = None
+    random_state: int = 0
+
+
+@dataclass(frozen=True)
 class FitSpec:
     """All that a worker must know to fit any one group.
 
@@ -94,6 +118,8 @@ class FitSpec:
         Whether there shall be no child.
     overrides
         What to do otherwise for single groups.
+    tuning
+        How the candidates' parameters are searched; None where they are taken as they are.
     """
 
     task: TaskName
@@ -108,6 +134,7 @@ class FitSpec:
     group_seconds: float | None = None
     skip: bool = False
     overrides: Mapping[GroupKey, "FitSpec"] = field(default_factory=dict)
+    tuning: TuningSpec | None = None
 
     def of(self, key: GroupKey) -> "FitSpec":
         """Say what to fit for one group."""
@@ -149,6 +176,11 @@ class TrainingOptions:
     duplicates: Duplicates = "drop"
     sample_weight: str | None = None
     group_seconds: float | None = None
+    tune: Any = None
+    trials: int = 30
+    patience: int = 10
+    tune_seconds: float | None = None
+    budget_seconds: float | None = None
 
     def __post_init__(self) -> None:
         one_of("unknown", self.unknown, get_args(UnknownPolicy))
@@ -211,6 +243,25 @@ class TrainingOptions:
                 f"random_state={short(self.random_state)} is no seed. Use a whole number from 0 to 2**32 - 1."
             )
         self._check_limit()
+        self._check_tuning()
+
+    def _check_tuning(self) -> None:
+        for name, least in (("trials", 1), ("patience", 0)):
+            number = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(number, int) or number < least:
+                raise InputError(
+                    f"{name}={short(number)} is no number of trials. Use a whole number of at least {least}."
+                )
+        for name in ("tune_seconds", "budget_seconds"):
+            seconds = getattr(self, name)
+            if seconds is None:
+                continue
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+                raise InputError(f"{name}={short(seconds)} is no time limit. Use a number of seconds above 0, or None.")
+            if self.tune is None:
+                raise InputError(
+                    f"{name}={seconds} limits a search that is not asked for. Set tune too, or leave it out."
+                )
 
     def _check_limit(self) -> None:
         limit = self.max_group_rows
@@ -257,7 +308,9 @@ class TrainingOptions:
         return {**asdict(self), "group_by": list(self.group_by)}
 
 
-_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack", "prune")
+# Of tuning, `FitSpec.tuning` says what counts.
+_TUNING = ("tune", "trials", "patience", "tune_seconds", "budget_seconds")
+_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack", "prune", *_TUNING)
 
 
 def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any]) -> str:
@@ -268,7 +321,9 @@ def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any
     """
     decisive = {name: value for name, value in options.to_dict().items() if name not in _NOT_DECISIVE}
     candidates = [[c.name, c.label, _content(c.estimator)] for c in spec.candidates]
-    text = json.dumps([decisive, spec.task, candidates, features], sort_keys=True, default=str)
+    # The parents' best parameters are tried first, where there are parents.
+    tuning = [_content(spec.tuning), options.unknown == "fallback"] if spec.tuning is not None else []
+    text = json.dumps([decisive, spec.task, candidates, features, *tuning], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

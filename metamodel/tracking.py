@@ -330,6 +330,11 @@ def _log_artifacts(result: TrainingResult) -> None:
         if len(result.importance):
             mlflow.log_artifact(str(result.bundle_path / IMPORTANCE_NAME))
         mlflow.log_artifact(str(report.write_report(Bundle(result.bundle_path), Path(directory) / "report.html")))
+        if len(result.tuning):
+            result.tuning.to_parquet(Path(directory) / "tuning.parquet", index=False)
+            result.tuning.to_csv(Path(directory) / "tuning.csv", index=False)
+            for name in ("tuning.parquet", "tuning.csv"):
+                mlflow.log_artifact(str(Path(directory) / name))
     # What mlflow.log_table writes; that would append to the table of an earlier call in the same run.
     table = _shown(result.ledger, result.manifest.keys, metric).to_json(orient="split", index=False, date_format="iso")
     mlflow.log_text(table, _TABLE["path"])

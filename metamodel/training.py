@@ -4,10 +4,12 @@ import atexit
 import datetime as dt
 import itertools
 import logging
+import math
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel import tables
-from metamodel.backends import Backend, Job, Task, TaskResult, balance, get_backend, skip_groups
+from metamodel.backends import Backend, Job, Phases, Task, TaskResult, balance, get_backend, skip_groups
 from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse, table_facts
 from metamodel.codecs import get_codec
@@ -26,14 +28,15 @@ from metamodel.estimators import packages
 from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
 from metamodel.heldout import kept_share
-from metamodel.ledger import assemble, judge, refuse_empty, summarize
+from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
 from metamodel.model import MetaModel
 from metamodel.overrides import read_overrides
 from metamodel.packing import stack_plan
-from metamodel.planning import Plan, TablePlan, make_plan
+from metamodel.planning import GroupRows, Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
 from metamodel.spec import Candidate, TrainingOptions, one_of
+from metamodel.tuning import read_space, search_end
 from metamodel.wording import short
 
 __all__ = ["TrainingResult", "train"]
@@ -68,6 +71,8 @@ class TrainingResult:
         DataFrame, how much each feature counts for each group; see docs/report.md.
     findings
         What the data checks found; see `metamodel.checks.Finding`.
+    tuning
+        DataFrame, one row for every group and candidate whose parameters were searched; without tuning, no rows.
     """
 
     ledger: pd.DataFrame
@@ -79,6 +84,7 @@ class TrainingResult:
     holdout: pd.DataFrame = field(repr=False)
     importance: pd.DataFrame = field(repr=False)
     findings: tuple[Finding, ...] = ()
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
 
 def train(  # noqa: PLR0913 - the one call that everybody makes; every argument but three has a default
@@ -112,6 +118,11 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     strict: bool = False,
     overrides: Any = None,
     group_seconds: float | None = None,
+    tune: Any = None,
+    trials: int = 30,
+    patience: int = 10,
+    tune_seconds: float | None = None,
+    budget_seconds: float | None = None,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -190,6 +201,14 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     group_seconds
         Time limit for all fits of one group, which is recorded as failed beyond it; see docs/training.md for what is
         guaranteed.
+    tune
+        Search every group's parameters on its training part: True or "auto" for built-in search spaces, the path of a
+        YAML or JSON file, or a dict such as ``{"ridge": {"alpha": (0.01, 100, "log")}}``. Needs the extra `tuning`;
+        see docs/training.md.
+    trials, patience
+        At most so many trials for each group and candidate, and an end after so many without a gain (0: never before).
+    tune_seconds, budget_seconds
+        Limits in seconds of the search in one group, and of the whole training.
 
     Returns
     -------
@@ -210,6 +229,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     >>> result.summary["groups_fitted"], result.ledger["status"].tolist()
     (2, ['fitted', 'fitted'])
     """
+    started = time.time()
     options = TrainingOptions.create(
         group_by,
         target=target,
@@ -231,7 +251,13 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         duplicates=duplicates,
         sample_weight=sample_weight or None,
         group_seconds=group_seconds or None,
+        tune=read_space(tune),
+        trials=trials,
+        patience=patience,
+        tune_seconds=tune_seconds,
+        budget_seconds=budget_seconds,
     )
+    end = search_end(started, options.budget_seconds)
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))
     path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
@@ -244,13 +270,13 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
 
         spark = SparkTraining(data, options, estimator, estimator_params, features, exceptions)
         found = _check(spark.plan, spark.facts(), expected, strict)
-        return _run(spark.plan, spark.fit, path, spark.head, spark.source, found)
+        return _run(spark.plan, partial(spark.fit, end), path, spark.head, spark.source, found)
     backend = get_backend(engine, n_jobs)
     frame, source = _read(data, options)
     plan = make_plan(frame, options, estimator, estimator_params, features, exceptions)
     facts = table_facts(frame, plan.features.names, target, options.group_by)
     found = _check(plan, facts, expected, strict)
-    return _run(plan, partial(_on_this_machine, plan, backend), path, frame, source, found)
+    return _run(plan, partial(_on_this_machine, plan, backend, end), path, frame, source, found)
 
 
 def _expected(schema: Mapping[str, str] | None, previous: MetaModel | str | Path | None) -> Mapping[str, str] | None:
@@ -312,6 +338,7 @@ def _run(
         first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
         results, shards = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
         located = zip(results, shards, strict=True)
+        tuning = tuning_table((row for result in results for row in result.ledger), plan)
         ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
         refuse_empty(ledger)
         holdout, importance = _evidence(results, plan)
@@ -322,7 +349,7 @@ def _run(
         manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger, samples)
         write_evidence(directory, holdout, importance)
         manifest = finish_bundle(directory, manifest, ledger)
-    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance, tuple(found))
+    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance, tuple(found), tuning)
 
 
 def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -332,14 +359,26 @@ def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, 
     return holdout, gather_importance(importances, plan.features.names)
 
 
-def _on_this_machine(plan: TablePlan, backend: Backend, directory: Path, share: float) -> Iterator[TaskResult]:
+def _on_this_machine(
+    plan: TablePlan, backend: Backend, end: float, directory: Path, share: float
+) -> Iterator[TaskResult]:
     """Run the tasks that were not done before; results come as they are ready."""
     job = Job(plan, directory, share)
     limit = plan.options.max_group_rows
     groups = [group for group in plan.groups() if limit is None or len(group.rows) <= limit]
-    shares = balance([len(group.rows) for group in groups], backend.parallelism)
+    phases = Phases(plan, {group.key: len(group.rows) for group in groups}, backend.parallelism, end)
+    for i, levels in enumerate(phases.levels):
+        for result in _phase([group for group in groups if len(group.key) in levels], job, backend, phases, i):
+            phases.learn(result.ledger)
+            yield result
+
+
+def _phase(groups: list[GroupRows], job: Job, backend: Backend, phases: Phases, number: int) -> Iterator[TaskResult]:
+    end = phases.end_of(number)
+    shares = balance([len(group.rows) for group in groups], backend.parallelism, once=math.isfinite(end))
     missing = []
-    for task in (Task(tuple(groups[i] for i in share)) for share in shares):
+    for mine in (tuple(groups[i] for i in share) for share in shares):
+        task = Task(mine, first=phases.first_of([group.key for group in mine]), end=end)
         done = job.finished(task)
         if done is None:
             missing.append(task)

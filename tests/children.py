@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -127,3 +128,30 @@ class NeedsScale(RegressorMixin, BaseEstimator):
 
 
 not_a_class = 7
+
+
+class FailsAbove(LinearRegression):
+    """Cannot be fitted where its parameter is above 0.5; where it is above 0.9, its process ends."""
+
+    def __init__(self, level=0.0):
+        super().__init__()
+        self.level = level
+
+    def fit(self, X, y):
+        if self.level > 0.9 and (np.asarray(X)[:, 0] == MARK).any():
+            os._exit(1)
+        if self.level > 0.5:
+            raise ValueError("the level is too high\nand there is more to say")
+        return super().fit(X, y)
+
+
+class Sleeps(LinearRegression):
+    """Takes its time, in steps that an alarm can interrupt."""
+
+    def __init__(self, seconds=0.0):
+        super().__init__()
+        self.seconds = seconds
+
+    def fit(self, X, y):
+        time.sleep(self.seconds)
+        return super().fit(X, y)

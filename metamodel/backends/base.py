@@ -8,16 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from metamodel.backends.task import Task, TaskResult
+from metamodel.backends.task import Task, TaskResult, group_cost
 from metamodel.planning import TablePlan, TrainingTable
 
 __all__ = ["Backend", "Job", "balance"]
 
-# A group costs about as much as this many rows, whatever its size (clone, checks, serializing).
-_GROUP_COST = 200
 
-
-def balance(sizes: Sequence[int], parallelism: int) -> list[list[int]]:
+def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False) -> list[list[int]]:
     """Share groups out over tasks by rows: the largest first, each to the task that has least.
 
     Parameters
@@ -26,6 +23,8 @@ def balance(sizes: Sequence[int], parallelism: int) -> list[list[int]]:
         Rows of each group.
     parallelism
         How many tasks run at a time.
+    once
+        As many tasks as run at a time and no more, so that each knows from the start all that it has to do in time.
 
     Returns
     -------
@@ -37,13 +36,13 @@ def balance(sizes: Sequence[int], parallelism: int) -> list[list[int]]:
     >>> balance([5, 1000, 7, 6], parallelism=1)
     [[1], [2], [3], [0]]
     """
-    number = min(len(sizes), max(8 * parallelism, len(sizes) // 500))
-    heap = [(0, i) for i in range(number)]
+    number = min(len(sizes), parallelism if once else max(8 * parallelism, len(sizes) // 500))
+    heap = [(0.0, i) for i in range(number)]
     shares: list[list[int]] = [[] for _ in range(number)]
     for group in sorted(range(len(sizes)), key=lambda group: sizes[group], reverse=True):
         cost, i = heapq.heappop(heap)
         shares[i].append(group)
-        heapq.heappush(heap, (cost + sizes[group] + _GROUP_COST, i))
+        heapq.heappush(heap, (cost + group_cost(sizes[group]), i))
     return shares
 
 

@@ -61,7 +61,10 @@ class LocalBackend(Backend):
         yield from self.run(list(waiting.values()), job)
 
     def _survive(self, task: Task, job: Job) -> TaskResult:
-        """Run one task alone; each time its process dies, leave out the group it died at."""
+        """Run one task alone; each time its process dies, leave out the group it died at.
+
+        A group that was being tuned is tried once more without a search, which may have asked for too much.
+        """
         while (done := job.finished(task)) is None:
             try:
                 (done,) = self._parallel([task], job, 1)
@@ -69,7 +72,10 @@ class LocalBackend(Backend):
                 culprit = self._culprit(task, job)
                 if culprit in task.killers:
                     raise WorkerDied(f"The worker process dies again and again at group {culprit}: {error}") from error
-                task = replace(task, killers=task.killers | {culprit})
+                if job.plan.spec.tuning is not None and culprit not in task.untuned:
+                    task = replace(task, untuned=task.untuned | {culprit})
+                else:
+                    task = replace(task, killers=task.killers | {culprit})
         return done
 
     @staticmethod

@@ -8,6 +8,7 @@ Only the DataFrame API is used, so that Spark Connect works too. Workers never t
 """
 
 import json
+import math
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,10 +27,11 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
 from metamodel.backends.base import balance
+from metamodel.backends.phases import Phases
 from metamodel.backends.spark_checks import spark_facts
 from metamodel.backends.spark_plan import SparkPlan, plan_on_spark
-from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, arrow_to_pandas
-from metamodel.backends.task import TaskResult
+from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, Searches, arrow_to_pandas
+from metamodel.backends.task import TaskResult, group_cost, parents_best
 from metamodel.checks import TableFacts
 from metamodel.evidence import Evidence
 from metamodel.exceptions import TrainingError
@@ -93,11 +95,13 @@ class SparkTraining:
         """Count what the data checks need."""
         return spark_facts(self.plan)
 
-    def fit(self, directory: Path, kept_share: float) -> Iterator[TaskResult]:
+    def fit(self, end: float, directory: Path, kept_share: float) -> Iterator[TaskResult]:
         """Fit every group that is within the row limit.
 
         Parameters
         ----------
+        end
+            When searches have to be over, a point of the wall clock.
         directory
             Where to write shards, on the driver.
         kept_share
@@ -108,23 +112,36 @@ class SparkTraining:
         TrainingError
             Spark gave up, or a group is missing or came twice.
         """
-        groups = _Groups.of(self.plan, _slots(self._session, self.plan.options.n_jobs))
-        if not groups.keys:
+        limit = self.plan.options.max_group_rows
+        sizes = {k: rows for k, rows in self.plan.sizes_of_all_levels().items() if limit is None or rows <= limit}
+        if not sizes:
             return
         try:
-            trained = self._rows(groups).mapInArrow(self._trainer(kept_share, groups).train, RESULT_SCHEMA)
-            with _materialized(trained, self._session) as rows:
-                yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory, self._sample)
+            slots = _slots(self._session, self.plan.options.n_jobs)
+            phases = Phases(self.plan, sizes, slots, end)
+            for i, levels in enumerate(phases.levels):
+                until = phases.end_of(i)
+                groups = _Groups.of({k: n for k, n in sizes.items() if len(k) in levels}, slots, math.isfinite(until))
+                for result in self._phase(groups, groups.searches(phases, until), directory, kept_share):
+                    phases.learn(result.ledger)
+                    yield result
         except Exception as error:
             if not type(error).__module__.startswith(("pyspark", "py4j")):
                 raise
             raise TrainingError(f"Spark could not finish the training: {reason(error)}") from error
 
+    def _phase(self, groups: "_Groups", searches: Searches, directory: Path, kept_share: float) -> Iterator[TaskResult]:
+        if not groups.keys:
+            return
+        trained = self._rows(groups).mapInArrow(self._trainer(kept_share, groups, searches).train, RESULT_SCHEMA)
+        with _materialized(trained, self._session) as rows:
+            yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory, self._sample)
+
     def _sample(self, sample: bytes) -> AnyArray:
         features = self.plan.features
         return np.frombuffer(sample, dtype=features.matrix_dtype).reshape(-1, len(features.features))
 
-    def _trainer(self, kept_share: float, groups: "_Groups") -> PartitionTrainer:
+    def _trainer(self, kept_share: float, groups: "_Groups", searches: Searches) -> PartitionTrainer:
         plan, options = self.plan, self.plan.options
         hashed = hashed_columns(plan.features, options)
         # A worker knows a group by its number.
@@ -146,6 +163,7 @@ class SparkTraining:
             kept_share=kept_share,
             sampled_rows=_SAMPLED_ROWS if _may_stack(plan) else 0,
             threads=int(self._session.conf.get("spark.task.cpus", "1") or 1),
+            searches=searches,
         )
 
     def _rows(self, groups: "_Groups") -> DataFrame:
@@ -195,20 +213,25 @@ class _Groups:
     keys: list[GroupKey]
     seats: dict[GroupKey, tuple[int, int]]
     tasks: int
+    costs: list[list[float]]
 
     @classmethod
-    def of(cls, plan: SparkPlan, slots: int) -> "_Groups":
-        limit = plan.options.max_group_rows
-        sizes = {k: rows for k, rows in plan.sizes_of_all_levels().items() if limit is None or rows <= limit}
+    def of(cls, sizes: Mapping[GroupKey, int], slots: int, once: bool) -> "_Groups":
         wanted = list(sizes)
         keys: list[GroupKey] = []
         seats: dict[GroupKey, tuple[int, int]] = {}
-        shares = balance(list(sizes.values()), slots)
+        shares = balance(list(sizes.values()), slots, once=once)
         for task, share in enumerate(shares):
             for i in share:
                 seats[wanted[i]] = (len(keys), task)
                 keys.append(wanted[i])
-        return cls(keys, seats, len(shares))
+        costs = [[group_cost(sizes[wanted[i]]) for i in share] for share in shares]
+        return cls(keys, seats, len(shares), costs)
+
+    def searches(self, phases: Phases, end: float) -> Searches:
+        """Say by number what each group's search starts from."""
+        found = ((number, parents_best(key, phases.first)) for number, key in enumerate(self.keys))
+        return Searches({number: best for number, best in found if best}, self.costs if math.isfinite(end) else [], end)
 
 
 def _slots(session: SparkSession, n_jobs: int) -> int:

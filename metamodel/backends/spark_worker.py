@@ -6,10 +6,12 @@ imports neither MLflow nor anything that talks to a tracking server.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from metamodel.backends.forking import in_forks
-from metamodel.backends.task import GroupFitter, GroupRecord, killed
+from metamodel.backends.task import TRIAL_KILLED, GroupFitter, GroupRecord, killed, seconds_fitting
 from metamodel.evidence import EvidenceBuilder
 from metamodel.features import FeatureSchema
 from metamodel.fitting import GroupData
@@ -25,9 +27,10 @@ from metamodel.frames import AnyArray, spread
 from metamodel.planning import TargetInfo, TrainingTable
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
+from metamodel.tuning import Pace, Search, require_optuna
 from metamodel.weights import row_weights
 
-__all__ = ["RESULT_SCHEMA", "PartitionTrainer", "arrow_to_pandas", "whole_groups"]
+__all__ = ["RESULT_SCHEMA", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
 
 RESULT_SCHEMA = (
     "number long, ledger string, holdout binary, importance binary, reason string, child binary, sample binary"
@@ -85,6 +88,38 @@ def whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 @dataclass(frozen=True)
+class Searches:
+    """What the searches of one phase start from, and when they end.
+
+    Parameters
+    ----------
+    first
+        Group's number → candidate → parameters to try first.
+    costs
+        Of the groups of every task, in the order of their numbers; empty where there is no end.
+    end
+        When the searches have to be over, a point of the wall clock.
+    """
+
+    first: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    costs: Sequence[Sequence[float]] = ()
+    end: float = math.inf
+
+    def pace(self, number: int) -> Pace:
+        """Share the time out over the groups of the task whose first group has this number."""
+        start = 0
+        for costs in self.costs:
+            if number < start + len(costs):
+                return Pace(costs, self.end, first=start)
+            start += len(costs)
+        return Pace([], math.inf)
+
+    def of(self, number: int, pace: Pace, refusal: str) -> Search:
+        """Say what one group's search starts from, and when it ends."""
+        return Search(self.first.get(number, {}), *pace.next(number), refusal=refusal)
+
+
+@dataclass(frozen=True)
 class PartitionTrainer:
     """Fits all groups of a partition.
 
@@ -106,6 +141,8 @@ class PartitionTrainer:
         Rows of each group's features to hand back, on which its child is compared with its stack.
     threads
         Cores that Spark gives to a task.
+    searches
+        Of the groups' parameters.
     """
 
     features: FeatureSchema
@@ -123,15 +160,20 @@ class PartitionTrainer:
     kept_share: float
     sampled_rows: int
     threads: int
+    searches: Searches
 
     def train(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Fit the groups of a partition; column 0 of every batch is the group's number."""
         fitter = GroupFitter(self.spec, self.codec, self.kept_share)
+        pace = None
+        if self.spec.tuning is not None:
+            require_optuna()  # once, and not in every forked process
         with _on_cores(self.threads):
             for table in whole_groups(batches):
-                yield from _in_parts(self._fit(table, fitter))
+                pace = pace or self.searches.pace(table.column(0)[0].as_py())
+                yield from _in_parts(self._fit(table, fitter, pace))
 
-    def _fit(self, table: pa.Table, fitter: GroupFitter) -> Iterator[tuple[int, GroupRecord, bytes]]:
+    def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> Iterator[tuple[int, GroupRecord, bytes]]:
         numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
         rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
         bounds = [*starts.tolist(), len(rows.y)]
@@ -143,10 +185,18 @@ class PartitionTrainer:
         def digest(i: int) -> str:
             return rows.fingerprint(slice(bounds[i], bounds[i + 1]))
 
-        def fit(i: int) -> tuple[GroupRecord, list[float]]:
-            return fitter.fit(group(i), digest(i)), fitter.factors
+        def fit(i: int, refusal: str = "") -> tuple[GroupRecord, list[float]]:
+            search = self.searches.of(int(numbers[i]), pace, refusal)
+            record = fitter.fit(group(i), digest(i), search)
+            pace.done(int(numbers[i]), seconds_fitting(record.ledger))
+            return record, fitter.factors
 
         def died(i: int) -> tuple[GroupRecord, list[float]]:
+            if self.spec.tuning is not None:
+                return next(in_forks(lambda _: fit(i, TRIAL_KILLED), lambda _: given_up(i), 1))
+            return given_up(i)
+
+        def given_up(i: int) -> tuple[GroupRecord, list[float]]:
             data = group(i)
             return fitter.record(killed(data.key, len(data.y)), digest(i)), fitter.factors
 
@@ -154,6 +204,8 @@ class PartitionTrainer:
         total = len(numbers)
         results = in_forks(fit, died, total) if self.threads == 1 else map(fit, range(total))
         for i, (record, fitter.factors) in enumerate(results):
+            # A forked process has told only itself.
+            pace.done(int(numbers[i]), seconds_fitting(record.ledger))
             yield int(numbers[i]), record, self._sample(group(i).x)
 
     def _sample(self, x: AnyArray | pd.DataFrame) -> bytes:

@@ -6,8 +6,9 @@ started again after a crash, finds them and goes on with the tasks that are miss
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,16 +20,33 @@ from metamodel.frames import AnyArray
 from metamodel.groups import GROUP_FACTS
 from metamodel.heldout import HeldOut
 from metamodel.importance import Importance, importance_of
-from metamodel.keys import GroupKey, encode_key
+from metamodel.keys import GroupKey, decode_key, encode_key
 from metamodel.planning import GroupRows, TrainingTable
 from metamodel.shards import ShardRow, ShardWriter
 from metamodel.spec import FitSpec
+from metamodel.tuning import Pace, Search
 from metamodel.wording import count
 
-__all__ = ["GroupFitter", "GroupRecord", "Task", "TaskResult", "killed", "run_task", "skip_groups"]
+__all__ = [
+    "TRIAL_KILLED",
+    "GroupFitter",
+    "GroupRecord",
+    "Task",
+    "TaskResult",
+    "best_found",
+    "group_cost",
+    "killed",
+    "parents_best",
+    "run_task",
+    "seconds_fitting",
+    "skip_groups",
+]
 
 # Children of one task whose memory is measured; the rest is charged by their size.
 _MEASURED_CHILDREN = 2
+_GROUP_COST = 200.0
+# Why a group is fitted untuned whose search did not survive.
+TRIAL_KILLED = "a trial killed its process"
 
 
 @dataclass(frozen=True)
@@ -41,16 +59,31 @@ class Task:
         What to fit.
     killers
         Keys that killed a process before; they are recorded as failed and not tried again.
+    untuned
+        Keys whose process died while their parameters were searched; they are fitted without a search.
+    first
+        Parent's key → what its children's searches try first (`Search.first`).
+    end
+        When the searches of this task have to be over.
     """
 
     groups: tuple[GroupRows, ...]
     killers: frozenset[GroupKey] = frozenset()
+    untuned: frozenset[GroupKey] = frozenset()
+    first: Mapping[GroupKey, Mapping[str, Any]] = field(default_factory=dict)
+    end: float = math.inf
 
     def digest(self, spec_digest: str) -> str:
         """Name of the task's files: the same digest, the same content."""
-        content = [spec_digest, sorted(map(encode_key, self.killers))]
+        content: list[Any] = [spec_digest, sorted(map(encode_key, self.killers))]
         content += [[encode_key(group.key), group.fingerprint] for group in self.groups]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+        if self.untuned or self.first:
+            content += [sorted(map(encode_key, self.untuned)), {encode_key(k): v for k, v in self.first.items()}]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+    def search(self, key: GroupKey, times: tuple[float, float]) -> Search:
+        """Say what a group's search starts from, and when it ends."""
+        return Search(parents_best(key, self.first), *times, refusal=TRIAL_KILLED if key in self.untuned else "")
 
 
 @dataclass(frozen=True)
@@ -109,9 +142,9 @@ class GroupFitter:
         # Memory of the first children for each byte of theirs, by which the others are charged.
         self.factors: list[float] = []
 
-    def fit(self, data: GroupData, fingerprint: str) -> GroupRecord:
+    def fit(self, data: GroupData, fingerprint: str, search: Search | None = None) -> GroupRecord:
         """Fit one group."""
-        outcome = fit_group(data, self._spec.of(data.key))
+        outcome = fit_group(data, self._spec.of(data.key), search)
         importance = None if outcome.child is None else importance_of(outcome.child, data.x)
         return self.record(outcome, fingerprint, importance)
 
@@ -147,16 +180,18 @@ def run_task(
     ledger: list[dict[str, Any]] = []
     evidence = EvidenceBuilder()
     current = directory / f"{digest}.current"
+    pace = Pace([group_cost(len(group.rows)) for group in task.groups], task.end)
     with ShardWriter(directory / f"{digest}.sqlite") as shard, current.open("w", encoding="utf-8") as marker:
         start = 0
-        for group in task.groups:
+        for i, group in enumerate(task.groups):
             _mark(marker, group.key)
             data = table.group(group.key, start, start + len(group.rows))
             start += len(group.rows)
             if group.key in task.killers:
                 done = fitter.record(killed(group.key, len(group.rows)), group.fingerprint)
             else:
-                done = fitter.fit(data, group.fingerprint)
+                done = fitter.fit(data, group.fingerprint, task.search(group.key, pace.next(i)))
+            pace.done(i, seconds_fitting(done.ledger))
             shard.add(done.row)
             evidence.add(len(ledger), done.holdout, done.importance)
             ledger.append(done.ledger)
@@ -164,6 +199,38 @@ def run_task(
     result.write(directory / f"{digest}.json")
     current.unlink(missing_ok=True)
     return result
+
+
+def group_cost(rows: int) -> float:
+    """Tell what a group costs, in rows: however small it is, it is cloned, checked and serialized."""
+    return rows + _GROUP_COST
+
+
+def seconds_fitting(row: Mapping[str, Any]) -> float:
+    """Time that a group took apart from the search for its parameters."""
+    return row["seconds"] - sum(one["seconds"] for one in row["tuning"])
+
+
+def parents_best(key: GroupKey, best: Mapping[GroupKey, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Look up what the nearest parent found.
+
+    Parameters
+    ----------
+    key
+        A group's key.
+    best
+        Parent's key → candidate → best parameters.
+    """
+    return next((best[key[:level]] for level in range(len(key) - 1, -1, -1) if key[:level] in best), {})
+
+
+def best_found(rows: Iterable[Mapping[str, Any]]) -> dict[GroupKey, dict[str, Any]]:
+    """Collect what searches found, from ledger rows: key → candidate → best parameters."""
+    return {
+        decode_key(row["key"]): {one["candidate"]: one["params"] for one in row["tuning"] if one["params"]}
+        for row in rows
+        if any(one["params"] for one in row["tuning"])
+    }
 
 
 def skip_groups(sizes: Mapping[GroupKey, int], limit: int, directory: Path) -> TaskResult:
@@ -243,4 +310,5 @@ def _ledger_row(outcome: GroupOutcome, fingerprint: str, row: ShardRow) -> dict[
         "sha256": row.sha256,
         "warnings": outcome.warnings,
         "resident": row.resident,
+        "tuning": list(outcome.tuning),
     }

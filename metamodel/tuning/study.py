@@ -1,0 +1,280 @@
+"""Search one candidate's parameters on one group's training rows with Optuna, and say how it went.
+
+The holdout that will judge the child takes no part: a trial is fitted and scored on folds of the training part. Every
+study has a sampler of its own whose seed comes from the group's rows, so that the same seed gives the same parameters
+in any process and in any order of the groups.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from sklearn.base import clone
+
+from metamodel.estimators import describe
+from metamodel.evaluation import PRIMARY, SECONDARY, Answers, is_better
+from metamodel.groups import GroupData, Terminated, error_text
+from metamodel.judging import answer, fit_candidate
+from metamodel.spec import Candidate, FitSpec
+from metamodel.splitting import folds_of
+from metamodel.tuning.budget import OutOfTime, Search, alarm
+from metamodel.tuning.record import TuningRecord
+from metamodel.tuning.rounds import fit_counting, rounds_parameter, with_rounds
+from metamodel.tuning.sampling import encoded, quiet, require_optuna, seed, suggested
+from metamodel.tuning.spaces import Space, parameter_path
+from metamodel.tuning.validation import validation_folds
+
+__all__ = ["tune"]
+
+# A group whose share of the time is shorter may search for about as long as this many fits without tuning take.
+_FEWEST_TRIALS = 5
+# After the search come the fit that the holdout judges and the one on all rows, both on more rows than a trial's.
+_FITS_TO_COME = 3.0
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """One set of parameters, scored."""
+
+    params: dict[str, Any]
+    score: float
+    rounds: int | None
+    seconds: float
+    children: list[Any]
+
+
+def tune(group: GroupData, spec: FitSpec, search: Search) -> tuple[FitSpec, list[TuningRecord]]:
+    """Search the parameters of every candidate that has a space, on a group's training part.
+
+    Parameters
+    ----------
+    group
+        All rows of the group that have a target.
+    spec
+        What to fit; without `tuning` it is handed back as it is.
+    search
+        What to try first, and when to end.
+
+    Returns
+    -------
+    FitSpec
+        With the best candidates found.
+    list of TuningRecord
+        One for each candidate with a space.
+    """
+    if spec.tuning is None:
+        return spec, []
+    outer = folds_of(group.hashes, group.times, spec.holdout, spec.split)
+    # Rows that any test fold holds are none of the search's business.
+    part = group.take(reduce(and_, (train for train, _ in outer))) if outer else group
+    started = time.time()
+    if spec.group_seconds is not None:
+        search = replace(search, latest=min(search.latest, started + spec.group_seconds))
+    candidates, records = [], []
+    waiting = len(spec.tuning.spaces)
+    for candidate in spec.candidates:
+        if candidate.name in spec.tuning.spaces:
+            candidate, record = _tuned(candidate, part, spec, _turn(search, started, waiting, spec))
+            records.append(record)
+            waiting -= 1
+        candidates.append(candidate)
+    return replace(spec, candidates=tuple(candidates)), records
+
+
+def _turn(search: Search, started: float, waiting: int, spec: FitSpec) -> Search:
+    """Share the group's time out over the candidates that are still to be tuned."""
+    assert spec.tuning is not None
+    now = time.time()
+    own = math.inf if spec.tuning.tune_seconds is None else started + spec.tuning.tune_seconds
+    until, latest, limit = (now + (end - now) / waiting for end in (search.until, search.latest, own))
+    return replace(search, until=until, latest=latest, limit=limit)
+
+
+def _tuned(candidate: Candidate, part: GroupData, spec: FitSpec, search: Search) -> tuple[Candidate, TuningRecord]:
+    started = time.perf_counter()
+    record = TuningRecord(candidate.name, candidate.label, reason=search.refusal)
+    if not search.refusal:
+        try:
+            candidate, record = _Study(candidate, part, spec).run(search)
+        except OutOfTime:
+            record = replace(record, reason="no time left")
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a group that cannot be tuned is fitted as it is
+            record = replace(record, reason=error_text(error))
+    return candidate, replace(record, seconds=time.perf_counter() - started)
+
+
+class _Study:
+    """The trials of one candidate in one group."""
+
+    def __init__(self, candidate: Candidate, part: GroupData, spec: FitSpec) -> None:
+        assert spec.tuning is not None
+        self._candidate = candidate
+        self._spec = spec
+        self._tuning = spec.tuning
+        self._space: Space = spec.tuning.spaces[candidate.name]
+        self._folds = validation_folds(part)
+        self._parts = [(part.take(train), part.take(test)) for train, test in self._folds]
+        self._seed = seed(part, candidate.name, spec.tuning.random_state)
+        self._metric = spec.metric or PRIMARY[spec.task]
+        rounds = rounds_parameter(candidate.estimator)
+        last = rounds and parameter_path(candidate.estimator, rounds)
+        self._counting = rounds is not None and rounds not in self._space and last not in self._space
+        self._best: _Tried | None = None
+        self._untuned: _Tried | None = None
+        self._error = ""
+        self._trials = self._pruned = self._failed = 0
+
+    def run(self, search: Search) -> tuple[Candidate, TuningRecord]:
+        record = TuningRecord(self._candidate.name, self._candidate.label)
+        if not self._folds:
+            return self._candidate, replace(record, reason="the training rows cannot be split")
+        if search.latest <= time.time():
+            return self._candidate, replace(record, reason="no time left")
+        with quiet():
+            self._measure_untuned(search)
+            self._try_many(search)
+        record = replace(
+            record,
+            trials=self._trials,
+            pruned=self._pruned,
+            failed=self._failed,
+            metric=self._metric,
+            untuned_score=math.nan if self._untuned is None else self._untuned.score,
+            reason=self._why_untuned(),
+        )
+        if self._best is None:
+            return self._candidate, record
+        return self._chosen(self._best, record)
+
+    def _chosen(self, best: _Tried, record: TuningRecord) -> tuple[Candidate, TuningRecord]:
+        seen = [
+            answer(child, part, self._spec.task) for child, (part, _) in zip(best.children, self._parts, strict=True)
+        ]
+        record = replace(
+            record,
+            train_score=Answers.pooled(seen).metrics(self._spec.task)[self._metric],
+            validation_score=best.score,
+            gain=math.nan if self._untuned is None else abs(self._untuned.score - best.score),
+        )
+        if best is self._untuned:
+            return self._candidate, record
+        estimator = self._with(best.params)
+        if best.rounds is not None:
+            estimator = with_rounds(estimator, best.rounds)
+        label, params = describe(estimator)
+        return Candidate(self._candidate.name, estimator, label, params), replace(
+            record, params=best.params, rounds=best.rounds
+        )
+
+    def _why_untuned(self) -> str:
+        if not self._trials:
+            return "no time left"
+        if self._failed < self._trials:
+            return ""
+        return f"every trial failed ({self._trials}), the last with {self._error}"
+
+    def _measure_untuned(self, search: Search) -> None:
+        try:
+            with alarm(search.latest - time.time()):
+                tried = self._try({}, counting=False, settling=True)
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the parameters that are found may do
+            self._error = error_text(error)
+        else:
+            self._best = self._untuned = tried
+
+    def _try_many(self, search: Search) -> None:
+        optuna = require_optuna()
+        # The first trials are drawn at random.
+        random_trials = max(3, min(10, self._tuning.trials // 3))
+        sampler = optuna.samplers.TPESampler(seed=self._seed, n_startup_trials=random_trials)
+        study = optuna.create_study(
+            sampler=sampler,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+            direction="minimize" if is_better(self._metric, 0.0, 1.0) else "maximize",
+        )
+        if self._candidate.name in search.first:
+            study.enqueue_trial(encoded(search.first[self._candidate.name], self._space))
+        started, without_gain = time.time(), 0
+        while self._trials < self._tuning.trials:
+            left = self._end(search, started) - time.time()
+            if left <= 0 or (self._tuning.patience and without_gain >= self._tuning.patience):
+                break
+            before = self._best
+            without_gain = 0 if self._one(study, left) and self._best is not before else without_gain + 1
+
+    def _end(self, search: Search, started: float) -> float:
+        """Say when the search ends: with its share of the time, or a few trials later where others can spare it."""
+        longest = max((one.seconds for one in (self._untuned, self._best) if one is not None), default=0.0)
+        few = started + _FEWEST_TRIALS * longest
+        to_come = _FITS_TO_COME * longest / len(self._folds)
+        return min(max(search.until, few), search.latest - to_come, search.limit)
+
+    def _one(self, study: Any, left: float) -> bool:
+        """Run one trial to whatever end; say whether it was completed."""
+        import optuna
+
+        trial = study.ask()
+        self._trials += 1
+        try:
+            with alarm(left):
+                tried = self._try(suggested(trial, self._space), counting=self._counting, trial=trial)
+        except optuna.TrialPruned:
+            self._pruned += 1
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        except Terminated:
+            raise
+        except (Exception, SystemExit, OutOfTime) as error:  # noqa: BLE001 - the next trial may do better
+            self._failed += 1
+            self._error = "no time left" if isinstance(error, OutOfTime) else error_text(error)
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, tried.score)
+            if self._best is None or is_better(self._metric, tried.score, self._best.score):
+                self._best = tried
+            return True
+        return False
+
+    def _try(self, params: dict[str, Any], *, counting: bool, settling: bool = False, trial: Any = None) -> _Tried:
+        started = time.perf_counter()
+        estimator = self._with(params)
+        candidate = replace(self._candidate, estimator=estimator)
+        children, answers, rounds = [], [], []
+        score = math.nan
+        for step, (part, unseen) in enumerate(self._parts):
+            if counting:
+                child, number = fit_counting(estimator, part, unseen)
+                rounds.append(number)
+            else:
+                child = fit_candidate(candidate, part)
+            children.append(child)
+            answers.append(answer(child, unseen, self._spec.task))
+            score = self._score(answers, settling)
+            if trial is not None and step + 1 < len(self._parts):
+                trial.report(score, step)
+                if trial.should_prune():
+                    import optuna
+
+                    raise optuna.TrialPruned
+        found = max(1, round(sum(rounds) / len(rounds))) if rounds else None
+        return _Tried(params, score, found, time.perf_counter() - started, children)
+
+    def _score(self, answers: Sequence[Answers], settling: bool) -> float:
+        metrics = Answers.pooled(answers).metrics(self._spec.task)
+        if settling and math.isnan(metrics[self._metric]):
+            self._metric = SECONDARY[self._spec.task]  # an estimator without probabilities has no log loss
+        score = metrics[self._metric]
+        if not math.isfinite(score):
+            raise ValueError(f"its {self._metric} is {score}")
+        return score
+
+    def _with(self, params: dict[str, Any]) -> Any:
+        estimator = clone(self._candidate.estimator)
+        return estimator.set_params(**{str(parameter_path(estimator, name)): value for name, value in params.items()})

@@ -1,0 +1,200 @@
+"""Tuned training from end to end: the same on every engine, parents first, in time, resumed, logged."""
+
+import json
+import time
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from children import MARK, FailsAbove
+from click.testing import CliRunner
+from sklearn.linear_model import Ridge
+from spark_tables import assert_same_ledger
+
+import metamodel
+from metamodel.backends import task
+from metamodel.cli import main
+from metamodel.datasets import make_store_sales
+from metamodel.exceptions import InputError
+
+KEYS, FEATURES = ["store", "product"], ["price", "promotion", "trend", "season_sin", "season_cos"]
+SPACE = {"ridge": {"alpha": (1e-3, 1e2, "log")}}
+
+
+@pytest.fixture(scope="module")
+def sales() -> pd.DataFrame:
+    return make_store_sales(n_stores=3, n_products=2, n_weeks=40)
+
+
+def train(data, **options):
+    options = {"tune": SPACE, "trials": 6, "time_column": "week", "features": FEATURES, "n_jobs": 1, **options}
+    return metamodel.train(data, KEYS, "units", **options)
+
+
+def assert_same_search(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"), rtol=1e-9)
+
+
+@pytest.mark.parametrize("estimator", ["ridge", {"ridge": Ridge(), "tree": "sklearn.tree.DecisionTreeRegressor"}])
+def test_same_seed_gives_the_same_parameters_in_one_process_and_in_two(sales, estimator):
+    one, two = (train(sales, estimator=estimator, n_jobs=n, unknown="fallback") for n in (1, 2))
+    assert_same_search(one.tuning, two.tuning)
+    assert_same_ledger(one.ledger, two.ledger)
+
+
+@pytest.mark.parametrize("unknown", ["fallback", "null"])
+def test_parents_best_parameters_are_tried_first_by_their_children(sales, unknown):
+    # Untuned it cannot be fitted, and one value is as good as another: the first one that is tried stays.
+    space = {"FailsAbove": {"level": (0.0, 0.4)}}
+    result = train(sales, estimator=FailsAbove(level=0.7), tune=space, trials=2, unknown=unknown)
+    found = result.tuning.loc[result.tuning["params"] != "{}", "params"]
+    assert len(found) > 6
+    assert found.nunique() == (1 if unknown == "fallback" else len(found))
+
+
+def test_table_has_a_row_for_every_searched_group_and_candidate(sales):
+    estimators = {"ridge": "ridge", "lasso": "lasso", "linear": "linear_regression"}
+    result = train(sales, estimator=estimators, tune={**SPACE, "lasso": "auto"}, trials=2)
+    fitted = result.ledger[result.ledger["status"] == "fitted"]
+    assert len(result.tuning) == 2 * len(fitted)
+    assert result.tuning.groupby(KEYS)["chosen"].sum().le(1).all()
+    assert list(result.tuning.columns[:6]) == [*KEYS, "level", "chosen", "candidate", "estimator"]
+    assert train(sales, tune=None).tuning.empty
+
+
+def test_table_is_an_artifact_of_the_run(sales):
+    result = train(sales, trials=2)
+    with mlflow.start_run() as run:
+        metamodel.log_model(result)
+    folder = mlflow.artifacts.download_artifacts(run_id=run.info.run_id)
+    parquet, csv = pd.read_parquet(f"{folder}/tuning.parquet"), pd.read_csv(f"{folder}/tuning.csv")
+    assert list(parquet.columns) == list(csv.columns) == list(result.tuning.columns)
+    assert parquet["params"].tolist() == csv["params"].tolist() == result.tuning["params"].tolist()
+    assert mlflow.get_run(run.info.run_id).data.params["train.trials"] == "2"
+
+
+def test_what_decides_the_search_decides_the_digest(sales):
+    base = train(sales, trials=1).manifest.spec_digest
+    assert train(sales, trials=1, n_jobs=2).manifest.spec_digest == base
+    others = [{"trials": 2}, {"trials": 1, "patience": 1}, {"trials": 1, "tune": "auto"}, {"tune": None}]
+    assert base not in {train(sales, **other).manifest.spec_digest for other in others}
+
+
+def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, monkeypatch):
+    whole = train(sales, unknown="fallback")
+    fitted, again = [], []
+    fit = task.fit_group
+
+    def fit_again(data, spec, search):
+        again.append(data.key)
+        return fit(data, spec, search)
+
+    def stop_after_parents(data, spec, search=None):
+        if len(data.key) == len(KEYS) and len(fitted) > 4:
+            raise KeyboardInterrupt
+        fitted.append(data.key)
+        return fit(data, spec, search)
+
+    monkeypatch.setattr(task, "fit_group", stop_after_parents)
+    with pytest.raises(KeyboardInterrupt):
+        train(sales, unknown="fallback", output_dir=tmp_path / "bundle")
+    first = fitted.copy()
+    monkeypatch.setattr(task, "fit_group", fit_again)
+    resumed = train(sales, unknown="fallback", output_dir=tmp_path / "bundle")
+    assert_same_search(whole.tuning, resumed.tuning)
+    assert () in first
+    assert () not in again
+
+
+def test_group_whose_trial_kills_its_process_is_fitted_untuned():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60, 2)), columns=["x", "y"]).assign(g=np.repeat([1, 2, 3], 20))
+    frame.loc[[20, 25, 30, 35], "x"] = MARK
+    space = {"FailsAbove": {"level": [0.95]}}
+    result = metamodel.train(frame, "g", "y", FailsAbove(), tune=space, trials=1, n_jobs=2, features=["x"], holdout=0)
+    ledger = result.ledger.set_index("g")
+    assert ledger["status"].tolist() == ["fitted"] * 3
+    assert ledger.loc[2, "reason"] == "not_tuned: a trial killed its process"
+    assert ledger.loc[1, "reason"].startswith("not_tuned: every trial failed (1), the last with ValueError")
+    assert result.tuning.set_index("g")["failed"].tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["trials", "candidate"])
+def test_group_column_with_the_name_of_a_column_of_the_table_is_refused(sales, name):
+    frame = sales.rename(columns={"store": name})
+    with pytest.raises(InputError, match=f"'{name}' has the name of a ledger column"):
+        metamodel.train(frame, [name, "product"], "units", features=FEATURES, tune=SPACE)
+
+
+def test_split_that_tests_every_row_leaves_none_to_search_on(sales):
+    with pytest.raises(InputError, match=r"split='kfold:5' tests every row.*split=\"holdout\""):
+        train(sales, time_column=None, split="kfold:5")
+
+
+def test_groups_own_parameters_are_not_searched(sales):
+    own = [{"store": 1, "product": "P001", "estimator_params": {"alpha": 5.0}}]
+    result = train(sales, overrides=own, trials=1)
+    row = result.ledger.set_index(KEYS).loc[(1, "P001")]
+    assert json.loads(row["params"])["alpha"] == 5.0
+    assert (1, "P001") not in result.tuning.set_index(KEYS).index
+
+
+def test_command_line_reads_the_space_and_the_limits(tmp_path):
+    (tmp_path / "space.yaml").write_text("ridge:\n  alpha: [0.5]\n")
+    arguments = "train --data sales --group-by country --target units --features price,trend --n-jobs 1 --json"
+    arguments += f" --tune {tmp_path / 'space.yaml'} --trials 1 --patience 1 --tune-seconds 60 --budget-seconds 600"
+    done = CliRunner().invoke(main, arguments.split())
+    assert done.exit_code == 0, done.stderr
+    run = mlflow.get_run(json.loads(done.stdout)["run_id"])
+    assert run.data.params["train.tune"] == "{'ridge': {'alpha': [0.5]}}"
+    assert run.data.params["train.budget_seconds"] == "600.0"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [("--tune nowhere.yaml", "cannot be read"), ("--tune auto --trials 0", "no number of trials")],
+)
+def test_command_line_answers_a_wrong_search_with_one_line(options, message):
+    arguments = ["train", "--data", "sales", "--group-by", "country", "--target", "units"]
+    done = CliRunner().invoke(main, [*arguments, *options.split()])
+    assert done.exit_code == 2
+    assert message in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.speed
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_budget_of_six_seconds_is_kept_within_a_tenth(n_jobs):
+    sales = make_store_sales(n_stores=10, n_products=2, n_weeks=104, broken=False)
+    train(sales, trials=1, n_jobs=n_jobs)  # processes and libraries are loaded
+    started = time.perf_counter()
+    result = train(sales, unknown="fallback", trials=100_000, patience=0, budget_seconds=6, n_jobs=n_jobs)
+    assert 0.8 * 6 < time.perf_counter() - started < 1.1 * 6
+    assert (result.tuning["trials"] > 0).any()
+
+
+def test_groups_that_get_no_time_are_fitted_untuned_and_say_so(sales):
+    result = train(sales, trials=100_000, patience=0, budget_seconds=0.01)
+    fitted = result.ledger[result.ledger["status"] == "fitted"]
+    assert fitted["reason"].str.contains("not_tuned: no time left").all()
+    assert (result.tuning["trials"] == 0).all()
+
+
+@pytest.mark.spark
+def test_same_seed_gives_the_same_parameters_on_spark(spark, sales, tmp_path):
+    path = str(tmp_path / "sales.parquet")
+    sales.astype({"week": "datetime64[us]"}).to_parquet(path, index=False)
+    options = {"features": FEATURES, "time_column": "week", "unknown": "fallback", "tune": SPACE, "trials": 4}
+    local, on_spark = (
+        metamodel.train(path, "store", "units", engine=engine, n_jobs=1, **options) for engine in ("local", "spark")
+    )
+    assert_same_search(local.tuning, on_spark.tuning)
+    assert_same_ledger(local.ledger, on_spark.ledger)
+
+
+@pytest.mark.spark
+def test_groups_that_get_no_time_on_spark_are_fitted_untuned(spark, sales):
+    result = train(spark.createDataFrame(sales), engine="spark", budget_seconds=0.01)
+    assert (result.tuning["reason"] == "no time left").all()
+    assert set(result.ledger["status"]) == {"fitted", "skipped"}

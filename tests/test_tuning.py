@@ -1,0 +1,221 @@
+"""Tuning of one group: what is searched on which rows, what becomes of bad trials, and what is written down."""
+
+import math
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from children import FailsAbove, Sleeps
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
+
+from metamodel.estimators import describe, resolve
+from metamodel.exceptions import InputError
+from metamodel.fitting import fit_group
+from metamodel.groups import GroupData
+from metamodel.schemes import Scheme
+from metamodel.spec import Candidate, FitSpec, TuningSpec
+from metamodel.splitting import hash_holdout
+from metamodel.tuning import Search, read_space, require_optuna, spaces_of, tune, validation_folds
+
+
+def group_of(rows=80, times=False, task="regression", random_state=0):
+    rng = np.random.default_rng(random_state)
+    x = rng.normal(size=(rows, 3))
+    y = x @ [1.0, 2.0, 3.0] + rng.normal(size=rows)
+    hashes = rng.integers(0, 2**64, rows, dtype=np.uint64)
+    y = y if task == "regression" else np.where(y > 0, "yes", "no").astype(object)
+    return GroupData(("g",), x, y, hashes, np.arange(rows, dtype=float) if times else None)
+
+
+def spec_of(estimator, space, task="regression", holdout=0.2, **settings):
+    candidates = (Candidate("child", estimator, *describe(estimator)),)
+    tuning = TuningSpec(spaces_of(read_space({"child": space}), candidates), **{"trials": 8, **settings})
+    dtype = "float64" if task == "regression" else "object"
+    return FitSpec(task, candidates, holdout, target_dtype=dtype, tuning=tuning)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Several threads wait for one another longer than these small fits take."""
+    with threadpool_limits(1):
+        yield
+
+
+ALPHA = {"alpha": (1e-3, 1e3, "log")}
+
+
+@pytest.mark.parametrize("times", [False, True])
+def test_holdout_rows_cannot_change_what_is_found(times):
+    group, spec = group_of(times=times), spec_of(Ridge(), ALPHA)
+    held = np.arange(80) >= 64 if times else hash_holdout(group.hashes, 0.2)
+    changed = GroupData(group.key, group.x.copy(), group.y.copy(), group.hashes, group.times)
+    changed.x[held], changed.y[held] = 1e6, -1e6
+    found = [tune(one, spec, Search())[1][0] for one in (group, changed)]
+    assert found[0].params == found[1].params != {}
+    assert found[0].validation_score == found[1].validation_score
+
+
+def test_validation_rows_are_later_than_those_that_are_fitted():
+    group = group_of(times=True)
+    folds = validation_folds(group)
+    assert len(folds) == 3
+    assert all(group.times[train].max() < group.times[test].min() for train, test in folds)
+
+
+def test_validation_rows_are_other_rows_in_every_split():
+    folds = validation_folds(group_of(rows=200))
+    shares = [test.mean() for _, test in folds]
+    assert all(0.1 < share < 0.4 for share in shares)
+    assert not any((train & test).any() for train, test in folds)
+    assert len({test.tobytes() for _, test in folds}) == 3
+
+
+def test_tuned_child_is_better_than_untuned_and_says_so():
+    group = group_of(rows=40)
+    spec = spec_of(Ridge(alpha=1e3), ALPHA, trials=20)
+    outcome = fit_group(group, spec)
+    untuned = fit_group(group, spec_of(Ridge(alpha=1e3), ALPHA, trials=1, patience=1))
+    (record,) = outcome.tuning
+    assert outcome.metrics["holdout_rmse"] < untuned.metrics["holdout_rmse"] * 1.01
+    assert outcome.child.alpha == record["params"]["alpha"] != 1e3
+    assert record["chosen"]
+    assert record["gain"] == pytest.approx(record["untuned_score"] - record["validation_score"])
+    assert record["train_score"] < record["validation_score"]
+    assert f'"alpha": {record["params"]["alpha"]}' in outcome.params
+
+
+def test_study_ends_after_trials_without_a_gain():
+    spec = spec_of(Ridge(), {"solver": ["cholesky"]}, trials=30, patience=4)
+    (record,) = tune(group_of(), spec, Search())[1]
+    assert (record.trials, record.params, record.gain) == (4, {}, 0.0)
+
+
+def test_parents_best_is_the_first_trial():
+    spec = spec_of(Ridge(alpha=1e3), ALPHA, trials=1)
+    found = tune(group_of(), spec, Search(first={"child": {"alpha": 0.125}}))[1][0]
+    assert found.params == {"alpha": 0.125}
+    choices = spec_of(Ridge(alpha=1e3), {"alpha": [1e3, 0.5, 1.0]}, trials=1)
+    assert tune(group_of(), choices, Search(first={"child": {"alpha": 0.5}}))[1][0].params == {"alpha": 0.5}
+
+
+def test_order_of_rows_and_of_groups_do_not_matter():
+    spec = spec_of(Ridge(), ALPHA)
+    group, other = group_of(), group_of(random_state=1)
+    order = np.random.default_rng(0).permutation(80)
+    mixed = GroupData(group.key, group.x[order], group.y[order], group.hashes[order])
+    one = tune(group, spec, Search())[1][0]
+    tune(other, spec, Search())
+    assert tune(group, spec, Search())[1][0].params == one.params
+    assert tune(mixed, spec, Search())[1][0].params == pytest.approx(one.params)
+
+
+def test_failing_trials_are_counted_and_not_fatal():
+    spec = spec_of(FailsAbove(), {"level": (0.0, 0.9)}, trials=12, patience=0)
+    outcome = fit_group(group_of(), spec)
+    (record,) = outcome.tuning
+    assert outcome.status == "fitted"
+    assert 0 < record["failed"] < record["trials"] == 12
+
+
+def test_group_whose_every_trial_fails_is_fitted_untuned_and_says_why():
+    outcome = fit_group(group_of(), spec_of(FailsAbove(), {"level": (0.6, 0.8)}, trials=3))
+    assert outcome.status == "fitted"
+    assert outcome.reason == ("not_tuned: every trial failed (3), the last with ValueError: the level is too high")
+    assert outcome.child.level == 0.0
+
+
+def test_group_that_cannot_be_split_is_fitted_untuned_and_says_so():
+    outcome = fit_group(group_of(rows=2), spec_of(Ridge(), ALPHA))
+    assert outcome.status == "fitted"
+    assert "not_tuned: the training rows cannot be split" in outcome.reason
+
+
+def test_group_without_time_is_fitted_untuned_and_says_so():
+    outcome = fit_group(group_of(), spec_of(Ridge(), ALPHA), Search(until=0.0, latest=0.0))
+    assert (outcome.status, outcome.reason) == ("fitted", "not_tuned: no time left")
+
+
+def test_endless_trial_is_ended_by_the_groups_limit():
+    spec = spec_of(Sleeps(), {"seconds": [600.0]}, tune_seconds=0.2)
+    outcome = fit_group(group_of(), spec)
+    (record,) = outcome.tuning
+    assert (record["trials"], record["failed"]) == (1, 1)
+    assert outcome.reason == "not_tuned: every trial failed (1), the last with no time left"
+
+
+def test_estimator_without_probabilities_is_tuned_by_accuracy():
+    spec = spec_of(SVC(), {"C": (0.01, 100.0, "log")}, task="classification")
+    (record,) = fit_group(group_of(task="classification"), spec).tuning
+    assert record["metric"] == "accuracy"
+    assert record["validation_score"] >= record["untuned_score"]
+
+
+@pytest.mark.parametrize("name", ["hist_gradient_boosting", "xgboost"])
+@pytest.mark.parametrize("task", ["regression", "classification"])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_boosters_get_the_rounds_that_early_stopping_found(name, task, scaled):
+    if name == "xgboost":
+        pytest.importorskip("xgboost", reason="needs the extra xgboost")
+    estimator = resolve(name, {"learning_rate": 1.0}, task, 0)
+    if scaled:
+        estimator = make_pipeline(StandardScaler(), estimator)
+    spec = spec_of(estimator, {"learning_rate": (0.1, 0.5)}, task=task, trials=2)
+    outcome = fit_group(group_of(rows=150, task=task), spec)
+    (record,) = outcome.tuning
+    last = outcome.child[-1] if scaled else outcome.child
+    assert 1 <= record["rounds"] < 500
+    assert (last.n_iter_ if name.startswith("hist") else last.get_booster().num_boosted_rounds()) == record["rounds"]
+
+
+def test_rounds_in_the_space_are_searched_and_not_counted():
+    spec = spec_of(HistGradientBoostingRegressor(), {"max_iter": [3, 5]}, trials=2)
+    (record,) = tune(group_of(), spec, Search())[1]
+    assert record.rounds is None
+
+
+def test_untuned_score_is_missing_where_the_untuned_child_fails():
+    (record,) = tune(group_of(), spec_of(FailsAbove(level=0.7), {"level": (0.0, 0.4)}, trials=2), Search())[1]
+    assert math.isnan(record.untuned_score)
+    assert record.params
+
+
+@pytest.mark.parametrize("name", ["ridge", "hist_gradient_boosting", "xgboost"])
+def test_rows_without_weight_count_for_nothing(name):
+    if name == "xgboost":
+        pytest.importorskip("xgboost", reason="needs the extra xgboost")
+    group = group_of(rows=150)
+    weights = (np.arange(150) % 3 > 0).astype(float)
+    changed = replace(group, y=np.where(weights > 0, group.y, 1e6), weights=weights)
+    space = ALPHA if name == "ridge" else {"learning_rate": (0.1, 0.5)}
+    found = [
+        tune(one, spec_of(resolve(name, None, "regression", 0), space, trials=3), Search())[1][0]
+        for one in (replace(group, weights=weights), changed)
+    ]
+    assert found[0].validation_score == pytest.approx(found[1].validation_score, rel=0.2)
+
+
+def test_metric_that_was_asked_for_decides():
+    spec = replace(spec_of(Ridge(), ALPHA), metric="r2")
+    (record,) = tune(group_of(), spec, Search())[1]
+    assert record.metric == "r2"
+    assert record.untuned_score <= record.validation_score < 1
+
+
+def test_backtest_leaves_the_rows_before_its_first_origin_to_the_search():
+    group = group_of(times=True)
+    spec = replace(spec_of(Ridge(), ALPHA), split=Scheme.parse("rolling:folds=3,horizon=10"))
+    changed = replace(group, y=np.where(group.times >= 50, 1e6, group.y))
+    found = [tune(one, spec, Search())[1][0].validation_score for one in (group, changed)]
+    assert found[0] == found[1]
+
+
+def test_missing_optuna_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(InputError, match=r"pip install 'metamodel\[tuning\]'"):
+        require_optuna()

@@ -1,0 +1,100 @@
+"""How time is shared out, told by a clock that the test turns; and the alarm."""
+
+import math
+import signal
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metamodel.tuning import Pace, alarm, phase_end, search_end
+from metamodel.tuning.budget import OutOfTime
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_without_a_budget_nothing_ends():
+    assert Pace([1, 2], search_end(0.0, None)).next(0) == (math.inf, math.inf)
+    assert phase_end([[1], [2]], 2, now=5.0, end=math.inf) == math.inf
+
+
+@given(
+    st.lists(st.floats(1, 1000), min_size=1, max_size=20),
+    st.floats(0.0, 0.002),
+    st.floats(1.0, 100.0),
+    st.randoms(),
+)
+def test_groups_that_use_up_to_their_share_end_in_time(costs, rate, budget, random):
+    clock = Clock()
+    pace = Pace(costs, budget, clock=clock)
+    for i, cost in enumerate(costs):
+        until, latest = pace.next(i)
+        assert until <= latest * 1.0001
+        clock.now += random.random() * max(0.0, until - clock.now - rate * cost) + rate * cost
+        pace.done(i, rate * cost)
+    # What cannot be helped: the fits themselves, if they alone take longer.
+    assert clock.now <= max(budget, rate * sum(costs)) * 1.0001
+
+
+def test_time_that_a_group_leaves_goes_to_those_behind_it():
+    clock = Clock()
+    pace = Pace([1, 1, 1, 1], 40.0, first=7, clock=clock)
+    assert pace.next(7)[0] == 10.0
+    pace.done(7, 0.0)
+    pace.done(7, 0.0)
+    assert pace.next(8)[0] == pytest.approx(40 / 3)
+
+
+def test_fits_without_a_search_keep_their_time():
+    clock = Clock()
+    pace = Pace([1, 1, 1, 1], 40.0, clock=clock)
+    pace.next(0)
+    clock.now = 10.0
+    pace.done(0, 5.0)
+    until, latest = pace.next(1)
+    assert latest == 40 - 2 * 5
+    assert until == pytest.approx(10 + (latest - 10) / 3)
+
+
+def test_alarm_ends_a_block_and_leaves_the_signal_as_it_was():
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(OutOfTime), alarm(0.05):
+        time.sleep(10)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_alarm_sets_somebody_elses_alarm_again():
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+    others = signal.setitimer(signal.ITIMER_REAL, 1000)
+    try:
+        with alarm(500):
+            pass
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *others)
+    assert 990 < left <= 1000
+    assert not rung
+
+
+def test_alarm_outside_the_main_thread_waits():
+    done = []
+
+    def work():
+        with alarm(0.01):
+            time.sleep(0.05)
+        done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
