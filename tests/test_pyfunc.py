@@ -52,7 +52,9 @@ TABLE = pd.DataFrame(KEYS).assign(x=1.0, y=[10.0, 20.0])
 
 @pytest.fixture(scope="module")
 def keyed() -> Any:
-    return _load(metamodel.train(pd.concat([TABLE] * 2), list(KEYS), "y", "dummy", holdout=0, n_jobs=1))
+    return _load(
+        metamodel.train(pd.concat([TABLE] * 2), list(KEYS), "y", "dummy", holdout=0, n_jobs=1, duplicates="keep")
+    )
 
 
 def _objects(*values: Any) -> pd.Series:
@@ -138,7 +140,7 @@ def test_a_value_that_would_change_on_the_way_names_no_group_and_spoils_no_other
 )
 def test_group_values_of_every_kind_of_text_are_logged_loaded_and_answered(names: list[str]) -> None:
     table = pd.DataFrame({"name": np.repeat(names, 4), "x": 1.0, "y": np.repeat(np.arange(len(names)), 4)})
-    model = _load(metamodel.train(table, "name", "y", "dummy", holdout=0.25, n_jobs=1))
+    model = _load(metamodel.train(table, "name", "y", "dummy", holdout=0.25, n_jobs=1, duplicates="keep"))
     assert model.predict(table.drop(columns="y"))["prediction"].tolist() == table["y"].tolist()
 
 
@@ -146,7 +148,7 @@ def test_group_values_of_every_kind_of_text_are_logged_loaded_and_answered(names
 def test_keys_that_would_be_equal_when_joined_are_different_groups(first: Any, second: Any) -> None:
     keys = pd.DataFrame([first, second], columns=["left", "right"])
     table = pd.concat([keys.assign(x=1.0, y=[1.0, 2.0])] * 2)
-    model = _load(metamodel.train(table, ["left", "right"], "y", "dummy", holdout=0, n_jobs=1))
+    model = _load(metamodel.train(table, ["left", "right"], "y", "dummy", holdout=0, n_jobs=1, duplicates="keep"))
     assert model.predict(keys.assign(x=0.0))["prediction"].tolist() == [1.0, 2.0]
 
 
@@ -223,7 +225,7 @@ def test_threads_get_right_answers_from_a_cache_smaller_than_the_children(monkey
 
 def test_threads_that_ask_at_once_load_each_child_once(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"group": np.repeat([1, 2, 3], 2), "x": 0.0, "y": np.repeat([1.0, 2.0, 3.0], 2)})
-    model = _load(metamodel.train(table, "group", "y", Counted(), holdout=0, n_jobs=1))
+    model = _load(metamodel.train(table, "group", "y", Counted(), holdout=0, n_jobs=1, duplicates="keep"))
     monkeypatch.setattr("metamodel.cache._process_cache", ByteCache(2**20))
     Counted.loads.clear()
     start = threading.Barrier(8)

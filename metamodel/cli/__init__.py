@@ -1,0 +1,28 @@
+"""The command line; MLproject's entry points call it.
+
+Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
+"""
+
+import os
+
+import click
+
+from metamodel import __version__
+from metamodel.cli.answering import score, serve
+from metamodel.cli.building import pack, reference, serve_check
+from metamodel.cli.looking import export, inspect, report
+from metamodel.cli.training import train
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="metamodel")
+def main() -> None:
+    """One model for each group of a table, shipped as one MLflow model."""
+    # The bar of every small upload would bury the one of the training.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
+for command in (train, score, serve, inspect, report, export, pack, reference, serve_check):
+    main.add_command(command)

@@ -1,0 +1,124 @@
+"""What every command shares: kinds of options, and how errors end."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
+
+__all__ = ["Exit", "Json", "Names", "Seconds", "WholeNumber", "at_work", "inputs_option", "json_option"]
+
+
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """A list of names behind one another: ``country,store``."""
+
+    name = "NAMES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """Split at commas."""
+        return value if isinstance(value, list) else [name.strip() for name in value.split(",") if name.strip()]
+
+
+class Json(click.ParamType):  # type: ignore[type-arg]
+    """A JSON value; an empty string is none."""
+
+    name = "JSON"
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse, and insist on the kind of value."""
+        if not isinstance(value, str):
+            return value
+        if not value.strip():
+            return None
+        try:
+            parsed = json.loads(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is no JSON: {error}", param, ctx)
+        if not isinstance(parsed, self._kind):
+            self.fail(f"{value!r} is no JSON {'object' if self._kind is dict else 'array'}", param, ctx)
+        return parsed
+
+
+class WholeNumber(click.ParamType):  # type: ignore[type-arg]
+    """An integer; MLproject's numbers are floats, so ``2.0`` is one too."""
+
+    name = "INTEGER"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse without rounding."""
+        try:
+            number = int(float(value))
+        except (ValueError, OverflowError):  # text, NaN; infinity
+            self.fail(f"{value!r} is no whole number", param, ctx)
+        if number != float(value):
+            self.fail(f"{value!r} is no whole number", param, ctx)
+        return number
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]
+    """A number of seconds; an empty string is none."""
+
+    name = "SECONDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """Parse."""
+        if value == "":
+            return None
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+
+
+@contextlib.contextmanager
+def at_work() -> Iterator[None]:
+    """Turn the errors that people cause into one line and an exit code; what libraries print goes to stderr."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (InputError, AllGroupsFailed, UnknownGroup) as error:
+        raise Exit(str(error), 2) from error
+    except MetaModelError as error:
+        raise Exit(str(error), 1) from error
+    except MlflowException as error:
+        raise Exit(f"MLflow refused: {error.message.splitlines()[0]}", 1) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        reason = f"{error.filename!r} cannot be used: {error.strerror}. Check the path and who may write there."
+        raise Exit(reason, 2) from error
+
+
+class Exit(click.ClickException):
+    """Ends the command with one line and an exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        click.echo(f"error: {self.message}", err=True)
+
+
+inputs_option = click.option(
+    "--inputs",
+    type=click.Choice(["columns", "unchecked", "packed"]),
+    default="columns",
+    show_default=True,
+    help="Form of the signature.",
+)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")(command)

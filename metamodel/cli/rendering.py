@@ -1,0 +1,85 @@
+"""Results as text for people, or as JSON for programs."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["dumps", "packed_text", "section", "summary_text", "table_text"]
+
+_STATISTICS = ("mean", "median", "p10", "p90", "worst")
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """Put counts into words, and each metric on one line."""
+    statuses = ", ".join(f"{summary[f'groups_{name}']:,} {name}" for name in ("fitted", "skipped", "failed"))
+    lines = [
+        f"groups            {summary['groups']:,}: {statuses}",
+        f"rows              {summary['rows']:,}, {summary['rows_dropped']:,} more dropped for a null key; "
+        f"{summary['duplicate_rows']:,} exact copies",
+        f"sizes             {summary['group_rows_min']:,} to {summary['group_rows_max']:,} rows a group, median "
+        f"{summary['group_rows_median']:,.0f}, Gini {summary['group_rows_gini']:.2f}",
+        f"fallback          {summary['fallback_groups']:,} groups, {summary['fallback_row_share']:.2%} of the rows; "
+        f"nobody answers {summary['unanswered_groups']:,} groups, {summary['unanswered_row_share']:.2%} of the rows",
+        f"baseline          {summary['groups_above_baseline']:,} of {summary['groups_with_baseline']:,} groups beat it"
+        + (f", median skill {summary['skill_median']:.3f}" if "skill_median" in summary else ""),
+        f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
+        f"{summary['parents_fitted']:,} parents included",
+    ]
+    metrics: dict[str, dict[str, float]] = {}
+    for name, value in summary.items():
+        metric, _, statistic = name.rpartition("_")
+        if statistic in _STATISTICS:
+            metrics.setdefault(metric, {})[statistic] = value
+    table = pd.DataFrame.from_dict(metrics, orient="index", columns=list(_STATISTICS))
+    return "\n".join(lines) + (f"\n\nOver the groups:\n{table.to_string(float_format=_number)}" if metrics else "")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}"
+
+
+def section(name: str, value: Any) -> str:
+    """Show a table, the entries of a dict, or one value under its name."""
+    if isinstance(value, pd.DataFrame):
+        return f"{name}\n{table_text(value)}"
+    if isinstance(value, dict):
+        return "\n".join([name, *(f"  {key:<26} {entry}" for key, entry in value.items())])
+    return f"{name}: {value}"
+
+
+def table_text(frame: pd.DataFrame) -> str:
+    """Show a table without its index."""
+    return frame.to_string(index=False, max_colwidth=60, float_format=_number)
+
+
+def dumps(value: Any) -> str:
+    """Write strict JSON."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
+
+
+def _plain(item: Any) -> Any:
+    """Make JSON of it: numbers stay numbers, whatever is missing or infinite becomes null."""
+    if isinstance(item, pd.DataFrame):
+        return [_plain(row) for row in item.astype(object).to_dict(orient="records")]
+    if isinstance(item, dict):
+        return {str(name): _plain(entry) for name, entry in item.items()}
+    if isinstance(item, list | tuple):
+        return [_plain(entry) for entry in item]
+    item = item.item() if isinstance(item, np.generic) else item
+    if item is None or pd.isna(item) or item in (math.inf, -math.inf):
+        return None
+    return item if isinstance(item, str | int | float) else str(item)
+
+
+def packed_text(packed: dict[str, Any], name: str, alias: str) -> str:
+    """Say what `metamodel.repacking.repack` made."""
+    lines = [f"stacked           {packed['groups_stacked']:,} of {packed['groups_fitted']:,} groups"]
+    lines += [f"  {groups:>12,}  {reason}" for reason, groups in packed["not_stacked"].items()]
+    if packed["output"]:
+        lines.append(f"written to        {packed['output']}")
+    if packed["version"]:
+        lines.append(f"registered        {name}, version {packed['version']}" + (f", alias {alias}" if alias else ""))
+    return "\n".join(lines)

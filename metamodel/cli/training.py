@@ -1,0 +1,131 @@
+"""``metamodel train``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from metamodel.cli.common import Json, Names, Seconds, WholeNumber, at_work, inputs_option, json_option
+from metamodel.cli.rendering import dumps, summary_text, table_text
+from metamodel.exceptions import InputError
+
+__all__ = ["train"]
+
+
+@click.command()
+@click.option(
+    "--data", required=True, help="CSV, Parquet file or folder; a built-in sample (sales, california); a Spark table."
+)
+@click.option("--group-by", required=True, type=Names(), help="Group columns, separated by commas.")
+@click.option("--target", required=True, help="Column to predict.")
+@click.option(
+    "--estimator", default="ridge", show_default=True, help="Name or dotted path; several behind commas are candidates."
+)
+@click.option("--estimator-params", type=Json(dict), default=None, help='JSON object, such as {"alpha": 2.0}.')
+@click.option(
+    "--features", type=Names(), default="", help="Feature columns; default: every column without another role."
+)
+@click.option(
+    "--holdout", type=float, default=0.2, show_default=True, help="Share of each group's rows to judge it on."
+)
+@click.option("--time-column", default="", help="Hold back the latest rows by this column.")
+@click.option("--min-rows", type=WholeNumber(), default=2, show_default=True, help="Skip groups with fewer rows.")
+@click.option("--unknown", default="null", show_default=True, help="Groups without a child: null, error or fallback.")
+@click.option("--null-keys", default="error", show_default=True, help="Null group columns: error, group or drop.")
+@click.option("--codec", default="cloudpickle", show_default=True, help="cloudpickle, joblib or skops.")
+@click.option("--engine", default="local", show_default=True, help="local or spark.")
+@click.option("--n-jobs", type=WholeNumber(), default=-1, show_default=True, help="Processes; -1: one a core.")
+@click.option("--output-dir", default="", help="Keep the bundle here; the same command resumes after a crash.")
+@click.option("--random-state", type=WholeNumber(), default=0, show_default=True, help="Seed.")
+@click.option("--max-group-rows", type=WholeNumber(), default=None, help="Skip groups with more rows; default: none.")
+@click.option(
+    "--split", default="holdout", show_default=True, help="holdout, kfold:5, or rolling:folds=3,horizon=4,step=4."
+)
+@click.option("--metric", default="", help="What candidates are compared by; default: rmse or log_loss.")
+@click.option("--season", type=WholeNumber(), default=0, help="Length of a season in time steps, for the baseline.")
+@click.option("--duplicates", default="drop", show_default=True, help="Exact copies of a row: drop or keep.")
+@click.option("--sample-weight", default="", help="Column of row weights; never a feature.")
+@click.option("--schema", type=Json(dict), default=None, help='Expected kinds, such as {"price": "number"}.')
+@click.option("--previous", default="", help="Model before this one, whose columns are expected: MLflow URI or path.")
+@click.option("--strict", type=bool, default=False, show_default=True, help="Refuse a table with findings.")
+@click.option("--overrides", default="", help="File of exceptions: group columns, estimator, min_rows, skip ...")
+@click.option("--group-seconds", type=float, default=0, help="Time limit for the fits of one group; 0: none.")
+@click.option("--register", default="", help="Register a version of the model under this name.")
+@click.option("--alias", default="", help="Point this alias at the new version.")
+@click.option("--experiment", default="", help="MLflow experiment of a new run.")
+@click.option("--stack/--no-stack", default=True, help="Also store linear models and tree ensembles as arrays.")
+@click.option("--prune/--no-prune", default=False, help="Store no child that is not better than its parent.")
+@click.option("--tune", default="", help="Search parameters: auto, or a YAML or JSON file with the search space.")
+@click.option("--trials", type=WholeNumber(), default=30, show_default=True, help="Trials a group, at most.")
+@click.option("--patience", type=WholeNumber(), default=10, show_default=True, help="End after trials without gain.")
+@click.option("--tune-seconds", type=Seconds(), default=None, help="Limit of the search in one group.")
+@click.option("--budget-seconds", type=Seconds(), default=None, help="Limit of the whole training, searches included.")
+@click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
+@click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
+@inputs_option
+@json_option
+def train(
+    *,
+    group_by: list[str],
+    features: list[str],
+    register: str,
+    alias: str,
+    experiment: str,
+    predict_method: str,
+    detail: bool,
+    inputs: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train one child for every group, log ONE run, register ONE model."""
+    with at_work():
+        import metamodel
+        from metamodel.registry import check_names
+        from metamodel.tracking import training_run
+
+        if alias and not register:
+            raise InputError("--alias needs a registered model. Give --register NAME too.")
+        check_names(register, alias)
+        with training_run(experiment or None) as run:
+            previous = options.pop("previous")
+            options["previous"] = metamodel.load_model(previous) if previous else None
+            result = metamodel.train(group_by=group_by, features=features or None, **options)
+            info = metamodel.log_model(
+                result,
+                registered_model_name=register or None,
+                alias=alias or None,
+                predict_method=predict_method,
+                detail=detail,
+                inputs=inputs,  # type: ignore[arg-type]  # one of them
+            )
+        page = _report_beside(result.bundle_path) if options["output_dir"] else "report.html, in the run"
+        version = str(info.registered_model_version) if register else None
+        preview = _preview(result, [*group_by, options["target"]])
+    if as_json:
+        facts = {"run_id": run.info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
+        click.echo(dumps({**facts, "version": version, "alias": alias or None, "summary": result.summary}))
+        return
+    click.echo(summary_text(result.summary))
+    click.echo(f"\nrun               {run.info.run_id}\nmodel             {info.model_uri}")
+    click.echo(f"report            {page}")
+    if version:
+        click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
+    click.echo(f"\nA few predictions:\n{table_text(preview)}")
+
+
+def _report_beside(bundle_path: Path) -> str:
+    from metamodel.bundle import Bundle
+    from metamodel.report import write_report
+
+    return str(write_report(Bundle(bundle_path), bundle_path.with_name(f"{bundle_path.name}-report.html")))
+
+
+def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:
+    """Let the new model answer a few rows from all over the table; it is registered by now, so nothing may raise."""
+    from metamodel.model import MetaModel
+
+    some = result.data.iloc[:: max(1, len(result.data) // rows)].head(rows).reset_index(drop=True)
+    policy = {} if result.manifest.unknown == "fallback" else {"unknown": "null"}
+    answers = MetaModel(result.bundle_path).predict(some, policy)
+    return pd.concat([some[columns], answers[["prediction", "status"]]], axis=1)
