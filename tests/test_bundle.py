@@ -93,7 +93,8 @@ def test_a_bundle_has_the_documented_files(bundle):
 
 def test_the_manifest_has_the_digest_of_every_other_file(bundle):
     opened = Bundle(bundle)
-    assert (sorted(opened.manifest.files), opened.damaged_files()) == (["ledger.parquet", "shards/00000.sqlite"], [])
+    names = ["holdout.parquet", "importance.parquet", "ledger.parquet", "shards/00000.sqlite"]
+    assert (sorted(opened.manifest.files), opened.damaged_files()) == (names, [])
 
 
 @pytest.mark.parametrize("name", ["ledger.parquet", "shards/00000.sqlite"])
