@@ -70,3 +70,17 @@ def test_missing_package_names_the_extra(monkeypatch):
     for task in ("regression", "classification"):
         with pytest.raises(UnknownEstimator, match=r"pip install 'metamodel\[xgboost\]'"):
             resolve("xgboost", None, task, 0)
+
+
+@pytest.mark.parametrize("target", ["y", "label"])
+def test_children_by_name_are_stacked_and_answer_as_without(target):
+    pytest.importorskip("numba", reason="needs the extra fast")
+    runs = {
+        stack: metamodel.train(table(), "g", target, "xgboost", {"n_estimators": 5}, ["a", "b"], n_jobs=1, stack=stack)
+        for stack in (True, False)
+    }
+    models = {stack: MetaModel(run.bundle_path) for stack, run in runs.items()}
+    answers = {stack: model.predict(table())["prediction"].tolist() for stack, model in models.items()}
+    assert runs[True].ledger["stack"].tolist() == ["", ""]
+    assert models[True].stats()["rows_stacked"] == 120
+    assert answers[True] == (answers[False] if target == "label" else pytest.approx(answers[False], rel=1e-12))

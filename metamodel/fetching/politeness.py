@@ -23,10 +23,10 @@ from mlflow.utils import rest_utils
 
 from metamodel.exceptions import ChildUnavailable, InputError
 
-__all__ = ["Courtesy", "RateLimiter", "courtesy_for", "first_delay", "workers"]
+__all__ = ["WORKERS_VARIABLE", "Courtesy", "RateLimiter", "courtesy_for", "first_delay", "workers"]
 
 Result = TypeVar("Result")
-_WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
+WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
 _TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
 _LONGEST_WAIT = 30.0
 
@@ -51,9 +51,9 @@ def workers() -> int:
     InputError
         The variable is no whole number of at least 1.
     """
-    text = os.environ.get(_WORKERS_VARIABLE) or "1"
+    text = os.environ.get(WORKERS_VARIABLE) or "1"
     if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"{_WORKERS_VARIABLE}={text!r} is no number of processes. Set it to 1 or more.")
+        raise InputError(f"{WORKERS_VARIABLE}={text!r} is no number of processes. Set it to 1 or more.")
     return int(text)
 
 

@@ -63,6 +63,7 @@ def serve(
     if missing := [package for package in _NEEDED if find_spec(package) is None]:
         raise InputError(f"metamodel serve needs {', '.join(missing)}. Install it: pip install 'metamodel[serve]'.")
     from metamodel.fetching import load_model
+    from metamodel.fetching.politeness import WORKERS_VARIABLE
     from metamodel.preloading import preload_setting
     from metamodel.serving import workers as processes
     from metamodel.serving.app import Limits, Service
@@ -71,6 +72,7 @@ def serve(
 
     allowed = Limits(**(limits or {}))  # type: ignore[arg-type]  # whole numbers where they are wanted
     listening = processes.bind(host, port)
+    os.environ.setdefault(WORKERS_VARIABLE, str(workers))  # children that live elsewhere: workers share one rate
     opened = load_model(model)
     opened.warm_up()
     scorer = Scorer(opened, allowed.rows)

@@ -18,6 +18,7 @@ from metamodel.stacking.trees import FlatTree, TreeForm
 
 __all__ = ["form", "is_known"]
 
+_MODULES = ("xgboost.sklearn", "metamodel.boosting")
 _KNOWN = ("XGBRegressor", "XGBClassifier", "XGBRFRegressor", "XGBRFClassifier")
 
 
@@ -45,8 +46,8 @@ _OBJECTIVES: dict[str, tuple[str, Callable[[AnyArray], AnyArray]]] = {
 
 
 def is_known(model: Any) -> bool:
-    """Whether a model is XGBoost's own regressor or classifier, and no subclass of it."""
-    return type(model).__module__ == "xgboost.sklearn" and type(model).__name__ in _KNOWN
+    """Whether a model is XGBoost's own regressor or classifier, or the one that takes labels, and no other subclass."""
+    return type(model).__module__ in _MODULES and type(model).__name__ in _KNOWN
 
 
 def form(model: Any) -> TreeForm | str:
