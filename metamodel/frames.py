@@ -22,6 +22,8 @@ __all__ = ["Grouping", "check_columns", "counting_sort", "group_rows", "spread"]
 # Below this a column's objects are not worth a look of their own.
 _MANY_ROWS = 10_000
 _SAMPLED_ROWS = 2048
+# Memory is looked at in parts of 1 MB: 2**16 places of 16 bytes; a map of 16 TB takes 16 MB.
+_PART_BITS, _MOST_PARTS = 16, 2**24
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 AnyArray = np.ndarray[Any, Any]
@@ -232,7 +234,7 @@ def _factorize_shared(values: pd.Series) -> tuple[IntArray, list[object], str]:
     """Code the objects first, by their addresses, and then their values: a look into a million texts costs far more."""
     objects = np.ascontiguousarray(values.to_numpy())
     addresses = np.ndarray(objects.shape, dtype=np.intp, buffer=objects.data)
-    of_objects, distinct = _factorize_integers(addresses >> 4)  # no two texts begin within the same 16 bytes
+    of_objects, distinct = _factorize_integers(_packed(addresses >> 4))  # no two texts begin within the same 16 bytes
     first = np.empty(len(distinct), dtype=np.int64)
     first[of_objects[::-1]] = np.arange(len(objects) - 1, -1, -1)
     order = np.argsort(first)  # addresses differ from run to run, the order of the keys does not
@@ -240,6 +242,19 @@ def _factorize_shared(values: pd.Series) -> tuple[IntArray, list[object], str]:
     codes = np.empty(len(distinct), dtype=np.int64)
     codes[order] = of_distinct
     return codes.take(of_objects), uniques, kind
+
+
+def _packed(places: IntArray) -> IntArray:
+    """Leave out the parts of the memory in which none of the places lies, so that a table can hold the others."""
+    parts = places >> _PART_BITS
+    parts -= parts.min()
+    n_parts = int(parts.max()) + 1
+    if n_parts << _PART_BITS < 4 * len(places) or n_parts > _MOST_PARTS:
+        return places
+    used = np.zeros(n_parts, dtype=bool)
+    used[parts] = True
+    number = (np.cumsum(used) - 1) << _PART_BITS
+    return number.take(parts) + (places & ((1 << _PART_BITS) - 1))
 
 
 def _factorize_categories(values: pd.Series) -> tuple[IntArray, list[object]]:
