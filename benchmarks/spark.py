@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 ROWS, FEATURES = 30, 10
-RESULT_SCHEMA = "number long, ledger string, holdout string, reason string, child binary"
+GROUP_SCHEMA = "number long, ledger string, holdout binary, importance binary, reason string, child binary"
 COLUMNS = [f"x{i}" for i in range(FEATURES)]
 
 
@@ -139,6 +139,7 @@ def passes(folder: Path, options: argparse.Namespace) -> None:
     from pyspark.sql import SparkSession
 
     from metamodel.backends.spark import SparkTraining, _Groups
+    from metamodel.backends.spark_worker import RESULT_SCHEMA, Searches
     from metamodel.spec import TrainingOptions
 
     spark = SparkSession.active()
@@ -148,10 +149,11 @@ def passes(folder: Path, options: argparse.Namespace) -> None:
         path = str(folder / f"panel-{size}.parquet")
         panel(options.rows // size, size).to_parquet(path, index=False)
         training = SparkTraining(path, choices, "ridge", None, None)
-        trainer, groups = training._trainer(kept_share=1.0), _Groups.of(training.plan, slots=2)
+        groups = _Groups.of(training.plan.sizes, slots=2, once=False)
+        trainer = training._trainer(1.0, groups, Searches())
         work = {
             "one": training._rows(groups).mapInArrow(trainer.train, RESULT_SCHEMA),
-            "each": spark.read.parquet(path).groupBy("store").applyInPandas(one_group(trainer), RESULT_SCHEMA),
+            "each": spark.read.parquet(path).groupBy("store").applyInPandas(one_group(trainer), GROUP_SCHEMA),
         }
         times: dict[str, list[float]] = {name: [] for name in work}
         for _ in range(options.repeats):
@@ -169,10 +171,10 @@ def one_group(trainer: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
 
         from metamodel.backends.task import GroupFitter
         from metamodel.evidence import EvidenceBuilder
-        from metamodel.planning import fingerprint
 
-        group = trainer.rows(frame).group((int(frame["store"].iloc[0]),), 0, len(frame))
-        done = GroupFitter(trainer.spec, trainer.codec, 1).fit(group, fingerprint(group.hashes))
+        rows = trainer.rows(frame)
+        group = rows.group((int(frame["store"].iloc[0]),), 0, len(frame))
+        done = GroupFitter(trainer.spec, trainer.codec, 1.0).fit(group, rows.fingerprint(slice(None)))
         evidence = EvidenceBuilder()
         evidence.add(0, done.holdout, done.importance)
         row = [0, json.dumps(done.ledger), *evidence.finish().to_bytes(), done.row.reason, done.row.child]

@@ -23,7 +23,15 @@ __all__ = ["CODECS", "Codec", "get_codec", "resident_factor"]
 _ALLOW_PICKLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 # What skops builds without asking, besides its own list: classes that these packages define, and scores that select
 # features. Never a whole package: a crafted file may name any callable in it (`builtins.eval`) and have it called.
-_TRUSTED_CLASSES = ("sklearn.", "xgboost.", "lightgbm.", "scipy.interpolate.", "scipy.sparse.", "scipy.spatial.")
+_TRUSTED_CLASSES = (
+    "sklearn.",
+    "xgboost.",
+    "lightgbm.",
+    "metamodel.boosting.",
+    "scipy.interpolate.",
+    "scipy.sparse.",
+    "scipy.spatial.",
+)
 _TRUSTED_FUNCTIONS = ("sklearn.feature_selection.", "sklearn.metrics.")
 # Others need to be named here, separated by commas.
 _TRUSTED_TYPES = "METAMODEL_TRUSTED_TYPES"

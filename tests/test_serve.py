@@ -282,7 +282,9 @@ def test_by_design_a_request_without_a_content_type_is_refused_and_no_internal_e
 @pytest.fixture(scope="module")
 def bundle(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bare") / "bundle"
-    metamodel.train(table.drop(columns="colour"), ["country", "store"], "sales", holdout=0, n_jobs=1, output_dir=path)
+    rows = table.drop(columns="colour")
+    # Not stacked, so that the cache has something to count.
+    metamodel.train(rows, ["country", "store"], "sales", holdout=0, n_jobs=1, output_dir=path, stack=False)
     return path
 
 
@@ -411,7 +413,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Children that take as many seconds as the feature says."""
     path = tmp_path_factory.mktemp("slow") / "bundle"
     frame = pd.DataFrame({"store": [1, 1], "x": [0.0, 0.0], "y": [1.0, 1.0]})
-    metamodel.train(frame, "store", "y", Slow(), holdout=0, n_jobs=1, output_dir=path)
+    metamodel.train(frame, "store", "y", Slow(), holdout=0, n_jobs=1, output_dir=path, duplicates="keep")
     return path
 
 

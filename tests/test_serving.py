@@ -381,7 +381,7 @@ def test_one_bad_key_of_a_csv_body_spoils_no_other_row(cells_server: Server, cel
 @pytest.fixture(scope="module")
 def moody_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     table = pd.DataFrame({"store": [1, 1, 2, 2, 3, 3], "x": 1.0, "y": [5.0, 5, -1, -1, -2, -2]})
-    result = metamodel.train(table, "store", "y", Moody(), holdout=0, n_jobs=1)
+    result = metamodel.train(table, "store", "y", Moody(), holdout=0, n_jobs=1, duplicates="keep")
     with _serve(metamodel.log_model(result).model_uri, tmp_path_factory.mktemp("moody")) as running:
         yield running
 

@@ -249,7 +249,7 @@ def test_every_task_is_a_partition_of_its_own_and_only_needed_columns_travel(spa
 
     path = stored(odd_groups().dropna().assign(unused=1.0), tmp_path)
     training = SparkTraining(path, TrainingOptions.create("store", target="y", engine="spark"), "ridge", None, ["x"])
-    rows = training._rows(_Groups.of(training.plan, slots=2))
+    rows = training._rows(_Groups.of(training.plan.sizes, slots=2, once=False))
 
     assert rows.columns == ["__metamodel_group", "x", "y"]  # not even the key
     plan = rows._jdf.queryExecution().executedPlan().toString()

@@ -308,7 +308,15 @@ def test_recorded_detail_and_probabilities_are_fields_of_the_struct(spark: Any, 
     near = housing["ocean_proximity"] == "NEAR BAY"
     band = np.where(above, np.where(near, "high", "middle"), np.where(near, "middle", "low"))
     rows = housing.assign(band=band)[["ocean_proximity", "median_income", "band"]]
-    uri = logged(rows, ["ocean_proximity"], "band", LogisticRegression(), detail=True, predict_method="predict_proba")
+    uri = logged(
+        rows,
+        ["ocean_proximity"],
+        "band",
+        LogisticRegression(),
+        detail=True,
+        predict_method="predict_proba",
+        duplicates="keep",
+    )
     sent = pd.concat([rows.groupby("ocean_proximity").head(5), rows.head(1).assign(ocean_proximity="ON MARS")])
 
     answers = scored(spark, sent[["ocean_proximity", "median_income"]], uri, partitions=1)

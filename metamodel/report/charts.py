@@ -86,9 +86,10 @@ def histogram(values: AnyArray, label: str, *, lowest: float | None = None) -> M
     # A few hopeless groups would squeeze all others into one bar; they are counted in the outermost bars instead.
     low = float(finite.min()) if lowest is None else max(float(finite.min()), lowest)
     high = float(np.quantile(finite, 0.98, method="higher"))
-    low, high = (low, high) if high > low else (high - 0.5, high + 0.5)
-    edges = np.histogram_bin_edges(finite[(finite >= low) & (finite <= high)], bins=min(28, max(6, len(values) // 4)))
-    edges = edges if edges[-1] > edges[0] else np.linspace(low, high, 7)
+    # NumPy cannot cut a range into bars where there are fewer numbers than bars.
+    alike = high - low <= 1e-9 * max(abs(low), abs(high))
+    low, high = (high - 0.5, high + 0.5) if alike else (low, high)
+    edges = np.linspace(low, high, 1 + min(28, max(6, len(values) // 4)))
     heights, _ = np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges)
     axes = _Axes(*_SIZE, (edges[0], edges[-1]), (0, float(heights.max())))
     bars = []

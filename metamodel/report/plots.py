@@ -46,7 +46,10 @@ def plot_metric(ledger: pd.DataFrame, metric: str) -> Figure:
         return figure
     # A few hopeless groups would squeeze all others into one bar; they are counted in the last one instead.
     limit = float(np.quantile(finite, 0.98, method="higher"))
-    axes.hist(np.minimum(values, limit), bins=min(30, max(5, len(values) // 5)), color=_COLOURS[0], edgecolor="white")
+    shown = np.minimum(values, limit)
+    # NumPy cannot cut a range into bars where there are fewer numbers than bars.
+    alike = float(np.ptp(shown)) <= 1e-9 * float(np.abs(shown).max())
+    axes.hist(shown, bins=1 if alike else min(30, max(5, len(values) // 5)), color=_COLOURS[0], edgecolor="white")
     median = float(np.median(values))
     axes.axvline(min(median, limit), color=_COLOURS[1], label=f"median {median:,.4g}")
     beyond = int((values > limit).sum())
