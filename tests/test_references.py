@@ -1,5 +1,6 @@
 """What a reference says, what it may point to, and the tables that children are listed in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import metamodel
-from metamodel.bundle import Bundle
+from metamodel.bundle import Bundle, finish_bundle
 from metamodel.checking import CheckedChild
 from metamodel.child_tables import from_template, read_uris
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
 from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
 from metamodel.manifest import FileEntry
+from metamodel.packing import stack_bundle
 from metamodel.references import Reference, ReferenceSettings, ReferenceTable, write_table
 from metamodel.referencing import write_references
 from metamodel.vendoring import vendor_bundle
@@ -185,6 +187,18 @@ def test_a_bundle_that_nobody_fetches_for_says_so(referring: Path) -> None:
 
 def test_a_bundle_with_references_has_its_own_format_version(referring: Path) -> None:
     assert Bundle(referring).manifest.format_version == 2
+
+
+def test_stacking_keeps_every_other_file(referring: Path) -> None:
+    (referring / "vendored").mkdir()
+    (referring / "vendored" / "note.txt").write_text("mine")
+    bundle = Bundle(referring)
+    finish_bundle(referring, replace(bundle.manifest, files={}), bundle.ledger)
+    before = set(Bundle(referring).manifest.files)
+    stack_bundle(referring, pd.DataFrame({"store": [1, 2], "x": [1.0, 2.0]}))
+    packed = Bundle(referring)
+    assert {"vendored/note.txt", "ledger.parquet"} < before == set(packed.manifest.files)
+    assert (packed.damaged_files(), dict(packed.references.items())) == ([], dict(bundle.references.items()))
 
 
 def test_only_a_referring_model_can_be_vendored(tmp_path: Path) -> None:
