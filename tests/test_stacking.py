@@ -386,7 +386,7 @@ def test_a_stack_of_parents_alone_never_answers_for_their_groups(tmp_path):
     options = {"n_jobs": 1, "holdout": 0, "min_rows": 100, "max_group_rows": 200, "unknown": "fallback", "stack": True}
     path = metamodel.train(table, ["country", "store"], "y", output_dir=tmp_path / "b", **options).bundle_path
     model = MetaModel(path)
-    assert pd.read_parquet(path / "stacks" / "00000.keys.parquet")["key"].tolist() == ['["DE"]', '["FR"]']
+    assert set(pd.read_parquet(path / "stacks" / "00000.keys.parquet")["key"]) == {'["DE"]', '["FR"]'}
     frame = pd.concat([table, table.assign(store="new"), table.iloc[:3].assign(country=[None, "XX", "FR"])])
     whole = model.predict(frame, {"detail": True})
     parts = pd.concat([model.predict(frame.iloc[i : i + 50], {"detail": True}) for i in range(0, len(frame), 50)])
