@@ -414,6 +414,21 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
     }
 
 
+def _candidates(candidates: Iterable[Candidate]) -> dict[str, dict[str, Any]]:
+    """Describe candidates by their names; an override may fit an estimator of the same name otherwise.
+
+    The first of a name (one of all groups', if there is one) says which parameters it has. What is needed to load and
+    ask the children must hold for all of them.
+    """
+    described: dict[str, dict[str, Any]] = {}
+    for candidate in candidates:
+        own = _candidate(candidate)
+        first = described.setdefault(candidate.name, own)
+        first["packages"] = sorted({*first["packages"], *own["packages"]})
+        first["predict_proba"] = first["predict_proba"] and own["predict_proba"]
+    return described
+
+
 def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -> Manifest:
     stored = set(ledger["sha256"])
     resident = sum(row["resident"] for result in results for row in result.ledger if row["sha256"] in stored)
@@ -429,7 +444,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -
         spec_digest=plan.digest,
         options={
             **plan.options.to_dict(),
-            "candidates": {c.name: _candidate(c) for c in plan.spec.every_candidate},
+            "candidates": _candidates(plan.spec.every_candidate),
         },
         counts={
             **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
