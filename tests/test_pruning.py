@@ -86,6 +86,23 @@ def test_stacks_leave_pruned_children_to_their_parents():
     np.testing.assert_allclose(stacked["prediction"], plain["prediction"])
 
 
+def test_rows_without_weight_decide_nothing():
+    frame = table_once.assign(w=np.arange(720) % 3)
+    options = {"unknown": "fallback", "features": list("abcd"), "sample_weight": "w", "n_jobs": 1}
+    result = metamodel.train(frame, ["region", "g"], "y", LinearRegression(), prune=True, **options)
+    rows = result.holdout
+    weights = frame.set_index("y")["w"].loc[rows["actual"]]
+    assert rows["weight"].tolist() == weights.tolist()
+    counted = (rows["weight"] > 0).groupby(rows["key"], observed=True).sum()
+    children = result.ledger[result.ledger["level"] == 2]
+    assert sorted(children["compared_rows"]) == sorted(counted)
+    loss = (rows["actual"] - rows["predicted"]).abs()
+    mean = (loss * rows["weight"]).groupby(rows["key"], observed=True).sum() / rows.groupby("key", observed=True)[
+        "weight"
+    ].sum()
+    np.testing.assert_allclose(sorted(children["holdout_mae"]), sorted(mean))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
