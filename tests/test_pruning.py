@@ -78,6 +78,14 @@ def test_the_counts_know_of_it(results):
     assert summary["groups_better_than_parent"] >= 2
 
 
+def test_skill_is_counted_over_the_children_that_are_there(results):
+    for result in results.values():
+        children = result.ledger[(result.ledger["level"] == 2) & (result.ledger["status"] == "fitted")]
+        assert result.summary["groups_with_baseline"] == len(children)
+        assert result.summary["groups_above_baseline"] == (children["skill"] > 0).sum()
+        assert result.summary["skill_median"] == children["skill"].median()
+
+
 def test_stacks_leave_pruned_children_to_their_parents():
     result = fit(prune=True, stack=True)
     plain = metamodel.load_model(fit(prune=True).bundle_path).predict(table_once)
