@@ -382,10 +382,7 @@ def _candidates(
     named = _named(estimator)
     dtype = frame[options.target].dtype
     task = task_of_candidates(estimator, params, types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype))
-    if len(named) > 1 and options.holdout == 0 and options.scheme.kind == "holdout":
-        raise InputError(
-            f"{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator."
-        )
+    _check_comparable(named, options)
     missing = {name for name in schema.names if frame[name].isna().any()}
 
     def build(named: Mapping[str, object], params: Mapping[str, Any] | None) -> Iterator[Candidate]:
@@ -400,6 +397,7 @@ def _candidates(
     others = []
     for override in overrides:
         own = named if override.estimator is None else _named(override.estimator)
+        _check_comparable(own, options, f"Override of group {override.key}: ")
         if any(
             estimators.task_of(one, task == "regression", override.estimator_params) != task for one in own.values()
         ):
@@ -409,6 +407,13 @@ def _candidates(
         base = dict(params or {}) if override.estimator is None else {}
         others.append(tuple(build(own, base | dict(override.estimator_params or {}))))
     return task, tuple(build(named, params)), others
+
+
+def _check_comparable(named: Mapping[str, object], options: TrainingOptions, where: str = "") -> None:
+    if len(named) > 1 and options.holdout == 0 and options.scheme.kind == "holdout":
+        raise InputError(
+            f"{where}{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator."
+        )
 
 
 def _tuning(options: TrainingOptions, candidates: tuple[Candidate, ...]) -> TuningSpec | None:

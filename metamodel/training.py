@@ -31,7 +31,7 @@ from metamodel.heldout import kept_share
 from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
 from metamodel.model import MetaModel
-from metamodel.overrides import read_overrides
+from metamodel.overrides import Override, read_overrides
 from metamodel.packing import stack_plan
 from metamodel.planning import GroupRows, Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
@@ -262,9 +262,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     one_of("engine", engine, ("local", "spark"))
     path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
     expected = _expected(schema, previous)
-    if isinstance(overrides, Path) or (isinstance(overrides, str) and overrides):
-        overrides = tables.read_table(overrides, options.group_by)
-    exceptions = read_overrides(None if isinstance(overrides, str) else overrides, options.group_by)
+    exceptions = _exceptions(overrides, options.group_by)
     if engine == "spark":
         from metamodel.backends.spark import SparkTraining
 
@@ -277,6 +275,15 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     facts = table_facts(frame, plan.features.names, target, options.group_by)
     found = _check(plan, facts, expected, strict)
     return _run(plan, partial(_on_this_machine, plan, backend, end), path, frame, source, found)
+
+
+def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
+    """Read a table of overrides; in a file keys are text, whatever they look like."""
+    if not isinstance(overrides, str | Path):
+        return read_overrides(overrides, group_by)
+    return (
+        read_overrides(tables.read_table(overrides, group_by, group_by), group_by, from_text=True) if overrides else ()
+    )
 
 
 def _expected(schema: Mapping[str, str] | None, previous: MetaModel | str | Path | None) -> Mapping[str, str] | None:

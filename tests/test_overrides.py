@@ -76,6 +76,25 @@ def test_overrides_come_as_a_frame_or_a_file_too(tmp_path: Any) -> None:
     assert ledgers[0]["params"].tolist() == ledgers[1]["params"].tolist() == ledgers[2]["params"].tolist()
 
 
+def test_keys_in_a_file_are_what_the_table_says_they_are(tmp_path: Any) -> None:
+    frame = table().assign(country=lambda f: f["country"].map({"FR": "10", "DE": "20"}))
+    path = tmp_path / "overrides.csv"
+    for store in ("2", "2.0"):
+        path.write_text(f"country,store,skip\n10,{store},True\n")
+        ledger = fit(frame, path).ledger.set_index(["country", "store"])
+        assert ledger.index[ledger["status"] == "skipped"].tolist() == [("10", 2)]
+        assert ledger.loc[("10", 2), "reason"] == "override: skip"
+    with pytest.raises(InputError, match=re.escape("Override of group ('10', '2'): Group column 'store' holds int")):
+        fit(frame, [{"country": "10", "store": "2", "skip": True}])
+
+
+def test_several_candidates_of_an_override_need_a_holdout_too() -> None:
+    own = [{"country": "FR", "store": 1, "estimator": "ridge,decision_tree"}]
+    message = "Override of group ('FR', 1): 2 candidates cannot be compared with holdout=0. Set a holdout, or give one"
+    with pytest.raises(InputError, match=re.escape(message)):
+        fit(table(), own, holdout=0)
+
+
 def test_an_override_changes_what_a_resumed_training_may_take_over() -> None:
     digests = {fit(table(), given).manifest.spec_digest for given in (None, OVERRIDES, OVERRIDES[:1], OVERRIDES[1:2])}
     assert len(digests) == 4
