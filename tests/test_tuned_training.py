@@ -181,7 +181,8 @@ def test_groups_that_get_no_time_are_fitted_untuned_and_say_so(sales):
     assert (result.tuning["trials"] == 0).all()
 
 
-def test_groups_above_the_row_limit_are_said_with_a_budget_too(sales):
+def test_groups_above_the_row_limit_are_said_with_a_budget_too():
+    sales = make_store_sales(n_stores=2, n_products=1, n_weeks=20, broken=False)
     with pytest.raises(AllGroupsFailed, match="max_group_rows"):
         train(sales, unknown="fallback", budget_seconds=60, max_group_rows=1)
 
