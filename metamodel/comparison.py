@@ -2,12 +2,15 @@
 
 Every model in the comparison was fitted without these rows. The loss is the absolute error (for classifiers: 0 for a
 right label, 1 for a wrong one), because one wild row must not decide for a group. Two tests of paired losses, both
-two-sided:
+two-sided (with weights, means are weighted):
 
 - regression: the paired t-test on the differences of the losses. For forecasts one step ahead it is the test of Diebold
   and Mariano (1995) with the small-sample correction of Harvey, Leybourne and Newbold (1997). Unlike Wilcoxon's
   signed-rank test it asks about the mean loss, which is what is saved, and needs no symmetric differences.
 - classification, and differences that do not vary: the exact sign test, which for labels is McNemar's.
+
+Weighted rows have no exact test: weighted labels are judged by the t-test too. It counts Kish's effective number of
+rows, so that a few heavy rows are few; equal weights give the plain test.
 """
 
 from collections.abc import Collection
@@ -43,10 +46,10 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     Returns
     -------
     DataFrame, index encoded key
-        `loss` and `parent_loss`: the means; `compared_rows`: rows that child and parent both held back; `error_saved`:
-        share of the parent's mean loss that the child saves, negative where it is worse; `error_saved_global`: the
-        same against the global model; `p_value`; `better_than_parent`: "yes" or "no" where p < 0.05, else
-        "undecided". Children that share no held-out row with their parent are left out.
+        `loss` and `parent_loss`: the means; `compared_rows`: rows that child and parent both held back, those of
+        weight 0 left out; `error_saved`: share of the parent's mean loss that the child saves, negative where it is
+        worse; `error_saved_global`: the same against the global model; `p_value`; `better_than_parent`: "yes" or "no"
+        where p < 0.05, else "undecided". Children that share no such row with their parent are left out.
     """
     keys = list(holdout["key"].cat.categories)
     groups = holdout["key"].cat.codes.to_numpy().astype(np.int64)
@@ -58,10 +61,11 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     for level in sorted({level for level in levels if level >= 0}):
         at = level_of_row == level
         parent[at] = _loss(actual[at], holdout[level_column(level)].to_numpy()[at], task)
-    compared = _compare(groups, own, parent, len(keys), task)
+    weights = holdout["weight"].to_numpy() if "weight" in holdout else None
+    compared = _compare(groups, own, parent, weights, task, len(keys))
     whole = holdout.get(level_column(0))
     if whole is not None and () in fitted:
-        against = _compare(groups, own, _loss(actual, whole.to_numpy(), task), len(keys), task)
+        against = _compare(groups, own, _loss(actual, whole.to_numpy(), task), weights, task, len(keys))
         compared["error_saved_global"] = against["error_saved"]
     else:
         compared["error_saved_global"] = np.nan
@@ -87,7 +91,9 @@ def pruned(compared: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def paired_p_values(differences: AnyArray, groups: IntArray, n_groups: int, exact: bool) -> AnyArray:
+def paired_p_values(
+    differences: AnyArray, groups: IntArray, n_groups: int, exact: bool, weights: AnyArray | None = None
+) -> AnyArray:
     """Two-sided p-values of paired differences, for many groups at once.
 
     Parameters
@@ -100,6 +106,8 @@ def paired_p_values(differences: AnyArray, groups: IntArray, n_groups: int, exac
         Number of groups.
     exact
         Use the sign test for all groups, and not only where the differences do not vary.
+    weights
+        Of the differences, above 0, shape (n_rows,); the sign test does without. None for equal ones.
 
     Returns
     -------
@@ -119,13 +127,25 @@ def paired_p_values(differences: AnyArray, groups: IntArray, n_groups: int, exac
     if exact:
         return signs
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(groups, weights=differences, minlength=n_groups) / count
-        squares = np.bincount(groups, weights=(differences - mean[groups]) ** 2, minlength=n_groups)
-        statistic = mean / np.sqrt(squares / (count - 1) / count)
+        relative = _relative(weights, groups, count)
+        mean = _means(relative * differences, groups, count)
+        squares = _means(relative * (differences - mean[groups]) ** 2, groups, count)
+        freedom = count / _means(relative**2, groups, count) - 1
+        statistic = mean / np.sqrt(squares / freedom)
     # Rounding lets equal differences vary in their last bits; infinite errors have no mean.
-    varies = np.isfinite(statistic) & (np.sqrt(squares / np.maximum(count, 1)) > 1e-12 * np.abs(mean))
-    p = 2 * special.stdtr(np.maximum(count - 1, 1), -np.abs(np.where(varies, statistic, 0.0)))
+    varies = np.isfinite(statistic) & (np.sqrt(squares) > 1e-12 * np.abs(mean))
+    p = 2 * special.stdtr(np.where(varies, freedom, 1.0), -np.abs(np.where(varies, statistic, 0.0)))
     return np.where(varies & (count > 1), p, signs)
+
+
+def _relative(weights: AnyArray | None, groups: IntArray, count: IntArray) -> AnyArray:
+    """Weights in units of their group's mean, shape (n_rows,)."""
+    return np.ones(len(groups)) if weights is None else weights / _means(weights, groups, count)[groups]
+
+
+def _means(values: AnyArray, groups: IntArray, count: IntArray) -> AnyArray:
+    means: AnyArray = np.bincount(groups, weights=values, minlength=len(count)) / count
+    return means
 
 
 def _nearest_parent(key: GroupKey, fitted: Collection[GroupKey]) -> int:
@@ -143,14 +163,19 @@ def _loss(actual: AnyArray, predicted: AnyArray, task: str) -> AnyArray:
     return np.where(pd.isna(predicted), np.nan, (predicted != actual).astype(np.float64))
 
 
-def _compare(groups: IntArray, own: AnyArray, parent: AnyArray, n_groups: int, task: str) -> pd.DataFrame:
-    both = ~np.isnan(parent) & ~np.isnan(own)
+def _compare(
+    groups: IntArray, own: AnyArray, parent: AnyArray, weights: AnyArray | None, task: str, n_groups: int
+) -> pd.DataFrame:
+    both = ~np.isnan(parent) & ~np.isnan(own) & (True if weights is None else weights > 0)
     groups, own, parent = groups[both], own[both], parent[both]
+    weights = None if weights is None else weights[both]
     count = np.bincount(groups, minlength=n_groups)
     with np.errstate(invalid="ignore", divide="ignore"):
-        losses = [np.bincount(groups, weights=values, minlength=n_groups) / count for values in (own, parent)]
+        relative = _relative(weights, groups, count)
+        losses = [_means(relative * values, groups, count) for values in (own, parent)]
         saved = np.where(losses[1] > 0, 1 - losses[0] / losses[1], np.where(losses[0] == 0, 0.0, -np.inf))
-        p = paired_p_values(parent - own, groups, n_groups, exact=task == "classification")
+        exact = task == "classification" and weights is None
+        p = paired_p_values(parent - own, groups, n_groups, exact, weights)
     clear = p < SIGNIFICANT
     verdict = np.where(clear & (losses[0] < losses[1]), "yes", np.where(clear, "no", "undecided"))
     table = {"compared_rows": count, "error_saved": saved, "p_value": p, "better_than_parent": verdict}

@@ -46,7 +46,7 @@ class Evidence:
     Parameters
     ----------
     holdout
-        `group`, `row`, `actual`, `predicted` and, where there is one, `time`; None without held-out rows.
+        `group`, `row`, `actual`, `predicted` and, where there is one, `time` and `weight`; None without held-out rows.
     importance
         `group`, `feature` (its position), `share`, `coefficient`; None without importances.
     """
@@ -116,6 +116,8 @@ def _holdout_table(parts: Sequence[tuple[int, HeldOut]]) -> pa.Table:
     }
     if parts[0][1].times is not None:
         columns["time"] = np.concatenate([held.times for _, held in parts if held.times is not None])
+    if parts[0][1].weights is not None:
+        columns["weight"] = np.concatenate([held.weights for _, held in parts if held.weights is not None])
     return pa.table({name: pa.array(values, from_pandas=False) for name, values in columns.items()})
 
 
@@ -162,8 +164,8 @@ def gather_holdout(parts: Sequence[_Part], depth: int, levels: Sequence[int]) ->
     Returns
     -------
     DataFrame
-        `key` (categorical, encoded), `row`, `time` where there is one, `actual`, `predicted`, and for each level the
-        parent's prediction: null where the parent did not hold this row back, or has no evaluation.
+        `key` (categorical, encoded), `row`, `time` and `weight` where there is one, `actual`, `predicted`, and for each
+        level the parent's prediction: null where the parent did not hold this row back, or has no evaluation.
     """
     every, names = _together_by_name(parts)
     if not len(every):
@@ -177,7 +179,8 @@ def gather_holdout(parts: Sequence[_Part], depth: int, levels: Sequence[int]) ->
     if "time" in children and children["time"].dtype == np.int64:  # not a number of the caller's: a time, in UTC
         children["time"] = children["time"].astype("datetime64[us]")
     key = pd.Categorical.from_codes(children["group"], categories=names).remove_unused_categories()
-    columns = ["key", *order[1:][::-1], "actual", "predicted", *(level_column(level) for level in levels)]
+    said = [level_column(level) for level in levels]
+    columns = ["key", *order[1:][::-1], *(["weight"] if "weight" in children else []), "actual", "predicted", *said]
     return children.assign(key=key)[columns]
 
 

@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,7 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
         reason = "; ".join([f"min_rows: {count(rows, 'usable row')}, {spec.min_rows} needed", *notes])
         return GroupOutcome(group.key, "skipped", rows, reason, facts=facts)
     notes += _target_notes(group.y, spec)
+    searched: list[TuningRecord] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -79,11 +81,15 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
                 metrics=metrics,
                 facts={"candidate": evaluated.candidate.name, **evaluated.facts},
                 child=child,
-                tuning=[{**one.to_dict(), "chosen": one.candidate == evaluated.candidate.name} for one in searched],
                 holdout=evaluated.holdout,
             )
-    seconds = time.perf_counter() - started
-    return replace(outcome, seconds=seconds, warnings=_distinct(caught), facts=facts | outcome.facts)
+    return replace(
+        outcome,
+        seconds=time.perf_counter() - started,
+        warnings=_distinct(caught),
+        facts=facts | outcome.facts,
+        tuning=_tuning_rows(searched, outcome.facts.get("candidate")),
+    )
 
 
 def _distinct(caught: list[warnings.WarningMessage], limit: int = 3) -> str:
@@ -112,6 +118,10 @@ def _imbalance(y: AnyArray, task: str) -> float:
         return float("nan")
     counts = np.unique(y, return_counts=True)[1]
     return float(counts.max() / counts.min())
+
+
+def _tuning_rows(searched: Sequence[TuningRecord], chosen: str | None) -> list[dict[str, Any]]:
+    return [{**one.to_dict(), "chosen": one.candidate == chosen} for one in searched]
 
 
 def _tuning_notes(searched: Sequence[TuningRecord], chosen: Candidate) -> list[str]:

@@ -52,17 +52,27 @@ class HeldOut:
         Target and prediction; floats, or class labels.
     times
         From `splitting.time_order`, or None.
+    weights
+        From `weights.row_weights`, or None for equal ones.
     """
 
     rows: HashArray
     actual: AnyArray
     predicted: AnyArray
     times: AnyArray | None = None
+    weights: AnyArray | None = None
 
     @classmethod
-    def of(cls, rows: HashArray, actual: AnyArray, predicted: AnyArray, times: AnyArray | None) -> Self:
+    def of(
+        cls,
+        rows: HashArray,
+        actual: AnyArray,
+        predicted: AnyArray,
+        times: AnyArray | None,
+        weights: AnyArray | None = None,
+    ) -> Self:
         """Bring the predictions to the type of the target, whatever the child answered with."""
-        return cls(rows, actual, np.asarray(predicted).astype(actual.dtype), times)
+        return cls(rows, actual, np.asarray(predicted).astype(actual.dtype), times, weights)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,5 +82,5 @@ class HeldOut:
         if share >= 1:
             return self
         kept = pd.util.hash_array(self.rows ^ _SALT) < np.uint64(int(share * 2**64))
-        times = None if self.times is None else self.times[kept]
-        return HeldOut(self.rows[kept], self.actual[kept], self.predicted[kept], times)
+        times, weights = (None if values is None else values[kept] for values in (self.times, self.weights))
+        return HeldOut(self.rows[kept], self.actual[kept], self.predicted[kept], times, weights)

@@ -9,6 +9,7 @@ from sklearn import config_context
 
 from metamodel.baselines import baselines
 from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is_better, skill
+from metamodel.frames import IntArray
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.heldout import HeldOut
 from metamodel.spec import Candidate, FitSpec
@@ -77,10 +78,22 @@ def evaluate(candidate: Candidate, group: GroupData, folds: Sequence[Fold], task
         seen.append(answer(child, part, task))
         unseen.append(answer(child, group.take(test), task))
     tested = Answers.pooled(unseen)
-    rows = np.concatenate([np.flatnonzero(test) for _, test in folds])
     metrics = _prefixed("train", Answers.pooled(seen).metrics(task)) | _prefixed("holdout", tested.metrics(task))
-    times = None if group.times is None else group.times[rows]
-    return Evaluated(candidate, metrics, HeldOut.of(group.hashes[rows], tested.actual, tested.predicted, times))
+    rows, last = _last_tested(folds)
+    times, weights = (None if values is None else values[rows] for values in (group.times, group.weights))
+    held = HeldOut.of(group.hashes[rows], tested.actual[last], tested.predicted[last], times, weights)
+    return Evaluated(candidate, metrics, held)
+
+
+def _last_tested(folds: Sequence[Fold]) -> tuple[IntArray, IntArray]:
+    """Find every row that is tested, and where among the pooled answers its last fold has it.
+
+    A backtest whose origins lie closer together than its horizon tests rows several times, the last time from the
+    latest origin. A child and its parent are compared on rows, so each counts once.
+    """
+    tested = np.concatenate([np.flatnonzero(test) for _, test in folds])
+    rows, from_behind = np.unique(tested[::-1], return_index=True)
+    return rows, len(tested) - 1 - from_behind
 
 
 def fit_candidate(candidate: Candidate, group: GroupData, *, again: bool = False) -> Any:

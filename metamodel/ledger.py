@@ -198,7 +198,7 @@ def _local_or_global(children: pd.DataFrame) -> dict[str, int]:
 
 def _against_baselines(children: pd.DataFrame) -> dict[str, float]:
     """How many children beat the baseline beside them, of those that have one, and how clearly; copies left out."""
-    skill = children["skill"].dropna()
+    skill = children.loc[children["status"] == "fitted", "skill"].dropna()
     return {
         "duplicate_rows": int(children["duplicates"].sum()),
         "groups_with_baseline": len(skill),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import pandas as pd
@@ -28,6 +28,8 @@ class Override:
         As in `metamodel.train`; parameters without an estimator are set on the estimator of all groups.
     skip
         Whether the group gets no child.
+    from_text
+        Whether the key may be text where the group columns hold others, as files have it.
     """
 
     key: tuple[Any, ...]
@@ -35,9 +37,10 @@ class Override:
     estimator_params: Mapping[str, Any] | None = None
     min_rows: int | None = None
     skip: bool = False
+    from_text: bool = False
 
     @classmethod
-    def read(cls, record: Mapping[str, Any], group_by: Sequence[str]) -> Self:
+    def read(cls, record: Mapping[str, Any], group_by: Sequence[str], from_text: bool = False) -> Self:
         """Check one row of the table."""
         given = {name: None if _is_missing(record.get(name)) else record[name] for name in _COLUMNS}
         key = tuple(record[name] for name in group_by)
@@ -59,10 +62,11 @@ class Override:
             raise InputError(f"Override of group {key}: min_rows={short(min_rows)} is no whole number of at least 1.")
         if skip not in (None, True, False):
             raise InputError(f"Override of group {key}: skip={short(skip)} is neither true nor false.")
-        return cls(key, given["estimator"], params, None if min_rows is None else int(min_rows), bool(skip))
+        min_rows = None if min_rows is None else int(min_rows)
+        return cls(key, given["estimator"], params, min_rows, bool(skip), from_text)
 
 
-def read_overrides(table: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
+def read_overrides(table: Any, group_by: Sequence[str], from_text: bool = False) -> tuple[Override, ...]:
     """Check a table of overrides.
 
     Parameters
@@ -72,6 +76,8 @@ def read_overrides(table: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
         `min_rows` and `skip`; None for no table.
     group_by
         The group columns.
+    from_text
+        Whether the table comes from a file, where ``"7"`` may stand for 7.
 
     Raises
     ------
@@ -91,7 +97,7 @@ def read_overrides(table: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
                 f"Overrides have no column {listing(map(repr, unknown))}. "
                 f"Use the group columns and {', '.join(_COLUMNS)}."
             )
-    return tuple(Override.read(record, group_by) for record in records)
+    return tuple(Override.read(record, group_by, from_text) for record in records)
 
 
 def place(overrides: Sequence[Override], keys: KeySchema, known: Mapping[GroupKey, int]) -> list[GroupKey]:
@@ -111,10 +117,15 @@ def place(overrides: Sequence[Override], keys: KeySchema, known: Mapping[GroupKe
     InputError
         There is no such group, or it has two overrides.
     """
+    of_file = replace(keys, columns=tuple(replace(column, from_text=True) for column in keys.columns))
     placed: list[GroupKey] = []
     for override in overrides:
         try:
-            key = keys.canonical(override.key)
+            key = (
+                of_file.canonical(_plain_key(override.key, keys))
+                if override.from_text
+                else keys.canonical(override.key)
+            )
         except InvalidKey as error:
             raise InputError(f"Override of group {override.key}: {error}") from error
         if key not in known:
@@ -126,6 +137,14 @@ def place(overrides: Sequence[Override], keys: KeySchema, known: Mapping[GroupKe
             raise InputError(f"Group {key} has two overrides. Keep one.")
         placed.append(key)
     return placed
+
+
+def _plain_key(key: Sequence[Any], keys: KeySchema) -> tuple[Any, ...]:
+    """Take "7.0" for "7" where a column holds integers: a table with nulls in it was written with floats."""
+    return tuple(
+        value.removesuffix(".0") if column.kind == "integer" and isinstance(value, str) else value
+        for value, column in zip(key, keys.columns, strict=True)
+    )
 
 
 def _is_missing(value: object) -> bool:

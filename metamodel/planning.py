@@ -1,23 +1,20 @@
 """From the caller's table to a plan: every check that can be made before the first fit is made here.
 
 A table plan holds the whole table once, as arrays in the form that children take, and for each level of the fallback
-chain which rows belong to which group. A plan for another engine decides by a *profile*: a few rows that stand for a
-table which is not in this process. Nothing here knows processes or files.
+chain which rows belong to which group. Nothing here knows processes or files.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
-from metamodel import estimators
 from metamodel.comparison import COMPARED
-from metamodel.evaluation import METRICS
+from metamodel.deciding import TargetInfo, decide
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.features import FeatureSchema, FeatureTable
 from metamodel.fitting import GroupData, metric_names
@@ -25,49 +22,30 @@ from metamodel.frames import AnyArray, Grouping, IntArray, check_columns, group_
 from metamodel.groups import GROUP_FACTS
 from metamodel.keys import GroupKey, KeySchema
 from metamodel.overrides import Override, place
-from metamodel.spec import Candidate, FitSpec, TrainingOptions, TuningSpec, spec_digest
+from metamodel.spec import FitSpec, TrainingOptions
 from metamodel.splitting import HashArray, row_hashes, time_order
-from metamodel.tuning import TUNING_COLUMNS, require_optuna, spaces_of
-from metamodel.weights import check_takes_weights, row_weights
-from metamodel.wording import count, listing, short
+from metamodel.tuning import TUNING_COLUMNS
+from metamodel.weights import row_weights
+from metamodel.wording import count, listing
 
 __all__ = [
     "LEDGER_COLUMNS",
-    "Decisions",
     "GroupRows",
     "Plan",
     "TablePlan",
-    "TargetInfo",
     "TrainingTable",
     "check_table",
-    "decide",
-    "feature_names",
     "fingerprint",
     "hashed_columns",
     "levels_of",
     "make_plan",
     "parents_of",
-    "task_of_candidates",
 ]
 
 # Columns of the ledger behind the group columns; the metrics stand between `params` and `fingerprint`.
 _BEFORE_METRICS = ("level", "status", "reason", "error", "rows", "seconds", "estimator", "params")
 _BEHIND_METRICS = (*GROUP_FACTS, "fingerprint", "shard", "bytes", "sha256", "warnings", "stack", *COMPARED)
 LEDGER_COLUMNS = (*_BEFORE_METRICS, *_BEHIND_METRICS)
-
-
-@dataclass(frozen=True)
-class TargetInfo:
-    """The target column, brought to the form that estimators take."""
-
-    values: AnyArray
-    dtype: str
-    label_kind: str | None
-    classes: tuple[Any, ...]
-
-    def convert(self, values: pd.Series) -> AnyArray:
-        """Bring other values of the same column to the same form."""
-        return _labels(values) if self.values.dtype == object else _numeric_target(values)
 
 
 @dataclass(frozen=True)
@@ -157,31 +135,6 @@ class TablePlan(Plan):
                 yield GroupRows(key, rows, self.table.fingerprint(rows))
 
 
-@dataclass(frozen=True)
-class Decisions:
-    """What follows from a table's columns and values, and not from which row is whose."""
-
-    features: FeatureSchema
-    target: TargetInfo
-    spec: FitSpec
-    overridden: tuple[FitSpec, ...]
-    digest: str
-
-    def spec_of_groups(self, overridden: Sequence[GroupKey], parents: Iterable[GroupKey]) -> FitSpec:
-        """Complete the spec with what single groups do otherwise.
-
-        Parameters
-        ----------
-        overridden
-            The groups of the overrides, in their order.
-        parents
-            Groups of lower levels. They keep equal rows: those of different children are observations of their own.
-        """
-        exceptions = dict.fromkeys(parents, replace(self.spec, drop_duplicates=False))
-        exceptions |= dict(zip(overridden, self.overridden, strict=True))
-        return replace(self.spec, overrides=exceptions)
-
-
 def make_plan(
     frame: pd.DataFrame,
     options: TrainingOptions,
@@ -235,62 +188,6 @@ def make_plan(
     )
 
 
-def decide(
-    profile: pd.DataFrame,
-    options: TrainingOptions,
-    estimator: object,
-    estimator_params: Mapping[str, Any] | None,
-    features: Sequence[str] | None,
-    overrides: Sequence[Override] = (),
-) -> Decisions:
-    """Decide what to fit.
-
-    Parameters
-    ----------
-    profile
-        The table, or a frame that stands for it: the same columns and dtypes, a value in every column that has one, a
-        null in every column that has one, and of a target with class labels every label.
-    options, estimator, estimator_params, features, overrides
-        As for `make_plan`.
-    """
-    schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
-    task, candidates, others = _candidates(estimator, estimator_params, schema, profile, options, overrides)
-    arrays = all(estimators.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
-    schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
-    target = _target(profile[options.target], task)
-    _check_metric(options.metric, task)
-    spec = FitSpec(
-        task,
-        candidates,
-        float(options.holdout),
-        options.min_rows,
-        target.dtype,
-        split=options.scheme,
-        metric=options.metric or "",
-        season=options.season,
-        drop_duplicates=options.duplicates == "drop",
-        group_seconds=options.group_seconds,
-        tuning=_tuning(options, candidates),
-    )
-    overridden = tuple(
-        replace(
-            spec,
-            candidates=own,
-            min_rows=one.min_rows or spec.min_rows,
-            skip=one.skip,
-            # What is said of one group in so many words is not searched for.
-            tuning=spec.tuning if one.estimator is None and one.estimator_params is None else None,
-        )
-        for own, one in zip(others, overrides, strict=True)
-    )
-    digest = spec_digest(options, spec, schema.to_dict())
-    for one, own in zip(overrides, overridden, strict=True):
-        digest = spec_digest(
-            options, own, {"before": digest, "of": repr(one.key), "min_rows": own.min_rows, "skip": own.skip}
-        )
-    return Decisions(schema, target, spec, overridden, digest)
-
-
 def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]:
     """Columns whose content makes two rows the same row."""
     times = [options.time_column] if options.time_column else []
@@ -332,16 +229,6 @@ def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, featur
             raise InputError(f"{name!r} is the {role} and a feature. Leave it out of features.")
 
 
-def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> list[str]:
-    """Names of the feature columns: the caller's, or every column without another role."""
-    if isinstance(features, str):
-        return [features]
-    if features is not None:
-        return list(dict.fromkeys(features))
-    taken = {*options.group_by, options.target, options.time_column, options.sample_weight}
-    return [name for name in frame.columns if name not in taken]
-
-
 def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping, int]:
     grouping = group_rows(frame, keys)
     invalid = [i for i, key in enumerate(grouping.keys) if isinstance(key, InvalidKey)]
@@ -360,135 +247,6 @@ def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping
         raise InputError("Every row has a null in its group columns, so no row is left. Fill the group columns.")
     frame = frame.loc[~bad]
     return frame, group_rows(frame, keys), int(bad.sum())
-
-
-def task_of_candidates(estimator: object, params: Mapping[str, Any] | None, numeric: bool) -> estimators.Task:
-    """Tell the one task of an estimator, or of all candidates; `numeric` says whether the target is a number."""
-    tasks = {name: estimators.task_of(one, numeric, params) for name, one in _named(estimator).items()}
-    if len(set(tasks.values())) > 1:
-        raise InputError(f"The candidates do different tasks ({tasks}). Give regressors or classifiers, not both.")
-    return next(iter(tasks.values()))
-
-
-def _candidates(
-    estimator: object,
-    params: Mapping[str, Any] | None,
-    schema: FeatureSchema,
-    frame: pd.DataFrame,
-    options: TrainingOptions,
-    overrides: Sequence[Override],
-) -> tuple[estimators.Task, tuple[Candidate, ...], list[tuple[Candidate, ...]]]:
-    """Build the candidates of all groups, and those of each override."""
-    named = _named(estimator)
-    dtype = frame[options.target].dtype
-    task = task_of_candidates(estimator, params, types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype))
-    if len(named) > 1 and options.holdout == 0 and options.scheme.kind == "holdout":
-        raise InputError(
-            f"{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator."
-        )
-    missing = {name for name in schema.names if frame[name].isna().any()}
-
-    def build(named: Mapping[str, object], params: Mapping[str, Any] | None) -> Iterator[Candidate]:
-        for name, one in named.items():
-            built = estimators.resolve(one, params, task, options.random_state)
-            if isinstance(one, str) and one in estimators.NAMED:
-                built = estimators.prepare(built, schema, missing)
-            if options.sample_weight is not None:
-                check_takes_weights(built)
-            yield Candidate(name, built, *estimators.describe(built))
-
-    others = []
-    for override in overrides:
-        own = named if override.estimator is None else _named(override.estimator)
-        if any(
-            estimators.task_of(one, task == "regression", override.estimator_params) != task for one in own.values()
-        ):
-            raise InputError(
-                f"The override of group {override.key} does another task than {task}. Correct its estimator."
-            )
-        base = dict(params or {}) if override.estimator is None else {}
-        others.append(tuple(build(own, base | dict(override.estimator_params or {}))))
-    return task, tuple(build(named, params)), others
-
-
-def _tuning(options: TrainingOptions, candidates: tuple[Candidate, ...]) -> TuningSpec | None:
-    if options.tune is None:
-        return None
-    if options.scheme.kind == "kfold":
-        raise InputError(
-            f"split={options.split!r} tests every row, so that none is left to search parameters on. "
-            'Tune with split="holdout", or with a time column and split="rolling:...".'
-        )
-    require_optuna()
-    spaces = spaces_of(options.tune, candidates)
-    limits = options.trials, options.patience, options.tune_seconds, options.budget_seconds
-    return TuningSpec(spaces, *limits, options.random_state)
-
-
-def _named(estimator: object) -> Mapping[str, object]:
-    if isinstance(estimator, Mapping):
-        named: Mapping[str, object] = estimator
-    else:
-        listed = estimator.split(",") if isinstance(estimator, str) else estimator
-        several = [one.strip() if isinstance(one, str) else one for one in listed] if _is_list(listed) else [estimator]
-        named = {one if isinstance(one, str) else type(one).__name__: one for one in several}
-        if len(named) < len(several):
-            raise InputError("Two candidates have one name. Give a dict of names of your own and estimators.")
-    if not named:
-        raise InputError("estimator names no candidate. Give at least one.")
-    return named
-
-
-def _is_list(estimator: object) -> TypeGuard[list[object] | tuple[object, ...]]:
-    return isinstance(estimator, list | tuple)
-
-
-def _check_metric(metric: str | None, task: str) -> None:
-    if metric is not None and metric not in METRICS[task]:
-        raise InputError(f"metric={short(metric)} is unknown for {task}. Use one of: {', '.join(METRICS[task])}.")
-
-
-def _target(values: pd.Series, task: estimators.Task) -> TargetInfo:
-    if values.isna().all():
-        raise InputError(f"The target {values.name!r} is null in every row. Name a column with values to learn from.")
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(object)
-    if task == "regression":
-        return TargetInfo(_numeric_target(values), "float64", None, ())
-    inferred = types.infer_dtype(values, skipna=True)
-    kinds = {"string": ("string", "object"), "boolean": ("boolean", "bool"), "integer": ("integer", "int64")}
-    if inferred in ("floating", "mixed-integer-float", "decimal"):
-        numbers = _numeric_target(values)
-        whole = bool(np.all(np.isnan(numbers) | (numbers == np.round(numbers))))
-        kind, dtype = ("integer", "int64") if whole else ("number", "float64")
-        return TargetInfo(numbers, dtype, kind, tuple(np.unique(numbers[~np.isnan(numbers)].astype(dtype)).tolist()))
-    if inferred not in kinds:
-        raise InputError(
-            f"The target {values.name!r} holds {inferred} values, which are no class labels. "
-            "Convert it to strings, integers or booleans of one kind."
-        )
-    kind, dtype = kinds[inferred]
-    return TargetInfo(_labels(values), dtype, kind, tuple(sorted(values.dropna().unique().tolist())))
-
-
-def _labels(values: pd.Series) -> AnyArray:
-    labels: AnyArray = values.astype(object).where(values.notna(), None).to_numpy()
-    return labels
-
-
-def _numeric_target(values: pd.Series) -> AnyArray:
-    if types.is_datetime64_any_dtype(values.dtype):
-        raise InputError(
-            f"The target {values.name!r} holds timestamps, but a regressor predicts numbers. Name a numeric column."
-        )
-    try:
-        return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        text = [value for value in values if isinstance(value, str)]
-        raise InputError(
-            f"The target {values.name!r} is not numeric (first text: {short(text[0] if text else values.iloc[0])}), "
-            "but the estimator is a regressor. Name a numeric target, or use a classifier."
-        ) from error
 
 
 def fingerprint(hashes: HashArray, weights: AnyArray | None = None) -> str:

@@ -31,7 +31,7 @@ from metamodel.heldout import kept_share
 from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
 from metamodel.model import MetaModel
-from metamodel.overrides import read_overrides
+from metamodel.overrides import Override, read_overrides
 from metamodel.packing import stack_plan
 from metamodel.planning import GroupRows, Plan, TablePlan, make_plan
 from metamodel.progress import TrainingProgress
@@ -262,9 +262,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     one_of("engine", engine, ("local", "spark"))
     path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
     expected = _expected(schema, previous)
-    if isinstance(overrides, Path) or (isinstance(overrides, str) and overrides):
-        overrides = tables.read_table(overrides, options.group_by)
-    exceptions = read_overrides(None if isinstance(overrides, str) else overrides, options.group_by)
+    exceptions = _exceptions(overrides, options.group_by)
     if engine == "spark":
         from metamodel.backends.spark import SparkTraining
 
@@ -277,6 +275,15 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     facts = table_facts(frame, plan.features.names, target, options.group_by)
     found = _check(plan, facts, expected, strict)
     return _run(plan, partial(_on_this_machine, plan, backend, end), path, frame, source, found)
+
+
+def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
+    """Read a table of overrides; in a file keys are text, whatever they look like."""
+    if not isinstance(overrides, str | Path):
+        return read_overrides(overrides, group_by)
+    return (
+        read_overrides(tables.read_table(overrides, group_by, group_by), group_by, from_text=True) if overrides else ()
+    )
 
 
 def _expected(schema: Mapping[str, str] | None, previous: MetaModel | str | Path | None) -> Mapping[str, str] | None:
@@ -414,6 +421,21 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
     }
 
 
+def _candidates(candidates: Iterable[Candidate]) -> dict[str, dict[str, Any]]:
+    """Describe candidates by their names; an override may fit an estimator of the same name otherwise.
+
+    The first of a name (one of all groups', if there is one) says which parameters it has. What is needed to load and
+    ask the children must hold for all of them.
+    """
+    described: dict[str, dict[str, Any]] = {}
+    for candidate in candidates:
+        own = _candidate(candidate)
+        first = described.setdefault(candidate.name, own)
+        first["packages"] = sorted({*first["packages"], *own["packages"]})
+        first["predict_proba"] = first["predict_proba"] and own["predict_proba"]
+    return described
+
+
 def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -> Manifest:
     stored = set(ledger["sha256"])
     resident = sum(row["resident"] for result in results for row in result.ledger if row["sha256"] in stored)
@@ -429,7 +451,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -
         spec_digest=plan.digest,
         options={
             **plan.options.to_dict(),
-            "candidates": {c.name: _candidate(c) for c in plan.spec.every_candidate},
+            "candidates": _candidates(plan.spec.every_candidate),
         },
         counts={
             **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},

@@ -145,6 +145,15 @@ class FailsAbove(LinearRegression):
         return super().fit(X, y)
 
 
+class FailsOnAll(FailsAbove):
+    """Can be fitted on parts of a group of 80 rows, and not on all of them."""
+
+    def fit(self, X, y):
+        if len(X) >= 80:
+            raise ValueError("too many rows")
+        return super().fit(X, y)
+
+
 class Sleeps(LinearRegression):
     """Takes its time, in steps that an alarm can interrupt."""
 

@@ -47,6 +47,41 @@ def test_p_values_of_labels_are_those_of_mcnemars_exact_test(differences):
     np.testing.assert_allclose(found, [expected])
 
 
+@given(st.lists(st.integers(2, 30), min_size=1, max_size=5), st.integers(0, 2**31), st.floats(0.01, 100))
+def test_equal_weights_give_the_plain_test(sizes, seed, weight):
+    groups = np.repeat(range(len(sizes)), sizes)
+    differences = np.random.default_rng(seed).normal(0.3, 1, len(groups))
+    plain, weighted = (
+        paired_p_values(differences, groups, len(sizes), exact=False, weights=weights)
+        for weights in (None, np.full(len(groups), weight))
+    )
+    np.testing.assert_allclose(weighted, plain, rtol=1e-9)
+
+
+def test_a_few_heavy_rows_are_few():
+    differences, groups = RNG.normal(1, 1, 40), np.zeros(40, dtype=int)
+    weights = np.where(np.arange(40) < 2, 1e6, 1e-6)
+    found = paired_p_values(differences, groups, 1, exact=False, weights=weights)
+    np.testing.assert_allclose(found, [stats.ttest_1samp(differences[:2], 0).pvalue], rtol=1e-6)
+
+
+def test_weights_decide_who_is_better_and_rows_without_weight_do_not_count():
+    noise = RNG.uniform(0.9, 1.1, 30)
+    errors = {"a": (noise * np.repeat([1, 3], 15), noise * np.repeat([3, 1], 15))}
+    heavy = compare_with_parents(held(errors, weight=np.repeat([2.0, 1.0], 15)), "regression", FITTED)
+    dropped = compare_with_parents(held(errors, weight=np.repeat([0.0, 1.0], 15)), "regression", FITTED)
+    assert heavy["error_saved"].item() == pytest.approx(1 - 5 / 7, abs=0.05)
+    assert (dropped["compared_rows"].item(), dropped["better_than_parent"].item()) == (15, "no")
+    assert compare_with_parents(held(errors, weight=0.0), "regression", FITTED).empty
+
+
+def test_weighted_labels_go_by_their_weights():
+    rows = held({"a": (np.repeat([0.0, 1.0], 10), np.repeat([1.0, 0.0], 10))}, weight=np.repeat([1.0, 99.0], 10))
+    found = compare_with_parents(rows, "classification", FITTED)
+    assert found["error_saved"].item() == pytest.approx(1 - 99)
+    assert found["better_than_parent"].item() == "no"
+
+
 def test_differences_that_do_not_vary_are_judged_by_their_signs():
     found = paired_p_values(np.full(5, 0.1), np.zeros(5, dtype=int), 1, exact=False)
     np.testing.assert_allclose(found, [2 * 0.5**5])

@@ -117,6 +117,22 @@ def test_times_are_times_whatever_their_unit():
     assert result.holdout["time"].max() == pd.Timestamp("2026-02-19")
 
 
+def test_a_row_that_a_backtest_tests_again_counts_once_from_the_latest_origin():
+    options = {"time_column": "t", "split": "rolling:folds=3,horizon=4,step=2", "unknown": "fallback", "n_jobs": 1}
+    frame = table()
+    result = metamodel.train(frame, ["g"], "y", LinearRegression(), features=["a", "b"], **options)
+    rows = result.holdout
+    # Times 42 to 45 are tested from the first origin, 44 to 47 from the second, and 46 to 49 from the third.
+    assert sorted(rows["time"].unique()) == list(range(42, 50))
+    assert not rows.duplicated(["key", "row"]).any()
+    assert result.ledger["compared_rows"].tolist() == [16, 16, 16, 0]
+    for times, origin in (((42, 43), 42), ((44, 45), 44), ((46, 49), 46)):
+        seen, tested = frame[frame["t"] < origin], frame[frame["t"].between(*times)]
+        said = LinearRegression().fit(seen[["a", "b"]], seen["y"]).predict(tested[["a", "b"]])
+        found = rows.set_index("actual").loc[tested["y"], "predicted_by_global"]
+        np.testing.assert_allclose(found, said)
+
+
 def test_the_metrics_of_the_ledger_are_those_of_the_rows():
     result = metamodel.train(table(), ["g"], "y", features=["a", "b"], n_jobs=1)
     errors = (result.holdout["actual"] - result.holdout["predicted"]).abs()

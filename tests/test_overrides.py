@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from spark_tables import assert_same_ledger
 
 from metamodel.exceptions import InputError
@@ -48,6 +51,21 @@ def test_each_override_rules_its_own_group_and_no_other() -> None:
     assert set(result.manifest.options["candidates"]) == {"ridge", "decision_tree"}
 
 
+def test_an_override_of_the_same_name_does_not_hide_what_all_others_are() -> None:
+    own = [{"country": "FR", "store": 1, "estimator_params": {"alpha": 500.0}}]
+    manifest = fit(table(), own).manifest
+    assert manifest.options["candidates"]["ridge"]["params"] == '{"random_state": 0}'
+
+
+def test_what_children_need_holds_for_every_candidate_of_one_name() -> None:
+    frame = table().assign(y=lambda f: f["y"] > 0)
+    own = [{"country": "FR", "store": 1, "estimator": SVC()}]
+    options = {"estimator": {"SVC": make_pipeline(StandardScaler(), LogisticRegression())}, "overrides": own}
+    result = train(frame, ["country", "store"], "y", n_jobs=1, **options)
+    candidate = result.manifest.options["candidates"]["SVC"]
+    assert (candidate["estimator"], candidate["predict_proba"]) == ("StandardScaler > LogisticRegression", False)
+
+
 def test_overrides_come_as_a_frame_or_a_file_too(tmp_path: Any) -> None:
     rows = [{**one, "estimator_params": None} for one in OVERRIDES[:3]]
     rows[0]["estimator_params"] = '{"max_depth": 2}'
@@ -56,6 +74,25 @@ def test_overrides_come_as_a_frame_or_a_file_too(tmp_path: Any) -> None:
     ledgers = [fit(table(), given).ledger for given in (frame, tmp_path / "overrides.csv", OVERRIDES[:3])]
     assert ledgers[0]["reason"].tolist() == ledgers[1]["reason"].tolist() == ledgers[2]["reason"].tolist()
     assert ledgers[0]["params"].tolist() == ledgers[1]["params"].tolist() == ledgers[2]["params"].tolist()
+
+
+def test_keys_in_a_file_are_what_the_table_says_they_are(tmp_path: Any) -> None:
+    frame = table().assign(country=lambda f: f["country"].map({"FR": "10", "DE": "20"}))
+    path = tmp_path / "overrides.csv"
+    for store in ("2", "2.0"):
+        path.write_text(f"country,store,skip\n10,{store},True\n")
+        ledger = fit(frame, path).ledger.set_index(["country", "store"])
+        assert ledger.index[ledger["status"] == "skipped"].tolist() == [("10", 2)]
+        assert ledger.loc[("10", 2), "reason"] == "override: skip"
+    with pytest.raises(InputError, match=re.escape("Override of group ('10', '2'): Group column 'store' holds int")):
+        fit(frame, [{"country": "10", "store": "2", "skip": True}])
+
+
+def test_several_candidates_of_an_override_need_a_holdout_too() -> None:
+    own = [{"country": "FR", "store": 1, "estimator": "ridge,decision_tree"}]
+    message = "Override of group ('FR', 1): 2 candidates cannot be compared with holdout=0. Set a holdout, or give one"
+    with pytest.raises(InputError, match=re.escape(message)):
+        fit(table(), own, holdout=0)
 
 
 def test_an_override_changes_what_a_resumed_training_may_take_over() -> None:

@@ -78,12 +78,37 @@ def test_the_counts_know_of_it(results):
     assert summary["groups_better_than_parent"] >= 2
 
 
+def test_skill_is_counted_over_the_children_that_are_there(results):
+    for result in results.values():
+        children = result.ledger[(result.ledger["level"] == 2) & (result.ledger["status"] == "fitted")]
+        assert result.summary["groups_with_baseline"] == len(children)
+        assert result.summary["groups_above_baseline"] == (children["skill"] > 0).sum()
+        assert result.summary["skill_median"] == children["skill"].median()
+
+
 def test_stacks_leave_pruned_children_to_their_parents():
     result = fit(prune=True, stack=True)
     plain = metamodel.load_model(fit(prune=True).bundle_path).predict(table_once)
     stacked = metamodel.load_model(result.bundle_path).predict(table_once)
     assert stacked["status"].tolist() == plain["status"].tolist()
     np.testing.assert_allclose(stacked["prediction"], plain["prediction"])
+
+
+def test_rows_without_weight_decide_nothing():
+    frame = table_once.assign(w=np.arange(720) % 3)
+    options = {"unknown": "fallback", "features": list("abcd"), "sample_weight": "w", "n_jobs": 1}
+    result = metamodel.train(frame, ["region", "g"], "y", LinearRegression(), prune=True, **options)
+    rows = result.holdout
+    weights = frame.set_index("y")["w"].loc[rows["actual"]]
+    assert rows["weight"].tolist() == weights.tolist()
+    counted = (rows["weight"] > 0).groupby(rows["key"], observed=True).sum()
+    children = result.ledger[result.ledger["level"] == 2]
+    assert sorted(children["compared_rows"]) == sorted(counted)
+    loss = (rows["actual"] - rows["predicted"]).abs()
+    mean = (loss * rows["weight"]).groupby(rows["key"], observed=True).sum() / rows.groupby("key", observed=True)[
+        "weight"
+    ].sum()
+    np.testing.assert_allclose(sorted(children["holdout_mae"]), sorted(mean))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import metamodel
 from metamodel.backends import task
 from metamodel.cli import main
 from metamodel.datasets import make_store_sales
-from metamodel.exceptions import InputError
+from metamodel.exceptions import AllGroupsFailed, InputError
 
 KEYS, FEATURES = ["store", "product"], ["price", "promotion", "trend", "season_sin", "season_cos"]
 SPACE = {"ridge": {"alpha": (1e-3, 1e2, "log")}}
@@ -179,6 +179,12 @@ def test_groups_that_get_no_time_are_fitted_untuned_and_say_so(sales):
     fitted = result.ledger[result.ledger["status"] == "fitted"]
     assert fitted["reason"].str.contains("not_tuned: no time left").all()
     assert (result.tuning["trials"] == 0).all()
+
+
+def test_groups_above_the_row_limit_are_said_with_a_budget_too():
+    sales = make_store_sales(n_stores=2, n_products=1, n_weeks=20, broken=False)
+    with pytest.raises(AllGroupsFailed, match="max_group_rows"):
+        train(sales, unknown="fallback", budget_seconds=60, max_group_rows=1)
 
 
 @pytest.mark.spark

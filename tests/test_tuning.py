@@ -1,16 +1,17 @@
 """Tuning of one group: what is searched on which rows, what becomes of bad trials, and what is written down."""
 
+import json
 import math
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from children import FailsAbove, Sleeps
+from children import FailsAbove, FailsOnAll, Sleeps
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
@@ -102,6 +103,28 @@ def test_parents_best_is_the_first_trial():
     assert found.params == {"alpha": 0.125}
     choices = spec_of(Ridge(alpha=1e3), {"alpha": [1e3, 0.5, 1.0]}, trials=1)
     assert tune(group_of(), choices, Search(first={"child": {"alpha": 0.5}}))[1][0].params == {"alpha": 0.5}
+
+
+def test_choice_of_tuples_stays_one_whatever_its_parents_best_went_through():
+    choices = {"feature_range": [(0, 2), (0, 1), (0, 3)]}
+    scaled = make_pipeline(MinMaxScaler(), Ridge())
+    space = {f"minmaxscaler__{name}": values for name, values in choices.items()}
+    first = json.loads(json.dumps({"child": {"minmaxscaler__feature_range": (0, 3)}}))
+    outcome = fit_group(group_of(), spec_of(scaled, space, trials=1), Search(first=first))
+    assert outcome.reason == ""
+    assert outcome.tuning[0]["trials"] - outcome.tuning[0]["failed"] == 1
+    spec = spec_of(FailsAbove(level=0.7), {"level": [(0.9,), 0.25]}, trials=1)
+    assert tune(group_of(), spec, Search(first={"child": {"level": 0.25}}))[1][0].params == {"level": 0.25}
+
+
+@pytest.mark.parametrize("limit", [None, 5.0])
+def test_group_that_fails_after_its_search_keeps_its_record(limit):
+    spec = replace(spec_of(FailsOnAll(), {"level": [0.25]}, trials=1), group_seconds=limit)
+    outcome = fit_group(group_of(), spec, Search())
+    assert (outcome.status, outcome.error) == ("failed", "ValueError: too many rows")
+    (row,) = outcome.tuning
+    assert (row["chosen"], row["trials"], row["reason"]) == (False, 1, "")
+    assert 0 < row["seconds"] < outcome.seconds
 
 
 def test_order_of_rows_and_of_groups_do_not_matter():

@@ -26,6 +26,10 @@ def test_without_a_budget_nothing_ends():
     assert phase_end([[1], [2]], 2, now=5.0, end=math.inf) == math.inf
 
 
+def test_nothing_to_fit_takes_no_time():
+    assert phase_end([[], []], 2, now=5.0, end=60.0) == 60.0
+
+
 @given(
     st.lists(st.floats(1, 1000), min_size=1, max_size=20),
     st.floats(0.0, 0.002),

@@ -90,6 +90,10 @@ def test_built_in_space_names_parameters_that_the_estimators_have(name):
         ({"ridge": {"alpha": {"low": 1, "high": 2, "max": 3}}}, r"ridge\.alpha has 'max', which no range has"),
         ({"ridge": {"alpha": {"low": 1, "high": 2, "log": 1}}}, r"ridge\.alpha\.log=1 is neither true nor false"),
         ({"ridge": {"alpha": 3}}, r"ridge\.alpha=3 is neither a range nor a list"),
+        (
+            {"ridge": {"solver": ["svd", Ridge()]}},
+            r"ridge\.solver lists Ridge\(\), which JSON cannot hold\. List numbers",
+        ),
         ({"ridge": {}}, r"search space of 'ridge' is \{\}, no mapping"),
         ({}, r"search space 'tune' is \{\}, no mapping"),
         (3, r"search space 'tune' is 3, no mapping"),

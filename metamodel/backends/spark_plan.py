@@ -21,11 +21,12 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 from pyspark.sql import types as T  # noqa: N812
 
 from metamodel.backends.spark_worker import arrow_to_pandas
+from metamodel.deciding import decide, feature_names, task_of_candidates
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.frames import check_columns, group_rows
 from metamodel.keys import GroupKey, KeySchema
 from metamodel.overrides import Override, place
-from metamodel.planning import Plan, check_table, decide, feature_names, levels_of, parents_of, task_of_candidates
+from metamodel.planning import Plan, check_table, levels_of, parents_of
 from metamodel.spark_tables import SparkTable, column
 from metamodel.spec import TrainingOptions
 from metamodel.splitting import time_order
@@ -246,7 +247,7 @@ class _Survey:
         return values < self._total
 
     def profile(self, labels: bool) -> pd.DataFrame:
-        """Make a small frame that stands for the table; see `metamodel.planning.decide`."""
+        """Make a small frame that stands for the table; see `metamodel.deciding.decide`."""
         targets = self._labels() if labels else self._samples(self._options.target)
         size = max(2, len(targets))
         columns = {name: self._samples(name) for name in self._wanted}

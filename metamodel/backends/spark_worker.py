@@ -20,11 +20,12 @@ from threadpoolctl import threadpool_limits
 
 from metamodel.backends.forking import in_forks
 from metamodel.backends.task import TRIAL_KILLED, GroupFitter, GroupRecord, killed, seconds_fitting
+from metamodel.deciding import TargetInfo
 from metamodel.evidence import EvidenceBuilder
 from metamodel.features import FeatureSchema
 from metamodel.fitting import GroupData
 from metamodel.frames import AnyArray, spread
-from metamodel.planning import TargetInfo, TrainingTable
+from metamodel.planning import TrainingTable
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
 from metamodel.tuning import Pace, Search, require_optuna

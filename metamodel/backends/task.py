@@ -283,7 +283,9 @@ def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tup
             if len(factors) < _MEASURED_CHILDREN:
                 factors.append(resident_factor(codec, blob))
         except Exception as error:  # noqa: BLE001 - a child that cannot be stored fails alone
-            outcome = replace(outcome, status="failed", reason="not_serializable", error=error_text(error), child=None)
+            tuning = [{**one, "chosen": False} for one in outcome.tuning]
+            outcome = replace(outcome, status="failed", reason="not_serializable", child=None, tuning=tuning)
+            outcome = replace(outcome, error=error_text(error))
         else:
             resident = int(len(blob) * sum(factors) / len(factors))
             return outcome, ShardRow.of_child(key, level, outcome.reason, blob, resident)

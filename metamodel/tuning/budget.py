@@ -83,7 +83,8 @@ def phase_end(phases: Sequence[Sequence[float]], parallelism: int, now: float, e
     if math.isinf(end):
         return end
     walls = [max(max(costs, default=0), sum(costs) / parallelism) for costs in phases]
-    return now + max(0.0, end - now) * walls[0] / sum(walls)
+    total = sum(walls)
+    return now + max(0.0, end - now) * walls[0] / total if total else end  # nothing may be left to fit
 
 
 class Pace:

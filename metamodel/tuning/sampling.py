@@ -1,8 +1,9 @@
 """Optuna's part: which values a trial takes, and what it says while it does."""
 
 import hashlib
+import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,9 +54,14 @@ def _suggest(trial: Any, name: str, dimension: Dimension) -> Any:
 def encoded(params: Mapping[str, Any], space: Space) -> dict[str, Any]:
     """Spell parameters as a trial that chose them would have, to try them."""
     return {
-        name: space[name].choices.index(value) if space[name].kind == "category" else value
+        name: _position(value, space[name].choices) if space[name].kind == "category" else value
         for name, value in params.items()
     }
+
+
+def _position(value: Any, choices: Sequence[Any]) -> int:
+    # The value may have been JSON on its way, where a tuple becomes a list.
+    return [json.dumps(choice) for choice in choices].index(json.dumps(value))
 
 
 @contextmanager

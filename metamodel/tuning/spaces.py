@@ -194,10 +194,22 @@ def _plain_values(where: str, values: object) -> Any:
             raise InputError(f'{where}={short(values)} is no range. Write (low, high) or (low, high, "log").')
         return {"low": _plain_value(values[0]), "high": _plain_value(values[1]), **({"log": True} if log else {})}
     if isinstance(values, list):
-        return [_plain_value(value) for value in values]
+        return [_choice(where, _plain_value(value)) for value in values]
     raise InputError(
         f"{where}={short(values)} is neither a range nor a list. Write {{low: ..., high: ...}} or [..., ...]."
     )
+
+
+def _choice(where: str, value: Any) -> Any:
+    """Insist on a choice that the table of searches, and other processes, can be told of."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{where} lists {short(value)}, which JSON cannot hold. "
+            "List numbers, texts, true, false, null, or lists or tuples of these; give estimators as candidates."
+        ) from error
+    return value
 
 
 def _plain_value(value: Any) -> Any:
