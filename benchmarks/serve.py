@@ -41,7 +41,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
-from workloads import FEATURES, KEY, Workload, workload
+from workloads import KEY, NUMBERS, Workload, workload
 
 from metamodel import model_code
 from metamodel.model import MetaModel
@@ -121,8 +121,8 @@ def by_us(model: Path, workers: int = 1) -> list[str]:
 # -------- requests
 def bodies(work: Workload, number: int) -> list[bytes]:
     """One row each, all of other groups."""
-    rows = work.frame.head(number)[[KEY, *FEATURES]].values.tolist()
-    return [json.dumps({"dataframe_split": {"columns": [KEY, *FEATURES], "data": [row]}}).encode() for row in rows]
+    rows = work.frame.head(number)[[KEY, *NUMBERS]].values.tolist()
+    return [json.dumps({"dataframe_split": {"columns": [KEY, *NUMBERS], "data": [row]}}).encode() for row in rows]
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> float:

@@ -67,11 +67,10 @@ def test_killed_worker_neither_loses_nor_doubles_a_group(cluster: Cluster, tmp_p
         time.sleep(0.1)
     # The executor dies with its daemon of Python processes, and the worker that would start another with it.
     victim = int(lines[-1].split(",")[1])
-    workers = {worker.pid: worker for worker in cluster.workers}
+    workers = {worker.pid for worker in cluster.workers}
     family = [victim]  # the process that fits, those that forked it, the executor, Spark's worker
     while family[-1] not in workers:
         family.append(parent_of(family[-1]))
-    workers[family[-1]]
     for pid in reversed(family):
         os.kill(pid, signal.SIGKILL)
     running.wait(200)
