@@ -50,6 +50,8 @@ from metamodel.signatures import PACKED, signature
 
 HOST = "127.0.0.1"
 START_SECONDS = 120
+# Requests that a server is asked one after the other before it is the next one's turn.
+TURN = 50
 
 
 class Trivial(mlflow.pyfunc.PythonModel):
@@ -141,7 +143,7 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def one_row(work: Workload, options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
-    """Ask three servers in turn, so that all of them meet the same neighbours."""
+    """Ask three servers in turn, some requests each, so that all of them meet the same neighbours."""
     trivial, ours = saved(work, folder, trivial=True), saved(work, folder, trivial=False)
     commands = {
         "trivial pyfunc, mlflow models serve": by_mlflow(trivial),
@@ -153,9 +155,10 @@ def one_row(work: Workload, options: argparse.Namespace, folder: Path) -> list[d
     with contextlib.ExitStack() as stack:
         ports = {name: stack.enter_context(server(command, folder))[0] for name, command in commands.items()}
         connections = {name: http.client.HTTPConnection(HOST, port, timeout=60) for name, port in ports.items()}
-        for body in sent[: options.warm_up] + sent:
+        every = sent[: options.warm_up] + sent
+        for start in range(0, len(every), TURN):
             for name, connection in connections.items():
-                seconds[name].append(ask(connection, body))
+                seconds[name] += [ask(connection, body) for body in every[start : start + TURN]]
     rows = []
     floor = percentiles(seconds["trivial pyfunc, mlflow models serve"][options.warm_up :])
     for name, found in seconds.items():

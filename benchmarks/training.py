@@ -8,8 +8,9 @@ registered as one version, against one fit and one `mlflow.sklearn.log_model` (p
 peer is measured on `--logged` children and scaled by their number. That flatters it: its children are not registered,
 only fitted once and not judged on a holdout, and each further model makes MLflow's requests about the run longer.
 
-`overhead`: all that training does for a group beside fitting it (slicing, cloning, metrics, serializing, writing;
-the whole table's share included), over the same fits alone, in one process.
+`overhead`: all that training does for a group beside fitting it (slicing, cloning, metrics, serializing, writing; the
+whole table's share included), over the same fits alone, in one process; and the same with stacks, which load and ask
+every child once more.
 """
 
 import argparse
@@ -70,13 +71,16 @@ def overhead(groups: int, repeats: int, directory: Path) -> dict[str, Any]:
     table = training_table("ridge", groups, TRAIN_ROWS)
     fits = _fits(table)
     sides = {
-        "train": lambda: metamodel.train(table, KEY, "y", "ridge", n_jobs=1, output_dir=directory / "bundle"),
+        "train": lambda: metamodel.train(table, KEY, "y", "ridge", n_jobs=1, stack=False, output_dir=directory / "one"),
+        "stacked": lambda: metamodel.train(table, KEY, "y", "ridge", n_jobs=1, output_dir=directory / "two"),
         "fits": lambda: [Ridge().fit(x, y) for x, y in fits],
     }
     seconds = median_seconds(sides, repeats)
     row = {"groups": groups, "train us/group": seconds["train"] / groups * 1e6}
     row |= {"two fits us/group": seconds["fits"] / groups * 1e6}
-    return {**row, "overhead / fits": seconds["train"] / seconds["fits"] - 1}
+    row |= {"with stacks us/group": seconds["stacked"] / groups * 1e6}
+    over = {name: seconds[name] / seconds["fits"] - 1 for name in ("train", "stacked")}
+    return {**row, "overhead / fits": over["train"], "with stacks / fits": over["stacked"]}
 
 
 def _fits(table: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -272,6 +272,10 @@ class Bundle:
             return self._load_elsewhere(reference, encoded, keep)
         return self.cache.get((self.digest, encoded), lambda: self._read_child(key, encoded), keep=keep)
 
+    def is_cached(self, key: GroupKey) -> bool:
+        """Whether the child of a group is in memory; one that lives elsewhere may be, and yet be asked from afar."""
+        return (self.digest, encode_key(key)) in self.cache
+
     def _load_elsewhere(self, reference: Reference, encoded: str, keep: Keep) -> Any:
         loader = self._loader
         if loader is None:

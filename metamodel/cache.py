@@ -59,6 +59,11 @@ class ByteCache:
         self._lock = threading.Lock()
         self._hits = self._misses = self._refused = 0
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether an entry is there; this is no use of it."""
+        with self._lock:
+            return key in self._entries
+
     def get(self, key: Hashable, load: Callable[[], tuple[Any, int]], *, keep: Keep = True) -> Any:
         """Return the entry, loading it where it is missing.
 

@@ -6,6 +6,7 @@ last bit, or nothing is read: whatever is not plainly a number goes the general 
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = ["FEW_ROWS", "read_few_rows", "read_plain_rows"]
 # From here on the general way is faster.
 FEW_ROWS = 16
 _PLAIN = {float, int, bool}
+_PLAIN_OR_NULL = _PLAIN | {type(None)}
 # The one type in which JSON brings values of each kind of group column.
 _KEY_TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool, "date": str, "timestamp": str}
 # Below this an integer is the same whether the table around it holds integers, floats or objects.
@@ -97,14 +99,12 @@ def read_plain_rows(
 
 
 def _plain_matrix(rows: Sequence[Sequence[Any]]) -> AnyArray | None:
+    # The types first: of one long text NumPy would make a matrix of texts as long.
+    if not _PLAIN_OR_NULL.issuperset(map(type, chain.from_iterable(rows))):
+        return None
     try:
-        matrix = np.array(rows)
-        if matrix.dtype.kind in "fib" and matrix.ndim == 2:
-            return matrix.astype(np.float64, copy=False)
-        if not all(type(cell) in _PLAIN or cell is None for row in rows for cell in row):
-            return None
         return np.array(rows, dtype=np.float64)  # a null becomes NaN
-    except (OverflowError, ValueError, TypeError):  # an integer beyond every float; lists among the numbers
+    except (OverflowError, ValueError):  # an integer beyond every float; rows of different lengths
         return None
 
 

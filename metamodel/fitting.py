@@ -59,7 +59,7 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
             with time_limit(spec.group_seconds):
                 spec, searched = tune(group, spec, search or Search())
                 evaluated, more = choose(group, spec)
-                child = fit_candidate(evaluated.candidate, group)
+                child = fit_candidate(evaluated.candidate, group, again=bool(evaluated.metrics))
                 metrics = evaluated.metrics or score(child, group, spec.task)
         except Terminated:
             raise

@@ -71,7 +71,7 @@ def _read(child: Any, x: AnyArray | pd.DataFrame) -> Importance | None:
     last = _inner(steps[-1][1]) if steps else child
     names = [str(name) for name in x.columns] if isinstance(x, pd.DataFrame) else [f"x{i}" for i in range(x.shape[1])]
     before = child[:-1] if steps and len(steps) > 1 else None
-    origin = _origins(names if before is None else list(before.get_feature_names_out(names)), names)
+    origin = np.arange(len(names)) if before is None else _origins(list(before.get_feature_names_out(names)), names)
     if origin is None:
         return None
     if hasattr(last, "feature_importances_"):
@@ -107,7 +107,8 @@ def _origins(made: list[str], names: list[str]) -> AnyArray | None:
 
 def _spread(x: Any) -> AnyArray:
     dense = x.toarray() if hasattr(x, "toarray") else np.asarray(x, dtype=np.float64)
-    return np.nanstd(dense, axis=0)
+    spread: AnyArray = dense.std(axis=0)
+    return np.nanstd(dense, axis=0) if np.isnan(spread).any() else spread  # which takes three times as long
 
 
 def _summed(weights: AnyArray, alone: AnyArray | None, origin: AnyArray, n_features: int) -> Importance | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn import config_context
 
 from metamodel.baselines import baselines
 from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is_better, skill
@@ -83,12 +83,15 @@ def evaluate(candidate: Candidate, group: GroupData, folds: Sequence[Fold], task
     return Evaluated(candidate, metrics, HeldOut.of(group.hashes[rows], tested.actual, tested.predicted, times))
 
 
-def fit_candidate(candidate: Candidate, group: GroupData) -> Any:
-    """Fit a clone of a candidate on all rows of a group."""
+def fit_candidate(candidate: Candidate, group: GroupData, *, again: bool = False) -> Any:
+    """Fit a copy of a candidate on all rows of a group; `again` where it was fitted before, so that it can be."""
     # A DataFrame becomes a column-major matrix inside scikit-learn. In the same layout a child is the same to the
     # last bit.
     x = np.asfortranarray(group.x) if isinstance(group.x, np.ndarray) else group.x
-    return fit_weighted(clone(candidate.estimator), x, group.y, group.weights)
+    if not again:
+        return fit_weighted(candidate.unfitted(), x, group.y, group.weights)
+    with config_context(skip_parameter_validation=True):  # the same parameters were looked at by the first fit
+        return fit_weighted(candidate.unfitted(), x, group.y, group.weights)
 
 
 def answer(child: Any, group: GroupData, task: str) -> Answers:

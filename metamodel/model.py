@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metamodel.answers import Answers
@@ -39,6 +40,13 @@ class MetaModel:
         Prediction params to use where a call gives none.
     loader
         Gets children that live elsewhere.
+    logged
+        Directory of the logged model that it was opened through; None where a bundle was opened by itself.
+
+    Attributes
+    ----------
+    logged
+        As above.
 
     Examples
     --------
@@ -53,7 +61,9 @@ class MetaModel:
         cache: ByteCache | None = None,
         defaults: Mapping[str, Any] | None = None,
         loader: ChildLoader | None = None,
+        logged: Path | None = None,
     ) -> None:
+        self.logged = logged
         self._bundle = Bundle(path, cache, loader)
         self._loader = loader
         self._defaults = dict(defaults or {})
@@ -64,7 +74,8 @@ class MetaModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to other processes as the bundle's path: locks and open files cannot."""
-        return _reopened, (self._bundle.path.absolute(), self._bundle.own_limit, self._defaults, self._loader)
+        place = self._bundle.path.absolute()
+        return _reopened, (place, self._bundle.own_limit, self._defaults, self._loader, self.logged)
 
     @property
     def manifest(self) -> Manifest:
@@ -165,6 +176,20 @@ class MetaModel:
         self.route.check(options)
         return self._answer(read, options)
 
+    def at_hand(self, read: tuple[Grouping, FeatureColumns]) -> bool:
+        """Whether all that is needed to predict these rows is in memory: nothing has to be loaded or fetched."""
+        grouping, columns = read
+        if self._bundle.references is not None:  # an endpoint's answer is never in memory
+            return False
+        keys = [key for key in grouping.keys if isinstance(key, tuple)]
+        # A stack leaves some rows with gaps to the children.
+        if columns.matrix is not None and np.isfinite(columns.matrix).all():
+            proba = self.route.task == "classification" and self.route.has_probabilities
+            for stack in self._stacks:
+                if keys and stack.takes(proba=proba):
+                    keys = [key for key, place in zip(keys, stack.positions(keys), strict=True) if place < 0]
+        return all(map(self._bundle.is_cached, keys))
+
     def _answer(self, read: tuple[Grouping, FeatureColumns], options: PredictOptions) -> Answers:
         tally = Tally()
         answers = self.route.answer(read, self._bundle, options, self._stacks, tally)
@@ -184,7 +209,10 @@ class MetaModel:
         return self._preloaded
 
     def warm_up(self) -> None:
-        """Read now what the first rows would wait for: arrays and keys of the stacks."""
+        """Map the arrays of the stacks into memory now; each block is read when the first of its groups is asked for.
+
+        The list of all keys is not read: each process reads it at its first batch over more than 256 groups.
+        """
         for stack in self._stacks:
             stack.takes(proba=False)
 
@@ -241,6 +269,10 @@ class MetaModel:
 
 
 def _reopened(
-    path: Path, limit: int | None, defaults: Mapping[str, Any], loader: ChildLoader | None = None
+    path: Path,
+    limit: int | None,
+    defaults: Mapping[str, Any],
+    loader: ChildLoader | None = None,
+    logged: Path | None = None,
 ) -> MetaModel:
-    return MetaModel(path, None if limit is None else ByteCache(limit), defaults, loader)
+    return MetaModel(path, None if limit is None else ByteCache(limit), defaults, loader, logged)

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle import Bundle, finish_bundle, new_bundle
+from metamodel.bundle import LEDGER_NAME, Bundle, finish_bundle, new_bundle
 from metamodel.codecs import get_codec
-from metamodel.evidence import HOLDOUT_NAME, IMPORTANCE_NAME
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text
 from metamodel.frames import AnyArray, Grouping, IntArray, group_rows, spread
@@ -27,7 +26,7 @@ from metamodel.planning import Plan, TablePlan
 from metamodel.progress import counted
 from metamodel.shards import ShardReader, ShardRow
 from metamodel.stacking import BuiltStack, StackBuilder, why_not
-from metamodel.stacks import write_stack
+from metamodel.stacks import STACK_DIR, write_stack
 
 __all__ = ["stack_bundle", "stack_plan"]
 
@@ -99,8 +98,8 @@ def stack_bundle(path: str | Path, data: pd.DataFrame, output: str | Path | None
     table = manifest.features.table(data)
     rows = _rows_by_key(group_rows(data, manifest.keys), manifest.levels)
     with new_bundle(Path(os.path.abspath(output or bundle.path))) as (directory, _):
-        for name in manifest.files:
-            if name.startswith("shards/") or name in (HOLDOUT_NAME, IMPORTANCE_NAME):
+        for name in manifest.files:  # all but what is written anew
+            if name != LEDGER_NAME and not name.startswith(f"{STACK_DIR}/"):
                 _link(bundle.path / name, directory / name)
         manifest, ledger = _recorded(manifest, bundle.ledger, _pack(directory, manifest, _sampler(table, rows)))
         return finish_bundle(directory, manifest, ledger)
@@ -189,6 +188,7 @@ def _rows_by_key(grouping: Grouping, levels: Sequence[int]) -> dict[str, IntArra
 
 def _link(source: Path, target: Path) -> None:
     # The same bytes under a second name where the file system can, else a copy.
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
     except OSError:

@@ -3,12 +3,16 @@
 import hashlib
 import json
 import numbers
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Literal, Self, get_args
 
+import cloudpickle
 import numpy as np
+from sklearn.base import clone
 
 from metamodel.exceptions import InputError
 from metamodel.keys import GroupKey, NullKeys
@@ -61,6 +65,18 @@ class Candidate:
     estimator: Any
     label: str
     params: str
+
+    def unfitted(self) -> Any:
+        """Make a copy to fit, as `sklearn.base.clone` does."""
+        return clone(self.estimator) if self._packed is None else pickle.loads(self._packed)
+
+    @cached_property
+    def _packed(self) -> bytes | None:
+        # Unpacking takes a tenth of the time of `clone`, which looks at every parameter of every step anew.
+        try:
+            return bytes(cloudpickle.dumps(clone(self.estimator)))
+        except Exception:  # noqa: BLE001 - it may hold anything, and a child of it can perhaps be stored all the same
+            return None
 
 
 @dataclass(frozen=True)

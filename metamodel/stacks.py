@@ -26,9 +26,9 @@ from metamodel.stack_blocks import Blocks, block_digests, block_size, key_index,
 from metamodel.stacking import BuiltStack, load_program, prepare
 from metamodel.wording import count
 
-__all__ = ["StoredStack", "open_stacks", "write_stack"]
+__all__ = ["STACK_DIR", "StoredStack", "open_stacks", "write_stack"]
 
-_DIRECTORY = "stacks"
+STACK_DIR = "stacks"
 # From here on it is faster to read all keys once than to find these one by one.
 _MANY_KEYS = 256
 # Keys whose places are remembered; requests come back to the same groups.
@@ -39,8 +39,8 @@ _UNREADABLE = (CorruptBundle, OSError, ValueError, KeyError, TypeError, Overflow
 
 def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, Any]:
     """Write a stack into an unfinished bundle; returns what the manifest has to say of it."""
-    (directory / _DIRECTORY).mkdir(exist_ok=True)
-    name, program, n_children = f"{_DIRECTORY}/{number:05d}", stack.program, len(stack.keys)
+    (directory / STACK_DIR).mkdir(exist_ok=True)
+    name, program, n_children = f"{STACK_DIR}/{number:05d}", stack.program, len(stack.keys)
     versions = np.array(stack.versions, dtype=f"S{_VERSION_CHARACTERS}")
     size = block_size(sum(values.nbytes for values in program.arrays.values()), n_children)
     digests = block_digests(_Parts(program, versions), n_children, size)
@@ -83,8 +83,9 @@ class _KeyList:
     def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
         """Where each key stands, -1 where it does not."""
         if self._texts is not None:
-            with contextlib.suppress(TypeError, pa.ArrowInvalid):  # an invalid key among them: as other keys, below
-                wanted = pa.array([key[0] for key in keys], type=pa.string())  # type: ignore[index]  # or a TypeError
+            # An invalid key among them, or one of another level: as other keys, below.
+            with contextlib.suppress(TypeError, ValueError):
+                wanted = pa.array([text for (text,) in keys], type=pa.string())  # type: ignore[misc]  # or a TypeError
                 return np.asarray(pc.index_in(wanted, self._texts).fill_null(-1)).astype(np.int64)
         get = self._places.get
         return np.fromiter((get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
@@ -153,8 +154,8 @@ class StoredStack:
         positions = self._proven(np.array(tuples, dtype=np.int64))
         if len(places) + len(keys) > _REMEMBERED_KEYS:
             places.clear()
-        valid = ((key, place) for key, place in zip(keys, positions.tolist(), strict=True) if isinstance(key, tuple))
-        places.update(valid)
+        # Only those that are there: whoever asks for groups that do not exist shall not push the others out.
+        places.update((key, place) for key, place in zip(keys, positions.tolist(), strict=True) if place >= 0)
         return positions
 
     def versions(self, positions: IntArray) -> AnyArray:

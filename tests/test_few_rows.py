@@ -1,6 +1,7 @@
 """A small table is read another way than a large one; the answers are the same."""
 
 import datetime as dt
+import tracemalloc
 from contextlib import nullcontext
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from metamodel.exceptions import UnknownGroup
 from metamodel.feature_columns import Feature
 from metamodel.features import FeatureSchema
-from metamodel.few_rows import read_few_rows
+from metamodel.few_rows import read_few_rows, read_plain_rows
 from metamodel.frames import group_rows
 from metamodel.keys import KeyColumn, KeySchema
 from metamodel.routing import PredictOptions, Route
@@ -110,3 +111,13 @@ def test_dates_are_the_same_keys(kind):
 )
 def test_other_tables_go_the_general_way(frame):
     assert read_few_rows(frame, KEYS, FEATURES) is None
+
+
+def test_a_long_text_among_many_numbers_takes_no_memory():
+    rows = [[float(i), 2, True] for i in range(1000)] + [["x" * 100_000, 2, True]]
+    tracemalloc.start()
+    try:
+        assert read_plain_rows([["FR", 1]] * len(rows), rows, KEYS, FEATURES) is None
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlflow.models import Model
 
 import metamodel
-from metamodel.bundle import Bundle
+from metamodel.bundle import Bundle, finish_bundle
 from metamodel.checking import CheckedChild
 from metamodel.child_tables import from_template, read_uris
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns, UnreadableBundle
@@ -19,6 +19,7 @@ from metamodel.fetching.children import files_of
 from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
 from metamodel.ledger import who_answers
 from metamodel.manifest import FileEntry
+from metamodel.packing import stack_bundle
 from metamodel.references import Reference, ReferenceSettings, ReferenceTable, write_table
 from metamodel.referencing import write_references
 from metamodel.report.facts import Facts
@@ -260,6 +261,19 @@ def test_a_bundle_that_nobody_fetches_for_says_so(referring: Path) -> None:
 
 def test_a_bundle_with_references_has_its_own_format_version(referring: Path) -> None:
     assert Bundle(referring).manifest.format_version == 2
+
+
+def test_stacking_keeps_every_other_file(referring: Path) -> None:
+    (referring / "vendored").mkdir()
+    (referring / "vendored" / "note.txt").write_text("mine")
+    bundle, ledger = Bundle(referring), Bundle(referring).ledger
+    (referring / "manifest.json").unlink()
+    finish_bundle(referring, bundle.manifest, ledger)
+    before = set(Bundle(referring).manifest.files)
+    stack_bundle(referring, pd.DataFrame({"store": [1, 2], "x": [1.0, 2.0]}))
+    packed = Bundle(referring)
+    assert {"vendored/note.txt", "ledger.parquet"} < before == set(packed.manifest.files)
+    assert (packed.damaged_files(), dict(packed.references.items())) == ([], dict(bundle.references.items()))
 
 
 def test_only_a_referring_model_can_be_vendored(tmp_path: Path) -> None:

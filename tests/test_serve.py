@@ -1,5 +1,6 @@
 """`metamodel serve` beside `mlflow models serve`, both real, asked the same requests; and what only ours does."""
 
+import asyncio
 import http.client
 import io
 import json
@@ -23,6 +24,11 @@ from edge_children import Slow
 from servers import Server, metamodel_server, scoring_server
 
 import metamodel
+from metamodel.serving import app
+from metamodel.serving.app import Limits, Service
+from metamodel.serving.figures import Figures
+from metamodel.serving.payloads import PlainRequest
+from metamodel.serving.scorer import Reply, Scorer
 
 pytestmark = pytest.mark.server
 
@@ -449,6 +455,146 @@ def test_what_is_under_way_is_finished_after_the_signal(slow: Path, tmp_path: Pa
         os.kill(server.process.pid, signal.SIGTERM)
         assert waiting.result().json() == {"predictions": [{"prediction": 1.0, "status": "child"}]}
         assert server.process.wait(60) == 0
+
+
+def test_a_child_that_never_ends_does_not_keep_the_only_worker(slow: Path, tmp_path: Path) -> None:
+    path = {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
+    with metamodel_server(slow, tmp_path, env=path, timeout=1, drain=0) as server:
+        _refused(_post(server, _slowly(600)), 504, "The answer took longer than 1 s.")
+        os.kill(server.process.pid, signal.SIGTERM)
+        assert server.process.wait(60) == 0
+
+
+def test_workers_that_end_before_they_listen_are_given_up_however_long_they_took() -> None:
+    program = (
+        "from metamodel.serving import workers\n"
+        "workers._SOON_SECONDS = 0.0\n"
+        "def start(number, about_to_listen): raise SystemExit\n"
+        "print(workers.run_several(start, 2, 10))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "1\n"
+
+
+# -------- the application alone
+@pytest.fixture
+def service(bundle: Path) -> Iterator[Service]:
+    model = metamodel.load_model(bundle, cache_bytes=2**20)
+    figures = Figures(1, model.route.form(model.options()).statuses)
+    service = Service(Scorer(model, max_rows=500), figures.of_worker(0), Limits())
+    yield service
+    service.close()
+
+
+def _ask(service: Service, body: str | bytes, *messages: dict[str, Any], kind: str = JSON) -> list[dict[str, Any]]:
+    """Send a body, or a first part of it and then the messages; returns what is sent back."""
+    data = body.encode() if isinstance(body, str) else body
+    waiting = [{"type": "http.request", "body": data, "more_body": bool(messages)}, *messages]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/invocations", "method": "POST", "headers": [(b"content-type", kind.encode())]}
+    asyncio.run(service(scope, receive, send))
+    return sent
+
+
+def _threads_of(service: Service, monkeypatch: pytest.MonkeyPatch, *bodies: str) -> list[bool]:
+    """Say for each body whether a thread answered it."""
+    answer, found = service._scorer.answer, []
+
+    def noted(request: PlainRequest) -> Reply:
+        found.append(threading.current_thread() is not threading.main_thread())
+        return answer(request)
+
+    monkeypatch.setattr(service._scorer, "answer", noted)
+    for body in bodies:
+        assert _ask(service, body)[0]["status"] == 200
+    return found
+
+
+def test_a_body_that_breaks_off_is_not_answered(service: Service) -> None:
+    assert _ask(service, _records({}), {"type": "http.disconnect"}) == []
+    assert service._scorer.model.stats()["rows"] == {}
+    assert _ask(service, _records({}))[0]["status"] == 200
+
+
+def test_whatever_goes_wrong_is_a_counted_500_without_the_rows(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(service._scorer, "answer", fail)
+    start, body = _ask(service, _records({"country": "marker-41c7"}))
+    assert (start["status"], body["body"]) == (500, b"Internal Server Error")
+    assert 'metamodel_requests_total{code="500"} 1.0' in service._figures.all.text().decode()
+    assert "marker-41c7" not in caplog.text
+
+
+def test_only_what_is_in_memory_and_was_not_slow_lately_is_answered_on_the_loop(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_SLOW_SECONDS", 10.0)
+    fr, de = _records({}), _records({"country": "DE"})
+    assert _threads_of(service, monkeypatch, fr, fr, de, de) == [True, False, True, False]
+    monkeypatch.undo()
+    service._learn(4.0)
+    assert _threads_of(service, monkeypatch, fr, fr) == [True, True]
+    for _ in range(400):
+        service._learn(0.0)
+    assert _threads_of(service, monkeypatch, fr) == [False]
+
+
+def test_stacked_rows_are_answered_on_the_loop_at_once(plain_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = metamodel.load_model(plain_model)
+    figures = Figures(1, model.route.form(model.options()).statuses)
+    service = Service(Scorer(model, max_rows=500), figures.of_worker(0), Limits())
+    monkeypatch.setattr(app, "_SLOW_SECONDS", 10.0)
+    assert _threads_of(service, monkeypatch, _records({}), _records({"country": "nowhere"})) == [False, True]
+    service.close()
+
+
+def test_rows_of_parquet_are_counted_before_they_are_read(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    pd.DataFrame([ROW] * 501).to_parquet(buffer, index=False)
+    monkeypatch.setattr(pd, "read_parquet", None)
+    start, body = _ask(service, buffer.getvalue(), kind=PARQUET)
+    assert (start["status"], json.loads(body["body"])["message"]) == (
+        413,
+        "The request has 501 rows; this server takes 500. Send them in parts.",
+    )
+
+
+def test_a_worker_that_follows_another_one_starts_with_an_empty_pool_and_cache() -> None:
+    figures = Figures(2, ["child"])
+    first = figures.of_worker(1)
+    first.waiting(7)
+    first.record(200, "plain", 0.1, 10)
+    first._row[first._where["cache entries"]] = 5
+    figures.of_worker(1)
+    text = figures.text().decode()
+    for line in ("metamodel_requests_in_pool 0.0", "metamodel_cache_entries 0.0", 'requests_total{code="200"} 1.0'):
+        assert line in text
+
+
+def test_the_bundle_of_a_logged_model_is_served_without_what_was_logged(
+    table: pd.DataFrame, tracking_uri: str, tmp_path: Path
+) -> None:
+    rows = table.drop(columns="colour")
+    result = metamodel.train(rows, ["country", "store"], "sales", holdout=0, n_jobs=1, output_dir=tmp_path / "b")
+    uri = metamodel.log_model(result, detail=True).model_uri
+    logged = metamodel.load_model(uri)
+    for model, columns in ((logged, 6), (metamodel.load_model(logged.bundle.path), 2)):
+        scorer = Scorer(model, max_rows=500)
+        request = scorer.read(_records({}).encode(), JSON)
+        plain, theirs = scorer.answer(request), scorer.answer_by_mlflow(_records({}).encode(), JSON)
+        assert json.loads(plain.body) == json.loads(theirs.body)
+        assert len(json.loads(plain.body)["predictions"][0]) == columns
 
 
 # -------- what cannot be served

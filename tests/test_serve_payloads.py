@@ -172,3 +172,10 @@ def test_packed_features_of_a_wrong_number_are_refused_in_one_line(packed: Score
     reply = packed.answer_by_mlflow(body, JSON)
     assert reply.status == 400
     assert "feature" in json.loads(reply.body)["message"]
+
+
+def test_a_header_of_very_many_names_is_read_and_not_remembered(regression: Scorer) -> None:
+    before = regression._reader._remembered_positions.cache_info().currsize
+    names = [*NAMES, *(f"further {i}" for i in range(1000))]
+    _assert_equal(regression, _split([["FR", 1, 0.5, 3, True, 0.25, *[None] * 1000]], names), None, plain=True)
+    assert regression._reader._remembered_positions.cache_info().currsize == before

@@ -1,5 +1,11 @@
 """Stacked tree ensembles answer as their children do, to the last bit; without numba the children answer."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -317,4 +323,50 @@ def test_without_numba_the_children_answer(bundle, monkeypatch):
 def test_without_numba_at_training_the_ledger_says_so(monkeypatch):
     monkeypatch.setattr(building, "kernel_available", lambda: False)
     result = metamodel.train(table(), "store", "y", estimator="decision_tree", n_jobs=1)
-    assert (result.manifest.stacks, set(result.ledger["stack"])) == ((), {"numba is not installed"})
+    assert (result.manifest.stacks, set(result.ledger["stack"])) == ((), {"numba is not installed, or does not work"})
+
+
+def test_where_nothing_can_be_kept_on_disk_the_kernel_is_compiled_all_the_same(tmp_path):
+    package = Path(metamodel.__file__).parent
+    shutil.copytree(package, tmp_path / "metamodel", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "metamodel" / "stacking" / "__pycache__").touch()  # a file in the folder's place: for root too
+    env = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    env |= {"HOME": os.devnull, "PYTHONPATH": str(tmp_path)}
+    program = "from metamodel.stacking import kernel; print(kernel.__file__, len(kernel.walk.signatures))"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.stdout.split() == [str(tmp_path / "metamodel" / "stacking" / "kernel.py"), "3"], run.stderr
+
+
+def test_where_numba_is_broken_the_children_answer_and_one_warning_says_so(bundle, monkeypatch):
+    expected = MetaModel(bundle).predict(table())
+    trees.kernel_available.cache_clear()
+    monkeypatch.setitem(sys.modules, "metamodel.stacking.kernel", None)
+    with pytest.warns(RuntimeWarning, match="numba is installed but cannot compile") as warned:
+        model = MetaModel(bundle)
+    pd.testing.assert_frame_equal(model.predict(table()), expected, check_exact=True)
+    trees.kernel_available.cache_clear()
+    assert (len(warned), model.stats()["rows_stacked"]) == (1, 0)
+
+
+@pytest.mark.parametrize("family", ["decision tree", "forest"])
+def test_one_class_in_the_whole_target_is_stacked(family):
+    x = matrix(0)
+    child = CLASSIFIERS[family]().fit(x, np.repeat("a", 60))
+    (stack,), refused = built([child], [x], ("a",))
+    values, probabilities, _ = stack.program.answer(list(x.T), np.zeros(60, dtype=np.int64), proba=True)
+    assert (set(values), probabilities.tolist(), refused) == ({"a"}, [[1.0]] * 60, {})
+
+
+def test_what_cannot_be_compared_is_left_to_the_children(monkeypatch):
+    x = matrix(0)
+    monkeypatch.setattr(trees, "finish", lambda *_: np.empty(0)[1])
+    stacks, refused = built([tree.DecisionTreeRegressor().fit(x, x[:, 0])], [x])
+    assert (stacks, refused['["0"]'].startswith("cannot be compared: IndexError")) == ([], True)

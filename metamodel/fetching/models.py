@@ -77,20 +77,23 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     if entry is None:
         raise UnreadableBundle(f"{uri} is an MLflow model, but not one that metamodel logged. Load it with MLflow.")
     recorded: dict[str, Any] = (logged.metadata or {}).get("metamodel", {})
-    return open_bundle(path / entry["path"], cache, recorded.get("defaults"))
+    return open_bundle(path / entry["path"], cache, recorded.get("defaults"), path)
 
 
 def open_bundle(
-    path: str | Path, cache: ByteCache | None = None, defaults: Mapping[str, Any] | None = None
+    path: str | Path,
+    cache: ByteCache | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    logged: Path | None = None,
 ) -> MetaModel:
     """Open a bundle whose children may live elsewhere; they are fetched when they are asked for.
 
     Parameters
     ----------
-    path, cache, defaults
+    path, cache, defaults, logged
         As for `MetaModel`.
     """
-    return MetaModel(path, cache, defaults, ElsewhereLoader(str(Path(path).absolute())))
+    return MetaModel(path, cache, defaults, ElsewhereLoader(str(Path(path).absolute())), logged)
 
 
 def _local_copy(uri: str) -> Path:

@@ -57,11 +57,7 @@ def serve(
     InputError
         The extra `serve` is not installed, there is no such model, a number is too small, or the address cannot be had.
     """
-    for name, number in {"workers": workers, **(limits or {})}.items():
-        if not number > 0:
-            raise InputError(f"{name}={number!r} leaves nothing to serve. Give a number above 0.")
-    if missing := [package for package in _NEEDED if find_spec(package) is None]:
-        raise InputError(f"metamodel serve needs {', '.join(missing)}. Install it: pip install 'metamodel[serve]'.")
+    _check({"workers": workers, **(limits or {})})
     from metamodel.fetching import load_model
     from metamodel.fetching.politeness import WORKERS_VARIABLE
     from metamodel.preloading import preload_setting
@@ -87,13 +83,24 @@ def serve(
 
     preload = preload_setting()
 
-    def start(number: int, parent: int | None = None) -> None:
+    parent = None if workers == 1 else os.getpid()
+
+    def start(number: int, about_to_listen: Callable[[], None]) -> None:
+        service = Service(scorer, figures.of_worker(number), allowed)
         if preload is not None:  # here, because a forked process has a cache of its own
             opened.preload(preload)
-        processes.run_one(Service(scorer, figures.of_worker(number), allowed), listening, drain_seconds, parent)
+        about_to_listen()
+        processes.run_one(service, listening, drain_seconds, parent)
 
     if workers == 1:
-        start(0)
+        start(0, lambda: None)
         return 0
-    parent = os.getpid()
-    return processes.run_several(lambda number: start(number, parent), workers, drain_seconds + allowed.seconds + 5)
+    return processes.run_several(start, workers, drain_seconds + allowed.seconds + 5)
+
+
+def _check(numbers: dict[str, float]) -> None:
+    for name, number in numbers.items():
+        if not number > 0:
+            raise InputError(f"{name}={number!r} leaves nothing to serve. Give a number above 0.")
+    if missing := [package for package in _NEEDED if find_spec(package) is None]:
+        raise InputError(f"metamodel serve needs {', '.join(missing)}. Install it: pip install 'metamodel[serve]'.")

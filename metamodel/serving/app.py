@@ -27,9 +27,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 # A plain body up to this size (some ten rows) is answered on the event loop: handing it to a thread and back costs more
 # than the answer. Larger ones would keep the loop from everybody else.
 _SMALL_BODY = 4096
-# ... unless such answers take this long lately, because the children are slow.
-_SLOW_SECONDS = 0.003
-_WEIGHT = 0.1
+# ... if all that it needs is in memory, and no such answer took this long lately: the longest time is forgotten slowly,
+# multiplied by this at each further answer.
+_SLOW_SECONDS = 0.005
+_FADING = 0.98
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class _TooLarge(Exception):
     """A body is larger than the limit."""
 
 
+class _Disconnected(Exception):
+    """The client has gone before its body had come."""
+
+
 class Service:
     """The application as a web server calls it (ASGI).
 
@@ -73,6 +78,8 @@ class Service:
 
     Attributes
     ----------
+    limits
+        As above.
     draining
         True once the server is to stop: it answers still, but tells every client and load balancer to go elsewhere.
     """
@@ -81,10 +88,10 @@ class Service:
         self.draining = False
         self._scorer = scorer
         self._figures = figures
-        self._limits = limits
+        self.limits = limits
         self._threads = ThreadPoolExecutor(limits.threads, "metamodel-answer")
         self._waiting = 0
-        self._seconds_of_small = 0.0
+        self._longest_seconds = 0.0
         self._others = self._routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +102,11 @@ class Service:
             await self._invocations(scope, receive, send)
         else:
             await JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": "POST"})(scope, receive, send)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread is still at work."""
+        return self._waiting > 0
 
     def close(self) -> None:
         """Let the threads end."""
@@ -124,29 +136,36 @@ class Service:
         started = time.perf_counter()
         body, way = b"", ""
         try:
-            async with asyncio.timeout(self._limits.seconds):
-                body = await _body(scope, receive, self._limits.body_bytes)
+            async with asyncio.timeout(self.limits.seconds):
+                body = await _body(scope, receive, self.limits.body_bytes)
                 reply, way = await self._answer(body, _header(scope, b"content-type"))
         except _TooLarge:
-            limit = f"This server takes {self._limits.body_bytes:,} bytes."
+            limit = f"This server takes {self.limits.body_bytes:,} bytes."
             reply = refusal(413, "BAD_REQUEST", f"The request's body is too large. {limit} Send the rows in parts.")
         except TimeoutError:
-            limit = f"The answer took longer than {self._limits.seconds:g} s."
+            limit = f"The answer took longer than {self.limits.seconds:g} s."
             reply = refusal(504, "DEADLINE_EXCEEDED", f"{limit} Send fewer rows at once, or try again later.")
+        except _Disconnected:
+            return
+        except Exception:
+            _logger.exception("A request failed")
+            reply = Reply(500, b"Internal Server Error", "text/plain")
         self._figures.record(reply.status, way, time.perf_counter() - started, len(body))
         self._figures.publish(self._scorer.model.stats())
         await self._send(reply, send)
 
     async def _answer(self, body: bytes, content_type: str | None) -> tuple[Reply, str]:
-        if len(body) > _SMALL_BODY or self._seconds_of_small > _SLOW_SECONDS:
+        if len(body) > _SMALL_BODY or self._longest_seconds > _SLOW_SECONDS:
             return await self._in_thread(self._any, body, content_type)
-        started = time.perf_counter()
         request = self._scorer.read(body, content_type)
         if request is None:
             return await self._in_thread(self._mlflows, body, content_type)
-        return self._plain(request, started)
+        if not self._scorer.is_quick(request):
+            return await self._in_thread(self._plain, request)
+        return self._plain(request)
 
-    def _plain(self, request: PlainRequest, started: float) -> tuple[Reply, str]:
+    def _plain(self, request: PlainRequest) -> tuple[Reply, str]:
+        started = time.perf_counter()
         reply = self._scorer.answer(request)
         self._learn(time.perf_counter() - started)
         return reply, "plain"
@@ -155,19 +174,18 @@ class Service:
         return self._scorer.answer_by_mlflow(body, content_type), "mlflow"
 
     def _any(self, body: bytes, content_type: str | None) -> tuple[Reply, str]:
-        started = time.perf_counter()
         request = self._scorer.read(body, content_type)
         if request is None:
             return self._mlflows(body, content_type)
         if len(body) > _SMALL_BODY:
             return self._scorer.answer(request), "plain"
-        return self._plain(request, started)
+        return self._plain(request)
 
     def _learn(self, seconds: float) -> None:
-        self._seconds_of_small += _WEIGHT * (seconds - self._seconds_of_small)
+        self._longest_seconds = max(seconds, _FADING * self._longest_seconds)
 
     async def _in_thread(self, answer: Callable[..., tuple[Reply, str]], *given: Any) -> tuple[Reply, str]:
-        if self._waiting >= self._limits.waiting:
+        if self._waiting >= self.limits.waiting:
             return refusal(503, "TEMPORARILY_UNAVAILABLE", "The server has too much to do. Try again in a second."), ""
         # A thread cannot be stopped: it counts until it ends, though its client may have been told 504 long before.
         future = self._threads.submit(answer, *given)
@@ -210,6 +228,8 @@ async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
     parts, size, more = [], 0, True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:

@@ -127,7 +127,9 @@ class WorkerFigures:
         self.all = figures
         self._row = row
         self._where = figures.where
-        # What a forerunner in this place has counted; its cache is gone.
+        # A forerunner in this place has gone with its cache and its requests; what it counted stays.
+        for name in ("waiting", *(f"cache {gauge}" for gauge in _CACHE_GAUGES)):
+            row[self._where[name]] = 0
         self._before = row.copy()
 
     def record(self, status: int, way: str, seconds: float, body_bytes: int) -> None:

@@ -5,7 +5,7 @@ once, texts, whole numbers or booleans for keys, numbers or nulls for features. 
 code, which also words every refusal, so the answers are the same by construction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -63,7 +63,9 @@ class PlainReader:
             "instances": self._exact_records,
             "inputs": self._inputs,
         }
-        self._positions = lru_cache(maxsize=64)(self._find_positions)
+        self._remembered_positions = lru_cache(maxsize=64)(self._find_positions)
+        # Longer headers than such are not remembered: a caller could fill the memory with them.
+        self._most_characters = 2 * _characters(self._needed) + 1000
 
     def read(self, body: bytes) -> PlainRequest | None:
         """Read a body, or return None where it is not plain."""
@@ -96,11 +98,15 @@ class PlainReader:
             return None
         if {len(row) for row in data} != {len(names)}:
             return None
-        positions = self._positions(tuple(names))
+        positions = self._positions(names)
         if positions is None:
             return None
         of_keys, of_features = positions
         return [[row[i] for i in of_keys] for row in data], [[row[i] for i in of_features] for row in data]
+
+    def _positions(self, names: list[str]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        find = self._remembered_positions if _characters(names) <= self._most_characters else self._find_positions
+        return find(tuple(names))
 
     def _find_positions(self, names: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         where = {name: i for i, name in enumerate(names)}
@@ -135,6 +141,10 @@ class PlainReader:
         keys = list(zip(*map(table.__getitem__, self._key_names), strict=True))
         features = list(zip(*map(table.__getitem__, self._feature_names), strict=True))
         return (list(keys), list(features)) if keys else None
+
+
+def _characters(names: Collection[str]) -> int:
+    return sum(map(len, names)) + len(names)
 
 
 def _opened(body: bytes) -> tuple[dict[str, Any], dict[str, Any]] | None:

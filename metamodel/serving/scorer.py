@@ -4,14 +4,16 @@ Two ways with the same answers. A plain JSON body goes straight to routing. Ever
 of MLflow's server, with the model's signature enforced: it is slower, and right by construction.
 """
 
+import io
 import json
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
@@ -82,6 +84,10 @@ class Scorer:
         """Read a plain request, or return None where MLflow's code has to answer."""
         return self._reader.read(body) if content_type in _PLAIN_TYPES else None
 
+    def is_quick(self, request: PlainRequest) -> bool:
+        """Whether nothing has to be loaded or fetched for an answer."""
+        return self.model.at_hand((request.grouping, request.columns))
+
     def answer(self, request: PlainRequest) -> Reply:
         """Answer a plain request."""
         try:
@@ -97,6 +103,8 @@ class Scorer:
         if content_type is None:
             return Reply(415, b"The request names no Content-Type. Send application/json or text/csv.", "text/plain")
         try:
+            if content_type.partition(";")[0].strip() == scoring_server.CONTENT_TYPE_PARQUET:
+                _check_rows(_parquet_rows(body), self._max_rows)
             result = scoring_server.invocations(body, content_type, self._by_mlflow, self._input_schema)
         except MlflowException as error:
             return _refused(error)
@@ -121,10 +129,8 @@ class _AsPyfunc:
 
 def _logged(model: MetaModel) -> Model:
     """Find what MLflow recorded of the model, above all its signature; for a bare bundle, make the same."""
-    # A logged model keeps its bundle in artifacts/.
-    folder = Path(model.bundle.path).absolute().parents[1]
-    if (folder / "MLmodel").is_file():
-        return Model.load(str(folder))
+    if model.logged is not None:
+        return Model.load(str(model.logged))
     made = Model(signature=signature(model.manifest, model.route, model.options()))
     made.add_flavor("python_function", loader_module="mlflow.pyfunc.model")
     return made
@@ -133,6 +139,14 @@ def _logged(model: MetaModel) -> Model:
 def _check_rows(rows: int, limit: int) -> None:
     if rows > limit:
         raise _TooManyRows(f"The request has {rows:,} rows; this server takes {limit:,}. Send them in parts.")
+
+
+def _parquet_rows(body: bytes) -> int:
+    """Read the number of rows without the rows, of which a small body may hold very many."""
+    try:
+        return int(pq.ParquetFile(io.BytesIO(body)).metadata.num_rows)
+    except (pa.ArrowException, OSError, ValueError):  # MLflow's code says what is wrong with it
+        return 0
 
 
 def _refused(error: MlflowException) -> Reply:

@@ -1,8 +1,11 @@
 """The processes of a server: one, or one that starts and watches several which share a socket and an open bundle."""
 
 import asyncio
+import atexit
 import contextlib
 import logging
+import math
+import mmap
 import os
 import signal
 import socket
@@ -10,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -22,9 +26,12 @@ __all__ = ["bind", "run_one", "run_several"]
 
 _logger = logging.getLogger(__name__)
 _BACKLOG = 2048
-# A worker that ends so soon after its start has not served anybody; after so many in a row the server gives up.
+# A worker that ends before it listened, or so soon after its start, has not served anybody; after so many in a row the
+# server gives up.
 _SOON_SECONDS = 5.0
 _PATIENCE = 5
+
+Start = Callable[[int, Callable[[], None]], None]
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -72,6 +79,8 @@ class _Server(uvicorn.Server):
             server_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=75,
+            # Every answer comes in time, but a client need not take it.
+            timeout_graceful_shutdown=math.ceil(service.limits.seconds) + 2,
         )
         super().__init__(config)
         self._service = service
@@ -101,15 +110,21 @@ def run_one(service: Service, listening: socket.socket, drain_seconds: float, pa
         signal.signal(number, server.handle_exit)
     listening.listen(_BACKLOG)
     server.run([listening])
+    if parent is None and service.busy:
+        # A child that does not end: Python's own exit would wait for its thread.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
-def run_several(start: Callable[[int], None], workers: int, grace_seconds: float) -> int:
+def run_several(start: Start, workers: int, grace_seconds: float) -> int:
     """Fork workers, start again whichever dies, and end them all on SIGTERM or SIGINT.
 
     Parameters
     ----------
     start
-        Serves as the worker of a number; called in the new process.
+        Serves as the worker of a number; called in the new process, with what to call when it is about to listen.
     workers
         How many.
     grace_seconds
@@ -120,15 +135,16 @@ def run_several(start: Callable[[int], None], workers: int, grace_seconds: float
     int
         Exit code: 0 after a signal, 1 where the workers would not stay alive.
     """
-    return _Watch(start, grace_seconds).run(workers)
+    return _Watch(start, grace_seconds, mmap.mmap(-1, workers)).run(workers)
 
 
 @dataclass
 class _Watch:
     """Watches over workers."""
 
-    start: Callable[[int], None]
+    start: Start
     grace_seconds: float
+    listened: mmap.mmap  # a byte of each worker, 1 once it has
     stopping: bool = False
     _running: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
     _short_lives: int = field(default=0, init=False)
@@ -152,16 +168,17 @@ class _Watch:
         sys.stdout.flush()
         sys.stderr.flush()
         if not self.stopping:
+            self.listened[number] = 0
             process = os.fork()
             if process == 0:
-                _be_worker(self.start, number, held)
+                _be_worker(partial(self.start, number, partial(self.listened.__setitem__, number, 1)), held)
             self._running[process] = number, time.monotonic()
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _ended(self, number: int, started: float) -> None:
         if self.stopping:
             return
-        soon = time.monotonic() - started < _SOON_SECONDS
+        soon = not self.listened[number] or time.monotonic() - started < _SOON_SECONDS
         self._short_lives = self._short_lives + 1 if soon else 0
         if self._short_lives >= _PATIENCE:
             _logger.error("Workers end as soon as they start; the server gives up.")
@@ -184,14 +201,14 @@ class _Watch:
                 os.kill(process, number)
 
 
-def _be_worker(start: Callable[[int], None], number: int, held: Any) -> None:
+def _be_worker(start: Callable[[], None], held: Any) -> None:
     """Serve, and leave without what the parent process wants to do at its own exit."""
     code = 1
     try:
         for handled in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(handled, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        start(number)
+        start()
         code = 0
     except BaseException:
         _logger.exception("A worker failed")

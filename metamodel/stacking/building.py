@@ -1,6 +1,5 @@
 """Gather children into stacks, and let through only those that a stack answers as they do themselves."""
 
-import importlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from metamodel.frames import AnyArray
 from metamodel.stacking.extraction import LINEAR, linear_form
 from metamodel.stacking.flattening import is_tree_model, tree_form
 from metamodel.stacking.linear import LinearForm, LinearProgram
-from metamodel.stacking.trees import TreeForm, TreeProgram, kernel_available
+from metamodel.stacking.trees import NO_KERNEL, TreeForm, TreeProgram, kernel_available
 
 __all__ = ["BuiltStack", "StackBuilder", "load_program", "prepare", "why_not"]
 
@@ -140,9 +139,12 @@ class StackBuilder:
 
     def _compare(self, family: _Family) -> None:
         waiting, family.waiting = family.waiting, []
-        program = self._program([one.form for one in waiting])
         of_rows = np.repeat(np.arange(len(waiting)), [len(one.x) for one in waiting])
-        differs = _differs(program, waiting, of_rows)
+        try:
+            differs = _differs(self._program([one.form for one in waiting]), waiting, of_rows)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the children can answer
+            self.refused |= {one.key: f"cannot be compared: {error_text(error)}" for one in waiting}
+            return
         bad = np.bincount(of_rows, weights=differs, minlength=len(waiting)) > 0
         for one, wrong in zip(waiting, bad.tolist(), strict=True):
             if wrong:
@@ -163,7 +165,7 @@ def why_not(estimator: Any) -> str:
     """Why children of an unfitted estimator cannot be stacked whatever they learn; "" where it is worth a try."""
     last = _last_step(estimator)
     if is_tree_model(last):
-        return "" if kernel_available() else "numba is not installed"
+        return "" if kernel_available() else NO_KERNEL
     return "" if type(last) in LINEAR else f"no stack for {type(last).__name__}"
 
 
@@ -174,8 +176,8 @@ def _last_step(estimator: Any) -> Any:
 
 def prepare(family: str) -> None:
     """Compile a family's kernel, or load the one compiled before, so that the first answer does not wait for it."""
-    if family == TreeProgram.family and kernel_available():
-        importlib.import_module("metamodel.stacking.kernel")
+    if family == TreeProgram.family:
+        kernel_available()
 
 
 def _rows_to_compare(x: AnyArray, form: Form) -> AnyArray:

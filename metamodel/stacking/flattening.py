@@ -18,7 +18,7 @@ from metamodel.frames import AnyArray
 from metamodel.stacking import xgb
 from metamodel.stacking.preorder import flat_tree
 from metamodel.stacking.steps import read_steps
-from metamodel.stacking.trees import FlatTree, TreeForm, kernel_available
+from metamodel.stacking.trees import NO_KERNEL, FlatTree, TreeForm, kernel_available
 
 __all__ = ["is_tree_model", "tree_form"]
 
@@ -55,7 +55,7 @@ def tree_form(child: Any, n_features: int, features_as: str) -> TreeForm | str:
     if not steps or not is_tree_model(steps[-1]):
         return f"no stack for {type(steps[-1]).__name__ if steps else 'an empty pipeline'}"
     if not kernel_available():
-        return "numba is not installed"
+        return NO_KERNEL
     if steps[:-1] and features_as != "float64":
         return f"the features are {features_as}"
     before = read_steps(steps[:-1])

@@ -1,7 +1,7 @@
 """The compiled walk through flattened trees; importing this needs numba (the extra `fast`).
 
 Compiled when it is imported, with its machine code cached on disk: whoever opens a bundle with stacked trees pays for
-the compilation once a machine, and no request does.
+the compilation once a machine, and no request does. Where no folder for the cache can be written, once a process.
 
 Few rows of a child walk from node to node. Many rows go through a small tree together, node by node instead of row by
 row: each node takes the leaves that are out of reach from the rows that it sends the other way, in a loop without
@@ -9,6 +9,7 @@ branches that the processor runs for many rows at once; the first leaf that is l
 QuickScorer: Lucchese et al., SIGIR 2015.)
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -77,7 +78,17 @@ def _number_leaves(
             number += 1
 
 
-@numba.njit(_SIGNATURES, cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+    """Compile for all signatures now."""
+    kernel: Callable[..., None]
+    try:
+        kernel = numba.njit(_SIGNATURES, cache=True, nogil=True)(function)
+    except Exception:  # noqa: BLE001 - no folder for the machine code (RuntimeError), a full disk, ...: not kept, then
+        kernel = numba.njit(_SIGNATURES, nogil=True)(function)
+    return kernel
+
+
+@_compiled
 def walk(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - compiled code takes arrays, no objects
     x: AnyArray,
     positions: AnyArray,

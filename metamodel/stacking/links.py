@@ -25,7 +25,8 @@ def finish(
         the later class wins); "classes_single" (the same in XGBoost's 32-bit numbers); "ovr" (sigmoids brought to sum
         1); "shares" (the scores are probabilities); "labels" (the largest score's class, no probabilities).
     scores
-        Shape (n_scores, n_rows); overwritten. A single score of a classifier is that of the second class.
+        Shape (n_scores, n_rows); overwritten. A single score of a classifier is that of the second class; only among
+        "shares" each class has one.
     known
         Shape (n_scores, n_rows): which classes each row's child has; None where every child has all.
     classes
@@ -59,7 +60,7 @@ def is_close_call(scores: AnyArray) -> AnyArray:
 
 def _winners(link: str, scores: AnyArray) -> AnyArray:
     up = link == "classes_up"
-    if len(scores) == 1:
+    if len(scores) == 1 and link != "shares":
         return np.asarray(scores[0] >= 0 if up else scores[0] > 0).astype(np.int64)
     return np.asarray(len(scores) - 1 - scores[::-1].argmax(axis=0) if up else scores.argmax(axis=0))
 
@@ -67,7 +68,7 @@ def _winners(link: str, scores: AnyArray) -> AnyArray:
 def _probabilities(link: str, scores: AnyArray) -> AnyArray:
     if link == "classes_single":
         return _probabilities("classes", scores.astype(np.float64)).astype(np.float32)
-    if len(scores) == 1:
+    if len(scores) == 1 and link != "shares":
         second = expit(scores[0])
         return np.stack([1 - second, second], axis=1)
     if link == "shares":

@@ -5,8 +5,11 @@ A leaf has feature -1, and its row of `values` in place of the right child. Sums
 so that they are the same to the last bit.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self
 
@@ -17,8 +20,10 @@ from metamodel.stacking.links import finish, is_close_call
 from metamodel.stacking.steps import Step, apply, step_arrays
 from metamodel.stacking.threads import on_ranges
 
-__all__ = ["FlatTree", "TreeForm", "TreeProgram", "kernel_available"]
+__all__ = ["NO_KERNEL", "FlatTree", "TreeForm", "TreeProgram", "kernel_available"]
 
+# Why trees are not stacked where `kernel_available` says no.
+NO_KERNEL = "numba is not installed, or does not work"
 # How far an answer may be from the child's, relative to it, by the type that its sum is computed in.
 _TOLERANCE = {"float64": 1e-9, "float32": 2e-6}
 _WITH_PROBABILITIES = ("classes", "classes_up", "shares", "classes_single")
@@ -26,9 +31,22 @@ _WITH_PROBABILITIES = ("classes", "classes_up", "shares", "classes_single")
 _CHUNK_ROWS = 16_384
 
 
+@cache
 def kernel_available() -> bool:
-    """Whether numba is there to compile the kernel."""
-    return find_spec("numba") is not None
+    """Whether the kernel works; the first call compiles it, or loads the one compiled before."""
+    if find_spec("numba") is None:
+        return False
+    try:
+        import_module("metamodel.stacking.kernel")
+    except Exception as error:  # noqa: BLE001 - an installation may be broken in any way, and the children can answer
+        warnings.warn(
+            f"numba is installed but cannot compile ({type(error).__name__}: {error}). Stacked trees are answered by "
+            "their children, more slowly. Reinstall the extra: pip install --force-reinstall 'metamodel[fast]'.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 @dataclass(frozen=True)
