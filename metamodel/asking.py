@@ -4,14 +4,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from metamodel.answers import AnswerForm, Answers
-from metamodel.exceptions import BundleError, ChildUnavailable, InvalidKey, TrainingFailed, UnknownGroup
+from metamodel.exceptions import BundleError, ChildUnavailable, InvalidKey, RowsRefused, TrainingFailed, UnknownGroup
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text
 from metamodel.frames import IntArray
@@ -188,15 +188,17 @@ class AskedChildren:
                 self._ask_usable(asked, part)
 
     def collect(self) -> None:
-        """Wait for the children that were asked from afar; those that can answer some rows are asked once more."""
+        """Wait for the children that were asked from afar; those that can answer some rows are asked for these."""
         awaited, self._awaited = self._awaited, []
         for asked, rows, answer in awaited:
             try:
                 labels, probabilities = answer.result()
             except ChildUnavailable as error:
                 self.answers.refuse(asked.where(rows), "failed", str(error))
-            except Exception:  # noqa: BLE001 - as below, where the rows that it cannot answer are found
-                self._ask_usable(asked, rows)
+            except RowsRefused:
+                self._ask_usable(replace(asked, child=asked.child.with_one_deadline()), rows)
+            except Exception as error:  # noqa: BLE001 - an answer may be anything, and the other rows must be answered
+                self.answers.refuse(asked.where(rows), "failed", error_text(error))
             else:
                 self.answers.accept(asked.where(rows), asked.level, asked.version[:12], labels, probabilities)
 

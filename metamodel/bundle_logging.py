@@ -3,44 +3,46 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
 from mlflow.models.model import ModelInfo
 
-from metamodel import __version__, model_code, registry
-from metamodel.fetching import open_bundle
-from metamodel.signatures import input_example, signature
-from metamodel.tracking import requirements, training_run
+from metamodel import __version__, registry
+from metamodel.model import MetaModel
+from metamodel.signatures import InputForm
+from metamodel.tracking import plainly_named, pyfunc_parts, training_run
 from metamodel.wording import count
 
-__all__ = ["log_bundle", "pyfunc_parts", "without_advice"]
+__all__ = ["log_bundle", "without_advice"]
 
 
 def log_bundle(
-    path: Path,
+    model: MetaModel,
     example: pd.DataFrame | None,
     name: str,
     registered_model_name: str | None,
     alias: str | None,
     *,
-    detail: bool = False,
+    inputs: InputForm = "columns",
 ) -> ModelInfo:
-    """Log a finished bundle as a pyfunc model, and register it; see `reference`."""
-    model = open_bundle(path)
-    with training_run(), without_advice():
-        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(path, example, detail=detail))
+    """Log a finished bundle as a pyfunc model, and register it; see `reference`.
+
+    Parameters
+    ----------
+    model
+        The bundle; what a call without params answers stays as it is.
+    example
+        Rows of which some become the input example.
+    name, registered_model_name, alias, inputs
+        As for `metamodel.log_model`.
+    """
+    with training_run(), without_advice(), plainly_named(model.bundle.path) as bundle:
+        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, example, inputs))
         if registered_model_name:
-            groups = model.manifest.counts["fitted"]
-            keys = ", ".join(model.manifest.keys.names)
+            far = _far(model)
             info.registered_model_version = registry.register_version(
-                registered_model_name,
-                info.model_uri,
-                f"Refers to {count(groups, 'child model')} by {keys}.",
-                _tags(groups),
-                alias,
+                registered_model_name, info.model_uri, _description(model, far), _tags(far), alias
             )
     return info
 
@@ -53,29 +55,19 @@ def without_advice() -> Iterator[None]:
         yield
 
 
-def pyfunc_parts(path: Path, example: pd.DataFrame | None, *, detail: bool = False) -> dict[str, Any]:
-    """Arguments with which MLflow logs, or saves, a finished bundle as a pyfunc model.
+def _far(model: MetaModel) -> int:
+    """Count the children that the bundle does not hold."""
+    references = model.bundle.references
+    return 0 if references is None else sum(not reference.vendored for _, reference in references.items())
 
-    Parameters
-    ----------
-    path
-        The bundle.
-    example
-        Rows of which some become the input example; without any, there is none.
-    detail
-        What a call without params answers.
-    """
-    model = open_bundle(path, defaults={"detail": detail})
-    shown = None if example is None or example.empty else input_example(model.manifest, example)
-    return {
-        "python_model": model_code.__file__,
-        "artifacts": {"bundle": str(path)},
-        "signature": signature(model.manifest, model.route, model.options()),
-        "input_example": shown,
-        "pip_requirements": requirements(model.manifest),
-        "code_paths": [str(Path(model_code.__file__).parent)],
-        "metadata": {"metamodel": {"defaults": {"detail": detail}}},
-    }
+
+def _description(model: MetaModel, far: int) -> str:
+    """Say how many children the bundle holds, and to how many it refers."""
+    here, keys = model.manifest.counts["fitted"] - far, ", ".join(model.manifest.keys.names)
+    if not here:
+        return f"Refers to {count(far, 'child model')} by {keys}."
+    more = f", and refers to {far:,} more" if far else ""
+    return f"Holds {count(here, 'child model')} by {keys}{more}."
 
 
 def _tags(groups: int) -> dict[str, str]:

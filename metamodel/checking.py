@@ -13,15 +13,16 @@ import mlflow
 import requests
 from mlflow.models import Model
 
+from metamodel.addresses import is_endpoint, is_local, local_path
 from metamodel.bundle import Bundle
-from metamodel.exceptions import InputError
+from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.features import FeatureSchema
-from metamodel.fetching.children import fetch_description, resolve_place
+from metamodel.fetching.children import fetch_description, files_of, resolve_place
 from metamodel.fetching.logged import bundle_path, one_line
 from metamodel.fetching.politeness import Courtesy, courtesy_for
 from metamodel.keys import GroupKey, encode_key
 from metamodel.manifest import MANIFEST_NAME
-from metamodel.references import Reference, ReferenceSettings, is_endpoint, local_path
+from metamodel.references import Reference, ReferenceSettings
 from metamodel.wording import count, listing
 
 __all__ = ["CheckedChild", "check_children"]
@@ -128,11 +129,11 @@ class _Check:
             return CheckedChild(key, Reference(uri, "endpoint"), "endpoint")
         encoded = encode_key(key)
         place = self._place(encoded, uri)
-        if place != uri and urlparse(place).scheme in ("http", "https") and (bad := self.settings.objection(place)):
-            raise _Problem(bad)
+        if objection := self.settings.objection_behind(uri, place):
+            raise _Problem(objection)
         with tempfile.TemporaryDirectory(prefix="metamodel-check-") as directory:
             path = local_path(place)
-            if urlparse(place).scheme not in ("", "file"):
+            if not is_local(place):
                 path = Path(directory)
                 self._described(encoded, place, path)
             return self._examine(key, uri, place, path)
@@ -157,6 +158,10 @@ class _Check:
             model = Model.load(str(path))
         except Exception as error:  # an MLmodel may hold anything
             raise _Problem("there is no MLflow model at that place") from error
+        try:
+            files_of(model)
+        except UnreadableBundle as error:
+            raise _Problem(str(error).rstrip(".")) from error
         if bundle_path(model) is not None:
             return self._of_bundle(key, Reference(uri, "bundle", pinned), path, model)
         packages = self._packages(model)
@@ -204,8 +209,16 @@ class _Check:
 
 
 def _is_alias(uri: str) -> bool:
+    """Whether a URI may lead elsewhere later: an alias, a stage, or the latest version, in whatever case.
+
+    Examples
+    --------
+    >>> [_is_alias(f"models:/{name}") for name in ("sales@champion", "sales/Latest", "sales/Staging", "sales/3", "m-1")]
+    [True, True, True, False, False]
+    """
     parsed = urlparse(uri)
-    return parsed.scheme == "models" and ("@" in parsed.path or parsed.path.endswith("/latest"))
+    _, _, version = parsed.path.strip("/").partition("/")
+    return parsed.scheme == "models" and ("@" in parsed.path or (version != "" and not version[0].isdecimal()))
 
 
 def _is_installed(package: str) -> bool:

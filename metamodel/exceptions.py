@@ -13,6 +13,7 @@
     ├── UnknownGroup           no child model for a group
     │   └── TrainingFailed     ... because its training failed
     ├── ChildFailed            a child model raised while it predicted
+    │   └── RowsRefused        one that is far away says that the rows are at fault
     └── BundleError
         ├── UnreadableBundle   not a bundle, half-written, or of an unknown format version
         ├── CorruptBundle      bytes on disk are not the bytes that were written
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidKey",
     "MetaModelError",
     "MissingColumns",
+    "RowsRefused",
     "TrainingError",
     "TrainingFailed",
     "UnknownEstimator",
@@ -86,6 +88,10 @@ class TrainingFailed(UnknownGroup):
 
 class ChildFailed(MetaModelError):
     """A child model raised while it predicted."""
+
+
+class RowsRefused(ChildFailed):
+    """A child that is far away says that these rows are at fault; it may answer some of them."""
 
 
 class BundleError(MetaModelError):

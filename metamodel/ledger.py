@@ -17,6 +17,7 @@ from metamodel.tuning import TUNING_COLUMNS
 from metamodel.wording import count
 
 __all__ = [
+    "WITH_CHILD",
     "assemble",
     "deciding_metric",
     "judge",
@@ -29,6 +30,8 @@ __all__ = [
     "worst_first",
 ]
 
+# Statuses of the groups that have a child, in the bundle or elsewhere.
+WITH_CHILD = ("fitted", "carried", "referenced")
 _KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
 
 
@@ -272,7 +275,7 @@ def who_answers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) 
     dict
         "child", "parent:<level>", "global" and "nobody", in this order → groups and rows.
     """
-    fitted = set(keys_of(ledger[ledger["status"].isin(["fitted", "carried"])], schema))
+    fitted = set(keys_of(ledger[ledger["status"].isin(WITH_CHILD)], schema))
     children = ledger[ledger["level"] == len(schema.columns)]
     names = {level: f"parent:{level}" if level else "global" for level in levels}
     counts: dict[str, tuple[int, int]] = dict.fromkeys(["child", *names.values(), "nobody"], (0, 0))

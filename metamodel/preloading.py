@@ -20,7 +20,7 @@ from metamodel.bundle import Bundle
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, InvalidKey, UnknownGroup
 from metamodel.frames import group_rows
 from metamodel.keys import GroupKey
-from metamodel.ledger import keys_of
+from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.wording import count, listing, short
 
 __all__ = ["Preload", "Preloaded", "preload_children", "preload_setting"]
@@ -144,7 +144,7 @@ def _largest(bundle: Bundle, number: int) -> list[GroupKey]:
     """Keys of the groups with the most training rows."""
     schema = bundle.manifest.keys
     ledger = bundle.read_ledger([*schema.names, "level", "status", "rows"])
-    fitted = ledger["status"].isin(["fitted", "carried"]) & (ledger["level"] == len(schema.columns))
+    fitted = ledger["status"].isin(WITH_CHILD) & (ledger["level"] == len(schema.columns))
     return keys_of(ledger[fitted].nlargest(number, "rows"), schema)
 
 

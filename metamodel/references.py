@@ -4,15 +4,13 @@ A reference says where a child is and nothing of how it is fetched; that is the 
 the edge hands over when it opens a model (docs/decisions/0008-references.md).
 """
 
-import ipaddress
 import json
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, get_args
-from urllib.parse import unquote, urlparse
 
+from metamodel.addresses import is_local, local_path, malformed, private_address
 from metamodel.exceptions import CorruptBundle, InputError
 from metamodel.manifest import FileEntry
 from metamodel.shards import ShardReader, ShardRow, ShardWriter
@@ -26,15 +24,12 @@ __all__ = [
     "Reference",
     "ReferenceSettings",
     "ReferenceTable",
-    "is_endpoint",
-    "local_path",
     "write_table",
 ]
 
 REFERENCE_DIR = "references"
 VENDORED_DIR = "vendored"
 Kind = Literal["model", "bundle", "endpoint"]
-_FILE_SCHEMES = ("", "file")
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,7 @@ class ReferenceSettings:
     roots
         Directories that file paths may point into; none: no path at all.
     allow_private
-        Whether an endpoint or a http(s) place may be a private, loopback or link-local address.
+        Whether the host of a URI may have a private, loopback or link-local address.
 
     Raises
     ------
@@ -147,47 +142,27 @@ class ReferenceSettings:
         >>> ReferenceSettings(roots=("/models",)).objection("/models/../etc/passwd")
         'the path is outside the allowed roots (/models)'
         """
-        parsed = urlparse(uri)
-        if parsed.scheme in _FILE_SCHEMES:
+        if problem := malformed(uri):
+            return problem
+        if is_local(uri):
             return self._outside(local_path(uri))
-        if parsed.scheme in ("http", "https") and not self.allow_private:
-            return _private(parsed.hostname or "")
-        return ""
+        problem = "" if self.allow_private else private_address(uri)
+        return problem and f"{problem}; allow_private is off"
+
+    def objection_behind(self, uri: str, place: str) -> str:
+        """Say why the place that a URI leads to may not be used, or "".
+
+        What a registry says is believed, except that with `roots` its files may be nowhere else on this machine.
+        """
+        if place != uri and is_local(place) and not self.roots:
+            return ""
+        return self.objection(place)
 
     def _outside(self, path: Path) -> str:
         resolved = path.resolve()
         if any(resolved.is_relative_to(Path(root).resolve()) for root in self.roots):
             return ""
         return f"the path is outside the allowed roots ({', '.join(self.roots) or 'there are none'})"
-
-
-def local_path(uri: str) -> Path:
-    """Path that a file URI, or a plain path, names."""
-    parsed = urlparse(uri)
-    return Path(unquote(parsed.path) if parsed.scheme == "file" else uri)
-
-
-def is_endpoint(uri: str) -> bool:
-    """Whether a URI names a scoring server rather than files.
-
-    Examples
-    --------
-    >>> is_endpoint("https://models.example/fr/invocations"), is_endpoint("https://store.example/model")
-    (True, False)
-    """
-    parsed = urlparse(uri)
-    return parsed.scheme in ("http", "https") and parsed.path.rstrip("/").endswith("/invocations")
-
-
-def _private(host: str) -> str:
-    try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
-    except OSError:
-        return f"the host {host!r} cannot be resolved"
-    # Whatever is no address of the open internet: metadata services, neighbours in the same network, this machine.
-    if odd := sorted(address for address in found if not ipaddress.ip_address(address.partition("%")[0]).is_global):
-        return f"{odd[0]} is a private, loopback or link-local address; allow_private is off"
-    return ""
 
 
 class ChildLoader(Protocol):

@@ -17,6 +17,7 @@ from metamodel.checking import CheckedChild, check_children
 from metamodel.child_tables import from_registry, from_template, read_uris
 from metamodel.exceptions import InputError
 from metamodel.features import FeatureSchema
+from metamodel.fetching import open_bundle
 from metamodel.fitting import metric_names
 from metamodel.keys import KeySchema, encode_key
 from metamodel.ledger import with_keys
@@ -76,7 +77,8 @@ def reference(
     registry.check_names(registered_model_name, alias, name)
     with tempfile.TemporaryDirectory(prefix="metamodel-reference-") as directory:
         path = write_references(Path(directory) / "bundle", children, example, group_by, target, **options)
-        return log_bundle(path, example, name, registered_model_name, alias, detail=detail)
+        model = open_bundle(path, defaults={"detail": detail})
+        return log_bundle(model, example, name, registered_model_name, alias)
 
 
 def write_references(  # noqa: PLR0913 - what training reads off the table must be said here

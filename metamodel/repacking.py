@@ -16,7 +16,7 @@ from metamodel.model import MetaModel
 from metamodel.packing import stack_bundle
 from metamodel.signatures import InputForm
 from metamodel.tables import read_table
-from metamodel.tracking import log_packed
+from metamodel.tracking import log_packed, recorded_defaults
 
 __all__ = ["repack"]
 
@@ -64,17 +64,12 @@ def repack(
         if target is None:
             target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metamodel-pack-"))) / "bundle"
         stack_bundle(opened.bundle.path, table, target)
-        packed = MetaModel(target, defaults=_defaults(opened))
+        packed = MetaModel(target, defaults=recorded_defaults(opened))
         info = log_packed(packed, table, register, alias, inputs=inputs) if register else None
         facts = _facts(packed.ledger)
     where = str(target) if in_place or output else None
     uri, version = (info.model_uri, str(info.registered_model_version)) if info else (None, None)
     return {**facts, "output": where, "model_uri": uri, "version": version}
-
-
-def _defaults(model: MetaModel) -> dict[str, Any]:
-    options = model.options()
-    return {"predict_method": options.predict_method, "detail": options.detail}
 
 
 def _facts(ledger: pd.DataFrame) -> dict[str, Any]:

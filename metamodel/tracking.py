@@ -39,7 +39,7 @@ from metamodel.signatures import InputForm, input_example, signature
 from metamodel.training import TrainingResult
 from metamodel.wording import count
 
-__all__ = ["log_model", "log_packed", "training_run"]
+__all__ = ["log_model", "log_packed", "plainly_named", "pyfunc_parts", "recorded_defaults", "training_run"]
 
 # MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
 _TABLE_ROWS = 10_000
@@ -163,12 +163,11 @@ def log_model(
     model.route.check(model.options())
     # Raises what it has to raise before anything is logged.
     signature(result.manifest, model.route, model.options(), inputs)
-    with training_run() as run, _plainly_named(result.bundle_path) as bundle:
+    with training_run() as run, plainly_named(result.bundle_path) as bundle:
         _claim(run.info.run_id, model.bundle.digest)
         _log_facts(result)
         _log_artifacts(result)
-        defaults = {"predict_method": predict_method, "detail": detail}
-        info = _log_pyfunc(name, bundle, model, result.data, defaults, inputs)
+        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, result.data, inputs))
         # Metrics that are there before the model would be fetched again one by one, to be copied to it.
         metrics = {name: float(value) for name, value in result.summary.items()}
         mlflow.log_metrics(metrics, model_id=info.model_id)
@@ -203,11 +202,10 @@ def log_packed(
     mlflow.models.model.ModelInfo
     """
     registry.check_names(registered_model_name, alias, name)
-    manifest, options = model.manifest, model.options()
-    defaults = {"predict_method": options.predict_method, "detail": options.detail}
-    with training_run() as run, _plainly_named(model.bundle.path) as bundle:
+    manifest = model.manifest
+    with training_run() as run, plainly_named(model.bundle.path) as bundle:
         _claim(run.info.run_id, model.bundle.digest)
-        info = _log_pyfunc(name, bundle, model, data, defaults, inputs)
+        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, data, inputs))
         described = f"{manifest.counts['fitted']:,} children for {manifest.target.name}, packed again."
         info.registered_model_version = registry.register_version(
             registered_model_name, info.model_uri, described, {"metamodel.version": __version__}, alias
@@ -215,25 +213,42 @@ def log_packed(
     return info
 
 
-def _log_pyfunc(
-    name: str, bundle: Path, model: MetaModel, data: pd.DataFrame, defaults: Mapping[str, Any], inputs: InputForm
-) -> ModelInfo:
+def pyfunc_parts(bundle: Path, model: MetaModel, data: pd.DataFrame | None, inputs: InputForm) -> dict[str, Any]:
+    """Arguments with which MLflow logs, or saves, a finished bundle as a pyfunc model.
+
+    Parameters
+    ----------
+    bundle
+        Path of the bundle.
+    model
+        The same bundle, opened; what a call without params answers is recorded.
+    data
+        Rows of which some become the input example; without any, there is none.
+    inputs
+        Form of the signature.
+    """
     manifest = model.manifest
-    return mlflow.pyfunc.log_model(
-        name=name,
-        python_model=model_code.__file__,
-        artifacts={"bundle": str(bundle)},
-        signature=signature(manifest, model.route, model.options(), inputs),
-        input_example=input_example(manifest, data, inputs=inputs),
-        pip_requirements=requirements(manifest),
-        model_config={"preload": 0},  # only what stands here can be given when the model is loaded
-        code_paths=[str(Path(model_code.__file__).parent)],
-        metadata={"metamodel": {"defaults": dict(defaults)}},
-    )
+    shown = None if data is None or data.empty else input_example(manifest, data, inputs=inputs)
+    return {
+        "python_model": model_code.__file__,
+        "artifacts": {"bundle": str(bundle)},
+        "signature": signature(manifest, model.route, model.options(), inputs),
+        "input_example": shown,
+        "pip_requirements": requirements(manifest),
+        "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded
+        "code_paths": [str(Path(model_code.__file__).parent)],
+        "metadata": {"metamodel": {"defaults": recorded_defaults(model)}},
+    }
+
+
+def recorded_defaults(model: MetaModel) -> dict[str, Any]:
+    """Say what a call without params answers."""
+    options = model.options()
+    return {"predict_method": options.predict_method, "detail": options.detail}
 
 
 @contextmanager
-def _plainly_named(path: Path) -> Iterator[Path]:
+def plainly_named(path: Path) -> Iterator[Path]:
     """Give a bundle a second name where MLflow, which reads paths as URIs, would misread its own."""
     if not re.search("[#%?]", str(path.absolute())):
         yield path

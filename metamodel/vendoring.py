@@ -5,7 +5,7 @@ import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,16 +20,19 @@ from mlflow.models.model import ModelInfo
 
 from metamodel import registry
 from metamodel.bundle import finish_bundle, new_bundle
-from metamodel.bundle_logging import log_bundle, pyfunc_parts, without_advice
+from metamodel.bundle_logging import log_bundle, without_advice
+from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
-from metamodel.fetching import load_model
+from metamodel.fetching import load_model, open_bundle
 from metamodel.fetching.children import ElsewhereLoader, files_of
 from metamodel.fetching.logged import bundle_path
 from metamodel.keys import decode_key, encode_key
-from metamodel.ledger import keys_of
+from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.model import MetaModel
 from metamodel.references import VENDORED_DIR, Reference, write_table
 from metamodel.shards import ShardRow, ShardWriter
+from metamodel.signatures import InputForm, unpacked
+from metamodel.tracking import plainly_named, pyfunc_parts, recorded_defaults
 
 __all__ = ["pack", "serve_check", "vendor_bundle", "write_zip"]
 
@@ -43,10 +46,29 @@ class _Vendored:
     key: str
     reference: Reference
     version: str
-    archive: bytes
+    archive: bytes  # empty where another child has brought it
 
 
-def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "") -> dict[str, Any]:
+class _Archives:
+    """Archives of places. Each is made once, and handed to who asked first; a place may hold many groups' children."""
+
+    def __init__(self, places: int) -> None:
+        self._digests = ByteCache(limit=places)
+
+    def of(self, place: str, make: Callable[[], bytes]) -> tuple[str, bytes]:
+        """Return an archive's digest, and its bytes or nothing."""
+        made = [b""]
+
+        def digest() -> tuple[str, int]:
+            made[0] = make()
+            return hashlib.sha256(made[0]).hexdigest(), 1
+
+        return self._digests.get(place, digest), made[0]
+
+
+def pack(
+    model: str, *, zip_file: str = "", register: str = "", alias: str = "", inputs: InputForm = "columns"
+) -> dict[str, Any]:
     """Vendor a model's children, and log it as a new version or write it into one file: the command of that name.
 
     Parameters
@@ -57,6 +79,8 @@ def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "")
         File to write; "" for none.
     register, alias
         As for `metamodel.log_model`; "" for none. Without `zip_file` the model is logged in any case.
+    inputs
+        Form of the new signature; what a call without params answers stays as it is.
 
     Returns
     -------
@@ -71,15 +95,16 @@ def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "")
     opened = load_model(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-pack-") as directory:
         path = opened.bundle.path
-        example = _example_of(path)
+        example = _example_of(opened)
         if opened.bundle.references is not None:
             path = vendor_bundle(opened, Path(directory) / "bundle")
+        packed = open_bundle(path, defaults=recorded_defaults(opened))
         facts: dict[str, Any] = {"model": model, "groups": opened.manifest.counts["fitted"]}
         if zip_file:
-            write_zip(path, Path(zip_file), example)
+            write_zip(packed, Path(zip_file), example, inputs)
             facts["zip"] = zip_file
         if register or not zip_file:
-            info: ModelInfo = log_bundle(path, example, "model", register or None, alias or None)
+            info: ModelInfo = log_bundle(packed, example, "model", register or None, alias or None, inputs=inputs)
             facts |= {"model_uri": info.model_uri, "registered_model": register or None}
             facts["version"] = info.registered_model_version if register else None
     return facts
@@ -120,7 +145,7 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
             for child in _fetched(references, loader):
                 versions[child.key] = child.version
                 references[child.key] = child.reference
-                if child.reference.vendored not in seen:  # children of one other bundle share it
+                if child.archive and child.reference.vendored not in seen:  # one archive may lie in two places
                     seen.add(child.reference.vendored)
                     shard.add(ShardRow.of_child(child.reference.vendored, 0, "", child.archive, 0))
         write_table(directory, ((key, len(decode_key(key)), reference) for key, reference in references.items()))
@@ -136,20 +161,25 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
 def _fetched(references: dict[str, Reference], loader: ElsewhereLoader) -> Iterator[_Vendored]:
     threads = loader.settings.concurrency
     wanted = [(key, reference) for key, reference in references.items() if reference.kind != "endpoint"]
+    archives = _Archives(len(wanted))
     with ThreadPoolExecutor(threads) as executor:
         for start in range(0, len(wanted), 4 * threads):  # not all archives in memory at once
             part = wanted[start : start + 4 * threads]
-            yield from executor.map(lambda entry: _vendored(entry[0], entry[1], loader), part)
+            yield from executor.map(lambda entry: _vendored(entry[0], entry[1], loader, archives), part)
 
 
-def _vendored(key: str, reference: Reference, loader: ElsewhereLoader) -> _Vendored:
+def _vendored(key: str, reference: Reference, loader: ElsewhereLoader, archives: _Archives) -> _Vendored:
     place = loader.resolve(reference, key)
     (_, version), _ = loader.load(reference, key, place)  # what cannot be loaded here is not worth packing
-    with loader.files(reference, key, place) as directory:
-        packed = _archive(directory)
-    if len(packed) > _LARGEST_ARCHIVE:
-        raise InputError(f"The child of group {key} has {len(packed):,} bytes, too many for a bundle. Refer to it.")
-    digest = hashlib.sha256(packed).hexdigest()
+
+    def make() -> bytes:
+        with loader.files(reference, key, place) as directory:
+            packed = _archive(directory)
+        if len(packed) > _LARGEST_ARCHIVE:
+            raise InputError(f"The child of group {key} has {len(packed):,} bytes, too many for a bundle. Refer to it.")
+        return packed
+
+    digest, packed = archives.of(place, make)
     return _Vendored(key, replace(reference, place=place, vendored=digest), version, packed)
 
 
@@ -171,36 +201,40 @@ def _needed(directory: Path) -> list[Path]:
     return sorted(found)
 
 
-def _example_of(bundle: Path) -> pd.DataFrame | None:
-    """Input example of the logged model that a bundle lies in; None for a bare bundle."""
-    for directory in list(bundle.parents)[:2]:
+def _example_of(model: MetaModel) -> pd.DataFrame | None:
+    """Input example of the logged model that a bundle lies in, one column for each feature; None for a bare bundle."""
+    for directory in list(model.bundle.path.parents)[:2]:
         if (directory / _MLMODEL).is_file():
             example = Model.load(str(directory)).load_input_example(str(directory))
-            return example if isinstance(example, pd.DataFrame) else None
+            return unpacked(example, model.manifest) if isinstance(example, pd.DataFrame) else None
     return None
 
 
-def write_zip(bundle: Path, target: Path, example: pd.DataFrame | None = None) -> None:
+def write_zip(
+    model: MetaModel, target: Path, example: pd.DataFrame | None = None, inputs: InputForm = "columns"
+) -> None:
     """Write a bundle as an MLflow model in one file, with the code that serves it.
 
     Parameters
     ----------
-    bundle
-        The bundle's directory.
+    model
+        The bundle; what a call without params answers is recorded.
     target
         File to write; it appears when it is complete.
     example
         Rows to show as the input example.
+    inputs
+        Form of the signature.
     """
     unfinished = target.with_name(f"{target.name}.unfinished-{os.getpid()}")
     with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
-        model = Path(directory) / "model"
-        with without_advice():
-            mlflow.pyfunc.save_model(str(model), **pyfunc_parts(bundle, example))
+        saved = Path(directory) / "model"
+        with without_advice(), plainly_named(model.bundle.path) as bundle:
+            mlflow.pyfunc.save_model(str(saved), **pyfunc_parts(bundle, model, example, inputs))
         try:
             with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-                for path in sorted(path for path in model.rglob("*") if path.is_file()):
-                    packed.write(path, path.relative_to(model).as_posix())
+                for path in sorted(path for path in saved.rglob("*") if path.is_file()):
+                    packed.write(path, path.relative_to(saved).as_posix())
             unfinished.rename(target)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -242,7 +276,7 @@ def serve_check(file: str) -> dict[str, Any]:
         references = {} if model.bundle.references is None else dict(model.bundle.references.items())
         far = [reference.uri for reference in references.values() if not reference.vendored]
         keys = [encode_key(key) for key in keys_of(model.ledger, model.manifest.keys)]
-        fitted = model.ledger["status"].isin(["fitted", "carried", "referenced"])
+        fitted = model.ledger["status"].isin(WITH_CHILD)
         here = [key for key, there in zip(keys, fitted, strict=True) if there and _is_here(references.get(key))]
         for key in here:
             model.bundle.load(decode_key(key), keep=False)

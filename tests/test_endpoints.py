@@ -16,7 +16,7 @@ from registered_children import export_all, panel
 from servers import HOST, free_port, scoring_server
 
 import metamodel
-from metamodel.exceptions import ChildFailed, ChildUnavailable, InputError
+from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.fetching import endpoints
 from metamodel.fetching.endpoints import Breaker, EndpointChild
 from metamodel.referencing import write_references
@@ -187,6 +187,37 @@ def test_one_bad_row_does_not_spoil_its_group(start: Callable[..., Endpoint], tm
     assert answers["prediction"].dropna().tolist() == [1.0, 2.0, 4.0]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (404, {}),
+        (302, {}),
+        (422, {}),
+        (200, {"predictions": []}),
+        (200, []),
+        (200, {"predictions": ["a", "b", "c", "d"]}),
+    ],
+)
+def test_only_a_400_is_about_the_rows(start: Callable[..., Endpoint], tmp_path: Path, answer: tuple[int, Any]) -> None:
+    endpoint = start(answer=lambda rows: answer)
+    rows = pd.DataFrame({"store": 1, "x": [1.0, 2.0, 3.0, 4.0]})
+    children = pd.DataFrame({"store": [1], "uri": [endpoint.url]})
+    path = write_references(tmp_path / "b", children, rows, "store", "y", settings=LOCAL)
+    assert set(metamodel.load_model(path).predict(rows)["status"]) == {"failed"}
+    assert endpoint.requests == 1
+
+
+def test_the_halves_of_a_group_share_one_deadline(start: Callable[..., Endpoint], tmp_path: Path) -> None:
+    endpoint = start(seconds=0.1, answer=lambda rows: (400, {}))
+    rows = pd.DataFrame({"store": 1, "x": np.arange(300.0)})
+    children = pd.DataFrame({"store": [1], "uri": [endpoint.url]})
+    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=0.5)
+    path = write_references(tmp_path / "b", children, rows, "store", "y", settings=settings)
+    answers = metamodel.load_model(path).predict(rows, {"detail": True})
+    assert set(answers["status"]) == {"failed"}
+    assert endpoint.requests <= 7
+
+
 # -------- one endpoint
 @pytest.mark.parametrize(
     "predictions",
@@ -202,9 +233,9 @@ def test_every_form_of_an_answer_is_read(start: Callable[..., Endpoint], predict
     ("content", "match"),
     [({"predictions": [1.0]}, "gave 1 answer for 2 rows"), ({"answers": []}, "something else"), ([], "something else")],
 )
-def test_an_odd_answer_is_the_childs_failure(start: Callable[..., Endpoint], content: Any, match: str) -> None:
+def test_an_odd_answer_is_none(start: Callable[..., Endpoint], content: Any, match: str) -> None:
     endpoint = start(answer=lambda rows: (200, content))
-    with pytest.raises(ChildFailed, match=match):
+    with pytest.raises(ChildUnavailable, match=match):
         EndpointChild(endpoint.url, LOCAL).predict(_x(1, 2))
 
 
@@ -220,7 +251,7 @@ def test_a_redirect_is_not_followed(start: Callable[..., Endpoint]) -> None:
     target = start()
     endpoint = start(answer=lambda rows: (302, {}))
     endpoint.headers = {"Location": target.url}
-    with pytest.raises(ChildFailed, match="status 302"):
+    with pytest.raises(ChildUnavailable, match="status 302"):
         EndpointChild(endpoint.url, LOCAL).predict(_x(1))
     assert target.requests == 0
 
@@ -237,6 +268,17 @@ def test_missing_values_arrive_as_null(start: Callable[..., Endpoint]) -> None:
 def test_private_addresses_are_refused_unless_allowed(host: str) -> None:
     with pytest.raises(ChildUnavailable, match=r"private, loopback or link-local|cannot be resolved"):
         EndpointChild(f"http://{host}/invocations", metamodel.ReferenceSettings())
+
+
+def test_an_address_is_looked_at_again_when_it_is_reached(
+    start: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = start()
+    # As if the name had led elsewhere when it was checked.
+    monkeypatch.setattr(metamodel.ReferenceSettings, "objection", lambda settings, uri: "")
+    with pytest.raises(ChildUnavailable, match=r"127\.0\.0\.1 is a private, loopback or link-local address"):
+        EndpointChild(endpoint.url, metamodel.ReferenceSettings()).predict(_x(1))
+    assert endpoint.requests == 0
 
 
 def test_an_endpoint_that_is_down_is_refused_when_the_model_is_made(tmp_path: Path) -> None:

@@ -157,3 +157,41 @@ def test_a_retry_after_in_seconds_is_read(header: Any, expected: Any) -> None:
 def test_a_retry_after_with_a_date_is_read() -> None:
     header = email.utils.formatdate(time.time() + 100, usegmt=True)
     assert politeness._seconds(header) == pytest.approx(100, abs=5)
+
+
+def test_nobody_waits_longer_than_the_patience_for_a_server_that_asks_for_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    courtesy = Courtesy(RateLimiter(1000, sleep=slept.append), patience=120)
+
+    def refused() -> None:
+        call = politeness._current.get()
+        assert call is not None
+        call.status, call.retry_after = 429, 3600.0
+        raise MlflowException("429")
+
+    with pytest.raises(MlflowException, match="429"):
+        courtesy.call("key", refused)
+    courtesy.limiter.wait()
+    assert sum(slept) < 1
+
+
+def test_a_pause_of_others_is_not_waited_for_longer_than_the_patience() -> None:
+    limits, clock = limiter(100)
+    limits.pause(60)
+    with pytest.raises(ChildUnavailable, match="left alone for 60 s more"):
+        limits.wait("key", longest=10)
+    assert clock.now == 0
+
+
+def test_the_brief_stop_only_the_brief() -> None:
+    limits, clock = limiter(100)
+    limits.give_up(2)
+    assert (limits.given_up(2), limits.given_up(120)) == (True, False)
+    limits.give_up(120)
+    limits.give_up(2)
+    assert limits.given_up(120)
+    clock.sleep(31)
+    assert not limits.given_up(2)

@@ -7,18 +7,22 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow.models import Model
 
 import metamodel
 from metamodel.bundle import Bundle, finish_bundle
 from metamodel.checking import CheckedChild
 from metamodel.child_tables import from_template, read_uris
-from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns
+from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns, UnreadableBundle
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
+from metamodel.fetching.children import files_of
 from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
+from metamodel.ledger import who_answers
 from metamodel.manifest import FileEntry
 from metamodel.packing import stack_bundle
 from metamodel.references import Reference, ReferenceSettings, ReferenceTable, write_table
 from metamodel.referencing import write_references
+from metamodel.report.facts import Facts
 from metamodel.vendoring import vendor_bundle
 
 KEYS = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
@@ -74,6 +78,68 @@ def test_a_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
     (tmp_path / "models" / "link").symlink_to("/etc")
     settings = ReferenceSettings(roots=(str(tmp_path / "models"),))
     assert "outside the allowed roots" in settings.objection(str(tmp_path / "models" / "link"))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:9\\@8.8.8.8/invocations",
+        "http://127.0.0.1 @8.8.8.8/invocations",
+        "http://127.0.0.1\t@8.8.8.8/invocations",
+        "ht\ntp://127.0.0.1/invocations",
+        "http://\uff1127.0.0.1/invocations",
+        "http:///invocations",
+        "http://8.8.8.8:port/invocations",
+        "http://[::1/invocations",
+        "mlflow-artifacts://127.0.0.1\\@8.8.8.8/model",
+    ],
+)
+@pytest.mark.parametrize("allow_private", [True, False])
+def test_an_address_with_two_meanings_is_refused(uri: str, allow_private: bool) -> None:
+    assert "the address" in ReferenceSettings(allow_private=allow_private).objection(uri)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "mlflow-artifacts", "ftp", "sftp", "hdfs", "r2", "abfss"])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "user@10.0.0.1", "169.254.169.254", "[::ffff:a00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]"],
+)
+def test_a_host_that_is_private_is_refused_whatever_the_scheme(scheme: str, host: str) -> None:
+    uri = f"{scheme}://{host}/model"
+    assert "is a private, loopback or link-local address" in ReferenceSettings().objection(uri)
+    assert ReferenceSettings(allow_private=True).objection(uri) == ""
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://8.8.8.8/invocations",
+        "https://[64:ff9b::808:808]/invocations",
+        "s3://internal/model",
+        "s3://arn:aws:s3:us-east-1:1234:accesspoint/models",
+        "gs://localhost/model",
+        "wasbs://models@store.blob.core.windows.net/a",
+        "abfss://models@store.dfs.core.windows.net/a",
+        "dbfs:/models/a",
+        "mlflow-artifacts:/1/model",
+        "runs:/abc/model",
+        "models:/my model@champion",
+    ],
+)
+def test_buckets_and_open_addresses_are_used(uri: str) -> None:
+    assert ReferenceSettings().objection(uri) == ""
+
+
+def test_with_roots_files_behind_the_registry_may_be_nowhere_else() -> None:
+    assert ReferenceSettings().objection_behind("models:/a/1", "/elsewhere/a") == ""
+    assert "outside" in ReferenceSettings(roots=("/models",)).objection_behind("models:/a/1", "/elsewhere/a")
+    assert "outside" in ReferenceSettings().objection_behind("/elsewhere/a", "/elsewhere/a")
+
+
+@pytest.mark.parametrize("name", ["../model.pkl", "a/../../model.pkl", "/etc/passwd", "..\\model.pkl", "C:\\model.pkl"])
+def test_a_file_outside_the_model_is_never_fetched(name: str) -> None:
+    with pytest.raises(UnreadableBundle, match="names a file outside the model"):
+        files_of(Model(flavors={"sklearn": {"pickled_model": name}}))
 
 
 # -------- tables of children
@@ -177,6 +243,15 @@ def test_a_child_that_is_gone_fails_its_rows_alone(referring: Path) -> None:
     answers = metamodel.load_model(referring).predict(rows, {"detail": True})
     assert answers["status"].tolist() == ["failed", "unknown_group", "invalid_key"]
     assert "cannot be loaded" in answers["error"][0]
+
+
+def test_preloading_and_the_report_know_children_elsewhere(referring: Path) -> None:
+    with pytest.warns(RuntimeWarning, match="1 group cannot be preloaded.*may not be used"):
+        model = metamodel.load_model(referring, preload=10)
+    assert model.stats()["preload"]["asked"] == 1
+    facts = Facts(model.manifest, model.ledger, None, None)
+    assert (len(facts.fitted), facts.reasons()) == (1, [])
+    assert who_answers(model.ledger, model.manifest.keys, ())["child"][0] == 1
 
 
 def test_a_bundle_that_nobody_fetches_for_says_so(referring: Path) -> None:

@@ -25,11 +25,13 @@ from registered_children import Unkind, export_all, panel, register_all, run_of,
 from servers import Server, scoring_server, tracking_server
 
 import metamodel
-from metamodel import disk_cache
+from metamodel import disk_cache, vendoring
+from metamodel.cache import ByteCache
 from metamodel.cli import main
 from metamodel.disk_cache import process_disk_cache
 from metamodel.exceptions import InputError
-from metamodel.fetching import politeness
+from metamodel.fetching import children, politeness
+from metamodel.fetching.politeness import courtesy_for
 from metamodel.referencing import write_references
 from metamodel.shards import ShardReader
 from metamodel.vendoring import vendor_bundle
@@ -242,6 +244,22 @@ def test_where_the_server_is_gone_the_last_known_child_goes_on(
     registered.proxy.broken_until = 0.0
 
 
+def test_a_known_child_waits_briefly_for_the_server_and_once_a_refresh(
+    registered: Registered, two_versions: str, tmp_path: Path
+) -> None:
+    uri = f"models:/{two_versions}@champion"
+    settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=3600)
+    courtesy = courtesy_for(mlflow.get_tracking_uri(), 500, 120)
+    known = children._resolved_again(uri, "key", settings, courtesy)
+    children._resolved = ByteCache(limit=1000)  # as if the time to refresh had come
+    registered.proxy.broken_until = time.monotonic() + 600
+    started = time.monotonic()
+    assert [children._resolved_again(uri, "key", settings, courtesy) for _ in range(3)] == [known] * 3
+    took, registered.proxy.broken_until = time.monotonic() - started, 0.0
+    assert took < 30  # and not three times the patience
+    assert not courtesy.limiter.given_up(120)
+
+
 # -------- a server that wants to be spared
 @pytest.mark.usefixtures("empty_cache")
 def test_scoring_stays_under_the_limit_and_loses_nothing(registered: Registered, tmp_path: Path) -> None:
@@ -391,6 +409,12 @@ def test_a_child_in_a_runs_artifacts_is_used(registered: Registered, tmp_path: P
     np.testing.assert_allclose(answers["prediction"], registered.expected[rows.index])
 
 
+def test_a_runs_place_is_resolved_and_checked(registered: Registered) -> None:
+    run = run_of(registered.sources[6])
+    place = children.resolve_place(f"runs:/{run}/6")
+    assert place == f"{MlflowClient().get_run(run).info.artifact_uri}/6"
+
+
 def test_inspect_shows_where_children_are(registered: Registered, referring: str) -> None:
     result = CliRunner().invoke(main, ["inspect", referring, "--json"])
     assert result.exit_code == 0, result.stderr
@@ -504,6 +528,43 @@ def test_vendored_children_are_the_same_bytes(registered: Registered, referring:
     assert after["child_version"].tolist() == digests[registered.rows["store"]].tolist()
     with zipfile.ZipFile(io.BytesIO(_archive_of(vendored, 3))) as archive:
         assert pickle.loads(archive.read("model.pkl")).coef_ == pytest.approx(registered.bundled.child(3).coef_)
+
+
+@pytest.mark.usefixtures("empty_cache")
+@pytest.mark.parametrize("inputs", ["columns", "packed"])
+def test_packing_keeps_what_a_call_answers_and_takes_packed_examples(
+    registered: Registered, tmp_path: Path, inputs: Any
+) -> None:
+    result = metamodel.train(registered.frame, "store", "y", "ridge", n_jobs=1, holdout=0)
+    info = metamodel.log_model(result, detail=True, inputs="packed")
+    file = str(tmp_path / "model.zip")
+    command = ["pack", info.model_uri, "--zip", file, "--register", f"kept-{inputs}", "--inputs", inputs]
+    packed = CliRunner().invoke(main, command)
+    assert packed.exit_code == 0, packed.stderr
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(tmp_path / "model")
+    for uri in (tmp_path / "model", f"models:/kept-{inputs}/1"):
+        model = mlflow.pyfunc.load_model(str(uri), model_config={"preload": 2})
+        assert "child_version" in model.predict(model.input_example)
+        assert ("features" in model.metadata.signature.inputs.input_names()) == (inputs == "packed")
+    version = MlflowClient().get_model_version(f"kept-{inputs}", "1")
+    assert version.description == f"Holds {GROUPS} child models by store."
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_another_meta_model_is_packed_once(
+    registered: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    archive = vendoring._archive
+    monkeypatch.setattr(vendoring, "_archive", lambda directory: (made.append(directory), archive(directory))[1])
+    result = metamodel.train(registered.frame, "store", "y", "ridge", n_jobs=1, holdout=0)
+    bundle = metamodel.log_model(result).model_uri
+    rows = registered.rows[registered.rows["store"] < 6]
+    path = write_references(tmp_path / "b", _table(*[bundle] * 6), rows, "store", "y", settings=FAST)
+    vendored = metamodel.load_model(vendor_bundle(metamodel.load_model(path), tmp_path / "vendored"))
+    assert len(made) == 1
+    np.testing.assert_allclose(vendored.predict(rows)["prediction"], registered.expected[rows.index], rtol=1e-9)
 
 
 def _archive_of(model: metamodel.MetaModel, store: int) -> bytes:

@@ -39,7 +39,7 @@ def pack(
         else:
             from metamodel import vendoring
 
-            packed = vendoring.pack(model, zip_file=zip_file, register=register, alias=alias)
+            packed = vendoring.pack(model, zip_file=zip_file, register=register, alias=alias, **form)
             text = section("packed model", packed)
     click.echo(dumps(packed) if as_json else text)
 

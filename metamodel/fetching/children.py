@@ -11,24 +11,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import mlflow
 from mlflow.models import Model
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
+from metamodel.addresses import is_local, local_path
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.disk_cache import process_disk_cache
 from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
 from metamodel.fetching.endpoints import EndpointChild
-from metamodel.fetching.logged import bundle_of, one_line
+from metamodel.fetching.logged import bundle_of, inside, one_line
 from metamodel.fetching.politeness import Courtesy, courtesy_for, first_delay
 from metamodel.keys import decode_key
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
-from metamodel.references import Reference, ReferenceSettings, local_path
+from metamodel.references import Reference, ReferenceSettings
 from metamodel.shards import ShardReader
 
 __all__ = ["ElsewhereLoader", "fetch_description", "files_of", "resolve_place"]
@@ -117,13 +118,12 @@ class ElsewhereLoader:
         if reference.vendored:
             with disk().entry(place, lambda directory: self._unpack(reference.vendored, directory)) as directory:
                 yield directory
-        elif urlparse(place).scheme in ("", "file"):
-            if objection := self.settings.roots and self.settings.objection(place):
-                raise ChildUnavailable(f"{place} may not be used: {objection}")
+            return
+        if objection := self.settings.objection_behind(reference.uri, place):
+            raise ChildUnavailable(f"{place} may not be used: {objection}")
+        if is_local(place):
             yield local_path(place)
         else:
-            if objection := self.settings.objection(place):
-                raise ChildUnavailable(f"{place} may not be used: {objection}")
             name = f"{mlflow.get_tracking_uri()} {reference.kind} {place}"
             with disk().entry(name, lambda directory: _download(self.courtesy, key, place, directory)) as directory:
                 yield directory
@@ -153,9 +153,11 @@ def _explained(reference: Reference, key: str) -> Iterator[None]:
 
 
 def resolve_place(uri: str) -> str:
-    """Say where the files of a model are now; one or two requests for a ``models:/`` URI, none for others."""
+    """Say where the files of a model are now; up to two requests for ``models:/`` and ``runs:/``, none for others."""
     if ModelsArtifactRepository.is_models_uri(uri):
         return str(ModelsArtifactRepository.get_underlying_uri(uri))
+    if RunsArtifactRepository.is_runs_uri(uri):
+        return str(RunsArtifactRepository.get_underlying_uri(uri))
     return uri
 
 
@@ -171,16 +173,17 @@ def _resolved_again(uri: str, key: str, settings: ReferenceSettings, courtesy: C
     epoch = 0 if every is None else int((time.monotonic() + first_delay(uri, every)) // every)
 
     def ask() -> tuple[str, int]:
-        return courtesy.call(key, lambda: resolve_place(uri)), 1
+        known = _last_known.get(here)
+        try:
+            place = (courtesy if known is None else courtesy.brief()).call(key, lambda: resolve_place(uri))
+        except Exception:
+            if known is None:
+                raise
+            place = known  # better yesterday's champion than none, until the next refresh
+        _last_known[here] = place
+        return place, 1
 
-    try:
-        place: str = _resolved.get((*here, epoch), ask)
-    except Exception:
-        if here in _last_known:  # better yesterday's champion than none
-            return _last_known[here]
-        raise
-    _last_known[here] = place
-    return place
+    return str(_resolved.get((*here, epoch), ask))
 
 
 def fetch_description(courtesy: Courtesy, key: str, place: str, directory: Path) -> Model:
@@ -205,7 +208,7 @@ def _download(courtesy: Courtesy, key: str, place: str, directory: Path) -> None
     wanted = [*needed[0], *(path for folder in needed[1] for path in everything(folder or None))]
     for name in wanted:
         if name != _MLMODEL:
-            target = directory / name
+            target = directory / inside(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             courtesy.call(key, lambda name=name, target=target: repository._download_file(name, str(target)))  # type: ignore[misc]
 
@@ -214,11 +217,16 @@ def files_of(model: Model) -> tuple[list[str], list[str]]:
     """Files and folders that loading a model takes; the folder "" is all of it.
 
     Of a scikit-learn model the pickle is enough, where others are loaded by code that may read any file.
+
+    Raises
+    ------
+    UnreadableBundle
+        A file is not inside the model.
     """
     flavor = model.flavors.get("sklearn")
     if flavor is None:
         return [], [""]
-    return [_MLMODEL, flavor["pickled_model"]], [flavor["code"]] if flavor.get("code") else []
+    return [_MLMODEL, inside(flavor["pickled_model"])], [inside(flavor["code"])] if flavor.get("code") else []
 
 
 def _loaded(reference: Reference, key: str, directory: Path) -> tuple[tuple[Any, str], int]:

@@ -1,20 +1,21 @@
 """Children behind scoring servers: MLflow's protocol, with a deadline, retries, and a breaker for each endpoint."""
 
+import copy
 import json
 import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import requests
 import tenacity
-from requests.adapters import HTTPAdapter
 
-from metamodel.exceptions import ChildFailed, ChildUnavailable
+from metamodel.exceptions import ChildFailed, ChildUnavailable, RowsRefused
+from metamodel.fetching.connections import open_session
 from metamodel.frames import AnyArray
 from metamodel.references import ReferenceSettings
 from metamodel.wording import count, short
@@ -103,11 +104,19 @@ class EndpointChild:
             raise ChildUnavailable(f"{url} may not be asked: {objection}")
         self.url = url
         self._deadline = settings.deadline_seconds
+        self._allow_private = settings.allow_private
         self._breaker = _breaker_of(url)
+        self._until: float | None = None
 
     def submit(self, ask: Callable[[], Any]) -> "Future[Any]":
         """Run a question beside those to other endpoints."""
         return _executor().submit(ask)
+
+    def with_one_deadline(self) -> Self:
+        """Return a copy whose questions, however many, share one deadline that begins now."""
+        other = copy.copy(self)
+        other._until = time.monotonic() + self._deadline
+        return other
 
     def predict(self, x: pd.DataFrame) -> AnyArray:
         """Ask for rows.
@@ -115,56 +124,66 @@ class EndpointChild:
         Raises
         ------
         ChildUnavailable
-            There was no answer within the deadline, or the breaker is open.
-        ChildFailed
-            The server refused the rows.
+            There was no answer that can be used within the deadline, or the breaker is open.
+        RowsRefused
+            The server refused the rows (400): others may do better.
         """
-        until = time.monotonic() + self._deadline
+        now = time.monotonic()
+        until = now + self._deadline if self._until is None else self._until
         body = json.dumps({"dataframe_split": _split(x)}, allow_nan=False, default=str)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Busy),
             wait=_wait,
-            stop=tenacity.stop_before_delay(self._deadline),
+            stop=tenacity.stop_before_delay(max(0.0, until - now)),
             reraise=True,
         )
         try:
-            content = retrying(self._post, body, until)
+            return retrying(self._post, body, len(x), until)
         except _Busy as error:
             raise ChildUnavailable(f"{self.url} gave no answer within {self._deadline:g} s ({error}).") from error
-        return _values(content, len(x), self.url)
 
     def predict_proba(self, x: pd.DataFrame) -> Any:
         """Raise: MLflow's protocol has no probabilities."""
         raise ChildFailed("An endpoint gives no probabilities. Ask for predict_method='predict'.")
 
-    def _post(self, body: str, until: float) -> bytes:
+    def _post(self, body: str, rows: int, until: float) -> AnyArray:
+        if time.monotonic() >= until:
+            raise ChildUnavailable(f"{self.url} gave no answer within {self._deadline:g} s.")
         if not self._breaker.lets_through():
             raise ChildUnavailable(
                 f"{self.url} has failed {_FAILURES_TO_OPEN} times in a row and is left alone for {_SECONDS_OPEN:g} s."
             )
         try:
-            answer = self._answer(body, until)
+            status, content, retry_after = self._answer(body, until)
         except requests.exceptions.RequestException as error:
             self._breaker.failed()
             if isinstance(error, requests.exceptions.ReadTimeout) or time.monotonic() >= until:
                 raise ChildUnavailable(f"{self.url} gave no answer within {self._deadline:g} s.") from error
             raise _Busy(f"{type(error).__name__}") from error
-        status, content, retry_after = answer
-        if status >= 500 or status in _LATER:
+        if status == 400:
+            self._breaker.succeeded()
+            raise RowsRefused(f"{self.url} refused the rows with status 400")
+        if status == 200:
+            return self._read(content, rows)
+        # Anything else is not about the rows, so asking for half of them would not help.
+        self._breaker.failed()
+        if status in _LATER:
+            raise _Busy(f"status {status}", _seconds(retry_after))
+        raise ChildUnavailable(f"{self.url} answered with status {status}.")
+
+    def _read(self, content: bytes, rows: int) -> AnyArray:
+        try:
+            values = _values(content, rows)
+        except ValueError as error:
             self._breaker.failed()
-            reason = f"status {status}"
-            if status in _LATER:
-                raise _Busy(reason, _seconds(retry_after))
-            raise ChildUnavailable(f"{self.url} answered with {reason}.")
+            raise ChildUnavailable(f"{self.url} {error}.") from error
         self._breaker.succeeded()
-        if status != 200:
-            raise ChildFailed(f"{self.url} refused the rows with status {status}")
-        return content
+        return values
 
     def _answer(self, body: str, until: float) -> tuple[int, bytes, str]:
         """Read the whole answer, or raise as soon as the deadline has passed: a slow body must not hold the batch."""
         left = max(0.01, until - time.monotonic())
-        with _session().post(
+        with _session(self._allow_private).post(
             self.url,
             data=body.encode(),
             headers={"Content-Type": "application/json"},
@@ -197,16 +216,16 @@ def _split(x: pd.DataFrame) -> dict[str, Any]:
     return {"columns": [str(name) for name in x.columns], "data": cells.to_numpy(dtype=object).tolist()}
 
 
-def _values(content: bytes, rows: int, url: str) -> AnyArray:
+def _values(content: bytes, rows: int) -> AnyArray:
     try:
         predictions = json.loads(content)["predictions"]
         if isinstance(predictions, dict):
             predictions = predictions["prediction"]
         values = [_value(entry) for entry in predictions]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ChildFailed(f"{url} answered with something else than predictions ({short(content)})") from error
+    except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
+        raise ValueError(f"answered with something else than predictions ({short(content)})") from error
     if len(values) != rows:
-        raise ChildFailed(f"{url} gave {count(len(values), 'answer')} for {count(rows, 'row')}")
+        raise ValueError(f"gave {count(len(values), 'answer')} for {count(rows, 'row')}")
     answers = np.array(values, dtype=object)
     numeric = all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
     return answers.astype(np.float64) if numeric else answers
@@ -237,15 +256,12 @@ def _executor() -> ThreadPoolExecutor:
         return executor
 
 
-def _session() -> requests.Session:
+def _session(allow_private: bool) -> requests.Session:
+    name = f"session, {allow_private=}"
     with _lock:
-        if "session" not in _shared:
-            session = requests.Session()
-            adapter = HTTPAdapter(pool_connections=_THREADS, pool_maxsize=_THREADS)
-            session.mount("http://", adapter)
-            session.mount("https://", adapter)
-            _shared["session"] = session
-        shared: requests.Session = _shared["session"]
+        if name not in _shared:
+            _shared[name] = open_session(_THREADS, allow_private=allow_private)
+        shared: requests.Session = _shared[name]
         return shared
 
 

@@ -1,13 +1,13 @@
 """What MLflow says of a logged model, and of an error."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from metamodel.exceptions import UnreadableBundle
 
-__all__ = ["bundle_of", "bundle_path", "one_line"]
+__all__ = ["bundle_of", "bundle_path", "inside", "one_line"]
 
 
 def bundle_path(logged: Model) -> str | None:
@@ -28,7 +28,21 @@ def bundle_of(directory: Path) -> Path:
     path = bundle_path(Model.load(str(directory)))
     if path is None:
         raise UnreadableBundle(f"{directory} is an MLflow model, but not one that metamodel logged.")
-    return directory / path
+    return directory / inside(path)
+
+
+def inside(name: str) -> str:
+    """Return a file's name as it is, if the file is inside the directory that the name is relative to.
+
+    Raises
+    ------
+    UnreadableBundle
+        It leads out of there.
+    """
+    paths = PurePosixPath(name), PureWindowsPath(name)
+    if any(path.is_absolute() or path.drive or path.root or ".." in path.parts for path in paths):
+        raise UnreadableBundle("The MLmodel, or its store, names a file outside the model. Log the model again.")
+    return name
 
 
 def one_line(error: Exception) -> str:

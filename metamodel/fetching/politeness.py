@@ -29,6 +29,7 @@ Result = TypeVar("Result")
 WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
 _TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
 _LONGEST_WAIT = 30.0
+_BRIEF = 2.0
 
 
 def first_delay(key: str, interval: float) -> float:
@@ -79,15 +80,25 @@ class RateLimiter:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._next: float | None = None
+        self._paused_until = -math.inf
         self._given_up_until = -math.inf
+        self._in_vain = 0.0
 
-    def wait(self, key: str = "") -> None:
-        """Wait for the next turn; `key` decides how long the first one of the process is put off."""
+    def wait(self, key: str = "", longest: float = math.inf) -> None:
+        """Wait for the next turn; `key` decides how long the first one of the process is put off.
+
+        Raises
+        ------
+        ChildUnavailable
+            A pause lasts longer than `longest` seconds; no turn is taken.
+        """
         with self._lock:
             now = self._clock()
             if self._next is None:
                 self._next = now + first_delay(key, self.interval)
-            turn = max(self._next, now)
+            if self._paused_until - now > longest:
+                raise ChildUnavailable(f"the server wants to be left alone for {self._paused_until - now:.0f} s more")
+            turn = max(self._next, self._paused_until, now)
             self._next = turn + self.interval
         if turn > now:
             self._sleep(turn - now)
@@ -95,16 +106,19 @@ class RateLimiter:
     def pause(self, seconds: float) -> None:
         """Give no turn for some time."""
         with self._lock:
-            self._next = max(self._next or 0.0, self._clock() + seconds)
+            self._paused_until = max(self._paused_until, self._clock() + seconds)
 
-    @property
-    def given_up(self) -> bool:
-        """Whether the server has just been found not to answer, so that nobody else needs to find out."""
-        return self._clock() < self._given_up_until
+    def given_up(self, patience: float) -> bool:
+        """Whether the server has just left a call unanswered that was as patient, so that nobody needs to try."""
+        with self._lock:
+            return patience <= self._in_vain and self._clock() < self._given_up_until
 
-    def give_up(self) -> None:
-        """Note that the server does not answer."""
-        self._given_up_until = self._clock() + _LONGEST_WAIT
+    def give_up(self, patience: float) -> None:
+        """Note that the server does not answer a call that is so patient."""
+        with self._lock:
+            now = self._clock()
+            self._in_vain = max(patience, self._in_vain if now < self._given_up_until else 0.0)
+            self._given_up_until = now + _LONGEST_WAIT
 
 
 @dataclass
@@ -113,6 +127,7 @@ class _Call:
 
     limiter: RateLimiter
     key: str
+    until: float
     turns: int = 0
     status: int = 0
     retry_after: float | None = None
@@ -121,7 +136,7 @@ class _Call:
     def take_turn(self) -> None:
         """Wait before a request; the first one of a call has waited already."""
         if self.turns:
-            self.limiter.wait(self.key)
+            self.limiter.wait(self.key, self.until - time.monotonic())
         self.turns += 1
 
 
@@ -142,7 +157,8 @@ class Courtesy:
     limiter
         Gives turns.
     patience
-        Seconds after which a call that goes on failing is given up.
+        Seconds after which a call that goes on failing is given up. Nobody waits longer than that for the server's
+        sake: what asks for more (Retry-After) is given up at once.
     """
 
     def __init__(self, limiter: RateLimiter, patience: float) -> None:
@@ -166,30 +182,34 @@ class Courtesy:
         Exception
             What the function raised for good, or last.
         """
-        if self.limiter.given_up:
+        if self.limiter.given_up(self._patience):
             raise ChildUnavailable("the server did not answer a moment ago; it is asked again in half a minute")
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             wait=self._wait,
-            stop=tenacity.stop_after_delay(self._patience),
+            stop=tenacity.stop_before_delay(self._patience),
             reraise=True,
         )
         try:
-            return retrying(self._attempt, key, function)
+            return retrying(self._attempt, key, time.monotonic() + self._patience, function)
         except _TryAgain as error:
-            self.limiter.give_up()
+            self.limiter.give_up(self._patience)
             raise error.__cause__ or error from None
 
-    def _attempt(self, key: str, function: Callable[[], Result]) -> Result:
+    def brief(self) -> "Courtesy":
+        """Return one with little patience, for those who know another way; it stops only its like from trying."""
+        return Courtesy(self.limiter, min(self._patience, _BRIEF))
+
+    def _attempt(self, key: str, until: float, function: Callable[[], Result]) -> Result:
         _send_once()
-        self.limiter.wait(key)
-        call = _Call(self.limiter, key)
+        self.limiter.wait(key, until - time.monotonic())
+        call = _Call(self.limiter, key, until)
         token = _current.set(call)
         try:
             return function()
         except Exception as error:
             if call.status in _TRANSIENT or call.broken or _is_network(error):
-                if call.retry_after is not None:
+                if call.retry_after is not None and time.monotonic() + call.retry_after < until:
                     self.limiter.pause(call.retry_after)
                 raise _TryAgain(call.retry_after) from error
             raise

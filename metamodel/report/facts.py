@@ -13,7 +13,7 @@ from markupsafe import Markup
 from metamodel.comparison import COMPARED, SIGNIFICANT
 from metamodel.evaluation import METRICS, aggregate
 from metamodel.keys import GroupKey, decode_key, encode_key
-from metamodel.ledger import deciding_metric, keys_of, who_answers, worst_first
+from metamodel.ledger import WITH_CHILD, deciding_metric, keys_of, who_answers, worst_first
 from metamodel.manifest import Manifest
 from metamodel.report.charts import histogram, over_time, scatter, shares
 
@@ -94,7 +94,7 @@ class Facts:
     @cached_property
     def fitted(self) -> pd.DataFrame:
         """The groups with a child."""
-        return self.children[self.children["status"].isin(["fitted", "carried"])]
+        return self.children[self.children["status"].isin(WITH_CHILD)]
 
     @cached_property
     def metric(self) -> str:
@@ -225,7 +225,7 @@ class Facts:
 
     def reasons(self) -> list[dict[str, Any]]:
         """Why groups and parents have no model, the commonest first."""
-        lost = self.named[~self.named["status"].isin(["fitted", "carried"])]
+        lost = self.named[~self.named["status"].isin(WITH_CHILD)]
         what = lost["reason"].map(lambda reason: str(reason).partition(":")[0].strip())
         text = lost["error"].where(lost["error"] != "", what).str.slice(0, 300)
         found = []
@@ -294,7 +294,7 @@ class Facts:
     @cached_property
     def table(self) -> list[dict[str, Any]]:
         """Groups for the long table: some of those without a child, then the worst ones."""
-        lost = self.children[~self.children["status"].isin(["fitted", "carried"])].head(_TABLE_WITHOUT_CHILD)
+        lost = self.children[~self.children["status"].isin(WITH_CHILD)].head(_TABLE_WITHOUT_CHILD)
         ranked = worst_first(self.fitted, self.metric)
         rest = self.fitted[self.fitted[self.metric].isna()]
         return _records(pd.concat([lost, ranked, rest]).head(_TABLE_ROWS))

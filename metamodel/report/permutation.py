@@ -11,7 +11,7 @@ from metamodel.bundle import Bundle
 from metamodel.exceptions import InputError
 from metamodel.frames import check_columns, group_rows
 from metamodel.keys import encode_key
-from metamodel.ledger import deciding_metric, keys_of, worst_first
+from metamodel.ledger import WITH_CHILD, deciding_metric, keys_of, worst_first
 
 __all__ = ["permute_worst"]
 
@@ -80,6 +80,6 @@ def permute_worst(
 
 def _worst_keys(bundle: Bundle, worst: int) -> list[tuple[object, ...]]:
     ledger, manifest = bundle.ledger, bundle.manifest
-    fitted = ledger["status"].isin(["fitted", "carried"]) & (ledger["level"] == len(manifest.keys.columns))
+    fitted = ledger["status"].isin(WITH_CHILD) & (ledger["level"] == len(manifest.keys.columns))
     ranked = worst_first(ledger[fitted], deciding_metric(ledger[fitted], manifest.target.task))
     return list(keys_of(ranked.head(worst), manifest.keys))
