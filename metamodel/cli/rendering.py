@@ -33,6 +33,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         metric, _, statistic = name.rpartition("_")
         if statistic in _STATISTICS:
             metrics.setdefault(metric, {})[statistic] = value
+    metrics = {name: found for name, found in metrics.items() if "mean" in found}  # medians of counts stand above
     table = pd.DataFrame.from_dict(metrics, orient="index", columns=list(_STATISTICS))
     return "\n".join(lines) + (f"\n\nOver the groups:\n{table.to_string(float_format=_number)}" if metrics else "")
 
