@@ -12,7 +12,7 @@ from cachetools import LRUCache
 
 from metamodel.exceptions import InputError
 
-__all__ = ["ByteCache", "Keep", "process_cache"]
+__all__ = ["ByteCache", "Keep", "limit_in_bytes", "process_cache"]
 
 _LIMIT_VARIABLE = "METAMODEL_CACHE_MB"
 _DEFAULT_MB = 1024
@@ -138,20 +138,26 @@ def process_cache() -> ByteCache:
     global _process_cache
     with _process_lock:
         if _process_cache is None:
-            text = os.environ.get(_LIMIT_VARIABLE, str(_DEFAULT_MB))
-            _process_cache = ByteCache(_bytes_of(text))
+            _process_cache = ByteCache(limit_in_bytes(_LIMIT_VARIABLE, _DEFAULT_MB))
         return _process_cache
 
 
-def _bytes_of(megabytes: str) -> int:
+def limit_in_bytes(variable: str, default: int) -> int:
+    """Read a cache's limit from an environment variable that holds megabytes.
+
+    Raises
+    ------
+    InputError
+        The variable holds no number, or a negative or infinite one.
+    """
+    megabytes = os.environ.get(variable, str(default))
     try:
         number = float(megabytes)
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
         raise InputError(
-            f"{_LIMIT_VARIABLE}={megabytes!r} is no number of megabytes. Set it to 0 or more, or leave it out "
-            f"({_DEFAULT_MB})."
+            f"{variable}={megabytes!r} is no number of megabytes. Set it to 0 or more, or leave it out ({default})."
         )
     return int(number * 2**20)
 

@@ -14,7 +14,6 @@ whatever is in `entries` without being in the index.
 import atexit
 import contextlib
 import hashlib
-import math
 import os
 import secrets
 import shutil
@@ -29,6 +28,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from metamodel.cache import limit_in_bytes
 from metamodel.exceptions import InputError
 
 __all__ = ["DiskCache", "process_disk_cache"]
@@ -180,7 +180,7 @@ def process_disk_cache() -> DiskCache:
     global _cache
     with _lock:
         if _cache is None:
-            directory, limit = _directory(), _bytes_of(os.environ.get(_LIMIT_VARIABLE, str(_DEFAULT_MB)))
+            directory, limit = _directory(), limit_in_bytes(_LIMIT_VARIABLE, _DEFAULT_MB)
             try:
                 _cache = DiskCache(directory, limit)
             except OSError as error:
@@ -196,19 +196,6 @@ def _directory() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metamodel" / "children"
-
-
-def _bytes_of(megabytes: str) -> int:
-    try:
-        number = float(megabytes)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise InputError(
-            f"{_LIMIT_VARIABLE}={megabytes!r} is no number of megabytes. Set it to 0 or more, or leave it out "
-            f"({_DEFAULT_MB})."
-        )
-    return int(number * 2**20)
 
 
 def _forget_after_fork() -> None:

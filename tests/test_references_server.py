@@ -163,14 +163,18 @@ def test_mlflow_loads_it_too(registered: Registered, referring: str) -> None:
     np.testing.assert_allclose(answers["prediction"], registered.expected, rtol=1e-9)
 
 
+def _predicted(server: Server, rows: pd.DataFrame) -> list[float]:
+    body = json.dumps({"dataframe_split": rows.to_dict(orient="split")})
+    headers = {"Content-Type": "application/json"}
+    answer = requests.post(f"{server.url}/invocations", data=body, headers=headers, timeout=60)
+    assert answer.status_code == 200, f"{answer.text}\n{server.log}"
+    return [row["prediction"] for row in answer.json()["predictions"]]
+
+
 def test_it_answers_over_http(registered: Registered, referring: str, tmp_path: Path) -> None:
     rows = registered.rows.head(60)
     with scoring_server(referring, tmp_path) as server:
-        body = json.dumps({"dataframe_split": rows.to_dict(orient="split")})
-        headers = {"Content-Type": "application/json"}
-        answer = requests.post(f"{server.url}/invocations", data=body, headers=headers, timeout=60)
-        assert answer.status_code == 200, f"{answer.text}\n{server.log}"
-    predicted = [row["prediction"] for row in answer.json()["predictions"]]
+        predicted = _predicted(server, rows)
     np.testing.assert_allclose(predicted, registered.expected.head(60), rtol=1e-9)
 
 
@@ -491,11 +495,7 @@ def test_a_packed_model_is_served_without_a_tracking_server(
     registered.proxy.take()
     (tmp_path / "server").mkdir()
     with scoring_server(tmp_path / "model", tmp_path / "server", env=_alone(tmp_path)) as server:
-        body = json.dumps({"dataframe_split": rows.to_dict(orient="split")})
-        headers = {"Content-Type": "application/json"}
-        answer = requests.post(f"{server.url}/invocations", data=body, headers=headers, timeout=60)
-        assert answer.status_code == 200, f"{answer.text}\n{server.log}"
-    predicted = [row["prediction"] for row in answer.json()["predictions"]]
+        predicted = _predicted(server, rows)
     np.testing.assert_allclose(predicted, registered.expected.head(60), rtol=1e-9)
     assert not registered.proxy.requests
 

@@ -273,12 +273,15 @@ def _seconds(retry_after: str | None) -> float | None:
     try:
         return max(0.0, float(retry_after))
     except ValueError:
-        pass
+        return _seconds_until(retry_after)
+
+
+def _seconds_until(date: str) -> float | None:
     try:
-        date = email.utils.parsedate_to_datetime(retry_after)
+        moment = email.utils.parsedate_to_datetime(date)
     except ValueError:
         return None
-    return max(0.0, date.timestamp() - time.time())
+    return max(0.0, moment.timestamp() - time.time())
 
 
 _lock = threading.Lock()
