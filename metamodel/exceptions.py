@@ -9,6 +9,7 @@
     │   └── UnknownEstimator
     ├── TrainingError
     │   ├── AllGroupsFailed
+    │   ├── LoggingFailed      children that shall be logged one by one could not all be
     │   └── WorkerDied         a worker process was killed while it fitted a named group
     ├── UnknownGroup           no child model for a group
     │   └── TrainingFailed     ... because its training failed
@@ -34,6 +35,7 @@ __all__ = [
     "ForbiddenCodec",
     "InputError",
     "InvalidKey",
+    "LoggingFailed",
     "MetaModelError",
     "MissingColumns",
     "RowsRefused",
@@ -72,6 +74,10 @@ class TrainingError(MetaModelError):
 
 class AllGroupsFailed(TrainingError):
     """Not one group could be fitted, so there is no model to write."""
+
+
+class LoggingFailed(TrainingError):
+    """Children that shall be logged one by one could not all be, so nothing was registered."""
 
 
 class WorkerDied(TrainingError):

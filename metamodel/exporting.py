@@ -4,18 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from metamodel.codecs import SkopsCodec
-from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
-from metamodel.tracking import requirements
+from metamodel.requirements import requirements
+from metamodel.signatures import child_signature
 
 __all__ = ["export_child"]
-
-_TYPES = {"number": DataType.double, "boolean": DataType.boolean, "timestamp": DataType.datetime}
-_LABELS = {"integer": DataType.long, "boolean": DataType.boolean, "string": DataType.string, "number": DataType.double}
 
 
 def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> None:
@@ -40,17 +35,9 @@ def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> No
     mlflow.sklearn.save_model(
         child,
         str(path),
-        signature=_signature(model.manifest),
+        signature=child_signature(model.manifest),
         serialization_format="skops" if skops else "cloudpickle",
         skops_trusted_types=SkopsCodec().types_to_trust(child) if skops else None,
         pip_requirements=requirements(model.manifest),
         metadata={"metamodel": {"group": [str(value) for value in key], "bundle": model.bundle.digest}},
     )
-
-
-def _signature(manifest: Manifest) -> ModelSignature:
-    features: list[ColSpec | TensorSpec] = [
-        ColSpec(_TYPES.get(feature.kind, DataType.string), feature.name) for feature in manifest.features.features
-    ]
-    label = _LABELS[manifest.target.label_kind or "number"]
-    return ModelSignature(inputs=Schema(features), outputs=Schema([ColSpec(label)]))

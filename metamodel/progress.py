@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from tqdm.auto import tqdm
 
-__all__ = ["TrainingProgress", "counted"]
+__all__ = ["TrainingProgress", "counted", "progress_bar", "say"]
 
 _Item = TypeVar("_Item")
 
@@ -48,6 +48,16 @@ class TrainingProgress:
 def counted(groups: Iterable[_Item], total: int, what: str) -> Iterator[_Item]:
     """Hand on one group after the other, and show how many there were."""
     yield from tqdm(groups, total=total, desc=what, **_manner())
+
+
+def progress_bar(total: int, what: str) -> Any:
+    """Make a bar that its owner moves: a context manager with `update(groups)`."""
+    return tqdm(total=total, desc=what, **_manner())
+
+
+def say(line: str) -> None:
+    """Print a line on stderr, past the bar that may be there."""
+    tqdm.write(line, file=sys.stderr)
 
 
 def _manner() -> dict[str, Any]:

@@ -46,16 +46,20 @@ class Reference:
         Where that is, if it cannot change: then nobody needs to be asked again. "" for an alias that is followed.
     vendored
         Name of the archive in this bundle that holds the child's files; "" where they are fetched.
+    sha256
+        Digest that the serialized child must have; "" where nobody knows it beforehand.
     """
 
     uri: str
     kind: Kind = "model"
     place: str = ""
     vendored: str = ""
+    sha256: str = ""
 
     def to_json(self) -> bytes:
         """Serialize."""
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True).encode()
+        given = {name: value for name, value in asdict(self).items() if value or name != "sha256"}
+        return json.dumps(given, ensure_ascii=False, sort_keys=True).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:

@@ -24,7 +24,7 @@ from metamodel.routing import PredictOptions, Route, output_columns
 from metamodel.spec import one_of
 from metamodel.wording import listing
 
-__all__ = ["PACKED", "InputForm", "input_example", "number_columns", "signature", "unpacked"]
+__all__ = ["PACKED", "InputForm", "child_signature", "input_example", "number_columns", "signature", "unpacked"]
 
 InputForm = Literal["columns", "unchecked", "packed"]
 # The one column that holds all features of a row, in order, in the form "packed".
@@ -35,6 +35,14 @@ _LABEL_TYPES = {
     "string": DataType.string,
     "integer": DataType.double,
     "boolean": DataType.string,
+    "number": DataType.double,
+}
+# Of one child alone, whose label is never null.
+_CHILD_TYPES = {"number": DataType.double, "boolean": DataType.boolean, "timestamp": DataType.datetime}
+_CHILD_LABELS = {
+    "integer": DataType.long,
+    "boolean": DataType.boolean,
+    "string": DataType.string,
     "number": DataType.double,
 }
 _OUTPUT_TYPES = {"status": "string", "key": "string", "level": "long", "child_version": "string", "error": "string"}
@@ -144,3 +152,12 @@ def _for_json(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def child_signature(manifest: Manifest) -> ModelSignature:
+    """Declare the features and the answer of one child that is a model of its own."""
+    features: list[ColSpec | TensorSpec] = [
+        ColSpec(_CHILD_TYPES.get(feature.kind, DataType.string), feature.name) for feature in manifest.features.features
+    ]
+    label = _CHILD_LABELS[manifest.target.label_kind or "number"]
+    return ModelSignature(inputs=Schema(features), outputs=Schema([ColSpec(label)]))

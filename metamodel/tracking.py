@@ -4,7 +4,6 @@ The number of requests does not depend on the number of groups: nothing here is 
 single group.
 """
 
-import importlib.metadata
 import json
 import os
 import re
@@ -28,13 +27,15 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 
 from metamodel import __version__, model_code, registry, report
 from metamodel.bundle import Bundle
+from metamodel.child_logging import ChildLogging, LogChildren
 from metamodel.evaluation import PRIMARY
 from metamodel.evidence import IMPORTANCE_NAME
 from metamodel.exceptions import InputError
 from metamodel.fitting import Terminated
 from metamodel.keys import KeySchema
-from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
+from metamodel.references import ReferenceSettings
+from metamodel.requirements import requirements
 from metamodel.signatures import InputForm, input_example, signature
 from metamodel.training import TrainingResult
 from metamodel.wording import count
@@ -46,27 +47,9 @@ _TABLE_ROWS = 10_000
 _SHORT = 500
 # The actual-against-predicted plot shows about this many points.
 _PLOTTED_ROWS = 5000
-_DIGEST_TAG = "metamodel.digest"
+_DIGEST_TAG, _TRAINING_TAG = "metamodel.digest", "metamodel.training"
 # How MLflow's page finds the table.
 _TABLE = {"path": "ledger.json", "type": "table"}
-# What the code that travels with the model imports to predict.
-_RUNTIME = (
-    "mlflow",
-    "scikit-learn",
-    "pandas",
-    "numpy",
-    "pyarrow",
-    "cachetools",
-    "cloudpickle",
-    "zstandard",
-    "filelock",
-    "requests",
-    "tenacity",
-)
-# With two or more server workers a request costs 40 ms more without these (docs/serving.md).
-_SERVER = ("uvloop", "httptools")
-# Stacked tree ensembles are answered by their children, more slowly, where it is missing.
-_FAST = ("numba",)
 
 
 @contextmanager
@@ -117,7 +100,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def log_model(
+def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     result: TrainingResult,
     name: str = "model",
     registered_model_name: str | None = None,
@@ -126,6 +109,8 @@ def log_model(
     predict_method: str = "predict",
     detail: bool = False,
     inputs: InputForm = "columns",
+    log_children: LogChildren = "bundle",
+    settings: ReferenceSettings | None = None,
 ) -> ModelInfo:
     """Log a training and its meta-model into one run, and register one version of it.
 
@@ -144,6 +129,12 @@ def log_model(
     inputs
         How the signature declares the features, on which the costs of a request to MLflow's server depend: "columns",
         "unchecked" or "packed"; see docs/serving.md.
+    log_children
+        "bundle": the children are in the meta-model, and no request is sent for a group. "models": each child is an
+        MLflow model of its own, to which the meta-model refers. "runs": a nested run for each group beside the bundle.
+        See docs/references.md for what these cost.
+    settings
+        With "models" and "runs": requests a second, concurrency and patience; they are kept for fetching the models.
 
     Returns
     -------
@@ -155,6 +146,8 @@ def log_model(
     InputError
         `alias` without `registered_model_name`, a name that MLflow does not take, a prediction that this model cannot
         make, or a run that holds another training. Nothing was logged then.
+    LoggingFailed
+        Some groups could not be logged one by one. Nothing was registered; the same call into the same run goes on.
     """
     if alias and not registered_model_name:
         raise InputError("alias needs a registered model. Give registered_model_name too.")
@@ -163,11 +156,13 @@ def log_model(
     model.route.check(model.options())
     # Raises what it has to raise before anything is logged.
     signature(result.manifest, model.route, model.options(), inputs)
-    with training_run() as run, plainly_named(result.bundle_path) as bundle:
-        _claim(run.info.run_id, model.bundle.digest)
+    children = ChildLogging(log_children, settings)
+    with children.politely(), training_run() as run:
+        _claim(run.info.run_id, model.bundle.digest, children.identity(result))
         _log_facts(result)
         _log_artifacts(result)
-        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, result.data, inputs))
+        with children.logged(result, run, name, model) as logged, plainly_named(logged.bundle.path) as bundle:
+            info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, logged, result.data, inputs))
         # Metrics that are there before the model would be fetched again one by one, to be copied to it.
         metrics = {name: float(value) for name, value in result.summary.items()}
         mlflow.log_metrics(metrics, model_id=info.model_id)
@@ -265,10 +260,11 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _claim(run_id: str, digest: str) -> None:
+def _claim(run_id: str, digest: str, training: str = "") -> None:
     """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training."""
     tags = mlflow.get_run(run_id).data.tags
-    if tags.get(_DIGEST_TAG, digest) != digest:
+    again = training and tags.get(_TRAINING_TAG) == training  # an attempt that was broken off goes on
+    if tags.get(_DIGEST_TAG, digest) != digest and not again:
         raise InputError(
             f"Run {run_id} holds another training already, and a run's parameters cannot change. "
             "End it (mlflow.end_run()), and log this one into a run of its own."
@@ -276,28 +272,8 @@ def _claim(run_id: str, digest: str) -> None:
     tables = json.loads(tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
     if _TABLE not in tables:
         tables.append(_TABLE)
-    mlflow.set_tags({_DIGEST_TAG: digest, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
-
-
-def requirements(manifest: Manifest) -> list[str]:
-    """Pin the requirements of a model's environment; letting MLflow infer them would cost 15 seconds a call."""
-    estimators = {package for candidate in manifest.options["candidates"].values() for package in candidate["packages"]}
-    codec = () if manifest.codec == "cloudpickle" else (manifest.codec,)
-    fast = _FAST if any(stack.get("family") == "trees" for stack in manifest.stacks) else ()
-    wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(_distributions(estimators)), *_SERVER, *fast])
-    return [f"{package}=={found}" for package in wanted if (found := _installed(package))]
-
-
-def _distributions(modules: set[str]) -> set[str]:
-    known = importlib.metadata.packages_distributions()
-    return {known[module][0] for module in modules if module in known and known[module][0] != "metamodel"}
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    claim = {_DIGEST_TAG: digest, **({_TRAINING_TAG: training} if training else {})}
+    mlflow.set_tags({**claim, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
 
 
 def _log_facts(result: TrainingResult) -> None:

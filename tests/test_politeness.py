@@ -167,7 +167,7 @@ def test_nobody_waits_longer_than_the_patience_for_a_server_that_asks_for_an_hou
     courtesy = Courtesy(RateLimiter(1000, sleep=slept.append), patience=120)
 
     def refused() -> None:
-        call = politeness._current.get()
+        call = politeness.current.get()
         assert call is not None
         call.status, call.retry_after = 429, 3600.0
         raise MlflowException("429")

@@ -22,7 +22,7 @@ from metamodel.addresses import is_local, local_path
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.disk_cache import process_disk_cache
-from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
+from metamodel.exceptions import ChildUnavailable, CorruptBundle, MetaModelError, UnknownGroup
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
 from metamodel.fetching.endpoints import EndpointChild
 from metamodel.fetching.logged import bundle_of, inside, one_line
@@ -236,11 +236,19 @@ def _loaded(reference: Reference, key: str, directory: Path) -> tuple[tuple[Any,
         return (EstimatorChild(child, bundle.manifest.features), version), resident
     flavors = Model.load(str(directory)).flavors
     version, size = _digest(directory)
+    if reference.sha256:
+        version = _intact(directory / inside(flavors["sklearn"]["pickled_model"]), reference.sha256)
     if "sklearn" in flavors:
         child = EstimatorChild(mlflow.sklearn.load_model(str(directory)))
     else:
         child = PyfuncChild(mlflow.pyfunc.load_model(str(directory)))
     return (child, version), _RESIDENT_FACTOR * size + _RESIDENT_BASE
+
+
+def _intact(path: Path, sha256: str) -> str:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise CorruptBundle("its bytes are not those that were logged")
+    return sha256
 
 
 def _digest(directory: Path) -> tuple[str, int]:

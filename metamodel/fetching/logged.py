@@ -45,7 +45,7 @@ def inside(name: str) -> str:
     return name
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Say what went wrong without the rest of the story."""
     if isinstance(error, MlflowException):
         return str(error.message).strip().partition("\n")[0].rstrip(".")

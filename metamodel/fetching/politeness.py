@@ -1,33 +1,42 @@
 """Be a good guest of the tracking server: take turns, start at different moments, and wait when told to.
 
 Requests that MLflow sends inside `Courtesy.call` are sent once, in their turn; what the server says about waiting is
-heard, and tenacity decides when to try again (docs/decisions/0008-references.md). MLflow's other requests go as ever.
+heard, and tenacity decides when to try again (docs/decisions/0008-references.md). Inside `pacing.paced` each request is
+such a call of its own. MLflow's other requests go as ever.
 """
 
 import email.utils
 import hashlib
-import inspect
 import math
 import os
 import threading
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 import tenacity
 from mlflow.exceptions import MlflowException
-from mlflow.utils import rest_utils
 
 from metamodel.exceptions import ChildUnavailable, InputError
+from metamodel.fetching.sending import Request, current, take_over
 
-__all__ = ["WORKERS_VARIABLE", "Courtesy", "RateLimiter", "courtesy_for", "first_delay", "workers"]
+__all__ = [
+    "TRANSIENT",
+    "WORKERS_VARIABLE",
+    "Courtesy",
+    "LostAnswer",
+    "RateLimiter",
+    "courtesy_for",
+    "first_delay",
+    "is_network",
+    "workers",
+]
 
 Result = TypeVar("Result")
 WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
-_TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
+TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
 _LONGEST_WAIT = 30.0
 _BRIEF = 2.0
 
@@ -67,6 +76,11 @@ class RateLimiter:
         Turns a second.
     clock, sleep
         For tests.
+
+    Attributes
+    ----------
+    turns
+        How many it has given.
     """
 
     def __init__(
@@ -76,6 +90,7 @@ class RateLimiter:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.interval = 1 / rate
+        self.turns = 0
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -100,6 +115,7 @@ class RateLimiter:
                 raise ChildUnavailable(f"the server wants to be left alone for {self._paused_until - now:.0f} s more")
             turn = max(self._next, self._paused_until, now)
             self._next = turn + self.interval
+            self.turns += 1
         if turn > now:
             self._sleep(turn - now)
 
@@ -133,14 +149,23 @@ class _Call:
     retry_after: float | None = None
     broken: bool = False
 
-    def take_turn(self) -> None:
-        """Wait before a request; the first one of a call has waited already."""
+    def send(self, request: Request, method: str, url: str) -> requests.Response:
+        """Send a request in its turn, which the first one of a call has waited for already."""
         if self.turns:
             self.limiter.wait(self.key, self.until - time.monotonic())
         self.turns += 1
+        try:
+            answer = request()
+        except requests.exceptions.RequestException:
+            self.broken = True
+            raise
+        self.status = answer.status_code
+        self.retry_after = _seconds(answer.headers.get("Retry-After"))
+        return answer
 
 
-_current: ContextVar[_Call | None] = ContextVar("metamodel_polite_call", default=None)
+class LostAnswer(Exception):
+    """The answer to a request that must not be sent twice was lost: nobody tries again."""
 
 
 class _TryAgain(Exception):
@@ -201,20 +226,22 @@ class Courtesy:
         return Courtesy(self.limiter, min(self._patience, _BRIEF))
 
     def _attempt(self, key: str, until: float, function: Callable[[], Result]) -> Result:
-        _send_once()
+        take_over()
         self.limiter.wait(key, until - time.monotonic())
         call = _Call(self.limiter, key, until)
-        token = _current.set(call)
+        token = current.set(call)
         try:
             return function()
+        except LostAnswer:
+            raise
         except Exception as error:
-            if call.status in _TRANSIENT or call.broken or _is_network(error):
+            if call.status in TRANSIENT or call.broken or is_network(error):
                 if call.retry_after is not None and time.monotonic() + call.retry_after < until:
                     self.limiter.pause(call.retry_after)
                 raise _TryAgain(call.retry_after) from error
             raise
         finally:
-            _current.reset(token)
+            current.reset(token)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -223,7 +250,7 @@ class Courtesy:
         return float(self._backoff(state)) + (after or 0.0)
 
 
-def _is_network(error: BaseException | None) -> bool:
+def is_network(error: BaseException | None) -> bool:
     """Whether a connection failed or a body was cut; MLflow wraps some of these errors in its own."""
     while error is not None:
         if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
@@ -233,37 +260,6 @@ def _is_network(error: BaseException | None) -> bool:
         wrapped = isinstance(error, MlflowException)
         error = error.__cause__ or (error.__context__ if wrapped else None)
     return False
-
-
-def _send_once() -> None:
-    """Make MLflow's one function that sends requests take turns and not retry, inside polite calls."""
-    original = getattr(rest_utils, _SENDER, None)
-    if original is None or getattr(original, "polite", False):
-        return
-
-    parameters = inspect.signature(original)
-
-    def send(*args: Any, **kwargs: Any) -> Any:
-        call = _current.get()
-        if call is None:
-            return original(*args, **kwargs)
-        given = parameters.bind(*args, **kwargs)
-        given.arguments |= {"max_retries": 0, "raise_on_status": False}
-        call.take_turn()
-        try:
-            answer = original(*given.args, **given.kwargs)
-        except requests.exceptions.RequestException:
-            call.broken = True
-            raise
-        call.status = answer.status_code
-        call.retry_after = _seconds(answer.headers.get("Retry-After"))
-        return answer
-
-    send.polite = True  # type: ignore[attr-defined]
-    setattr(rest_utils, _SENDER, send)
-
-
-_SENDER = "_get_http_response_with_retries"
 
 
 def _seconds(retry_after: str | None) -> float | None:

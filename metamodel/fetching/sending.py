@@ -1,0 +1,54 @@
+"""Stand between MLflow and the network: who is responsible for a context's requests says when each is sent."""
+
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+import requests
+from mlflow.utils import rest_utils
+
+__all__ = ["Request", "Sender", "current", "take_over"]
+
+Request = Callable[[], requests.Response]
+_FUNCTION = "_get_http_response_with_retries"
+
+
+class Sender(Protocol):
+    """Sends the requests that MLflow wants to send."""
+
+    def send(self, request: Request, method: str, url: str) -> requests.Response:
+        """Send one, now or later, once or again."""
+        ...
+
+
+current: ContextVar[Sender | None] = ContextVar("metamodel_sender", default=None)
+
+
+def take_over() -> None:
+    """Make MLflow's one function that sends requests hand them to the context's sender, and not retry by itself."""
+    original = getattr(rest_utils, _FUNCTION, None)
+    if original is None or getattr(original, "polite", False):
+        return
+
+    parameters = inspect.signature(original)
+
+    def send(*args: Any, **kwargs: Any) -> Any:
+        sender = current.get()
+        if sender is None:
+            return original(*args, **kwargs)
+        given = parameters.bind(*args, **kwargs)
+        given.arguments |= {"max_retries": 0, "raise_on_status": False}
+        body: Any = given.kwargs.get("data")
+        start = body.tell() if hasattr(body, "seek") else None
+
+        def request() -> requests.Response:
+            if start is not None:
+                body.seek(start)  # a file that was sent before is at its end
+            answer: requests.Response = original(*given.args, **given.kwargs)
+            return answer
+
+        return sender.send(request, given.arguments["method"], given.arguments["url"])
+
+    send.polite = True  # type: ignore[attr-defined]
+    setattr(rest_utils, _FUNCTION, send)
