@@ -6,11 +6,15 @@ from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from metamodel.exceptions import InputError
+from metamodel.fetching.politeness import is_network
 
 __all__ = ["check_names", "model_of_run", "register_version"]
+
+_LOST_ANSWERS = 3
 
 
 def check_names(name: str | None, alias: str | None, logged: str = "model") -> None:
@@ -85,8 +89,22 @@ def register_version(name: str, model_uri: str, description: str, tags: Mapping[
         The new version's number.
     """
     client = MlflowClient()
-    version = mlflow.register_model(model_uri, name, tags=dict(tags))
+    version = _registered_once(client, name, model_uri, tags)
     client.update_model_version(name, version.version, description)
     if alias:
         client.set_registered_model_alias(name, alias, version.version)
     return int(version.version)
+
+
+def _registered_once(client: MlflowClient, name: str, model_uri: str, tags: Mapping[str, str]) -> ModelVersion:
+    """Register a version; where the answer was lost, look first for what the request may have made."""
+    for _ in range(_LOST_ANSWERS):
+        try:
+            return mlflow.register_model(model_uri, name, tags=dict(tags))
+        except MlflowException as error:
+            if not is_network(error):
+                raise
+            made = client.search_model_versions(f"source_path = '{model_uri}'")
+            if mine := [version for version in made if version.name == name]:
+                return mine[0]
+    return mlflow.register_model(model_uri, name, tags=dict(tags))

@@ -47,13 +47,16 @@ _TABLE_ROWS = 10_000
 _SHORT = 500
 # The actual-against-predicted plot shows about this many points.
 _PLOTTED_ROWS = 5000
+_ERROR_TAG = "metamodel.error"
 _DIGEST_TAG, _TRAINING_TAG = "metamodel.digest", "metamodel.training"
 # How MLflow's page finds the table.
 _TABLE = {"path": "ledger.json", "type": "table"}
 
 
 @contextmanager
-def training_run(experiment: str | None = None, run_name: str | None = None) -> Iterator[mlflow.ActiveRun]:
+def training_run(
+    experiment: str | None = None, run_name: str | None = None, run_id: str | None = None
+) -> Iterator[mlflow.ActiveRun]:
     """Open the run to log into, and end it FAILED when anything goes wrong, SIGTERM included.
 
     Parameters
@@ -63,24 +66,29 @@ def training_run(experiment: str | None = None, run_name: str | None = None) -> 
         made).
     run_name
         Name of a new run.
+    run_id
+        Instead of a new run: the one to go on in.
 
     Yields
     ------
     mlflow.ActiveRun
-        The active run where there is one, else the run of ``MLFLOW_RUN_ID``, else a new one.
+        The active run where there is one, else the run of ``MLFLOW_RUN_ID``, else that of `run_id`, else a new one.
     """
     active = mlflow.active_run()
     if active is not None:
         yield active
         return
-    if experiment and not mlflow.environment_variables.MLFLOW_RUN_ID.get():
+    given = mlflow.environment_variables.MLFLOW_RUN_ID.get()
+    if experiment and not given and not run_id:
         mlflow.set_experiment(experiment)
-    with _terminable(), mlflow.start_run(run_name=run_name) as run:
+    with _terminable(), mlflow.start_run(None if given else run_id, run_name=run_name) as run:
         try:
             yield run
         except BaseException as error:
-            mlflow.set_tag("metamodel.error", _cut(f"{type(error).__name__}: {error}"))
+            mlflow.set_tag(_ERROR_TAG, _cut(f"{type(error).__name__}: {error}"))
             raise
+        if _ERROR_TAG in run.data.tags:  # of an attempt before this one
+            mlflow.delete_tag(_ERROR_TAG)
 
 
 @contextmanager

@@ -81,6 +81,10 @@ class Unkind:
         Before this moment it answers 503.
     cut
         Every so many-th download it cuts in the middle of its body; 0 for none.
+    cut_all
+        Whether answers to other requests are cut too.
+    ends_after
+        Requests after which it answers 503 for ever; None for never.
     requests
         (moment, path, status) of every request.
     """
@@ -89,6 +93,8 @@ class Unkind:
     limit: float = float("inf")
     broken_until: float = 0.0
     cut: int = 0
+    cut_all: bool = False
+    ends_after: int | None = None
     requests: list[tuple[float, str, int]] = field(default_factory=list)
     downloads: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -104,12 +110,18 @@ class Unkind:
         now = time.monotonic()
         with self.lock:
             recent = sum(1 for moment, _, _ in self.requests if moment > now - 1)
-            verdict = 429 if recent >= self.limit else 503 if now < self.broken_until else 0
-            if not verdict and self.cut and "/artifacts/" in path:
+            broken = now < self.broken_until or self._has_ended()
+            verdict = 429 if recent >= self.limit else 503 if broken else 0
+            if not verdict and self.cut and (self.cut_all or "/artifacts/" in path):
                 self.downloads += 1
                 verdict = -1 if self.downloads % self.cut == 0 else 0
             self.requests.append((now, path, verdict))
         return verdict
+
+    def _has_ended(self) -> bool:
+        if self.ends_after is not None:
+            self.ends_after = max(0, self.ends_after - 1)
+        return self.ends_after == 0
 
     def busiest_second(self) -> int:
         """The most requests in any second."""

@@ -2,8 +2,8 @@
 
 A child takes five requests where `mlflow.sklearn.log_model` takes eleven: one makes the model with its tags and
 parameters, three upload MLmodel, the pickle and python_env.yaml (which lists the requirements itself, so that there is
-no requirements.txt), one marks it READY, which says that nothing is missing. The metrics of many models are one request;
-they are logged behind the meta-model, to which MLflow would copy what the run has of metrics before.
+no requirements.txt), one marks it READY, which says that nothing is missing. The metrics of many models are one
+request; they are logged behind the meta-model, to which MLflow would copy what the run has of metrics before.
 
 Children are no *outputs* of the run: MLflow keeps these in a list that every look at the run fetches, and lists one
 twice whose request was repeated.

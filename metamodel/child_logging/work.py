@@ -116,7 +116,7 @@ def _duration(seconds: float) -> str:
     ('8 s', '3 min', '5.6 h')
     """
     if seconds < 100:
-        return f"{seconds:.0f} s"
+        return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 

@@ -10,7 +10,17 @@ import click
 
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
 
-__all__ = ["Exit", "Json", "Names", "Seconds", "WholeNumber", "at_work", "inputs_option", "json_option"]
+__all__ = [
+    "Exit",
+    "Json",
+    "Names",
+    "Seconds",
+    "WholeNumber",
+    "at_work",
+    "inputs_option",
+    "json_option",
+    "logging_options",
+]
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]
@@ -117,6 +127,32 @@ inputs_option = click.option(
     show_default=True,
     help="Form of the signature.",
 )
+
+
+def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--log-children``, and how the tracking server is spared by it."""
+    kinds = click.Choice(["bundle", "models", "runs"])
+    decorators = [
+        click.option(
+            "--log-children",
+            type=kinds,
+            default="bundle",
+            show_default=True,
+            help="Where children are logged: in the model alone, as MLflow models of their own, or as nested runs.",
+        ),
+        click.option(
+            "--rate", type=float, default=20.0, show_default=True, help="With models and runs: requests a second."
+        ),
+        click.option(
+            "--concurrency", type=WholeNumber(), default=4, show_default=True, help="Groups logged side by side."
+        ),
+        click.option(
+            "--server-patience", type=float, default=120.0, show_default=True, help="Seconds to wait for the server."
+        ),
+    ]
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pandas as pd
 
-from metamodel.cli.common import Json, Names, Seconds, WholeNumber, at_work, inputs_option, json_option
+from metamodel.cli.common import Json, Names, Seconds, WholeNumber, at_work, inputs_option, json_option, logging_options
 from metamodel.cli.rendering import dumps, summary_text, table_text
 from metamodel.exceptions import InputError
 
@@ -63,6 +63,7 @@ __all__ = ["train"]
 @click.option("--budget-seconds", type=Seconds(), default=None, help="Limit of the whole training, searches included.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
+@logging_options
 @inputs_option
 @json_option
 def train(
@@ -75,19 +76,30 @@ def train(
     predict_method: str,
     detail: bool,
     inputs: str,
+    log_children: str,
+    rate: float,
+    concurrency: int,
+    server_patience: float,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Train one child for every group, log ONE run, register ONE model."""
     with at_work():
         import metamodel
+        from metamodel.child_logging import ChildLogging
+        from metamodel.references import ReferenceSettings
         from metamodel.registry import check_names
-        from metamodel.tracking import training_run
+        from metamodel.resuming import resumable_run
 
         if alias and not register:
             raise InputError("--alias needs a registered model. Give --register NAME too.")
         check_names(register, alias)
-        with training_run(experiment or None) as run:
+        settings = ReferenceSettings(
+            requests_per_second=rate, concurrency=concurrency, patience_seconds=server_patience
+        )
+        children = ChildLogging(log_children, settings)  # type: ignore[arg-type]  # one of them
+        resumed = options["output_dir"] if log_children != "bundle" else None
+        with children.politely(), resumable_run(experiment or None, resumed) as run:
             previous = options.pop("previous")
             options["previous"] = metamodel.load_model(previous) if previous else None
             result = metamodel.train(group_by=group_by, features=features or None, **options)
@@ -98,6 +110,8 @@ def train(
                 predict_method=predict_method,
                 detail=detail,
                 inputs=inputs,  # type: ignore[arg-type]  # one of them
+                log_children=log_children,  # type: ignore[arg-type]
+                settings=settings,
             )
         page = _report_beside(result.bundle_path) if options["output_dir"] else "report.html, in the run"
         version = str(info.registered_model_version) if register else None

@@ -1,6 +1,7 @@
 """Log politely: requests that MLflow sends by itself take turns too, and a lost answer does not end the whole work."""
 
 import contextlib
+import io
 import math
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ __all__ = ["courtesy_of", "paced"]
 
 # What another request of the same kind would make a second time, and what is made so seldom that nobody looks for it.
 _MAKING = ("/runs/create", "/model-versions/create")
+# What MLflow's server refuses the second time, because it is there.
+_REFUSED_TWICE = "/runs/outputs"
 
 
 def courtesy_of(settings: ReferenceSettings) -> Courtesy:
@@ -55,9 +58,11 @@ class _Paced:
 
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send in turn until there is an answer, or patience ends."""
-        makes = method.upper() == "POST" and urlsplit(url).path.endswith(_MAKING)
+        path, lost = urlsplit(url).path, False
+        makes = method.upper() == "POST" and path.endswith(_MAKING)
 
         def once() -> requests.Response:
+            nonlocal lost
             call = current.get()
             assert call is not None  # the courtesy's, which waits for its turn
             try:
@@ -65,14 +70,21 @@ class _Paced:
             except requests.exceptions.RequestException as error:
                 if makes:
                     raise LostAnswer from error
+                lost = True
                 raise
             if answer.status_code in TRANSIENT:
                 raise _Refused(answer)
-            return answer
+            return _accepted() if lost and answer.status_code == 400 and path.endswith(_REFUSED_TWICE) else answer
 
         try:
             return self._courtesy.call(url, once)
         except _Refused as refusal:
             return refusal.answer
-        except LostAnswer as lost:
-            raise lost.__cause__ or lost from None
+        except LostAnswer as lost_answer:
+            raise lost_answer.__cause__ or lost_answer from None
+
+
+def _accepted() -> requests.Response:
+    answer = requests.Response()
+    answer.status_code, answer.raw = 200, io.BytesIO(b"{}")
+    return answer
