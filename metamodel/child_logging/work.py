@@ -11,6 +11,7 @@ from metamodel.child_logging.facts import Group
 from metamodel.exceptions import ChildUnavailable, LoggingFailed, MetaModelError
 from metamodel.fetching.logged import one_line
 from metamodel.fetching.politeness import Courtesy
+from metamodel.fetching.sending import requests_sent
 from metamodel.progress import progress_bar, say
 from metamodel.wording import count, listing
 
@@ -53,13 +54,13 @@ def log_groups(destination: Destination, courtesy: Courtesy, concurrency: int) -
         )
     with ThreadPoolExecutor(concurrency) as pool, progress_bar(len(left), f"logging {what}") as bar:
         work = _Work(destination, pool)
-        started, turns = time.monotonic(), courtesy.limiter.turns
+        started, sent = time.monotonic(), requests_sent()
         first = facts.take(left[:_MEASURED])
         work.log(first)
         bar.update(len(first))
         if first:
             each = (time.monotonic() - started) / len(first)
-            say(_cost(what, run, len(left), (courtesy.limiter.turns - turns) / len(first), each, courtesy))
+            say(_cost(what, run, len(left), (requests_sent() - sent) / len(first), each, courtesy))
         for start in range(_MEASURED, len(left), _TOGETHER):
             if work.is_vain:
                 break

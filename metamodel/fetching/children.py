@@ -5,7 +5,7 @@ import io
 import os
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +32,7 @@ from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import Reference, ReferenceSettings
 from metamodel.shards import ShardReader
 
-__all__ = ["ElsewhereLoader", "fetch_description", "files_of", "resolve_place"]
+__all__ = ["ElsewhereLoader", "fetch_description", "fetch_files", "files_of", "resolve_place"]
 
 # What a loaded child takes beside its files (docs/bundle.md).
 _RESIDENT_FACTOR, _RESIDENT_BASE = 2, 4096
@@ -194,7 +194,13 @@ def fetch_description(courtesy: Courtesy, key: str, place: str, directory: Path)
 
 
 def _download(courtesy: Courtesy, key: str, place: str, directory: Path) -> None:
-    model = fetch_description(courtesy, key, place, directory)
+    fetch_files(courtesy, key, place, directory, files_of(fetch_description(courtesy, key, place, directory)))
+
+
+def fetch_files(
+    courtesy: Courtesy, key: str, place: str, directory: Path, needed: tuple[Sequence[str], Sequence[str]]
+) -> None:
+    """Fetch some files and folders of a model whose MLmodel is there already."""
     repository = get_artifact_repository(place)
 
     def everything(folder: str | None) -> Iterator[str]:
@@ -204,7 +210,6 @@ def _download(courtesy: Courtesy, key: str, place: str, directory: Path) -> None
             else:
                 yield file.path
 
-    needed = files_of(model)
     wanted = [*needed[0], *(path for folder in needed[1] for path in everything(folder or None))]
     for name in wanted:
         if name != _MLMODEL:

@@ -17,11 +17,13 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
 from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
-from metamodel.fetching.children import ElsewhereLoader
-from metamodel.fetching.logged import one_line
+from metamodel.fetching.children import ElsewhereLoader, fetch_description, fetch_files
+from metamodel.fetching.logged import bundle_path, one_line
+from metamodel.fetching.pacing import courtesy_of, paced
 from metamodel.manifest import MANIFEST_NAME
 from metamodel.model import MetaModel
 from metamodel.preloading import Preload
+from metamodel.references import ReferenceSettings
 
 __all__ = ["load_model", "open_bundle"]
 
@@ -118,7 +120,8 @@ def _local_copy(uri: str) -> Path:
 def _underlying(uri: str) -> str | None:
     """Say where a logged model's files are, or None where they may change or MLflow does not tell."""
     if ModelsArtifactRepository.is_models_uri(uri):
-        return str(ModelsArtifactRepository.get_underlying_uri(uri))
+        with paced(courtesy_of(ReferenceSettings())):
+            return str(ModelsArtifactRepository.get_underlying_uri(uri))
     return None
 
 
@@ -130,15 +133,31 @@ def _downloaded_once(uri: str, place: tuple[str, str]) -> Path:
     with _download_lock:
         path = _downloaded.get(place)
         if path is None or not path.is_dir():
-            path = _downloaded[place] = _download(uri)
+            path = _downloaded[place] = _fetched(uri, place[1])
         return path
+
+
+def _fetched(uri: str, place: str) -> Path:
+    """Fetch a logged model; what lies on the tracking server file by file, politely, and without the code in it."""
+    if urlparse(place).scheme != "mlflow-artifacts":
+        return _download(uri)
+    courtesy, directory = courtesy_of(ReferenceSettings()), _new_directory()
+    logged = fetch_description(courtesy, uri, place, directory)
+    example = (logged.saved_input_example_info or {}).get("artifact_path")
+    bundle = bundle_path(logged)
+    fetch_files(courtesy, uri, place, directory, ([example] if example else [], [bundle] if bundle else []))
+    return directory
+
+
+def _new_directory() -> Path:
+    directory = tempfile.mkdtemp(prefix="metamodel-model-")
+    atexit.register(_remove, directory, os.getpid())
+    return Path(directory)
 
 
 def _download(uri: str) -> Path:
     # MLflow would leave its own temporary directory behind.
-    directory = tempfile.mkdtemp(prefix="metamodel-model-")
-    atexit.register(_remove, directory, os.getpid())
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=directory))
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(_new_directory())))
 
 
 def _remove(directory: str, owner: int) -> None:

@@ -76,11 +76,6 @@ class RateLimiter:
         Turns a second.
     clock, sleep
         For tests.
-
-    Attributes
-    ----------
-    turns
-        How many it has given.
     """
 
     def __init__(
@@ -90,7 +85,6 @@ class RateLimiter:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.interval = 1 / rate
-        self.turns = 0
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -115,7 +109,6 @@ class RateLimiter:
                 raise ChildUnavailable(f"the server wants to be left alone for {self._paused_until - now:.0f} s more")
             turn = max(self._next, self._paused_until, now)
             self._next = turn + self.interval
-            self.turns += 1
         if turn > now:
             self._sleep(turn - now)
 

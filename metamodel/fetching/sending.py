@@ -1,6 +1,8 @@
 """Stand between MLflow and the network: who is responsible for a context's requests says when each is sent."""
 
 import inspect
+import os
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -8,7 +10,7 @@ from typing import Any, Protocol
 import requests
 from mlflow.utils import rest_utils
 
-__all__ = ["Request", "Sender", "current", "take_over"]
+__all__ = ["Request", "Sender", "current", "requests_sent", "take_over"]
 
 Request = Callable[[], requests.Response]
 _FUNCTION = "_get_http_response_with_retries"
@@ -23,6 +25,24 @@ class Sender(Protocol):
 
 
 current: ContextVar[Sender | None] = ContextVar("metamodel_sender", default=None)
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self.total = 0
+        self._lock = threading.Lock()
+
+    def add(self) -> None:
+        with self._lock:
+            self.total += 1
+
+
+_sent = _Counter()
+
+
+def requests_sent() -> int:
+    """Count the requests that this process has sent through a sender so far."""
+    return _sent.total
 
 
 def take_over() -> None:
@@ -45,6 +65,7 @@ def take_over() -> None:
         def request() -> requests.Response:
             if start is not None:
                 body.seek(start)  # a file that was sent before is at its end
+            _sent.add()
             answer: requests.Response = original(*given.args, **given.kwargs)
             return answer
 
@@ -52,3 +73,12 @@ def take_over() -> None:
 
     send.polite = True  # type: ignore[attr-defined]
     setattr(rest_utils, _FUNCTION, send)
+
+
+def _count_anew() -> None:
+    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
+    global _sent
+    _sent = _Counter()
+
+
+os.register_at_fork(after_in_child=_count_anew)
