@@ -138,6 +138,20 @@ def test_what_will_not_change_is_raised_at_once() -> None:
     assert flaky.calls == 1
 
 
+@pytest.mark.usefixtures("no_waiting")
+def test_a_call_inside_a_call_ends_too() -> None:
+    refused = MlflowException("503")
+
+    def inner() -> str:
+        call = politeness.current.get()
+        assert call is not None
+        call.status = 503  # type: ignore[attr-defined]
+        raise refused
+
+    with pytest.raises(MlflowException, match="503"):
+        _courtesy(0.1).call("outer", lambda: _courtesy(0.1).call("inner", inner))
+
+
 def test_a_server_that_does_not_answer_is_left_alone_for_a_while() -> None:
     courtesy = _courtesy(patience=0.01)
     flaky = Flaky(*[requests.exceptions.ConnectionError("refused")] * 1000)

@@ -245,7 +245,9 @@ class Courtesy:
 
 def is_network(error: BaseException | None) -> bool:
     """Whether a connection failed or a body was cut; MLflow wraps some of these errors in its own."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))  # the errors of a call inside a call name each other
         if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
             return True
         if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
