@@ -30,6 +30,7 @@ from metamodel.exceptions import (
     UnknownGroup,
     UnreadableBundle,
 )
+from metamodel.group_figures import GroupFigures
 from metamodel.keys import GroupKey, encode_key
 from metamodel.look_ahead import look_ahead
 from metamodel.manifest import FORMAT_VERSION, MANIFEST_NAME, FileEntry, Manifest
@@ -230,6 +231,12 @@ class Bundle:
     def stacks(self) -> list[StoredStack]:
         """Children that can be evaluated together."""
         return open_stacks(self.path, self.manifest)
+
+    @cached_property
+    def figures(self) -> GroupFigures | None:
+        """Numbers of groups that answers need beside the children; None without any."""
+        described = self.manifest.figures
+        return None if described is None else GroupFigures(self.path, described, self.manifest.files)
 
     @property
     def cache(self) -> ByteCache:

@@ -79,6 +79,7 @@ class Manifest:
     stacks: tuple[dict[str, Any], ...] = ()
     compression: str | None = None
     references: dict[str, Any] | None = None
+    figures: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
@@ -97,6 +98,8 @@ class Manifest:
             plain["compression"] = self.compression
         if self.references is not None:
             plain["references"] = self.references
+        if self.figures is not None:
+            plain["figures"] = self.figures
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -137,6 +140,7 @@ class Manifest:
                 stacks=_described(data.get("stacks")),
                 compression=data.get("compression"),
                 references=data.get("references"),
+                figures=data.get("figures"),
                 **{name: data[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
