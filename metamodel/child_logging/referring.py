@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from metamodel.bundle import LEDGER_NAME, Bundle, finish_bundle, new_bundle
+from metamodel.bundle import KEYS_NAME, LEDGER_NAME, SHARD_DIR, Bundle
+from metamodel.bundle_writing import finish_bundle, new_bundle
 from metamodel.child_logging.destination import Logged
 from metamodel.child_logging.facts import group_digest
 from metamodel.keys import encode_key
@@ -18,8 +19,6 @@ from metamodel.shards import ShardReader, ShardRow, ShardWriter
 from metamodel.stacks import STACK_DIR
 
 __all__ = ["refer_to"]
-
-_SHARD_DIR = "shards"
 
 
 def refer_to(bundle: Bundle, children: Mapping[str, Logged], settings: ReferenceSettings, path: Path) -> Path:
@@ -61,7 +60,7 @@ def refer_to(bundle: Bundle, children: Mapping[str, Logged], settings: Reference
     own = ledger[here]
     with new_bundle(path) as (directory, _):
         _copy_others(bundle, directory)
-        with ShardWriter(directory / _SHARD_DIR / "00000.sqlite") as shard:
+        with ShardWriter(directory / SHARD_DIR / "00000.sqlite") as shard:
             for row in _without_child(bundle):
                 shard.add(row)
         keys = (key for key, there in zip(encoded, here, strict=True) if there)
@@ -76,7 +75,7 @@ def refer_to(bundle: Bundle, children: Mapping[str, Logged], settings: Reference
 def _copy_others(bundle: Bundle, directory: Path) -> None:
     """Copy what is neither ledger nor children: the evidence."""
     for name in bundle.manifest.files:
-        if name != LEDGER_NAME and not name.startswith((f"{_SHARD_DIR}/", f"{STACK_DIR}/")):
+        if name not in (LEDGER_NAME, KEYS_NAME) and not name.startswith((f"{SHARD_DIR}/", f"{STACK_DIR}/")):
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.path / name, directory / name)
 
@@ -84,7 +83,7 @@ def _copy_others(bundle: Bundle, directory: Path) -> None:
 def _without_child(bundle: Bundle) -> Iterator[ShardRow]:
     """Yield what the shards say of groups that failed or were skipped."""
     for name, entry in sorted(bundle.manifest.files.items()):
-        if name.startswith(f"{_SHARD_DIR}/"):
+        if name.startswith(f"{SHARD_DIR}/"):
             reader = ShardReader(bundle.path / name, entry.size)
             for key in (*reader.keys("failed"), *reader.keys("skipped")):
                 if (row := reader.read(key)) is not None:
