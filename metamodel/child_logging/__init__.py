@@ -101,6 +101,7 @@ class ChildLogging:
         if self.mode == "runs":
             log_groups(RunDestination(facts, run, courtesy), courtesy, concurrency)
             yield model
+            remove_unfinished(run, name, courtesy)
             return
         models = ModelDestination(model, facts, run, name, courtesy)
         log_groups(models, courtesy, concurrency)
@@ -109,4 +110,4 @@ class ChildLogging:
             options = model.options()
             yield open_bundle(path, defaults={"predict_method": options.predict_method, "detail": options.detail})
             models.log_metrics()
-            remove_unfinished(run, courtesy)
+            remove_unfinished(run, name, courtesy)

@@ -120,10 +120,10 @@ def _what_is_there(model: LoggedModel) -> Logged:
     return Logged(model.model_id, child, ready, model.artifact_location, file)
 
 
-def remove_unfinished(run: Run, courtesy: Courtesy) -> None:
-    """Delete models of a run that were made and never finished: of attempts whose answer was lost."""
+def remove_unfinished(run: Run, name: str, courtesy: Courtesy) -> None:
+    """Delete meta-models of a run that were made and never finished: of attempts whose answer was lost."""
     client = MlflowClient()
-    for found in list(_models_of(run, courtesy)):
+    for found in list(_models_of(run, courtesy, f"name = '{name}'")):
         if found.status != LoggedModelStatus.READY:
             courtesy.call("", lambda found=found: client.delete_logged_model(found.model_id))  # type: ignore[misc]
 
