@@ -17,10 +17,11 @@ from metamodel.frames import AnyArray, IntArray
 from metamodel.spec import UnknownPolicy, one_of
 from metamodel.wording import count
 
-__all__ = ["DETAIL_COLUMNS", "AnswerForm", "Answers", "PredictOptions", "probability_column"]
+__all__ = ["DETAIL_COLUMNS", "INTERVAL", "AnswerForm", "Answers", "PredictOptions", "probability_column"]
 
 PredictMethod = Literal["predict", "predict_proba"]
 DETAIL_COLUMNS = ("key", "level", "child_version", "error")
+INTERVAL = ("lower", "upper")
 _NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
 # pandas' own dtype for text (object, since pandas 3 str), fixed here because pandas guesses from the values otherwise.
 _TEXT = pd.Series(["text"]).dtype
@@ -87,6 +88,8 @@ class AnswerForm:
         Number of group columns.
     options
         The call's choices.
+    intervals
+        Whether each prediction has an interval around it.
     """
 
     task: str
@@ -94,6 +97,7 @@ class AnswerForm:
     classes: tuple[Any, ...]
     depth: int
     options: PredictOptions
+    intervals: bool = False
     statuses: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,6 +165,11 @@ class Answers:
         Number of rows.
     form
         What the answers look like.
+
+    Attributes
+    ----------
+    radius
+        Half the width of each row's interval, NaN where it has none; None where the model has no intervals.
     """
 
     def __init__(self, n_rows: int, form: AnswerForm) -> None:
@@ -169,6 +178,7 @@ class Answers:
         self.prediction = np.full(n_rows, np.nan) if regression else np.full(n_rows, None, dtype=object)
         self.status = np.full(n_rows, form.statuses.index("unknown_group"), dtype=np.int16)
         self.probabilities = np.full((n_rows, len(form.classes)), np.nan) if form.options.proba else None
+        self.radius = np.full(n_rows, np.nan) if form.intervals else None
         self._detail: tuple[AnyArray, ...] = ()
         if form.options.detail:
             self._detail = (
@@ -210,6 +220,12 @@ class Answers:
         probabilities = () if self.probabilities is None else (self.probabilities,)
         return (self.prediction, self.status, *probabilities, *self._detail)
 
+    def _interval(self) -> dict[str, AnyArray]:
+        if self.radius is None:
+            return {}
+        with np.errstate(over="ignore"):
+            return dict(zip(INTERVAL, (self.prediction - self.radius, self.prediction + self.radius), strict=True))
+
     def tally(self) -> dict[str, int]:
         """Rows by status."""
         counts = np.bincount(self.status).tolist()
@@ -226,6 +242,7 @@ class Answers:
         [{'prediction': 0.5, 'status': 'child'}, {'prediction': None, 'status': 'unknown_group'}]
         """
         columns: dict[str, Any] = {"prediction": self._form.plain_labels(self.prediction)}
+        columns |= {name: _plain(limits) for name, limits in self._interval().items()}
         if self.probabilities is not None:
             of_classes = self.probabilities.T
             columns |= {probability_column(x): _plain(of_classes[i]) for i, x in enumerate(self._form.classes)}
@@ -237,7 +254,7 @@ class Answers:
 
     def frame(self, index: pd.Index) -> pd.DataFrame:
         """Put the columns into one table."""
-        columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction)}
+        columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction), **self._interval()}
         if self.probabilities is not None:
             columns |= {probability_column(x): self.probabilities[:, i] for i, x in enumerate(self._form.classes)}
         columns["status"] = np.array(self._form.statuses, dtype=object).take(self.status)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,11 @@ from metamodel.answers import Answers
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.estimators import with_feature_names
-from metamodel.exceptions import InputError
+from metamodel.exceptions import InputError, InvalidKey
 from metamodel.features import FeatureColumns
-from metamodel.frames import Grouping
+from metamodel.frames import AnyArray, Grouping
+from metamodel.intervals import RADIUS, radii_of_rows
+from metamodel.keys import GroupKey
 from metamodel.manifest import Manifest
 from metamodel.preloading import Preload, Preloaded, preload_children
 from metamodel.references import ChildLoader
@@ -102,6 +104,7 @@ class MetaModel:
                 candidate.get("predict_proba", True)
                 for candidate in self.manifest.options.get("candidates", {}).values()
             ),
+            RADIUS in (self.manifest.figures or {}).get("columns", ()),
         )
 
     @property
@@ -150,7 +153,8 @@ class MetaModel:
         Returns
         -------
         DataFrame
-            `prediction`, `status` and what the params ask for; n_rows rows under the same index.
+            `prediction`, `lower` and `upper` where the model has intervals, `status`, and what the params ask for;
+            n_rows rows under the same index.
         """
         return self._answers(frame, params).frame(frame.index)
 
@@ -193,9 +197,18 @@ class MetaModel:
     def _answer(self, read: tuple[Grouping, FeatureColumns], options: PredictOptions) -> Answers:
         tally = Tally()
         answers = self.route.answer(read, self._bundle, options, self._stacks, tally)
+        if answers.radius is not None:
+            depth = len(self.manifest.keys.columns)
+            answers.radius = radii_of_rows(read[0], answers.status, depth, self._radii_of)
         with self._lock:
             self._tally.add(tally)
         return answers
+
+    def _radii_of(self, keys: Sequence[GroupKey | InvalidKey]) -> AnyArray:
+        figures = self._bundle.figures
+        assert figures is not None  # or there would be no radius to fill
+        radii: AnyArray = figures.of(keys, (RADIUS,))[:, 0]
+        return radii
 
     def preload(self, preload: Preload) -> Preloaded:
         """Load the children of hot groups now, as far as the cache has room; see `metamodel.load_model`.

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ from metamodel.datasets import SAMPLES, load_sample
 from metamodel.estimators import packages
 from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
+from metamodel.group_figures import write_figures
 from metamodel.heldout import kept_share
+from metamodel.intervals import summarize as summarize_intervals
+from metamodel.intervals import with_intervals
 from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
 from metamodel.model import MetaModel
@@ -123,6 +126,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     patience: int = 10,
     tune_seconds: float | None = None,
     budget_seconds: float | None = None,
+    interval: float | None = None,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -209,6 +213,10 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         At most so many trials for each group and candidate, and an end after so many without a gain (0: never before).
     tune_seconds, budget_seconds
         Limits in seconds of the search in one group, and of the whole training.
+    interval
+        Share of rows that prediction intervals shall cover, such as 0.9: every answer then has `lower` and `upper`,
+        and the ledger says what share of held-out rows such intervals reached. For regression, with a holdout; see
+        docs/training.md.
 
     Returns
     -------
@@ -256,6 +264,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         patience=patience,
         tune_seconds=tune_seconds,
         budget_seconds=budget_seconds,
+        interval=interval,
     )
     end = search_end(started, options.budget_seconds)
     get_codec(codec)
@@ -352,11 +361,22 @@ def _run(
         ledger, pruned = judge(ledger, holdout, plan)
         prune_children(directory, pruned)
         summary = {**summarize(ledger, plan), "data_findings": len(found)}
+        figures: list[pd.DataFrame] = []
+        if plan.options.interval is not None:
+            ledger, radii = with_intervals(ledger, holdout, plan.keys, plan.options.interval)
+            figures.append(radii)
+            summary |= summarize_intervals(ledger, len(plan.keys.columns))
         samples = {key: rows for result in results for key, rows in result.samples.items()}
-        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger, samples)
+        manifest = replace(_manifest(plan, ledger, results), figures=_figures(directory, figures))
+        manifest, ledger = stack_plan(directory, plan, manifest, ledger, samples)
         write_evidence(directory, holdout, importance)
         manifest = finish_bundle(directory, manifest, ledger)
     return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance, tuple(found), tuning)
+
+
+def _figures(directory: Path, columns: Sequence[pd.DataFrame]) -> dict[str, Any] | None:
+    """Write all figures of groups as one table, under the encoded keys of those that have any."""
+    return write_figures(directory, pd.concat(columns, axis=1)) if columns else None
 
 
 def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
