@@ -1,5 +1,6 @@
 """The meta-model of a bundle: what the pyfunc wrapper, batch scoring and notebooks all call."""
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -224,10 +225,14 @@ class MetaModel:
     def warm_up(self) -> None:
         """Map the arrays of the stacks into memory now; each block is read when the first of its groups is asked for.
 
+        The groups' figures are read and proven too, so that no request waits for it.
+
         The list of all keys is not read: each process reads it at its first batch over more than 256 groups.
         """
         for stack in self._stacks:
             stack.takes(proba=False)
+        if self.route.intervals:
+            self._radii_of(())
 
     def child(self, key: object) -> Any:
         """Return a copy of one group's fitted estimator.
@@ -243,14 +248,37 @@ class MetaModel:
         InvalidKey, UnknownGroup, CorruptBundle
             The key is none, has no child, or its bytes are damaged.
         """
-        depth = len(self.manifest.keys.columns)
-        if isinstance(key, tuple) and len(key) < depth and len(key) in self.manifest.levels:
-            canonical = tuple(self.manifest.keys.canonical_value(i, value) for i, value in enumerate(key))
-        else:
-            canonical = self.manifest.keys.canonical(key)
-        child = self._bundle.fresh_child(canonical)
+        child = self._bundle.fresh_child(self._canonical(key))
         features = self.manifest.features
         return with_feature_names(child, features.names) if features.layout == "array" else child
+
+    def radius(self, key: object) -> float | None:
+        """Half the width of one group's prediction intervals.
+
+        Parameters
+        ----------
+        key
+            As for `child`.
+
+        Returns
+        -------
+        float or None
+            In units of the target; None where the model, or the group, has no intervals.
+
+        Raises
+        ------
+        InvalidKey, CorruptBundle
+            The key is none, or the bundle's figures are damaged.
+        """
+        canonical = self._canonical(key)
+        radius = float(self._radii_of([canonical])[0]) if self.route.intervals else math.nan
+        return None if math.isnan(radius) else radius
+
+    def _canonical(self, key: object) -> GroupKey:
+        depth = len(self.manifest.keys.columns)
+        if isinstance(key, tuple) and len(key) < depth and len(key) in self.manifest.levels:
+            return tuple(self.manifest.keys.canonical_value(i, value) for i, value in enumerate(key))
+        return self.manifest.keys.canonical(key)
 
     def stats(self) -> dict[str, Any]:
         """Figures of this process: who answered how many rows, and where the time went.

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,13 +20,14 @@ from mlflow.models import Model
 from mlflow.models.model import ModelInfo
 
 from metamodel import registry
-from metamodel.bundle import finish_bundle, new_bundle
+from metamodel.bundle import Bundle, finish_bundle, new_bundle
 from metamodel.bundle_logging import log_bundle, without_advice
 from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching import load_model, open_bundle
 from metamodel.fetching.children import ElsewhereLoader, files_of
 from metamodel.fetching.logged import bundle_path
+from metamodel.group_figures import FIGURES_DIR
 from metamodel.keys import decode_key, encode_key
 from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.model import MetaModel
@@ -149,6 +151,7 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
                     seen.add(child.reference.vendored)
                     shard.add(ShardRow.of_child(child.reference.vendored, 0, "", child.archive, 0))
         write_table(directory, ((key, len(decode_key(key)), reference) for key, reference in references.items()))
+        _carry_figures(bundle, directory)
         ledger = bundle.ledger
         keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]
         digests = [versions.get(key, "") for key in keys]
@@ -156,6 +159,13 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
         ledger.loc[np.array([key in versions for key in keys]), "shard"] = f"{VENDORED_DIR}/00000.sqlite"
         finish_bundle(directory, replace(model.manifest, files={}), ledger)
     return path
+
+
+def _carry_figures(bundle: Bundle, directory: Path) -> None:
+    names = [name for name in bundle.manifest.files if name.startswith(f"{FIGURES_DIR}/")]
+    for name in names:
+        (directory / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(bundle.path / name, directory / name)
 
 
 def _fetched(references: dict[str, Reference], loader: ElsewhereLoader) -> Iterator[_Vendored]:
