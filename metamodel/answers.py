@@ -32,6 +32,7 @@ _PLAIN_KINDS: dict[str, Callable[[Any], Any]] = {
     "number": lambda value: float(value) if math.isfinite(value) else None,
     "string": str,
 }
+_FEW = 16
 _REFUSALS = ("unknown_group", "invalid_key", "failed")
 
 
@@ -265,6 +266,8 @@ class Answers:
 
 
 def _plain(numbers: AnyArray) -> list[float | None]:
+    if len(numbers) <= _FEW:  # NumPy's calls would cost more than the loop
+        return [value if math.isfinite(value) else None for value in numbers.tolist()]
     values: list[float | None] = numbers.tolist()
     if np.isfinite(numbers).all():
         return values

@@ -29,9 +29,13 @@ __all__ = ["INTERVAL_COLUMNS", "RADIUS", "calibrate", "fewest_rows", "radii_of_r
 
 # Name of the figure in a bundle.
 RADIUS = "radius"
+# For so few rows each call of NumPy costs more than a loop.
+_FEW_ROWS = 16
 # Columns that calibration adds to the ledger.
 INTERVAL_COLUMNS = ("interval_radius", "interval_rows", "interval_level", "coverage", "coverage_rows")
 _LookUp = Callable[[Sequence[GroupKey | InvalidKey]], AnyArray]
+# Stands for rows that nobody answered; no radius is known for it.
+_NOBODY = InvalidKey("nobody answered")
 
 
 def fewest_rows(level: float) -> int:
@@ -165,16 +169,23 @@ def radii_of_rows(grouping: Grouping, answered_by: AnyArray, depth: int, look_up
     array of shape (n_rows,)
         NaN where nobody answered, or who did has no radius.
     """
+    if len(answered_by) <= _FEW_ROWS:
+        return _of_few(grouping, answered_by.tolist(), depth, look_up)
     radii = np.full(len(answered_by), np.nan)
-    for level in set(answered_by.tolist()) if len(answered_by) <= _FEW_ROWS else np.unique(answered_by).tolist():
+    for level in np.unique(answered_by).tolist():
         if level <= depth:
             rows = answered_by == level
             radii[rows] = _of_groups(grouping, grouping.codes[rows], level, look_up)
     return radii
 
 
-# From here on NumPy is faster than a loop.
-_FEW_ROWS = 16
+def _of_few(grouping: Grouping, answered_by: list[int], depth: int, look_up: _LookUp) -> AnyArray:
+    keys = grouping.keys
+    asked: list[GroupKey | InvalidKey] = []
+    for code, level in zip(grouping.codes.tolist(), answered_by, strict=True):
+        key = keys[code]
+        asked.append(key[:level] if level <= depth and isinstance(key, tuple) else _NOBODY)
+    return look_up(asked)
 
 
 def _of_groups(grouping: Grouping, codes: IntArray, level: int, look_up: _LookUp) -> AnyArray:
