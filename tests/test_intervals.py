@@ -181,7 +181,10 @@ def test_each_row_has_the_radius_of_who_answered_it(rows):
     codes, status = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
     status[codes == 5] = 4  # nobody answers an invalid key
     found = radii_of_rows(
-        Grouping(keys, codes), status.astype(np.int16), 2, lambda asked: np.array([radii[key] for key in asked])
+        Grouping(keys, codes),
+        status.astype(np.int16),
+        2,
+        lambda asked: np.array([radii.get(key, math.nan) for key in asked]),
     )
     expected = [
         radii[keys[code][:level]] if level <= 2 else math.nan
