@@ -22,7 +22,7 @@ from metamodel.exceptions import InvalidKey
 from metamodel.frames import AnyArray, Grouping, IntArray
 from metamodel.heldout import level_column
 from metamodel.keys import GroupKey, KeySchema, decode_key, encode_key
-from metamodel.ledger import keys_of
+from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.splitting import BoolArray
 
 __all__ = ["INTERVAL_COLUMNS", "RADIUS", "calibrate", "fewest_rows", "radii_of_rows", "summarize", "with_intervals"]
@@ -84,17 +84,10 @@ def calibrate(holdout: pd.DataFrame, keys: Sequence[GroupKey], level: float) -> 
         residuals = _Residuals.of(holdout, models)
         radius, rows, used = residuals.radii(level)
         covered, counted = residuals.covered(used, level)
-        with np.errstate(invalid="ignore"):
-            columns = (
-                radius,
-                rows,
-                pd.array(np.where(used < 0, np.nan, used), dtype="Int64"),
-                covered / counted,
-                counted,
-            )
-        found.append(
-            pd.DataFrame(dict(zip(INTERVAL_COLUMNS, columns, strict=True)), index=list(map(encode_key, models)))
-        )
+        share = np.divide(covered, counted, out=np.full(len(models), np.nan), where=counted > 0)
+        columns = (radius, rows, pd.arrays.IntegerArray(used, used < 0), share, counted)
+        named = dict(zip(INTERVAL_COLUMNS, columns, strict=True))
+        found.append(pd.DataFrame(named, index=list(map(encode_key, models))))
     return pd.concat(found).loc[list(map(encode_key, keys))]
 
 
@@ -120,7 +113,7 @@ def with_intervals(
         The column `RADIUS`, for the bundle.
     """
     keys = keys_of(ledger, schema)
-    fitted = [key for key, status in zip(keys, ledger["status"], strict=True) if status == "fitted"]
+    fitted = [key for key, status in zip(keys, ledger["status"], strict=True) if status in WITH_CHILD]
     calibrated = calibrate(holdout, fitted, level)
     columns = calibrated.reindex(list(map(encode_key, keys))).reset_index(drop=True)
     columns = columns.fillna({"interval_rows": 0, "coverage_rows": 0})
@@ -138,7 +131,7 @@ def summarize(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
     depth
         Number of group columns.
     """
-    children = ledger[(ledger["level"] == depth) & (ledger["status"] == "fitted")]
+    children = ledger[(ledger["level"] == depth) & ledger["status"].isin(WITH_CHILD)]
     level = children["interval_level"]
     rows = int(children["coverage_rows"].sum())
     covered = float((children["coverage"] * children["coverage_rows"]).sum())
