@@ -92,18 +92,20 @@ def calibrate(holdout: pd.DataFrame, keys: Sequence[GroupKey], level: float) -> 
 
 
 def with_intervals(
-    ledger: pd.DataFrame, holdout: pd.DataFrame, schema: KeySchema, level: float
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    ledger: pd.DataFrame, holdout: pd.DataFrame, schema: KeySchema, level: float | None
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
     """Calibrate all models of a ledger.
 
     Parameters
     ----------
     ledger
         The ledger; groups without a model get no radius.
-    holdout, level
-        As for `calibrate`.
+    holdout
+        As for `calibrate`, with what will be answered under `predicted`.
     schema
         The group columns.
+    level
+        As for `calibrate`; None for no intervals.
 
     Returns
     -------
@@ -111,14 +113,20 @@ def with_intervals(
         With `INTERVAL_COLUMNS`.
     figures : DataFrame, index encoded key
         The column `RADIUS`, for the bundle.
+    summary : dict
+        From `summarize`.
     """
+    if level is None:
+        return ledger, pd.DataFrame(), {}
     keys = keys_of(ledger, schema)
     fitted = [key for key, status in zip(keys, ledger["status"], strict=True) if status in WITH_CHILD]
     calibrated = calibrate(holdout, fitted, level)
     columns = calibrated.reindex(list(map(encode_key, keys))).reset_index(drop=True)
     columns = columns.fillna({"interval_rows": 0, "coverage_rows": 0})
     columns = columns.astype({"interval_rows": np.int64, "coverage_rows": np.int64})
-    return pd.concat([ledger, columns], axis=1), calibrated[["interval_radius"]].set_axis([RADIUS], axis=1)
+    ledger = pd.concat([ledger, columns], axis=1)
+    radii = calibrated[["interval_radius"]].set_axis([RADIUS], axis=1)
+    return ledger, radii, summarize(ledger, len(schema.columns))
 
 
 def summarize(ledger: pd.DataFrame, depth: int) -> dict[str, float]:

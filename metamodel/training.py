@@ -29,7 +29,6 @@ from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
 from metamodel.group_figures import write_figures
 from metamodel.heldout import kept_share
-from metamodel.intervals import summarize as summarize_intervals
 from metamodel.intervals import with_intervals
 from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
@@ -360,23 +359,20 @@ def _run(
         holdout, importance = _evidence(results, plan)
         ledger, pruned = judge(ledger, holdout, plan)
         prune_children(directory, pruned)
-        summary = {**summarize(ledger, plan), "data_findings": len(found)}
-        figures: list[pd.DataFrame] = []
-        if plan.options.interval is not None:
-            ledger, radii = with_intervals(ledger, holdout, plan.keys, plan.options.interval)
-            figures.append(radii)
-            summary |= summarize_intervals(ledger, len(plan.keys.columns))
+        ledger, radii, reached = with_intervals(ledger, holdout, plan.keys, plan.options.interval)
+        summary = {**summarize(ledger, plan), **reached, "data_findings": len(found)}
         samples = {key: rows for result in results for key, rows in result.samples.items()}
-        manifest = replace(_manifest(plan, ledger, results), figures=_figures(directory, figures))
-        manifest, ledger = stack_plan(directory, plan, manifest, ledger, samples)
+        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger, samples)
         write_evidence(directory, holdout, importance)
+        manifest = _with_figures(directory, manifest, [radii])
         manifest = finish_bundle(directory, manifest, ledger)
     return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance, tuple(found), tuning)
 
 
-def _figures(directory: Path, columns: Sequence[pd.DataFrame]) -> dict[str, Any] | None:
-    """Write all figures of groups as one table, under the encoded keys of those that have any."""
-    return write_figures(directory, pd.concat(columns, axis=1)) if columns else None
+def _with_figures(directory: Path, manifest: Manifest, tables: Sequence[pd.DataFrame]) -> Manifest:
+    """Write the numbers of groups that answers need, one column each, under the groups' encoded keys."""
+    figures = pd.concat([table for table in tables if len(table.columns)] or [pd.DataFrame()], axis=1)
+    return replace(manifest, figures=write_figures(directory, figures)) if len(figures.columns) else manifest
 
 
 def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metamodel.exceptions import InvalidKey
 from metamodel.frames import Grouping
-from metamodel.intervals import calibrate, fewest_rows, radii_of_rows, summarize, with_intervals
+from metamodel.intervals import calibrate, fewest_rows, radii_of_rows, with_intervals
 from metamodel.keys import KeyColumn, KeySchema, encode_key
 
 LEVELS = [0.5, 0.8, 0.9, 0.95]
@@ -163,11 +163,11 @@ def test_nothing_held_out_gives_no_radius_and_the_ledger_says_so():
     )
     ledger.loc[1, "status"] = "failed"
     ledger["country"] = ["FR", "FR", "FR"]
-    found, figures = with_intervals(ledger, holdout({}), schema, 0.9)
+    found, figures, summary = with_intervals(ledger, holdout({}), schema, 0.9)
     assert figures.index.tolist() == ['["FR",1]', '["FR"]']
     assert figures["radius"].isna().all()
     assert found["interval_rows"].tolist() == found["coverage_rows"].tolist() == [0, 0, 0]
-    assert summarize(found, 2) == {
+    assert summary == {
         "groups_with_own_interval": 0,
         "groups_borrowing_interval": 0,
         "groups_without_interval": 1,
