@@ -158,11 +158,8 @@ def test_a_radius_is_finite_or_none(odd):
 
 def test_nothing_held_out_gives_no_radius_and_the_ledger_says_so():
     schema = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
-    ledger = pd.DataFrame(
-        {"country": ["FR", "FR", None], "store": [1, 2, None], "level": [2, 2, 1], "status": "fitted"}
-    )
-    ledger.loc[1, "status"] = "failed"
-    ledger["country"] = ["FR", "FR", "FR"]
+    ledger = pd.DataFrame({"country": "FR", "store": [1, 2, None], "level": [2, 2, 1]})
+    ledger["status"] = ["fitted", "failed", "fitted"]
     found, figures, summary = with_intervals(ledger, holdout({}), schema, 0.9)
     assert figures.index.tolist() == ['["FR",1]', '["FR"]']
     assert figures["radius"].isna().all()
