@@ -11,11 +11,9 @@ A process that is killed releases its locks; the next one that opens the cache t
 whatever is in `entries` without being in the index.
 """
 
-import atexit
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -30,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from metamodel.cache import limit_in_bytes
 from metamodel.exceptions import InputError
+from metamodel.scratch import OwnedDirectory, sweep
 
 __all__ = ["DiskCache", "process_disk_cache"]
 
@@ -65,19 +64,11 @@ class DiskCache:
             "CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, used REAL NOT NULL)"
         )
         self._clean()
-        self._pid = os.getpid()
-        self._partial = root / "partial" / f"{self._pid}-{secrets.token_hex(8)}"
-        self._owner = FileLock(f"{self._partial}.lock", thread_local=False)
-        self._owner.acquire()  # before there is anything that could be left behind
-        self._partial.mkdir()
-        atexit.register(self.close)
+        self._partial = OwnedDirectory(root / "partial")
 
     def close(self) -> None:
         """Take partial downloads of this process away."""
-        if self._pid == os.getpid():
-            shutil.rmtree(self._partial, ignore_errors=True)
-            Path(f"{self._partial}.lock").unlink(missing_ok=True)
-            self._owner.release()
+        self._partial.close()
 
     @contextmanager
     def entry(self, name: str, fill: Callable[[Path], object]) -> Iterator[Path]:
@@ -113,7 +104,7 @@ class DiskCache:
         return int(total)
 
     def _fill(self, digest: str, path: Path, fill: Callable[[Path], object]) -> None:
-        unfinished = Path(tempfile.mkdtemp(dir=self._partial))
+        unfinished = Path(tempfile.mkdtemp(dir=self._partial.path))
         try:
             fill(unfinished)
             # Counted before it is there: others that come at the same time make room for it too.
@@ -144,10 +135,7 @@ class DiskCache:
 
     def _clean(self) -> None:
         """Take away what dead processes left behind."""
-        for lock in (self.root / "partial").glob("*.lock"):
-            with contextlib.suppress(Timeout), FileLock(lock, timeout=0):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
+        sweep(self.root / "partial")
         counted = {str(digest) for (digest,) in self._execute("SELECT name FROM entries")}
         there = {path.name for path in (self.root / "entries").iterdir()}
         for digest in counted ^ there:

@@ -146,6 +146,8 @@ class ReferenceSettings:
             return problem
         if is_local(uri):
             return self._outside(local_path(uri))
+        if uri.lower().startswith("zip:"):
+            return "a packed model is no child; unpack it"
         problem = "" if self.allow_private else private_address(uri)
         return problem and f"{problem}; allow_private is off"
 

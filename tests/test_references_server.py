@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import time
@@ -489,13 +490,14 @@ def _alone(directory: Path) -> dict[str, str]:
 def test_a_packed_model_is_served_without_a_tracking_server(
     registered: Registered, packed: Path, tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(packed) as archive:
-        archive.extractall(tmp_path / "model")
     rows = registered.rows.head(60)
     registered.proxy.take()
-    (tmp_path / "server").mkdir()
-    with scoring_server(tmp_path / "model", tmp_path / "server", env=_alone(tmp_path)) as server:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(packed, elsewhere / "sales.zip")
+    with scoring_server("zip:sales.zip", elsewhere, env=_alone(tmp_path)) as server:
         predicted = _predicted(server, rows)
+    assert {path.name for path in elsewhere.iterdir()} == {"sales.zip", "server.log"}
     np.testing.assert_allclose(predicted, registered.expected.head(60), rtol=1e-9)
     assert not registered.proxy.requests
 
