@@ -5,6 +5,7 @@
     entries/<name>/      files of one child
     partial/<owner>/     downloads of a process that holds the lock `partial/<owner>.lock`
     locks/<xx>.lock      one download of a child at a time; 256 locks for all children
+    turns/               when requests may be sent (metamodel.turns)
     index.sqlite         what is there, how large it is on disk, and when it was last used
 
 A process that is killed releases its locks; the next one that opens the cache takes its partial downloads away, and
@@ -30,7 +31,7 @@ from metamodel.cache import limit_in_bytes
 from metamodel.exceptions import InputError
 from metamodel.scratch import OwnedDirectory, sweep
 
-__all__ = ["DiskCache", "process_disk_cache"]
+__all__ = ["DiskCache", "cache_directory", "process_disk_cache"]
 
 _DIRECTORY_VARIABLE = "METAMODEL_DISK_CACHE"
 _LIMIT_VARIABLE = "METAMODEL_DISK_CACHE_MB"
@@ -168,7 +169,7 @@ def process_disk_cache() -> DiskCache:
     global _cache
     with _lock:
         if _cache is None:
-            directory, limit = _directory(), limit_in_bytes(_LIMIT_VARIABLE, _DEFAULT_MB)
+            directory, limit = cache_directory(), limit_in_bytes(_LIMIT_VARIABLE, _DEFAULT_MB)
             try:
                 _cache = DiskCache(directory, limit)
             except OSError as error:
@@ -179,7 +180,8 @@ def process_disk_cache() -> DiskCache:
         return _cache
 
 
-def _directory() -> Path:
+def cache_directory() -> Path:
+    """Name the directory that the processes of this user share: METAMODEL_DISK_CACHE, or one in the user's cache."""
     named = os.environ.get(_DIRECTORY_VARIABLE)
     if named:
         return Path(named)

@@ -1,6 +1,5 @@
 """A packed model is one file; what is in it is looked at before anything is unpacked."""
 
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,6 @@ import metamodel
 from metamodel import archives
 from metamodel.archives import unpack, unpacked_for_good
 from metamodel.exceptions import InputError
-from metamodel.scratch import scratch_directory
 from metamodel.vendoring import write_zip
 
 MANIFEST = "artifacts/bundle/manifest.json"
@@ -169,13 +167,15 @@ def test_what_a_killed_process_unpacked_is_taken_away_by_the_next(packed: Path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_forked_process_has_a_directory_of_its_own() -> None:
-    mine = scratch_directory("test")
-    read, write = os.pipe()
-    if (child := os.fork()) == 0:
-        os.write(write, json.dumps(str(scratch_directory("test"))).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    other = Path(json.loads(os.read(read, 10_000)))
-    assert other.parent != mine.parent
-    assert mine.is_dir()
+def test_a_forked_process_has_a_directory_of_its_own(tmp_path: Path) -> None:
+    program = _program(
+        "import os, sys",
+        "from metamodel.scratch import scratch_directory",
+        "mine = scratch_directory('test')",
+        "if (child := os.fork()) == 0:",
+        "    sys.exit(0 if scratch_directory('test').parent != mine.parent else 1)",
+        "assert os.waitpid(child, 0)[1] == 0",
+        "assert mine.is_dir()",
+    )
+    subprocess.run(program, env={**os.environ, "TMPDIR": str(tmp_path)}, check=True, timeout=120)
+    assert not list(tmp_path.iterdir())

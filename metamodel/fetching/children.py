@@ -26,11 +26,12 @@ from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
 from metamodel.fetching.endpoints import EndpointChild
 from metamodel.fetching.logged import bundle_of, inside, one_line
-from metamodel.fetching.politeness import Courtesy, courtesy_for, first_delay
+from metamodel.fetching.politeness import Courtesy, courtesy_for
 from metamodel.keys import decode_key
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import Reference, ReferenceSettings
 from metamodel.shards import ShardReader
+from metamodel.turns import first_delay
 
 __all__ = ["ElsewhereLoader", "fetch_description", "files_of", "resolve_place"]
 

@@ -5,9 +5,7 @@ heard, and tenacity decides when to try again (docs/decisions/0008-references.md
 """
 
 import email.utils
-import hashlib
 import inspect
-import math
 import os
 import threading
 import time
@@ -21,27 +19,16 @@ import tenacity
 from mlflow.exceptions import MlflowException
 from mlflow.utils import rest_utils
 
+from metamodel.disk_cache import cache_directory
 from metamodel.exceptions import ChildUnavailable, InputError
+from metamodel.turns import LONGEST_WAIT, MachineTurns, RateLimiter
 
-__all__ = ["WORKERS_VARIABLE", "Courtesy", "RateLimiter", "courtesy_for", "first_delay", "workers"]
+__all__ = ["WORKERS_VARIABLE", "Courtesy", "courtesy_for", "workers"]
 
 Result = TypeVar("Result")
 WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
 _TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
-_LONGEST_WAIT = 30.0
 _BRIEF = 2.0
-
-
-def first_delay(key: str, interval: float) -> float:
-    """Seconds by which a process puts its first request off: a share of `interval` that follows from a group's key.
-
-    Examples
-    --------
-    >>> first_delay('["FR",7]', 2.5) == first_delay('["FR",7]', 2.5), 0 <= first_delay('["DE",1]', 2.5) < 2.5
-    (True, True)
-    """
-    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
-    return interval * number / 2**64
 
 
 def workers() -> int:
@@ -56,69 +43,6 @@ def workers() -> int:
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"{WORKERS_VARIABLE}={text!r} is no number of processes. Set it to 1 or more.")
     return int(text)
-
-
-class RateLimiter:
-    """Gives turns to the threads of a process, evenly spaced (the generic cell rate algorithm without a burst).
-
-    Parameters
-    ----------
-    rate
-        Turns a second.
-    clock, sleep
-        For tests.
-    """
-
-    def __init__(
-        self,
-        rate: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.interval = 1 / rate
-        self._clock = clock
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._next: float | None = None
-        self._paused_until = -math.inf
-        self._given_up_until = -math.inf
-        self._in_vain = 0.0
-
-    def wait(self, key: str = "", longest: float = math.inf) -> None:
-        """Wait for the next turn; `key` decides how long the first one of the process is put off.
-
-        Raises
-        ------
-        ChildUnavailable
-            A pause lasts longer than `longest` seconds; no turn is taken.
-        """
-        with self._lock:
-            now = self._clock()
-            if self._next is None:
-                self._next = now + first_delay(key, self.interval)
-            if self._paused_until - now > longest:
-                raise ChildUnavailable(f"the server wants to be left alone for {self._paused_until - now:.0f} s more")
-            turn = max(self._next, self._paused_until, now)
-            self._next = turn + self.interval
-        if turn > now:
-            self._sleep(turn - now)
-
-    def pause(self, seconds: float) -> None:
-        """Give no turn for some time."""
-        with self._lock:
-            self._paused_until = max(self._paused_until, self._clock() + seconds)
-
-    def given_up(self, patience: float) -> bool:
-        """Whether the server has just left a call unanswered that was as patient, so that nobody needs to try."""
-        with self._lock:
-            return patience <= self._in_vain and self._clock() < self._given_up_until
-
-    def give_up(self, patience: float) -> None:
-        """Note that the server does not answer a call that is so patient."""
-        with self._lock:
-            now = self._clock()
-            self._in_vain = max(patience, self._in_vain if now < self._given_up_until else 0.0)
-            self._given_up_until = now + _LONGEST_WAIT
 
 
 @dataclass
@@ -165,7 +89,7 @@ class Courtesy:
         self.limiter = limiter
         self._patience = patience
         # "Full jitter": any moment between now and the exponentially growing bound.
-        self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
+        self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)
 
     def call(self, key: str, function: Callable[[], Result]) -> Result:
         """Call a function of MLflow's in turn, and again where the server or the network failed for the moment.
@@ -289,11 +213,23 @@ _limiters: dict[tuple[str, float], RateLimiter] = {}
 
 
 def courtesy_for(server: str, requests_per_second: float, patience: float) -> Courtesy:
-    """Share one limiter for each server and rate among the threads of this process; it has its worker's part."""
+    """Share one limiter for each server and rate among the threads of this process.
+
+    It has its worker's part of the rate, and all processes of the machine together have no more than the rate.
+    """
     rate = requests_per_second / workers()
     with _lock:
-        limiter = _limiters.setdefault((server, rate), RateLimiter(rate))
-    return Courtesy(limiter, patience)
+        if (server, rate) not in _limiters:
+            turns = _machine_turns(server, requests_per_second)
+            _limiters[server, rate] = RateLimiter(rate, machine=turns)
+        return Courtesy(_limiters[server, rate], patience)
+
+
+def _machine_turns(server: str, rate: float) -> MachineTurns | None:
+    try:
+        return MachineTurns(cache_directory() / "turns", server, rate)
+    except OSError:  # nothing can be kept here; fetching a child says so
+        return None
 
 
 def _forget_after_fork() -> None:
