@@ -152,18 +152,19 @@ def _program(*lines: str) -> list[str]:
     return [sys.executable, "-c", "\n".join(lines)]
 
 
-def test_what_a_killed_process_unpacked_is_taken_away_by_the_next(packed: Path, tmp_path: Path) -> None:
-    load = f"import metamodel; model = metamodel.load_model({str(packed)!r})"
+def test_what_a_killed_process_leaves_is_taken_away_by_the_next(tmp_path: Path) -> None:
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    wait = _program(load, "print(model.bundle.path, flush=True)", "import time; time.sleep(600)")
-    with subprocess.Popen(wait, env=env, stdout=subprocess.PIPE, text=True) as process:
+    start = ("from metamodel.scratch import scratch_directory", "print(scratch_directory('test'), flush=True)")
+    with subprocess.Popen(
+        _program(*start, "import time; time.sleep(600)"), env=env, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
-        unpacked = Path(process.stdout.readline().strip())
-        subprocess.run(_program(load), env=env, check=True, timeout=120)
-        assert unpacked.is_dir()  # its owner lives
+        directory = Path(process.stdout.readline().strip())
+        subprocess.run(_program(*start), env=env, check=True, timeout=120, stdout=subprocess.DEVNULL)
+        assert directory.is_dir()  # its owner lives
         process.send_signal(signal.SIGKILL)
-    assert unpacked.is_dir()
-    subprocess.run(_program(load), env=env, check=True, timeout=120)
+    assert directory.is_dir()
+    subprocess.run(_program(*start), env=env, check=True, timeout=120, stdout=subprocess.DEVNULL)
     assert not list(tmp_path.iterdir())
 
 
