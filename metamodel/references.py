@@ -83,7 +83,8 @@ class ReferenceSettings:
     refresh_seconds
         Resolve aliases again after this time; None: once a process.
     requests_per_second
-        Upper bound for this model's users together; each process takes its share (METAMODEL_FETCH_WORKERS).
+        Upper bound for this model's users together, to each server; each process takes its share
+        (METAMODEL_FETCH_WORKERS).
     concurrency
         Children that one call fetches side by side.
     patience_seconds

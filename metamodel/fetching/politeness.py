@@ -13,7 +13,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlparse
 
+import mlflow
 import requests
 import tenacity
 from mlflow.exceptions import MlflowException
@@ -23,12 +25,13 @@ from metamodel.disk_cache import cache_directory
 from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.turns import LONGEST_WAIT, MachineTurns, RateLimiter
 
-__all__ = ["WORKERS_VARIABLE", "Courtesy", "courtesy_for", "workers"]
+__all__ = ["WORKERS_VARIABLE", "Courtesy", "courtesy_for", "server_of", "workers"]
 
 Result = TypeVar("Result")
 WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
 _TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
 _BRIEF = 2.0
+_OF_TRACKING = frozenset(["models", "runs", "file"])
 
 
 def workers() -> int:
@@ -223,6 +226,22 @@ def courtesy_for(server: str, requests_per_second: float, patience: float) -> Co
             turns = _machine_turns(server, requests_per_second)
             _limiters[server, rate] = RateLimiter(rate, machine=turns)
         return Courtesy(_limiters[server, rate], patience)
+
+
+def server_of(place: str) -> str:
+    """Name the server that is asked for the files of a place: the tracking server, or the store's own.
+
+    A store that is down or slow is thus no reason to leave the others alone.
+
+    Examples
+    --------
+    >>> server_of("s3://models/sales/FR"), server_of("https://store.example/FR")
+    ('s3://models', 'https://store.example')
+    """
+    tracking, parsed = mlflow.get_tracking_uri(), urlparse(place)
+    if not parsed.netloc or parsed.scheme in _OF_TRACKING or parsed.netloc == urlparse(tracking).netloc:
+        return str(tracking)
+    return f"{parsed.scheme}://{parsed.netloc}"
 
 
 def _machine_turns(server: str, rate: float) -> MachineTurns | None:
