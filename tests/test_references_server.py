@@ -14,7 +14,8 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -491,6 +492,62 @@ def test_a_directory_inside_the_root_is_used(registered: Registered, tmp_path: P
     bundle = write_references(tmp_path / "bundle", children, rows, "store", "y", settings=settings)
     answers = metamodel.load_model(bundle).predict(rows)
     np.testing.assert_allclose(answers["prediction"], registered.expected[rows.index])
+
+
+# -------- children in a web store
+@pytest.fixture
+def store(registered: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A web server with the models of stores 0 to 2; under /moved it sends callers elsewhere."""
+    monkeypatch.delenv("_MLFLOW_SERVER_ARTIFACT_ROOT")  # by which MLflow knows a tracking server's own process
+    export_all(registered.bundled, range(3), tmp_path / "models")
+
+    class Files(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not self.path.startswith("/moved/"):
+                super().do_GET()
+                return
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/moved"))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Write nothing."""
+
+    with ThreadingHTTPServer((HOST, 0), partial(Files, directory=tmp_path / "models")) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://{HOST}:{server.server_address[1]}"
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_store_that_is_down_stops_no_child_elsewhere(registered: Registered, store: str, tmp_path: Path) -> None:
+    rows = registered.rows[registered.rows["store"] < 3]
+    settings = metamodel.ReferenceSettings(requests_per_second=500, patience_seconds=1, allow_private=True)
+    children = _table(f"{store}/0", "models:/store-1@champion", "models:/store-2@champion")
+    path = write_references(tmp_path / "b", children, rows, "store", "y", settings=settings)
+    shutil.rmtree(tmp_path / "models" / "0")
+
+    def answers() -> list[str]:
+        return metamodel.load_model(path, cache_bytes=0).predict(rows)["status"].tolist()
+
+    assert answers() == ["failed"] * 6 + ["child"] * 12
+    politeness.courtesy_for(store, 500, 1).limiter.give_up(1)  # as after a second of lost connections
+    assert answers() == ["failed"] * 6 + ["child"] * 12
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_web_stores_redirect_is_not_followed(registered: Registered, store: str, tmp_path: Path) -> None:
+    rows = registered.rows[registered.rows["store"] < 2]
+    settings = metamodel.ReferenceSettings(requests_per_second=500, allow_private=True)
+    match = "1 of 2 references .* answers with a redirect, which is not followed"
+    _refused(registered, _table(f"{store}/0", f"{store}/moved/1"), match, example=rows, settings=settings)
+
+    children = _table(f"{store}/0", f"{store}/1")
+    path = write_references(tmp_path / "b", children, rows, "store", "y", settings=settings)
+    answers = metamodel.load_model(path).predict(rows)
+    np.testing.assert_allclose(answers["prediction"], registered.expected[rows.index], rtol=1e-9)
 
 
 def test_a_child_in_a_runs_artifacts_is_used(registered: Registered, tmp_path: Path) -> None:

@@ -134,8 +134,9 @@ class ElsewhereLoader:
 
 
 def courtesy_of(place: str, settings: ReferenceSettings) -> Courtesy:
-    """How the server of a place is called: each server at the rate of its own."""
-    return courtesy_for(server_of(place), settings.requests_per_second, settings.patience_seconds)
+    """How the server of a place is called: each at the rate, and a web store without following it elsewhere."""
+    redirects = not place.startswith(("http:", "https:"))
+    return courtesy_for(server_of(place), settings.requests_per_second, settings.patience_seconds, redirects=redirects)
 
 
 @contextmanager

@@ -55,6 +55,7 @@ class _Call:
     limiter: RateLimiter
     key: str
     until: float
+    redirects: bool = True
     turns: int = 0
     status: int = 0
     retry_after: float | None = None
@@ -86,11 +87,14 @@ class Courtesy:
     patience
         Seconds after which a call that goes on failing is given up. Nobody waits longer than that for the server's
         sake: what asks for more (Retry-After) is given up at once.
+    redirects
+        Whether to follow them; not to an address that nobody has allowed.
     """
 
-    def __init__(self, limiter: RateLimiter, patience: float) -> None:
+    def __init__(self, limiter: RateLimiter, patience: float, *, redirects: bool = True) -> None:
         self.limiter = limiter
         self._patience = patience
+        self._redirects = redirects
         # "Full jitter": any moment between now and the exponentially growing bound.
         self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)
 
@@ -125,12 +129,12 @@ class Courtesy:
 
     def brief(self) -> "Courtesy":
         """Return one with little patience, for those who know another way; it stops only its like from trying."""
-        return Courtesy(self.limiter, min(self._patience, _BRIEF))
+        return Courtesy(self.limiter, min(self._patience, _BRIEF), redirects=self._redirects)
 
     def _attempt(self, key: str, until: float, function: Callable[[], Result]) -> Result:
         _send_once()
         self.limiter.wait(key, until - time.monotonic())
-        call = _Call(self.limiter, key, until)
+        call = _Call(self.limiter, key, until, self._redirects)
         token = _current.set(call)
         try:
             return function()
@@ -176,6 +180,8 @@ def _send_once() -> None:
             return original(*args, **kwargs)
         given = parameters.bind(*args, **kwargs)
         given.arguments |= {"max_retries": 0, "raise_on_status": False}
+        if not call.redirects:
+            given.arguments["allow_redirects"] = False
         call.take_turn()
         try:
             answer = original(*given.args, **given.kwargs)
@@ -184,6 +190,8 @@ def _send_once() -> None:
             raise
         call.status = answer.status_code
         call.retry_after = _seconds(answer.headers.get("Retry-After"))
+        if not call.redirects and (answer.is_redirect or answer.history):
+            raise ChildUnavailable("the store answers with a redirect, which is not followed")
         return answer
 
     send.polite = True  # type: ignore[attr-defined]
@@ -215,7 +223,7 @@ _lock = threading.Lock()
 _limiters: dict[tuple[str, float], RateLimiter] = {}
 
 
-def courtesy_for(server: str, requests_per_second: float, patience: float) -> Courtesy:
+def courtesy_for(server: str, requests_per_second: float, patience: float, *, redirects: bool = True) -> Courtesy:
     """Share one limiter for each server and rate among the threads of this process.
 
     It has its worker's part of the rate, and all processes of the machine together have no more than the rate.
@@ -225,7 +233,7 @@ def courtesy_for(server: str, requests_per_second: float, patience: float) -> Co
         if (server, rate) not in _limiters:
             turns = _machine_turns(server, requests_per_second)
             _limiters[server, rate] = RateLimiter(rate, machine=turns)
-        return Courtesy(_limiters[server, rate], patience)
+        return Courtesy(_limiters[server, rate], patience, redirects=redirects)
 
 
 def server_of(place: str) -> str:
