@@ -75,7 +75,7 @@ class RateLimiter:
         Raises
         ------
         ChildUnavailable
-            A pause lasts longer than `longest` seconds; no turn is taken.
+            A pause, or the queue of other processes, lasts longer than `longest` seconds; no turn is taken.
         """
         with self._lock:
             now = self._clock()
@@ -88,9 +88,10 @@ class RateLimiter:
         if turn > now:
             self._sleep(turn - now)
         if self._machine is not None:
-            self._wait_for_others(self._machine, longest - (turn - now))
+            self._wait_for_others(self._machine, longest)
 
     def _wait_for_others(self, machine: "MachineTurns", longest: float) -> None:
+        # Asked for only now: who took it earlier would hold a turn that others could use meanwhile.
         seconds = machine.take(longest)
         if seconds > longest:
             raise ChildUnavailable(f"the server is busy with other processes for {seconds:.0f} s more")

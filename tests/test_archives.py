@@ -1,5 +1,6 @@
 """A packed model is one file; what is in it is looked at before anything is unpacked."""
 
+import io
 import os
 import signal
 import subprocess
@@ -15,7 +16,9 @@ from registered_children import panel
 import metamodel
 from metamodel import archives
 from metamodel.archives import unpack, unpacked_for_good
-from metamodel.exceptions import InputError
+from metamodel.exceptions import ChildUnavailable, InputError
+from metamodel.fetching.children import ElsewhereLoader
+from metamodel.shards import ShardReader, ShardRow, ShardWriter
 from metamodel.vendoring import write_zip
 
 MANIFEST = "artifacts/bundle/manifest.json"
@@ -117,6 +120,19 @@ def test_what_is_no_zip_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.zip").write_text("no zip")
     with pytest.raises(InputError, match=r"is no zip file that can be read .*metamodel pack --zip"):
         unpack(tmp_path / "model.zip", tmp_path)
+
+
+def test_a_child_in_a_bundle_that_grows_when_unpacked_is_refused(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.pkl", bytes(10**6))
+    with ShardWriter(tmp_path / "00000.sqlite") as shard:
+        shard.add(ShardRow.of_child("bomb", 0, "", buffer.getvalue(), 0))
+    loader = ElsewhereLoader(str(tmp_path))
+    loader.__dict__["_archives"] = [ShardReader(tmp_path / "00000.sqlite", (tmp_path / "00000.sqlite").stat().st_size)]
+    with pytest.raises(ChildUnavailable, match="the archive bomb grows when it is unpacked"):
+        loader._unpack("bomb", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["00000.sqlite"]
 
 
 # -------- opened

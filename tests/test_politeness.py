@@ -113,6 +113,14 @@ def test_a_process_does_not_wait_for_others_longer_than_its_patience(tmp_path: P
     assert clock.now < 1
 
 
+def test_a_slow_rate_of_its_own_is_no_reason_to_give_up(tmp_path: Path) -> None:
+    clock = Clock()
+    limits = RateLimiter(0.1, clock, clock.sleep, MachineTurns(tmp_path, "server", 20, clock))
+    limits.wait("key", longest=2)
+    limits.wait("key", longest=2)
+    assert clock.now >= 10
+
+
 def test_a_moment_from_before_the_clock_was_set_back_does_not_count(tmp_path: Path) -> None:
     late, early = Clock(), Clock()
     late.sleep(100_000)

@@ -128,6 +128,10 @@ class ElsewhereLoader:
             row = archives.read(name)
             if row is not None and row.child is not None:
                 with zipfile.ZipFile(io.BytesIO(row.child)) as archive:
+                    if sum(entry.file_size for entry in archive.infolist()) > len(row.child):
+                        raise ChildUnavailable(
+                            f"the archive {name} grows when it is unpacked; pack does not write such"
+                        )
                     archive.extractall(directory)
                 return
         raise ChildUnavailable(f"the bundle lacks the archive {name}; restore it")
