@@ -2,6 +2,7 @@
 
     python benchmarks/references.py --groups 300 --rate 200 --ways
     python benchmarks/references.py --groups 200 --rate 18 --unkind
+    python benchmarks/references.py --groups 50 --rate 20 --burst
     python benchmarks/references.py --groups 1000 --rate 200 --disk-mb 50 --estimator extra_trees --rows 16 --kill
 
 Registers one model a group, refers to all of them, and scores every group: first from the server, then from the disk
@@ -10,6 +11,8 @@ a proxy before the server.
 
 --ways    answers over HTTP and in `spark_udf` are compared with the bundle's too, and the downloads counted.
 --unkind  the proxy answers 429 above 20 requests a second, 503 for ten seconds, and cuts every fifth download.
+--burst   as many processes as groups start at the same moment, each for a group of its own: once as on one machine,
+          once as on as many machines that do not see each other.
 --kill    scoring runs in a process of its own, is killed in the middle, and started again; what lies on the disk
           meanwhile and afterwards is shown.
 
@@ -205,6 +208,46 @@ def unkind(fleet: Fleet) -> None:
     print(f"  complete downloads      {sum(counted.values()):,} of {len(counted):,} children")
 
 
+# -------- many processes that start together
+def burst(fleet: Fleet) -> None:
+    model = metamodel.load_model(fleet.uri)
+    os.environ["METAMODEL_FETCH_WORKERS"] = str(fleet.rows["store"].nunique())
+    for name, machines in (("one machine", False), ("a machine each", True)):
+        fleet.proxy.take()
+        workers = [
+            start_worker(fleet, str(model.bundle.path), store, machines) for store in fleet.rows["store"].unique()
+        ]
+        for _, barrier in workers:
+            os.write(barrier, b"go")
+        failed = sum(os.waitpid(process, 0)[1] != 0 for process, _ in workers)
+        moments = np.sort([moment for moment, _, _ in fleet.proxy.requests])
+        first = int(np.sum(moments < moments[0] + 1))
+        print(
+            f"{len(workers)} workers, {name:<14} {len(moments):6,} requests, {first} in the first second, at most "
+            f"{fleet.proxy.busiest_second()} in any, {failed} workers failed",
+            flush=True,
+        )
+    del os.environ["METAMODEL_FETCH_WORKERS"]
+
+
+def start_worker(fleet: Fleet, bundle: str, store: int, own_machine: bool) -> tuple[int, int]:
+    """Fork a process that scores one group as soon as something is written to the pipe that is returned."""
+    read, write = os.pipe()
+    process = os.fork()
+    if process:
+        os.close(read)
+        return process, write
+    code = 1
+    with contextlib.suppress(Exception):
+        place = fleet.directory / (f"machine-{store}" if own_machine else "one-machine")
+        os.environ["METAMODEL_DISK_CACHE"] = str(place)
+        rows = fleet.rows[fleet.rows["store"] == store]
+        os.read(read, 2)
+        answers = metamodel.load_model(bundle, cache_bytes=2**30).predict(rows)
+        code = int(set(answers["status"]) != {"child"})
+    os._exit(code)
+
+
 # -------- what lies on the disk
 def on_disk(root: Path) -> int:
     with contextlib.suppress(FileNotFoundError):  # an entry goes while it is counted
@@ -257,7 +300,7 @@ def main() -> None:
     parser.add_argument("--estimator", default="ridge")
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
     parser.add_argument("--disk-mb", type=float, default=2048.0, help="limit of the disk cache")
-    for name in ("ways", "unkind", "kill"):
+    for name in ("ways", "unkind", "burst", "kill"):
         parser.add_argument(f"--{name}", action="store_true")
     given = parser.parse_args()
     logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -267,7 +310,7 @@ def main() -> None:
         os.environ["METAMODEL_DISK_CACHE_MB"] = str(given.disk_mb)
         os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
         with registered(given, Path(directory)) as fleet:
-            parts = [part for part in (ways, unkind, kill) if getattr(given, part.__name__)]
+            parts = [part for part in (ways, unkind, burst, kill) if getattr(given, part.__name__)]
             for part in parts or [measure]:
                 part(fleet)
 
