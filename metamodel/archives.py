@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 from metamodel.exceptions import InputError
 from metamodel.manifest import MANIFEST_NAME, Manifest
@@ -142,7 +142,7 @@ def _wrong_sizes(packed: zipfile.ZipFile, manifest: str, sizes: dict[str, int]) 
 
 def _is_plain(entry: zipfile.ZipInfo) -> bool:
     """Whether an entry is an ordinary file inside the directory, whatever system reads its name."""
-    paths = PurePosixPath(entry.filename), PureWindowsPath(entry.filename)
-    inside = not any(path.is_absolute() or path.drive or path.root or ".." in path.parts for path in paths)
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    return inside and "\\" not in entry.filename and not entry.is_dir() and kind in (0, stat.S_IFREG)
+    # Without backslashes and colons, Windows reads a name as other systems do.
+    name, kind = entry.filename, stat.S_IFMT(entry.external_attr >> 16)
+    inside = not name.startswith("/") and not set(name) & {"\\", ":"} and ".." not in PurePosixPath(name).parts
+    return inside and bool(name.strip("./ ")) and not entry.is_dir() and kind in (0, stat.S_IFREG)

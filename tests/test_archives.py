@@ -1,6 +1,7 @@
 """A packed model is one file; what is in it is looked at before anything is unpacked."""
 
 import io
+import ntpath
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from registered_children import panel
 
 import metamodel
@@ -59,6 +62,14 @@ def test_a_name_that_leads_out_is_refused(packed: Path, tmp_path: Path, name: st
         unpack(file, tmp_path / "inner")
     assert not list((tmp_path / "inner").iterdir())
     assert not (tmp_path / "evil").exists()
+
+
+@given(st.text(alphabet="ab./\\: C\0", min_size=1, max_size=12))
+def test_no_name_that_is_accepted_leads_out(name: str) -> None:
+    entry = zipfile.ZipInfo(name)
+    if archives._is_plain(entry):
+        assert os.path.normpath(f"/models/sales/{entry.filename}").startswith("/models/sales")
+        assert ntpath.normpath(ntpath.join("D:\\sales", entry.filename)).startswith("D:\\sales")
 
 
 def test_a_link_is_refused(packed: Path, tmp_path: Path) -> None:
