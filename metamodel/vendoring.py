@@ -2,13 +2,11 @@
 
 import hashlib
 import io
-import os
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from mlflow.models import Model
 from mlflow.models.model import ModelInfo
 
 from metamodel import registry
+from metamodel.archives import pack_directory, unpack
 from metamodel.bundle import Bundle
 from metamodel.bundle_logging import log_bundle, without_advice
 from metamodel.bundle_writing import finish_bundle, new_bundle
@@ -237,29 +236,11 @@ def write_zip(
     inputs
         Form of the signature.
     """
-    unfinished = target.with_name(f"{target.name}.unfinished-{os.getpid()}")
     with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
         saved = Path(directory) / "model"
         with without_advice(), plainly_named(model.bundle.path) as bundle:
             mlflow.pyfunc.save_model(str(saved), **pyfunc_parts(bundle, model, example, inputs))
-        try:
-            with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-                for path in sorted(path for path in saved.rglob("*") if path.is_file()):
-                    packed.write(path, path.relative_to(saved).as_posix())
-            unfinished.rename(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def _unpacked(file: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
-        try:
-            with zipfile.ZipFile(file) as packed:
-                packed.extractall(directory)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{file} is no zip file that can be read ({error}). Make one with pack --zip.") from error
-        yield Path(directory)
+        pack_directory(saved, target)
 
 
 def serve_check(file: str) -> dict[str, Any]:
@@ -277,10 +258,13 @@ def serve_check(file: str) -> dict[str, Any]:
 
     Raises
     ------
+    InputError
+        The file is no packed model.
     UnreadableBundle
         A file is damaged, or a child cannot be loaded here.
     """
-    with _unpacked(file) as directory:
+    with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
+        unpack(file, Path(directory))
         model = load_model(directory)
         if damaged := model.bundle.damaged_files():
             raise UnreadableBundle(f"{file} holds damaged files: {', '.join(damaged)}. Make it again.")
