@@ -33,9 +33,10 @@ from metamodel.exceptions import (
 from metamodel.group_figures import GroupFigures
 from metamodel.keys import GroupKey, encode_key
 from metamodel.look_ahead import look_ahead
-from metamodel.manifest import FORMAT_VERSION, MANIFEST_NAME, FileEntry, Manifest
+from metamodel.manifest import COMPRESSED_VERSION, MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import ChildLoader, Reference, ReferenceSettings, ReferenceTable
 from metamodel.shards import ShardReader, ShardRow, ShardWriter, compress_shard, drop_children
+from metamodel.shrinkage import weight_columns
 from metamodel.stacks import StoredStack, open_stacks
 
 __all__ = ["LEDGER_NAME", "Bundle", "ShardMerger", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
@@ -127,7 +128,7 @@ def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> 
     compressed = any(ShardReader(path, path.stat().st_size).compressed for path in files if path.suffix == ".sqlite")
     complete = replace(manifest, files=entries, compression="zstd" if compressed else None)
     if compressed:
-        complete = replace(complete, format_version=FORMAT_VERSION)
+        complete = replace(complete, format_version=max(complete.format_version, COMPRESSED_VERSION))
     unfinished = directory / f"{MANIFEST_NAME}.unfinished"
     unfinished.write_text(complete.to_json(), encoding="utf-8")
     unfinished.rename(directory / MANIFEST_NAME)
@@ -237,6 +238,12 @@ class Bundle:
         """Numbers of groups that answers need beside the children; None without any."""
         described = self.manifest.figures
         return None if described is None else GroupFigures(self.path, described, self.manifest.files)
+
+    @property
+    def weights(self) -> GroupFigures | None:
+        """How the predictions of each group are blended with its parents'; None where every model answers alone."""
+        figures = self.figures
+        return figures if figures is not None and weight_columns(0)[0] in figures.columns else None
 
     @property
     def cache(self) -> ByteCache:

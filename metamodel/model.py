@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.answers import Answers
+from metamodel.blending import parents_asked
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.estimators import with_feature_names
@@ -182,6 +183,8 @@ class MetaModel:
         if self._bundle.references is not None:  # an endpoint's answer is never in memory
             return False
         keys = [key for key in grouping.keys if isinstance(key, tuple)]
+        if (weights := self._bundle.weights) is not None:
+            keys += dict.fromkeys(parents_asked(keys, weights, len(self.manifest.keys.columns)))
         # A stack leaves some rows with gaps to the children.
         if columns.matrix is not None and np.isfinite(columns.matrix).all():
             proba = self.route.task == "classification" and self.route.has_probabilities
@@ -192,7 +195,7 @@ class MetaModel:
 
     def _answer(self, read: tuple[Grouping, FeatureColumns], options: PredictOptions) -> Answers:
         tally = Tally()
-        answers = self.route.answer(read, self._bundle, options, self._stacks, tally)
+        answers = self.route.answer(read, self._bundle, options, self._stacks, tally, self._bundle.weights)
         with self._lock:
             self._tally.add(tally)
         return answers
@@ -218,6 +221,8 @@ class MetaModel:
 
     def child(self, key: object) -> Any:
         """Return a copy of one group's fitted estimator.
+
+        Where predictions are blended (shrinkage) it is the group's own part; the meta-model adds its parents'.
 
         Parameters
         ----------

@@ -238,7 +238,8 @@ class Facts:
 
     def answers(self) -> Markup:
         """Who answers for the training rows."""
-        counts = who_answers(self.ledger, self.manifest.keys, self.manifest.levels)
+        levels = self.manifest.levels if self.manifest.unknown == "fallback" else ()
+        counts = who_answers(self.ledger, self.manifest.keys, levels)
         columns = self.manifest.keys.names
         parts = []
         for who, (_, rows) in counts.items():
