@@ -130,10 +130,9 @@ class Shrinkage:
         return f"{owner.__module__}.{owner.__qualname__}"
 
     def to_dict(self) -> dict[str, Any]:
-        """What the manifest and the run record."""
-        params = {
-            name: v if isinstance(v, str | int | float | bool | None) else repr(v) for name, v in self.params.items()
-        }
+        """Say in JSON what was asked for."""
+        plain = str | int | float | bool | None
+        params = {name: value if isinstance(value, plain) else repr(value) for name, value in self.params.items()}
         return {"method": self.name, "params": params}
 
 

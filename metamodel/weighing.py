@@ -1,6 +1,7 @@
 """Weigh the levels of every group at the end of a training, and measure what blending their predictions is worth."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from metamodel.planning import Plan
 from metamodel.shrinkage import BLENDED, Shrinkage, weight_columns
 
 __all__ = ["Shrunk", "blend_holdout", "check_weights", "judge_blend", "shrink", "weight_table", "weight_texts"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def shrink(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> Shrunk:
     weights = weight_table(rows, shrinkage, depth)
     answered = blend_holdout(holdout, weights, depth, plan.levels)
     judged, summary = judge_blend(holdout, answered, plan.options.metric or PRIMARY["regression"])
+    _warn_if_worse(summary, shrinkage.name)
     encoded = list(map(encode_key, keys))
     found = judged.reindex(encoded)
     texts = weight_texts(weights)
@@ -87,6 +91,18 @@ def shrink(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> Shrunk:
     reasons = ["; ".join(filter(None, pair)) for pair in zip(ledger["reason"], missing, strict=True)]
     ledger = ledger.assign(reason=reasons, weights=[texts.get(key, "") for key in encoded], **columns)
     return Shrunk(ledger, holdout.assign(blended=answered["predicted"]), answered, weights, summary)
+
+
+def _warn_if_worse(summary: Mapping[str, float], method: str) -> None:
+    before, after = (summary.get(f"{which}_rmse_mean", np.nan) for which in ("unblended", "blended"))
+    if after > before:
+        _LOG.warning(
+            "warning: shrinkage=%r raises the groups' mean held-out rmse from %.4g to %.4g: the parents predict these "
+            "groups badly. Leave it out, or give the group a larger share.",
+            method,
+            before,
+            after,
+        )
 
 
 def _missing(key: GroupKey, rows: Mapping[GroupKey, int]) -> str:
