@@ -30,7 +30,7 @@ class Weights(Protocol):
 
 def parents_asked(keys: Sequence[GroupKey], weights: Weights, depth: int) -> list[GroupKey]:
     """List the parents that have a say in the answers of some groups' own children."""
-    shares = weights.of(keys, weight_columns(depth)[:depth])
+    shares = np.nan_to_num(weights.of(keys, weight_columns(depth)[:depth]))
     return [key[:level] for key, row in zip(keys, shares.tolist(), strict=True) for level in range(depth) if row[level]]
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching import load_model, open_bundle
 from metamodel.fetching.children import ElsewhereLoader, files_of
 from metamodel.fetching.logged import bundle_path
+from metamodel.group_figures import FIGURES_DIR
 from metamodel.keys import decode_key, encode_key
 from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.model import MetaModel
@@ -148,6 +150,10 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
                 if child.archive and child.reference.vendored not in seen:  # one archive may lie in two places
                     seen.add(child.reference.vendored)
                     shard.add(ShardRow.of_child(child.reference.vendored, 0, "", child.archive, 0))
+        for name in bundle.manifest.files:  # numbers of groups, which its answers need too
+            if name.startswith(f"{FIGURES_DIR}/"):
+                (directory / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(bundle.path / name, directory / name)
         write_table(directory, ((key, len(decode_key(key)), reference) for key, reference in references.items()))
         ledger = bundle.ledger
         keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]
