@@ -230,7 +230,7 @@ def judge_blend(holdout: pd.DataFrame, blended: pd.DataFrame, metric: str) -> tu
         found.append({"blended_rows": len(part), **measured, "blended_skill": gain})
         alone.append(before)
     keys = pd.Index(holdout["key"].cat.categories[present].astype(str), name="key")
-    table = pd.DataFrame(found, index=keys, columns=list(BLENDED[1:]))
+    table = pd.DataFrame(found, index=keys, columns=list(BLENDED[1:]), dtype=np.float64)
     summary = {"groups_better_blended": float((table["blended_skill"] > 0).sum())}
     for name in METRICS["regression"] if found else ():
         unblended = np.asarray([before[name] for before in alone])
