@@ -3,7 +3,7 @@
 Format rules: a reader accepts every version up to its own `FORMAT_VERSION`. A field that old readers may ignore can
 be added without a new version; anything that changes how existing bytes are read needs one, and a golden bundle in
 tests/data. Version 2 is version 1 with compressed shards (docs/decisions/0009-compression.md) or with references
-(docs/decisions/0008-references.md). In version 3 predictions are blended (docs/decisions/0012-shrinkage.md): a
+(docs/decisions/0008-references.md). In version 3 predictions are blended (docs/decisions/0014-shrinkage.md): a
 reader that left the weights aside would answer something else. What has none of these is written as version 1.
 """
 
