@@ -16,7 +16,7 @@ from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.frames import AnyArray
 from metamodel.key_places import KeyPlaces, key_index
 from metamodel.keys import GroupKey
-from metamodel.manifest import FileEntry
+from metamodel.manifest import FileEntry, prove
 
 __all__ = ["FIGURES_DIR", "GroupFigures", "write_figures"]
 
@@ -94,15 +94,9 @@ class GroupFigures:
     def _open(self) -> tuple[KeyPlaces, AnyArray]:
         # Without a lock, which a fork could leave locked: two threads at once read the same twice, and nothing is lost.
         if self._opened is None:
-            for name in (_INDEX, _VALUES):
-                self._check(name)
-            index, values = (np.asarray(np.load(self._directory / name, mmap_mode="r")) for name in (_INDEX, _VALUES))
+            paths = [prove(self._directory, name, self._files) for name in (_INDEX, _VALUES)]
+            index, values = (np.asarray(np.load(path, mmap_mode="r")) for path in paths)
             if values.shape != (index.shape[1], len(self.columns)):
                 raise CorruptBundle(f"{self._directory / _VALUES} has shape {values.shape}. Restore the bundle.")
             self._opened = KeyPlaces(index), values
         return self._opened
-
-    def _check(self, name: str) -> None:
-        path = self._directory / name
-        if name not in self._files or not path.is_file() or FileEntry.of(path) != self._files[name]:
-            raise CorruptBundle(f"{path} is not what was written. Restore the bundle.")

@@ -9,11 +9,12 @@ reader that left the weights aside would answer something else. What has none of
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from metamodel.exceptions import UnreadableBundle
+from metamodel.exceptions import CorruptBundle, UnreadableBundle
 from metamodel.features import FeatureSchema
 from metamodel.keys import KeySchema
 
@@ -27,6 +28,7 @@ __all__ = [
     "FileEntry",
     "Manifest",
     "Target",
+    "prove",
 ]
 
 PLAIN_VERSION = 1
@@ -48,6 +50,14 @@ class FileEntry:
         """Read a file once for its digest."""
         with path.open("rb") as file:
             return cls(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+def prove(directory: Path, name: str, files: Mapping[str, FileEntry]) -> Path:
+    """Read one file of a bundle whole, and return its path if it is what was written; else raise `CorruptBundle`."""
+    path = directory / name
+    if name not in files or not path.is_file() or FileEntry.of(path) != files[name]:
+        raise CorruptBundle(f"{path} is not what was written. Restore the bundle.")
+    return path
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.frames import AnyArray, IntArray
 from metamodel.key_places import KeyPlaces, key_index
 from metamodel.keys import GroupKey, decode_keys
-from metamodel.manifest import FileEntry, Manifest
+from metamodel.manifest import FileEntry, Manifest, prove
 from metamodel.stack_blocks import Blocks, block_digests, block_size
 from metamodel.stacking import BuiltStack, load_program, prepare
 from metamodel.wording import count
@@ -215,9 +215,7 @@ class StoredStack:
                 raise CorruptBundle(f"{file} is missing or has another size")
 
     def _check_whole(self, end: str) -> None:
-        file = f"{self._name}.{end}"
-        if FileEntry.of(self._directory / file) != self._entries[file]:
-            raise CorruptBundle(f"{file} is not what was written")
+        prove(self._directory, f"{self._name}.{end}", self._entries)
 
     def _warn(self, problem: str) -> None:
         if self._warned:
