@@ -213,7 +213,7 @@ def test_a_damaged_ledger_is_said_and_predictions_go_on(bundle, table):
 def test_a_later_format_version_is_refused(bundle):
     change_manifest(bundle, format_version=FORMAT_VERSION + 1)
     with pytest.raises(
-        UnreadableBundle, match=r"manifest.json has format version 3; this release reads 1 to 2. Upgrade"
+        UnreadableBundle, match=r"manifest.json has format version 4; this release reads 1 to 3. Upgrade"
     ):
         Bundle(bundle)
 
