@@ -218,6 +218,8 @@ class MetaModel:
         """
         for stack in self._stacks:
             stack.takes(proba=False)
+        if (weights := self._bundle.weights) is not None:  # proven whole before the first use
+            weights.of((), ())
 
     def child(self, key: object) -> Any:
         """Return a copy of one group's fitted estimator.

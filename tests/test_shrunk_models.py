@@ -16,14 +16,17 @@ from sklearn.linear_model import LinearRegression, Ridge
 from spark_tables import assert_same_ledger
 
 import metamodel
+from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.cli import main
 from metamodel.datasets import make_store_sales
 from metamodel.exceptions import CorruptBundle
 from metamodel.fetching import load_model
+from metamodel.inspection import overview
 from metamodel.model import MetaModel
 from metamodel.packing import stack_bundle
 from metamodel.referencing import write_references
+from metamodel.report import render_report
 from metamodel.serving.scorer import Scorer
 from metamodel.vendoring import vendor_bundle
 
@@ -215,3 +218,19 @@ def test_functions_are_used_in_training_alone(tmp_path: Path) -> None:
     rows = PANEL.iloc[::7]
     found, expected = (metamodel.load_model(one.bundle_path).predict(rows) for one in (result, mean))
     pd.testing.assert_frame_equal(found, expected)
+
+
+# -------- what people look at
+def test_the_report_and_inspect_say_that_predictions_are_blended(bundle: Path) -> None:
+    page = render_report(Bundle(bundle))
+    assert "Predictions are blended with those of the parents (relative)." in page
+    assert overview(MetaModel(bundle), worst=1)["model"]["shrinkage"] == "relative"
+
+
+def test_preloading_a_group_loads_the_parents_that_it_is_blended_with(tmp_path: Path) -> None:
+    fit(tmp_path / "bundle", stack=False)
+    model = MetaModel(tmp_path / "bundle", ByteCache(10**8))
+    row = PANEL.head(1)
+    loaded = model.preload([(row["country"].iloc[0], int(row["store"].iloc[0]), row["product"].iloc[0])])
+    assert (loaded.asked, loaded.loaded) == (4, 4)
+    assert model.at_hand(model.route.read(row))

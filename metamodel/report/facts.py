@@ -144,6 +144,11 @@ class Facts:
             return None
         return self.fitted["skill"].astype(np.float64).dropna()
 
+    @cached_property
+    def blended(self) -> pd.Series:
+        """Of each child's own error, the share that blending with its parents saves; empty without shrinkage."""
+        return self.fitted.get("blended_skill", pd.Series(dtype=np.float64)).dropna()
+
     def skill_picture(self) -> Markup:
         """Distribution of the skill."""
         assert self.skill is not None
