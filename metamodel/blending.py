@@ -53,52 +53,58 @@ def blend_answers(answers: Answers, grouping: Grouping, weights: Weights, depth:
     ask
         Asks the parents of one level.
     """
-    shares = _shares(answers, grouping, weights, depth)
-    level = np.minimum(answers.status, depth)
-    answered = answers.status <= depth
-    own = np.take_along_axis(shares, level[:, np.newaxis].astype(np.intp), axis=1)[:, 0]
-    lost = answered & np.isnan(own)
-    blended = np.where(own == 0, 0.0, own * answers.prediction)
-    open_rows = answered & ~np.isnan(blended)
-    reasons: dict[int, str] = {}
-    for parent in range(depth):
-        share = shares[:, parent]
-        wanted = open_rows & (share != 0) & ~np.isnan(share) & (level > parent)
-        if not wanted.any():
-            continue
-        said = ask(parent, None if wanted.all() else np.flatnonzero(wanted))
-        failed = wanted & ((said.status != parent) | np.isnan(said.prediction))
-        for row in np.flatnonzero(failed).tolist():
-            key = grouping.keys[grouping.codes[row]]
-            reasons[row] = _reason(key, parent, said.error_of(row))
-        open_rows &= ~failed
-        blended = np.where(wanted, blended + np.where(wanted, share, 0.0) * said.prediction, blended)
+    level = answers.status  # of who answered; above `depth` stand the reasons why nobody did
+    shares, own = _shares(level, grouping, weights, depth)
+    answered = level <= depth
+    lost: list[tuple[IntArray, AnyArray | str]] = [
+        (np.flatnonzero(answered & np.isnan(own)), "The bundle has no weights for this group. Restore it.")
+    ]
+    with np.errstate(invalid="ignore"):  # infinite predictions of opposite signs, or of no weight
+        blended = np.where(own == 0, 0.0, own * answers.prediction)
+        open_rows = answered & ~np.isnan(blended)
+        for parent in range(depth):
+            share = shares[:, parent]
+            wanted = open_rows & (share != 0) & (level > parent)
+            if not wanted.any():
+                continue
+            said = ask(parent, None if wanted.all() else np.flatnonzero(wanted))
+            failed = wanted & ((said.status != parent) | np.isnan(said.prediction))
+            if failed.any():
+                rows = np.flatnonzero(failed)
+                lost.append((rows, _reasons(rows, grouping, parent, said)))
+                open_rows &= ~failed
+            blended = np.where(wanted, blended + share * said.prediction, blended)
     answers.prediction[answered] = blended[answered]
-    reasons |= dict.fromkeys(np.flatnonzero(lost).tolist(), "The bundle has no weights for this group. Restore it.")
-    if reasons:
-        where = np.fromiter(reasons, dtype=np.int64, count=len(reasons))
-        answers.withdraw(where, np.array(list(reasons.values()), dtype=object))
+    for rows, errors in lost:
+        if len(rows):
+            answers.withdraw(rows, errors)
 
 
-def _shares(answers: Answers, grouping: Grouping, weights: Weights, depth: int) -> AnyArray:
-    """Weights of each row's levels, shape (n_rows, depth + 1), by the level of who answered it."""
-    columns = weight_columns(depth)
-    codes = grouping.codes
-    shares = np.zeros((len(codes), depth + 1))
-    for level in np.unique(answers.status).tolist():
-        if level > depth:
-            continue
-        keys = grouping.keys if level == depth else [_prefix(key, level) for key in grouping.keys]
-        of_groups = weights.of(keys, columns)
-        rows = np.flatnonzero(answers.status == level)
-        shares[rows] = of_groups[codes[rows]]
-    return shares
+def _shares(level: AnyArray, grouping: Grouping, weights: Weights, depth: int) -> tuple[AnyArray, AnyArray]:
+    """Weights of the parents of each row's model, shape (n_rows, depth), 0 where there is none, and its own weight."""
+    columns, codes = weight_columns(depth), grouping.codes
+    shares, own = np.zeros((len(codes), depth + 1)), np.zeros(len(codes))
+    for who in np.flatnonzero(np.bincount(level)).tolist():
+        if who <= depth:
+            keys = grouping.keys if who == depth else [_prefix(key, who) for key in grouping.keys]
+            of_groups = weights.of(keys, columns)
+            rows = np.flatnonzero(level == who)
+            own[rows] = of_groups[codes[rows], who]
+            shares[rows] = np.nan_to_num(of_groups)[codes[rows]]
+    return shares[:, :depth], own
+
+
+def _reasons(rows: IntArray, grouping: Grouping, level: int, said: Answers) -> AnyArray | str:
+    """Say for each row which parent did not answer it, and why; nothing where nobody wants to know."""
+    if not said.explains:
+        return ""
+    parents = (grouping.keys[code][:level] for code in grouping.codes[rows].tolist())
+    texts = [
+        f"Parent {encode_key(parent)}, whose prediction is blended in, gave none. {said.error_of(row)}".rstrip()
+        for parent, row in zip(parents, rows.tolist(), strict=True)
+    ]
+    return np.array(texts, dtype=object)
 
 
 def _prefix(key: GroupKey | InvalidKey, level: int) -> GroupKey | InvalidKey:
     return key[:level] if isinstance(key, tuple) else key
-
-
-def _reason(key: GroupKey | InvalidKey, level: int, error: str) -> str:
-    parent = encode_key(key[:level]) if isinstance(key, tuple) else ""
-    return f"Parent {parent}, whose prediction is blended in, gave none. {error}".rstrip()
