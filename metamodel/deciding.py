@@ -91,6 +91,7 @@ def decide(
     target = _target(profile[options.target], task)
     _check_metric(options.metric, task)
     _check_shrinkage(options, task)
+    _check_interval(options.interval, task)
     spec = FitSpec(
         task,
         candidates,
@@ -230,6 +231,11 @@ def _check_shrinkage(options: TrainingOptions, task: str) -> None:
             f"shrinkage={options.shrinkage.name!r} blends numbers, but the target {options.target!r} makes this a "
             "classification. Leave shrinkage out, or train a regressor."
         )
+
+
+def _check_interval(level: float | None, task: str) -> None:
+    if level is not None and task != "regression":
+        raise InputError(f"interval={level} is for regression, but the estimator is a classifier. Leave interval out.")
 
 
 def _target(values: pd.Series, task: estimators.Task) -> TargetInfo:

@@ -29,6 +29,7 @@ from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
 from metamodel.group_figures import write_figures
 from metamodel.heldout import kept_share
+from metamodel.intervals import with_intervals
 from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
 from metamodel.manifest import BLENDED_VERSION, Manifest, Target
 from metamodel.model import MetaModel
@@ -128,6 +129,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     budget_seconds: float | None = None,
     shrinkage: Any = None,
     shrinkage_params: Mapping[str, Any] | None = None,
+    interval: float | None = None,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -218,6 +220,10 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         Blend each prediction of a regressor with those of the group's parents, which are then trained too: "constant"
         (with ``{"alpha": 0.3}``, the parents' share), "equal", "min_n_obs" (with ``{"min_n_obs": 50}``), "relative",
         or a function from the row counts of the levels, the global one first, to their weights.
+    interval
+        Share of rows that prediction intervals shall cover, such as 0.9: every answer then has `lower` and `upper`,
+        and the ledger says what share of held-out rows such intervals reached. For regression, with a holdout; see
+        docs/training.md.
 
     Returns
     -------
@@ -266,6 +272,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         tune_seconds=tune_seconds,
         budget_seconds=budget_seconds,
         shrinkage=Shrinkage.create(shrinkage, shrinkage_params),
+        interval=interval,
     )
     end = search_end(started, options.budget_seconds)
     get_codec(codec)
@@ -363,11 +370,13 @@ def _run(
         shrunk = shrink(ledger, holdout, plan)
         ledger, pruned = judge(shrunk.ledger, holdout, plan, shrunk.answered)
         prune_children(directory, pruned)
-        summary = {**summarize(ledger, plan), **shrunk.summary, "data_findings": len(found)}
+        ledger, radii, reached = with_intervals(ledger, shrunk.answers, plan.keys, plan.options.interval)
+        summary = {**summarize(ledger, plan), **shrunk.summary, **reached, "data_findings": len(found)}
         samples = {key: rows for result in results for key, rows in result.samples.items()}
         manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger, samples)
         write_evidence(directory, shrunk.holdout, importance)
-        manifest = _with_figures(directory, manifest, [shrunk.weights.drop(index=list(pruned), errors="ignore")])
+        weights = shrunk.weights.drop(index=list(pruned), errors="ignore")
+        manifest = _with_figures(directory, manifest, [weights, radii])
         manifest = finish_bundle(directory, manifest, ledger)
     return TrainingResult(
         ledger, summary, path, manifest, data, source, shrunk.holdout, importance, tuple(found), tuning

@@ -20,6 +20,7 @@ from mlflow.models import Model
 from mlflow.models.model import ModelInfo
 
 from metamodel import registry
+from metamodel.bundle import Bundle
 from metamodel.bundle_logging import log_bundle, without_advice
 from metamodel.bundle_writing import finish_bundle, new_bundle
 from metamodel.cache import ByteCache
@@ -150,11 +151,8 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
                 if child.archive and child.reference.vendored not in seen:  # one archive may lie in two places
                     seen.add(child.reference.vendored)
                     shard.add(ShardRow.of_child(child.reference.vendored, 0, "", child.archive, 0))
-        for name in bundle.manifest.files:  # numbers of groups, which its answers need too
-            if name.startswith(f"{FIGURES_DIR}/"):
-                (directory / name).parent.mkdir(exist_ok=True)
-                shutil.copyfile(bundle.path / name, directory / name)
         write_table(directory, ((key, len(decode_key(key)), reference) for key, reference in references.items()))
+        _carry_figures(bundle, directory)
         ledger = bundle.ledger
         keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]
         digests = [versions.get(key, "") for key in keys]
@@ -162,6 +160,13 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
         ledger.loc[np.array([key in versions for key in keys]), "shard"] = f"{VENDORED_DIR}/00000.sqlite"
         finish_bundle(directory, replace(model.manifest, files={}), ledger)
     return path
+
+
+def _carry_figures(bundle: Bundle, directory: Path) -> None:
+    names = [name for name in bundle.manifest.files if name.startswith(f"{FIGURES_DIR}/")]
+    for name in names:
+        (directory / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(bundle.path / name, directory / name)
 
 
 def _fetched(references: dict[str, Reference], loader: ElsewhereLoader) -> Iterator[_Vendored]:

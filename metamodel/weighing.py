@@ -44,6 +44,11 @@ class Shrunk:
     weights: pd.DataFrame = field(default_factory=pd.DataFrame)
     summary: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def answers(self) -> pd.DataFrame:
+        """The held-out rows with what would be answered, blended or not."""
+        return self.holdout if self.answered is None else self.answered
+
 
 def check_weights(plan: Plan) -> None:
     """Weigh every group of a plan by the rows of the table, before anything is fitted.

@@ -202,3 +202,18 @@ def test_what_would_be_answered_decides_on_pruning():
     np.testing.assert_allclose(
         answers["prediction"], metamodel.load_model(result.bundle_path).child(()).predict(FRAME[FEATURES])
     )
+
+
+# -------- intervals
+def test_intervals_are_those_of_the_blended_predictions():
+    result = fit(interval=0.8, unknown="fallback")
+    model = metamodel.load_model(result.bundle_path)
+    held = result.holdout.dropna(subset=["blended"])
+    of_shop = held[held["key"] == '["B",7]']
+    residuals = np.sort(np.abs(of_shop["actual"] - of_shop["blended"]).to_numpy())
+    assert model.radius(("B", 7)) == pytest.approx(residuals[int(np.ceil((len(residuals) + 1) * 0.8)) - 1])
+    answers = model.predict(FRAME[FRAME["shop"] == 7])
+    np.testing.assert_allclose(answers["upper"] - answers["prediction"], model.radius(("B", 7)))
+    plain = metamodel.load_model(fit(unknown="fallback").bundle_path).predict(FRAME)
+    np.testing.assert_allclose(model.predict(FRAME)["prediction"], plain["prediction"])
+    assert result.manifest.figures["columns"] == ["weight_0", "weight_1", "weight_2", "radius"]

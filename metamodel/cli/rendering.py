@@ -29,6 +29,8 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
         f"{summary['parents_fitted']:,} parents included",
     ]
+    if "groups_with_own_interval" in summary:
+        lines.append(f"intervals         {_intervals(summary)}")
     metrics: dict[str, dict[str, float]] = {}
     for name, value in summary.items():
         metric, _, statistic = name.rpartition("_")
@@ -46,6 +48,13 @@ def _shrinkage_lines(summary: dict[str, Any]) -> list[str]:
     before, after = (_number(summary[f"{which}_rmse_mean"]) for which in ("unblended", "blended"))
     better = f"{summary['groups_better_blended']:,.0f} groups better"
     return [f"shrinkage         {better} than alone; mean held-out rmse {after}, without {before}"]
+
+
+def _intervals(summary: dict[str, Any]) -> str:
+    kinds = ("groups_with_own_interval", "groups_borrowing_interval", "groups_without_interval")
+    own, borrowing, without = (f"{summary[name]:,}" for name in kinds)
+    reached = f"; {summary['interval_coverage']:.1%} of held-out rows inside" if "interval_coverage" in summary else ""
+    return f"{own} groups by their own rows, {borrowing} by borrowed ones, {without} without{reached}"
 
 
 def _number(value: float) -> str:
