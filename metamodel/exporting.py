@@ -21,6 +21,8 @@ _LABELS = {"integer": DataType.long, "boolean": DataType.boolean, "string": Data
 def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> None:
     """Write one child with `mlflow.sklearn.save_model`.
 
+    With shrinkage it is the group's own part, which is not blended with its parents' predictions.
+
     Parameters
     ----------
     model

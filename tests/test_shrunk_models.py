@@ -6,6 +6,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -141,7 +142,6 @@ def test_a_real_server_blends(logged: str, tmp_path: Path) -> None:
 
 @pytest.mark.spark
 def test_spark_trains_scores_and_serves_the_same(spark: Any, logged: str) -> None:
-    import mlflow
     from pyspark.sql import functions
 
     groups, few = KEYS[:2], PANEL[PANEL["product"] == "P001"]
@@ -194,6 +194,16 @@ def test_the_command_line_says_what_shrinkage_does(tracking_uri: str, tmp_path: 
     }
     wrong = CliRunner().invoke(main, [*arguments, "--shrinkage", "constant"])
     assert (wrong.exit_code, "takes exactly the argument alpha" in wrong.output) == (2, True)
+
+
+def test_an_exported_child_is_the_groups_own_part_and_the_command_says_so(bundle: Path, tmp_path: Path) -> None:
+    key = PANEL[KEYS].astype(object).iloc[0].tolist()
+    arguments = ["export", str(bundle), "--group", json.dumps(key), "--output", str(tmp_path / "child")]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert "the meta-model blends this child's predictions with its parents'; alone it does not" in done.stderr
+    exported = mlflow.sklearn.load_model(str(tmp_path / "child"))
+    x = PANEL.head(5)[FEATURES]
+    np.testing.assert_allclose(exported.predict(x), MetaModel(bundle).child(tuple(key)).predict(x))
 
 
 # -------- damage
