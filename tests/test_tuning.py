@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy
 from children import FailsAbove, FailsOnAll, Sleeps, Spins
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -19,6 +20,7 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from metamodel.estimators import describe, resolve
+from metamodel.evaluation import Answers
 from metamodel.exceptions import InputError
 from metamodel.fitting import fit_group
 from metamodel.groups import GroupData
@@ -26,6 +28,7 @@ from metamodel.schemes import Scheme
 from metamodel.spec import Candidate, FitSpec, TuningSpec
 from metamodel.splitting import hash_folds, hash_holdout
 from metamodel.tuning import Search, read_space, require_optuna, spaces_of, tune, validation_folds
+from metamodel.tuning.evidence import gain_errors
 
 
 def group_of(rows=80, times=False, task="regression", random_state=0):
@@ -62,7 +65,7 @@ ALPHA = {"alpha": (1e-3, 1e3, "log")}
 
 @pytest.mark.parametrize("times", [False, True])
 def test_holdout_rows_cannot_change_what_is_found(times):
-    group, spec = group_of(times=times), spec_of(Ridge(), ALPHA)
+    group, spec = group_of(times=times), spec_of(Ridge(alpha=1e3), ALPHA)
     held = np.arange(80) >= 64 if times else hash_holdout(group.hashes, 0.2)
     changed = GroupData(group.key, group.x.copy(), group.y.copy(), group.hashes, group.times)
     changed.x[held], changed.y[held] = 1e6, -1e6
@@ -94,7 +97,7 @@ def test_many_rows_are_validated_once(times):
 
 def test_rows_of_a_fold_cannot_change_what_its_own_training_rows_lead_to():
     group = group_of()
-    spec = replace(spec_of(Ridge(), ALPHA), split=Scheme.parse("kfold:3"))
+    spec = replace(spec_of(Ridge(alpha=1e3), ALPHA), split=Scheme.parse("kfold:3"))
     inside = tune(group, spec, Search(), []).of_folds
     for i, (_, test) in enumerate(hash_folds(group.hashes, 3)):
         changed = replace(group, x=np.where(test[:, None], 1e6, group.x), y=np.where(test, -1e6, group.y))
@@ -105,7 +108,7 @@ def test_rows_of_a_fold_cannot_change_what_its_own_training_rows_lead_to():
 
 def test_every_fold_is_judged_with_parameters_of_its_own():
     group = group_of()
-    spec = replace(spec_of(Ridge(), ALPHA), split=Scheme.parse("kfold:3"))
+    spec = replace(spec_of(Ridge(alpha=1e3), ALPHA), split=Scheme.parse("kfold:3"))
     tuned = tune(group, spec, Search(), [])
     outcome = fit_group(group, spec)
     answers = np.empty(80)
@@ -129,6 +132,32 @@ def test_tuned_child_is_better_than_untuned_and_says_so():
     assert record["gain"] == pytest.approx(record["untuned_score"] - record["validation_score"])
     assert record["train_score"] < record["validation_score"]
     assert f'"alpha": {record["params"]["alpha"]}' in outcome.params
+
+
+def test_gain_that_may_be_noise_leaves_the_parameters_as_they_are():
+    group = group_of()
+    noise = replace(group, y=np.random.default_rng(1).normal(size=80))
+    for one, tuned in ((noise, False), (group, True)):
+        (record,) = fit_group(one, spec_of(Ridge(alpha=1e3), ALPHA, trials=20)).tuning
+        assert (record["gain_errors"] > 1.645) == (record["gain"] > 0) == bool(record["params"]) == tuned
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gain_in_standard_errors_is_the_paired_t_statistic(weighted):
+    rng = np.random.default_rng(0)
+    y, old, new = rng.normal(size=(3, 50))
+    weights = np.full(50, 3.0) if weighted else None
+    one, other = (Answers(y, predicted, None, np.empty(0), weights) for predicted in (old, new))
+    expected = scipy.stats.ttest_rel((old - y) ** 2, (new - y) ** 2).statistic
+    assert gain_errors("rmse", one, other) == pytest.approx(expected)
+    assert gain_errors("rmse", other, one) == pytest.approx(-expected)
+    assert gain_errors("rmse", one, one) == 0.0
+
+
+def test_parents_best_stays_where_the_groups_own_best_gains_only_noise():
+    group, first = group_of(), {"child": {"alpha": 2.0}}
+    (record,) = searched(group, spec_of(Ridge(alpha=1e3), ALPHA, trials=20), Search(first=first))
+    assert record.params == {"alpha": 2.0}
 
 
 def test_study_ends_after_trials_without_a_gain():
@@ -240,7 +269,7 @@ def test_estimator_without_probabilities_is_tuned_by_accuracy():
 def test_boosters_get_the_rounds_that_early_stopping_found(name, task, scaled):
     if name == "xgboost":
         pytest.importorskip("xgboost", reason="needs the extra xgboost")
-    estimator = resolve(name, {"learning_rate": 1.0}, task, 0)
+    estimator = resolve(name, {"learning_rate": 1e-4}, task, 0)
     if scaled:
         estimator = make_pipeline(StandardScaler(), estimator)
     spec = spec_of(estimator, {"learning_rate": (0.1, 0.5)}, task=task, trials=2)

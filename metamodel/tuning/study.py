@@ -18,6 +18,7 @@ from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.judging import answer, fit_candidate
 from metamodel.spec import Candidate, FitSpec
 from metamodel.tuning.budget import OutOfTime, Search, alarm
+from metamodel.tuning.evidence import LEAST_ERRORS, gain_errors
 from metamodel.tuning.record import TuningRecord
 from metamodel.tuning.rounds import fit_counting, rounds_parameter, with_rounds
 from metamodel.tuning.sampling import encoded, quiet, require_optuna, seed, suggested
@@ -41,6 +42,7 @@ class _Tried:
     rounds: int | None
     seconds: float
     children: list[Any]
+    answers: Answers
 
 
 class Study:
@@ -71,6 +73,8 @@ class Study:
         self._counting = rounds is not None and rounds not in self._space and last not in self._space
         self._best: _Tried | None = None
         self._untuned: _Tried | None = None
+        self._parents: _Tried | None = None
+        self._gain_errors = math.nan
         self._error = ""
         self._trials = self._pruned = self._failed = 0
 
@@ -91,6 +95,7 @@ class Study:
         with quiet():
             self._measure_untuned(search)
             self._try_many(search)
+            self._settle()
         record = replace(self.record(), reason=self._why_untuned())
         return (self._candidate, record) if self._best is None else self._chosen(self._best, record)
 
@@ -107,7 +112,19 @@ class Study:
             validation_score=self._best.score,
             untuned_score=math.nan if self._untuned is None else self._untuned.score,
             gain=math.nan if self._untuned is None else abs(self._untuned.score - self._best.score),
+            gain_errors=self._gain_errors,
         )
+
+    def _settle(self) -> None:
+        """Take the untuned parameters, the parent's or the best, each only if it gains more than noise."""
+        if self._untuned is None or self._best is None:
+            return
+        self._gain_errors = gain_errors(self._metric, self._untuned.answers, self._best.answers)
+        settled = self._untuned
+        for one in (self._parents, self._best):
+            if one is not None and gain_errors(self._metric, settled.answers, one.answers) > LEAST_ERRORS:
+                settled = one
+        self._best = settled
 
     def _chosen(self, best: _Tried, record: TuningRecord) -> tuple[Candidate, TuningRecord]:
         seen = [
@@ -159,7 +176,7 @@ class Study:
             if left <= 0 or (self._tuning.patience and without_gain >= self._tuning.patience):
                 break
             before = self._best
-            without_gain = 0 if self._one(study, left) and self._best is not before else without_gain + 1
+            without_gain = 0 if self._one(study, left, search) and self._best is not before else without_gain + 1
 
     def _end(self, search: Search, started: float) -> float:
         """Say when the search ends: with its share of the time, or a few trials later where others can spare it."""
@@ -168,7 +185,7 @@ class Study:
         to_come = _FITS_TO_COME * longest / len(self._folds)
         return min(max(search.until, few), search.latest - to_come, search.limit)
 
-    def _one(self, study: Any, left: float) -> bool:
+    def _one(self, study: Any, left: float, search: Search) -> bool:
         """Run one trial to whatever end; say whether it was completed."""
         import optuna
 
@@ -188,6 +205,8 @@ class Study:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             study.tell(trial, tried.score)
+            if trial.number == 0 and self._candidate.name in search.first:
+                self._parents = tried
             if self._best is None or is_better(self._metric, tried.score, self._best.score):
                 self._best = tried
             return True
@@ -215,7 +234,7 @@ class Study:
 
                     raise optuna.TrialPruned
         found = max(1, round(sum(rounds) / len(rounds))) if rounds else None
-        return _Tried(params, score, found, time.perf_counter() - started, children)
+        return _Tried(params, score, found, time.perf_counter() - started, children, Answers.pooled(answers))
 
     def _score(self, answers: Sequence[Answers], settling: bool) -> float:
         metrics = Answers.pooled(answers).metrics(self._spec.task)
