@@ -8,15 +8,16 @@ tests/data. Version 2 is version 1 with compressed shards (docs/decisions/0009-c
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from metamodel.exceptions import UnreadableBundle
+from metamodel.exceptions import CorruptBundle, UnreadableBundle
 from metamodel.features import FeatureSchema
 from metamodel.keys import KeySchema
 
-__all__ = ["FORMAT_VERSION", "MANIFEST_NAME", "PLAIN_VERSION", "FileEntry", "Manifest", "Target"]
+__all__ = ["FORMAT_VERSION", "MANIFEST_NAME", "PLAIN_VERSION", "FileEntry", "Manifest", "Target", "prove"]
 
 FORMAT_VERSION = 2
 PLAIN_VERSION = 1
@@ -35,6 +36,14 @@ class FileEntry:
         """Read a file once for its digest."""
         with path.open("rb") as file:
             return cls(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+def prove(directory: Path, name: str, files: Mapping[str, FileEntry]) -> Path:
+    """Read one file of a bundle whole, and return its path if it is what was written; else raise `CorruptBundle`."""
+    path = directory / name
+    if name not in files or not path.is_file() or FileEntry.of(path) != files[name]:
+        raise CorruptBundle(f"{path} is not what was written. Restore the bundle.")
+    return path
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,7 @@ class Manifest:
     stacks: tuple[dict[str, Any], ...] = ()
     compression: str | None = None
     references: dict[str, Any] | None = None
+    figures: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
@@ -97,6 +107,8 @@ class Manifest:
             plain["compression"] = self.compression
         if self.references is not None:
             plain["references"] = self.references
+        if self.figures is not None:
+            plain["figures"] = self.figures
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -137,6 +149,7 @@ class Manifest:
                 stacks=_described(data.get("stacks")),
                 compression=data.get("compression"),
                 references=data.get("references"),
+                figures=data.get("figures"),
                 **{name: data[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
