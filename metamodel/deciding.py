@@ -191,11 +191,6 @@ def _check_comparable(named: Mapping[str, object], options: TrainingOptions, whe
 def _tuning(options: TrainingOptions, candidates: tuple[Candidate, ...]) -> TuningSpec | None:
     if options.tune is None:
         return None
-    if options.scheme.kind == "kfold":
-        raise InputError(
-            f"split={options.split!r} tests every row, so that none is left to search parameters on. "
-            'Tune with split="holdout", or with a time column and split="rolling:...".'
-        )
     require_optuna()
     spaces = spaces_of(options.tune, candidates)
     limits = options.trials, options.patience, options.tune_seconds, options.budget_seconds
