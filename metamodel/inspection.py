@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from metamodel.intervals import summarize
 from metamodel.ledger import deciding_metric, worst_first
 from metamodel.model import MetaModel
 
@@ -39,7 +40,9 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         "target": f"{manifest.target.name} ({manifest.target.task})",
         "estimators": ", ".join(sorted(set(children["estimator"]) - {""})),
         "unknown groups": manifest.unknown,
+        **_blending(manifest.options.get("shrinkage")),
         "codec": manifest.codec,
+        **_intervals(model),
         "worst groups by": metric,
         "children": f"{manifest.counts['fitted']:,} fitted, {int(ledger['bytes'].sum()):,} bytes",
         "digest": model.bundle.digest,
@@ -50,6 +53,23 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         "worst_groups": worst_first(children, metric).head(worst)[shown],
         "groups_without_child": children[children["status"].isin(["skipped", "failed"])][shown[:-1]].head(worst),
     }
+
+
+def _blending(shrinkage: dict[str, Any] | None) -> dict[str, str]:
+    """Say how predictions are blended with the parents'; nothing where they are not."""
+    if not shrinkage:
+        return {}
+    arguments = ", ".join(f"{name}={value}" for name, value in shrinkage["params"].items())
+    return {"shrinkage": f"{shrinkage['method']} {arguments}".rstrip()}
+
+
+def _intervals(model: MetaModel) -> dict[str, str]:
+    if not model.route.intervals:
+        return {}
+    found = summarize(model.ledger, len(model.manifest.keys.columns))
+    reached = f", {found['interval_coverage']:.1%} reached" if "interval_coverage" in found else ""
+    whose = "{groups_with_own_interval:,} groups by their own rows, {groups_borrowing_interval:,} by borrowed ones"
+    return {"intervals": f"for {model.manifest.options['interval']:.1%} of the rows{reached}; {whose.format(**found)}"}
 
 
 def damage(model: MetaModel) -> dict[str, Any]:

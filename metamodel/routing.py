@@ -7,15 +7,16 @@ small `ChildStore` protocol, so that this room knows nothing of files.
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from metamodel.answers import DETAIL_COLUMNS, AnswerForm, Answers, PredictOptions, probability_column
+from metamodel.answers import DETAIL_COLUMNS, INTERVAL, AnswerForm, Answers, PredictOptions, probability_column
 from metamodel.asking import AskedChildren, Load, Rows, Tally
+from metamodel.blending import Weights, blend_answers
 from metamodel.exceptions import InputError, InvalidKey, UnknownGroup
 from metamodel.features import FeatureColumns, FeatureSchema
 from metamodel.few_rows import FEW_ROWS, read_few_rows
@@ -89,6 +90,8 @@ class Route:
         Levels of the fallback chain that exist, from the longest prefix to 0 (global).
     has_probabilities
         Whether the children have `predict_proba`.
+    intervals
+        Whether answers have the columns `lower` and `upper`; what fills them is not in this room.
     """
 
     keys: KeySchema
@@ -98,6 +101,7 @@ class Route:
     classes: tuple[Any, ...]
     levels: tuple[int, ...]
     has_probabilities: bool = True
+    intervals: bool = False
 
     def predict(
         self,
@@ -106,6 +110,7 @@ class Route:
         options: PredictOptions,
         stacks: Sequence[Stack] = (),
         tally: Tally | None = None,
+        weights: Weights | None = None,
     ) -> pd.DataFrame:
         """Answer every row.
 
@@ -121,6 +126,8 @@ class Route:
             Children that need not be asked one by one.
         tally
             Where to count what was done.
+        weights
+            How each group's prediction is blended with its parents'; None for no blending.
 
         Returns
         -------
@@ -137,7 +144,7 @@ class Route:
             Under the policy "error", when a group has no child.
         """
         self.check(options)
-        return self.answer(self.read(frame), store, options, stacks, tally).frame(frame.index)
+        return self.answer(self.read(frame), store, options, stacks, tally, weights).frame(frame.index)
 
     def answer(
         self,
@@ -146,12 +153,13 @@ class Route:
         options: PredictOptions,
         stacks: Sequence[Stack] = (),
         tally: Tally | None = None,
+        weights: Weights | None = None,
     ) -> Answers:
         """Answer rows that are read already, with options that are checked already; else as `predict`."""
         call = _Call(self, options, tally or Tally(), *read)
-        rest = call.ask_stacks(stacks)
-        if rest is None or len(rest):
-            call.ask_children(rest, store)
+        call.ask(store, stacks)
+        if weights is not None:
+            call.blend(weights, store, stacks)
         call.tally.rows.update(call.answers.tally())
         return call.answers
 
@@ -174,7 +182,8 @@ class Route:
         """Describe the answers of a call with these options."""
         form = self._forms.get(options)
         if form is None:
-            form = AnswerForm(self.task, self.label_kind, self.classes, len(self.keys.columns), options)
+            depth = len(self.keys.columns)
+            form = AnswerForm(self.task, self.label_kind, self.classes, depth, options, self.intervals)
             self._forms[options] = form
         return form
 
@@ -184,12 +193,13 @@ class Route:
 
 
 class _Call:
-    """One call to predict."""
+    """One call to predict, or the part of it that asks the parents of one level."""
 
     def __init__(
         self, route: Route, options: PredictOptions, tally: Tally, grouping: Grouping, columns: FeatureColumns
     ) -> None:
         self.tally = tally
+        self._level = len(route.keys.columns)
         self._route = route
         self._options = options
         self._grouping = grouping
@@ -197,9 +207,27 @@ class _Call:
         self._form = route.form(options)
         self.answers = Answers(len(grouping.codes), self._form)
 
-    def ask_stacks(self, stacks: Sequence[Stack]) -> IntArray | None:
+    def ask(self, store: ChildStore, stacks: Sequence[Stack], rows: IntArray | None = None) -> None:
+        """Let stacks, and then children, answer some rows, None for all of them."""
+        rest = self._ask_stacks(stacks, rows)
+        if rest is None or len(rest):
+            self._ask_children(rest, store)
+
+    def blend(self, weights: Weights, store: ChildStore, stacks: Sequence[Stack]) -> None:
+        """Blend what was answered with what the parents answer for the same rows."""
+
+        def ask(level: int, rows: IntArray | None) -> Answers:
+            tally, options = Tally(), replace(self._options, unknown="null")
+            parents = _Call(self._route, options, tally, self._grouping.at_level(level), self._columns)
+            parents._level = level
+            parents.ask(store, stacks, rows)
+            self.tally.seconds_predicting += tally.seconds_predicting
+            return parents.answers
+
+        blend_answers(self.answers, self._grouping, weights, self._level, ask)
+
+    def _ask_stacks(self, stacks: Sequence[Stack], rest: IntArray | None) -> IntArray | None:
         """Let the stacks answer what they can; returns the rows that are left, None for all of them."""
-        rest: IntArray | None = None
         for stack in stacks if self._route.features.layout == "array" else ():
             if stack.takes(proba=self._options.proba) and (rest is None or len(rest)):
                 rest = self._ask_stack(stack, rest)
@@ -239,7 +267,7 @@ class _Call:
             probabilities = None if probabilities is None else probabilities[answered]
         self.tally.rows_stacked += len(labels)
         versions = stack.versions(positions) if self._options.detail else ""
-        self.answers.accept(where, len(self._route.keys.columns), versions, labels, probabilities)
+        self.answers.accept(where, self._level, versions, labels, probabilities)
         self._name(where)
         return left
 
@@ -248,7 +276,7 @@ class _Call:
             keys = [encode_key(key) if isinstance(key, tuple) else "" for key in self._grouping.keys]
             self.answers.name(where, np.array(keys, dtype=object)[self._grouping.codes[where]])
 
-    def ask_children(self, rows: IntArray | None, store: ChildStore) -> None:
+    def _ask_children(self, rows: IntArray | None, store: ChildStore) -> None:
         """Let children answer rows, group by group, each a slice of one table in group order."""
         if rows is None and len(self._grouping.keys) == 1:  # in order as they are
             grouping, table, answers = self._grouping, self._columns.table(), self.answers
@@ -286,4 +314,5 @@ def _extremes(positions: IntArray) -> tuple[int, int]:
 def output_columns(route: Route, options: PredictOptions) -> list[str]:
     """Names of the columns that a call with these options returns, in order."""
     probabilities = [probability_column(label) for label in route.classes] if options.proba else []
-    return ["prediction", *probabilities, "status", *(DETAIL_COLUMNS if options.detail else ())]
+    interval = INTERVAL if route.intervals else ()
+    return ["prediction", *interval, *probabilities, "status", *(DETAIL_COLUMNS if options.detail else ())]

@@ -79,6 +79,8 @@ class Unkind:
         Requests a second above which it answers 429.
     broken_until
         Before this moment it answers 503.
+    unavailable
+        Paths that end so it answers with 503 too; "" for none.
     cut
         Every so many-th download it cuts in the middle of its body; 0 for none.
     cut_all
@@ -92,6 +94,7 @@ class Unkind:
     url: str = ""
     limit: float = float("inf")
     broken_until: float = 0.0
+    unavailable: str = ""
     cut: int = 0
     cut_all: bool = False
     ends_after: int | None = None
@@ -110,7 +113,8 @@ class Unkind:
         now = time.monotonic()
         with self.lock:
             recent = sum(1 for moment, _, _ in self.requests if moment > now - 1)
-            broken = now < self.broken_until or self._has_ended()
+            unavailable = bool(self.unavailable) and path.endswith(self.unavailable)
+            broken = now < self.broken_until or unavailable or self._has_ended()
             verdict = 429 if recent >= self.limit else 503 if broken else 0
             if not verdict and self.cut and (self.cut_all or "/artifacts/" in path):
                 self.downloads += 1
@@ -170,8 +174,13 @@ def unkind_proxy(target: str) -> Iterator[Unkind]:
         def log_message(self, format: str, *args: Any) -> None:
             """Write nothing."""
 
-    with ThreadingHTTPServer((HOST, 0), Forward) as proxy:
-        proxy.daemon_threads = True
+    class Proxy(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Write nothing: a client may be killed at any moment."""
+
+    with Proxy((HOST, 0), Forward) as proxy:
         unkind.url = f"http://{HOST}:{proxy.server_address[1]}"
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

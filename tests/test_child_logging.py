@@ -25,8 +25,9 @@ from metamodel.child_logging.work import _duration, log_groups
 from metamodel.cli import main
 from metamodel.exceptions import InputError, LoggingFailed
 from metamodel.fetching.pacing import courtesy_of
-from metamodel.fetching.politeness import Courtesy, RateLimiter
+from metamodel.fetching.politeness import Courtesy
 from metamodel.references import Reference, ReferenceSettings
+from metamodel.turns import RateLimiter
 
 
 # -------- what is said of a group
@@ -276,3 +277,10 @@ def test_the_command_knows_the_modes() -> None:
     result = CliRunner().invoke(main, ["train", "--log-children", "folders"])
     assert result.exit_code == 2
     assert "'bundle', 'models', 'runs'" in result.stderr
+
+
+@pytest.mark.parametrize("options", [{"shrinkage": "relative", "unknown": "fallback"}, {"interval": 0.8}])
+def test_figures_of_the_groups_go_with_the_references(options: dict[str, Any]) -> None:
+    frame = pd.concat([_sales()] * 4).assign(u=lambda table: table["u"] + np.arange(len(table)) / 100)
+    result = metamodel.train(frame, ["country", "store"], "y", n_jobs=1, **options)
+    _assert_same_answers(result, _logged(result).model_uri, frame)

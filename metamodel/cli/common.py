@@ -15,6 +15,7 @@ __all__ = [
     "Json",
     "Names",
     "Seconds",
+    "Share",
     "WholeNumber",
     "at_work",
     "inputs_option",
@@ -85,6 +86,21 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
             return float(value)
         except ValueError:
             self.fail(f"{value!r} is no number of seconds", param, ctx)
+
+
+class Share(click.ParamType):  # type: ignore[type-arg]
+    """A share between 0 and 1; an empty string is none."""
+
+    name = "SHARE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """Parse."""
+        if value == "":
+            return None
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no share", param, ctx)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import os
 import time
 import zipfile
@@ -23,16 +24,18 @@ from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.disk_cache import process_disk_cache
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, MetaModelError, UnknownGroup
-from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
+from metamodel.fetching.adapters import BlendedChild, EstimatorChild, PyfuncChild
 from metamodel.fetching.endpoints import EndpointChild
 from metamodel.fetching.logged import bundle_of, inside, one_line
-from metamodel.fetching.politeness import Courtesy, courtesy_for, first_delay
-from metamodel.keys import decode_key
+from metamodel.fetching.politeness import Courtesy, courtesy_for, server_of
+from metamodel.keys import GroupKey, decode_key
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import Reference, ReferenceSettings
 from metamodel.shards import ShardReader
+from metamodel.shrinkage import weight_columns
+from metamodel.turns import first_delay
 
-__all__ = ["ElsewhereLoader", "fetch_description", "fetch_files", "files_of", "resolve_place"]
+__all__ = ["ElsewhereLoader", "courtesy_of", "fetch_description", "fetch_files", "files_of", "resolve_place"]
 
 # What a loaded child takes beside its files (docs/bundle.md).
 _RESIDENT_FACTOR, _RESIDENT_BASE = 2, 4096
@@ -70,13 +73,6 @@ class ElsewhereLoader:
             if name.startswith("vendored/")
         ]
 
-    @property
-    def courtesy(self) -> Courtesy:
-        """How the tracking server is called."""
-        return courtesy_for(
-            mlflow.get_tracking_uri(), self.settings.requests_per_second, self.settings.patience_seconds
-        )
-
     def resolve(self, reference: Reference, key: str) -> str:
         """Say where a child is now.
 
@@ -92,7 +88,7 @@ class ElsewhereLoader:
         if reference.place:
             return reference.place
         with _explained(reference, key):
-            return _resolved_again(reference.uri, key, self.settings, self.courtesy)
+            return _resolved_again(reference.uri, key, self.settings, courtesy_of(reference.uri, self.settings))
 
     def load(self, reference: Reference, key: str, place: str) -> tuple[tuple[Any, str], int]:
         """Load a child from its place.
@@ -125,7 +121,8 @@ class ElsewhereLoader:
             yield local_path(place)
         else:
             name = f"{mlflow.get_tracking_uri()} {reference.kind} {place}"
-            with disk().entry(name, lambda directory: _download(self.courtesy, key, place, directory)) as directory:
+            courtesy = courtesy_of(place, self.settings)
+            with disk().entry(name, lambda directory: _download(courtesy, key, place, directory)) as directory:
                 yield directory
 
     def _unpack(self, name: str, directory: Path) -> None:
@@ -133,9 +130,19 @@ class ElsewhereLoader:
             row = archives.read(name)
             if row is not None and row.child is not None:
                 with zipfile.ZipFile(io.BytesIO(row.child)) as archive:
+                    if sum(entry.file_size for entry in archive.infolist()) > len(row.child):
+                        raise ChildUnavailable(
+                            f"the archive {name} grows when it is unpacked; pack does not write such"
+                        )
                     archive.extractall(directory)
                 return
         raise ChildUnavailable(f"the bundle lacks the archive {name}; restore it")
+
+
+def courtesy_of(place: str, settings: ReferenceSettings) -> Courtesy:
+    """How the server of a place is called: each at the rate, and a web store without following it elsewhere."""
+    redirects = not place.startswith(("http:", "https:"))
+    return courtesy_for(server_of(place), settings.requests_per_second, settings.patience_seconds, redirects=redirects)
 
 
 @contextmanager
@@ -238,7 +245,8 @@ def _loaded(reference: Reference, key: str, directory: Path) -> tuple[tuple[Any,
     if reference.kind == "bundle":
         bundle = Bundle(bundle_of(directory))
         (child, version), resident = bundle.read(decode_key(key))
-        return (EstimatorChild(child, bundle.manifest.features), version), resident
+        own = EstimatorChild(child, bundle.manifest.features)
+        return (_blended(bundle, decode_key(key), own), version), resident
     flavors = Model.load(str(directory)).flavors
     version, size = _digest(directory)
     if reference.sha256:
@@ -254,6 +262,19 @@ def _intact(path: Path, sha256: str) -> str:
     if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise CorruptBundle("its bytes are not those that were logged")
     return sha256
+
+
+def _blended(bundle: Bundle, key: GroupKey, own: EstimatorChild) -> EstimatorChild | BlendedChild:
+    """Let a child answer as its own meta-model does, which may blend it with its parents."""
+    if bundle.weights is None:
+        return own
+    *shares, weight = bundle.weights.of([key], weight_columns(len(key))).tolist()[0]
+    asked = [level for level, share in enumerate(shares) if share and not math.isnan(share)]
+    # The parents of many children are few, so they are kept in the cache as children of their own.
+    parents = [
+        (EstimatorChild(bundle.load(key[:level])[0], bundle.manifest.features), shares[level]) for level in asked
+    ]
+    return BlendedChild((own, weight), parents)
 
 
 def _digest(directory: Path) -> tuple[str, int]:

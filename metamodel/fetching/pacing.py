@@ -53,6 +53,8 @@ class _Refused(Exception):
 class _Paced:
     """Makes a polite call of every single request."""
 
+    redirects = True
+
     def __init__(self, courtesy: Courtesy) -> None:
         self._courtesy = courtesy
 

@@ -19,6 +19,8 @@ _FUNCTION = "_get_http_response_with_retries"
 class Sender(Protocol):
     """Sends the requests that MLflow wants to send."""
 
+    redirects: bool
+
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send one, now or later, once or again."""
         ...
@@ -59,6 +61,8 @@ def take_over() -> None:
             return original(*args, **kwargs)
         given = parameters.bind(*args, **kwargs)
         given.arguments |= {"max_retries": 0, "raise_on_status": False}
+        if not sender.redirects:
+            given.arguments["allow_redirects"] = False
         body: Any = given.kwargs.get("data")
         start = body.tell() if hasattr(body, "seek") else None
 
