@@ -25,6 +25,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"nobody answers {summary['unanswered_groups']:,} groups, {summary['unanswered_row_share']:.2%} of the rows",
         f"baseline          {summary['groups_above_baseline']:,} of {summary['groups_with_baseline']:,} groups beat it"
         + (f", median skill {summary['skill_median']:.3f}" if "skill_median" in summary else ""),
+        *_shrinkage_lines(summary),
         f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
         f"{summary['parents_fitted']:,} parents included",
     ]
@@ -33,11 +34,20 @@ def summary_text(summary: dict[str, Any]) -> str:
     metrics: dict[str, dict[str, float]] = {}
     for name, value in summary.items():
         metric, _, statistic = name.rpartition("_")
-        if statistic in _STATISTICS:
+        if statistic in _STATISTICS and not metric.startswith(("blended_", "unblended_")):
             metrics.setdefault(metric, {})[statistic] = value
     metrics = {name: found for name, found in metrics.items() if "mean" in found}  # medians of counts stand above
     table = pd.DataFrame.from_dict(metrics, orient="index", columns=list(_STATISTICS))
     return "\n".join(lines) + (f"\n\nOver the groups:\n{table.to_string(float_format=_number)}" if metrics else "")
+
+
+def _shrinkage_lines(summary: dict[str, Any]) -> list[str]:
+    """Say whether blending pays; nothing where there is none, or no held-out rows to tell."""
+    if "blended_rmse_mean" not in summary:
+        return []
+    before, after = (_number(summary[f"{which}_rmse_mean"]) for which in ("unblended", "blended"))
+    better = f"{summary['groups_better_blended']:,.0f} groups better"
+    return [f"shrinkage         {better} than alone; mean held-out rmse {after}, without {before}"]
 
 
 def _intervals(summary: dict[str, Any]) -> str:
