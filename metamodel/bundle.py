@@ -367,7 +367,7 @@ class Bundle:
 
     def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
         started = time.perf_counter()
-        row = self._find(encoded)
+        row = self.find(encoded)
         read = time.perf_counter()
         with self._lock:
             self.seconds_reading += read - started
@@ -387,7 +387,8 @@ class Bundle:
                 self.seconds_unpickling += time.perf_counter() - read
         return (child, row.sha256), row.resident
 
-    def _find(self, encoded: str) -> ShardRow | None:
+    def find(self, encoded: str) -> ShardRow | None:
+        """Read a group's row of this bundle's own shards, its child not yet opened; None where there is none."""
         for shard in self._shards:
             row = shard.read(encoded)
             if row is not None:

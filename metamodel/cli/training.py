@@ -48,6 +48,7 @@ __all__ = ["train"]
 @click.option("--sample-weight", default="", help="Column of row weights; never a feature.")
 @click.option("--schema", type=Json(dict), default=None, help='Expected kinds, such as {"price": "number"}.')
 @click.option("--previous", default="", help="Model before this one, whose columns are expected: MLflow URI or path.")
+@click.option("--warm-start", type=bool, default=False, show_default=True, help="Go on from --previous' children.")
 @click.option("--strict", type=bool, default=False, show_default=True, help="Refuse a table with findings.")
 @click.option("--overrides", default="", help="File of exceptions: group columns, estimator, min_rows, skip ...")
 @click.option("--group-seconds", type=float, default=0, help="Time limit for the fits of one group; 0: none.")
