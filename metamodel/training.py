@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from metamodel.datasets import SAMPLES, load_sample
 from metamodel.estimators import packages
 from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
+from metamodel.group_copies import copies_in_groups
 from metamodel.heldout import kept_share
 from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
@@ -280,7 +281,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     frame, source = _read(data, options)
     plan = make_plan(frame, options, estimator, estimator_params, features, exceptions)
     facts = table_facts(frame, plan.features.names, target, options.group_by)
-    found = _check(plan, facts, expected, strict)
+    found = _check(plan, replace(facts, copies=copies_in_groups(plan)), expected, strict)
     fit = partial(_on_this_machine, plan, backend, end, starts_from(before, plan))
     return _run(plan, fit, path, frame, source, found)
 
@@ -351,7 +352,8 @@ def _run(
         prune_children(directory, pruned)
         summary = {**summarize(ledger, plan), "data_findings": len(found)}
         samples = {key: rows for result in results for key, rows in result.samples.items()}
-        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger, samples)
+        described = replace(_manifest(plan, ledger, results), findings=tuple(one.to_dict() for one in found))
+        manifest, ledger = stack_plan(directory, plan, described, ledger, samples)
         write_evidence(directory, holdout, importance)
         manifest = finish_bundle(directory, manifest, ledger)
     return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance, tuple(found), tuning)

@@ -131,7 +131,7 @@ def test_the_ledger_has_its_columns_in_order():
         *["g", "level", "status", "reason", "error", "rows", "seconds", "estimator", "params", *metrics],
         *["candidate", "folds", "baseline", "skill", "duplicates", "imbalance", "started_from"],
         *["fingerprint", "shard", "bytes", "sha256", "warnings", "stack"],
-        *["compared_rows", "error_saved", "error_saved_global", "p_value", "better_than_parent"],
+        *["compared_rows", "error_saved", "error_saved_global", "p_value", "p_value_adjusted", "better_than_parent"],
     ]
 
 
