@@ -1,6 +1,7 @@
 """What every command shares: kinds of options, and how errors end."""
 
 import contextlib
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import click
 
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
 
-__all__ = ["Exit", "Json", "Names", "Seconds", "WholeNumber", "at_work", "inputs_option", "json_option"]
+__all__ = ["Exit", "Json", "Names", "Seconds", "WholeNumber", "at_work", "inputs_option", "json_option", "switch"]
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]
@@ -47,12 +48,17 @@ class Json(click.ParamType):  # type: ignore[type-arg]
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]
-    """An integer; MLproject's numbers are floats, so ``2.0`` is one too."""
+    """An integer; MLproject's numbers are floats, so ``2.0`` is one too; if optional, ``""`` is none."""
 
     name = "INTEGER"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def __init__(self, optional: bool = False) -> None:
+        self._optional = optional
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
         """Parse without rounding."""
+        if self._optional and value == "":
+            return None
         try:
             number = int(float(value))
         except (ValueError, OverflowError):  # text, NaN; infinity
@@ -117,6 +123,23 @@ inputs_option = click.option(
     show_default=True,
     help="Form of the signature.",
 )
+
+
+def switch(name: str, default: bool, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command ``--name``, ``--name false`` and ``--no-name``: people like words, MLproject has only values."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def folded(**options: Any) -> Any:
+            off = options.pop(f"no_{name}")
+            return command(**{**options, name: options[name] and not off})
+
+        on = click.option(
+            f"--{name}", type=bool, is_flag=False, flag_value=True, default=default, show_default=True, help=text
+        )
+        return on(click.option(f"--no-{name}", f"no_{name}", is_flag=True, hidden=True)(folded))
+
+    return decorate
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pandas as pd
 
-from metamodel.cli.common import Json, Names, Seconds, WholeNumber, at_work, inputs_option, json_option
+from metamodel.cli.common import Json, Names, Seconds, WholeNumber, at_work, inputs_option, json_option, switch
 from metamodel.cli.rendering import dumps, summary_text, table_text
 from metamodel.exceptions import InputError
 
@@ -38,7 +38,7 @@ __all__ = ["train"]
 @click.option("--n-jobs", type=WholeNumber(), default=-1, show_default=True, help="Processes; -1: one a core.")
 @click.option("--output-dir", default="", help="Keep the bundle here; the same command resumes after a crash.")
 @click.option("--random-state", type=WholeNumber(), default=0, show_default=True, help="Seed.")
-@click.option("--max-group-rows", type=WholeNumber(), default=None, help="Skip groups with more rows; default: none.")
+@click.option("--max-group-rows", type=WholeNumber(optional=True), default="", help="Skip groups with more rows.")
 @click.option(
     "--split", default="holdout", show_default=True, help="holdout, kfold:5, or rolling:folds=3,horizon=4,step=4."
 )
@@ -55,15 +55,15 @@ __all__ = ["train"]
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
-@click.option("--stack/--no-stack", default=True, help="Also store linear models and tree ensembles as arrays.")
-@click.option("--prune/--no-prune", default=False, help="Store no child that is not better than its parent.")
+@switch("stack", True, "Also store linear models and tree ensembles as arrays (--no-stack: not).")
+@switch("prune", False, "Store no child that is not better than its parent.")
 @click.option("--tune", default="", help="Search parameters: auto, or a YAML or JSON file with the search space.")
 @click.option("--trials", type=WholeNumber(), default=30, show_default=True, help="Trials a group, at most.")
 @click.option("--patience", type=WholeNumber(), default=10, show_default=True, help="End after trials without gain.")
 @click.option("--tune-seconds", type=Seconds(), default=None, help="Limit of the search in one group.")
 @click.option("--budget-seconds", type=Seconds(), default=None, help="Limit of the whole training, searches included.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
-@click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
+@switch("detail", False, "Answer key, level, child version and error by default.")
 @inputs_option
 @json_option
 def train(
