@@ -142,6 +142,15 @@ class Facts:
             return None
         return self.fitted["skill"].astype(np.float64).dropna()
 
+    def baselines(self) -> list[tuple[str, int, int, float]]:
+        """Which baseline is hardest to beat: its name, groups, how many beat it, and their median skill."""
+        judged = self.fitted[self.fitted["skill"].notna()]
+        found = [(name, part["skill"].astype(float)) for name, part in judged.groupby("baseline")]
+        rows = [
+            (_BASELINES.get(str(name), str(name)), len(s), int((s > 0).sum()), float(s.median())) for name, s in found
+        ]
+        return sorted(rows, key=lambda row: -row[1])
+
     def skill_picture(self) -> Markup:
         """Distribution of the skill."""
         assert self.skill is not None
@@ -268,6 +277,12 @@ class Facts:
                 yield name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
+_BASELINES = {
+    "mean": "the mean",
+    "majority": "the commonest label",
+    "last": "the last value",
+    "seasonal": "the value a season ago",
+}
 STATISTICS = ("mean", "median", "p10", "p90", "worst")
 _NAMES = {
     "mae": "MAE",

@@ -74,7 +74,7 @@ class LocalOrGlobal:
 
     def saved_picture(self) -> Markup:
         """Distribution of the error saved."""
-        return histogram(column(self.compared, "error_saved") * 100, "error saved against the parent, %", lowest=-100)
+        return histogram(column(self.compared, "error_saved") * 100, "error saved, %", lowest=-100)
 
     def least_saved(self) -> list[dict[str, Any]]:
         """Find the groups that gain least from a model of their own."""
