@@ -76,6 +76,17 @@ def test_every_fault_is_found_on_spark_in_the_same_words(spark: Any) -> None:
     assert [[one.check for one in result.findings] for result in results] == [["leakage"], ["leakage"]]
 
 
+@pytest.mark.spark
+def test_spark_refuses_what_this_machine_refuses_in_the_same_words(spark: Any) -> None:
+    expected = {"shop": "string", "x": "boolean", "w": "number"}
+    said = []
+    for data, engine in ((spoiled(), "local"), (spark.createDataFrame(spoiled()), "spark")):
+        with pytest.raises(InputError, match="7 data checks failed under strict=True") as caught:
+            fit(data, engine=engine, schema=expected, strict=True)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
 def shops(kind: str) -> pd.DataFrame:
     """Four shops; in one the revenue is the units times a constant price, in another the tag is the label."""
     rng = np.random.default_rng(1)
