@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import metamodel
-from metamodel.bundle import Bundle, finish_bundle, new_bundle
+from metamodel.bundle import Bundle
+from metamodel.bundle_writing import finish_bundle, new_bundle
 from metamodel.keys import encode_key
 from metamodel.model import MetaModel
 from metamodel.packing import stack_bundle

@@ -1,181 +1,42 @@
-"""Write and read a bundle: manifest, ledger and shards in one directory; children are loaded when asked for."""
+"""Read a bundle: manifest, ledger and shards in one directory; children are loaded when asked for."""
 
 import copy
-import fcntl
-import os
-import shutil
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property, partial
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metamodel.cache import ByteCache, Keep, process_cache
 from metamodel.codecs import get_codec
 from metamodel.compression import check_available
 from metamodel.exceptions import (
-    AllGroupsFailed,
     ChildUnavailable,
     CorruptBundle,
-    InputError,
     TrainingFailed,
     UnknownGroup,
     UnreadableBundle,
 )
+from metamodel.group_figures import GroupFigures
+from metamodel.key_places import KeyPlaces
 from metamodel.keys import GroupKey, encode_key
 from metamodel.look_ahead import look_ahead
-from metamodel.manifest import FORMAT_VERSION, MANIFEST_NAME, FileEntry, Manifest
+from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest, prove
 from metamodel.references import ChildLoader, Reference, ReferenceSettings, ReferenceTable
-from metamodel.shards import ShardReader, ShardRow, ShardWriter, compress_shard, drop_children
+from metamodel.shards import ShardReader, ShardRow
 from metamodel.stacks import StoredStack, open_stacks
 
-__all__ = ["LEDGER_NAME", "Bundle", "ShardMerger", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
+__all__ = ["KEYS_NAME", "LEDGER_NAME", "SHARD_DIR", "Bundle"]
 
 LEDGER_NAME = "ledger.parquet"
-_SHARD_DIR = "shards"
-# One shard is one upload. Above this, the next shard begins.
-_SHARD_BYTES = 2 * 2**30
-
-
-def library_versions(packages: Sequence[str]) -> dict[str, str]:
-    """Versions of Python and of the installed packages among `packages`."""
-    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in packages:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
-
-
-@contextmanager
-def new_bundle(path: Path) -> Iterator[tuple[Path, Path]]:
-    """Write a bundle's files in a work directory beside `path`, and put it there when all went well.
-
-    The work directory outlives a process that is killed, so that the same call can go on with what was done. An error
-    that would come again (bad input, all groups failed) takes it away.
-
-    Parameters
-    ----------
-    path
-        Where the bundle shall stand. An older bundle there is replaced in the last moment; anything else is refused.
-
-    Yields
-    ------
-    directory, tasks : tuple of Path
-        The unfinished bundle, with an empty folder for shards; and a folder for what tasks leave behind.
-
-    Raises
-    ------
-    InputError
-        Something else than a bundle stands at `path`, or another process is writing there.
-    """
-    if path.exists() and not (path / MANIFEST_NAME).is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{path} exists and is no bundle. Name another output directory, or empty this one.")
-    work = path.with_name(f".{path.name}.work")
-    lock = _lock(work, path)
-    directory, tasks, old = work / "bundle", work / "tasks", work / "old"
-    try:
-        if old.exists() and not path.exists():
-            old.rename(path)  # the last process was killed between two renames
-        shutil.rmtree(directory, ignore_errors=True)
-        (directory / _SHARD_DIR).mkdir(parents=True)
-        tasks.mkdir(exist_ok=True)
-        yield directory, tasks
-        shutil.rmtree(old, ignore_errors=True)
-        if path.exists():
-            path.rename(old)
-        directory.rename(path)
-        shutil.rmtree(work)
-    except (InputError, AllGroupsFailed):
-        shutil.rmtree(work)
-        raise
-    finally:
-        os.close(lock)
-
-
-def _lock(work: Path, path: Path) -> int:
-    """Claim the work directory for this process until it ends, however it ends."""
-    work.mkdir(parents=True, exist_ok=True)
-    lock = os.open(work, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_ino != work.stat().st_ino:
-            raise FileNotFoundError(work)
-    except OSError as error:  # held by another process, or taken away by one that has just finished
-        os.close(lock)
-        raise InputError(
-            f"Another process is writing {path}. Wait for it to end, or name another output directory."
-        ) from error
-    return lock
-
-
-def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> Manifest:
-    """Write the ledger and, last of all, the manifest with the digests of every other file."""
-    ledger.to_parquet(directory / LEDGER_NAME, index=False)
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    entries = {path.relative_to(directory).as_posix(): FileEntry.of(path) for path in files}
-    compressed = any(ShardReader(path, path.stat().st_size).compressed for path in files if path.suffix == ".sqlite")
-    complete = replace(manifest, files=entries, compression="zstd" if compressed else None)
-    if compressed:
-        complete = replace(complete, format_version=FORMAT_VERSION)
-    unfinished = directory / f"{MANIFEST_NAME}.unfinished"
-    unfinished.write_text(complete.to_json(), encoding="utf-8")
-    unfinished.rename(directory / MANIFEST_NAME)
-    return complete
-
-
-def prune_children(directory: Path, reasons: Mapping[str, str]) -> None:
-    """Take children out of an unfinished bundle's shards; their rows stay, and say why there is no child."""
-    if not reasons:
-        return
-    for path in sorted((directory / _SHARD_DIR).glob("*.sqlite")):
-        drop_children(path, reasons)
-
-
-class ShardMerger:
-    """Gathers the shards of many tasks into few files: logging a bundle costs the same uploads whatever the groups.
-
-    Parameters
-    ----------
-    directory
-        The bundle's directory.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory / _SHARD_DIR
-        self._names: list[str] = []
-        self._writer = self._next()
-
-    def add(self, shard: Path) -> str:
-        """Append a task's shard; returns the name of the shard its groups are in now."""
-        if self._writer.size > _SHARD_BYTES:
-            self._writer.__exit__(None)
-            self._writer = self._next()
-        self._writer.add_all_of(shard)
-        return self._names[-1]
-
-    def close(self) -> None:
-        """Finish the last shard, and compress all of them where that is worthwhile."""
-        self._writer.__exit__(None)
-        for name in self._names:
-            compress_shard(self._directory / name)
-
-    def abandon(self) -> None:
-        """Throw the unfinished shard away."""
-        self._writer.__exit__(True)
-
-    def _next(self) -> ShardWriter:
-        self._names.append(f"{len(self._names):05d}.sqlite")
-        return ShardWriter(self._directory / self._names[-1])
+SHARD_DIR = "shards"
+KEYS_NAME = "keys.npy"
 
 
 class Bundle:
@@ -221,7 +82,7 @@ class Bundle:
         self._shards = [
             ShardReader(self.path / name, entry.size)
             for name, entry in sorted(self.manifest.files.items())
-            if name.startswith(f"{_SHARD_DIR}/")
+            if name.startswith(f"{SHARD_DIR}/")
         ]
         self.seconds_reading = self.seconds_unpickling = 0.0
         self._lock = threading.Lock()
@@ -230,6 +91,12 @@ class Bundle:
     def stacks(self) -> list[StoredStack]:
         """Children that can be evaluated together."""
         return open_stacks(self.path, self.manifest)
+
+    @cached_property
+    def figures(self) -> GroupFigures | None:
+        """Numbers of groups that answers need beside the children; None without any."""
+        described = self.manifest.figures
+        return None if described is None else GroupFigures(self.path, described, self.manifest.files)
 
     @property
     def cache(self) -> ByteCache:
@@ -367,11 +234,12 @@ class Bundle:
 
     def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
         started = time.perf_counter()
-        row = self.find(encoded)
+        row = self._find(encoded)
         read = time.perf_counter()
         with self._lock:
             self.seconds_reading += read - started
         if row is None:
+            self._check_unknown(key)
             raise UnknownGroup(f"No child model for group {key} ({self.manifest.counts['fitted']:,} known). {_REMEDY}")
         if row.child is None:
             kind = TrainingFailed if row.status == "failed" else UnknownGroup
@@ -387,8 +255,35 @@ class Bundle:
                 self.seconds_unpickling += time.perf_counter() - read
         return (child, row.sha256), row.resident
 
-    def find(self, encoded: str) -> ShardRow | None:
-        """Read a group's row of this bundle's own shards, its child not yet opened; None where there is none."""
+    def _check_unknown(self, key: GroupKey) -> None:
+        """Raise `CorruptBundle` for a group that was written: a damaged index must not make it a stranger."""
+        if self._written is not None and self._written.of([key])[0] >= 0:
+            raise CorruptBundle(
+                f"Group {key} was written to {self.path}, but the index of its shard does not find it. "
+                "Restore the bundle from the tracking server, or train again."
+            )
+
+    @cached_property
+    def _written(self) -> KeyPlaces | None:
+        """Every group that was written; None in a bundle of an older release."""
+        if KEYS_NAME not in self.manifest.files:
+            return None
+        return KeyPlaces(np.load(prove(self.path, KEYS_NAME, self.manifest.files), mmap_mode="r"))
+
+    def find(self, key: GroupKey) -> ShardRow | None:
+        """Read a group's row of this bundle's own shards, its child not yet opened; None for a group never seen.
+
+        Raises
+        ------
+        CorruptBundle
+            This group's bytes, or the index that should find them, are damaged.
+        """
+        row = self._find(encode_key(key))
+        if row is None:
+            self._check_unknown(key)
+        return row
+
+    def _find(self, encoded: str) -> ShardRow | None:
         for shard in self._shards:
             row = shard.read(encoded)
             if row is not None:

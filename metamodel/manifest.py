@@ -8,15 +8,16 @@ tests/data. Version 2 is version 1 with compressed shards (docs/decisions/0009-c
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from metamodel.exceptions import UnreadableBundle
+from metamodel.exceptions import CorruptBundle, UnreadableBundle
 from metamodel.features import FeatureSchema
 from metamodel.keys import KeySchema
 
-__all__ = ["FORMAT_VERSION", "MANIFEST_NAME", "PLAIN_VERSION", "FileEntry", "Manifest", "Target"]
+__all__ = ["FORMAT_VERSION", "MANIFEST_NAME", "PLAIN_VERSION", "FileEntry", "Manifest", "Target", "prove"]
 
 FORMAT_VERSION = 2
 PLAIN_VERSION = 1
@@ -35,6 +36,14 @@ class FileEntry:
         """Read a file once for its digest."""
         with path.open("rb") as file:
             return cls(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+def prove(directory: Path, name: str, files: Mapping[str, FileEntry]) -> Path:
+    """Read one file of a bundle whole, and return its path if it is what was written; else raise `CorruptBundle`."""
+    path = directory / name
+    if name not in files or not path.is_file() or FileEntry.of(path) != files[name]:
+        raise CorruptBundle(f"{path} is not what was written. Restore the bundle.")
+    return path
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,7 @@ class Manifest:
     compression: str | None = None
     references: dict[str, Any] | None = None
     findings: tuple[dict[str, Any], ...] | None = None
+    figures: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
@@ -100,6 +110,8 @@ class Manifest:
             plain["references"] = self.references
         if self.findings is not None:
             plain["findings"] = list(self.findings)
+        if self.figures is not None:
+            plain["figures"] = self.figures
         return json.dumps(plain, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -141,6 +153,7 @@ class Manifest:
                 compression=data.get("compression"),
                 references=data.get("references"),
                 findings=_described(data.get("findings")),
+                figures=data.get("figures"),
                 **{name: data[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

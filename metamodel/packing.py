@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle import LEDGER_NAME, Bundle, finish_bundle, new_bundle
+from metamodel.bundle import LEDGER_NAME, Bundle
+from metamodel.bundle_writing import finish_bundle, new_bundle
 from metamodel.codecs import get_codec
 from metamodel.features import FeatureTable
 from metamodel.fitting import error_text

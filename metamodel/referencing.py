@@ -11,8 +11,8 @@ import pandas as pd
 from mlflow.models.model import ModelInfo
 
 from metamodel import registry, tables
-from metamodel.bundle import finish_bundle, library_versions, new_bundle
 from metamodel.bundle_logging import log_bundle
+from metamodel.bundle_writing import finish_bundle, library_versions, new_bundle
 from metamodel.checking import CheckedChild, check_children
 from metamodel.child_tables import from_registry, from_template, read_uris
 from metamodel.exceptions import InputError

@@ -34,6 +34,10 @@ _SAMPLED_CHILDREN = 1000
 _SAMPLED_BYTES = 32 * 2**20
 
 
+# By its number: else SQLite hands out the key that stands in the index, not the one that stands beside the child.
+_BY_KEY = "SELECT * FROM children WHERE rowid = (SELECT rowid FROM children WHERE key = ?)"
+
+
 @dataclass(frozen=True)
 class ShardRow:
     """What a shard holds of one group.
@@ -229,7 +233,7 @@ class ShardReader:
             The file is missing, has another size, or this group's bytes are not those that were written.
         """
         try:
-            found = self._connection().execute("SELECT * FROM children WHERE key = ?", (key,)).fetchone()
+            found = self._connection().execute(_BY_KEY, (key,)).fetchone()
             decompressor: Decompressor | None = self._local.decompressor
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the second where a message quotes damaged bytes
             raise CorruptBundle(
@@ -237,6 +241,11 @@ class ShardReader:
             ) from error
         if found is None:
             return None
+        if found[0] != key:
+            raise CorruptBundle(
+                f"The index of shard {self.path.name} is damaged: it leads from group {key} to another one. "
+                "Restore the bundle from the tracking server, or train again."
+            )
         child = found[6]
         if decompressor is not None and isinstance(child, bytes):
             child = decompressor.decompress(child)
@@ -248,32 +257,36 @@ class ShardReader:
             )
         return row
 
-    def keys(self, status: str = "fitted") -> Iterator[str]:
-        """Yield the encoded keys of all groups of one status, in file order."""
-        for (key,) in self._connection().execute("SELECT key FROM children WHERE status = ? ORDER BY rowid", (status,)):
+    def keys(self, status: str | None = "fitted") -> Iterator[str]:
+        """Yield the encoded keys of all groups of one status (None: of any), in file order."""
+        query = "SELECT key FROM children WHERE ?1 IS NULL OR status = ?1 ORDER BY rowid"
+        for (key,) in self._connection().execute(query, (status,)):
             yield key
 
-    def rows(self) -> Iterator[ShardRow]:
-        """Yield the rows of all groups, in file order; raises as `read` does."""
-        for (key,) in self._connection().execute("SELECT key FROM children ORDER BY rowid"):
+    def rows(self, status: str | None = None) -> Iterator[ShardRow]:
+        """Yield the rows of all groups of one status (None: of any), in file order; raises as `read` does."""
+        for key in self.keys(status):
             row = self.read(key)
-            if row is not None:
-                yield row
+            if row is None:
+                raise CorruptBundle(
+                    f"The index of shard {self.path.name} is damaged: it does not find group {key}, which is there. "
+                    "Restore the bundle from the tracking server, or train again."
+                )
+            yield row
 
     def fitted(self) -> Iterator[ShardRow]:
         """Yield the rows of all groups with a child, in file order; raises as `read` does."""
-        for key in self.keys():
-            row = self.read(key)
-            if row is not None and row.child is not None:
-                yield row
+        return self.rows("fitted")
 
     def damaged_keys(self) -> Iterator[str]:
         """Yield the encoded keys of all groups whose bytes are not what was written; none where no key can be read."""
         with suppress(CorruptBundle, sqlite3.DatabaseError):
-            for (key,) in self._connection().execute("SELECT key FROM children ORDER BY rowid").fetchall():
+            for key in list(self.keys(None)):
                 try:
-                    self.read(key)
+                    intact = self.read(key) is not None
                 except CorruptBundle:
+                    intact = False
+                if not intact:
                     yield key
 
     @property

@@ -6,15 +6,13 @@ a stack reads nothing of it: a block is read, once, when the first of its childr
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from metamodel.frames import AnyArray, IntArray
-from metamodel.keys import encode_key
 
-__all__ = ["Blocks", "block_digests", "block_size", "key_index", "look_up"]
+__all__ = ["Blocks", "block_digests", "block_size"]
 
 # A block costs its first reader this many bytes, or one child if that is more.
 _BLOCK_BYTES = 2**16
@@ -95,39 +93,3 @@ class Blocks:
         if not intact and self._states[block] == _UNKNOWN:
             self.damaged += stop - start
         self._states[block] = _INTACT if intact else _DAMAGED
-
-
-def key_index(encoded: Sequence[str]) -> AnyArray:
-    """Index of encoded keys that is searched where it lies on disk: no key is read for another one's sake.
-
-    Returns
-    -------
-    array of shape (3, n_keys), uint64
-        First and second half of a 128-bit digest of each key, sorted by the first; and where the key stands.
-    """
-    halves = np.array([_halves(key) for key in encoded], dtype=np.uint64).reshape(-1, 2)
-    order = np.argsort(halves[:, 0], kind="stable")
-    return np.stack([halves[order, 0], halves[order, 1], order.astype(np.uint64)])
-
-
-def look_up(index: AnyArray, key: Any) -> int:
-    """Where a canonical key stands, -1 where it does not.
-
-    Examples
-    --------
-    >>> index = key_index(['["FR",7]', '["DE",7]'])
-    >>> look_up(index, ("DE", 7)), look_up(index, ("DE", 8))
-    (1, -1)
-    """
-    first, second = _halves(encode_key(key))
-    place = int(index[0].searchsorted(np.uint64(first)))
-    while place < index.shape[1] and int(index[0, place]) == first:
-        if int(index[1, place]) == second:
-            return int(index[2, place])
-        place += 1
-    return -1
-
-
-def _halves(encoded: str) -> tuple[int, int]:
-    digest = hashlib.blake2b(encoded.encode("utf-8", errors="surrogatepass"), digest_size=16).digest()
-    return int.from_bytes(digest[:8]), int.from_bytes(digest[8:])

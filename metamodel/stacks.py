@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 
 from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.frames import AnyArray, IntArray
+from metamodel.key_places import KeyPlaces, key_index
 from metamodel.keys import GroupKey, decode_keys
-from metamodel.manifest import FileEntry, Manifest
-from metamodel.stack_blocks import Blocks, block_digests, block_size, key_index, look_up
+from metamodel.manifest import FileEntry, Manifest, prove
+from metamodel.stack_blocks import Blocks, block_digests, block_size
 from metamodel.stacking import BuiltStack, load_program, prepare
 from metamodel.wording import count
 
@@ -31,8 +32,6 @@ __all__ = ["STACK_DIR", "StoredStack", "open_stacks", "write_stack"]
 STACK_DIR = "stacks"
 # From here on it is faster to read all keys once than to find these one by one.
 _MANY_KEYS = 256
-# Keys whose places are remembered; requests come back to the same groups.
-_REMEMBERED_KEYS = 65_536
 _VERSION_CHARACTERS = 12
 _UNREADABLE = (CorruptBundle, OSError, ValueError, KeyError, TypeError, OverflowError, pa.ArrowException)
 
@@ -116,8 +115,7 @@ class StoredStack:
         self._read = self._warned = self._list_read = False
         self._program: Any = None
         self._blocks: Blocks | None = None
-        self._index: AnyArray = np.empty((3, 0), dtype=np.uint64)
-        self._places: dict[Any, int] = {}
+        self._places = KeyPlaces(np.empty((3, 0), dtype=np.uint64))
         self._list: _KeyList | None = None
         self._versions: AnyArray = np.empty(0, dtype="S1")
 
@@ -146,17 +144,11 @@ class StoredStack:
         """Where each key's child is in the stack; -1 where it is not, or is not what was written."""
         if len(keys) > _MANY_KEYS and (listed := self._listed()) is not None:
             return self._proven(listed.positions(keys))
-        places = self._places
-        found = [places.get(key) for key in keys]
-        if None not in found:
-            return np.array(found, dtype=np.int64)
-        tuples = [look_up(self._index, key) if isinstance(key, tuple) else -1 for key in keys]
-        positions = self._proven(np.array(tuples, dtype=np.int64))
-        if len(places) + len(keys) > _REMEMBERED_KEYS:
-            places.clear()
-        # Only those that are there: whoever asks for groups that do not exist shall not push the others out.
-        places.update((key, place) for key, place in zip(keys, positions.tolist(), strict=True) if place >= 0)
-        return positions
+        places = self._places.remembered(keys)
+        if places is None:
+            places = self._proven(self._places.search(keys))
+            self._places.remember(keys, places)
+        return places
 
     def versions(self, positions: IntArray) -> AnyArray:
         """Versions of children."""
@@ -202,11 +194,11 @@ class StoredStack:
             self._check_whole("index.npy")
             self._check_whole("digests.npy")
             arrays = {array: self._map(array) for array in self._description["arrays"]}
-            self._index, self._versions = self._map("index"), self._map("versions")
+            places, self._versions = KeyPlaces(self._map("index")), self._map("versions")
             program, size = load_program(self._description, arrays), int(self._description["block"])
             n_children = int(self._description["children"])
             self._blocks = Blocks(_Parts(program, self._versions), n_children, size, self._map("digests"))
-            self._program = program
+            self._places, self._program = places, program
         except _UNREADABLE as error:
             self._warn(f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError) else str(error))
         self._read = True
@@ -223,9 +215,7 @@ class StoredStack:
                 raise CorruptBundle(f"{file} is missing or has another size")
 
     def _check_whole(self, end: str) -> None:
-        file = f"{self._name}.{end}"
-        if FileEntry.of(self._directory / file) != self._entries[file]:
-            raise CorruptBundle(f"{file} is not what was written")
+        prove(self._directory, f"{self._name}.{end}", self._entries)
 
     def _warn(self, problem: str) -> None:
         if self._warned:

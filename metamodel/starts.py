@@ -9,7 +9,7 @@ from typing import Any, Self
 from metamodel.bundle import Bundle
 from metamodel.codecs import get_codec
 from metamodel.exceptions import CorruptBundle
-from metamodel.keys import GroupKey, encode_key
+from metamodel.keys import GroupKey
 from metamodel.warm_start import Start
 
 __all__ = ["PackedStart", "Starts"]
@@ -81,7 +81,7 @@ class Starts:
         if self._refusal:
             return PackedStart(refusal=self._refusal)
         try:
-            row = self._bundle.find(encode_key(key))
+            row = self._bundle.find(key)
         except CorruptBundle:
             return PackedStart(refusal="the earlier child is damaged")
         if row is None:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from metamodel import tables
 from metamodel.backends import Backend, Job, Phases, Task, TaskResult, balance, get_backend, skip_groups
-from metamodel.bundle import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
+from metamodel.bundle_writing import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse, table_facts
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample

@@ -19,8 +19,8 @@ from mlflow.models import Model
 from mlflow.models.model import ModelInfo
 
 from metamodel import registry
-from metamodel.bundle import finish_bundle, new_bundle
 from metamodel.bundle_logging import log_bundle, without_advice
+from metamodel.bundle_writing import finish_bundle, new_bundle
 from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching import load_model, open_bundle

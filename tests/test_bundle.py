@@ -15,7 +15,8 @@ import pytest
 from pandas.testing import assert_frame_equal
 from sklearn.linear_model import Ridge
 
-from metamodel.bundle import Bundle, ShardMerger, library_versions, new_bundle
+from metamodel.bundle import Bundle
+from metamodel.bundle_writing import ShardMerger, library_versions, new_bundle
 from metamodel.cache import ByteCache
 from metamodel.exceptions import (
     CorruptBundle,
@@ -88,12 +89,12 @@ def change_manifest(bundle, **changes):
 def test_a_bundle_has_the_documented_files(bundle):
     files = sorted(str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file())
     evidence = ["holdout.parquet", "importance.parquet"]
-    assert files == [*evidence, "ledger.parquet", "manifest.json", "shards/00000.sqlite"]
+    assert files == [*evidence, "keys.npy", "ledger.parquet", "manifest.json", "shards/00000.sqlite"]
 
 
 def test_the_manifest_has_the_digest_of_every_other_file(bundle):
     opened = Bundle(bundle)
-    names = ["holdout.parquet", "importance.parquet", "ledger.parquet", "shards/00000.sqlite"]
+    names = ["holdout.parquet", "importance.parquet", "keys.npy", "ledger.parquet", "shards/00000.sqlite"]
     assert (sorted(opened.manifest.files), opened.damaged_files()) == (names, [])
 
 
@@ -147,6 +148,28 @@ def test_a_damaged_child_fails_its_own_group_alone(bundle, table):
     ):
         Bundle(bundle).load((3,))
     assert statuses(bundle, table) == ["child"] * 3 + ["failed"] + ["child"] * 6 + ["failed", "unknown_group"]
+
+
+def test_a_group_that_a_damaged_index_does_not_find_is_no_stranger(bundle, table):
+    content = bytearray(shard_of(bundle).read_bytes())
+    content[content.rindex(b"[3]") + 1] ^= 0x40  # the index stands behind the table
+    shard_of(bundle).write_bytes(content)
+    with pytest.raises(
+        CorruptBundle, match=r"Group \(3,\) was written to .*, but the index of its shard does not find"
+    ):
+        Bundle(bundle).load((3,))
+    assert statuses(bundle, table)[3] == "failed"
+    with pytest.raises(UnknownGroup, match=r"No child model for group \(99,\)"):
+        Bundle(bundle).load((99,))
+
+
+def test_without_an_intact_list_of_keys_no_group_is_called_unknown(bundle):
+    content = bytearray((bundle / "keys.npy").read_bytes())
+    content[-1] ^= 1
+    (bundle / "keys.npy").write_bytes(content)
+    assert isinstance(Bundle(bundle).load((3,))[1], str)
+    with pytest.raises(CorruptBundle, match=r"keys.npy is not what was written. Restore the bundle"):
+        Bundle(bundle).load((99,))
 
 
 @pytest.mark.parametrize("keep", [0, 1000, 0.5])
@@ -305,7 +328,7 @@ def test_a_forked_process_reads_on(bundle, table):
 
 
 def test_the_shards_of_tasks_become_few_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("metamodel.bundle._SHARD_BYTES", 300_000)
+    monkeypatch.setattr("metamodel.bundle_writing._SHARD_BYTES", 300_000)
     (tmp_path / "shards").mkdir()
     merger = ShardMerger(tmp_path)
     names = []

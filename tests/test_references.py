@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mlflow.models import Model
 
 import metamodel
-from metamodel.bundle import Bundle, finish_bundle
+from metamodel.bundle import Bundle
+from metamodel.bundle_writing import finish_bundle
 from metamodel.checking import CheckedChild
 from metamodel.child_tables import from_template, read_uris
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns, UnreadableBundle

@@ -91,6 +91,31 @@ def test_no_flipped_byte_gives_a_wrong_child_or_another_error(shard):
         assert outcome(opened, '["bad"]') in ("failed", "corrupt", None)
 
 
+def test_no_flipped_bit_of_the_index_gives_another_groups_child(tmp_path):
+    path, keys = tmp_path / "s.sqlite", [f"[{i}]" for i in range(10, 40)]
+    with ShardWriter(path) as writer:
+        for key in keys:
+            writer.add(ShardRow.of_child(key, 1, "", key.encode(), resident=1))
+    whole = path.read_bytes()
+    page = whole.rindex(b"[10]") // 32768 * 32768  # the key stands in the table's page, and in the index's behind it
+    said = set()
+    for position in (i for i in range(page, page + 32768) if whole[i]):
+        for bit in range(4):
+            path.write_bytes(whole)
+            damage(path, position, 1 << bit)
+            opened = reader(path)
+            said |= {(key.encode() == answer) or answer for key in keys if (answer := outcome(opened, key))}
+    assert said == {True, "corrupt"}
+
+
+def test_a_group_that_the_index_does_not_find_is_never_left_out(shard):
+    whole = shard.read_bytes()
+    damage(shard, whole.rindex(b'["g1"]') + 2)
+    with pytest.raises(CorruptBundle, match=r'does not find group \["g1"\], which is there. Restore the bundle'):
+        list(reader(shard).rows())
+    assert '["g1"]' in set(reader(shard).damaged_keys())
+
+
 @pytest.mark.parametrize("keep", [0, 1, 100, 32768, 40_000, -1])
 def test_a_truncated_shard_is_never_mapped(shard, keep):
     whole = shard.read_bytes()

@@ -1,0 +1,69 @@
+"""A few numbers for each group, found by its key and proven before they are used."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metamodel.exceptions import CorruptBundle, InvalidKey
+from metamodel.group_figures import GroupFigures, write_figures
+from metamodel.key_places import KeyPlaces, key_index
+from metamodel.keys import encode_key
+from metamodel.manifest import FileEntry
+
+_KEYS = [("FR", 7), ("FR",), (), ("DE", 7)]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> tuple[Path, dict]:
+    figures = pd.DataFrame(
+        {"radius": [1.0, 2.0, 3.0, np.nan], "weight": [0.1, 0.2, 0.3, 0.4]}, index=[encode_key(key) for key in _KEYS]
+    )
+    return tmp_path, write_figures(tmp_path, figures)
+
+
+def _opened(directory: Path, described: dict) -> GroupFigures:
+    files = {f"figures/{name}.npy": FileEntry.of(directory / f"figures/{name}.npy") for name in ("index", "values")}
+    return GroupFigures(directory, described, files)
+
+
+def test_groups_of_every_level_are_found_and_others_have_no_figure(written):
+    found = _opened(*written).of([(), ("DE", 7), ("FR", 7), ("FR", 8), InvalidKey("none")], ["weight", "radius"])
+    expected = [[0.3, 3.0], [0.4, np.nan], [0.1, 1.0], [np.nan, np.nan], [np.nan, np.nan]]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_manifest_says_what_the_columns_are(written):
+    assert written[1] == {"columns": ["radius", "weight"], "groups": 4}
+
+
+@pytest.mark.parametrize("name", ["index", "values"])
+def test_a_damaged_file_gives_no_number(written, name):
+    directory, described = written
+    figures = _opened(directory, described)
+    path = directory / f"figures/{name}.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CorruptBundle, match=rf"{name}\.npy is not what was written"):
+        figures.of([()], ["radius"])
+
+
+def test_a_missing_file_gives_no_number(written):
+    directory, described = written
+    figures = _opened(directory, described)
+    (directory / "figures/values.npy").unlink()
+    with pytest.raises(CorruptBundle, match=r"values\.npy is not what was written"):
+        figures.of([()], ["radius"])
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.integers()), unique=True), st.data())
+def test_every_key_is_found_where_it_stands_however_often_it_is_asked_for(keys, data):
+    places = KeyPlaces(key_index([encode_key(key) for key in keys]))
+    asked = data.draw(st.lists(st.sampled_from([*keys, ("no such group", 1)])))
+    expected = [keys.index(key) if key in keys else -1 for key in asked]
+    assert places.of(asked).tolist() == expected
+    assert places.of(asked).tolist() == expected
