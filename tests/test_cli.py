@@ -131,6 +131,10 @@ def test_train_goes_on_from_the_children_of_a_registered_model(folder: Path, tra
     assert gone_on("--register", "sgd", "--alias", "champion").exit_code == 0
     result = gone_on("--previous", "models:/sgd@champion", "--warm-start", "true", "--json")
     assert json.loads(result.stdout)["summary"]["groups_warm"] == 7
+    assert (
+        "warm starts       7 groups went on"
+        in gone_on("--previous", "models:/sgd@champion", "--warm-start", "1").stdout
+    )
     refused = run(*TRAIN, "--data", "sales.csv", "--previous", trained, "--warm-start", "true")
     assert refused.exit_code == 2
     assert "no candidate can go on from an earlier fit (Ridge has neither warm_start nor" in refused.stderr
