@@ -9,7 +9,7 @@ from typing import Any, Self
 from metamodel.bundle import Bundle
 from metamodel.codecs import get_codec
 from metamodel.exceptions import CorruptBundle
-from metamodel.keys import GroupKey
+from metamodel.keys import GroupKey, encode_key
 from metamodel.warm_start import Start
 
 __all__ = ["PackedStart", "Starts"]
@@ -78,8 +78,11 @@ class Starts:
         return {key: self._of(key) for key in keys}
 
     def _of(self, key: GroupKey) -> PackedStart:
+        references = self._bundle.references
         if self._refusal:
             return PackedStart(refusal=self._refusal)
+        if references is not None and references.find(encode_key(key)) is not None:
+            return PackedStart(refusal="the earlier child lives elsewhere")
         try:
             row = self._bundle.find(key)
         except CorruptBundle:

@@ -1,6 +1,8 @@
 """Warm starts: what goes on from the earlier child, what does not and why, and that no judgement ever does."""
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,17 @@ def test_a_group_that_failed_before_has_nothing_to_go_on_from() -> None:
     before = fit(table(), min_rows=41, overrides=[{"shop": "a", "min_rows": 2}])
     warm = fit(table(), previous=before.bundle_path, warm_start=True)
     assert warm.ledger["reason"].tolist() == ["", "cold_start: no child before (skipped)"]
+
+
+def test_a_damaged_child_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+    path = fit(table(), output_dir=tmp_path / "before").bundle_path
+    (shard,) = (path / "shards").iterdir()
+    with closing(sqlite3.connect(shard)) as connection:
+        connection.execute("UPDATE children SET child = zeroblob(10) WHERE key = '[\"a\"]'")
+        connection.commit()
+    assert shard.stat().st_size == MetaModel(path).manifest.files["shards/00000.sqlite"].size
+    warm = fit(table(), previous=path, warm_start=True)
+    assert warm.ledger["reason"].tolist() == ["cold_start: the earlier child is damaged", ""]
 
 
 @pytest.mark.parametrize(

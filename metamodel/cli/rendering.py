@@ -45,7 +45,7 @@ def _compared(summary: dict[str, Any]) -> list[str]:
     if summary["groups_compared"]:
         better, worse = summary["groups_better_than_parent"], summary["groups_worse_than_parent"]
         lines.append(
-            f"local or global   {better:,} of {summary['groups_compared']:,} groups are clearly better than their parent, "
+            f"local or global   {better:,} of {summary['groups_compared']:,} groups clearly better than their parent, "
             f"{worse:,} clearly worse"
         )
     if "groups_warm" in summary:
