@@ -41,8 +41,7 @@ def copies_in_groups(plan: TablePlan) -> dict[str, list[GroupKey]]:
         column = values.iloc[:, i].to_numpy() if isinstance(values, pd.DataFrame) else values[:, i]
         both = there & ~pd.isna(column)
         alike = (_linear if has_numbers(plan) else _equal)(column[both], y[both], groups.codes[both], len(groups.keys))
-        rows_of = {g: groups.order[groups.bounds[g] : groups.bounds[g + 1]] for g in np.flatnonzero(alike).tolist()}
-        telling = [g for g, rows in rows_of.items() if _is_telling(y[rows], plan.spec.task)]
+        telling = _telling(y, groups.codes, alike, plan.spec.task) if alike.any() else []
         if telling:
             found[name] = in_order(groups.keys[g] for g in telling)  # type: ignore[misc]  # a plan has no invalid key
     return found
@@ -85,6 +84,10 @@ def _equal(x: AnyArray, y: AnyArray, groups: IntArray, n_groups: int) -> AnyArra
     return (count >= COPY_ROWS) & (same == count)
 
 
-def _is_telling(y: AnyArray, task: str) -> bool:
-    counts = pd.Series(y).value_counts()  # without nulls
-    return len(counts) >= COPY_ROWS if task == "regression" else int(counts.sum() - counts.max()) >= RARE_ROWS
+def _telling(y: AnyArray, codes: IntArray, alike: AnyArray, task: str) -> list[int]:
+    """Leave the groups whose target varies so much that a copy of it is no chance."""
+    rows = alike[codes]
+    table = pd.DataFrame({"group": codes[rows], "y": y[rows]})
+    counts = table.groupby(["group", "y"], sort=False).size().groupby(level="group", sort=True)  # without nulls
+    enough = counts.size() >= COPY_ROWS if task == "regression" else counts.sum() - counts.max() >= RARE_ROWS
+    return [int(group) for group in enough.index[enough]]
