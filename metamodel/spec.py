@@ -190,6 +190,7 @@ class TrainingOptions:
     max_group_rows: int | None = None
     stack: bool = True
     prune: bool = False
+    warm_start: bool = False
     split: str = "holdout"
     metric: str | None = None
     season: int = 0
@@ -201,7 +202,6 @@ class TrainingOptions:
     patience: int = 10
     tune_seconds: float | None = None
     budget_seconds: float | None = None
-    warm_start: bool = False
 
     def __post_init__(self) -> None:
         one_of("unknown", self.unknown, get_args(UnknownPolicy))

@@ -250,6 +250,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         max_group_rows=max_group_rows,
         stack=stack,
         prune=prune,
+        warm_start=warm_start,
         split=split,
         metric=metric or None,
         season=season,
@@ -261,7 +262,6 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         patience=patience,
         tune_seconds=tune_seconds,
         budget_seconds=budget_seconds,
-        warm_start=warm_start,
     )
     end = search_end(started, options.budget_seconds)
     get_codec(codec)
