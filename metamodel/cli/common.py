@@ -1,7 +1,6 @@
 """What every command shares: kinds of options, and how errors end."""
 
 import contextlib
-import functools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ import click
 
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
 
-__all__ = ["Exit", "Json", "Names", "Seconds", "WholeNumber", "at_work", "inputs_option", "json_option", "switch"]
+__all__ = ["Exit", "Json", "Names", "Seconds", "WholeNumber", "at_work", "inputs_option", "json_option"]
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]
@@ -123,23 +122,6 @@ inputs_option = click.option(
     show_default=True,
     help="Form of the signature.",
 )
-
-
-def switch(name: str, default: bool, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command ``--name``, ``--name false`` and ``--no-name``: people like words, MLproject has only values."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(command)
-        def folded(**options: Any) -> Any:
-            off = options.pop(f"no_{name}")
-            return command(**{**options, name: options[name] and not off})
-
-        on = click.option(
-            f"--{name}", type=bool, is_flag=False, flag_value=True, default=default, show_default=True, help=text
-        )
-        return on(click.option(f"--no-{name}", f"no_{name}", is_flag=True, hidden=True)(folded))
-
-    return decorate
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

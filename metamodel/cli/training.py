@@ -6,8 +6,9 @@ from typing import Any
 import click
 import pandas as pd
 
-from metamodel.cli.common import Json, Names, Seconds, WholeNumber, at_work, inputs_option, json_option, switch
+from metamodel.cli.common import Json, Names, Seconds, WholeNumber, at_work, inputs_option, json_option
 from metamodel.cli.rendering import dumps, summary_text, table_text
+from metamodel.cli.switches import switch
 from metamodel.exceptions import InputError
 
 __all__ = ["train"]
