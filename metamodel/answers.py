@@ -17,10 +17,11 @@ from metamodel.frames import AnyArray, IntArray
 from metamodel.spec import UnknownPolicy, one_of
 from metamodel.wording import count
 
-__all__ = ["DETAIL_COLUMNS", "AnswerForm", "Answers", "PredictOptions", "probability_column"]
+__all__ = ["DETAIL_COLUMNS", "INTERVAL", "AnswerForm", "Answers", "PredictOptions", "probability_column"]
 
 PredictMethod = Literal["predict", "predict_proba"]
 DETAIL_COLUMNS = ("key", "level", "child_version", "error")
+INTERVAL = ("lower", "upper")
 _NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
 # pandas' own dtype for text (object, since pandas 3 str), fixed here because pandas guesses from the values otherwise.
 _TEXT = pd.Series(["text"]).dtype
@@ -31,6 +32,7 @@ _PLAIN_KINDS: dict[str, Callable[[Any], Any]] = {
     "number": lambda value: float(value) if math.isfinite(value) else None,
     "string": str,
 }
+_FEW = 16
 _REFUSALS = ("unknown_group", "invalid_key", "failed")
 
 
@@ -87,6 +89,8 @@ class AnswerForm:
         Number of group columns.
     options
         The call's choices.
+    intervals
+        Whether each prediction has an interval around it.
     """
 
     task: str
@@ -94,6 +98,7 @@ class AnswerForm:
     classes: tuple[Any, ...]
     depth: int
     options: PredictOptions
+    intervals: bool = False
     statuses: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,6 +166,11 @@ class Answers:
         Number of rows.
     form
         What the answers look like.
+
+    Attributes
+    ----------
+    radius
+        Half the width of each row's interval, NaN where it has none; None where the model has no intervals.
     """
 
     def __init__(self, n_rows: int, form: AnswerForm) -> None:
@@ -169,6 +179,7 @@ class Answers:
         self.prediction = np.full(n_rows, np.nan) if regression else np.full(n_rows, None, dtype=object)
         self.status = np.full(n_rows, form.statuses.index("unknown_group"), dtype=np.int16)
         self.probabilities = np.full((n_rows, len(form.classes)), np.nan) if form.options.proba else None
+        self.radius = np.full(n_rows, np.nan) if form.intervals else None
         self._detail: tuple[AnyArray, ...] = ()
         if form.options.detail:
             self._detail = (
@@ -210,6 +221,12 @@ class Answers:
         probabilities = () if self.probabilities is None else (self.probabilities,)
         return (self.prediction, self.status, *probabilities, *self._detail)
 
+    def _interval(self) -> dict[str, AnyArray]:
+        if self.radius is None:
+            return {}
+        with np.errstate(over="ignore"):
+            return dict(zip(INTERVAL, (self.prediction - self.radius, self.prediction + self.radius), strict=True))
+
     def tally(self) -> dict[str, int]:
         """Rows by status."""
         counts = np.bincount(self.status).tolist()
@@ -226,6 +243,7 @@ class Answers:
         [{'prediction': 0.5, 'status': 'child'}, {'prediction': None, 'status': 'unknown_group'}]
         """
         columns: dict[str, Any] = {"prediction": self._form.plain_labels(self.prediction)}
+        columns |= {name: _plain(limits) for name, limits in self._interval().items()}
         if self.probabilities is not None:
             of_classes = self.probabilities.T
             columns |= {probability_column(x): _plain(of_classes[i]) for i, x in enumerate(self._form.classes)}
@@ -237,7 +255,7 @@ class Answers:
 
     def frame(self, index: pd.Index) -> pd.DataFrame:
         """Put the columns into one table."""
-        columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction)}
+        columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction), **self._interval()}
         if self.probabilities is not None:
             columns |= {probability_column(x): self.probabilities[:, i] for i, x in enumerate(self._form.classes)}
         columns["status"] = np.array(self._form.statuses, dtype=object).take(self.status)
@@ -248,6 +266,8 @@ class Answers:
 
 
 def _plain(numbers: AnyArray) -> list[float | None]:
+    if len(numbers) <= _FEW:  # NumPy's calls would cost more than the loop
+        return [value if math.isfinite(value) else None for value in numbers.tolist()]
     values: list[float | None] = numbers.tolist()
     if np.isfinite(numbers).all():
         return values

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
-import mlflow
 import requests
 from mlflow.models import Model
 
@@ -17,9 +16,8 @@ from metamodel.addresses import is_endpoint, is_local, local_path
 from metamodel.bundle import Bundle
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.features import FeatureSchema
-from metamodel.fetching.children import fetch_description, files_of, resolve_place
+from metamodel.fetching.children import courtesy_of, fetch_description, files_of, resolve_place
 from metamodel.fetching.logged import bundle_path, one_line
-from metamodel.fetching.politeness import Courtesy, courtesy_for
 from metamodel.keys import GroupKey, encode_key
 from metamodel.manifest import MANIFEST_NAME
 from metamodel.references import Reference, ReferenceSettings
@@ -89,8 +87,7 @@ def check_children(
     InputError
         One report of all that is wrong.
     """
-    courtesy = courtesy_for(mlflow.get_tracking_uri(), settings.requests_per_second, settings.patience_seconds)
-    check = _Check(features, settings, courtesy, pin)
+    check = _Check(features, settings, pin)
     problems: dict[str, list[str]] = defaultdict(list)
     checked = []
     with ThreadPoolExecutor(settings.concurrency) as executor:
@@ -118,7 +115,6 @@ def _report(problems: Mapping[str, Sequence[str]], total: int) -> str:
 class _Check:
     features: FeatureSchema
     settings: ReferenceSettings
-    courtesy: Courtesy
     pin: bool
 
     def child(self, key: GroupKey, uri: str) -> CheckedChild:
@@ -128,7 +124,7 @@ class _Check:
             self._ping(uri)
             return CheckedChild(key, Reference(uri, "endpoint"), "endpoint")
         encoded = encode_key(key)
-        place = self._place(encoded, uri)
+        place = uri if is_local(uri) else self._place(encoded, uri)
         if objection := self.settings.objection_behind(uri, place):
             raise _Problem(objection)
         with tempfile.TemporaryDirectory(prefix="metamodel-check-") as directory:
@@ -140,15 +136,15 @@ class _Check:
 
     def _place(self, encoded: str, uri: str) -> str:
         try:
-            return self.courtesy.call(encoded, lambda: resolve_place(uri))
+            return courtesy_of(uri, self.settings).call(encoded, lambda: resolve_place(uri))
         except Exception as error:  # a store's client raises whatever it likes
             raise _Problem(f"not found ({_general(one_line(error), uri)})") from error
 
     def _described(self, encoded: str, place: str, path: Path) -> None:
         try:
-            fetch_description(self.courtesy, encoded, place, path)
+            fetch_description(courtesy_of(place, self.settings), encoded, place, path)
         except Exception as error:  # a store's client raises whatever it likes
-            raise _Problem("there is no MLflow model at that place") from error
+            raise _Problem(f"no MLflow model can be read there ({_general(one_line(error), place)})") from error
 
     def _examine(self, key: GroupKey, uri: str, place: str, path: Path) -> CheckedChild:
         pinned = place if self.pin or not _is_alias(uri) else ""
@@ -230,5 +226,7 @@ def _is_installed(package: str) -> bool:
 
 def _general(reason: str, uri: str) -> str:
     """Leave out what differs between children, so that one kind of problem is reported once."""
-    name = urlparse(uri).path.strip("/").partition("@")[0].partition("/")[0]
-    return reason.replace(name, "…") if name else reason
+    path = urlparse(uri).path.strip("/")
+    for differing in (uri, path, path.partition("@")[0].partition("/")[0]):
+        reason = reason.replace(differing, "…") if differing else reason
+    return reason

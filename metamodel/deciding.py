@@ -90,6 +90,7 @@ def decide(
     schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
     target = _target(profile[options.target], task)
     _check_metric(options.metric, task)
+    _check_interval(options.interval, task)
     spec = FitSpec(
         task,
         candidates,
@@ -221,6 +222,11 @@ def _is_list(estimator: object) -> TypeGuard[list[object] | tuple[object, ...]]:
 def _check_metric(metric: str | None, task: str) -> None:
     if metric is not None and metric not in METRICS[task]:
         raise InputError(f"metric={short(metric)} is unknown for {task}. Use one of: {', '.join(METRICS[task])}.")
+
+
+def _check_interval(level: float | None, task: str) -> None:
+    if level is not None and task != "regression":
+        raise InputError(f"interval={level} is for regression, but the estimator is a classifier. Leave interval out.")
 
 
 def _target(values: pd.Series, task: estimators.Task) -> TargetInfo:

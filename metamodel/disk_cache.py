@@ -5,17 +5,16 @@
     entries/<name>/      files of one child
     partial/<owner>/     downloads of a process that holds the lock `partial/<owner>.lock`
     locks/<xx>.lock      one download of a child at a time; 256 locks for all children
+    turns/               when requests may be sent (metamodel.turns)
     index.sqlite         what is there, how large it is on disk, and when it was last used
 
 A process that is killed releases its locks; the next one that opens the cache takes its partial downloads away, and
 whatever is in `entries` without being in the index.
 """
 
-import atexit
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -30,8 +29,9 @@ from filelock import FileLock, Timeout
 
 from metamodel.cache import limit_in_bytes
 from metamodel.exceptions import InputError
+from metamodel.scratch import OwnedDirectory, sweep
 
-__all__ = ["DiskCache", "process_disk_cache"]
+__all__ = ["DiskCache", "cache_directory", "process_disk_cache"]
 
 _DIRECTORY_VARIABLE = "METAMODEL_DISK_CACHE"
 _LIMIT_VARIABLE = "METAMODEL_DISK_CACHE_MB"
@@ -65,19 +65,11 @@ class DiskCache:
             "CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, used REAL NOT NULL)"
         )
         self._clean()
-        self._pid = os.getpid()
-        self._partial = root / "partial" / f"{self._pid}-{secrets.token_hex(8)}"
-        self._owner = FileLock(f"{self._partial}.lock", thread_local=False)
-        self._owner.acquire()  # before there is anything that could be left behind
-        self._partial.mkdir()
-        atexit.register(self.close)
+        self._partial = OwnedDirectory(root / "partial")
 
     def close(self) -> None:
         """Take partial downloads of this process away."""
-        if self._pid == os.getpid():
-            shutil.rmtree(self._partial, ignore_errors=True)
-            Path(f"{self._partial}.lock").unlink(missing_ok=True)
-            self._owner.release()
+        self._partial.close()
 
     @contextmanager
     def entry(self, name: str, fill: Callable[[Path], object]) -> Iterator[Path]:
@@ -113,7 +105,7 @@ class DiskCache:
         return int(total)
 
     def _fill(self, digest: str, path: Path, fill: Callable[[Path], object]) -> None:
-        unfinished = Path(tempfile.mkdtemp(dir=self._partial))
+        unfinished = Path(tempfile.mkdtemp(dir=self._partial.path))
         try:
             fill(unfinished)
             # Counted before it is there: others that come at the same time make room for it too.
@@ -144,10 +136,7 @@ class DiskCache:
 
     def _clean(self) -> None:
         """Take away what dead processes left behind."""
-        for lock in (self.root / "partial").glob("*.lock"):
-            with contextlib.suppress(Timeout), FileLock(lock, timeout=0):
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
+        sweep(self.root / "partial")
         counted = {str(digest) for (digest,) in self._execute("SELECT name FROM entries")}
         there = {path.name for path in (self.root / "entries").iterdir()}
         for digest in counted ^ there:
@@ -180,7 +169,7 @@ def process_disk_cache() -> DiskCache:
     global _cache
     with _lock:
         if _cache is None:
-            directory, limit = _directory(), limit_in_bytes(_LIMIT_VARIABLE, _DEFAULT_MB)
+            directory, limit = cache_directory(), limit_in_bytes(_LIMIT_VARIABLE, _DEFAULT_MB)
             try:
                 _cache = DiskCache(directory, limit)
             except OSError as error:
@@ -191,7 +180,8 @@ def process_disk_cache() -> DiskCache:
         return _cache
 
 
-def _directory() -> Path:
+def cache_directory() -> Path:
+    """Name the directory that the processes of this user share: METAMODEL_DISK_CACHE, or one in the user's cache."""
     named = os.environ.get(_DIRECTORY_VARIABLE)
     if named:
         return Path(named)

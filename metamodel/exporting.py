@@ -44,8 +44,20 @@ def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> No
         serialization_format="skops" if skops else "cloudpickle",
         skops_trusted_types=SkopsCodec().types_to_trust(child) if skops else None,
         pip_requirements=requirements(model.manifest),
-        metadata={"metamodel": {"group": [str(value) for value in key], "bundle": model.bundle.digest}},
+        metadata={
+            "metamodel": {
+                "group": [str(value) for value in key],
+                "bundle": model.bundle.digest,
+                **_interval(model, key),
+            }
+        },
     )
+
+
+def _interval(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:
+    """Half the width of the group's intervals, which the estimator itself does not know."""
+    radius = model.radius(key)
+    return {} if radius is None else {"interval": model.manifest.options["interval"], "interval_radius": radius}
 
 
 def _signature(manifest: Manifest) -> ModelSignature:

@@ -86,8 +86,8 @@ class GroupFigures:
         """
         places, values = self._open()
         found = places.of(keys)
-        numbers = np.array([self.columns.index(name) for name in columns], dtype=np.intp)
-        rows: AnyArray = values[np.ix_(found, numbers)]
+        numbers = [self.columns.index(name) for name in columns]
+        rows: AnyArray = values[found[:, np.newaxis], numbers]
         rows[found < 0] = np.nan
         return rows
 

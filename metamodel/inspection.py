@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from metamodel.intervals import summarize
 from metamodel.ledger import deciding_metric, worst_first
 from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
@@ -42,6 +43,7 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         "estimators": ", ".join(sorted(set(children["estimator"]) - {""})),
         "unknown groups": manifest.unknown,
         "codec": manifest.codec,
+        **_intervals(model),
         "worst groups by": metric,
         "children": f"{manifest.counts['fitted']:,} fitted, {int(ledger['bytes'].sum()):,} bytes",
         "digest": model.bundle.digest,
@@ -57,6 +59,15 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
 
 def _findings(manifest: Manifest) -> dict[str, str]:
     return {f"{one['check']} of {', '.join(one['columns'])}": one["message"] for one in manifest.findings or ()}
+
+
+def _intervals(model: MetaModel) -> dict[str, str]:
+    if not model.route.intervals:
+        return {}
+    found = summarize(model.ledger, len(model.manifest.keys.columns))
+    reached = f", {found['interval_coverage']:.1%} reached" if "interval_coverage" in found else ""
+    whose = "{groups_with_own_interval:,} groups by their own rows, {groups_borrowing_interval:,} by borrowed ones"
+    return {"intervals": f"for {model.manifest.options['interval']:.1%} of the rows{reached}; {whose.format(**found)}"}
 
 
 def damage(model: MetaModel) -> dict[str, Any]:

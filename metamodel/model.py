@@ -1,8 +1,9 @@
 """The meta-model of a bundle: what the pyfunc wrapper, batch scoring and notebooks all call."""
 
+import math
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,11 @@ from metamodel.answers import Answers
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.estimators import with_feature_names
-from metamodel.exceptions import InputError
+from metamodel.exceptions import InputError, InvalidKey
 from metamodel.features import FeatureColumns
-from metamodel.frames import Grouping
+from metamodel.frames import AnyArray, Grouping
+from metamodel.intervals import RADIUS, radii_of_rows
+from metamodel.keys import GroupKey
 from metamodel.manifest import Manifest
 from metamodel.preloading import Preload, Preloaded, preload_children
 from metamodel.references import ChildLoader
@@ -102,6 +105,7 @@ class MetaModel:
                 candidate.get("predict_proba", True)
                 for candidate in self.manifest.options.get("candidates", {}).values()
             ),
+            RADIUS in (self.manifest.figures or {}).get("columns", ()),
         )
 
     @property
@@ -150,7 +154,8 @@ class MetaModel:
         Returns
         -------
         DataFrame
-            `prediction`, `status` and what the params ask for; n_rows rows under the same index.
+            `prediction`, `lower` and `upper` where the model has intervals, `status`, and what the params ask for;
+            n_rows rows under the same index.
         """
         return self._answers(frame, params).frame(frame.index)
 
@@ -193,9 +198,18 @@ class MetaModel:
     def _answer(self, read: tuple[Grouping, FeatureColumns], options: PredictOptions) -> Answers:
         tally = Tally()
         answers = self.route.answer(read, self._bundle, options, self._stacks, tally)
+        if answers.radius is not None:
+            depth = len(self.manifest.keys.columns)
+            answers.radius = radii_of_rows(read[0], answers.status, depth, self._radii_of)
         with self._lock:
             self._tally.add(tally)
         return answers
+
+    def _radii_of(self, keys: Sequence[GroupKey | InvalidKey]) -> AnyArray:
+        figures = self._bundle.figures
+        assert figures is not None  # or there would be no radius to fill
+        radii: AnyArray = figures.of(keys, (RADIUS,))[:, 0]
+        return radii
 
     def preload(self, preload: Preload) -> Preloaded:
         """Load the children of hot groups now, as far as the cache has room; see `metamodel.load_model`.
@@ -211,10 +225,14 @@ class MetaModel:
     def warm_up(self) -> None:
         """Map the arrays of the stacks into memory now; each block is read when the first of its groups is asked for.
 
+        The groups' figures are read and proven too, so that no request waits for it.
+
         The list of all keys is not read: each process reads it at its first batch over more than 256 groups.
         """
         for stack in self._stacks:
             stack.takes(proba=False)
+        if self.route.intervals:
+            self._radii_of(())
 
     def child(self, key: object) -> Any:
         """Return a copy of one group's fitted estimator.
@@ -230,14 +248,37 @@ class MetaModel:
         InvalidKey, UnknownGroup, CorruptBundle
             The key is none, has no child, or its bytes are damaged.
         """
-        depth = len(self.manifest.keys.columns)
-        if isinstance(key, tuple) and len(key) < depth and len(key) in self.manifest.levels:
-            canonical = tuple(self.manifest.keys.canonical_value(i, value) for i, value in enumerate(key))
-        else:
-            canonical = self.manifest.keys.canonical(key)
-        child = self._bundle.fresh_child(canonical)
+        child = self._bundle.fresh_child(self._canonical(key))
         features = self.manifest.features
         return with_feature_names(child, features.names) if features.layout == "array" else child
+
+    def radius(self, key: object) -> float | None:
+        """Half the width of one group's prediction intervals.
+
+        Parameters
+        ----------
+        key
+            As for `child`.
+
+        Returns
+        -------
+        float or None
+            In units of the target; None where the model, or the group, has no intervals.
+
+        Raises
+        ------
+        InvalidKey, CorruptBundle
+            The key is none, or the bundle's figures are damaged.
+        """
+        canonical = self._canonical(key)
+        radius = float(self._radii_of([canonical])[0]) if self.route.intervals else math.nan
+        return None if math.isnan(radius) else radius
+
+    def _canonical(self, key: object) -> GroupKey:
+        depth = len(self.manifest.keys.columns)
+        if isinstance(key, tuple) and len(key) < depth and len(key) in self.manifest.levels:
+            return tuple(self.manifest.keys.canonical_value(i, value) for i, value in enumerate(key))
+        return self.manifest.keys.canonical(key)
 
     def stats(self) -> dict[str, Any]:
         """Figures of this process: who answered how many rows, and where the time went.

@@ -83,7 +83,8 @@ class ReferenceSettings:
     refresh_seconds
         Resolve aliases again after this time; None: once a process.
     requests_per_second
-        Upper bound for this model's users together; each process takes its share (METAMODEL_FETCH_WORKERS).
+        Upper bound for this model's users together, to each server; each process takes its share
+        (METAMODEL_FETCH_WORKERS).
     concurrency
         Children that one call fetches side by side.
     patience_seconds
@@ -146,6 +147,8 @@ class ReferenceSettings:
             return problem
         if is_local(uri):
             return self._outside(local_path(uri))
+        if uri.lower().startswith("zip:"):
+            return "a packed model is no child; unpack it"
         problem = "" if self.allow_private else private_address(uri)
         return problem and f"{problem}; allow_private is off"
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from metamodel.answers import DETAIL_COLUMNS, AnswerForm, Answers, PredictOptions, probability_column
+from metamodel.answers import DETAIL_COLUMNS, INTERVAL, AnswerForm, Answers, PredictOptions, probability_column
 from metamodel.asking import AskedChildren, Load, Rows, Tally
 from metamodel.exceptions import InputError, InvalidKey, UnknownGroup
 from metamodel.features import FeatureColumns, FeatureSchema
@@ -89,6 +89,8 @@ class Route:
         Levels of the fallback chain that exist, from the longest prefix to 0 (global).
     has_probabilities
         Whether the children have `predict_proba`.
+    intervals
+        Whether answers have the columns `lower` and `upper`; what fills them is not in this room.
     """
 
     keys: KeySchema
@@ -98,6 +100,7 @@ class Route:
     classes: tuple[Any, ...]
     levels: tuple[int, ...]
     has_probabilities: bool = True
+    intervals: bool = False
 
     def predict(
         self,
@@ -174,7 +177,8 @@ class Route:
         """Describe the answers of a call with these options."""
         form = self._forms.get(options)
         if form is None:
-            form = AnswerForm(self.task, self.label_kind, self.classes, len(self.keys.columns), options)
+            depth = len(self.keys.columns)
+            form = AnswerForm(self.task, self.label_kind, self.classes, depth, options, self.intervals)
             self._forms[options] = form
         return form
 
@@ -286,4 +290,5 @@ def _extremes(positions: IntArray) -> tuple[int, int]:
 def output_columns(route: Route, options: PredictOptions) -> list[str]:
     """Names of the columns that a call with these options returns, in order."""
     probabilities = [probability_column(label) for label in route.classes] if options.proba else []
-    return ["prediction", *probabilities, "status", *(DETAIL_COLUMNS if options.detail else ())]
+    interval = INTERVAL if route.intervals else ()
+    return ["prediction", *interval, *probabilities, "status", *(DETAIL_COLUMNS if options.detail else ())]

@@ -202,6 +202,7 @@ class TrainingOptions:
     patience: int = 10
     tune_seconds: float | None = None
     budget_seconds: float | None = None
+    interval: float | None = None
 
     def __post_init__(self) -> None:
         one_of("unknown", self.unknown, get_args(UnknownPolicy))
@@ -212,6 +213,7 @@ class TrainingOptions:
         self._check_numbers()
         self._check_split()
         self._check_pruning()
+        self._check_interval()
 
     @property
     def scheme(self) -> Scheme:
@@ -305,6 +307,17 @@ class TrainingOptions:
                 "prune compares children with their parents on held-out rows, but holdout=0. Set a holdout."
             )
 
+    def _check_interval(self) -> None:
+        level = self.interval
+        if level is None:
+            return
+        if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
+            raise InputError(
+                f"interval={short(level)} is no share of rows to cover. Use a number between 0 and 1: 0.9."
+            )
+        if self.holdout == 0 and self.scheme.kind == "holdout":
+            raise InputError(f"interval={level} is measured on held-out rows, but holdout=0. Set a holdout.")
+
     def _check_split(self) -> None:
         kind = self.scheme.kind
         if kind == "rolling" and self.time_column is None:
@@ -332,7 +345,7 @@ class TrainingOptions:
 
 # Of tuning, `FitSpec.tuning` says what counts.
 _TUNING = ("tune", "trials", "patience", "tune_seconds", "budget_seconds")
-_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack", "prune", *_TUNING)
+_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack", "prune", "interval", *_TUNING)
 
 
 def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any]) -> str:

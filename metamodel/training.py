@@ -27,7 +27,9 @@ from metamodel.estimators import packages
 from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
 from metamodel.group_copies import copies_in_groups
+from metamodel.group_figures import write_figures
 from metamodel.heldout import kept_share
+from metamodel.intervals import with_intervals
 from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
 from metamodel.manifest import Manifest, Target
 from metamodel.model import MetaModel
@@ -125,6 +127,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     patience: int = 10,
     tune_seconds: float | None = None,
     budget_seconds: float | None = None,
+    interval: float | None = None,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -214,6 +217,10 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         At most so many trials for each group and candidate, and an end after so many without a gain (0: never before).
     tune_seconds, budget_seconds
         Limits in seconds of the search in one group, and of the whole training.
+    interval
+        Share of rows that prediction intervals shall cover, such as 0.9: every answer then has `lower` and `upper`,
+        and the ledger says what share of held-out rows such intervals reached. For regression, with a holdout; see
+        docs/training.md.
 
     Returns
     -------
@@ -262,6 +269,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         patience=patience,
         tune_seconds=tune_seconds,
         budget_seconds=budget_seconds,
+        interval=interval,
     )
     end = search_end(started, options.budget_seconds)
     get_codec(codec)
@@ -350,13 +358,21 @@ def _run(
         holdout, importance = _evidence(results, plan)
         ledger, pruned = judge(ledger, holdout, plan)
         prune_children(directory, pruned)
-        summary = {**summarize(ledger, plan), "data_findings": len(found)}
+        ledger, radii, reached = with_intervals(ledger, holdout, plan.keys, plan.options.interval)
+        summary = {**summarize(ledger, plan), **reached, "data_findings": len(found)}
         samples = {key: rows for result in results for key, rows in result.samples.items()}
         described = replace(_manifest(plan, ledger, results), findings=tuple(one.to_dict() for one in found))
         manifest, ledger = stack_plan(directory, plan, described, ledger, samples)
         write_evidence(directory, holdout, importance)
+        manifest = _with_figures(directory, manifest, [radii])
         manifest = finish_bundle(directory, manifest, ledger)
     return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance, tuple(found), tuning)
+
+
+def _with_figures(directory: Path, manifest: Manifest, tables: Sequence[pd.DataFrame]) -> Manifest:
+    """Write the numbers of groups that answers need, one column each, under the groups' encoded keys."""
+    figures = pd.concat([table for table in tables if len(table.columns)] or [pd.DataFrame()], axis=1)
+    return replace(manifest, figures=write_figures(directory, figures)) if len(figures.columns) else manifest
 
 
 def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:

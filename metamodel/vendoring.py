@@ -2,12 +2,11 @@
 
 import hashlib
 import io
-import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from mlflow.models import Model
 from mlflow.models.model import ModelInfo
 
 from metamodel import registry
+from metamodel.archives import pack_directory, unpack
+from metamodel.bundle import Bundle
 from metamodel.bundle_logging import log_bundle, without_advice
 from metamodel.bundle_writing import finish_bundle, new_bundle
 from metamodel.cache import ByteCache
@@ -26,6 +27,7 @@ from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching import load_model, open_bundle
 from metamodel.fetching.children import ElsewhereLoader, files_of
 from metamodel.fetching.logged import bundle_path
+from metamodel.group_figures import FIGURES_DIR
 from metamodel.keys import decode_key, encode_key
 from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.model import MetaModel
@@ -149,6 +151,7 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
                     seen.add(child.reference.vendored)
                     shard.add(ShardRow.of_child(child.reference.vendored, 0, "", child.archive, 0))
         write_table(directory, ((key, len(decode_key(key)), reference) for key, reference in references.items()))
+        _carry_figures(bundle, directory)
         ledger = bundle.ledger
         keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]
         digests = [versions.get(key, "") for key in keys]
@@ -156,6 +159,13 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
         ledger.loc[np.array([key in versions for key in keys]), "shard"] = f"{VENDORED_DIR}/00000.sqlite"
         finish_bundle(directory, replace(model.manifest, files={}), ledger)
     return path
+
+
+def _carry_figures(bundle: Bundle, directory: Path) -> None:
+    names = [name for name in bundle.manifest.files if name.startswith(f"{FIGURES_DIR}/")]
+    for name in names:
+        (directory / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(bundle.path / name, directory / name)
 
 
 def _fetched(references: dict[str, Reference], loader: ElsewhereLoader) -> Iterator[_Vendored]:
@@ -226,29 +236,11 @@ def write_zip(
     inputs
         Form of the signature.
     """
-    unfinished = target.with_name(f"{target.name}.unfinished-{os.getpid()}")
     with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
         saved = Path(directory) / "model"
         with without_advice(), plainly_named(model.bundle.path) as bundle:
             mlflow.pyfunc.save_model(str(saved), **pyfunc_parts(bundle, model, example, inputs))
-        try:
-            with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-                for path in sorted(path for path in saved.rglob("*") if path.is_file()):
-                    packed.write(path, path.relative_to(saved).as_posix())
-            unfinished.rename(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def _unpacked(file: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
-        try:
-            with zipfile.ZipFile(file) as packed:
-                packed.extractall(directory)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{file} is no zip file that can be read ({error}). Make one with pack --zip.") from error
-        yield Path(directory)
+        pack_directory(saved, target)
 
 
 def serve_check(file: str) -> dict[str, Any]:
@@ -266,10 +258,13 @@ def serve_check(file: str) -> dict[str, Any]:
 
     Raises
     ------
+    InputError
+        The file is no packed model.
     UnreadableBundle
         A file is damaged, or a child cannot be loaded here.
     """
-    with _unpacked(file) as directory:
+    with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
+        unpack(file, Path(directory))
         model = load_model(directory)
         if damaged := model.bundle.damaged_files():
             raise UnreadableBundle(f"{file} holds damaged files: {', '.join(damaged)}. Make it again.")

@@ -79,6 +79,7 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory):
             patch.delenv(f"MLFLOW_{name}", raising=False)
         # Where a store opened without a server puts artifacts; otherwise ./mlruns.
         patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(root / "artifacts"))
+        patch.setenv("METAMODEL_DISK_CACHE", str(root / "children"))
         yield uri
 
 

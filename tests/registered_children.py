@@ -79,6 +79,8 @@ class Unkind:
         Requests a second above which it answers 429.
     broken_until
         Before this moment it answers 503.
+    unavailable
+        Paths that end so it answers with 503 too; "" for none.
     cut
         Every so many-th download it cuts in the middle of its body; 0 for none.
     requests
@@ -88,6 +90,7 @@ class Unkind:
     url: str = ""
     limit: float = float("inf")
     broken_until: float = 0.0
+    unavailable: str = ""
     cut: int = 0
     requests: list[tuple[float, str, int]] = field(default_factory=list)
     downloads: int = 0
@@ -104,7 +107,8 @@ class Unkind:
         now = time.monotonic()
         with self.lock:
             recent = sum(1 for moment, _, _ in self.requests if moment > now - 1)
-            verdict = 429 if recent >= self.limit else 503 if now < self.broken_until else 0
+            broken = now < self.broken_until or (self.unavailable and path.endswith(self.unavailable))
+            verdict = 429 if recent >= self.limit else 503 if broken else 0
             if not verdict and self.cut and "/artifacts/" in path:
                 self.downloads += 1
                 verdict = -1 if self.downloads % self.cut == 0 else 0
@@ -158,8 +162,13 @@ def unkind_proxy(target: str) -> Iterator[Unkind]:
         def log_message(self, format: str, *args: Any) -> None:
             """Write nothing."""
 
-    with ThreadingHTTPServer((HOST, 0), Forward) as proxy:
-        proxy.daemon_threads = True
+    class Proxy(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Write nothing: a client may be killed at any moment."""
+
+    with Proxy((HOST, 0), Forward) as proxy:
         unkind.url = f"http://{HOST}:{proxy.server_address[1]}"
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

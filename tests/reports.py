@@ -37,9 +37,8 @@ def train(kind: str, directory: Path) -> TrainingResult:
     if kind == "forecast":
         sales = make_store_sales(n_stores=4, n_products=3)
         keys = ["country", "store", "product"]
-        return metamodel.train(
-            sales, keys, "units", features=FEATURES, time_column="week", unknown="fallback", **options
-        )
+        options |= {"features": FEATURES, "time_column": "week", "unknown": "fallback", "interval": 0.9}
+        return metamodel.train(sales, keys, "units", **options)
     frame, estimator = small(kind == "classes"), LinearRegression()
     if kind == "classes":
         estimator = RandomForestClassifier(5)

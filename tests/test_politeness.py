@@ -1,7 +1,11 @@
 """Turns, first delays, and what is tried again; the clock is the test's own."""
 
 import email.utils
+import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +17,9 @@ from mlflow.exceptions import MlflowException
 
 from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.fetching import politeness
-from metamodel.fetching.politeness import Courtesy, RateLimiter, courtesy_for, first_delay, workers
+from metamodel.fetching.politeness import Courtesy, courtesy_for, workers
 from metamodel.keys import encode_key
+from metamodel.turns import MachineTurns, RateLimiter, first_delay
 
 
 class Clock:
@@ -53,13 +58,83 @@ def test_a_pause_holds_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert clock.now >= 3
 
 
-def test_fifty_workers_that_start_together_do_not_arrive_together() -> None:
-    # Twenty requests a second for all of them: each has 0.4 a second, so the first requests spread over 2.5 seconds.
-    interval = 50 / 20
-    arrivals = np.array([first_delay(encode_key((worker,)), interval) for worker in range(50)])
-    per_second = np.histogram(arrivals, bins=[0, 1, 2, 3])[0]
-    assert per_second.max() < 30  # instead of all 50; 20 on average
-    assert np.histogram(arrivals, bins=np.arange(0, 2.6, 0.1))[0].max() <= 6
+def test_fifty_workers_on_fifty_machines_stay_below_the_limit_in_the_first_second() -> None:
+    # Twenty requests a second for all of them, so each has 0.4 a second.
+    for fleet in range(200):
+        arrivals = np.array([_first_turn(50, encode_key((fleet, worker))) for worker in range(50)])
+        assert np.sum(arrivals < 1) <= 20
+        assert np.histogram(arrivals, bins=np.arange(0, 6.5, 0.1))[0].max() <= 8  # no heap anywhere
+
+
+def _first_turn(processes: int, key: str) -> float:
+    limits, clock = limiter(20 / processes)
+    limits.wait(key)
+    return clock.now
+
+
+@given(st.lists(st.floats(0, 0.2), min_size=1, max_size=100))
+def test_the_processes_of_a_machine_are_below_the_limit_in_every_second(
+    tmp_path_factory: pytest.TempPathFactory, pauses: list[float]
+) -> None:
+    directory, clock = tmp_path_factory.mktemp("turns"), Clock()
+    processes = [MachineTurns(directory, "server", 20, clock) for _ in range(50)]
+    turns = []
+    for number, pause in enumerate(pauses):
+        clock.sleep(pause)
+        turns.append(clock.now + processes[number % 50].take(longest=100))
+    assert np.all(np.diff(turns) >= 1 / 20 - 1e-9)
+
+
+def test_real_processes_of_a_machine_take_turns(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom metamodel.turns import MachineTurns\n"
+        "turns = MachineTurns(Path(sys.argv[1]), 'server', 20, clock=lambda: 1000.0)\n"
+        "print([turns.take(longest=100) for _ in range(25)])\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    taken = sorted(turn for process in processes for turn in json.loads(process.communicate(timeout=60)[0]))
+    np.testing.assert_allclose(taken, np.arange(75) / 20)  # none twice, none left out
+
+
+def test_a_retry_after_holds_the_other_processes_too(tmp_path: Path) -> None:
+    one, other = (MachineTurns(tmp_path, "server", 20, Clock()) for _ in range(2))
+    one.pause(3)
+    assert other.take(longest=2) == pytest.approx(3)  # and is not taken
+    assert [other.take(longest=5), one.take(longest=5)] == pytest.approx([3, 3.05])
+
+
+def test_a_process_does_not_wait_for_others_longer_than_its_patience(tmp_path: Path) -> None:
+    clock = Clock()
+    limits = RateLimiter(20, clock, clock.sleep, MachineTurns(tmp_path, "server", 20, clock))
+    MachineTurns(tmp_path, "server", 20, clock).pause(60)
+    with pytest.raises(ChildUnavailable, match="busy with other processes for 60 s more"):
+        limits.wait("key", longest=10)
+    assert clock.now < 1
+
+
+def test_a_slow_rate_of_its_own_is_no_reason_to_give_up(tmp_path: Path) -> None:
+    clock = Clock()
+    limits = RateLimiter(0.1, clock, clock.sleep, MachineTurns(tmp_path, "server", 20, clock))
+    limits.wait("key", longest=2)
+    limits.wait("key", longest=2)
+    assert clock.now >= 10
+
+
+def test_a_moment_from_before_the_clock_was_set_back_does_not_count(tmp_path: Path) -> None:
+    late, early = Clock(), Clock()
+    late.sleep(100_000)
+    MachineTurns(tmp_path, "server", 20, late).take(longest=1)
+    assert MachineTurns(tmp_path, "server", 20, early).take(longest=1) == 0
+
+
+def test_where_nothing_can_be_written_a_process_keeps_the_rate_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(politeness, "_limiters", {})
+    assert courtesy_for("server", 500, 1).call("key", lambda: 7) == 7
 
 
 def test_the_first_delay_is_the_same_in_every_process() -> None:

@@ -1,5 +1,6 @@
 """What a reference says, what it may point to, and the tables that children are listed in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from metamodel.child_tables import from_template, read_uris
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns, UnreadableBundle
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
 from metamodel.fetching.children import files_of
+from metamodel.group_figures import write_figures
 from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
 from metamodel.ledger import who_answers
 from metamodel.manifest import FileEntry
@@ -281,6 +283,19 @@ def test_stacking_keeps_every_other_file(referring: Path) -> None:
     packed = Bundle(referring)
     assert {"vendored/note.txt", "ledger.parquet"} < before == set(packed.manifest.files)
     assert (packed.damaged_files(), dict(packed.references.items())) == ([], dict(bundle.references.items()))
+
+
+def test_vendoring_keeps_the_figures_of_groups(
+    referring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, ledger = Bundle(referring), Bundle(referring).ledger
+    figures = write_figures(referring, pd.DataFrame({"radius": [2.5]}, index=[encode_key((1,))]))
+    (referring / "manifest.json").unlink()
+    finish_bundle(referring, replace(bundle.manifest, figures=figures), ledger)
+    monkeypatch.setattr("metamodel.vendoring._fetched", lambda references, loader: iter(()))  # the child is gone
+    vendored = metamodel.MetaModel(vendor_bundle(metamodel.load_model(referring), tmp_path / "vendored"))
+    assert vendored.bundle.damaged_files() == []
+    assert vendored.radius((1,)) == 2.5
 
 
 def test_only_a_referring_model_can_be_vendored(tmp_path: Path) -> None:

@@ -4,13 +4,18 @@ import io
 import json
 import os
 import pickle
+import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +27,7 @@ import requests
 from click.testing import CliRunner
 from mlflow import MlflowClient
 from registered_children import Unkind, export_all, panel, register_all, run_of, unkind_proxy, upload_all
-from servers import Server, scoring_server, tracking_server
+from servers import HOST, Server, metamodel_server, scoring_server, tracking_server
 
 import metamodel
 from metamodel import disk_cache, vendoring
@@ -85,7 +90,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]
 def kind_again(registered: Registered) -> None:
     """Each test begins with a kind proxy, an empty log, and nothing learnt of the server."""
     proxy = registered.proxy
-    proxy.limit, proxy.broken_until, proxy.cut = float("inf"), 0.0, 0
+    proxy.limit, proxy.broken_until, proxy.unavailable, proxy.cut = float("inf"), 0.0, "", 0
     proxy.take()
     politeness._limiters.clear()
 
@@ -164,11 +169,16 @@ def test_mlflow_loads_it_too(registered: Registered, referring: str) -> None:
 
 
 def _predicted(server: Server, rows: pd.DataFrame) -> list[float]:
+    return [row["prediction"] for row in _records(server, rows)]
+
+
+def _records(server: Server, rows: pd.DataFrame) -> list[dict[str, Any]]:
     body = json.dumps({"dataframe_split": rows.to_dict(orient="split")})
     headers = {"Content-Type": "application/json"}
     answer = requests.post(f"{server.url}/invocations", data=body, headers=headers, timeout=60)
     assert answer.status_code == 200, f"{answer.text}\n{server.log}"
-    return [row["prediction"] for row in answer.json()["predictions"]]
+    records: list[dict[str, Any]] = answer.json()["predictions"]
+    return records
 
 
 def test_it_answers_over_http(registered: Registered, referring: str, tmp_path: Path) -> None:
@@ -176,6 +186,58 @@ def test_it_answers_over_http(registered: Registered, referring: str, tmp_path: 
     with scoring_server(referring, tmp_path) as server:
         predicted = _predicted(server, rows)
     np.testing.assert_allclose(predicted, registered.expected.head(60), rtol=1e-9)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    """A small scoring server, which answers x times 1000, and under /broken nothing of use."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._send({})
+
+        def do_POST(self) -> None:
+            split = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["dataframe_split"]
+            x = split["columns"].index("x")
+            status = 500 if self.path.startswith("/broken") else 200
+            self._send({"predictions": [1000 * row[x] for row in split["data"]]}, status)
+
+        def _send(self, content: Any, status: int = 200) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Write nothing."""
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://{HOST}:{server.server_address[1]}/invocations"
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_metamodel_serve_answers_for_children_of_every_kind(
+    registered: Registered, endpoint: str, tmp_path: Path
+) -> None:
+    """Two workers; store 0 is behind an endpoint, store 1 behind a broken one, the others are in the registry."""
+    rows = registered.rows.head(60)
+    uris = [endpoint, endpoint.replace("/invocations", "/broken/invocations")]
+    children = _table(*uris, *(f"models:/store-{store}@champion" for store in range(2, 10)))
+    settings = metamodel.ReferenceSettings(requests_per_second=500, allow_private=True, deadline_seconds=2)
+    bundle = write_references(tmp_path / "bundle", children, rows, "store", "y", settings=settings)
+    registered.proxy.take()
+    (tmp_path / "server").mkdir()
+    with metamodel_server(bundle, tmp_path / "server", workers=2) as server:
+        answers = [_records(server, rows) for _ in range(6)]
+    assert all(other == answers[0] for other in answers)
+    answered = pd.DataFrame(answers[0])
+    assert answered["status"].tolist() == np.where(rows["store"] == 1, "failed", "child").tolist()
+    expected = registered.expected.head(60).mask(rows["store"] == 0, 1000 * rows["x"]).mask(rows["store"] == 1)
+    np.testing.assert_allclose(answered["prediction"].astype(float), expected, rtol=1e-9)
+    assert set(_downloads(registered.proxy).values()) == {1}  # by one worker, for both
 
 
 @pytest.mark.spark
@@ -320,30 +382,57 @@ def test_the_disk_cache_stays_in_bounds_and_temporary_directories_stay_empty(
     registered: Registered, referring: str, tmp_path: Path
 ) -> None:
     limit_mb = 0.15
-    temporary, cache = tmp_path / "tmp", tmp_path / "cache"
-    temporary.mkdir()
+    cache = tmp_path / "cache"
+    program, env = _scoring(tmp_path, referring, METAMODEL_DISK_CACHE_MB=str(limit_mb))
+    subprocess.run([*program, _written(registered.rows, tmp_path)], env=env, check=True, timeout=120)
+
+    children = list((cache / "entries").iterdir())
+    used = sum(path.stat().st_blocks * 512 for path in (cache / "entries").rglob("*"))
+    assert 0 < len(children) < GROUPS
+    assert used <= limit_mb * 2**20
+    assert not list((tmp_path / "tmp").iterdir())
+    assert not list((cache / "partial").iterdir())
+
+
+def test_what_a_killed_scoring_process_leaves_goes_with_the_next_one(
+    registered: Registered, referring: str, tmp_path: Path
+) -> None:
+    program, env = _scoring(tmp_path, referring)
+    rows = _written(registered.rows, tmp_path)
+    registered.proxy.unavailable = "/model.pkl"  # so that a download is under way when it is killed
+    with subprocess.Popen([*program, rows], env=env) as process:
+        while process.poll() is None and not list((tmp_path / "cache" / "partial").glob("*/*/MLmodel")):
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert list((tmp_path / "tmp").iterdir())  # the referring model itself
+    assert list((tmp_path / "cache" / "partial").iterdir())
+    registered.proxy.unavailable = ""
+
+    subprocess.run([*program, rows], env=env, check=True, timeout=120)
+
+    assert not list((tmp_path / "tmp").iterdir())
+    assert not list((tmp_path / "cache" / "partial").iterdir())
+    assert len(list((tmp_path / "cache" / "entries").iterdir())) == GROUPS
+
+
+def _scoring(directory: Path, uri: str, **env: str) -> tuple[list[str], dict[str, str]]:
+    """A program that scores the file it is given, with directories of its own."""
+    (directory / "tmp").mkdir()
     program = (
         "import sys, pandas as pd, metamodel\n"
         "rows = pd.read_parquet(sys.argv[2])\n"
         "answers = metamodel.load_model(sys.argv[1]).predict(rows)\n"
         "assert set(answers['status']) == {'child'}\n"
     )
-    registered.rows.to_parquet(tmp_path / "rows.parquet")
-    env = {
-        **os.environ,
-        "TMPDIR": str(temporary),
-        "METAMODEL_DISK_CACHE": str(cache),
-        "METAMODEL_DISK_CACHE_MB": str(limit_mb),
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    }
-    subprocess.run([sys.executable, "-c", program, referring, str(tmp_path / "rows.parquet")], env=env, check=True)
+    quiet = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+    own = {"TMPDIR": str(directory / "tmp"), "METAMODEL_DISK_CACHE": str(directory / "cache")}
+    return [sys.executable, "-c", program, uri], {**os.environ, **quiet, **own, **env}
 
-    children = list((cache / "entries").iterdir())
-    used = sum(path.stat().st_blocks * 512 for path in (cache / "entries").rglob("*"))
-    assert 0 < len(children) < GROUPS
-    assert used <= limit_mb * 2**20
-    assert not list(temporary.iterdir())
-    assert not list((cache / "partial").iterdir())
+
+def _written(rows: pd.DataFrame, directory: Path) -> str:
+    rows.to_parquet(directory / "rows.parquet")
+    return str(directory / "rows.parquet")
 
 
 # -------- what is refused, with nothing registered
@@ -403,6 +492,62 @@ def test_a_directory_inside_the_root_is_used(registered: Registered, tmp_path: P
     bundle = write_references(tmp_path / "bundle", children, rows, "store", "y", settings=settings)
     answers = metamodel.load_model(bundle).predict(rows)
     np.testing.assert_allclose(answers["prediction"], registered.expected[rows.index])
+
+
+# -------- children in a web store
+@pytest.fixture
+def store(registered: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A web server with the models of stores 0 to 2; under /moved it sends callers elsewhere."""
+    monkeypatch.delenv("_MLFLOW_SERVER_ARTIFACT_ROOT")  # by which MLflow knows a tracking server's own process
+    export_all(registered.bundled, range(3), tmp_path / "models")
+
+    class Files(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not self.path.startswith("/moved/"):
+                super().do_GET()
+                return
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/moved"))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Write nothing."""
+
+    with ThreadingHTTPServer((HOST, 0), partial(Files, directory=tmp_path / "models")) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://{HOST}:{server.server_address[1]}"
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_store_that_is_down_stops_no_child_elsewhere(registered: Registered, store: str, tmp_path: Path) -> None:
+    rows = registered.rows[registered.rows["store"] < 3]
+    settings = metamodel.ReferenceSettings(requests_per_second=500, patience_seconds=1, allow_private=True)
+    children = _table(f"{store}/0", "models:/store-1@champion", "models:/store-2@champion")
+    path = write_references(tmp_path / "b", children, rows, "store", "y", settings=settings)
+    shutil.rmtree(tmp_path / "models" / "0")
+
+    def answers() -> list[str]:
+        return metamodel.load_model(path, cache_bytes=0).predict(rows)["status"].tolist()
+
+    assert answers() == ["failed"] * 6 + ["child"] * 12
+    politeness.courtesy_for(store, 500, 1).limiter.give_up(1)  # as after a second of lost connections
+    assert answers() == ["failed"] * 6 + ["child"] * 12
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_web_stores_redirect_is_not_followed(registered: Registered, store: str, tmp_path: Path) -> None:
+    rows = registered.rows[registered.rows["store"] < 2]
+    settings = metamodel.ReferenceSettings(requests_per_second=500, allow_private=True)
+    match = "1 of 2 references .* answers with a redirect, which is not followed"
+    _refused(registered, _table(f"{store}/0", f"{store}/moved/1"), match, example=rows, settings=settings)
+
+    children = _table(f"{store}/0", f"{store}/1")
+    path = write_references(tmp_path / "b", children, rows, "store", "y", settings=settings)
+    answers = metamodel.load_model(path).predict(rows)
+    np.testing.assert_allclose(answers["prediction"], registered.expected[rows.index], rtol=1e-9)
 
 
 def test_a_child_in_a_runs_artifacts_is_used(registered: Registered, tmp_path: Path) -> None:
@@ -489,13 +634,14 @@ def _alone(directory: Path) -> dict[str, str]:
 def test_a_packed_model_is_served_without_a_tracking_server(
     registered: Registered, packed: Path, tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(packed) as archive:
-        archive.extractall(tmp_path / "model")
     rows = registered.rows.head(60)
     registered.proxy.take()
-    (tmp_path / "server").mkdir()
-    with scoring_server(tmp_path / "model", tmp_path / "server", env=_alone(tmp_path)) as server:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(packed, elsewhere / "sales.zip")
+    with scoring_server("zip:sales.zip", elsewhere, env=_alone(tmp_path)) as server:
         predicted = _predicted(server, rows)
+    assert {path.name for path in elsewhere.iterdir()} == {"sales.zip", "server.log"}
     np.testing.assert_allclose(predicted, registered.expected.head(60), rtol=1e-9)
     assert not registered.proxy.requests
 

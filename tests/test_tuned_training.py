@@ -90,11 +90,11 @@ def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, 
         again.append(data.key)
         return fit(data, spec, search)
 
-    def stop_after_parents(data, spec, search=None):
+    def stop_after_parents(data, spec, search=None, start=None):
         if len(data.key) == len(KEYS) and len(fitted) > 4:
             raise KeyboardInterrupt
         fitted.append(data.key)
-        return fit(data, spec, search)
+        return fit(data, spec, search, start)
 
     monkeypatch.setattr(task, "fit_group", stop_after_parents)
     with pytest.raises(KeyboardInterrupt):

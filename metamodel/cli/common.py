@@ -10,7 +10,7 @@ import click
 
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
 
-__all__ = ["Exit", "Json", "Names", "Seconds", "WholeNumber", "at_work", "inputs_option", "json_option"]
+__all__ = ["Exit", "Json", "Names", "Seconds", "Share", "WholeNumber", "at_work", "inputs_option", "json_option"]
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]
@@ -80,6 +80,21 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
             return float(value)
         except ValueError:
             self.fail(f"{value!r} is no number of seconds", param, ctx)
+
+
+class Share(click.ParamType):  # type: ignore[type-arg]
+    """A share between 0 and 1; an empty string is none."""
+
+    name = "SHARE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """Parse."""
+        if value == "":
+            return None
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no share", param, ctx)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,8 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
         f"{summary['parents_fitted']:,} parents included",
     ]
+    if "groups_with_own_interval" in summary:
+        lines.append(f"intervals         {_intervals(summary)}")
     metrics: dict[str, dict[str, float]] = {}
     for name, value in summary.items():
         metric, _, statistic = name.rpartition("_")
@@ -51,6 +53,13 @@ def _compared(summary: dict[str, Any]) -> list[str]:
     if "groups_warm" in summary:
         lines.append(f"warm starts       {summary['groups_warm']:,} groups went on from an earlier child")
     return lines
+
+
+def _intervals(summary: dict[str, Any]) -> str:
+    kinds = ("groups_with_own_interval", "groups_borrowing_interval", "groups_without_interval")
+    own, borrowing, without = (f"{summary[name]:,}" for name in kinds)
+    reached = f"; {summary['interval_coverage']:.1%} of held-out rows inside" if "interval_coverage" in summary else ""
+    return f"{own} groups by their own rows, {borrowing} by borrowed ones, {without} without{reached}"
 
 
 def _number(value: float) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pandas as pd
 
-from metamodel.cli.common import Json, Names, Seconds, WholeNumber, at_work, inputs_option, json_option
+from metamodel.cli.common import Json, Names, Seconds, Share, WholeNumber, at_work, inputs_option, json_option
 from metamodel.cli.rendering import dumps, summary_text, table_text
 from metamodel.cli.switches import switch
 from metamodel.exceptions import InputError
@@ -63,6 +63,7 @@ __all__ = ["train"]
 @click.option("--patience", type=WholeNumber(), default=10, show_default=True, help="End after trials without gain.")
 @click.option("--tune-seconds", type=Seconds(), default=None, help="Limit of the search in one group.")
 @click.option("--budget-seconds", type=Seconds(), default=None, help="Limit of the whole training, searches included.")
+@click.option("--interval", type=Share(), default=None, help="Intervals that cover this share of rows, such as 0.9.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @switch("detail", False, "Answer key, level, child version and error by default.")
 @inputs_option

@@ -26,13 +26,14 @@ from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
 from metamodel.fetching.endpoints import EndpointChild
 from metamodel.fetching.logged import bundle_of, inside, one_line
-from metamodel.fetching.politeness import Courtesy, courtesy_for, first_delay
+from metamodel.fetching.politeness import Courtesy, courtesy_for, server_of
 from metamodel.keys import decode_key
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import Reference, ReferenceSettings
 from metamodel.shards import ShardReader
+from metamodel.turns import first_delay
 
-__all__ = ["ElsewhereLoader", "fetch_description", "files_of", "resolve_place"]
+__all__ = ["ElsewhereLoader", "courtesy_of", "fetch_description", "files_of", "resolve_place"]
 
 # What a loaded child takes beside its files (docs/bundle.md).
 _RESIDENT_FACTOR, _RESIDENT_BASE = 2, 4096
@@ -70,13 +71,6 @@ class ElsewhereLoader:
             if name.startswith("vendored/")
         ]
 
-    @property
-    def courtesy(self) -> Courtesy:
-        """How the tracking server is called."""
-        return courtesy_for(
-            mlflow.get_tracking_uri(), self.settings.requests_per_second, self.settings.patience_seconds
-        )
-
     def resolve(self, reference: Reference, key: str) -> str:
         """Say where a child is now.
 
@@ -92,7 +86,7 @@ class ElsewhereLoader:
         if reference.place:
             return reference.place
         with _explained(reference, key):
-            return _resolved_again(reference.uri, key, self.settings, self.courtesy)
+            return _resolved_again(reference.uri, key, self.settings, courtesy_of(reference.uri, self.settings))
 
     def load(self, reference: Reference, key: str, place: str) -> tuple[tuple[Any, str], int]:
         """Load a child from its place.
@@ -125,7 +119,8 @@ class ElsewhereLoader:
             yield local_path(place)
         else:
             name = f"{mlflow.get_tracking_uri()} {reference.kind} {place}"
-            with disk().entry(name, lambda directory: _download(self.courtesy, key, place, directory)) as directory:
+            courtesy = courtesy_of(place, self.settings)
+            with disk().entry(name, lambda directory: _download(courtesy, key, place, directory)) as directory:
                 yield directory
 
     def _unpack(self, name: str, directory: Path) -> None:
@@ -133,9 +128,19 @@ class ElsewhereLoader:
             row = archives.read(name)
             if row is not None and row.child is not None:
                 with zipfile.ZipFile(io.BytesIO(row.child)) as archive:
+                    if sum(entry.file_size for entry in archive.infolist()) > len(row.child):
+                        raise ChildUnavailable(
+                            f"the archive {name} grows when it is unpacked; pack does not write such"
+                        )
                     archive.extractall(directory)
                 return
         raise ChildUnavailable(f"the bundle lacks the archive {name}; restore it")
+
+
+def courtesy_of(place: str, settings: ReferenceSettings) -> Courtesy:
+    """How the server of a place is called: each at the rate, and a web store without following it elsewhere."""
+    redirects = not place.startswith(("http:", "https:"))
+    return courtesy_for(server_of(place), settings.requests_per_second, settings.patience_seconds, redirects=redirects)
 
 
 @contextmanager

@@ -1,9 +1,6 @@
 """Get a model from where it lives, once a process, and leave nothing behind."""
 
-import atexit
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
+from metamodel.archives import unpacked_for_good
 from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching.children import ElsewhereLoader
@@ -22,6 +20,7 @@ from metamodel.fetching.logged import one_line
 from metamodel.manifest import MANIFEST_NAME
 from metamodel.model import MetaModel
 from metamodel.preloading import Preload
+from metamodel.scratch import scratch_directory
 
 __all__ = ["load_model", "open_bundle"]
 
@@ -33,7 +32,7 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None, preload: Prel
     ----------
     uri
         An MLflow URI (``models:/sales@champion``, ``models:/sales/3``, ``models:/m-...``, ``runs:/.../model``), or
-        the directory of a bundle or of a logged model.
+        the directory of a bundle or of a logged model, or the file that ``metamodel pack --zip`` wrote.
     cache_bytes
         Upper bound of the memory for this model's loaded children; by default the model shares the cache of the process
         (METAMODEL_CACHE_MB megabytes).
@@ -64,7 +63,9 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     path = Path(uri)
     if (path / MANIFEST_NAME).is_file():
         return open_bundle(path, cache)
-    if not path.is_dir():
+    if path.is_file():
+        path = unpacked_for_good(path)
+    elif not path.is_dir():
         path = _local_copy(str(uri))
     try:
         logged = Model.load(str(path))
@@ -135,15 +136,8 @@ def _downloaded_once(uri: str, place: tuple[str, str]) -> Path:
 
 
 def _download(uri: str) -> Path:
-    # MLflow would leave its own temporary directory behind.
-    directory = tempfile.mkdtemp(prefix="metamodel-model-")
-    atexit.register(_remove, directory, os.getpid())
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=directory))
-
-
-def _remove(directory: str, owner: int) -> None:
-    if os.getpid() == owner:  # and not in a process that was forked from it, and ends earlier
-        shutil.rmtree(directory, ignore_errors=True)
+    directory = scratch_directory("model")  # MLflow would leave its own temporary directory behind
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(directory)))
 
 
 def _release_after_fork() -> None:

@@ -5,9 +5,7 @@ heard, and tenacity decides when to try again (docs/decisions/0008-references.md
 """
 
 import email.utils
-import hashlib
 import inspect
-import math
 import os
 import threading
 import time
@@ -15,33 +13,25 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlparse
 
+import mlflow
 import requests
 import tenacity
 from mlflow.exceptions import MlflowException
 from mlflow.utils import rest_utils
 
+from metamodel.disk_cache import cache_directory
 from metamodel.exceptions import ChildUnavailable, InputError
+from metamodel.turns import LONGEST_WAIT, MachineTurns, RateLimiter
 
-__all__ = ["WORKERS_VARIABLE", "Courtesy", "RateLimiter", "courtesy_for", "first_delay", "workers"]
+__all__ = ["WORKERS_VARIABLE", "Courtesy", "courtesy_for", "server_of", "workers"]
 
 Result = TypeVar("Result")
 WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
 _TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
-_LONGEST_WAIT = 30.0
 _BRIEF = 2.0
-
-
-def first_delay(key: str, interval: float) -> float:
-    """Seconds by which a process puts its first request off: a share of `interval` that follows from a group's key.
-
-    Examples
-    --------
-    >>> first_delay('["FR",7]', 2.5) == first_delay('["FR",7]', 2.5), 0 <= first_delay('["DE",1]', 2.5) < 2.5
-    (True, True)
-    """
-    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
-    return interval * number / 2**64
+_OF_TRACKING = frozenset(["models", "runs", "file"])
 
 
 def workers() -> int:
@@ -58,69 +48,6 @@ def workers() -> int:
     return int(text)
 
 
-class RateLimiter:
-    """Gives turns to the threads of a process, evenly spaced (the generic cell rate algorithm without a burst).
-
-    Parameters
-    ----------
-    rate
-        Turns a second.
-    clock, sleep
-        For tests.
-    """
-
-    def __init__(
-        self,
-        rate: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.interval = 1 / rate
-        self._clock = clock
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._next: float | None = None
-        self._paused_until = -math.inf
-        self._given_up_until = -math.inf
-        self._in_vain = 0.0
-
-    def wait(self, key: str = "", longest: float = math.inf) -> None:
-        """Wait for the next turn; `key` decides how long the first one of the process is put off.
-
-        Raises
-        ------
-        ChildUnavailable
-            A pause lasts longer than `longest` seconds; no turn is taken.
-        """
-        with self._lock:
-            now = self._clock()
-            if self._next is None:
-                self._next = now + first_delay(key, self.interval)
-            if self._paused_until - now > longest:
-                raise ChildUnavailable(f"the server wants to be left alone for {self._paused_until - now:.0f} s more")
-            turn = max(self._next, self._paused_until, now)
-            self._next = turn + self.interval
-        if turn > now:
-            self._sleep(turn - now)
-
-    def pause(self, seconds: float) -> None:
-        """Give no turn for some time."""
-        with self._lock:
-            self._paused_until = max(self._paused_until, self._clock() + seconds)
-
-    def given_up(self, patience: float) -> bool:
-        """Whether the server has just left a call unanswered that was as patient, so that nobody needs to try."""
-        with self._lock:
-            return patience <= self._in_vain and self._clock() < self._given_up_until
-
-    def give_up(self, patience: float) -> None:
-        """Note that the server does not answer a call that is so patient."""
-        with self._lock:
-            now = self._clock()
-            self._in_vain = max(patience, self._in_vain if now < self._given_up_until else 0.0)
-            self._given_up_until = now + _LONGEST_WAIT
-
-
 @dataclass
 class _Call:
     """One call of MLflow's, and what its requests came to."""
@@ -128,6 +55,7 @@ class _Call:
     limiter: RateLimiter
     key: str
     until: float
+    redirects: bool = True
     turns: int = 0
     status: int = 0
     retry_after: float | None = None
@@ -159,13 +87,16 @@ class Courtesy:
     patience
         Seconds after which a call that goes on failing is given up. Nobody waits longer than that for the server's
         sake: what asks for more (Retry-After) is given up at once.
+    redirects
+        Whether to follow them; not to an address that nobody has allowed.
     """
 
-    def __init__(self, limiter: RateLimiter, patience: float) -> None:
+    def __init__(self, limiter: RateLimiter, patience: float, *, redirects: bool = True) -> None:
         self.limiter = limiter
         self._patience = patience
+        self._redirects = redirects
         # "Full jitter": any moment between now and the exponentially growing bound.
-        self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
+        self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)
 
     def call(self, key: str, function: Callable[[], Result]) -> Result:
         """Call a function of MLflow's in turn, and again where the server or the network failed for the moment.
@@ -198,12 +129,12 @@ class Courtesy:
 
     def brief(self) -> "Courtesy":
         """Return one with little patience, for those who know another way; it stops only its like from trying."""
-        return Courtesy(self.limiter, min(self._patience, _BRIEF))
+        return Courtesy(self.limiter, min(self._patience, _BRIEF), redirects=self._redirects)
 
     def _attempt(self, key: str, until: float, function: Callable[[], Result]) -> Result:
         _send_once()
         self.limiter.wait(key, until - time.monotonic())
-        call = _Call(self.limiter, key, until)
+        call = _Call(self.limiter, key, until, self._redirects)
         token = _current.set(call)
         try:
             return function()
@@ -249,6 +180,8 @@ def _send_once() -> None:
             return original(*args, **kwargs)
         given = parameters.bind(*args, **kwargs)
         given.arguments |= {"max_retries": 0, "raise_on_status": False}
+        if not call.redirects:
+            given.arguments["allow_redirects"] = False
         call.take_turn()
         try:
             answer = original(*given.args, **given.kwargs)
@@ -257,6 +190,8 @@ def _send_once() -> None:
             raise
         call.status = answer.status_code
         call.retry_after = _seconds(answer.headers.get("Retry-After"))
+        if not call.redirects and (answer.is_redirect or answer.history):
+            raise ChildUnavailable("the store answers with a redirect, which is not followed")
         return answer
 
     send.polite = True  # type: ignore[attr-defined]
@@ -288,12 +223,40 @@ _lock = threading.Lock()
 _limiters: dict[tuple[str, float], RateLimiter] = {}
 
 
-def courtesy_for(server: str, requests_per_second: float, patience: float) -> Courtesy:
-    """Share one limiter for each server and rate among the threads of this process; it has its worker's part."""
+def courtesy_for(server: str, requests_per_second: float, patience: float, *, redirects: bool = True) -> Courtesy:
+    """Share one limiter for each server and rate among the threads of this process.
+
+    It has its worker's part of the rate, and all processes of the machine together have no more than the rate.
+    """
     rate = requests_per_second / workers()
     with _lock:
-        limiter = _limiters.setdefault((server, rate), RateLimiter(rate))
-    return Courtesy(limiter, patience)
+        if (server, rate) not in _limiters:
+            turns = _machine_turns(server, requests_per_second)
+            _limiters[server, rate] = RateLimiter(rate, machine=turns)
+        return Courtesy(_limiters[server, rate], patience, redirects=redirects)
+
+
+def server_of(place: str) -> str:
+    """Name the server that is asked for the files of a place: the tracking server, or the store's own.
+
+    A store that is down or slow is thus no reason to leave the others alone.
+
+    Examples
+    --------
+    >>> server_of("s3://models/sales/FR"), server_of("https://store.example/FR")
+    ('s3://models', 'https://store.example')
+    """
+    tracking, parsed = mlflow.get_tracking_uri(), urlparse(place)
+    if not parsed.netloc or parsed.scheme in _OF_TRACKING or parsed.netloc == urlparse(tracking).netloc:
+        return str(tracking)
+    return f"{parsed.scheme}://{parsed.netloc}"
+
+
+def _machine_turns(server: str, rate: float) -> MachineTurns | None:
+    try:
+        return MachineTurns(cache_directory() / "turns", server, rate)
+    except OSError:  # nothing can be kept here; fetching a child says so
+        return None
 
 
 def _forget_after_fork() -> None:

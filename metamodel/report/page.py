@@ -9,6 +9,7 @@ from metamodel import __version__
 from metamodel.bundle import Bundle
 from metamodel.evidence import HOLDOUT_NAME, IMPORTANCE_NAME, read_evidence
 from metamodel.report import numbers
+from metamodel.report.coverage import coverage_of
 from metamodel.report.facts import STATISTICS, Facts
 
 __all__ = ["render_report", "write_report"]
@@ -50,7 +51,9 @@ def render(facts: Facts, digest: str) -> str:
     for filter_ in (numbers.number, numbers.p_value, numbers.percent, numbers.duration, numbers.size):
         environment.filters[filter_.__name__] = filter_
     template = environment.get_template("page.html")
-    return template.render(facts=facts, digest=digest, version=__version__, statistics=STATISTICS)
+    return template.render(
+        facts=facts, coverage=coverage_of(facts), digest=digest, version=__version__, statistics=STATISTICS
+    )
 
 
 def write_report(bundle: Bundle, path: Path, permuted: pd.DataFrame | None = None) -> Path:

@@ -54,10 +54,17 @@ class ModelPlace:
         """Open the model, once a process."""
         model = _models.get(self.digest)
         if model is None:
+            self._share_the_server()
             model = self._reachable() or self._downloaded()
             _models.clear()  # a worker that serves many jobs does not collect models
             _models[self.digest] = model
         return model
+
+    def _share_the_server(self) -> None:
+        """Let children that live elsewhere be fetched from the driver's server, at this worker's part of the rate."""
+        os.environ.setdefault("METAMODEL_FETCH_WORKERS", str(self.workers))
+        if self.tracking_uri is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = self.tracking_uri
 
     def _reachable(self) -> MetaModel | None:
         try:
@@ -65,12 +72,8 @@ class ModelPlace:
         except UnreadableBundle:
             return None
         if model.manifest.references is not None:  # its children are fetched through MLflow
-            import mlflow
-
             from metamodel.fetching import open_bundle
 
-            os.environ.setdefault("METAMODEL_FETCH_WORKERS", str(self.workers))
-            mlflow.set_tracking_uri(self.tracking_uri or mlflow.get_tracking_uri())
             model = open_bundle(self.bundle, _cache())
         return model if model.bundle.digest == self.digest else None
 

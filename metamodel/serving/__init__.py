@@ -35,7 +35,7 @@ def serve(
     Parameters
     ----------
     model
-        An MLflow URI, or the directory of a bundle or of a logged model.
+        An MLflow URI, the directory of a bundle or of a logged model, or the file of a packed one.
     host, port
         Where to listen.
     workers
