@@ -4,11 +4,13 @@
     python benchmarks/selection.py --cost-only
 
 Fresh rows are split off before training (by hash, or the latest weeks) and seen by nobody; every side is trained on the
-same rest. The cost is that of one group in one process: baselines and their metrics against the group's whole fit.
+same rest. The seeds choose the fresh rows, and make the panel. The cost is that of one group in one process: baselines
+and their metrics against the group's whole fit.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +29,21 @@ from metamodel.splitting import folds_of, hash_holdout, row_hashes
 
 CANDIDATES = ["ridge", "hist_gradient_boosting", "nearest_neighbors"]
 SHARE = 0.25
+Table = tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]
 
 
-def housing(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+def housing(path: Path, seed: int) -> Table:
     """Districts in cells of 1°, random fresh rows."""
     frame = pd.read_csv(path)
     frame = frame.assign(lat=np.floor(frame["latitude"]).astype(int), lon=np.floor(frame["longitude"]).astype(int))
-    fresh = hash_holdout(row_hashes(frame, list(frame), 1), SHARE)
+    fresh = hash_holdout(row_hashes(frame, list(frame), 1000 + seed), SHARE)
     options = {"group_by": ["lat", "lon"], "target": "median_house_value", "split": "kfold:5"}
     return frame[~fresh], frame[fresh], options
 
 
-def panel() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+def panel(seed: int) -> Table:
     """The synthetic panel of weekly sales, the latest weeks fresh."""
-    frame = make_store_sales(broken=False)
+    frame = make_store_sales(broken=False, random_state=seed)
     fresh = frame["week"] > frame["week"].quantile(1 - SHARE)
     options = {
         "group_by": ["country", "store", "product"],
@@ -52,28 +55,32 @@ def panel() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     return frame[~fresh], frame[fresh], options
 
 
-def compare(name: str, known: pd.DataFrame, fresh: pd.DataFrame, options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Mean absolute error on fresh rows, over the rows that every side answers."""
+def errors(known: pd.DataFrame, fresh: pd.DataFrame, options: dict[str, Any], candidates: list[str]) -> pd.Series:
+    """Mean absolute error of every side on fresh rows, over the rows that all sides answer."""
     options = {**options, "metric": "mae", "min_rows": 20, "n_jobs": 2}
     actual = fresh[options["target"]].to_numpy(dtype=float)
-    sides = {one: one for one in CANDIDATES} | {"chosen": CANDIDATES}
-    errors, results = {}, {}
-    for side, estimator in sides.items():
-        results[side] = metamodel.train(known, estimator=estimator, **options)
-        answers = metamodel.MetaModel(results[side].bundle_path).predict(fresh)
-        errors[side] = np.abs(answers["prediction"].to_numpy(dtype=float) - actual)
-    answered = np.all([np.isfinite(error) for error in errors.values()], axis=0)
-    means = {side: float(error[answered].mean()) for side, error in errors.items()}
+    found = {}
+    for side, estimator in [*((one, one) for one in candidates), ("chosen", candidates)]:
+        path = metamodel.train(known, estimator=estimator, **options).bundle_path
+        found[side] = np.abs(metamodel.MetaModel(path).predict(fresh)["prediction"].to_numpy(dtype=float) - actual)
+    return pd.DataFrame(found).dropna().mean()
+
+
+def compare(table: str, make: Callable[[int], Table], candidates: list[str], seeds: int) -> list[dict[str, Any]]:
+    """Set every single candidate beside the chosen ones."""
+    found = pd.DataFrame([errors(*make(seed), candidates) for seed in range(seeds)])
+    of_chosen = found.div(found["chosen"], axis=0)
     return [
         {
-            "table": name,
+            "table": table,
             "side": side,
-            "fresh rows": int(answered.sum()),
-            "mean error": mean,
-            "of the chosen": mean / means["chosen"],
-            "median skill": results[side].summary["skill_median"],
+            "seeds": seeds,
+            "mean error": float(found[side].mean()),
+            "of the chosen": float(of_chosen[side].mean()),
+            "lowest": float(of_chosen[side].min()),
+            "highest": float(of_chosen[side].max()),
         }
-        for side, mean in means.items()
+        for side in found
     ]
 
 
@@ -89,8 +96,8 @@ def cost(rows: int) -> dict[str, Any]:
         for _, answers in baselines(group, folds, spec.task, spec.season):
             answers.metrics(spec.task)
 
-    whole, part = (median_seconds(call, 300, "cpu") for call in (lambda: fit_group(group, spec), beside))
-    one_fit = median_seconds(lambda: Ridge().fit(x, group.y), 300, "cpu")
+    sides = {"group": lambda: fit_group(group, spec), "beside": beside, "fit": lambda: Ridge().fit(x, group.y)}
+    whole, part, one_fit = median_seconds(sides, 300, "cpu").values()
     return {
         "rows": rows,
         "group µs": whole * 1e6,
@@ -107,15 +114,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--housing", type=Path, default=None, help="the CSV file of districts; without it the panel only"
     )
+    parser.add_argument("--candidates", nargs="+", default=CANDIDATES)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cost-only", action="store_true")
     parser.add_argument("--output", type=Path, default=None)
     given = parser.parse_args(arguments)
-    show([cost(rows) for rows in (30, 300, 3000)], None)
     if given.cost_only:
+        show([cost(rows) for rows in (30, 300, 3000)], given.output)
         return
-    rows = compare("panel", *panel())
+    rows = compare("panel", panel, given.candidates, given.seeds)
     if given.housing is not None:
-        rows += compare("housing", *housing(given.housing))
+        rows += compare("housing", partial(housing, given.housing), given.candidates, given.seeds)
     show(rows, given.output)
 
 

@@ -212,6 +212,24 @@ class Answers:
         if self._detail:
             self._detail[3][where] = error
 
+    def withdraw(self, where: IntArray, errors: AnyArray | str) -> None:
+        """Take back what was accepted for some rows: it turned out to be no answer, and why."""
+        self.prediction[where] = np.nan if self._form.task == "regression" else None
+        self.status[where] = self._form.statuses.index("failed")
+        if self._detail:
+            self._detail[1][where] = -1
+            self._detail[2][where] = ""
+            self._detail[3][where] = errors
+
+    @property
+    def explains(self) -> bool:
+        """Whether it is recorded why a row has no answer."""
+        return bool(self._detail)
+
+    def error_of(self, row: int) -> str:
+        """Say why a row has no answer, where that is recorded."""
+        return str(self._detail[3][row])
+
     def scatter(self, order: IntArray, part: "Answers") -> None:
         """Take over the answers of other rows: `order` says where each of them belongs."""
         for mine, its in zip(self._columns(), part._columns(), strict=True):

@@ -30,6 +30,7 @@ from metamodel.look_ahead import look_ahead
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest, prove
 from metamodel.references import ChildLoader, Reference, ReferenceSettings, ReferenceTable
 from metamodel.shards import ShardReader, ShardRow
+from metamodel.shrinkage import weight_columns
 from metamodel.stacks import StoredStack, open_stacks
 
 __all__ = ["KEYS_NAME", "LEDGER_NAME", "SHARD_DIR", "Bundle"]
@@ -97,6 +98,12 @@ class Bundle:
         """Numbers of groups that answers need beside the children; None without any."""
         described = self.manifest.figures
         return None if described is None else GroupFigures(self.path, described, self.manifest.files)
+
+    @property
+    def weights(self) -> GroupFigures | None:
+        """How the predictions of each group are blended with its parents'; None where every model answers alone."""
+        figures = self.figures
+        return figures if figures is not None and weight_columns(0)[0] in figures.columns else None
 
     @property
     def cache(self) -> ByteCache:

@@ -16,7 +16,7 @@ import pandas as pd
 from metamodel.bundle import KEYS_NAME, LEDGER_NAME, SHARD_DIR
 from metamodel.exceptions import AllGroupsFailed, InputError
 from metamodel.key_places import key_index
-from metamodel.manifest import FORMAT_VERSION, MANIFEST_NAME, FileEntry, Manifest
+from metamodel.manifest import COMPRESSED_VERSION, MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import REFERENCE_DIR
 from metamodel.shards import ShardReader, ShardWriter, compress_shard, drop_children
 
@@ -110,7 +110,7 @@ def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> 
     compressed = any(shard.compressed for shard in shards)
     complete = replace(manifest, files=entries, compression="zstd" if compressed else None)
     if compressed:
-        complete = replace(complete, format_version=FORMAT_VERSION)
+        complete = replace(complete, format_version=max(complete.format_version, COMPRESSED_VERSION))
     unfinished = directory / f"{MANIFEST_NAME}.unfinished"
     unfinished.write_text(complete.to_json(), encoding="utf-8")
     unfinished.rename(directory / MANIFEST_NAME)

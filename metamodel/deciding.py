@@ -90,6 +90,7 @@ def decide(
     schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
     target = _target(profile[options.target], task)
     _check_metric(options.metric, task)
+    _check_shrinkage(options, task)
     _check_interval(options.interval, task)
     spec = FitSpec(
         task,
@@ -190,11 +191,6 @@ def _check_comparable(named: Mapping[str, object], options: TrainingOptions, whe
 def _tuning(options: TrainingOptions, candidates: tuple[Candidate, ...]) -> TuningSpec | None:
     if options.tune is None:
         return None
-    if options.scheme.kind == "kfold":
-        raise InputError(
-            f"split={options.split!r} tests every row, so that none is left to search parameters on. "
-            'Tune with split="holdout", or with a time column and split="rolling:...".'
-        )
     require_optuna()
     spaces = spaces_of(options.tune, candidates)
     limits = options.trials, options.patience, options.tune_seconds, options.budget_seconds
@@ -222,6 +218,14 @@ def _is_list(estimator: object) -> TypeGuard[list[object] | tuple[object, ...]]:
 def _check_metric(metric: str | None, task: str) -> None:
     if metric is not None and metric not in METRICS[task]:
         raise InputError(f"metric={short(metric)} is unknown for {task}. Use one of: {', '.join(METRICS[task])}.")
+
+
+def _check_shrinkage(options: TrainingOptions, task: str) -> None:
+    if options.shrinkage is not None and task != "regression":
+        raise InputError(
+            f"shrinkage={options.shrinkage.name!r} blends numbers, but the target {options.target!r} makes this a "
+            "classification. Leave shrinkage out, or train a regressor."
+        )
 
 
 def _check_interval(level: float | None, task: str) -> None:

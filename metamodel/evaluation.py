@@ -151,15 +151,20 @@ def _f1_macro(y: AnyArray, predicted: AnyArray, weights: AnyArray | None) -> flo
 
 
 def _log_loss(y: AnyArray, probabilities: AnyArray, classes: AnyArray, weights: AnyArray | None) -> float:
-    every, codes = np.unique(np.concatenate([classes, y]), return_inverse=True)
-    if len(every) < 2:
+    if len(np.unique(np.concatenate([classes, y]))) < 2:
         return float("nan")
+    return _mean(_log_losses(y, probabilities, classes), weights)
+
+
+def _log_losses(y: AnyArray, probabilities: AnyArray, classes: AnyArray) -> AnyArray:
+    every, codes = np.unique(np.concatenate([classes, y]), return_inverse=True)
     column = np.full(len(every), -1)
     column[codes[: len(classes)]] = np.arange(len(classes))
     own = column[codes[len(classes) :]]
     given = np.where(own < 0, 0.0, np.take_along_axis(probabilities, own.clip(min=0).reshape(-1, 1), axis=1)[:, 0])
     epsilon = np.finfo(np.float64).eps
-    return _mean(-np.log(given.clip(epsilon, 1 - epsilon)), weights)
+    losses: AnyArray = -np.log(given.clip(epsilon, 1 - epsilon))
+    return losses
 
 
 @dataclass(frozen=True)
@@ -209,6 +214,18 @@ class Answers:
         if task == "regression":
             return regression_metrics(self.actual, self.predicted, self.weights)
         return classification_metrics(self.actual, self.predicted, self.probabilities, self.classes, self.weights)
+
+    def losses(self, metric: str) -> AnyArray:
+        """Each row's share in a metric, shape (n_rows,); less is better.
+
+        RMSE and R² are made of squared errors. Macro F1 is no mean over rows; a row counts as for accuracy.
+        """
+        if metric == "log_loss" and self.probabilities is not None:
+            return _log_losses(self.actual, self.probabilities, self.classes)
+        if metric not in METRICS["regression"]:
+            return (self.actual != self.predicted).astype(np.float64)
+        error = np.abs(self.predicted - self.actual)
+        return error if metric == "mae" else error**2
 
 
 def aggregate(ledger: pd.DataFrame, task: str) -> dict[str, float]:

@@ -21,6 +21,8 @@ _LABELS = {"integer": DataType.long, "boolean": DataType.boolean, "string": Data
 def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> None:
     """Write one child with `mlflow.sklearn.save_model`.
 
+    With shrinkage it is the group's own part, which is not blended with its parents' predictions.
+
     Parameters
     ----------
     model
@@ -55,8 +57,8 @@ def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> No
 
 
 def _interval(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:
-    """Half the width of the group's intervals, which the estimator itself does not know."""
-    radius = model.radius(key)
+    """Half the width of the group's intervals, which the estimator itself does not know; of blended ones, nothing."""
+    radius = model.radius(key) if model.bundle.weights is None else None
     return {} if radius is None else {"interval": model.manifest.options["interval"], "interval_radius": radius}
 
 

@@ -64,8 +64,8 @@ def fit_group(
         warnings.simplefilter("always")
         try:
             with time_limit(spec.group_seconds):
-                spec, searched = tune(group, spec, search or Search())
-                evaluated, more = choose(group, spec)
+                tuned = tune(group, spec, search or Search(), searched)
+                evaluated, more = choose(group, tuned.spec, tuned.of_folds)
                 child, started_from, cold = fit_chosen(evaluated.candidate, group, start, again=bool(evaluated.metrics))
                 metrics = evaluated.metrics or score(child, group, spec.task)
         except Terminated:

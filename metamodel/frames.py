@@ -61,12 +61,10 @@ class Grouping:
         return np.concatenate([[0], np.cumsum(self.counts)])
 
     def at_level(self, level: int) -> "Grouping":
-        """Group by the first `level` group columns only; level 0 is one group of all rows.
-
-        Only for groupings whose keys are all valid, as those of a training table are.
-        """
-        prefixes: dict[GroupKey, int] = {}
-        coarser = [prefixes.setdefault(key[:level], len(prefixes)) for key in self.keys if isinstance(key, tuple)]
+        """Group by the first `level` group columns only; level 0 is one group of all rows. Invalid keys stay apart."""
+        prefixes: dict[GroupKey | InvalidKey, int] = {}
+        short = (key[:level] if isinstance(key, tuple) else key for key in self.keys)
+        coarser = [prefixes.setdefault(key, len(prefixes)) for key in short]
         return Grouping(list(prefixes), np.asarray(coarser, dtype=np.int64)[self.codes])
 
 

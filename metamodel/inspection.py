@@ -42,6 +42,7 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         "target": f"{manifest.target.name} ({manifest.target.task})",
         "estimators": ", ".join(sorted(set(children["estimator"]) - {""})),
         "unknown groups": manifest.unknown,
+        **_blending(manifest.options.get("shrinkage")),
         "codec": manifest.codec,
         **_intervals(model),
         "worst groups by": metric,
@@ -59,6 +60,14 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
 
 def _findings(manifest: Manifest) -> dict[str, str]:
     return {f"{one['check']} of {', '.join(one['columns'])}": one["message"] for one in manifest.findings or ()}
+
+
+def _blending(shrinkage: dict[str, Any] | None) -> dict[str, str]:
+    """Say how predictions are blended with the parents'; nothing where they are not."""
+    if not shrinkage:
+        return {}
+    arguments = ", ".join(f"{name}={value}" for name, value in shrinkage["params"].items())
+    return {"shrinkage": f"{shrinkage['method']} {arguments}".rstrip()}
 
 
 def _intervals(model: MetaModel) -> dict[str, str]:

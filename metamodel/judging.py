@@ -36,8 +36,18 @@ class Evaluated:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def choose(group: GroupData, spec: FitSpec) -> tuple[Evaluated, list[str]]:
+def choose(
+    group: GroupData, spec: FitSpec, of_folds: Sequence[tuple[Candidate, ...]] = ()
+) -> tuple[Evaluated, list[str]]:
     """Judge every candidate, and take the best; of equals the first.
+
+    Parameters
+    ----------
+    group, spec
+        The rows, and what to fit.
+    of_folds
+        For each fold the candidates as its own training rows tuned them (`metamodel.tuning.Tuned`); empty where they
+        are those of `spec`.
 
     Returns
     -------
@@ -53,9 +63,9 @@ def choose(group: GroupData, spec: FitSpec) -> tuple[Evaluated, list[str]]:
         return Evaluated(spec.candidates[0], {}, None), note
     judged: list[Evaluated] = []
     errors: list[str] = []
-    for candidate in spec.candidates:
+    for i, candidate in enumerate(spec.candidates):
         try:
-            judged.append(evaluate(candidate, group, folds, spec.task))
+            judged.append(evaluate(candidate, group, folds, spec.task, [fold[i] for fold in of_folds]))
         except Terminated:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - judged by the fit on all rows below, or by another candidate
@@ -66,15 +76,18 @@ def choose(group: GroupData, spec: FitSpec) -> tuple[Evaluated, list[str]]:
     return _against_baseline(_best(judged, metric), group, folds, spec, metric), errors
 
 
-def evaluate(candidate: Candidate, group: GroupData, folds: Sequence[Fold], task: str) -> Evaluated:
+def evaluate(
+    candidate: Candidate, group: GroupData, folds: Sequence[Fold], task: str, of_folds: Sequence[Candidate] = ()
+) -> Evaluated:
     """Fit a candidate on the training rows of every fold and judge it on the test rows, all folds pooled.
 
-    Everything that is fitted, preprocessing in a pipeline too, is fitted on training rows alone.
+    Everything that is fitted, preprocessing in a pipeline too, is fitted on training rows alone; `of_folds` says how
+    the candidate was tuned on them, where it was.
     """
     seen, unseen = [], []
-    for train, test in folds:
+    for one, (train, test) in zip(of_folds or [candidate] * len(folds), folds, strict=True):
         part = group.take(train)
-        child = fit_candidate(candidate, part)
+        child = fit_candidate(one, part)
         seen.append(answer(child, part, task))
         unseen.append(answer(child, group.take(test), task))
     tested = Answers.pooled(unseen)

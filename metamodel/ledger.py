@@ -125,7 +125,9 @@ def refuse_empty(ledger: pd.DataFrame) -> None:
     )
 
 
-def judge(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, dict[str, str]]:
+def judge(
+    ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan, answered: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Say of every child whether it is better than its parent and the global model, on rows that none of them saw.
 
     Parameters
@@ -136,6 +138,8 @@ def judge(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> tuple[pd.D
         From `evidence.gather_holdout`.
     plan
         What was asked.
+    answered
+        The same rows with what would be answered, by which children are pruned; None where each model answers alone.
 
     Returns
     -------
@@ -151,7 +155,10 @@ def judge(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> tuple[pd.D
     columns = {name: found[name].to_numpy() for name in COMPARED}
     columns["compared_rows"] = found["compared_rows"].fillna(0).astype(np.int64).to_numpy()
     columns["better_than_parent"] = found["better_than_parent"].fillna("").to_numpy(dtype=object)
-    reasons = pruned(compared) if plan.options.prune else {}
+    reasons: dict[str, str] = {}
+    if plan.options.prune:
+        judged = compared if answered is None else compare_with_parents(answered, plan.spec.task, fitted)
+        reasons = pruned(judged)
     gone = pd.Series(encoded).isin(list(reasons)).to_numpy()
     ledger = ledger.assign(**columns)
     ledger.loc[gone, ["status", "bytes", "sha256"]] = ["skipped", 0, ""]
@@ -218,7 +225,7 @@ def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
     for key, number in plan.sizes.items():
         if key in fitted:
             continue
-        if any(key[:level] in fitted for level in plan.levels):
+        if any(key[:level] in fitted for level in plan.answering_levels):
             groups_served, rows_served = groups_served + 1, rows_served + number
         else:
             groups_unanswered, rows_unanswered = groups_unanswered + 1, rows_unanswered + number

@@ -3,7 +3,8 @@
 Format rules: a reader accepts every version up to its own `FORMAT_VERSION`. A field that old readers may ignore can
 be added without a new version; anything that changes how existing bytes are read needs one, and a golden bundle in
 tests/data. Version 2 is version 1 with compressed shards (docs/decisions/0009-compression.md) or with references
-(docs/decisions/0008-references.md); what has neither is written as version 1.
+(docs/decisions/0008-references.md). In version 3 predictions are blended (docs/decisions/0014-shrinkage.md): a
+reader that left the weights aside would answer something else. What has none of these is written as version 1.
 """
 
 import hashlib
@@ -17,10 +18,23 @@ from metamodel.exceptions import CorruptBundle, UnreadableBundle
 from metamodel.features import FeatureSchema
 from metamodel.keys import KeySchema
 
-__all__ = ["FORMAT_VERSION", "MANIFEST_NAME", "PLAIN_VERSION", "FileEntry", "Manifest", "Target", "prove"]
+__all__ = [
+    "BLENDED_VERSION",
+    "COMPRESSED_VERSION",
+    "FORMAT_VERSION",
+    "MANIFEST_NAME",
+    "PLAIN_VERSION",
+    "REFERENCES_VERSION",
+    "FileEntry",
+    "Manifest",
+    "Target",
+    "prove",
+]
 
-FORMAT_VERSION = 2
 PLAIN_VERSION = 1
+COMPRESSED_VERSION = REFERENCES_VERSION = 2
+BLENDED_VERSION = 3
+FORMAT_VERSION = 3
 MANIFEST_NAME = "manifest.json"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.answers import Answers
+from metamodel.blending import parents_asked
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.estimators import with_feature_names
@@ -187,6 +188,8 @@ class MetaModel:
         if self._bundle.references is not None:  # an endpoint's answer is never in memory
             return False
         keys = [key for key in grouping.keys if isinstance(key, tuple)]
+        if (weights := self._bundle.weights) is not None:
+            keys += dict.fromkeys(parents_asked(keys, weights, len(self.manifest.keys.columns)))
         # A stack leaves some rows with gaps to the children.
         if columns.matrix is not None and np.isfinite(columns.matrix).all():
             proba = self.route.task == "classification" and self.route.has_probabilities
@@ -197,7 +200,7 @@ class MetaModel:
 
     def _answer(self, read: tuple[Grouping, FeatureColumns], options: PredictOptions) -> Answers:
         tally = Tally()
-        answers = self.route.answer(read, self._bundle, options, self._stacks, tally)
+        answers = self.route.answer(read, self._bundle, options, self._stacks, tally, self._bundle.weights)
         if answers.radius is not None:
             depth = len(self.manifest.keys.columns)
             answers.radius = radii_of_rows(read[0], answers.status, depth, self._radii_of)
@@ -231,11 +234,13 @@ class MetaModel:
         """
         for stack in self._stacks:
             stack.takes(proba=False)
-        if self.route.intervals:
-            self._radii_of(())
+        if self._bundle.figures is not None:
+            self._bundle.figures.of((), ())
 
     def child(self, key: object) -> Any:
         """Return a copy of one group's fitted estimator.
+
+        Where predictions are blended (shrinkage) it is the group's own part; the meta-model adds its parents'.
 
         Parameters
         ----------

@@ -22,6 +22,7 @@ from metamodel.frames import AnyArray, Grouping, IntArray, check_columns, group_
 from metamodel.groups import GROUP_FACTS
 from metamodel.keys import GroupKey, KeySchema
 from metamodel.overrides import Override, place
+from metamodel.shrinkage import BLENDED
 from metamodel.spec import FitSpec, TrainingOptions
 from metamodel.splitting import HashArray, row_hashes, time_order
 from metamodel.tuning import TUNING_COLUMNS
@@ -102,12 +103,18 @@ class Plan:
     @property
     def ledger_columns(self) -> list[str]:
         """Every column of the ledger, in order."""
-        return [*self.keys.names, *_BEFORE_METRICS, *metric_names(self.spec.task), *_BEHIND_METRICS]
+        blended = BLENDED if self.options.shrinkage is not None else ()
+        return [*self.keys.names, *_BEFORE_METRICS, *metric_names(self.spec.task), *_BEHIND_METRICS, *blended]
 
     @property
     def rows(self) -> int:
         """Rows that belong to a group."""
         return sum(self.sizes.values())
+
+    @property
+    def answering_levels(self) -> tuple[int, ...]:
+        """Levels of the parents that answer for a group without a child; with shrinkage alone there may be others."""
+        return self.levels if self.options.unknown == "fallback" else ()
 
     def sizes_of_all_levels(self) -> dict[GroupKey, int]:
         """Rows of every group of every level: the children first, then their parents, then the global model."""
@@ -195,8 +202,8 @@ def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]
 
 
 def levels_of(keys: KeySchema, options: TrainingOptions) -> tuple[int, ...]:
-    """Levels of the fallback chain, from the longest prefix to 0 (global)."""
-    return tuple(range(len(keys.columns) - 1, -1, -1)) if options.unknown == "fallback" else ()
+    """Levels of the parents that are trained, from the longest prefix to 0 (global)."""
+    return tuple(range(len(keys.columns) - 1, -1, -1)) if options.with_parents else ()
 
 
 def parents_of(sizes: Iterable[GroupKey], keys: KeySchema, options: TrainingOptions) -> set[GroupKey]:
@@ -219,14 +226,18 @@ def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, featur
         )
     if odd := [name for name in frame.columns if not isinstance(name, str)]:
         raise InputError(f"Column names must be text; {listing(map(repr, odd))} is none. Rename such columns.")
-    reserved = {*LEDGER_COLUMNS, *metric_names("regression"), *metric_names("classification")}
-    if options.tune is not None:
-        reserved |= set(TUNING_COLUMNS)
-    if clash := [name for name in options.group_by if name in reserved]:
+    if clash := [name for name in options.group_by if name in _reserved(options)]:
         raise InputError(f"Group column {listing(map(repr, clash))} has the name of a ledger column. Rename it.")
     for role, name in (("target", options.target), ("weight", options.sample_weight)):
         if features is not None and name in ([features] if isinstance(features, str) else features):
             raise InputError(f"{name!r} is the {role} and a feature. Leave it out of features.")
+
+
+def _reserved(options: TrainingOptions) -> set[str]:
+    """Names of the columns of the tables that stand beside the group columns."""
+    tuned = TUNING_COLUMNS if options.tune is not None else ()
+    blended = BLENDED if options.shrinkage is not None else ()
+    return {*LEDGER_COLUMNS, *metric_names("regression"), *metric_names("classification"), *tuned, *blended}
 
 
 def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping, int]:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel import tables
+from metamodel.blending import parents_asked
 from metamodel.bundle import Bundle
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, InvalidKey, UnknownGroup
 from metamodel.frames import group_rows
@@ -95,6 +96,8 @@ def preload_children(bundle: Bundle, preload: Preload) -> Preloaded:
         `preload` is none of these, or the table lacks a group column.
     """
     keys, unknown = _named(bundle, preload)
+    if bundle.weights is not None:  # no child answers without its parents
+        keys = list(dict.fromkeys([*parents_asked(keys, bundle.weights, len(bundle.manifest.keys.columns)), *keys]))
     missing = _not_stacked(bundle, keys)
     loaded, no_room = 0, 0
     damaged: list[str] = []

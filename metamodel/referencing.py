@@ -21,7 +21,7 @@ from metamodel.fetching import open_bundle
 from metamodel.fitting import metric_names
 from metamodel.keys import KeySchema, encode_key
 from metamodel.ledger import with_keys
-from metamodel.manifest import FORMAT_VERSION, Manifest, Target
+from metamodel.manifest import REFERENCES_VERSION, Manifest, Target
 from metamodel.planning import LEDGER_COLUMNS
 from metamodel.references import ReferenceSettings, write_table
 from metamodel.spec import one_of
@@ -241,7 +241,7 @@ def _manifest(
         },
         versions=library_versions(_VERSIONED),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        format_version=FORMAT_VERSION,
+        format_version=REFERENCES_VERSION,
         references=settings.to_dict(),
     )
 

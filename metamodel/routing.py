@@ -7,7 +7,7 @@ small `ChildStore` protocol, so that this room knows nothing of files.
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import pandas as pd
 
 from metamodel.answers import DETAIL_COLUMNS, INTERVAL, AnswerForm, Answers, PredictOptions, probability_column
 from metamodel.asking import AskedChildren, Load, Rows, Tally
+from metamodel.blending import Weights, blend_answers
 from metamodel.exceptions import InputError, InvalidKey, UnknownGroup
 from metamodel.features import FeatureColumns, FeatureSchema
 from metamodel.few_rows import FEW_ROWS, read_few_rows
@@ -109,6 +110,7 @@ class Route:
         options: PredictOptions,
         stacks: Sequence[Stack] = (),
         tally: Tally | None = None,
+        weights: Weights | None = None,
     ) -> pd.DataFrame:
         """Answer every row.
 
@@ -124,6 +126,8 @@ class Route:
             Children that need not be asked one by one.
         tally
             Where to count what was done.
+        weights
+            How each group's prediction is blended with its parents'; None for no blending.
 
         Returns
         -------
@@ -140,7 +144,7 @@ class Route:
             Under the policy "error", when a group has no child.
         """
         self.check(options)
-        return self.answer(self.read(frame), store, options, stacks, tally).frame(frame.index)
+        return self.answer(self.read(frame), store, options, stacks, tally, weights).frame(frame.index)
 
     def answer(
         self,
@@ -149,12 +153,13 @@ class Route:
         options: PredictOptions,
         stacks: Sequence[Stack] = (),
         tally: Tally | None = None,
+        weights: Weights | None = None,
     ) -> Answers:
         """Answer rows that are read already, with options that are checked already; else as `predict`."""
         call = _Call(self, options, tally or Tally(), *read)
-        rest = call.ask_stacks(stacks)
-        if rest is None or len(rest):
-            call.ask_children(rest, store)
+        call.ask(store, stacks)
+        if weights is not None:
+            call.blend(weights, store, stacks)
         call.tally.rows.update(call.answers.tally())
         return call.answers
 
@@ -188,12 +193,13 @@ class Route:
 
 
 class _Call:
-    """One call to predict."""
+    """One call to predict, or the part of it that asks the parents of one level."""
 
     def __init__(
         self, route: Route, options: PredictOptions, tally: Tally, grouping: Grouping, columns: FeatureColumns
     ) -> None:
         self.tally = tally
+        self._level = len(route.keys.columns)
         self._route = route
         self._options = options
         self._grouping = grouping
@@ -201,9 +207,27 @@ class _Call:
         self._form = route.form(options)
         self.answers = Answers(len(grouping.codes), self._form)
 
-    def ask_stacks(self, stacks: Sequence[Stack]) -> IntArray | None:
+    def ask(self, store: ChildStore, stacks: Sequence[Stack], rows: IntArray | None = None) -> None:
+        """Let stacks, and then children, answer some rows, None for all of them."""
+        rest = self._ask_stacks(stacks, rows)
+        if rest is None or len(rest):
+            self._ask_children(rest, store)
+
+    def blend(self, weights: Weights, store: ChildStore, stacks: Sequence[Stack]) -> None:
+        """Blend what was answered with what the parents answer for the same rows."""
+
+        def ask(level: int, rows: IntArray | None) -> Answers:
+            tally, options = Tally(), replace(self._options, unknown="null")
+            parents = _Call(self._route, options, tally, self._grouping.at_level(level), self._columns)
+            parents._level = level
+            parents.ask(store, stacks, rows)
+            self.tally.seconds_predicting += tally.seconds_predicting
+            return parents.answers
+
+        blend_answers(self.answers, self._grouping, weights, self._level, ask)
+
+    def _ask_stacks(self, stacks: Sequence[Stack], rest: IntArray | None) -> IntArray | None:
         """Let the stacks answer what they can; returns the rows that are left, None for all of them."""
-        rest: IntArray | None = None
         for stack in stacks if self._route.features.layout == "array" else ():
             if stack.takes(proba=self._options.proba) and (rest is None or len(rest)):
                 rest = self._ask_stack(stack, rest)
@@ -243,7 +267,7 @@ class _Call:
             probabilities = None if probabilities is None else probabilities[answered]
         self.tally.rows_stacked += len(labels)
         versions = stack.versions(positions) if self._options.detail else ""
-        self.answers.accept(where, len(self._route.keys.columns), versions, labels, probabilities)
+        self.answers.accept(where, self._level, versions, labels, probabilities)
         self._name(where)
         return left
 
@@ -252,7 +276,7 @@ class _Call:
             keys = [encode_key(key) if isinstance(key, tuple) else "" for key in self._grouping.keys]
             self.answers.name(where, np.array(keys, dtype=object)[self._grouping.codes[where]])
 
-    def ask_children(self, rows: IntArray | None, store: ChildStore) -> None:
+    def _ask_children(self, rows: IntArray | None, store: ChildStore) -> None:
         """Let children answer rows, group by group, each a slice of one table in group order."""
         if rows is None and len(self._grouping.keys) == 1:  # in order as they are
             grouping, table, answers = self._grouping, self._columns.table(), self.answers

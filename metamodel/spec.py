@@ -5,7 +5,7 @@ import json
 import numbers
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Literal, Self, get_args
@@ -17,6 +17,7 @@ from sklearn.base import clone
 from metamodel.exceptions import InputError
 from metamodel.keys import GroupKey, NullKeys
 from metamodel.schemes import HOLDOUT, Scheme
+from metamodel.shrinkage import Shrinkage
 from metamodel.wording import short
 
 __all__ = ["Candidate", "FitSpec", "TrainingOptions", "TuningSpec", "UnknownPolicy", "content", "one_of", "spec_digest"]
@@ -202,6 +203,7 @@ class TrainingOptions:
     patience: int = 10
     tune_seconds: float | None = None
     budget_seconds: float | None = None
+    shrinkage: Shrinkage | None = None
     interval: float | None = None
 
     def __post_init__(self) -> None:
@@ -214,6 +216,11 @@ class TrainingOptions:
         self._check_split()
         self._check_pruning()
         self._check_interval()
+
+    @property
+    def with_parents(self) -> bool:
+        """Whether a model of each prefix of the group columns, and a global one, are trained too."""
+        return self.unknown == "fallback" or self.shrinkage is not None
 
     @property
     def scheme(self) -> Scheme:
@@ -340,12 +347,14 @@ class TrainingOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""
-        return {**asdict(self), "group_by": list(self.group_by)}
+        shrinkage = None if self.shrinkage is None else self.shrinkage.to_dict()
+        # A function of the caller's is named, never copied.
+        return {**asdict(replace(self, shrinkage=None)), "group_by": list(self.group_by), "shrinkage": shrinkage}
 
 
 # Of tuning, `FitSpec.tuning` says what counts.
 _TUNING = ("tune", "trials", "patience", "tune_seconds", "budget_seconds")
-_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack", "prune", "interval", *_TUNING)
+_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack", "prune", "shrinkage", "interval", *_TUNING)
 
 
 def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any]) -> str:
@@ -357,7 +366,7 @@ def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any
     decisive = {name: value for name, value in options.to_dict().items() if name not in _NOT_DECISIVE}
     candidates = [[c.name, c.label, content(c.estimator)] for c in spec.candidates]
     # The parents' best parameters are tried first, where there are parents.
-    tuning = [content(spec.tuning), options.unknown == "fallback"] if spec.tuning is not None else []
+    tuning = [content(spec.tuning), options.with_parents] if spec.tuning is not None else []
     text = json.dumps([decisive, spec.task, candidates, features, *tuning], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -31,16 +31,18 @@ from metamodel.group_figures import write_figures
 from metamodel.heldout import kept_share
 from metamodel.intervals import with_intervals
 from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
-from metamodel.manifest import Manifest, Target
+from metamodel.manifest import BLENDED_VERSION, Manifest, Target
 from metamodel.model import MetaModel
 from metamodel.overrides import Override, read_overrides
 from metamodel.packing import stack_plan
 from metamodel.planning import GroupRows, Plan, TablePlan, make_plan
 from metamodel.previous import expected_kinds, open_previous, starts_from
 from metamodel.progress import TrainingProgress
+from metamodel.shrinkage import Shrinkage, weight_columns
 from metamodel.spec import Candidate, TrainingOptions, one_of
 from metamodel.starts import Starts
 from metamodel.tuning import read_space, search_end
+from metamodel.weighing import check_weights, shrink
 
 __all__ = ["TrainingResult", "train"]
 
@@ -127,6 +129,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     patience: int = 10,
     tune_seconds: float | None = None,
     budget_seconds: float | None = None,
+    shrinkage: Any = None,
+    shrinkage_params: Mapping[str, Any] | None = None,
     interval: float | None = None,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
@@ -217,6 +221,10 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         At most so many trials for each group and candidate, and an end after so many without a gain (0: never before).
     tune_seconds, budget_seconds
         Limits in seconds of the search in one group, and of the whole training.
+    shrinkage, shrinkage_params
+        Blend each prediction of a regressor with those of the group's parents, which are then trained too: "constant"
+        (with ``{"alpha": 0.3}``, the parents' share), "equal", "min_n_obs" (with ``{"min_n_obs": 50}``), "relative",
+        or a function from the row counts of the levels, the global one first, to their weights.
     interval
         Share of rows that prediction intervals shall cover, such as 0.9: every answer then has `lower` and `upper`,
         and the ledger says what share of held-out rows such intervals reached. For regression, with a holdout; see
@@ -269,6 +277,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         patience=patience,
         tune_seconds=tune_seconds,
         budget_seconds=budget_seconds,
+        shrinkage=Shrinkage.create(shrinkage, shrinkage_params),
         interval=interval,
     )
     end = search_end(started, options.budget_seconds)
@@ -344,6 +353,7 @@ def _temporary_bundle() -> Path:
 def _run(
     plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str, found: Sequence[Finding]
 ) -> TrainingResult:
+    check_weights(plan)
     sizes = plan.sizes_of_all_levels()
     limit = plan.options.max_group_rows
     oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}
@@ -356,23 +366,31 @@ def _run(
         ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
         refuse_empty(ledger)
         holdout, importance = _evidence(results, plan)
-        ledger, pruned = judge(ledger, holdout, plan)
+        shrunk = shrink(ledger, holdout, plan)
+        ledger, pruned = judge(shrunk.ledger, holdout, plan, shrunk.answered)
         prune_children(directory, pruned)
-        ledger, radii, reached = with_intervals(ledger, holdout, plan.keys, plan.options.interval)
-        summary = {**summarize(ledger, plan), **reached, "data_findings": len(found)}
+        ledger, radii, reached = with_intervals(ledger, shrunk.answers, plan.keys, plan.options.interval)
+        summary = {**summarize(ledger, plan), **shrunk.summary, **reached, "data_findings": len(found)}
         samples = {key: rows for result in results for key, rows in result.samples.items()}
         described = replace(_manifest(plan, ledger, results), findings=tuple(one.to_dict() for one in found))
         manifest, ledger = stack_plan(directory, plan, described, ledger, samples)
-        write_evidence(directory, holdout, importance)
-        manifest = _with_figures(directory, manifest, [radii])
+        write_evidence(directory, shrunk.holdout, importance)
+        weights = shrunk.weights.drop(index=list(pruned), errors="ignore")
+        manifest = _with_figures(directory, manifest, [weights, radii])
         manifest = finish_bundle(directory, manifest, ledger)
-    return TrainingResult(ledger, summary, path, manifest, data, source, holdout, importance, tuple(found), tuning)
+    return TrainingResult(
+        ledger, summary, path, manifest, data, source, shrunk.holdout, importance, tuple(found), tuning
+    )
 
 
 def _with_figures(directory: Path, manifest: Manifest, tables: Sequence[pd.DataFrame]) -> Manifest:
     """Write the numbers of groups that answers need, one column each, under the groups' encoded keys."""
     figures = pd.concat([table for table in tables if len(table.columns)] or [pd.DataFrame()], axis=1)
-    return replace(manifest, figures=write_figures(directory, figures)) if len(figures.columns) else manifest
+    if not len(figures.columns):
+        return manifest
+    blended = weight_columns(0)[0] in figures
+    version = BLENDED_VERSION if blended else manifest.format_version
+    return replace(manifest, figures=write_figures(directory, figures), format_version=version)
 
 
 def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -13,6 +13,8 @@ from sklearn.linear_model import LinearRegression
 
 # Rows of a group that an estimator below shall stumble over carry this value in their first feature.
 MARK = 666.0
+# No process survives a fit on such a row.
+FATAL = -666.0
 
 
 class RaisesOnMark(LinearRegression):
@@ -131,13 +133,15 @@ not_a_class = 7
 
 
 class FailsAbove(LinearRegression):
-    """Cannot be fitted where its parameter is above 0.5; where it is above 0.9, its process ends."""
+    """Cannot be fitted where its parameter is above 0.5; where it is above 0.9, its process ends on a marked row."""
 
     def __init__(self, level=0.0):
         super().__init__()
         self.level = level
 
     def fit(self, X, y):
+        if (np.asarray(X)[:, 0] == FATAL).any():
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.level > 0.9 and (np.asarray(X)[:, 0] == MARK).any():
             os._exit(1)
         if self.level > 0.5:
@@ -151,6 +155,19 @@ class FailsOnAll(FailsAbove):
     def fit(self, X, y):
         if len(X) >= 80:
             raise ValueError("too many rows")
+        return super().fit(X, y)
+
+
+class Spins(LinearRegression):
+    """Never comes back where its parameter says so."""
+
+    def __init__(self, spinning=False):
+        super().__init__()
+        self.spinning = spinning
+
+    def fit(self, X, y):
+        while self.spinning:
+            pass
         return super().fit(X, y)
 
 

@@ -7,7 +7,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from children import MARK, FailsAbove
+from children import FATAL, MARK, FailsAbove
 from click.testing import CliRunner
 from sklearn.linear_model import Ridge
 from spark_tables import assert_same_ledger
@@ -107,17 +107,23 @@ def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, 
     assert () not in again
 
 
-def test_group_whose_trial_kills_its_process_is_fitted_untuned():
+@pytest.mark.parametrize("engine", ["local", pytest.param("spark", marks=pytest.mark.spark)])
+def test_trial_that_kills_its_process_becomes_a_row_of_the_ledger(engine, request):
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(60, 2)), columns=["x", "y"]).assign(g=np.repeat([1, 2, 3], 20))
-    frame.loc[[20, 25, 30, 35], "x"] = MARK
+    frame = pd.DataFrame(rng.normal(size=(80, 2)), columns=["x", "y"]).assign(g=np.repeat([1, 2, 3, 4], 20))
+    frame.loc[[20, 25, 30, 35], "x"] = MARK  # a trial is killed
+    frame.loc[60:, "x"] = FATAL  # every fit is killed
     space = {"FailsAbove": {"level": [0.95]}}
-    result = metamodel.train(frame, "g", "y", FailsAbove(), tune=space, trials=1, n_jobs=2, features=["x"], holdout=0)
+    data = frame if engine == "local" else request.getfixturevalue("spark").createDataFrame(frame)
+    options = {"tune": space, "trials": 1, "features": ["x"], "holdout": 0, "n_jobs": 2, "engine": engine}
+    result = metamodel.train(data, "g", "y", FailsAbove(), duplicates="keep", **options)
     ledger = result.ledger.set_index("g")
-    assert ledger["status"].tolist() == ["fitted"] * 3
+    assert ledger["status"].tolist() == ["fitted", "fitted", "fitted", "failed"]
     assert ledger.loc[2, "reason"] == "not_tuned: a trial killed its process"
     assert ledger.loc[1, "reason"].startswith("not_tuned: every trial failed (1), the last with ValueError")
-    assert result.tuning.set_index("g")["failed"].tolist() == [1, 0, 1]
+    assert ledger.loc[4, "reason"] == "worker_died"
+    assert ledger.loc[4, "error"].startswith("WorkerDied: the process that fitted this group was killed")
+    assert result.tuning.set_index("g")["failed"].to_dict() == {1: 1, 2: 0, 3: 1}
 
 
 @pytest.mark.parametrize("name", ["trials", "candidate"])
@@ -127,9 +133,12 @@ def test_group_column_with_the_name_of_a_column_of_the_table_is_refused(sales, n
         metamodel.train(frame, [name, "product"], "units", features=FEATURES, tune=SPACE)
 
 
-def test_split_that_tests_every_row_leaves_none_to_search_on(sales):
-    with pytest.raises(InputError, match=r"split='kfold:5' tests every row.*split=\"holdout\""):
-        train(sales, time_column=None, split="kfold:5")
+def test_folds_that_test_every_row_are_searched_one_by_one(sales):
+    one, two = (train(sales, time_column=None, split="kfold:3", trials=3, n_jobs=n) for n in (1, 2))
+    assert_same_search(one.tuning, two.tuning)
+    assert_same_ledger(one.ledger, two.ledger)
+    assert one.tuning["trials"].max() == 4 * 3
+    assert set(one.ledger.loc[one.ledger["rows"] > 20, "folds"]) == {3}
 
 
 def test_groups_own_parameters_are_not_searched(sales):

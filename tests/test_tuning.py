@@ -3,26 +3,32 @@
 import json
 import math
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from children import FailsAbove, FailsOnAll, Sleeps
+import scipy
+from children import FailsAbove, FailsOnAll, Sleeps, Spins
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
+from sklearn.metrics import root_mean_squared_error
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from metamodel.estimators import describe, resolve
+from metamodel.evaluation import Answers
 from metamodel.exceptions import InputError
 from metamodel.fitting import fit_group
 from metamodel.groups import GroupData
 from metamodel.schemes import Scheme
 from metamodel.spec import Candidate, FitSpec, TuningSpec
-from metamodel.splitting import hash_holdout
+from metamodel.splitting import hash_folds, hash_holdout
 from metamodel.tuning import Search, read_space, require_optuna, spaces_of, tune, validation_folds
+from metamodel.tuning.evidence import gain_errors
 
 
 def group_of(rows=80, times=False, task="regression", random_state=0):
@@ -41,6 +47,12 @@ def spec_of(estimator, space, task="regression", holdout=0.2, **settings):
     return FitSpec(task, candidates, holdout, target_dtype=dtype, tuning=tuning)
 
 
+def searched(group, spec, search):
+    records = []
+    tune(group, spec, search, records)
+    return records
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     """Several threads wait for one another longer than these small fits take."""
@@ -53,11 +65,11 @@ ALPHA = {"alpha": (1e-3, 1e3, "log")}
 
 @pytest.mark.parametrize("times", [False, True])
 def test_holdout_rows_cannot_change_what_is_found(times):
-    group, spec = group_of(times=times), spec_of(Ridge(), ALPHA)
+    group, spec = group_of(times=times), spec_of(Ridge(alpha=1e3), ALPHA)
     held = np.arange(80) >= 64 if times else hash_holdout(group.hashes, 0.2)
     changed = GroupData(group.key, group.x.copy(), group.y.copy(), group.hashes, group.times)
     changed.x[held], changed.y[held] = 1e6, -1e6
-    found = [tune(one, spec, Search())[1][0] for one in (group, changed)]
+    found = [searched(one, spec, Search())[0] for one in (group, changed)]
     assert found[0].params == found[1].params != {}
     assert found[0].validation_score == found[1].validation_score
 
@@ -65,16 +77,47 @@ def test_holdout_rows_cannot_change_what_is_found(times):
 def test_validation_rows_are_later_than_those_that_are_fitted():
     group = group_of(times=True)
     folds = validation_folds(group)
-    assert len(folds) == 3
+    assert len(folds) == 5
     assert all(group.times[train].max() < group.times[test].min() for train, test in folds)
+    assert not np.logical_and.reduce([test for _, test in folds]).any()
 
 
-def test_validation_rows_are_other_rows_in_every_split():
+def test_every_row_validates_once_without_times():
     folds = validation_folds(group_of(rows=200))
-    shares = [test.mean() for _, test in folds]
-    assert all(0.1 < share < 0.4 for share in shares)
-    assert not any((train & test).any() for train, test in folds)
-    assert len({test.tobytes() for _, test in folds}) == 3
+    assert all((train != test).all() for train, test in folds)
+    assert (sum(test.astype(int) for _, test in folds) == 1).all()
+
+
+@pytest.mark.parametrize("times", [False, True])
+def test_many_rows_are_validated_once(times):
+    ((train, test),) = validation_folds(group_of(rows=5000, times=times))
+    assert not (train & test).any()
+    assert 0.05 < test.mean() < 0.3
+
+
+def test_rows_of_a_fold_cannot_change_what_its_own_training_rows_lead_to():
+    group = group_of()
+    spec = replace(spec_of(Ridge(alpha=1e3), ALPHA), split=Scheme.parse("kfold:3"))
+    inside = tune(group, spec, Search(), []).of_folds
+    for i, (_, test) in enumerate(hash_folds(group.hashes, 3)):
+        changed = replace(group, x=np.where(test[:, None], 1e6, group.x), y=np.where(test, -1e6, group.y))
+        again = tune(changed, spec, Search(first={"child": {"alpha": 7.0}}), []).of_folds
+        assert again[i][0].params == inside[i][0].params
+        assert [one[0].params for one in again] != [one[0].params for one in inside]
+
+
+def test_every_fold_is_judged_with_parameters_of_its_own():
+    group = group_of()
+    spec = replace(spec_of(Ridge(alpha=1e3), ALPHA), split=Scheme.parse("kfold:3"))
+    tuned = tune(group, spec, Search(), [])
+    outcome = fit_group(group, spec)
+    answers = np.empty(80)
+    for (one,), (train, test) in zip(tuned.of_folds, hash_folds(group.hashes, 3), strict=True):
+        answers[test] = clone(one.estimator).fit(group.x[train], group.y[train]).predict(group.x[test])
+    assert outcome.metrics["holdout_rmse"] == pytest.approx(root_mean_squared_error(group.y, answers))
+    (record,) = outcome.tuning
+    assert outcome.child.alpha == record["params"]["alpha"]
+    assert record["trials"] > 8
 
 
 def test_tuned_child_is_better_than_untuned_and_says_so():
@@ -91,18 +134,44 @@ def test_tuned_child_is_better_than_untuned_and_says_so():
     assert f'"alpha": {record["params"]["alpha"]}' in outcome.params
 
 
+def test_gain_that_may_be_noise_leaves_the_parameters_as_they_are():
+    group = group_of()
+    noise = replace(group, y=np.random.default_rng(1).normal(size=80))
+    for one, tuned in ((noise, False), (group, True)):
+        (record,) = fit_group(one, spec_of(Ridge(alpha=1e3), ALPHA, trials=20)).tuning
+        assert (record["gain_errors"] > 1.645) == (record["gain"] > 0) == bool(record["params"]) == tuned
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gain_in_standard_errors_is_the_paired_t_statistic(weighted):
+    rng = np.random.default_rng(0)
+    y, old, new = rng.normal(size=(3, 50))
+    weights = np.full(50, 3.0) if weighted else None
+    one, other = (Answers(y, predicted, None, np.empty(0), weights) for predicted in (old, new))
+    expected = scipy.stats.ttest_rel((old - y) ** 2, (new - y) ** 2).statistic
+    assert gain_errors("rmse", one, other) == pytest.approx(expected)
+    assert gain_errors("rmse", other, one) == pytest.approx(-expected)
+    assert gain_errors("rmse", one, one) == 0.0
+
+
+def test_parents_best_stays_where_the_groups_own_best_gains_only_noise():
+    group, first = group_of(), {"child": {"alpha": 2.0}}
+    (record,) = searched(group, spec_of(Ridge(alpha=1e3), ALPHA, trials=20), Search(first=first))
+    assert record.params == {"alpha": 2.0}
+
+
 def test_study_ends_after_trials_without_a_gain():
     spec = spec_of(Ridge(), {"solver": ["cholesky"]}, trials=30, patience=4)
-    (record,) = tune(group_of(), spec, Search())[1]
+    (record,) = searched(group_of(), spec, Search())
     assert (record.trials, record.params, record.gain) == (4, {}, 0.0)
 
 
 def test_parents_best_is_the_first_trial():
     spec = spec_of(Ridge(alpha=1e3), ALPHA, trials=1)
-    found = tune(group_of(), spec, Search(first={"child": {"alpha": 0.125}}))[1][0]
+    found = searched(group_of(), spec, Search(first={"child": {"alpha": 0.125}}))[0]
     assert found.params == {"alpha": 0.125}
     choices = spec_of(Ridge(alpha=1e3), {"alpha": [1e3, 0.5, 1.0]}, trials=1)
-    assert tune(group_of(), choices, Search(first={"child": {"alpha": 0.5}}))[1][0].params == {"alpha": 0.5}
+    assert searched(group_of(), choices, Search(first={"child": {"alpha": 0.5}}))[0].params == {"alpha": 0.5}
 
 
 def test_choice_of_tuples_stays_one_whatever_its_parents_best_went_through():
@@ -114,7 +183,7 @@ def test_choice_of_tuples_stays_one_whatever_its_parents_best_went_through():
     assert outcome.reason == ""
     assert outcome.tuning[0]["trials"] - outcome.tuning[0]["failed"] == 1
     spec = spec_of(FailsAbove(level=0.7), {"level": [(0.9,), 0.25]}, trials=1)
-    assert tune(group_of(), spec, Search(first={"child": {"level": 0.25}}))[1][0].params == {"level": 0.25}
+    assert searched(group_of(), spec, Search(first={"child": {"level": 0.25}}))[0].params == {"level": 0.25}
 
 
 @pytest.mark.parametrize("limit", [None, 5.0])
@@ -127,15 +196,30 @@ def test_group_that_fails_after_its_search_keeps_its_record(limit):
     assert 0 < row["seconds"] < outcome.seconds
 
 
+def test_time_limit_that_ends_a_search_leaves_its_record():
+    spec = replace(spec_of(Spins(), {"spinning": [True]}), group_seconds=2.0)
+    outcomes = []
+    require_optuna()  # its import takes longer than the limit on a busy machine
+    # Outside the main thread no alarm ends a trial.
+    thread = threading.Thread(target=lambda: outcomes.append(fit_group(group_of(), spec)))
+    thread.start()
+    thread.join()
+    (outcome,) = outcomes
+    assert (outcome.status, outcome.reason) == ("failed", "time_limit: 2 s")
+    (row,) = outcome.tuning
+    assert (row["chosen"], row["trials"], row["reason"]) == (False, 1, "the group's time limit")
+    assert row["untuned_score"] > 0
+
+
 def test_order_of_rows_and_of_groups_do_not_matter():
     spec = spec_of(Ridge(), ALPHA)
     group, other = group_of(), group_of(random_state=1)
     order = np.random.default_rng(0).permutation(80)
     mixed = GroupData(group.key, group.x[order], group.y[order], group.hashes[order])
-    one = tune(group, spec, Search())[1][0]
-    tune(other, spec, Search())
-    assert tune(group, spec, Search())[1][0].params == one.params
-    assert tune(mixed, spec, Search())[1][0].params == pytest.approx(one.params)
+    one = searched(group, spec, Search())[0]
+    searched(other, spec, Search())
+    assert searched(group, spec, Search())[0].params == one.params
+    assert searched(mixed, spec, Search())[0].params == pytest.approx(one.params)
 
 
 def test_failing_trials_are_counted_and_not_fatal():
@@ -185,7 +269,7 @@ def test_estimator_without_probabilities_is_tuned_by_accuracy():
 def test_boosters_get_the_rounds_that_early_stopping_found(name, task, scaled):
     if name == "xgboost":
         pytest.importorskip("xgboost", reason="needs the extra xgboost")
-    estimator = resolve(name, {"learning_rate": 1.0}, task, 0)
+    estimator = resolve(name, {"learning_rate": 1e-4}, task, 0)
     if scaled:
         estimator = make_pipeline(StandardScaler(), estimator)
     spec = spec_of(estimator, {"learning_rate": (0.1, 0.5)}, task=task, trials=2)
@@ -198,12 +282,12 @@ def test_boosters_get_the_rounds_that_early_stopping_found(name, task, scaled):
 
 def test_rounds_in_the_space_are_searched_and_not_counted():
     spec = spec_of(HistGradientBoostingRegressor(), {"max_iter": [3, 5]}, trials=2)
-    (record,) = tune(group_of(), spec, Search())[1]
+    (record,) = searched(group_of(), spec, Search())
     assert record.rounds is None
 
 
 def test_untuned_score_is_missing_where_the_untuned_child_fails():
-    (record,) = tune(group_of(), spec_of(FailsAbove(level=0.7), {"level": (0.0, 0.4)}, trials=2), Search())[1]
+    (record,) = searched(group_of(), spec_of(FailsAbove(level=0.7), {"level": (0.0, 0.4)}, trials=2), Search())
     assert math.isnan(record.untuned_score)
     assert record.params
 
@@ -217,7 +301,7 @@ def test_rows_without_weight_count_for_nothing(name):
     changed = replace(group, y=np.where(weights > 0, group.y, 1e6), weights=weights)
     space = ALPHA if name == "ridge" else {"learning_rate": (0.1, 0.5)}
     found = [
-        tune(one, spec_of(resolve(name, None, "regression", 0), space, trials=3), Search())[1][0]
+        searched(one, spec_of(resolve(name, None, "regression", 0), space, trials=3), Search())[0]
         for one in (replace(group, weights=weights), changed)
     ]
     assert found[0].validation_score == pytest.approx(found[1].validation_score, rel=0.2)
@@ -225,7 +309,7 @@ def test_rows_without_weight_count_for_nothing(name):
 
 def test_metric_that_was_asked_for_decides():
     spec = replace(spec_of(Ridge(), ALPHA), metric="r2")
-    (record,) = tune(group_of(), spec, Search())[1]
+    (record,) = searched(group_of(), spec, Search())
     assert record.metric == "r2"
     assert record.untuned_score <= record.validation_score < 1
 
@@ -234,7 +318,7 @@ def test_backtest_leaves_the_rows_before_its_first_origin_to_the_search():
     group = group_of(times=True)
     spec = replace(spec_of(Ridge(), ALPHA), split=Scheme.parse("rolling:folds=3,horizon=10"))
     changed = replace(group, y=np.where(group.times >= 50, 1e6, group.y))
-    found = [tune(one, spec, Search())[1][0].validation_score for one in (group, changed)]
+    found = [searched(one, spec, Search())[0].validation_score for one in (group, changed)]
     assert found[0] == found[1]
 
 

@@ -72,7 +72,12 @@ def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
 
         if Path(output).exists():
             raise InputError(f"{output} exists already. Name a directory that does not.")
-        export_child(load_model(model), tuple(group), output)
+        opened = load_model(model)
+        export_child(opened, tuple(group), output)
+        if opened.bundle.weights is not None:
+            click.echo(
+                "note: the meta-model blends this child's predictions with its parents'; alone it does not", err=True
+            )
     click.echo(
         dumps({"output": output}) if as_json else f"Written to {output}; load it with mlflow.sklearn.load_model."
     )

@@ -26,6 +26,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"baseline          {summary['groups_above_baseline']:,} of {summary['groups_with_baseline']:,} groups beat it"
         + (f", median skill {summary['skill_median']:.3f}" if "skill_median" in summary else ""),
         *_compared(summary),
+        *_shrinkage_lines(summary),
         f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
         f"{summary['parents_fitted']:,} parents included",
     ]
@@ -34,7 +35,7 @@ def summary_text(summary: dict[str, Any]) -> str:
     metrics: dict[str, dict[str, float]] = {}
     for name, value in summary.items():
         metric, _, statistic = name.rpartition("_")
-        if statistic in _STATISTICS:
+        if statistic in _STATISTICS and not metric.startswith(("blended_", "unblended_")):
             metrics.setdefault(metric, {})[statistic] = value
     metrics = {name: found for name, found in metrics.items() if "mean" in found}  # medians of counts stand above
     table = pd.DataFrame.from_dict(metrics, orient="index", columns=list(_STATISTICS))
@@ -53,6 +54,15 @@ def _compared(summary: dict[str, Any]) -> list[str]:
     if "groups_warm" in summary:
         lines.append(f"warm starts       {summary['groups_warm']:,} groups went on from an earlier child")
     return lines
+
+
+def _shrinkage_lines(summary: dict[str, Any]) -> list[str]:
+    """Say whether blending pays; nothing where there is none, or no held-out rows to tell."""
+    if "blended_rmse_mean" not in summary:
+        return []
+    before, after = (_number(summary[f"{which}_rmse_mean"]) for which in ("unblended", "blended"))
+    better = f"{summary['groups_better_blended']:,.0f} groups better"
+    return [f"shrinkage         {better} than alone; mean held-out rmse {after}, without {before}"]
 
 
 def _intervals(summary: dict[str, Any]) -> str:

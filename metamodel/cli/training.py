@@ -63,6 +63,8 @@ __all__ = ["train"]
 @click.option("--patience", type=WholeNumber(), default=10, show_default=True, help="End after trials without gain.")
 @click.option("--tune-seconds", type=Seconds(), default=None, help="Limit of the search in one group.")
 @click.option("--budget-seconds", type=Seconds(), default=None, help="Limit of the whole training, searches included.")
+@click.option("--shrinkage", default="", help="Blend with parents: constant, equal, min_n_obs or relative.")
+@click.option("--shrinkage-params", type=Json(dict), default=None, help='JSON object, such as {"alpha": 0.3}.')
 @click.option("--interval", type=Share(), default=None, help="Intervals that cover this share of rows, such as 0.9.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @switch("detail", False, "Answer key, level, child version and error by default.")

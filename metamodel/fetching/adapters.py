@@ -1,5 +1,6 @@
 """Children that others made, behind the one face that routing asks: `predict` and `predict_proba` of a frame."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from metamodel.exceptions import ChildFailed
 from metamodel.features import FeatureSchema
 from metamodel.frames import AnyArray
 
-__all__ = ["EstimatorChild", "PyfuncChild"]
+__all__ = ["BlendedChild", "EstimatorChild", "PyfuncChild"]
 
 
 class EstimatorChild:
@@ -49,6 +50,42 @@ class EstimatorChild:
     def _input(self, x: pd.DataFrame) -> Any:
         table = x if self._columns is None else x[self._columns]
         return table.to_numpy(dtype=self._matrix_dtype) if self._as_array else table
+
+
+class BlendedChild:
+    """A child of a meta-model with shrinkage, together with the parents that it is blended with there.
+
+    Parameters
+    ----------
+    own
+        The child and its weight.
+    parents
+        The same of every parent that has a say, the global model first.
+    """
+
+    def __init__(self, own: tuple[EstimatorChild, float], parents: Sequence[tuple[EstimatorChild, float]]) -> None:
+        self._own, self._weight = own
+        self._parents = parents
+
+    @property
+    def model(self) -> Any:
+        """The group's own estimator."""
+        return self._own.model
+
+    def predict(self, x: pd.DataFrame) -> AnyArray:
+        """Predict rows; raises where a parent gives no number, because without its part it would be another model's."""
+        said = _numbers(self._own, x)
+        blended = np.where(self._weight == 0, 0.0, self._weight * said)
+        for parent, weight in self._parents:
+            part = _numbers(parent, x)
+            if (np.isnan(part) & ~np.isnan(blended)).any():
+                raise ChildFailed("A parent whose prediction is blended in gave none.")
+            blended = blended + weight * part
+        return blended
+
+
+def _numbers(child: EstimatorChild, x: pd.DataFrame) -> AnyArray:
+    return np.asarray(child.predict(x)).reshape(len(x)).astype(np.float64, copy=False)
 
 
 class PyfuncChild:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import os
 import time
 import zipfile
@@ -23,14 +24,15 @@ from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
 from metamodel.disk_cache import process_disk_cache
 from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
-from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
+from metamodel.fetching.adapters import BlendedChild, EstimatorChild, PyfuncChild
 from metamodel.fetching.endpoints import EndpointChild
 from metamodel.fetching.logged import bundle_of, inside, one_line
 from metamodel.fetching.politeness import Courtesy, courtesy_for, server_of
-from metamodel.keys import decode_key
+from metamodel.keys import GroupKey, decode_key
 from metamodel.manifest import MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import Reference, ReferenceSettings
 from metamodel.shards import ShardReader
+from metamodel.shrinkage import weight_columns
 from metamodel.turns import first_delay
 
 __all__ = ["ElsewhereLoader", "courtesy_of", "fetch_description", "files_of", "resolve_place"]
@@ -238,7 +240,8 @@ def _loaded(reference: Reference, key: str, directory: Path) -> tuple[tuple[Any,
     if reference.kind == "bundle":
         bundle = Bundle(bundle_of(directory))
         (child, version), resident = bundle.read(decode_key(key))
-        return (EstimatorChild(child, bundle.manifest.features), version), resident
+        own = EstimatorChild(child, bundle.manifest.features)
+        return (_blended(bundle, decode_key(key), own), version), resident
     flavors = Model.load(str(directory)).flavors
     version, size = _digest(directory)
     if "sklearn" in flavors:
@@ -246,6 +249,19 @@ def _loaded(reference: Reference, key: str, directory: Path) -> tuple[tuple[Any,
     else:
         child = PyfuncChild(mlflow.pyfunc.load_model(str(directory)))
     return (child, version), _RESIDENT_FACTOR * size + _RESIDENT_BASE
+
+
+def _blended(bundle: Bundle, key: GroupKey, own: EstimatorChild) -> EstimatorChild | BlendedChild:
+    """Let a child answer as its own meta-model does, which may blend it with its parents."""
+    if bundle.weights is None:
+        return own
+    *shares, weight = bundle.weights.of([key], weight_columns(len(key))).tolist()[0]
+    asked = [level for level, share in enumerate(shares) if share and not math.isnan(share)]
+    # The parents of many children are few, so they are kept in the cache as children of their own.
+    parents = [
+        (EstimatorChild(bundle.load(key[:level])[0], bundle.manifest.features), shares[level]) for level in asked
+    ]
+    return BlendedChild((own, weight), parents)
 
 
 def _digest(directory: Path) -> tuple[str, int]:

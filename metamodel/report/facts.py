@@ -151,6 +151,11 @@ class Facts:
         ]
         return sorted(rows, key=lambda row: -row[1])
 
+    @cached_property
+    def blended(self) -> pd.Series:
+        """Of each child's own error, the share that blending with its parents saves; empty without shrinkage."""
+        return self.fitted.get("blended_skill", pd.Series(dtype=np.float64)).dropna()
+
     def skill_picture(self) -> Markup:
         """Distribution of the skill."""
         assert self.skill is not None
@@ -200,7 +205,8 @@ class Facts:
 
     def answers(self) -> Markup:
         """Who answers for the training rows."""
-        counts = who_answers(self.ledger, self.manifest.keys, self.manifest.levels)
+        levels = self.manifest.levels if self.manifest.unknown == "fallback" else ()
+        counts = who_answers(self.ledger, self.manifest.keys, levels)
         columns = self.manifest.keys.names
         parts = []
         for who, (_, rows) in counts.items():

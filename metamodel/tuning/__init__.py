@@ -7,8 +7,8 @@ from metamodel.tuning.budget import Pace, Search, alarm, phase_end, search_end
 from metamodel.tuning.built_in import BUILT_IN
 from metamodel.tuning.record import TUNING_COLUMNS, TuningRecord
 from metamodel.tuning.sampling import require_optuna
+from metamodel.tuning.searching import Tuned, tune
 from metamodel.tuning.spaces import Dimension, Space, read_space, spaces_of
-from metamodel.tuning.study import tune
 from metamodel.tuning.validation import validation_folds
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Pace",
     "Search",
     "Space",
+    "Tuned",
     "TuningRecord",
     "alarm",
     "phase_end",

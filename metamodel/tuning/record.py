@@ -28,6 +28,8 @@ class TuningRecord:
         untuned parameters on the latter.
     gain
         How much better than the untuned parameters, in units of the metric; never negative.
+    gain_errors
+        Gain of the best trial over the untuned parameters in standard errors; the latter stay where it is too small.
     reason
         Why the group was fitted untuned; empty where it was searched.
     """
@@ -45,6 +47,7 @@ class TuningRecord:
     validation_score: float = math.nan
     untuned_score: float = math.nan
     gain: float = math.nan
+    gain_errors: float = math.nan
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,16 +1,13 @@
-"""Search one candidate's parameters on one group's training rows with Optuna, and say how it went.
+"""Search one candidate's parameters on some training rows with Optuna, and say how it went.
 
-The holdout that will judge the child takes no part: a trial is fitted and scored on folds of the training part. Every
-study has a sampler of its own whose seed comes from the group's rows, so that the same seed gives the same parameters
-in any process and in any order of the groups.
+A trial is fitted and scored on folds of these rows. Every study has a sampler of its own whose seed comes from the
+rows, so that the same seed gives the same parameters in any process and in any order of the groups.
 """
 
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import and_
 from typing import Any
 
 from sklearn.base import clone
@@ -20,15 +17,15 @@ from metamodel.evaluation import PRIMARY, SECONDARY, Answers, is_better
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.judging import answer, fit_candidate
 from metamodel.spec import Candidate, FitSpec
-from metamodel.splitting import folds_of
 from metamodel.tuning.budget import OutOfTime, Search, alarm
+from metamodel.tuning.evidence import LEAST_ERRORS, gain_errors
 from metamodel.tuning.record import TuningRecord
 from metamodel.tuning.rounds import fit_counting, rounds_parameter, with_rounds
 from metamodel.tuning.sampling import encoded, quiet, require_optuna, seed, suggested
 from metamodel.tuning.spaces import Space, parameter_path
 from metamodel.tuning.validation import validation_folds
 
-__all__ = ["tune"]
+__all__ = ["Study"]
 
 # A group whose share of the time is shorter may search for about as long as this many fits without tuning take.
 _FEWEST_TRIALS = 5
@@ -45,72 +42,21 @@ class _Tried:
     rounds: int | None
     seconds: float
     children: list[Any]
+    answers: Answers
 
 
-def tune(group: GroupData, spec: FitSpec, search: Search) -> tuple[FitSpec, list[TuningRecord]]:
-    """Search the parameters of every candidate that has a space, on a group's training part.
+class Study:
+    """The trials of one candidate on a group's training part.
 
     Parameters
     ----------
-    group
-        All rows of the group that have a target.
+    candidate
+        Has a space in `spec.tuning`.
+    part
+        Rows that no child will be judged on.
     spec
-        What to fit; without `tuning` it is handed back as it is.
-    search
-        What to try first, and when to end.
-
-    Returns
-    -------
-    FitSpec
-        With the best candidates found.
-    list of TuningRecord
-        One for each candidate with a space.
+        What to fit, and how to compare.
     """
-    if spec.tuning is None:
-        return spec, []
-    outer = folds_of(group.hashes, group.times, spec.holdout, spec.split)
-    # Rows that any test fold holds are none of the search's business.
-    part = group.take(reduce(and_, (train for train, _ in outer))) if outer else group
-    started = time.time()
-    if spec.group_seconds is not None:
-        search = replace(search, latest=min(search.latest, started + spec.group_seconds))
-    candidates, records = [], []
-    waiting = len(spec.tuning.spaces)
-    for candidate in spec.candidates:
-        if candidate.name in spec.tuning.spaces:
-            candidate, record = _tuned(candidate, part, spec, _turn(search, started, waiting, spec))
-            records.append(record)
-            waiting -= 1
-        candidates.append(candidate)
-    return replace(spec, candidates=tuple(candidates)), records
-
-
-def _turn(search: Search, started: float, waiting: int, spec: FitSpec) -> Search:
-    """Share the group's time out over the candidates that are still to be tuned."""
-    assert spec.tuning is not None
-    now = time.time()
-    own = math.inf if spec.tuning.tune_seconds is None else started + spec.tuning.tune_seconds
-    until, latest, limit = (now + (end - now) / waiting for end in (search.until, search.latest, own))
-    return replace(search, until=until, latest=latest, limit=limit)
-
-
-def _tuned(candidate: Candidate, part: GroupData, spec: FitSpec, search: Search) -> tuple[Candidate, TuningRecord]:
-    started = time.perf_counter()
-    record = TuningRecord(candidate.name, candidate.label, reason=search.refusal)
-    if not search.refusal:
-        try:
-            candidate, record = _Study(candidate, part, spec).run(search)
-        except OutOfTime:
-            record = replace(record, reason="no time left")
-        except Terminated:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a group that cannot be tuned is fitted as it is
-            record = replace(record, reason=error_text(error))
-    return candidate, replace(record, seconds=time.perf_counter() - started)
-
-
-class _Study:
-    """The trials of one candidate in one group."""
 
     def __init__(self, candidate: Candidate, part: GroupData, spec: FitSpec) -> None:
         assert spec.tuning is not None
@@ -127,50 +73,71 @@ class _Study:
         self._counting = rounds is not None and rounds not in self._space and last not in self._space
         self._best: _Tried | None = None
         self._untuned: _Tried | None = None
+        self._parents: _Tried | None = None
+        self._gain_errors = math.nan
         self._error = ""
         self._trials = self._pruned = self._failed = 0
 
     def run(self, search: Search) -> tuple[Candidate, TuningRecord]:
-        record = TuningRecord(self._candidate.name, self._candidate.label)
+        """Try parameters until there are no more trials, no more gains or no more time.
+
+        Returns
+        -------
+        Candidate
+            With the best parameters, and rounds, that were found.
+        TuningRecord
+            How it went.
+        """
         if not self._folds:
-            return self._candidate, replace(record, reason="the training rows cannot be split")
+            return self._candidate, replace(self.record(), reason="the training rows cannot be split")
         if search.latest <= time.time():
-            return self._candidate, replace(record, reason="no time left")
+            return self._candidate, replace(self.record(), reason="no time left")
         with quiet():
             self._measure_untuned(search)
             self._try_many(search)
-        record = replace(
-            record,
-            trials=self._trials,
-            pruned=self._pruned,
-            failed=self._failed,
-            metric=self._metric,
-            untuned_score=math.nan if self._untuned is None else self._untuned.score,
-            reason=self._why_untuned(),
-        )
+            self._settle()
+        record = replace(self.record(), reason=self._why_untuned())
+        return (self._candidate, record) if self._best is None else self._chosen(self._best, record)
+
+    def record(self) -> TuningRecord:
+        """Say how it went so far, whatever ended it."""
+        record = TuningRecord(self._candidate.name, self._candidate.label, self._trials, self._pruned, self._failed)
         if self._best is None:
-            return self._candidate, record
-        return self._chosen(self._best, record)
+            return record
+        return replace(
+            record,
+            params=self._best.params,
+            rounds=self._best.rounds,
+            metric=self._metric,
+            validation_score=self._best.score,
+            untuned_score=math.nan if self._untuned is None else self._untuned.score,
+            gain=math.nan if self._untuned is None else abs(self._untuned.score - self._best.score),
+            gain_errors=self._gain_errors,
+        )
+
+    def _settle(self) -> None:
+        """Take the untuned parameters, the parent's or the best, each only if it gains more than noise."""
+        if self._untuned is None or self._best is None:
+            return
+        self._gain_errors = gain_errors(self._metric, self._untuned.answers, self._best.answers)
+        settled = self._untuned
+        for one in (self._parents, self._best):
+            if one is not None and gain_errors(self._metric, settled.answers, one.answers) > LEAST_ERRORS:
+                settled = one
+        self._best = settled
 
     def _chosen(self, best: _Tried, record: TuningRecord) -> tuple[Candidate, TuningRecord]:
         seen = [
             answer(child, part, self._spec.task) for child, (part, _) in zip(best.children, self._parts, strict=True)
         ]
-        record = replace(
-            record,
-            train_score=Answers.pooled(seen).metrics(self._spec.task)[self._metric],
-            validation_score=best.score,
-            gain=math.nan if self._untuned is None else abs(self._untuned.score - best.score),
-        )
+        record = replace(record, train_score=Answers.pooled(seen).metrics(self._spec.task)[self._metric])
         if best is self._untuned:
             return self._candidate, record
         estimator = self._with(best.params)
         if best.rounds is not None:
             estimator = with_rounds(estimator, best.rounds)
         label, params = describe(estimator)
-        return Candidate(self._candidate.name, estimator, label, params), replace(
-            record, params=best.params, rounds=best.rounds
-        )
+        return Candidate(self._candidate.name, estimator, label, params), record
 
     def _why_untuned(self) -> str:
         if not self._trials:
@@ -197,7 +164,8 @@ class _Study:
         sampler = optuna.samplers.TPESampler(seed=self._seed, n_startup_trials=random_trials)
         study = optuna.create_study(
             sampler=sampler,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+            # One fold has too few rows to end a trial by.
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
             direction="minimize" if is_better(self._metric, 0.0, 1.0) else "maximize",
         )
         if self._candidate.name in search.first:
@@ -208,7 +176,7 @@ class _Study:
             if left <= 0 or (self._tuning.patience and without_gain >= self._tuning.patience):
                 break
             before = self._best
-            without_gain = 0 if self._one(study, left) and self._best is not before else without_gain + 1
+            without_gain = 0 if self._one(study, left, search) and self._best is not before else without_gain + 1
 
     def _end(self, search: Search, started: float) -> float:
         """Say when the search ends: with its share of the time, or a few trials later where others can spare it."""
@@ -217,7 +185,7 @@ class _Study:
         to_come = _FITS_TO_COME * longest / len(self._folds)
         return min(max(search.until, few), search.latest - to_come, search.limit)
 
-    def _one(self, study: Any, left: float) -> bool:
+    def _one(self, study: Any, left: float, search: Search) -> bool:
         """Run one trial to whatever end; say whether it was completed."""
         import optuna
 
@@ -237,6 +205,8 @@ class _Study:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             study.tell(trial, tried.score)
+            if trial.number == 0 and self._candidate.name in search.first:
+                self._parents = tried
             if self._best is None or is_better(self._metric, tried.score, self._best.score):
                 self._best = tried
             return True
@@ -264,7 +234,7 @@ class _Study:
 
                     raise optuna.TrialPruned
         found = max(1, round(sum(rounds) / len(rounds))) if rounds else None
-        return _Tried(params, score, found, time.perf_counter() - started, children)
+        return _Tried(params, score, found, time.perf_counter() - started, children, Answers.pooled(answers))
 
     def _score(self, answers: Sequence[Answers], settling: bool) -> float:
         metrics = Answers.pooled(answers).metrics(self._spec.task)

@@ -4,39 +4,29 @@ import numpy as np
 import pandas as pd
 
 from metamodel.groups import GroupData
-from metamodel.splitting import Fold, folds_of
+from metamodel.splitting import Fold, hash_folds, rolling_folds
 
 __all__ = ["validation_folds"]
 
-# Share of the training part that a trial is scored on, and how often: few rows make one split a lottery.
-_SHARE = 0.25
-_SPLITS = 3
+# Few rows make one slice a lottery: so many folds, and of a backtest the share of the time steps that each one tests.
+_FOLDS = 5
+_SHARE = 0.1
 _MANY_ROWS = 5000
 
 
 def validation_folds(part: GroupData) -> list[Fold]:
-    """Split a training part by the holdout's own rules: a hash of the row, or the latest rows.
-
-    Few rows are split several times: with hashes anew each time, with times at an earlier and earlier time.
+    """Split a training part in five: K folds by a hash of the row, or a backtest over the latest time steps.
 
     Returns
     -------
     list of Fold
-        Empty where the rows cannot be split.
+        One where there are many rows; empty where the rows cannot be split. A backtest's earliest origin comes first,
+        and every row is older than those it is validated on.
     """
-    splits = 1 if len(part.y) >= _MANY_ROWS else _SPLITS
-    folds: list[Fold] = []
-    earlier = np.ones(len(part.y), dtype=bool)
-    for i in range(splits):
+    if part.times is not None:
+        horizon = max(1, round(_SHARE * len(np.unique(part.times))))
+        folds = rolling_folds(part.times, _FOLDS, horizon, horizon)
+    else:
         # The holdout took the smallest hashes away, so the rows that are left are hashed anew.
-        hashes = pd.util.hash_array(part.hashes ^ np.uint64(i + 1))
-        times = None if part.times is None else part.times[earlier]
-        found = folds_of(hashes[earlier], times, _SHARE)
-        if not found:
-            break
-        train, test = (np.zeros(len(earlier), dtype=bool) for _ in range(2))
-        train[earlier], test[earlier] = found[0]
-        folds.append((train, test))
-        if part.times is not None:
-            earlier = train
-    return folds
+        folds = hash_folds(pd.util.hash_array(part.hashes ^ np.uint64(1)), _FOLDS)
+    return folds[-1:] if len(part.y) >= _MANY_ROWS else folds
