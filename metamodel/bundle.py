@@ -277,6 +277,19 @@ class Bundle:
             return None
         return KeyPlaces(np.load(prove(self.path, KEYS_NAME, self.manifest.files), mmap_mode="r"))
 
+    def find(self, key: GroupKey) -> ShardRow | None:
+        """Read a group's row of this bundle's own shards, its child not yet opened; None for a group never seen.
+
+        Raises
+        ------
+        CorruptBundle
+            This group's bytes, or the index that should find them, are damaged.
+        """
+        row = self._find(encode_key(key))
+        if row is None:
+            self._check_unknown(key)
+        return row
+
     def _find(self, encoded: str) -> ShardRow | None:
         for shard in self._shards:
             row = shard.read(encoded)

@@ -6,7 +6,7 @@ counts is decided here, in the same words.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from pandas.api import types
 
 from metamodel.exceptions import InputError
 from metamodel.features import FeatureSchema
-from metamodel.keys import KeySchema
+from metamodel.keys import GroupKey, KeySchema
 from metamodel.wording import count, listing, short
 
 __all__ = ["ColumnFacts", "Finding", "TableFacts", "findings", "group_sizes", "kinds_of", "refuse", "table_facts"]
@@ -59,10 +59,14 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class TableFacts:
-    """Counts of the columns of a table, and the distinct texts of its group columns."""
+    """Counts of the columns of a table, and the distinct texts of its group columns.
+
+    `copies` says of a feature in which groups it is the target or a linear copy of it.
+    """
 
     columns: Mapping[str, ColumnFacts]
     key_texts: Mapping[str, Collection[str]]
+    copies: Mapping[str, Sequence[GroupKey]] = field(default_factory=dict)
 
 
 def table_facts(frame: pd.DataFrame, features: Sequence[str], target: str, group_by: Sequence[str]) -> TableFacts:
@@ -100,6 +104,8 @@ def findings(
     found = [] if expected is None else _schema(kinds, expected)
     for name, column in facts.columns.items():
         found += _column(name, column, name == target)
+        if name in facts.copies and not column.copies_target:
+            found.append(_copy_in_groups(name, facts.copies[name]))
     for name, texts in facts.key_texts.items():
         found += _near_keys(name, texts)
     return found
@@ -193,6 +199,12 @@ def _column(name: str, facts: ColumnFacts, is_target: bool) -> list[Finding]:
         text = f"Feature {name!r} is the target or a linear copy of it, so it tells what it should help to predict."
         found.append(Finding("leakage", (name,), f"{text} Leave it out of features."))
     return found
+
+
+def _copy_in_groups(name: str, groups: Sequence[GroupKey]) -> Finding:
+    text = f"Feature {name!r} is the target or a linear copy of it within {count(len(groups), 'group')}"
+    text += f" ({listing(groups, 3)}), where it tells what it should help to predict. Leave it out of features."
+    return Finding("leakage", (name,), text)
 
 
 def _near_keys(name: str, texts: Collection[str]) -> list[Finding]:

@@ -11,6 +11,9 @@ two-sided (with weights, means are weighted):
 
 Weighted rows have no exact test: weighted labels are judged by the t-test too. It counts Kish's effective number of
 rows, so that a few heavy rows are few; equal weights give the plain test.
+
+Thousands of groups are thousands of tests, of which some are clear by chance alone. So verdicts go by the p-values as
+Benjamini and Hochberg (1995) adjust them: of the differences that are called clear, 5 % are expected to be none.
 """
 
 from collections.abc import Collection
@@ -23,11 +26,11 @@ from metamodel.frames import AnyArray, IntArray
 from metamodel.heldout import level_column
 from metamodel.keys import GroupKey, decode_key
 
-__all__ = ["COMPARED", "SIGNIFICANT", "compare_with_parents", "paired_p_values", "pruned"]
+__all__ = ["COMPARED", "SIGNIFICANT", "adjusted", "compare_with_parents", "paired_p_values", "pruned", "verdicts"]
 
 # Columns that a comparison adds to the ledger.
-COMPARED = ("compared_rows", "error_saved", "error_saved_global", "p_value", "better_than_parent")
-# Below this p-value a difference counts as one.
+COMPARED = ("compared_rows", "error_saved", "error_saved_global", "p_value", "p_value_adjusted", "better_than_parent")
+# Below this adjusted p-value a difference counts as one.
 SIGNIFICANT = 0.05
 
 
@@ -48,8 +51,9 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     DataFrame, index encoded key
         `loss` and `parent_loss`: the means; `compared_rows`: rows that child and parent both held back, those of
         weight 0 left out; `error_saved`: share of the parent's mean loss that the child saves, negative where it is
-        worse; `error_saved_global`: the same against the global model; `p_value`; `better_than_parent`: "yes" or "no"
-        where p < 0.05, else "undecided". Children that share no such row with their parent are left out.
+        worse; `error_saved_global`: the same against the global model; `p_value`; `p_value_adjusted` for the number of
+        children; `better_than_parent`: "yes" or "no" where that is below 0.05, else "undecided". Children that share
+        no such row with their parent are left out.
     """
     keys = list(holdout["key"].cat.categories)
     groups = holdout["key"].cat.codes.to_numpy().astype(np.int64)
@@ -70,7 +74,46 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     else:
         compared["error_saved_global"] = np.nan
     compared.index = pd.Index(keys, name="key")
-    return compared[compared["compared_rows"] > 0]
+    compared = compared[compared["compared_rows"] > 0]
+    p = adjusted(compared["p_value"].to_numpy())
+    return compared.assign(p_value_adjusted=p, better_than_parent=verdicts(p, compared["error_saved"].to_numpy()))
+
+
+def adjusted(p_values: AnyArray) -> AnyArray:
+    """Adjust p-values for their number, as Benjamini and Hochberg (1995) do; missing ones stay missing.
+
+    Those below a limit then hold, in expectation, no larger share of false discoveries than the limit, where the tests
+    are independent or positively dependent.
+
+    Parameters
+    ----------
+    p_values
+        Shape (n_tests,).
+
+    Examples
+    --------
+    >>> adjusted(np.array([0.01, 0.04, np.nan, 0.9])).round(4).tolist()
+    [0.03, 0.06, nan, 0.9]
+    """
+    from scipy.stats import false_discovery_control  # takes long to import, and no worker needs it
+
+    found = np.array(p_values, dtype=np.float64)
+    known = ~np.isnan(found)
+    if known.any():
+        found[known] = false_discovery_control(found[known], method="bh")
+    return found
+
+
+def verdicts(p_values: AnyArray, saved: AnyArray) -> AnyArray:
+    """Say "yes" (better), "no" (worse) or "undecided" of children, by their adjusted p-values and the error they save.
+
+    Examples
+    --------
+    >>> verdicts(np.array([0.01, 0.01, 0.2]), np.array([0.3, -0.1, 0.5])).tolist()
+    ['yes', 'no', 'undecided']
+    """
+    clear = p_values < SIGNIFICANT
+    return np.where(clear & (saved > 0), "yes", np.where(clear, "no", "undecided"))
 
 
 def pruned(compared: pd.DataFrame) -> dict[str, str]:
@@ -176,7 +219,5 @@ def _compare(
         saved = np.where(losses[1] > 0, 1 - losses[0] / losses[1], np.where(losses[0] == 0, 0.0, -np.inf))
         exact = task == "classification" and weights is None
         p = paired_p_values(parent - own, groups, n_groups, exact, weights)
-    clear = p < SIGNIFICANT
-    verdict = np.where(clear & (losses[0] < losses[1]), "yes", np.where(clear, "no", "undecided"))
-    table = {"compared_rows": count, "error_saved": saved, "p_value": p, "better_than_parent": verdict}
+    table = {"compared_rows": count, "error_saved": saved, "p_value": p}
     return pd.DataFrame({**table, "loss": losses[0], "parent_loss": losses[1]})

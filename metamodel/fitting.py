@@ -11,17 +11,20 @@ import pandas as pd
 
 from metamodel.frames import AnyArray
 from metamodel.groups import GroupData, GroupOutcome, Status, Terminated, error_text
-from metamodel.judging import choose, fit_candidate, metric_names, score
+from metamodel.judging import choose, metric_names, score
 from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import repeated
 from metamodel.time_limits import TimeLimitReached, time_limit
 from metamodel.tuning import Search, TuningRecord, tune
+from metamodel.warm_start import Start, fit_chosen
 from metamodel.wording import count, short
 
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated", "error_text", "fit_group", "metric_names"]
 
 
-def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> GroupOutcome:
+def fit_group(
+    group: GroupData, spec: FitSpec, search: Search | None = None, start: Start | None = None
+) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
     Rows without a target are left out (and counted in `reason`), and so are exact copies of a row. Each candidate is
@@ -36,6 +39,8 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
         What to fit.
     search
         What the search for its parameters starts from, where the candidates are tuned.
+    start
+        What the last fit goes on from, where a warm start is asked for; those that judge never do.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
             with time_limit(spec.group_seconds):
                 tuned = tune(group, spec, search or Search(), searched)
                 evaluated, more = choose(group, tuned.spec, tuned.of_folds)
-                child = fit_candidate(evaluated.candidate, group, again=bool(evaluated.metrics))
+                child, started_from, cold = fit_chosen(evaluated.candidate, group, start, again=bool(evaluated.metrics))
                 metrics = evaluated.metrics or score(child, group, spec.task)
         except Terminated:
             raise
@@ -75,11 +80,11 @@ def fit_group(group: GroupData, spec: FitSpec, search: Search | None = None) -> 
                 group.key,
                 "fitted",
                 rows,
-                "; ".join([*notes, *more, *_tuning_notes(searched, evaluated.candidate)]),
+                "; ".join([*notes, *more, *_tuning_notes(searched, evaluated.candidate), *_cold_note(cold)]),
                 estimator=evaluated.candidate.label,
                 params=evaluated.candidate.params,
                 metrics=metrics,
-                facts={"candidate": evaluated.candidate.name, **evaluated.facts},
+                facts={"candidate": evaluated.candidate.name, "started_from": started_from, **evaluated.facts},
                 child=child,
                 holdout=evaluated.holdout,
             )
@@ -126,6 +131,10 @@ def _tuning_rows(searched: Sequence[TuningRecord], chosen: str | None) -> list[d
 
 def _tuning_notes(searched: Sequence[TuningRecord], chosen: Candidate) -> list[str]:
     return [f"not_tuned: {one.reason}" for one in searched if one.candidate == chosen.name and one.reason]
+
+
+def _cold_note(reason: str) -> list[str]:
+    return [f"cold_start: {reason}"] if reason else []
 
 
 def _target_notes(y: AnyArray, spec: FitSpec) -> list[str]:

@@ -22,6 +22,7 @@ GROUP_FACTS: dict[str, Any] = {
     "skill": float("nan"),
     "duplicates": 0,
     "imbalance": float("nan"),
+    "started_from": "",
 }
 
 Status = Literal["fitted", "carried", "skipped", "failed"]

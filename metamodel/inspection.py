@@ -6,6 +6,7 @@ import pandas as pd
 
 from metamodel.intervals import summarize
 from metamodel.ledger import deciding_metric, worst_first
+from metamodel.manifest import Manifest
 from metamodel.model import MetaModel
 
 __all__ = ["damage", "one_child", "overview"]
@@ -26,7 +27,8 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        `model`: facts; `groups`: counts by status; `worst_groups` and `groups_without_child`: DataFrames.
+        `model`: facts; `groups`: counts by status; `data_checks`: what they found before the training, where they
+        found anything; `worst_groups` and `groups_without_child`: DataFrames.
     """
     manifest, ledger = model.manifest, model.ledger
     children = ledger[ledger["level"] == len(manifest.keys.columns)]
@@ -50,9 +52,14 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
     return {
         "model": facts,
         "groups": {str(status): int(number) for status, number in children["status"].value_counts().items()},
+        **({"data_checks": _findings(manifest)} if manifest.findings else {}),
         "worst_groups": worst_first(children, metric).head(worst)[shown],
         "groups_without_child": children[children["status"].isin(["skipped", "failed"])][shown[:-1]].head(worst),
     }
+
+
+def _findings(manifest: Manifest) -> dict[str, str]:
+    return {f"{one['check']} of {', '.join(one['columns'])}": one["message"] for one in manifest.findings or ()}
 
 
 def _blending(shrinkage: dict[str, Any] | None) -> dict[str, str]:

@@ -191,6 +191,7 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         **_fallback_rates(ledger, plan),
         **_local_or_global(children),
         **_against_baselines(children),
+        **({"groups_warm": int((children["started_from"] != "").sum())} if plan.options.warm_start else {}),
         **group_sizes(plan.sizes.values()),
     }
     return summary | aggregate(children[children["status"] == "fitted"], plan.spec.task)

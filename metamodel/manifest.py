@@ -102,6 +102,7 @@ class Manifest:
     stacks: tuple[dict[str, Any], ...] = ()
     compression: str | None = None
     references: dict[str, Any] | None = None
+    findings: tuple[dict[str, Any], ...] | None = None
     figures: dict[str, Any] | None = None
 
     def to_json(self) -> str:
@@ -121,6 +122,8 @@ class Manifest:
             plain["compression"] = self.compression
         if self.references is not None:
             plain["references"] = self.references
+        if self.findings is not None:
+            plain["findings"] = list(self.findings)
         if self.figures is not None:
             plain["figures"] = self.figures
         return json.dumps(plain, indent=2, ensure_ascii=False)
@@ -160,9 +163,10 @@ class Manifest:
                 levels=tuple(data["levels"]),
                 files={name: FileEntry(**entry) for name, entry in data["files"].items()},
                 format_version=version,
-                stacks=_described(data.get("stacks")),
+                stacks=_described(data.get("stacks")) or (),
                 compression=data.get("compression"),
                 references=data.get("references"),
+                findings=_described(data.get("findings")),
                 figures=data.get("figures"),
                 **{name: data[name] for name in _PLAIN},
             )
@@ -175,5 +179,5 @@ class Manifest:
 _PLAIN = ("unknown", "codec", "spec_digest", "options", "counts", "versions", "created")
 
 
-def _described(stacks: Any) -> tuple[dict[str, Any], ...]:
-    return tuple(stack for stack in stacks if isinstance(stack, dict)) if isinstance(stacks, list) else ()
+def _described(items: Any) -> tuple[dict[str, Any], ...] | None:
+    return tuple(item for item in items if isinstance(item, dict)) if isinstance(items, list) else None

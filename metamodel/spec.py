@@ -20,7 +20,7 @@ from metamodel.schemes import HOLDOUT, Scheme
 from metamodel.shrinkage import Shrinkage
 from metamodel.wording import short
 
-__all__ = ["Candidate", "FitSpec", "TrainingOptions", "TuningSpec", "UnknownPolicy", "one_of", "spec_digest"]
+__all__ = ["Candidate", "FitSpec", "TrainingOptions", "TuningSpec", "UnknownPolicy", "content", "one_of", "spec_digest"]
 
 UnknownPolicy = Literal["null", "error", "fallback"]
 CodecName = Literal["cloudpickle", "joblib", "skops"]
@@ -191,6 +191,7 @@ class TrainingOptions:
     max_group_rows: int | None = None
     stack: bool = True
     prune: bool = False
+    warm_start: bool = False
     split: str = "holdout"
     metric: str | None = None
     season: int = 0
@@ -265,8 +266,9 @@ class TrainingOptions:
             raise InputError(
                 f"n_jobs={short(self.n_jobs)} is no process count. Use a positive number, or -1 for every core."
             )
-        if not isinstance(self.stack, bool):
-            raise InputError(f"stack={short(self.stack)} is neither true nor false.")
+        for name in ("stack", "warm_start"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name}={short(getattr(self, name))} is neither true nor false.")
         if isinstance(self.random_state, bool) or not isinstance(self.random_state, int) or not self._is_seed():
             raise InputError(
                 f"random_state={short(self.random_state)} is no seed. Use a whole number from 0 to 2**32 - 1."
@@ -362,27 +364,27 @@ def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any
     and which children are stored.
     """
     decisive = {name: value for name, value in options.to_dict().items() if name not in _NOT_DECISIVE}
-    candidates = [[c.name, c.label, _content(c.estimator)] for c in spec.candidates]
+    candidates = [[c.name, c.label, content(c.estimator)] for c in spec.candidates]
     # The parents' best parameters are tried first, where there are parents.
-    tuning = [_content(spec.tuning), options.with_parents] if spec.tuning is not None else []
+    tuning = [content(spec.tuning), options.with_parents] if spec.tuning is not None else []
     text = json.dumps([decisive, spec.task, candidates, features, *tuning], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _content(value: Any) -> Any:
+def content(value: Any) -> Any:
     """Describe an estimator or one of its parameters in full, and the same in every process."""
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, list | tuple):
-        return [_content(item) for item in value]
+        return [content(item) for item in value]
     if isinstance(value, dict):
-        return {repr(name): _content(item) for name, item in value.items()}
+        return {repr(name): content(item) for name, item in value.items()}
     if isinstance(value, np.ndarray) and value.dtype != object:
         return [value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
     if isinstance(value, type | FunctionType | BuiltinFunctionType | np.ufunc):
         return _callable_content(value)
     own = value.get_params(deep=False) if hasattr(value, "get_params") else getattr(value, "__dict__", None)
-    return [_path(type(value)), _content(own) if own else repr(value)]
+    return [_path(type(value)), content(own) if own else repr(value)]
 
 
 def _callable_content(value: Any) -> list[Any]:
@@ -391,9 +393,9 @@ def _callable_content(value: Any) -> list[Any]:
         return [_path(value)]
     # A lambda's name says nothing of what it does, nor does its code of what it encloses.
     body = hashlib.sha256(code.co_code + repr((code.co_names, code.co_consts)).encode()).hexdigest()
-    enclosed = [_content(cell.cell_contents) for cell in value.__closure__ or ()]
-    used = {name: _content(value.__globals__[name]) for name in code.co_names if _is_data(value.__globals__, name)}
-    return [_path(value), body, enclosed, _content(value.__defaults__), _content(value.__kwdefaults__), used]
+    enclosed = [content(cell.cell_contents) for cell in value.__closure__ or ()]
+    used = {name: content(value.__globals__[name]) for name in code.co_names if _is_data(value.__globals__, name)}
+    return [_path(value), body, enclosed, content(value.__defaults__), content(value.__kwdefaults__), used]
 
 
 def _is_data(names: Mapping[str, Any], name: str) -> bool:

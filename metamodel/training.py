@@ -6,7 +6,6 @@ import itertools
 import logging
 import math
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -27,6 +26,7 @@ from metamodel.datasets import SAMPLES, load_sample
 from metamodel.estimators import packages
 from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
+from metamodel.group_copies import copies_in_groups
 from metamodel.group_figures import write_figures
 from metamodel.heldout import kept_share
 from metamodel.intervals import with_intervals
@@ -36,12 +36,13 @@ from metamodel.model import MetaModel
 from metamodel.overrides import Override, read_overrides
 from metamodel.packing import stack_plan
 from metamodel.planning import GroupRows, Plan, TablePlan, make_plan
+from metamodel.previous import expected_kinds, open_previous, starts_from
 from metamodel.progress import TrainingProgress
 from metamodel.shrinkage import Shrinkage, weight_columns
 from metamodel.spec import Candidate, TrainingOptions, one_of
+from metamodel.starts import Starts
 from metamodel.tuning import read_space, search_end
 from metamodel.weighing import check_weights, shrink
-from metamodel.wording import short
 
 __all__ = ["TrainingResult", "train"]
 
@@ -119,6 +120,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     sample_weight: str | None = None,
     schema: Mapping[str, str] | None = None,
     previous: MetaModel | str | Path | None = None,
+    warm_start: bool = False,
     strict: bool = False,
     overrides: Any = None,
     group_seconds: float | None = None,
@@ -200,6 +202,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         finding of the data checks.
     previous
         The model before this one, or its bundle's path; without `schema`, its columns are the expected ones.
+    warm_start
+        Whether the stored child of a group goes on from the previous model's one, where the estimator can; candidates
+        are judged without it. The ledger's column `started_from` says from which child; see docs/training.md.
     strict
         Whether findings of the data checks refuse the table; by default they are logged and recorded.
     overrides
@@ -260,6 +265,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         max_group_rows=max_group_rows,
         stack=stack,
         prune=prune,
+        warm_start=warm_start,
         split=split,
         metric=metric or None,
         season=season,
@@ -278,20 +284,23 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))
     path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
-    expected = _expected(schema, previous)
+    before = open_previous(previous, warm_start)
+    expected = expected_kinds(schema, before)
     exceptions = _exceptions(overrides, options.group_by)
     if engine == "spark":
         from metamodel.backends.spark import SparkTraining
 
         spark = SparkTraining(data, options, estimator, estimator_params, features, exceptions)
         found = _check(spark.plan, spark.facts(), expected, strict)
-        return _run(spark.plan, partial(spark.fit, end), path, spark.head, spark.source, found)
+        fit = partial(spark.fit, end, starts_from(before, spark.plan))
+        return _run(spark.plan, fit, path, spark.head, spark.source, found)
     backend = get_backend(engine, n_jobs)
     frame, source = _read(data, options)
     plan = make_plan(frame, options, estimator, estimator_params, features, exceptions)
     facts = table_facts(frame, plan.features.names, target, options.group_by)
-    found = _check(plan, facts, expected, strict)
-    return _run(plan, partial(_on_this_machine, plan, backend, end), path, frame, source, found)
+    found = _check(plan, replace(facts, copies=copies_in_groups(plan)), expected, strict)
+    fit = partial(_on_this_machine, plan, backend, end, starts_from(before, plan))
+    return _run(plan, fit, path, frame, source, found)
 
 
 def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
@@ -301,16 +310,6 @@ def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]
     return (
         read_overrides(tables.read_table(overrides, group_by, group_by), group_by, from_text=True) if overrides else ()
     )
-
-
-def _expected(schema: Mapping[str, str] | None, previous: MetaModel | str | Path | None) -> Mapping[str, str] | None:
-    """Kinds of the columns as they were declared, or as the previous version has them."""
-    if schema is not None or previous is None:
-        return schema
-    if isinstance(previous, str) and re.match(r"(models|runs):/", previous):
-        raise InputError(f"previous={short(previous)} is an MLflow URI. Give metamodel.load_model({short(previous)}).")
-    model = previous if isinstance(previous, MetaModel) else MetaModel(previous)
-    return kinds_of(model.manifest.keys, model.manifest.features)
 
 
 def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, strict: bool) -> list[Finding]:
@@ -373,7 +372,8 @@ def _run(
         ledger, radii, reached = with_intervals(ledger, shrunk.answers, plan.keys, plan.options.interval)
         summary = {**summarize(ledger, plan), **shrunk.summary, **reached, "data_findings": len(found)}
         samples = {key: rows for result in results for key, rows in result.samples.items()}
-        manifest, ledger = stack_plan(directory, plan, _manifest(plan, ledger, results), ledger, samples)
+        described = replace(_manifest(plan, ledger, results), findings=tuple(one.to_dict() for one in found))
+        manifest, ledger = stack_plan(directory, plan, described, ledger, samples)
         write_evidence(directory, shrunk.holdout, importance)
         weights = shrunk.weights.drop(index=list(pruned), errors="ignore")
         manifest = _with_figures(directory, manifest, [weights, radii])
@@ -401,10 +401,10 @@ def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, 
 
 
 def _on_this_machine(
-    plan: TablePlan, backend: Backend, end: float, directory: Path, share: float
+    plan: TablePlan, backend: Backend, end: float, starts: Starts | None, directory: Path, share: float
 ) -> Iterator[TaskResult]:
     """Run the tasks that were not done before; results come as they are ready."""
-    job = Job(plan, directory, share)
+    job = Job(plan, directory, share, starts)
     limit = plan.options.max_group_rows
     groups = [group for group in plan.groups() if limit is None or len(group.rows) <= limit]
     phases = Phases(plan, {group.key: len(group.rows) for group in groups}, backend.parallelism, end)

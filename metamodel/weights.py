@@ -11,7 +11,7 @@ from metamodel.exceptions import InputError
 from metamodel.frames import AnyArray
 from metamodel.wording import count
 
-__all__ = ["check_takes_weights", "fit_weighted", "row_weights"]
+__all__ = ["check_takes_weights", "fit_weighted", "last_step", "row_weights"]
 
 
 def row_weights(values: pd.Series) -> AnyArray:
@@ -54,7 +54,7 @@ def check_takes_weights(estimator: Any) -> None:
     InputError
         It does not.
     """
-    last = _last_step(estimator)
+    last = last_step(estimator)
     parameters = inspect.signature(last.fit).parameters.values()
     if not any(one.name == "sample_weight" or one.kind is one.VAR_KEYWORD for one in parameters):
         raise InputError(
@@ -63,16 +63,17 @@ def check_takes_weights(estimator: Any) -> None:
         )
 
 
-def fit_weighted(estimator: Any, x: Any, y: AnyArray, weights: AnyArray | None) -> Any:
-    """Fit an estimator; weights go to a pipeline's last step alone."""
+def fit_weighted(estimator: Any, x: Any, y: AnyArray, weights: AnyArray | None, **options: Any) -> Any:
+    """Fit an estimator, with options of its `fit`; weights go to a pipeline's last step alone."""
     if weights is None:
-        return estimator.fit(x, y)
+        return estimator.fit(x, y, **options)
     steps = getattr(estimator, "steps", None)
     name = "sample_weight" if steps is None else f"{steps[-1][0]}__sample_weight"
-    return estimator.fit(x, y, **{name: weights})
+    return estimator.fit(x, y, **{name: weights}, **options)
 
 
-def _last_step(estimator: Any) -> Any:
+def last_step(estimator: Any) -> Any:
+    """Give the estimator at the end of a pipeline; of anything else, itself."""
     while getattr(estimator, "steps", None):
         estimator = estimator.steps[-1][1]
     return estimator

@@ -76,6 +76,62 @@ def test_every_fault_is_found_on_spark_in_the_same_words(spark: Any) -> None:
     assert [[one.check for one in result.findings] for result in results] == [["leakage"], ["leakage"]]
 
 
+@pytest.mark.spark
+def test_spark_refuses_what_this_machine_refuses_in_the_same_words(spark: Any) -> None:
+    expected = {"shop": "string", "x": "boolean", "w": "number"}
+    said = []
+    for data, engine in ((spoiled(), "local"), (spark.createDataFrame(spoiled()), "spark")):
+        with pytest.raises(InputError, match="7 data checks failed under strict=True") as caught:
+            fit(data, engine=engine, schema=expected, strict=True)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+def shops(kind: str) -> pd.DataFrame:
+    """Four shops; in one the revenue is the units times a constant price, in another the tag is the label."""
+    rng = np.random.default_rng(1)
+    shop = np.repeat([7, 8, 9, 10], 60)
+    units = rng.poisson(30, 240).astype(float)
+    price = np.where(shop == 9, 2.5, rng.uniform(1, 3, 240))
+    frame = pd.DataFrame({"shop": shop, "x": rng.normal(size=240), "y": units, "revenue": price * units})
+    frame.loc[3, ["y", "revenue"]] = np.nan
+    if kind == "numbers":
+        return frame
+    label = np.where(units > 30, "many", "few")
+    tag = np.where(shop == 10, label, rng.permutation(label))
+    return frame[["shop", "x"]].assign(y=label, tag=tag)
+
+
+@pytest.mark.parametrize(("kind", "feature", "shop"), [("numbers", "revenue", 9), ("labels", "tag", 10)])
+def test_a_feature_that_is_the_target_in_one_group_alone_is_found(kind: str, feature: str, shop: int) -> None:
+    (found,) = fit(shops(kind)).findings
+    assert (found.check, found.columns) == ("leakage", (feature,))
+    assert found.message.startswith(
+        f"Feature {feature!r} is the target or a linear copy of it within 1 group (({shop},)), where it tells what"
+    )
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("kind", ["numbers", "labels"])
+def test_it_is_found_on_spark_in_the_same_words(spark: Any, kind: str) -> None:
+    on_spark = fit(spark.createDataFrame(shops(kind)), engine="spark")
+    assert on_spark.findings == fit(shops(kind)).findings != ()
+
+
+def test_few_values_and_rare_labels_are_alike_by_chance() -> None:
+    flags = pd.DataFrame({"shop": np.repeat(np.arange(5), 40), "flag": (np.arange(200) % 40 < 3).astype(float)})
+    flags["x"] = np.random.default_rng(0).normal(size=200)
+    sold = flags.assign(y=flags["flag"] * (1 + flags["shop"]))
+    assert [one.check for one in fit(sold).findings] == []
+    said = flags.assign(flag=np.where(flags["flag"] > 0, "yes", "no"))
+    said["y"] = np.where(said["shop"] == 0, said["flag"], np.where(said["x"] > 0, "yes", "no"))
+    assert [one.check for one in fit(said).findings] == []
+
+
+def test_a_copy_in_the_whole_table_is_said_once() -> None:
+    assert [one.columns for one in fit(clean().assign(same=lambda f: 2 * f["y"])).findings] == [("same",)]
+
+
 def test_strict_refuses_the_table_with_all_findings_in_one_line() -> None:
     with pytest.raises(InputError, match=r"6 data checks failed under strict=True: \(1\) .* \(6\) .*") as caught:
         fit(spoiled(), strict=True)

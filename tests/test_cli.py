@@ -124,6 +124,22 @@ def test_train_takes_every_option_of_a_careful_training(folder: Path, trained: s
     assert "changed 'trend': number → string" in found["findings"][0]["message"]
 
 
+def test_train_goes_on_from_the_children_of_a_registered_model(folder: Path, trained: str) -> None:
+    def gone_on(*options: str) -> Result:
+        return run(*TRAIN, "--data", "sales.csv", "--estimator", "sklearn.linear_model.SGDRegressor", *options)
+
+    assert gone_on("--register", "sgd", "--alias", "champion").exit_code == 0
+    result = gone_on("--previous", "models:/sgd@champion", "--warm-start", "true", "--json")
+    assert json.loads(result.stdout)["summary"]["groups_warm"] == 7
+    assert (
+        "warm starts       7 groups went on"
+        in gone_on("--previous", "models:/sgd@champion", "--warm-start", "1").stdout
+    )
+    refused = run(*TRAIN, "--data", "sales.csv", "--previous", trained, "--warm-start", "true")
+    assert refused.exit_code == 2
+    assert "no candidate can go on from an earlier fit (Ridge has neither warm_start nor" in refused.stderr
+
+
 def test_train_refuses_a_table_with_findings_where_it_is_told_to(folder: Path) -> None:
     schema = '{"store": "integer", "product": "string", "price": "number", "promotion": "boolean", "trend": "number"}'
     result = run(*TRAIN, "--data", "sales.csv", "--schema", schema, "--strict", "true")
@@ -470,6 +486,11 @@ FILES: dict[str, bytes] = {
     "infinite.csv": b"store,product,price,promotion,trend,units\n1,a,inf,0,1,2\n1,a,inf,0,1,3\n",
     "fraction_key.csv": b"store,product,price,promotion,trend,units\n1.5,a,2,0,1,2\n2.5,a,3,0,1,3\n",
     "sales.xlsx": b"",
+    "days.csv": b"store,product,price,promotion,trend,units,soon,gap\n1,a,2,0,1,5,2024-01-01,2\n1,a,3,0,1,6,soon,\n",
+    "weights.csv": b"store,product,price,promotion,trend,units,w\n1,a,2,0,1,5,1\n1,a,3,0,1,6,-0.5\n",
+    "exceptions.csv": b"store,product,min_rows\n77,P001,5\n",
+    "space.yaml": b"ridge:\n  alhpa: {low: 1, high: 2}\n",
+    "other_space.yaml": b"rigde:\n  alpha: {low: 1, high: 2}\n",
 }
 
 
@@ -543,6 +564,31 @@ BAD_TRAINING = {
     "name": (["--register", "a/b"], "MLflow does not take the name 'a/b' for a model. Leave"),
     "alias": (["--alias", "v1"], "MLflow does not take the alias 'v1'. Use letters"),
     "alias of nothing": (["--register", ""], "--alias needs a registered model. Give --register"),
+    "metric": (["--metric", "mape"], "metric='mape' is unknown for regression. Use one of: mae, rmse, r2"),
+    "split": (["--split", "weekly"], 'split=\'weekly\' is unknown. Use "holdout", "kfold:5", or'),
+    "parameter of a space": (
+        ["--tune", "space.yaml"],
+        "'ridge' names 'alhpa', which is no parameter of Ridge. Did you",
+    ),
+    "space of nobody": (["--tune", "other_space.yaml"], "names 'rigde', which is no candidate. Candidates: 'ridge'"),
+    "no space": (["--tune", "spaces"], "tune='spaces' is neither 'auto' nor a .yaml, .yml or .json file. Give one of"),
+    "text as time": (
+        ["--data", "days.csv", "--time-column", "soon"],
+        r"Time column 'soon' has 1 value missing or no time \(first: 'soon'\). Correct or remove",
+    ),
+    "null as time": (
+        ["--data", "days.csv", "--time-column", "gap"],
+        r"Time column 'gap' has 1 value missing or no time \(first: nan\). Correct or remove",
+    ),
+    "override of nobody": (
+        ["--overrides", "exceptions.csv"],
+        r"an override for group \(77, 'P001'\), but the table has no such group \(9 known\). Correct its key",
+    ),
+    "negative weight": (
+        ["--data", "weights.csv", "--sample-weight", "w"],
+        r"Weight column 'w' has 1 value missing, infinite or below 0 \(first: -0.5\). Correct or remove",
+    ),
+    "warm start from nothing": (["--warm-start", "true"], "warm_start=True goes on from an earlier version, but there"),
     "output directory": (["--output-dir", "sales.csv"], "sales.csv exists and is no bundle. Name another output"),
     "output nowhere": (
         ["--output-dir", "/proc/no/where"],

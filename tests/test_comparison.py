@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from metamodel.comparison import compare_with_parents, paired_p_values, pruned
+from metamodel.comparison import adjusted, compare_with_parents, paired_p_values, pruned
 
 RNG = np.random.default_rng(0)
 FITTED = frozenset({("a",), ("b",), ()})
@@ -85,6 +85,22 @@ def test_weighted_labels_go_by_their_weights():
 def test_differences_that_do_not_vary_are_judged_by_their_signs():
     found = paired_p_values(np.full(5, 0.1), np.zeros(5, dtype=int), 1, exact=False)
     np.testing.assert_allclose(found, [2 * 0.5**5])
+
+
+@given(st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=30))
+def test_p_values_are_adjusted_by_the_step_up_of_benjamini_and_hochberg(p_values):
+    found, known = adjusted(np.array(p_values)), np.sort([p for p in p_values if p == p])
+    for p, q in zip(p_values, found, strict=True):
+        behind = [len(known) * other / (i + 1) for i, other in enumerate(known) if other >= p]
+        np.testing.assert_allclose(q, min([1.0, *behind]) if p == p else np.nan)
+
+
+def test_of_many_children_that_are_no_different_hardly_one_is_called_so():
+    rng = np.random.default_rng(0)
+    errors = {str(i): tuple(rng.exponential(size=(2, 30)).tolist()) for i in range(1000)}
+    found = compare_with_parents(held(errors), "regression", frozenset({(), *((key,) for key in errors)}))
+    assert (found["p_value"] < 0.05).sum() > 30
+    assert found["better_than_parent"].eq("undecided").all()
 
 
 def test_a_group_without_rows_has_no_p_value():

@@ -31,6 +31,14 @@ def test_overview_shows_the_worst_groups_first(model: metamodel.MetaModel):
     assert worst["holdout_rmse"].is_monotonic_decreasing
 
 
+def test_overview_says_what_the_data_checks_found(model: metamodel.MetaModel):
+    frame = pd.DataFrame({"g": np.repeat([1, 2], 10), "x": 1.0, "y": np.arange(20.0) % 7})
+    found = metamodel.train(frame, "g", "y", n_jobs=1)
+    (finding,) = found.findings
+    assert overview(metamodel.MetaModel(found.bundle_path), 1)["data_checks"] == {"constant of x": finding.message}
+    assert "data_checks" not in overview(model, 1)
+
+
 def test_without_a_holdout_the_worst_groups_are_those_of_the_training_metric():
     frame = pd.DataFrame({"g": np.repeat([1, 2, 3], 20), "x": np.tile(np.arange(20.0), 3)})
     frame["y"] = frame["x"] + frame["g"] * np.tile([-1.0, 1.0], 30)

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from mlflow import MlflowClient
 
 import metamodel
+from metamodel.cli.training import train
 from metamodel.datasets import make_store_sales
 
 pytestmark = pytest.mark.slow
@@ -128,6 +130,22 @@ def test_inspect_shows_one_child(project: Project, trained: Finished) -> None:
     assert finished.returncode == 0, finished.stderr
     assert re.search("^  product +P001$", finished.stdout, re.MULTILINE)
     assert "child: Ridge(random_state=0)" in finished.stdout
+
+
+def test_report_writes_the_page_of_the_registered_model(project: Project, trained: Finished) -> None:
+    finished = project.run("report", {"output": str(project.home / "the report.html"), "data": "sales", "worst": "1"})
+
+    assert finished.returncode == 0, finished.stderr
+    page = (project.home / "the report.html").read_text(encoding="utf-8")
+    assert "What counts for the worst groups" in page
+
+
+def test_every_option_of_train_is_a_parameter_of_main() -> None:
+    entry = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]["main"]
+    options = {option.name for option in train.params if not option.name.startswith("no_")}
+    # The run is MLflow's, and so is its experiment; what a project prints is for people.
+    assert set(entry["parameters"]) == options - {"experiment", "as_json"}
+    assert all(f"--{name.replace('_', '-')} {{{name}}}" in entry["command"] for name in entry["parameters"])
 
 
 def test_a_bad_parameter_ends_the_run_failed_with_one_clear_line(project: Project, trained: Finished) -> None:

@@ -13,9 +13,9 @@ RNG = np.random.default_rng(0)
 
 def table():
     """Ten groups of one region that follow one line, and two of another of which each follows its own."""
-    x = RNG.normal(size=(720, 4))
-    group = np.arange(720) // 60
-    y = x @ [1.0, 2.0, 3.0, 4.0] + RNG.normal(size=720)
+    x = RNG.normal(size=(1440, 4))
+    group = np.arange(1440) // 120
+    y = x @ [1.0, 2.0, 3.0, 4.0] + RNG.normal(size=1440)
     own = group >= 10
     y[own] = (x[own] * [[5.0, -3.0, 0.0, 9.0]]).sum(axis=1) * (group[own] - 9) + RNG.normal(size=own.sum())
     return pd.DataFrame(x, columns=list("abcd")).assign(region=np.where(own, "B", "A"), g=group, y=y)
@@ -95,7 +95,7 @@ def test_stacks_leave_pruned_children_to_their_parents():
 
 
 def test_rows_without_weight_decide_nothing():
-    frame = table_once.assign(w=np.arange(720) % 3)
+    frame = table_once.assign(w=np.arange(1440) % 3)
     options = {"unknown": "fallback", "features": list("abcd"), "sample_weight": "w", "n_jobs": 1}
     result = metamodel.train(frame, ["region", "g"], "y", LinearRegression(), prune=True, **options)
     rows = result.holdout

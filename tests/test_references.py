@@ -26,6 +26,7 @@ from metamodel.packing import stack_bundle
 from metamodel.references import Reference, ReferenceSettings, ReferenceTable, write_table
 from metamodel.referencing import write_references
 from metamodel.report.facts import Facts
+from metamodel.starts import Starts
 from metamodel.vendoring import vendor_bundle
 
 KEYS = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
@@ -239,6 +240,11 @@ def referring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = pd.DataFrame({"store": [1, 2], "x": [1.0, 2.0]})
     children = pd.DataFrame({"store": [1], "uri": [str(tmp_path / "gone")]})
     return write_references(tmp_path / "bundle", children, rows, "store")
+
+
+def test_a_child_that_lives_elsewhere_is_nothing_to_go_on_from(referring: Path) -> None:
+    (start,) = Starts(Bundle(referring)).of([(1,)]).values()
+    assert start.refusal == "the earlier child lives elsewhere"
 
 
 def test_a_child_that_is_gone_fails_its_rows_alone(referring: Path) -> None:

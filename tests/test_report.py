@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from reports import KINDS, small, train
 
+import metamodel
 from metamodel.bundle import Bundle
 from metamodel.exceptions import InputError
 from metamodel.report import permute_worst, render_report, write_report
@@ -91,7 +92,7 @@ def test_the_page_opens_on_the_figures_of_the_training(models, pages):
     assert f"Groups with a model {summary['groups_fitted']} of {summary['groups']}" in text
     assert f"Median RMSE on held-out rows {summary['holdout_rmse_median']:.4g}" in text
     share = summary["groups_better_than_parent"] / summary["groups_compared"]
-    assert f"Better than their parent (p < 0.05) {100 * share:.1f}".removesuffix(".0") in text
+    assert f"Clearly better than their parent {100 * share:.1f}".removesuffix(".0") in text
 
 
 def test_a_model_with_a_time_column_shows_the_forecast_over_time(pages):
@@ -149,9 +150,34 @@ def test_fifty_thousand_groups_are_a_page_below_three_megabytes(models):
 def test_a_bundle_of_an_older_release_has_a_page(models):
     result = models["odd names"]
     old = result.ledger.drop(
-        columns=["compared_rows", "error_saved", "error_saved_global", "p_value", "better_than_parent"]
+        columns=[
+            "compared_rows",
+            "error_saved",
+            "error_saved_global",
+            "p_value",
+            "p_value_adjusted",
+            "better_than_parent",
+        ]
     )
     assert "Local or global?" not in render(Facts(result.manifest, old, None, None), "0")
+
+
+def test_verdicts_of_an_older_release_are_adjusted_for_their_number(models):
+    result = models["forecast"]
+    old = result.ledger.drop(columns="p_value_adjusted").assign(better_than_parent="yes")
+    assert render(Facts(result.manifest, old, None, None), "0") == render(
+        Facts(result.manifest, result.ledger, None, None), "0"
+    )
+
+
+def test_what_the_data_checks_found_is_kept_and_shown(models):
+    frame = small().assign(fixed=1.0)
+    result = metamodel.train(frame, "g", "y", n_jobs=1)
+    assert "constant" in {one.check for one in result.findings}
+    opened = Page(render_report(Bundle(result.bundle_path))).text
+    assert "to look at before the training" in opened
+    assert all(one.message in opened for one in result.findings)
+    assert "data checks nothing found" in Page(render_report(Bundle(models["forecast"].bundle_path))).text
 
 
 @pytest.mark.parametrize("kind", ["odd names", "classes"])

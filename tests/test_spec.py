@@ -53,6 +53,7 @@ def test_a_single_group_column_may_be_given_as_a_name():
         ({"n_jobs": -2}, r"n_jobs=-2 is no process count"),
         ({"random_state": -1}, r"random_state=-1 is no seed. Use a whole number"),
         ({"random_state": None}, r"random_state=None is no seed"),
+        ({"warm_start": 1}, r"warm_start=1 is neither true nor false"),
     ],
     ids=repr,
 )
@@ -75,6 +76,7 @@ def test_where_and_how_fast_the_work_is_done_does_not_change_the_digest(changes)
         {"random_state": 1},
         {"codec": "skops"},
         {"time_column": "t"},
+        {"warm_start": True},
     ],
     ids=repr,
 )

@@ -86,15 +86,15 @@ def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, 
     fitted, again = [], []
     fit = task.fit_group
 
-    def fit_again(data, spec, search):
+    def fit_again(data, spec, search, start):
         again.append(data.key)
-        return fit(data, spec, search)
+        return fit(data, spec, search, start)
 
-    def stop_after_parents(data, spec, search=None):
+    def stop_after_parents(data, spec, search=None, start=None):
         if len(data.key) == len(KEYS) and len(fitted) > 4:
             raise KeyboardInterrupt
         fitted.append(data.key)
-        return fit(data, spec, search)
+        return fit(data, spec, search, start)
 
     monkeypatch.setattr(task, "fit_group", stop_after_parents)
     with pytest.raises(KeyboardInterrupt):

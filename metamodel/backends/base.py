@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from metamodel.backends.task import Task, TaskResult, group_cost
+from metamodel.keys import GroupKey
 from metamodel.planning import TablePlan, TrainingTable
+from metamodel.starts import PackedStart, Starts
 
 __all__ = ["Backend", "Job", "balance"]
 
@@ -58,15 +60,19 @@ class Job:
         Where tasks leave their files.
     kept_share
         Share of the held-out rows to hand back, from `heldout.kept_share`.
+    starts
+        What fits go on from; None where they start from nothing.
     """
 
     plan: TablePlan
     directory: Path
     kept_share: float = 1.0
+    starts: Starts | None = None
 
     def digest(self, task: Task) -> str:
         """Name of a task's files."""
-        return task.digest(f"{self.plan.digest}{self.kept_share}")
+        started = "" if self.starts is None else self.starts.digest
+        return task.digest(f"{self.plan.digest}{self.kept_share}{started}")
 
     def finished(self, task: Task) -> TaskResult | None:
         """Read the result of a task that was done before, if it was."""
@@ -76,6 +82,10 @@ class Job:
     def rows_of(self, task: Task) -> TrainingTable:
         """Gather the rows of a task, group by group."""
         return self.plan.table.take(np.concatenate([group.rows for group in task.groups]))
+
+    def starts_of(self, task: Task) -> dict[GroupKey, PackedStart]:
+        """Read what the groups of a task go on from; nothing where they start from nothing."""
+        return {} if self.starts is None else self.starts.of(group.key for group in task.groups)
 
 
 class Backend(ABC):

@@ -103,6 +103,7 @@ class LocalBackend(Backend):
                     job.directory,
                     job.digest(task),
                     job.kept_share,
+                    job.starts_of(task),
                 )
                 for task in tasks
             )

@@ -21,5 +21,12 @@ class SequentialBackend(Backend):
         for task in tasks:
             plan = job.plan
             yield run_task(
-                task, job.rows_of(task), plan.spec, plan.options.codec, job.directory, job.digest(task), job.kept_share
+                task,
+                job.rows_of(task),
+                plan.spec,
+                plan.options.codec,
+                job.directory,
+                job.digest(task),
+                job.kept_share,
+                job.starts_of(task),
             )

@@ -30,6 +30,7 @@ from metamodel.backends.base import balance
 from metamodel.backends.phases import Phases
 from metamodel.backends.spark_checks import spark_facts
 from metamodel.backends.spark_plan import SparkPlan, plan_on_spark
+from metamodel.backends.spark_starts import with_starts
 from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, Searches, arrow_to_pandas
 from metamodel.backends.task import TaskResult, group_cost, parents_best
 from metamodel.checks import TableFacts
@@ -44,6 +45,7 @@ from metamodel.spark_tables import column, read_spark, reason, settings
 from metamodel.spec import FitSpec, TrainingOptions
 from metamodel.splitting import mixed_columns
 from metamodel.stacking import why_not
+from metamodel.starts import Starts
 from metamodel.wording import count, listing
 
 __all__ = ["STAGING", "SparkTraining"]
@@ -95,13 +97,15 @@ class SparkTraining:
         """Count what the data checks need."""
         return spark_facts(self.plan)
 
-    def fit(self, end: float, directory: Path, kept_share: float) -> Iterator[TaskResult]:
+    def fit(self, end: float, starts: Starts | None, directory: Path, kept_share: float) -> Iterator[TaskResult]:
         """Fit every group that is within the row limit.
 
         Parameters
         ----------
         end
             When searches have to be over, a point of the wall clock.
+        starts
+            What fits go on from; None where they start from nothing.
         directory
             Where to write shards, on the driver.
         kept_share
@@ -122,7 +126,11 @@ class SparkTraining:
             for i, levels in enumerate(phases.levels):
                 until = phases.end_of(i)
                 groups = _Groups.of({k: n for k, n in sizes.items() if len(k) in levels}, slots, math.isfinite(until))
-                for result in self._phase(groups, groups.searches(phases, until), directory, kept_share):
+                if not groups.keys:
+                    continue
+                rows = self._rows(groups, starts)
+                trainer = self._trainer(kept_share, groups, groups.searches(phases, until))
+                for result in self._phase(groups, rows, trainer, directory):
                     phases.learn(result.ledger)
                     yield result
         except Exception as error:
@@ -130,12 +138,12 @@ class SparkTraining:
                 raise
             raise TrainingError(f"Spark could not finish the training: {reason(error)}") from error
 
-    def _phase(self, groups: "_Groups", searches: Searches, directory: Path, kept_share: float) -> Iterator[TaskResult]:
-        if not groups.keys:
-            return
-        trained = self._rows(groups).mapInArrow(self._trainer(kept_share, groups, searches).train, RESULT_SCHEMA)
-        with _materialized(trained, self._session) as rows:
-            yield from _chunks(rows.toLocalIterator(prefetchPartitions=True), groups.keys, directory, self._sample)
+    def _phase(
+        self, groups: "_Groups", rows: DataFrame, trainer: PartitionTrainer, directory: Path
+    ) -> Iterator[TaskResult]:
+        trained = rows.mapInArrow(trainer.train, RESULT_SCHEMA)
+        with _materialized(trained, self._session) as results:
+            yield from _chunks(results.toLocalIterator(prefetchPartitions=True), groups.keys, directory, self._sample)
 
     def _sample(self, sample: bytes) -> AnyArray:
         features = self.plan.features
@@ -166,12 +174,14 @@ class SparkTraining:
             searches=searches,
         )
 
-    def _rows(self, groups: "_Groups") -> DataFrame:
+    def _rows(self, groups: "_Groups", starts: Starts | None = None) -> DataFrame:
         """Bring the rows of every group together, in the table's order, and nothing but the needed columns."""
         numbered = self.plan.frame.withColumn(_ROW, F.monotonically_increasing_id())
         levels = [len(self.plan.keys.columns), *self.plan.levels]
         parts = [part for level in levels if (part := self._at_level(numbered, level, groups)) is not None]
         together = reduce(DataFrame.unionAll, parts)
+        if starts is not None:
+            together = with_starts(together, groups.seats, starts, (_NUMBER, _TASK, _ROW))
         ordered = together.repartitionById(groups.tasks, _TASK).sortWithinPartitions(_NUMBER, _ROW)
         return ordered.drop(_TASK, _ROW)
 

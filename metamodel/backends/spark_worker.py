@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
 from metamodel.backends.forking import in_forks
@@ -28,10 +29,11 @@ from metamodel.frames import AnyArray, spread
 from metamodel.planning import TrainingTable
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
+from metamodel.starts import PackedStart
 from metamodel.tuning import Pace, Search, require_optuna
 from metamodel.weights import row_weights
 
-__all__ = ["RESULT_SCHEMA", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
+__all__ = ["RESULT_SCHEMA", "START", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
 
 RESULT_SCHEMA = (
     "number long, ledger string, holdout binary, importance binary, reason string, child binary, sample binary"
@@ -56,6 +58,8 @@ _NULLABLE = {
     pa.int32(): pd.Int32Dtype(),
     pa.int64(): pd.Int64Dtype(),
 }
+# Column of the earlier child in the one row of a group that holds it; nulls in all others.
+START = "__metamodel_start"
 # What joblib takes for the number of cores; an estimator with n_jobs=-1 asks it.
 _CORES = "LOKY_MAX_CPU_COUNT"
 
@@ -175,6 +179,7 @@ class PartitionTrainer:
                 yield from _in_parts(self._fit(table, fitter, pace))
 
     def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> Iterator[tuple[int, GroupRecord, bytes]]:
+        table, earlier = _without_starts(table)
         numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
         rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
         bounds = [*starts.tolist(), len(rows.y)]
@@ -188,7 +193,7 @@ class PartitionTrainer:
 
         def fit(i: int, refusal: str = "") -> tuple[GroupRecord, list[float]]:
             search = self.searches.of(int(numbers[i]), pace, refusal)
-            record = fitter.fit(group(i), digest(i), search)
+            record = fitter.fit(group(i), digest(i), search, earlier.get(int(numbers[i])))
             pace.done(int(numbers[i]), seconds_fitting(record.ledger))
             return record, fitter.factors
 
@@ -225,6 +230,17 @@ class PartitionTrainer:
         y = self.target.convert(frame[self.target_name])
         weights = None if self.weight_name is None else row_weights(frame[self.weight_name])
         return TrainingTable(self.features.table(frame), y, hashes, times, weights)
+
+
+def _without_starts(table: pa.Table) -> tuple[pa.Table, dict[int, PackedStart]]:
+    """Take the rows that hold earlier children out of a table; the children by their groups' numbers."""
+    if START not in table.column_names:
+        return table, {}
+    is_start = table.column(START).is_valid()
+    held = table.filter(is_start)
+    earlier = zip(held.column(0).to_pylist(), held.column(START).to_pylist(), strict=True)
+    rows = table.filter(pc.invert(is_start)).drop_columns([START])
+    return rows, {number: PackedStart.from_bytes(start) for number, start in earlier}
 
 
 def _in_parts(records: Iterator[tuple[int, GroupRecord, bytes]]) -> Iterator[pa.RecordBatch]:

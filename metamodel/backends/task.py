@@ -24,6 +24,7 @@ from metamodel.keys import GroupKey, decode_key, encode_key
 from metamodel.planning import GroupRows, TrainingTable
 from metamodel.shards import ShardRow, ShardWriter
 from metamodel.spec import FitSpec
+from metamodel.starts import PackedStart
 from metamodel.tuning import Pace, Search
 from metamodel.wording import count
 
@@ -142,9 +143,11 @@ class GroupFitter:
         # Memory of the first children for each byte of theirs, by which the others are charged.
         self.factors: list[float] = []
 
-    def fit(self, data: GroupData, fingerprint: str, search: Search | None = None) -> GroupRecord:
+    def fit(
+        self, data: GroupData, fingerprint: str, search: Search | None = None, start: PackedStart | None = None
+    ) -> GroupRecord:
         """Fit one group."""
-        outcome = fit_group(data, self._spec.of(data.key), search)
+        outcome = fit_group(data, self._spec.of(data.key), search, None if start is None else start.open())
         importance = None if outcome.child is None else importance_of(outcome.child, data.x)
         return self.record(outcome, fingerprint, importance)
 
@@ -159,7 +162,14 @@ class GroupFitter:
 
 
 def run_task(
-    task: Task, table: TrainingTable, spec: FitSpec, codec_name: str, directory: Path, digest: str, kept_share: float
+    task: Task,
+    table: TrainingTable,
+    spec: FitSpec,
+    codec_name: str,
+    directory: Path,
+    digest: str,
+    kept_share: float,
+    starts: Mapping[GroupKey, PackedStart],
 ) -> TaskResult:
     """Fit the groups of a task.
 
@@ -175,6 +185,8 @@ def run_task(
         Where to write, and the name of the files.
     kept_share
         Share of the held-out rows to hand back, from `heldout.kept_share`.
+    starts
+        What groups go on from; those without one start from nothing.
     """
     fitter = GroupFitter(spec, codec_name, kept_share)
     ledger: list[dict[str, Any]] = []
@@ -190,7 +202,8 @@ def run_task(
             if group.key in task.killers:
                 done = fitter.record(killed(group.key, len(group.rows)), group.fingerprint)
             else:
-                done = fitter.fit(data, group.fingerprint, task.search(group.key, pace.next(i)))
+                search = task.search(group.key, pace.next(i))
+                done = fitter.fit(data, group.fingerprint, search, starts.get(group.key))
             pace.done(i, seconds_fitting(done.ledger))
             shard.add(done.row)
             evidence.add(len(ledger), done.holdout, done.importance)

@@ -58,12 +58,17 @@ class Json(click.ParamType):  # type: ignore[type-arg]
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]
-    """An integer; MLproject's numbers are floats, so ``2.0`` is one too."""
+    """An integer; MLproject's numbers are floats, so ``2.0`` is one too; if optional, ``""`` is none."""
 
     name = "INTEGER"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def __init__(self, optional: bool = False) -> None:
+        self._optional = optional
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
         """Parse without rounding."""
+        if self._optional and value == "":
+            return None
         try:
             number = int(float(value))
         except (ValueError, OverflowError):  # text, NaN; infinity

@@ -25,6 +25,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"nobody answers {summary['unanswered_groups']:,} groups, {summary['unanswered_row_share']:.2%} of the rows",
         f"baseline          {summary['groups_above_baseline']:,} of {summary['groups_with_baseline']:,} groups beat it"
         + (f", median skill {summary['skill_median']:.3f}" if "skill_median" in summary else ""),
+        *_compared(summary),
         *_shrinkage_lines(summary),
         f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
         f"{summary['parents_fitted']:,} parents included",
@@ -39,6 +40,20 @@ def summary_text(summary: dict[str, Any]) -> str:
     metrics = {name: found for name, found in metrics.items() if "mean" in found}  # medians of counts stand above
     table = pd.DataFrame.from_dict(metrics, orient="index", columns=list(_STATISTICS))
     return "\n".join(lines) + (f"\n\nOver the groups:\n{table.to_string(float_format=_number)}" if metrics else "")
+
+
+def _compared(summary: dict[str, Any]) -> list[str]:
+    """Say how children stand against their parents and how many started warm, where that was asked for."""
+    lines = []
+    if summary["groups_compared"]:
+        better, worse = summary["groups_better_than_parent"], summary["groups_worse_than_parent"]
+        lines.append(
+            f"local or global   {better:,} of {summary['groups_compared']:,} groups clearly better than their parent, "
+            f"{worse:,} clearly worse"
+        )
+    if "groups_warm" in summary:
+        lines.append(f"warm starts       {summary['groups_warm']:,} groups went on from an earlier child")
+    return lines
 
 
 def _shrinkage_lines(summary: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from metamodel.cli.common import (
     logging_options,
 )
 from metamodel.cli.rendering import dumps, summary_text, table_text
+from metamodel.cli.switches import switch
 from metamodel.exceptions import InputError
 
 __all__ = ["train"]
@@ -48,7 +49,7 @@ __all__ = ["train"]
 @click.option("--n-jobs", type=WholeNumber(), default=-1, show_default=True, help="Processes; -1: one a core.")
 @click.option("--output-dir", default="", help="Keep the bundle here; the same command resumes after a crash.")
 @click.option("--random-state", type=WholeNumber(), default=0, show_default=True, help="Seed.")
-@click.option("--max-group-rows", type=WholeNumber(), default=None, help="Skip groups with more rows; default: none.")
+@click.option("--max-group-rows", type=WholeNumber(optional=True), default="", help="Skip groups with more rows.")
 @click.option(
     "--split", default="holdout", show_default=True, help="holdout, kfold:5, or rolling:folds=3,horizon=4,step=4."
 )
@@ -58,14 +59,15 @@ __all__ = ["train"]
 @click.option("--sample-weight", default="", help="Column of row weights; never a feature.")
 @click.option("--schema", type=Json(dict), default=None, help='Expected kinds, such as {"price": "number"}.')
 @click.option("--previous", default="", help="Model before this one, whose columns are expected: MLflow URI or path.")
+@click.option("--warm-start", type=bool, default=False, show_default=True, help="Go on from --previous' children.")
 @click.option("--strict", type=bool, default=False, show_default=True, help="Refuse a table with findings.")
 @click.option("--overrides", default="", help="File of exceptions: group columns, estimator, min_rows, skip ...")
 @click.option("--group-seconds", type=float, default=0, help="Time limit for the fits of one group; 0: none.")
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
-@click.option("--stack/--no-stack", default=True, help="Also store linear models and tree ensembles as arrays.")
-@click.option("--prune/--no-prune", default=False, help="Store no child that is not better than its parent.")
+@switch("stack", True, "Also store linear models and tree ensembles as arrays (--no-stack: not).")
+@switch("prune", False, "Store no child that is not better than its parent.")
 @click.option("--tune", default="", help="Search parameters: auto, or a YAML or JSON file with the search space.")
 @click.option("--trials", type=WholeNumber(), default=30, show_default=True, help="Trials a group, at most.")
 @click.option("--patience", type=WholeNumber(), default=10, show_default=True, help="End after trials without gain.")
@@ -75,7 +77,7 @@ __all__ = ["train"]
 @click.option("--shrinkage-params", type=Json(dict), default=None, help='JSON object, such as {"alpha": 0.3}.')
 @click.option("--interval", type=Share(), default=None, help="Intervals that cover this share of rows, such as 0.9.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
-@click.option("--detail/--no-detail", default=False, help="Answer key, level, child version and error by default.")
+@switch("detail", False, "Answer key, level, child version and error by default.")
 @logging_options
 @inputs_option
 @json_option

@@ -1,7 +1,7 @@
 """What the report says, worked out from a bundle's own files: no HTML here, and no model is loaded."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,22 +10,20 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from metamodel.comparison import COMPARED, SIGNIFICANT
 from metamodel.evaluation import METRICS, aggregate
 from metamodel.keys import GroupKey, decode_key, encode_key
 from metamodel.ledger import WITH_CHILD, deciding_metric, keys_of, who_answers, worst_first
 from metamodel.manifest import Manifest
-from metamodel.report.charts import histogram, over_time, scatter, shares
+from metamodel.report.charts import histogram, shares
+from metamodel.report.local import LocalOrGlobal, with_adjusted
+from metamodel.report.pictures import picture
+from metamodel.report.rows import ENOUGH_ROWS, EXAMPLES, column, records
 
 __all__ = ["Facts", "name_of"]
 
 _CARDS = 6
-_EXAMPLES = 8
 _TABLE_ROWS, _TABLE_WITHOUT_CHILD = 1000, 300
 _FEATURES = 15
-_CLASSES = 6
-# A group that is judged on fewer rows may be lucky.
-_ENOUGH_ROWS = 5
 _TEXT = 120
 
 
@@ -89,7 +87,7 @@ class Facts:
     @cached_property
     def children(self) -> pd.DataFrame:
         """The ledger's rows of the groups themselves."""
-        return self.named[self.named["level"] == len(self.manifest.keys.columns)]
+        return with_adjusted(self.named[self.named["level"] == len(self.manifest.keys.columns)])
 
     @cached_property
     def fitted(self) -> pd.DataFrame:
@@ -135,7 +133,7 @@ class Facts:
 
     def metric_picture(self) -> Markup:
         """Distribution of the deciding metric."""
-        return histogram(_numbers(self.fitted, self.metric), self.metric_name)
+        return histogram(column(self.fitted, self.metric), self.metric_name)
 
     @cached_property
     def skill(self) -> pd.Series | None:
@@ -143,6 +141,15 @@ class Facts:
         if "skill" not in self.fitted or not self.fitted["skill"].notna().any():
             return None
         return self.fitted["skill"].astype(np.float64).dropna()
+
+    def baselines(self) -> list[tuple[str, int, int, float]]:
+        """Which baseline is hardest to beat: its name, groups, how many beat it, and their median skill."""
+        judged = self.fitted[self.fitted["skill"].notna()]
+        found = [(name, part["skill"].astype(float)) for name, part in judged.groupby("baseline")]
+        rows = [
+            (_BASELINES.get(str(name), str(name)), len(s), int((s > 0).sum()), float(s.median())) for name, s in found
+        ]
+        return sorted(rows, key=lambda row: -row[1])
 
     @cached_property
     def blended(self) -> pd.Series:
@@ -155,54 +162,9 @@ class Facts:
         return histogram(self.skill.to_numpy(), "skill", lowest=-1)
 
     @cached_property
-    def compared(self) -> pd.DataFrame:
-        """Children that were compared with a parent."""
-        if "compared_rows" not in self.children:  # a bundle of an older release
-            return self.children.iloc[:0].assign(**dict.fromkeys(COMPARED, 0.0))
-        found = self.children[self.children["compared_rows"] > 0]
-        numbers = ["compared_rows", "error_saved", "error_saved_global", "p_value"]
-        return found.astype(dict.fromkeys(numbers, np.float64))
-
-    @property
-    def _compared_well(self) -> pd.DataFrame:
-        """Leave out what one or two rows say, where there are groups with more."""
-        many = self.compared[self.compared["compared_rows"] >= _ENOUGH_ROWS]
-        return many if len(many) else self.compared
-
-    @property
-    def rows_not_compared(self) -> int:
-        """Held-out rows of compared children that their parent had seen in training."""
-        held = self.compared["encoded"].map(self._rows_held).fillna(0).sum()
-        return int(held - self.compared["compared_rows"].sum())
-
-    def verdicts(self) -> Markup:
-        """How many children are better than their parents."""
-        numbers = self.compared["better_than_parent"].value_counts()
-        kinds = (("better than the parent", "yes", "good"), ("undecided", "undecided", "even"), ("worse", "no", "bad"))
-        return shares([(title, float(numbers.get(name, 0)), colour) for title, name, colour in kinds])
-
-    @property
-    def verdicts_by_chance(self) -> float:
-        """How many verdicts "better" the test would give if no child differed from its parent."""
-        return len(self.compared) * SIGNIFICANT / 2
-
-    def saved_picture(self) -> Markup:
-        """Distribution of the error saved."""
-        return histogram(_numbers(self.compared, "error_saved") * 100, "error saved against the parent, %", lowest=-100)
-
-    def least_saved(self) -> list[dict[str, Any]]:
-        """Find the groups that gain least from a model of their own."""
-        return _records(self._compared_well.sort_values("error_saved", kind="stable").head(_EXAMPLES))
-
-    def most_saved(self) -> list[dict[str, Any]]:
-        """Find the groups that gain most."""
-        best = self._compared_well.sort_values("error_saved", ascending=False, kind="stable")
-        return _records(best[np.isfinite(_numbers(best, "error_saved"))].head(_EXAMPLES))
-
-    @cached_property
-    def pruned(self) -> int:
-        """Children that were left out because their parent is not worse."""
-        return int(self.children["reason"].str.startswith("pruned").sum())
+    def local(self) -> LocalOrGlobal:
+        """How the children stand against their parents."""
+        return LocalOrGlobal(self.children, self._rows_held)
 
     def worst(self) -> list[Card]:
         """Show the worst groups with what they predicted."""
@@ -211,7 +173,7 @@ class Facts:
     def best(self) -> list[Card]:
         """Show the best groups; those judged on a handful of rows come last, for they may be lucky."""
         ranked = worst_first(self.fitted, self.metric).iloc[_CARDS:][::-1]  # never one that is among the worst too
-        many = ranked["encoded"].map(self._rows_held).fillna(0).astype(np.int64) >= _ENOUGH_ROWS
+        many = ranked["encoded"].map(self._rows_held).fillna(0).astype(np.int64) >= ENOUGH_ROWS
         return self._cards(pd.concat([ranked[many], ranked[~many]]))
 
     @cached_property
@@ -224,7 +186,7 @@ class Facts:
         cards = []
         for row in ranked.head(_CARDS).to_dict(orient="records"):
             held = None if self.holdout is None else self.holdout[self.holdout["key"] == row["encoded"]]
-            drawn = Markup("") if held is None or not len(held) else _picture(held, self.task)
+            drawn = Markup("") if held is None or not len(held) else picture(held, self.task)
             cards.append(Card(row["name"], row[self.metric], row["rows"], 0 if held is None else len(held), drawn))
         return cards
 
@@ -281,13 +243,13 @@ class Facts:
         if self.permuted is None:
             return []
         return [
-            (name_of(decode_key(str(key))), _records(part.head(_EXAMPLES)))
+            (name_of(decode_key(str(key))), records(part.head(EXAMPLES)))
             for key, part in self.permuted.groupby("key", sort=False)
         ]
 
     def slowest(self) -> list[dict[str, Any]]:
         """Find the groups and parents that took longest."""
-        return _records(self.named.sort_values("seconds", ascending=False, kind="stable").head(_EXAMPLES))
+        return records(self.named.sort_values("seconds", ascending=False, kind="stable").head(EXAMPLES))
 
     def seconds_by_level(self) -> list[tuple[str, int, float, float]]:
         """Time spent on each level: its name, groups, total and median seconds."""
@@ -303,11 +265,16 @@ class Facts:
         lost = self.children[~self.children["status"].isin(WITH_CHILD)].head(_TABLE_WITHOUT_CHILD)
         ranked = worst_first(self.fitted, self.metric)
         rest = self.fitted[self.fitted[self.metric].isna()]
-        return _records(pd.concat([lost, ranked, rest]).head(_TABLE_ROWS))
+        return records(pd.concat([lost, ranked, rest]).head(_TABLE_ROWS))
 
     def estimators(self) -> list[tuple[str, int]]:
         """Which estimator was chosen how often."""
         return [(str(name), int(number)) for name, number in self.children["estimator"].value_counts().items() if name]
+
+    @property
+    def warm(self) -> int:
+        """Children that went on from an earlier version's."""
+        return int((self.children["started_from"] != "").sum()) if "started_from" in self.children else 0
 
     def settings(self) -> Iterator[tuple[str, Any]]:
         """Options of the training."""
@@ -316,6 +283,12 @@ class Facts:
                 yield name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
+_BASELINES = {
+    "mean": "the mean",
+    "majority": "the commonest label",
+    "last": "the last value",
+    "seasonal": "the value a season ago",
+}
 STATISTICS = ("mean", "median", "p10", "p90", "worst")
 _NAMES = {
     "mae": "MAE",
@@ -327,54 +300,5 @@ _NAMES = {
 }
 
 
-def _numbers(frame: pd.DataFrame, column: str) -> Any:
-    return frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict(orient="records")]
-
-
 def _filled(values: Any, length: int) -> Any:
     return np.concatenate([values, np.zeros(max(length - len(values), 0))])
-
-
-def _picture(held: pd.DataFrame, task: str) -> Markup:
-    actual, predicted = held["actual"].to_numpy(), held["predicted"].to_numpy()
-    if task == "classification":
-        return _confusion(actual, predicted)
-    if "time" in held:
-        return over_time(held["time"], actual, predicted)
-    return scatter(actual, predicted)
-
-
-def _confusion(actual: Any, predicted: Any) -> Markup:
-    """Count labels in a small table: actual ones down, predicted ones across, rare ones together."""
-    text = pd.DataFrame({"actual": actual, "predicted": predicted}).astype(str)
-    common = pd.concat([text["actual"], text["predicted"]]).value_counts().head(_CLASSES).index
-    labels = sorted(common)
-    text = text.where(text.isin(labels), "other")
-    labels += ["other"] if (text == "other").any(axis=None) and "other" not in labels else []
-    numbers = pd.crosstab(text["actual"], text["predicted"]).reindex(index=labels, columns=labels, fill_value=0)
-    return _confusion_table(labels, numbers.to_numpy())
-
-
-def _confusion_table(labels: Sequence[str], numbers: Any) -> Markup:
-    top = max(int(numbers.max()), 1)
-    head = Markup("").join(Markup("<th>{}</th>").format(label[:12]) for label in labels)
-    body = Markup("").join(
-        Markup("<tr><th>{}</th>{}</tr>").format(
-            label[:12],
-            Markup("").join(
-                Markup('<td class="{}" style="--heat:{:.2f}">{}</td>').format(
-                    "hit" if i == j else "miss", number / top, number or ""
-                )
-                for j, number in enumerate(row)
-            ),
-        )
-        for i, (label, row) in enumerate(zip(labels, numbers.tolist(), strict=True))
-    )
-    caption = Markup("<caption>actual ↓ predicted →</caption>")
-    return Markup('<div class="wide"><table class="confusion">{}<tr><th></th>{}</tr>{}</table></div>').format(
-        caption, head, body
-    )

@@ -1,0 +1,300 @@
+"""Warm starts: what goes on from the earlier child, what does not and why, and that no judgement ever does."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.ensemble import (
+    BaggingRegressor,
+    ExtraTreesClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import Lasso, LogisticRegression, Ridge, SGDRegressor
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from spark_tables import assert_same_ledger
+from xgboost import XGBRegressor
+
+from metamodel.boosting import XGBClassifier
+from metamodel.estimators import describe
+from metamodel.exceptions import InputError
+from metamodel.groups import GroupData
+from metamodel.model import MetaModel
+from metamodel.spec import Candidate
+from metamodel.training import TrainingResult, train
+from metamodel.warm_start import Start, fit_from, why_only_cold
+
+FOREST = RandomForestRegressor(n_estimators=5, max_depth=3)
+
+
+def table(rows: int = 40, seed: int = 0, shops: str = "ab") -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    parts = [pd.DataFrame({"shop": shop, "x": rng.normal(size=rows), "z": rng.normal(size=rows)}) for shop in shops]
+    return pd.concat(parts, ignore_index=True).assign(y=lambda f: 3 * f["x"] - f["z"] + rng.normal(0, 0.1, len(f)))
+
+
+def grown(more: int = 20) -> pd.DataFrame:
+    """The table a month later: all old rows, new ones, and a new group."""
+    return pd.concat([table(), table(more, seed=1, shops="abc")], ignore_index=True)
+
+
+def fit(data: Any, estimator: Any = FOREST, **options: Any) -> TrainingResult:
+    return train(data, "shop", "y", estimator, **{"n_jobs": 1, "stack": False, **options})
+
+
+def group(y: Any = None, seed: int = 0, rows: int = 60, **changes: Any) -> GroupData:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 2))
+    y = 3 * x[:, 0] - x[:, 1] if y is None else y(x)
+    return GroupData(("a",), x, y, np.arange(rows, dtype=np.uint64), **changes)
+
+
+def candidate(estimator: Any) -> Candidate:
+    return Candidate("it", estimator, *describe(estimator))
+
+
+def fitted(estimator: Any, data: GroupData) -> Any:
+    return clone(estimator).fit(np.asfortranarray(data.x), data.y)
+
+
+def labels(x: Any) -> Any:
+    return np.where(x[:, 0] > 0, "dear", "cheap")
+
+
+def test_a_group_goes_on_from_its_earlier_child_and_the_ledger_says_so(tmp_path: Path) -> None:
+    before = fit(table(), output_dir=tmp_path / "before")
+    after = fit(grown(), previous=before.bundle_path, warm_start=True)
+    old, new = (result.ledger.set_index("shop") for result in (before, after))
+    assert new.loc[["a", "b"], "started_from"].tolist() == old["sha256"].tolist()
+    assert new.loc["c", ["started_from", "reason"]].tolist() == ["", "cold_start: no such group before"]
+    assert after.summary["groups_warm"] == 2
+    assert after.manifest.options["warm_start"] is True
+    first, second = MetaModel(before.bundle_path).child("a"), MetaModel(after.bundle_path).child("a")
+    assert (len(first.estimators_), len(second.estimators_), second.warm_start) == (5, 10, False)
+    assert all((a.tree_.value == b.tree_.value).all() for a, b in zip(first, second, strict=False))
+    assert len(MetaModel(after.bundle_path).child("c").estimators_) == 5
+
+
+def test_a_third_version_goes_on_from_the_second() -> None:
+    versions = [fit(table())]
+    for _ in range(2):
+        versions.append(fit(grown(), previous=versions[-1].bundle_path, warm_start=True))
+    assert [len(MetaModel(one.bundle_path).child("b").estimators_) for one in versions] == [5, 10, 15]
+
+
+@pytest.mark.parametrize("split", ["holdout", "kfold:3"])
+def test_no_judgement_starts_from_a_child_that_has_seen_the_held_out_rows(split: str) -> None:
+    before = fit(table())
+    cold = fit(grown(), split=split)
+    warm = fit(grown(), split=split, previous=before.bundle_path, warm_start=True)
+    judged = [name for name in cold.ledger if name.startswith(("train_", "holdout_", "baseline", "skill"))]
+    pd.testing.assert_frame_equal(warm.ledger[judged], cold.ledger[judged])
+    pd.testing.assert_frame_equal(warm.holdout, cold.holdout)
+    assert (warm.ledger["sha256"] != cold.ledger["sha256"]).tolist() == [True, True, False]
+
+
+def test_parents_go_on_from_parents() -> None:
+    before = fit(table(), unknown="fallback")
+    after = fit(grown(), unknown="fallback", previous=before.bundle_path, warm_start=True)
+    assert after.ledger["started_from"].tolist()[-1] == before.ledger["sha256"].tolist()[-1] != ""
+
+
+def test_one_process_two_and_a_second_time_give_the_same_children() -> None:
+    before = MetaModel(fit(table()).bundle_path)
+    options = {"previous": before, "warm_start": True}
+    one, two, again = (fit(grown(), n_jobs=n, **options).ledger for n in (1, 2, 1))
+    assert_same_ledger(one, two)
+    assert one["sha256"].tolist() == again["sha256"].tolist()
+
+
+@pytest.mark.spark
+def test_spark_brings_each_group_its_earlier_child(spark: Any) -> None:
+    before = MetaModel(fit(table(), unknown="fallback").bundle_path)
+    options = {"previous": before, "warm_start": True, "unknown": "fallback"}
+    local = fit(grown(), **options)
+    on_spark = fit(spark.createDataFrame(grown()), engine="spark", **options)
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    assert (on_spark.ledger["started_from"] != "").tolist() == [True, True, False, True]
+    models = [MetaModel(result.bundle_path) for result in (local, on_spark)]
+    answers = [model.predict(grown())["prediction"] for model in models]
+    np.testing.assert_allclose(*answers, rtol=1e-9)
+
+
+def test_a_task_that_was_done_is_not_taken_for_one_from_another_start(tmp_path: Path) -> None:
+    from metamodel.backends import Job, Task
+    from metamodel.planning import make_plan
+    from metamodel.spec import TrainingOptions
+    from metamodel.starts import Starts
+
+    bundles = [MetaModel(fit(table(seed=seed)).bundle_path).bundle for seed in (0, 1)]
+    plan = make_plan(grown(), TrainingOptions.create("shop", target="y", warm_start=True), FOREST, None, None)
+    task = Task(tuple(plan.groups()))
+    digests = {Job(plan, tmp_path, 1.0, starts).digest(task) for starts in (None, *map(Starts, bundles))}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"features": ["x"]}, "cold_start: other features before"),
+        ({"estimator": GradientBoostingRegressor(n_estimators=5)}, "another estimator before (RandomForestRegressor)"),
+        ({"estimator": clone(FOREST).set_params(max_depth=2)}, "cold_start: other parameters before (max_depth)"),
+        ({"random_state": 7}, "cold_start: other parameters before (random_state)"),
+        ({"estimator": make_pipeline(StandardScaler(), FOREST)}, "another estimator before (RandomForestRegressor)"),
+    ],
+)
+def test_a_group_that_cannot_go_on_starts_from_nothing_and_says_why(change: dict[str, Any], reason: str) -> None:
+    before = fit(table()).bundle_path
+    cold = fit(grown(), **change)
+    warm = fit(grown(), previous=before, warm_start=True, **change)
+    assert warm.ledger["reason"].str.contains(re.escape(reason)).tolist()[:2] == [True, True]
+    assert (warm.ledger["started_from"].eq("").all(), warm.summary["groups_warm"]) == (True, 0)
+    assert warm.ledger["sha256"].tolist() == cold.ledger["sha256"].tolist()
+
+
+def test_candidates_that_cannot_go_on_stand_beside_one_that_can() -> None:
+    before = fit(table(), {"ridge": Ridge(), "forest": FOREST})
+    warm = fit(table(), {"ridge": Ridge(), "forest": FOREST}, previous=before.bundle_path, warm_start=True)
+    assert warm.ledger["candidate"].eq("ridge").all()
+    assert warm.ledger["reason"].eq("cold_start: Ridge has neither warm_start nor partial_fit").all()
+
+
+def test_a_group_that_failed_before_has_nothing_to_go_on_from() -> None:
+    before = fit(table(), min_rows=41, overrides=[{"shop": "a", "min_rows": 2}])
+    warm = fit(table(), previous=before.bundle_path, warm_start=True)
+    assert warm.ledger["reason"].tolist() == ["", "cold_start: no child before (skipped)"]
+
+
+def test_a_damaged_child_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+    path = fit(table(), output_dir=tmp_path / "before").bundle_path
+    (shard,) = (path / "shards").iterdir()
+    with closing(sqlite3.connect(shard)) as connection:
+        connection.execute("UPDATE children SET child = zeroblob(10) WHERE key = '[\"a\"]'")
+        connection.commit()
+    assert shard.stat().st_size == MetaModel(path).manifest.files["shards/00000.sqlite"].size
+    warm = fit(table(), previous=path, warm_start=True)
+    assert warm.ledger["reason"].tolist() == ["cold_start: the earlier child is damaged", ""]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "warm_start=True goes on from an earlier version, but there is none. Give previous too."),
+        ({"previous": 1, "estimator": "ridge"}, "no candidate can go on from an earlier fit .Ridge has neither"),
+        ({"previous": 1, "group_by": ["shop", "x"]}, r"groups are others: shop \(string\), and now shop .*, x"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_line(options: dict[str, Any], message: str) -> None:
+    if "previous" in options:
+        options = {**options, "previous": fit(table()).bundle_path}
+    arguments = {"group_by": "shop", "target": "y", "estimator": FOREST, "n_jobs": 1, **options}
+    with pytest.raises(InputError, match=message):
+        train(grown().round({"x": 0}).astype({"x": int}), warm_start=True, **arguments)
+
+
+def test_an_ensemble_keeps_its_members_and_adds_as_many_as_are_asked_for() -> None:
+    for estimator in (
+        GradientBoostingRegressor(n_estimators=4, random_state=0),
+        BaggingRegressor(n_estimators=4, random_state=0),
+    ):
+        earlier = fitted(estimator, group())
+        child, reason = fit_from(Start(lambda one=earlier: one), candidate(estimator), group(seed=1))
+        assert (reason, len(child.estimators_)) == ("", 8)
+
+
+def test_xgboost_adds_rounds_to_the_earlier_booster() -> None:
+    estimator = XGBRegressor(n_estimators=4, n_jobs=1)
+    earlier = fitted(estimator, group())
+    child, reason = fit_from(Start(lambda: earlier), candidate(estimator), group(seed=1))
+    assert (reason, child.get_booster().num_boosted_rounds(), child.n_estimators) == ("", 8, 4)
+    kinds = XGBClassifier(n_estimators=3, n_jobs=1)
+    three = group(lambda x: np.digitize(x[:, 0], [-0.5, 0.5]).astype(str))
+    child, reason = fit_from(Start(lambda: fitted(kinds, three)), candidate(kinds), three)
+    assert (reason, child.get_booster().num_boosted_rounds(), child.classes_.tolist()) == ("", 6, ["0", "1", "2"])
+
+
+@pytest.mark.parametrize(
+    "estimator", [MLPRegressor(max_iter=400, random_state=0), SGDRegressor(random_state=0), Lasso(alpha=0.01)]
+)
+def test_iterations_begin_at_the_earlier_solution(estimator: Any) -> None:
+    data = group()
+    cold = fitted(estimator, data)
+    warm, reason = fit_from(Start(lambda: fitted(estimator, data)), candidate(estimator), data)
+    assert reason == ""
+    assert np.max(warm.n_iter_) != np.max(cold.n_iter_)
+
+
+def test_partial_fit_alone_is_one_more_pass_over_the_rows_it_is_given() -> None:
+    first, second = group(labels), group(labels, seed=1)
+    child, reason = fit_from(Start(lambda: fitted(GaussianNB(), first)), candidate(GaussianNB()), second)
+    together = GaussianNB().fit(np.vstack([first.x, second.x]), np.concatenate([first.y, second.y]))
+    assert reason == ""
+    np.testing.assert_allclose(child.theta_, together.theta_)
+    np.testing.assert_array_equal(child.class_count_, together.class_count_)
+
+
+def test_weights_count_in_what_is_added() -> None:
+    weights = np.linspace(0, 1, 60)
+    for estimator in (GaussianNB(), LogisticRegression()):
+        first = fitted(estimator, group(labels))
+        plain, weighted = (
+            fit_from(Start(lambda: fitted(estimator, group(labels))), candidate(estimator), data)[0]  # noqa: B023
+            for data in (group(labels, seed=1), group(labels, seed=1, weights=weights))
+        )
+        attribute = "theta_" if hasattr(first, "theta_") else "coef_"
+        assert not np.allclose(getattr(plain, attribute), getattr(weighted, attribute))
+
+
+def test_the_steps_before_the_last_one_stay_as_they_were() -> None:
+    estimator = make_pipeline(StandardScaler(), RandomForestRegressor(n_estimators=3, random_state=0))
+    earlier = fitted(estimator, group())
+    shifted = group(seed=1)
+    shifted.x[:] += 100
+    child, reason = fit_from(Start(lambda: earlier), candidate(estimator), shifted)
+    assert (reason, len(child[-1].estimators_)) == ("", 6)
+    np.testing.assert_array_equal(child[0].mean_, fitted(estimator, group())[0].mean_)
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(), ExtraTreesClassifier(5), XGBClassifier(n_estimators=2)])
+def test_other_classes_are_another_question(estimator: Any) -> None:
+    earlier = fitted(estimator, group(labels))
+    other = group(lambda x: np.where(x[:, 0] > 0, "dear", "fair"))
+    child, reason = fit_from(Start(lambda: earlier), candidate(estimator), other)
+    assert (child, reason) == (None, "other classes before (cheap, fair on one side alone)")
+
+
+def test_what_cannot_be_read_or_raises_is_a_reason() -> None:
+    def broken() -> Any:
+        raise ModuleNotFoundError("No module named 'gone'")
+
+    child, reason = fit_from(Start(broken), candidate(FOREST), group())
+    assert (child, reason) == (None, "ModuleNotFoundError: No module named 'gone'")
+
+
+def test_histogram_boosting_reads_its_old_trees_by_the_new_bins() -> None:
+    reason = why_only_cold(make_pipeline(StandardScaler(), HistGradientBoostingRegressor()))
+    assert reason == "HistGradientBoostingRegressor goes on from a fit on the same rows alone"
+
+
+@given(st.integers(1, 4), st.integers(1, 4))
+def test_the_earlier_trees_answer_as_they_did(before: int, more: int) -> None:
+    estimator = RandomForestRegressor(before, max_depth=2, random_state=0)
+    earlier = fitted(estimator, group(rows=12))
+    kept = earlier.predict(group(seed=2).x)
+    child, _ = fit_from(
+        Start(lambda: earlier), candidate(clone(estimator).set_params(n_estimators=more)), group(seed=1, rows=12)
+    )
+    child.estimators_ = child.estimators_[:before]
+    np.testing.assert_allclose(child.predict(group(seed=2).x), kept)
