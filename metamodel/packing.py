@@ -4,8 +4,10 @@ Every child is compared with its stack on rows of its own group; what the compar
 and the ledger's column `stack` says why.
 """
 
+import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,7 +38,12 @@ _COMPARED_ROWS = 16
 
 
 def stack_plan(
-    directory: Path, plan: Plan, manifest: Manifest, ledger: pd.DataFrame, samples: Mapping[str, AnyArray]
+    directory: Path,
+    plan: Plan,
+    manifest: Manifest,
+    ledger: pd.DataFrame,
+    samples: Mapping[str, AnyArray],
+    end: float = math.inf,
 ) -> tuple[Manifest, pd.DataFrame]:
     """Add stacks to a bundle that training is about to finish, compared on training rows.
 
@@ -50,6 +57,8 @@ def stack_plan(
         As they are without stacks.
     samples
         Encoded key → rows to compare on, where the plan holds no table: after training on Spark.
+    end
+        When the last child may be stacked, a point of the wall clock.
 
     Returns
     -------
@@ -64,7 +73,7 @@ def stack_plan(
     rows_of: Callable[[str], AnyArray | None] = samples.get
     if isinstance(plan, TablePlan):
         rows_of = _sampler(plan.table.features, _rows_by_key(plan.grouping, plan.levels))
-    return _recorded(manifest, ledger, _pack(directory, manifest, rows_of))
+    return _recorded(manifest, ledger, _pack(directory, manifest, rows_of, end))
 
 
 def stack_bundle(path: str | Path, data: pd.DataFrame, output: str | Path | None = None) -> Manifest:
@@ -115,23 +124,32 @@ class _Packed:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def _pack(directory: Path, manifest: Manifest, rows_of: Callable[[str], AnyArray | None]) -> _Packed:
+def _pack(
+    directory: Path, manifest: Manifest, rows_of: Callable[[str], AnyArray | None], end: float = math.inf
+) -> _Packed:
     packed = _Packed()
     if manifest.features.layout == "array":
-        for stack in _stacks(directory, manifest, rows_of, packed.refused):
+        for stack in _stacks(directory, manifest, rows_of, packed.refused, end):
             packed.described.append(write_stack(directory, len(packed.described), stack))
             packed.keys.update(stack.keys)
     return packed
 
 
 def _stacks(
-    directory: Path, manifest: Manifest, rows_of: Callable[[str], AnyArray | None], refused: dict[str, str]
+    directory: Path,
+    manifest: Manifest,
+    rows_of: Callable[[str], AnyArray | None],
+    refused: dict[str, str],
+    end: float,
 ) -> Iterator[BuiltStack]:
     """Read one child after the other; a stack is handed out when it is large enough, so that memory is bounded."""
     builder = StackBuilder(manifest.features, manifest.target.classes, refused)
     codec = get_codec(manifest.codec)
     for row in counted(_children(directory), manifest.counts["fitted"], "stacking"):
         yield from builder.full()
+        if time.time() > end:
+            refused[row.key] = "no time left in the budget"
+            continue
         rows = rows_of(row.key)
         if rows is None:
             refused[row.key] = "no rows to compare on"

@@ -1,16 +1,13 @@
 """Train: table → plan → tasks → back end → bundle and ledger."""
 
 import atexit
-import datetime as dt
-import itertools
 import logging
-import math
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,78 +15,24 @@ from typing import Any
 import pandas as pd
 
 from metamodel import tables
-from metamodel.backends import Backend, Job, Phases, Task, TaskResult, balance, get_backend, skip_groups
-from metamodel.bundle_writing import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
+from metamodel.assembling import TrainingResult, fit_and_assemble
+from metamodel.backends import fit_on_this_machine, get_backend
 from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse, table_facts
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
-from metamodel.estimators import packages
-from metamodel.evidence import gather_holdout, gather_importance, write_evidence
 from metamodel.exceptions import InputError
 from metamodel.group_copies import copies_in_groups
-from metamodel.group_figures import write_figures
-from metamodel.heldout import kept_share
-from metamodel.intervals import with_intervals
-from metamodel.ledger import assemble, judge, refuse_empty, summarize, tuning_table
-from metamodel.manifest import BLENDED_VERSION, Manifest, Target
 from metamodel.model import MetaModel
 from metamodel.overrides import Override, read_overrides
-from metamodel.packing import stack_plan
-from metamodel.planning import GroupRows, Plan, TablePlan, make_plan
+from metamodel.planning import Plan, make_plan
 from metamodel.previous import expected_kinds, open_previous, starts_from
-from metamodel.progress import TrainingProgress
-from metamodel.shrinkage import Shrinkage, weight_columns
-from metamodel.spec import Candidate, TrainingOptions, one_of
-from metamodel.starts import Starts
-from metamodel.tuning import read_space, search_end
-from metamodel.weighing import check_weights, shrink
+from metamodel.shrinkage import Shrinkage
+from metamodel.spec import TrainingOptions, one_of
+from metamodel.tuning import ends_of_budget, read_space
 
 __all__ = ["TrainingResult", "train"]
 
 _LOG = logging.getLogger(__name__)
-_Fit = Callable[[Path, float], Iterator[TaskResult]]
-_PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "joblib", "cloudpickle", "skops")
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What training leaves behind.
-
-    Attributes
-    ----------
-    ledger
-        DataFrame, one row for every group and level.
-    summary
-        Counts of groups and rows, and the aggregates of every metric over the groups.
-    bundle_path
-        The bundle's directory.
-    manifest
-        What the bundle says of itself.
-    data
-        The training table, as it was given; of a Spark table its first rows.
-    source
-        Where the table came from, for the run's dataset.
-    holdout
-        DataFrame, one row for every held-out row of every child, with what the child and its parents predicted for
-        it before they had seen it; see docs/report.md.
-    importance
-        DataFrame, how much each feature counts for each group; see docs/report.md.
-    findings
-        What the data checks found; see `metamodel.checks.Finding`.
-    tuning
-        DataFrame, one row for every group and candidate whose parameters were searched; without tuning, no rows.
-    """
-
-    ledger: pd.DataFrame
-    summary: dict[str, Any]
-    bundle_path: Path
-    manifest: Manifest
-    data: pd.DataFrame = field(repr=False)
-    source: str
-    holdout: pd.DataFrame = field(repr=False)
-    importance: pd.DataFrame = field(repr=False)
-    findings: tuple[Finding, ...] = ()
-    tuning: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
 
 def train(  # noqa: PLR0913 - the one call that everybody makes; every argument but three has a default
@@ -280,7 +223,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         shrinkage=Shrinkage.create(shrinkage, shrinkage_params),
         interval=interval,
     )
-    end = search_end(started, options.budget_seconds)
+    end, stacked_by = ends_of_budget(started, options.budget_seconds, stack=options.stack)
     get_codec(codec)
     one_of("engine", engine, ("local", "spark"))
     path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
@@ -293,14 +236,14 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         spark = SparkTraining(data, options, estimator, estimator_params, features, exceptions)
         found = _check(spark.plan, spark.facts(), expected, strict)
         fit = partial(spark.fit, end, starts_from(before, spark.plan))
-        return _run(spark.plan, fit, path, spark.head, spark.source, found)
+        return fit_and_assemble(spark.plan, fit, path, spark.head, spark.source, found, stacked_by)
     backend = get_backend(engine, n_jobs)
     frame, source = _read(data, options)
     plan = make_plan(frame, options, estimator, estimator_params, features, exceptions)
     facts = table_facts(frame, plan.features.names, target, options.group_by)
     found = _check(plan, replace(facts, copies=copies_in_groups(plan)), expected, strict)
-    fit = partial(_on_this_machine, plan, backend, end, starts_from(before, plan))
-    return _run(plan, fit, path, frame, source, found)
+    fit = partial(fit_on_this_machine, plan, backend, end, starts_from(before, plan))
+    return fit_and_assemble(plan, fit, path, frame, source, found, stacked_by)
 
 
 def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
@@ -348,150 +291,3 @@ def _temporary_bundle() -> Path:
     directory = tempfile.mkdtemp(prefix="metamodel-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return Path(directory) / "bundle"
-
-
-def _run(
-    plan: Plan, fit: _Fit, path: Path, data: pd.DataFrame, source: str, found: Sequence[Finding]
-) -> TrainingResult:
-    check_weights(plan)
-    sizes = plan.sizes_of_all_levels()
-    limit = plan.options.max_group_rows
-    oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}
-    share = kept_share(plan.rows, plan.options.holdout if plan.options.scheme.kind == "holdout" else 1.0)
-    with new_bundle(path) as (directory, tasks):
-        first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
-        results, shards = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
-        located = zip(results, shards, strict=True)
-        tuning = tuning_table((row for result in results for row in result.ledger), plan)
-        ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
-        refuse_empty(ledger)
-        holdout, importance = _evidence(results, plan)
-        shrunk = shrink(ledger, holdout, plan)
-        ledger, pruned = judge(shrunk.ledger, holdout, plan, shrunk.answered)
-        prune_children(directory, pruned)
-        ledger, radii, reached = with_intervals(ledger, shrunk.answers, plan.keys, plan.options.interval)
-        summary = {**summarize(ledger, plan), **shrunk.summary, **reached, "data_findings": len(found)}
-        samples = {key: rows for result in results for key, rows in result.samples.items()}
-        described = replace(_manifest(plan, ledger, results), findings=tuple(one.to_dict() for one in found))
-        manifest, ledger = stack_plan(directory, plan, described, ledger, samples)
-        write_evidence(directory, shrunk.holdout, importance)
-        weights = shrunk.weights.drop(index=list(pruned), errors="ignore")
-        manifest = _with_figures(directory, manifest, [weights, radii])
-        manifest = finish_bundle(directory, manifest, ledger)
-    return TrainingResult(
-        ledger, summary, path, manifest, data, source, shrunk.holdout, importance, tuple(found), tuning
-    )
-
-
-def _with_figures(directory: Path, manifest: Manifest, tables: Sequence[pd.DataFrame]) -> Manifest:
-    """Write the numbers of groups that answers need, one column each, under the groups' encoded keys."""
-    figures = pd.concat([table for table in tables if len(table.columns)] or [pd.DataFrame()], axis=1)
-    if not len(figures.columns):
-        return manifest
-    blended = weight_columns(0)[0] in figures
-    version = BLENDED_VERSION if blended else manifest.format_version
-    return replace(manifest, figures=write_figures(directory, figures), format_version=version)
-
-
-def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
-    held = [(result.keys, result.evidence.holdout) for result in results]
-    importances = [(result.keys, result.evidence.importance) for result in results]
-    holdout = gather_holdout(held, len(plan.keys.columns), plan.levels)
-    return holdout, gather_importance(importances, plan.features.names)
-
-
-def _on_this_machine(
-    plan: TablePlan, backend: Backend, end: float, starts: Starts | None, directory: Path, share: float
-) -> Iterator[TaskResult]:
-    """Run the tasks that were not done before; results come as they are ready."""
-    job = Job(plan, directory, share, starts)
-    limit = plan.options.max_group_rows
-    groups = [group for group in plan.groups() if limit is None or len(group.rows) <= limit]
-    phases = Phases(plan, {group.key: len(group.rows) for group in groups}, backend.parallelism, end)
-    for i, levels in enumerate(phases.levels):
-        for result in _phase([group for group in groups if len(group.key) in levels], job, backend, phases, i):
-            phases.learn(result.ledger)
-            yield result
-
-
-def _phase(groups: list[GroupRows], job: Job, backend: Backend, phases: Phases, number: int) -> Iterator[TaskResult]:
-    end = phases.end_of(number)
-    shares = balance([len(group.rows) for group in groups], backend.parallelism, once=math.isfinite(end))
-    missing = []
-    for mine in (tuple(groups[i] for i in share) for share in shares):
-        task = Task(mine, first=phases.first_of([group.key for group in mine]), end=end)
-        done = job.finished(task)
-        if done is None:
-            missing.append(task)
-        else:
-            yield done
-    yield from backend.run(missing, job)
-
-
-def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[list[TaskResult], list[str]]:
-    """Move every task's children into the bundle's shards as they come."""
-    results: list[TaskResult] = []
-    shards: list[str] = []
-    merger = ShardMerger(directory)
-    try:
-        with TrainingProgress(total) as progress:
-            for result in steps:
-                shards.append(merger.add(result.shard))
-                results.append(result)
-                progress.add([row["status"] for row in result.ledger])
-    except BaseException:
-        merger.abandon()
-        raise
-    merger.close()
-    return results, shards
-
-
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "estimator": candidate.label,
-        "params": candidate.params,
-        "packages": packages(candidate.estimator),
-        "predict_proba": hasattr(candidate.estimator, "predict_proba"),
-    }
-
-
-def _candidates(candidates: Iterable[Candidate]) -> dict[str, dict[str, Any]]:
-    """Describe candidates by their names; an override may fit an estimator of the same name otherwise.
-
-    The first of a name (one of all groups', if there is one) says which parameters it has. What is needed to load and
-    ask the children must hold for all of them.
-    """
-    described: dict[str, dict[str, Any]] = {}
-    for candidate in candidates:
-        own = _candidate(candidate)
-        first = described.setdefault(candidate.name, own)
-        first["packages"] = sorted({*first["packages"], *own["packages"]})
-        first["predict_proba"] = first["predict_proba"] and own["predict_proba"]
-    return described
-
-
-def _manifest(plan: Plan, ledger: pd.DataFrame, results: Sequence[TaskResult]) -> Manifest:
-    stored = set(ledger["sha256"])
-    resident = sum(row["resident"] for result in results for row in result.ledger if row["sha256"] in stored)
-    statuses = ledger["status"].value_counts()
-    target = Target(plan.options.target, plan.spec.task, plan.target.label_kind, plan.target.classes)
-    return Manifest(
-        keys=plan.keys,
-        features=plan.features,
-        target=target,
-        unknown=plan.options.unknown,
-        levels=plan.levels,
-        codec=plan.options.codec,
-        spec_digest=plan.digest,
-        options={
-            **plan.options.to_dict(),
-            "candidates": _candidates(plan.spec.every_candidate),
-        },
-        counts={
-            **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
-            "rows": plan.rows,
-            "resident_bytes": int(resident),
-        },
-        versions=library_versions(_PACKAGES),
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-    )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.tuning import Pace, alarm, phase_end, search_end
+from metamodel.tuning import Pace, alarm, ends_of_budget, phase_end
 from metamodel.tuning.budget import OutOfTime
 
 
@@ -22,7 +22,7 @@ class Clock:
 
 
 def test_without_a_budget_nothing_ends():
-    assert Pace([1, 2], search_end(0.0, None)).next(0) == (math.inf, math.inf)
+    assert Pace([1, 2], ends_of_budget(0.0, None, stack=True)[0]).next(0) == (math.inf, math.inf)
     assert phase_end([[1], [2]], 2, now=5.0, end=math.inf) == math.inf
 
 

@@ -1,10 +1,20 @@
 """Engines that run `metamodel.fitting` over many groups; each yields the same results in whatever order they come."""
 
 from metamodel.backends.base import Backend, Job, balance
-from metamodel.backends.phases import Phases
 from metamodel.backends.task import Task, TaskResult, best_found, skip_groups
+from metamodel.backends.this_machine import fit_on_this_machine
 
-__all__ = ["Backend", "Job", "Phases", "Task", "TaskResult", "balance", "best_found", "get_backend", "skip_groups"]
+__all__ = [
+    "Backend",
+    "Job",
+    "Task",
+    "TaskResult",
+    "balance",
+    "best_found",
+    "fit_on_this_machine",
+    "get_backend",
+    "skip_groups",
+]
 
 
 def get_backend(engine: str, n_jobs: int) -> Backend:

@@ -3,7 +3,7 @@
 This room knows one group at a time; engines tell it what the group's parent found and when to end.
 """
 
-from metamodel.tuning.budget import Pace, Search, alarm, phase_end, search_end
+from metamodel.tuning.budget import Pace, Search, alarm, ends_of_budget, phase_end
 from metamodel.tuning.built_in import BUILT_IN
 from metamodel.tuning.record import TUNING_COLUMNS, TuningRecord
 from metamodel.tuning.sampling import require_optuna
@@ -21,10 +21,10 @@ __all__ = [
     "Tuned",
     "TuningRecord",
     "alarm",
+    "ends_of_budget",
     "phase_end",
     "read_space",
     "require_optuna",
-    "search_end",
     "spaces_of",
     "tune",
     "validation_folds",

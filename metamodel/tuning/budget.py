@@ -14,10 +14,11 @@ from itertools import accumulate
 from types import FrameType
 from typing import Any
 
-__all__ = ["OutOfTime", "Pace", "Search", "alarm", "phase_end", "search_end"]
+__all__ = ["OutOfTime", "Pace", "Search", "alarm", "ends_of_budget", "phase_end"]
 
-# Share of the budget that workers may use; the rest is for collecting and writing the bundle.
-_WORKING = 0.95
+# Shares of the budget: until when workers may search, with stacks to build behind them and without, and until when
+# children may be stacked. The rest is for collecting and writing the bundle.
+_SEARCHED_BEFORE_STACKING, _SEARCHED, _STACKED = 0.88, 0.95, 0.96
 
 
 class OutOfTime(BaseException):
@@ -50,15 +51,23 @@ class Search:
     refusal: str = ""
 
 
-def search_end(started: float, budget_seconds: float | None) -> float:
-    """When workers have to be done with a run that started at `started`.
+def ends_of_budget(started: float, budget_seconds: float | None, *, stack: bool) -> tuple[float, float]:
+    """When the parts of a run that started at `started` have to be over.
+
+    Returns
+    -------
+    searching, stacking : float
+        When workers have to be done, and when the last child may be stacked.
 
     Examples
     --------
-    >>> search_end(1000.0, 60), search_end(1000.0, None)
-    (1057.0, inf)
+    >>> ends_of_budget(1000.0, 100, stack=True), ends_of_budget(1000.0, None, stack=True)
+    ((1088.0, 1096.0), (inf, inf))
     """
-    return math.inf if budget_seconds is None else started + _WORKING * budget_seconds
+    if budget_seconds is None:
+        return math.inf, math.inf
+    searched = _SEARCHED_BEFORE_STACKING if stack else _SEARCHED
+    return started + searched * budget_seconds, started + _STACKED * budget_seconds
 
 
 def phase_end(phases: Sequence[Sequence[float]], parallelism: int, now: float, end: float) -> float:
