@@ -190,6 +190,14 @@ def test_groups_that_get_no_time_are_fitted_untuned_and_say_so(sales):
     assert (result.tuning["trials"] == 0).all()
 
 
+def test_children_for_whose_stacking_no_time_is_left_answer_themselves(sales):
+    result = train(sales, trials=1, budget_seconds=0.01)
+    fitted = result.ledger[result.ledger["status"] == "fitted"]
+    assert set(fitted["stack"]) == {"no time left in the budget"}
+    answers = metamodel.load_model(result.bundle_path).predict(sales)
+    assert (answers["status"] == "child").sum() == sales[KEYS].merge(fitted[KEYS], on=KEYS).shape[0]
+
+
 def test_groups_above_the_row_limit_are_said_with_a_budget_too():
     sales = make_store_sales(n_stores=2, n_products=1, n_weeks=20, broken=False)
     with pytest.raises(AllGroupsFailed, match="max_group_rows"):
