@@ -4,8 +4,9 @@
     python benchmarks/selection.py --cost-only
 
 Fresh rows are split off before training (by hash, or the latest weeks) and seen by nobody; every side is trained on the
-same rest. The seeds choose the fresh rows, and make the panel. The cost is that of one group in one process: baselines
-and their metrics against the group's whole fit.
+same rest. On held-out rows the chosen ones cannot be worse, because these rows have chosen them; fresh rows can say so.
+The seeds choose the fresh rows, and make the panel. The cost is that of one group in one process: baselines and their
+metrics against the group's whole fit.
 """
 
 import argparse
@@ -55,33 +56,38 @@ def panel(seed: int) -> Table:
     return frame[~fresh], frame[fresh], options
 
 
-def errors(known: pd.DataFrame, fresh: pd.DataFrame, options: dict[str, Any], candidates: list[str]) -> pd.Series:
-    """Mean absolute error of every side on fresh rows, over the rows that all sides answer."""
+def errors(known: pd.DataFrame, fresh: pd.DataFrame, options: dict[str, Any], candidates: list[str]) -> pd.DataFrame:
+    """Mean absolute error of every side: on its held-out rows, and on fresh ones (over the rows that all answer)."""
     options = {**options, "metric": "mae", "min_rows": 20, "n_jobs": 2}
     actual = fresh[options["target"]].to_numpy(dtype=float)
-    found = {}
+    held, found = {}, {}
     for side, estimator in [*((one, one) for one in candidates), ("chosen", candidates)]:
-        path = metamodel.train(known, estimator=estimator, **options).bundle_path
-        found[side] = np.abs(metamodel.MetaModel(path).predict(fresh)["prediction"].to_numpy(dtype=float) - actual)
-    return pd.DataFrame(found).dropna().mean()
+        result = metamodel.train(known, estimator=estimator, **options)
+        held[side] = result.summary["holdout_mae_mean"]
+        answers = metamodel.MetaModel(result.bundle_path).predict(fresh)
+        found[side] = np.abs(answers["prediction"].to_numpy(dtype=float) - actual)
+    return pd.DataFrame({"held out": pd.Series(held), "fresh": pd.DataFrame(found).dropna().mean()})
 
 
 def compare(table: str, make: Callable[[int], Table], candidates: list[str], seeds: int) -> list[dict[str, Any]]:
     """Set every single candidate beside the chosen ones."""
-    found = pd.DataFrame([errors(*make(seed), candidates) for seed in range(seeds)])
-    of_chosen = found.div(found["chosen"], axis=0)
-    return [
-        {
-            "table": table,
-            "side": side,
-            "seeds": seeds,
-            "mean error": float(found[side].mean()),
-            "of the chosen": float(of_chosen[side].mean()),
-            "lowest": float(of_chosen[side].min()),
-            "highest": float(of_chosen[side].max()),
-        }
-        for side in found
-    ]
+    found = [errors(*make(seed), candidates) for seed in range(seeds)]
+    of_chosen = pd.concat([one / one.loc["chosen"] for one in found], keys=range(seeds))
+    rows = []
+    for side in found[0].index:
+        ratios = of_chosen.xs(side, level=1)
+        rows.append(
+            {
+                "table": table,
+                "side": side,
+                "seeds": seeds,
+                "error/chosen, held out": float(ratios["held out"].mean()),
+                "error/chosen, fresh": float(ratios["fresh"].mean()),
+                "lowest": float(ratios["fresh"].min()),
+                "highest": float(ratios["fresh"].max()),
+            }
+        )
+    return rows
 
 
 def cost(rows: int) -> dict[str, Any]:
