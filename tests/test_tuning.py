@@ -376,3 +376,19 @@ def test_missing_optuna_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InputError, match=r"pip install 'metamodel\[tuning\]'"):
         require_optuna()
+
+
+@pytest.mark.parametrize(("latest", "first"), [(63.0, True), (64.0, False), (None, False)])
+def test_parents_best_is_tried_where_its_search_ended_before_the_held_out_rows(latest, first):
+    search = Search(first={"child": {"alpha": 0.125}}, first_latest=latest)
+    (record,) = searched(group_of(times=True), spec_of(Ridge(alpha=1e3), ALPHA, trials=1), search)
+    assert (record.params == {"alpha": 0.125}) == first
+    assert record.latest == 63.0
+
+
+def test_what_a_grandparent_saw_counts_as_seen_by_the_parent_that_started_from_it():
+    spec = spec_of(Ridge(alpha=1e3), ALPHA, trials=1)
+    times = np.concatenate([np.arange(64), np.arange(70, 86)]).astype(float)
+    for first in ({"child": {"alpha": 0.125}}, {}):
+        (record,) = searched(replace(group_of(), times=times), spec, Search(first=first, first_latest=68.0))
+        assert record.latest == (68.0 if first else 63.0)
