@@ -392,3 +392,12 @@ def test_what_a_grandparent_saw_counts_as_seen_by_the_parent_that_started_from_i
     for first in ({"child": {"alpha": 0.125}}, {}):
         (record,) = searched(replace(group_of(), times=times), spec, Search(first=first, first_latest=68.0))
         assert record.latest == (68.0 if first else 63.0)
+
+
+@pytest.mark.parametrize(("least", "first"), [(2**60, True), (2**62, False)])
+def test_parents_best_is_not_tried_where_a_row_is_held_out_for_want_of_others(least, first):
+    # Of the hashes from 2**62 on none is in the first fifth; the parent trains on the row with the smallest one.
+    group = replace(group_of(), hashes=np.linspace(least, 2**63, 80).astype(np.uint64))
+    spec = spec_of(Ridge(alpha=1e3), ALPHA, trials=1)
+    (record,) = searched(group, spec, Search(first={"child": {"alpha": 0.125}}))
+    assert (record.params == {"alpha": 0.125}) == first

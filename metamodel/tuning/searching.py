@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_
 
-from metamodel.frames import AnyArray
+import numpy as np
+
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.spec import Candidate, FitSpec, TuningSpec
 from metamodel.splitting import folds_of
@@ -64,7 +65,7 @@ def tune(group: GroupData, spec: FitSpec, search: Search, records: list[TuningRe
         # Rows that any test fold holds are none of the search's business, nor of the parent's.
         searched = reduce(and_, (train for train, _ in outer))
         part = group.take(searched)
-        if group.times is not None and _reaches(search, group.times[~searched]):
+        if _seen_by_parent(group.take(~searched), spec.holdout, search):
             turns.first = {}
     candidates = _search(part, spec, turns, records)
     of_folds = []
@@ -79,9 +80,12 @@ def tune(group: GroupData, spec: FitSpec, search: Search, records: list[TuningRe
     return Tuned(replace(spec, candidates=candidates), of_folds)
 
 
-def _reaches(search: Search, held: AnyArray) -> bool:
-    """Whether the search for what is tried first may have seen times that are held out here."""
-    return search.first_latest is None or search.first_latest >= held.min()
+def _seen_by_parent(held: GroupData, fraction: float, search: Search) -> bool:
+    """Whether the search for what is tried first may have seen rows that are held out here."""
+    if held.times is not None:
+        return search.first_latest is None or search.first_latest >= held.times.min()
+    # A row that a small group holds out for want of others (`splitting.hash_holdout`) is one that its parent trains on.
+    return bool((held.hashes >= np.uint64(int(fraction * 2**64))).any())
 
 
 class _Turns:
