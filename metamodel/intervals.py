@@ -11,6 +11,7 @@ prefix of its key, each with the residuals of its own model, because it is such 
 model predicted has the parent's errors, on the sample panel ten times as wide.)
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,16 +24,15 @@ from metamodel.frames import AnyArray, Grouping, IntArray
 from metamodel.heldout import level_column
 from metamodel.keys import GroupKey, KeySchema, decode_key, encode_key
 from metamodel.ledger import WITH_CHILD, keys_of
+from metamodel.planning import INTERVAL_COLUMNS
 from metamodel.splitting import BoolArray
 
-__all__ = ["INTERVAL_COLUMNS", "RADIUS", "calibrate", "fewest_rows", "radii_of_rows", "summarize", "with_intervals"]
+__all__ = ["RADIUS", "calibrate", "fewest_rows", "radii_of_rows", "summarize", "with_intervals"]
 
 # Name of the figure in a bundle.
 RADIUS = "radius"
 # For so few rows each call of NumPy costs more than a loop.
 _FEW_ROWS = 16
-# Columns that calibration adds to the ledger.
-INTERVAL_COLUMNS = ("interval_radius", "interval_rows", "interval_level", "coverage", "coverage_rows")
 _LookUp = Callable[[Sequence[GroupKey | InvalidKey]], AnyArray]
 # Stands for rows that nobody answered; no radius is known for it.
 _NOBODY = InvalidKey("nobody answered")
@@ -49,10 +49,9 @@ def fewest_rows(level: float) -> int:
     >>> fewest_rows(0.9), fewest_rows(0.5)
     (19, 3)
     """
-    rows = 1
-    while _rank(np.array([rows]), level)[0] >= rows:
-        rows += 1
-    return rows
+    # So many that (rows + 1) · level <= rows - 1, but for rounding.
+    enough = range(1, int(2 / (1 - level)) + 3)
+    return 1 + bisect_left(enough, True, key=lambda rows: bool(_rank(np.array([rows]), level)[0] < rows))
 
 
 def calibrate(holdout: pd.DataFrame, keys: Sequence[GroupKey], level: float) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from metamodel.weights import row_weights
 from metamodel.wording import count, listing
 
 __all__ = [
+    "INTERVAL_COLUMNS",
     "LEDGER_COLUMNS",
     "GroupRows",
     "Plan",
@@ -47,6 +48,8 @@ __all__ = [
 _BEFORE_METRICS = ("level", "status", "reason", "error", "rows", "seconds", "estimator", "params")
 _BEHIND_METRICS = (*GROUP_FACTS, "fingerprint", "shard", "bytes", "sha256", "warnings", "stack", *COMPARED)
 LEDGER_COLUMNS = (*_BEFORE_METRICS, *_BEHIND_METRICS)
+# Columns that the calibration of intervals adds.
+INTERVAL_COLUMNS = ("interval_radius", "interval_rows", "interval_level", "coverage", "coverage_rows")
 
 
 @dataclass(frozen=True)
@@ -237,7 +240,9 @@ def _reserved(options: TrainingOptions) -> set[str]:
     """Names of the columns of the tables that stand beside the group columns."""
     tuned = TUNING_COLUMNS if options.tune is not None else ()
     blended = BLENDED if options.shrinkage is not None else ()
-    return {*LEDGER_COLUMNS, *metric_names("regression"), *metric_names("classification"), *tuned, *blended}
+    calibrated = INTERVAL_COLUMNS if options.interval is not None else ()
+    metrics = (*metric_names("regression"), *metric_names("classification"))
+    return {*LEDGER_COLUMNS, *metrics, *tuned, *blended, *calibrated}
 
 
 def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping, int]:

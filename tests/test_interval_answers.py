@@ -21,7 +21,7 @@ from metamodel.cli import main
 from metamodel.exceptions import CorruptBundle, InputError
 from metamodel.exporting import export_child
 from metamodel.inspection import overview
-from metamodel.intervals import INTERVAL_COLUMNS
+from metamodel.planning import INTERVAL_COLUMNS
 from metamodel.report import render_report
 
 KEYS, FEATURES = ["country", "store"], ["x", "z"]
@@ -125,6 +125,15 @@ def test_children_are_the_same_with_and_without_intervals(table, result):
     assert list(model.predict(table)) == ["prediction", "status"]
     assert list(model.predict_records(table.head(1))[0]) == ["prediction", "status"]
     assert model.radius(("FR", 1)) is None
+
+
+@pytest.mark.parametrize("name", INTERVAL_COLUMNS)
+def test_a_group_column_must_not_be_named_like_a_column_of_intervals(table, name):
+    renamed = table.rename(columns={"store": name})
+    options = {"features": FEATURES, "n_jobs": 1}
+    with pytest.raises(InputError, match=f"Group column '{name}' has the name of a ledger column"):
+        metamodel.train(renamed, ["country", name], "y", interval=0.9, **options)
+    assert len(metamodel.train(renamed.head(20), ["country", name], "y", **options).ledger) == 1
 
 
 @pytest.mark.parametrize("options", [{"split": "kfold:5"}, {"time_column": "day"}, {"unknown": "null"}])

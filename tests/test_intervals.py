@@ -85,6 +85,16 @@ def test_fewest_rows_leave_one_residual_outside(level):
     assert rank[1] >= rows - 1
 
 
+@given(st.floats(0.001, 0.999))
+def test_fewest_rows_are_those_of_a_plain_count(level):
+    counted = itertools.count(1)
+    assert fewest_rows(level) == next(n for n in counted if math.ceil(np.round((n + 1) * level, 9)) < n)
+
+
+def test_a_level_close_to_one_is_no_endless_count():
+    assert fewest_rows(1 - 1e-7) == pytest.approx(2e7, abs=2)
+
+
 @pytest.mark.parametrize("level", [0.8, 0.9])
 @pytest.mark.parametrize("rows", [19, 24, 40])
 def test_fresh_rows_are_covered_as_the_theory_says(level, rows):
