@@ -162,6 +162,8 @@ def judge(
     gone = pd.Series(encoded).isin(list(reasons)).to_numpy()
     ledger = ledger.assign(**columns)
     ledger.loc[gone, ["status", "bytes", "sha256"]] = ["skipped", 0, ""]
+    if "weights" in ledger:  # of a model that is not there any more
+        ledger.loc[gone, "weights"] = ""
     own = ledger["reason"].where(ledger["reason"] == "", "; " + ledger["reason"])
     ledger["reason"] = ledger["reason"].where(~gone, pd.Series([reasons.get(key, "") for key in encoded]) + own)
     return ledger, reasons

@@ -38,7 +38,7 @@ class Preloaded:
     Attributes
     ----------
     asked
-        Groups that were named.
+        Groups that were named, and with shrinkage the parents that have a say in their answers.
     loaded
         Children that are in the cache now.
     stacked

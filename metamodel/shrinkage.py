@@ -24,6 +24,8 @@ BLENDED = ("weights", "blended_rows", "blended_mae", "blended_rmse", "blended_r2
 
 # Row counts that a function of the caller's is tried on before anything is fitted.
 _TRIED = ([10], [10, 5, 2])
+# Weights whose sum is less than this share of what they add up to without their signs are divided by rounding errors.
+_LEAST_SUM = 1e-6
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,14 @@ class Shrinkage:
         return weights
 
     def _asked(self, sizes: list[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        remedy = "Return one finite weight for each row count, from the global level to the group, not all of them 0."
+        remedy = "Return one finite weight for each row count, the global level first, with a sum that is not 0."
         try:
             given = np.asarray(self.method(sizes, **self.params), dtype=np.float64)  # type: ignore[operator]  # no str
         except Exception as error:  # the caller's function may raise anything
             raise InputError(f"The shrinkage function {self.name} failed for {sizes}: {error!r}. {remedy}") from error
-        if given.shape != (len(sizes),) or not np.isfinite(given).all() or given.sum() == 0:
+        with np.errstate(over="ignore"):
+            total, size = given.sum(), np.abs(given).sum()
+        if given.shape != (len(sizes),) or not np.isfinite(size) or abs(total) <= _LEAST_SUM * size:
             raise InputError(f"The shrinkage function {self.name} returned {short(given)} for {sizes}. {remedy}")
         return given
 
@@ -132,7 +136,8 @@ class Shrinkage:
     def to_dict(self) -> dict[str, Any]:
         """Say in JSON what was asked for."""
         plain = str | int | float | bool | None
-        params = {name: value if isinstance(value, plain) else repr(value) for name, value in self.params.items()}
+        given = {name: x.item() if isinstance(x, np.generic) else x for name, x in self.params.items()}
+        params = {name: value if isinstance(value, plain) else repr(value) for name, value in given.items()}
         return {"method": self.name, "params": params}
 
 

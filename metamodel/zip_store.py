@@ -1,14 +1,15 @@
 """MLflow's way to a packed model: ``mlflow models serve -m zip:sales.zip``.
 
-MLflow loads this module by its entry point (setup.cfg) while MLflow itself is being imported, in every process on a
-machine with metamodel. So nothing is imported before it is needed, and nothing but packed meta-models is given out.
+MLflow comes here through `metamodel_zip`. Nothing but packed meta-models is given out.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+from metamodel.archives import unpacked_for_good
 
 __all__ = ["open_store"]
 
@@ -28,40 +29,32 @@ def open_store(artifact_uri: str, tracking_uri: str | None = None, registry_uri:
     mlflow.store.artifact.artifact_repo.ArtifactRepository
         For reading.
     """
-    return _repository_class()(artifact_uri, tracking_uri, registry_uri)
+    return _ZipArtifactRepository(artifact_uri, tracking_uri, registry_uri)
 
 
-def _repository_class() -> "type[ArtifactRepository]":
-    from mlflow.exceptions import MlflowException
-    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+class _ZipArtifactRepository(ArtifactRepository):
+    """Unpacks the file as a whole; it is opened nowhere else."""
 
-    from metamodel.archives import unpacked_for_good
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
+        """Unpack the file, and return the directory."""
+        file = _path(self.artifact_uri) / (artifact_path or "")
+        return str(unpacked_for_good(file, None if dst_path is None else Path(dst_path)))
 
-    class ZipArtifactRepository(ArtifactRepository):
-        """Unpacks the file as a whole; it is opened nowhere else."""
+    def list_artifacts(self, path: str | None = None) -> list[Any]:
+        """List nothing: a packed model is one piece."""
+        del path
+        return []
 
-        def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
-            """Unpack the file, and return the directory."""
-            file = _path(self.artifact_uri) / (artifact_path or "")
-            return str(unpacked_for_good(file, None if dst_path is None else Path(dst_path)))
+    def _download_file(self, remote_file_path: str, local_path: str) -> None:
+        raise MlflowException.invalid_parameter_value("A packed model is downloaded as a whole. Name its file.")
 
-        def list_artifacts(self, path: str | None = None) -> list[Any]:
-            """List nothing: a packed model is one piece."""
-            del path
-            return []
+    def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
+        """Refuse to write."""
+        raise MlflowException.invalid_parameter_value("A packed model is not written to. Use metamodel pack --zip.")
 
-        def _download_file(self, remote_file_path: str, local_path: str) -> None:
-            raise MlflowException.invalid_parameter_value("A packed model is downloaded as a whole. Name its file.")
-
-        def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
-            """Refuse to write."""
-            raise MlflowException.invalid_parameter_value("A packed model is not written to. Use metamodel pack --zip.")
-
-        def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
-            """Refuse to write."""
-            self.log_artifact(local_dir, artifact_path)
-
-    return ZipArtifactRepository
+    def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
+        """Refuse to write."""
+        self.log_artifact(local_dir, artifact_path)
 
 
 def _path(uri: str) -> Path:

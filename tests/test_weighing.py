@@ -196,6 +196,7 @@ def test_what_would_be_answered_decides_on_pruning():
     compared = children["compared_rows"] > 0  # shop 2 holds no row back that its region holds back too
     assert compared.sum() == result.summary["groups_pruned"] == 11
     assert children.loc[compared, "reason"].str.startswith("pruned: mean error").all()
+    assert set(children.loc[compared, "weights"]) == {""}
     assert Bundle(result.bundle_path).manifest.figures["groups"] == 1 + 3
     answers = metamodel.load_model(result.bundle_path).predict(FRAME)
     assert set(answers.loc[FRAME["shop"] != 2, "status"]) == {"parent:1"}
