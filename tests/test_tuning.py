@@ -27,8 +27,9 @@ from metamodel.groups import GroupData
 from metamodel.schemes import Scheme
 from metamodel.spec import Candidate, FitSpec, TuningSpec
 from metamodel.splitting import hash_folds, hash_holdout
-from metamodel.tuning import Search, read_space, require_optuna, spaces_of, tune, validation_folds
-from metamodel.tuning.evidence import gain_errors
+from metamodel.tuning import Search, read_space, require_optuna, spaces_of, tune, validation, validation_folds
+from metamodel.tuning.evidence import gain, gain_errors, more_than_noise
+from metamodel.tuning.rounds import others_rounds
 
 
 def group_of(rows=80, times=False, task="regression", random_state=0):
@@ -139,7 +140,56 @@ def test_gain_that_may_be_noise_leaves_the_parameters_as_they_are():
     noise = replace(group, y=np.random.default_rng(1).normal(size=80))
     for one, tuned in ((noise, False), (group, True)):
         (record,) = fit_group(one, spec_of(Ridge(alpha=1e3), ALPHA, trials=20)).tuning
-        assert (record["gain_errors"] > 1.645) == (record["gain"] > 0) == bool(record["params"]) == tuned
+        assert (record["gain_errors"] > 1.67) == (record["gain"] > 0) == bool(record["params"]) == tuned
+
+
+@pytest.mark.parametrize("rows", [2, 4, 30])
+def test_as_good_answers_pass_for_better_in_one_of_twenty_groups_however_small(rows):
+    rng = np.random.default_rng(0)
+    passed = 0
+    for _ in range(4000):
+        old, new = (Answers(np.zeros(rows), rng.normal(size=rows), None, np.empty(0)) for _ in range(2))
+        passed += more_than_noise("rmse", old, new)
+    assert 0.02 < passed / 4000 < 0.07
+
+
+@pytest.mark.parametrize("weights", [None, np.full(4, 0.1), np.array([1.0, 1.0, 0.0, 0.0])])
+def test_gain_is_compared_with_students_distribution_of_so_many_rows(weights):
+    gained = np.array([1.0, 1.5, 1.0, 1.5])
+    old, new = (Answers(np.zeros(4), values, None, np.empty(0), weights) for values in (gained + 1, np.ones(4)))
+    errors = gain_errors("mae", old, new)
+    rows = 4 if weights is None or weights.all() else 2
+    assert more_than_noise("mae", old, new) == (errors > scipy.stats.t.ppf(0.95, rows - 1)) == (rows == 4)
+    assert not more_than_noise("mae", new, old)
+
+
+def test_one_row_proves_nothing_and_the_same_gain_in_each_of_two_everything():
+    for rows, proved in ((1, False), (2, True)):
+        old, new = (Answers(np.zeros(rows), np.full(rows, value), None, np.empty(0)) for value in (2.0, 1.0))
+        assert more_than_noise("mae", old, new) == proved
+    alone = np.array([1.0, 0.0])
+    assert not more_than_noise("mae", replace(old, weights=alone), replace(new, weights=alone))
+
+
+@pytest.mark.parametrize(("many_rows", "times"), [(5000, False), (1, True)])
+def test_rounds_that_early_stopping_finds_prove_no_gain_by_themselves(monkeypatch, many_rows, times):
+    xgboost = pytest.importorskip("xgboost", reason="needs the extra xgboost")
+    monkeypatch.setattr(validation, "_MANY_ROWS", many_rows)
+    untuned = xgboost.XGBRegressor(n_estimators=25, max_depth=2, n_jobs=1)
+    spec = spec_of(untuned, {"max_depth": [2]}, trials=1)
+    records = [searched(group_of(rows=60, times=times, random_state=i), spec, Search())[0] for i in range(40)]
+    assert sum(bool(record.params) for record in records) <= 6
+    assert all(record.rounds is None for record in records if not record.params)
+    assert [record.reason for record in records] == [""] * 40
+
+
+def test_rounds_of_a_fold_are_those_of_the_other_folds():
+    assert others_rounds([1, 1, 400]) == [200, 200, 1]
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("rmse", -1), ("log_loss", -1), ("f1_macro", 1), ("r2", 1)])
+def test_gain_has_the_sign_of_the_metric(metric, sign):
+    assert gain(metric, 0.5, 0.75) == sign * 0.25 == -gain(metric, 0.75, 0.5)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -326,3 +376,28 @@ def test_missing_optuna_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InputError, match=r"pip install 'metamodel\[tuning\]'"):
         require_optuna()
+
+
+@pytest.mark.parametrize(("latest", "first"), [(63.0, True), (64.0, False), (None, False)])
+def test_parents_best_is_tried_where_its_search_ended_before_the_held_out_rows(latest, first):
+    search = Search(first={"child": {"alpha": 0.125}}, first_latest=latest)
+    (record,) = searched(group_of(times=True), spec_of(Ridge(alpha=1e3), ALPHA, trials=1), search)
+    assert (record.params == {"alpha": 0.125}) == first
+    assert record.latest == 63.0
+
+
+def test_what_a_grandparent_saw_counts_as_seen_by_the_parent_that_started_from_it():
+    spec = spec_of(Ridge(alpha=1e3), ALPHA, trials=1)
+    times = np.concatenate([np.arange(64), np.arange(70, 86)]).astype(float)
+    for first in ({"child": {"alpha": 0.125}}, {}):
+        (record,) = searched(replace(group_of(), times=times), spec, Search(first=first, first_latest=68.0))
+        assert record.latest == (68.0 if first else 63.0)
+
+
+@pytest.mark.parametrize(("least", "first"), [(2**60, True), (2**62, False)])
+def test_parents_best_is_not_tried_where_a_row_is_held_out_for_want_of_others(least, first):
+    # Of the hashes from 2**62 on none is in the first fifth; the parent trains on the row with the smallest one.
+    group = replace(group_of(), hashes=np.linspace(least, 2**63, 80).astype(np.uint64))
+    spec = spec_of(Ridge(alpha=1e3), ALPHA, trials=1)
+    (record,) = searched(group, spec, Search(first={"child": {"alpha": 0.125}}))
+    assert (record.params == {"alpha": 0.125}) == first

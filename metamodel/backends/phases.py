@@ -10,7 +10,7 @@ from typing import Any
 from metamodel.backends.task import best_found, group_cost
 from metamodel.keys import GroupKey
 from metamodel.planning import Plan
-from metamodel.tuning import phase_end
+from metamodel.tuning import Found, phase_end
 
 __all__ = ["Phases"]
 
@@ -36,7 +36,7 @@ class Phases:
         self.levels: list[tuple[int, ...]] = (
             [(deepest, *plan.levels)] if together else [(level,) for level in sorted((deepest, *plan.levels))]
         )
-        self.first: dict[GroupKey, dict[str, Any]] = {}
+        self.first: dict[GroupKey, Found] = {}
         self._parallelism = parallelism
         self._end = end
         self._costs = [
@@ -51,7 +51,7 @@ class Phases:
         """Take over what the groups of some ledger rows found."""
         self.first |= best_found(rows)
 
-    def first_of(self, keys: Sequence[GroupKey]) -> dict[GroupKey, dict[str, Any]]:
+    def first_of(self, keys: Sequence[GroupKey]) -> dict[GroupKey, Found]:
         """Say what the parents of some groups found."""
         parents = {key[:level] for key in keys for level in range(len(key))}
         return {parent: self.first[parent] for parent in sorted(parents & self.first.keys(), key=len)}

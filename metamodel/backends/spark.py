@@ -237,7 +237,8 @@ class _Groups:
     def searches(self, phases: Phases, end: float) -> Searches:
         """Say by number what each group's search starts from."""
         found = ((number, parents_best(key, phases.first)) for number, key in enumerate(self.keys))
-        return Searches({number: best for number, best in found if best}, self.costs if math.isfinite(end) else [], end)
+        first = {number: best for number, best in found if best.params}
+        return Searches(first, self.costs if math.isfinite(end) else [], end)
 
 
 def _slots(session: SparkSession, n_jobs: int) -> int:

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ from metamodel.planning import TrainingTable
 from metamodel.spec import FitSpec
 from metamodel.splitting import row_hashes, time_order
 from metamodel.starts import PackedStart
-from metamodel.tuning import Pace, Search, require_optuna
+from metamodel.tuning import Found, Pace, Search, require_optuna
 from metamodel.weights import row_weights
 
 __all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
@@ -101,14 +100,14 @@ class Searches:
     Parameters
     ----------
     first
-        Group's number → candidate → parameters to try first.
+        Group's number → what its parent found.
     costs
         Of the groups of every task, in the order of their numbers; empty where there is no end.
     end
         When the searches have to be over, a point of the wall clock.
     """
 
-    first: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    first: Mapping[int, Found] = field(default_factory=dict)
     costs: Sequence[Sequence[float]] = ()
     end: float = math.inf
 
@@ -123,7 +122,8 @@ class Searches:
 
     def of(self, number: int, pace: Pace, refusal: str) -> Search:
         """Say what one group's search starts from, and when it ends."""
-        return Search(self.first.get(number, {}), *pace.next(number), refusal=refusal)
+        found = self.first.get(number, Found({}))
+        return Search(found.params, *pace.next(number), refusal=refusal, first_latest=found.latest)
 
 
 @dataclass(frozen=True)

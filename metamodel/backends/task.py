@@ -25,7 +25,7 @@ from metamodel.planning import GroupRows, TrainingTable
 from metamodel.shards import ShardRow, ShardWriter
 from metamodel.spec import FitSpec
 from metamodel.starts import PackedStart
-from metamodel.tuning import Pace, Search
+from metamodel.tuning import Found, Pace, Search
 from metamodel.wording import count
 
 __all__ = [
@@ -63,7 +63,7 @@ class Task:
     untuned
         Keys whose process died while their parameters were searched; they are fitted without a search.
     first
-        Parent's key → what its children's searches try first (`Search.first`).
+        Parent's key → what its children's searches try first.
     end
         When the searches of this task have to be over.
     """
@@ -71,7 +71,7 @@ class Task:
     groups: tuple[GroupRows, ...]
     killers: frozenset[GroupKey] = frozenset()
     untuned: frozenset[GroupKey] = frozenset()
-    first: Mapping[GroupKey, Mapping[str, Any]] = field(default_factory=dict)
+    first: Mapping[GroupKey, Found] = field(default_factory=dict)
     end: float = math.inf
 
     def digest(self, spec_digest: str) -> str:
@@ -84,7 +84,9 @@ class Task:
 
     def search(self, key: GroupKey, times: tuple[float, float]) -> Search:
         """Say what a group's search starts from, and when it ends."""
-        return Search(parents_best(key, self.first), *times, refusal=TRIAL_KILLED if key in self.untuned else "")
+        found = parents_best(key, self.first)
+        refusal = TRIAL_KILLED if key in self.untuned else ""
+        return Search(found.params, *times, refusal=refusal, first_latest=found.latest)
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ def seconds_fitting(row: Mapping[str, Any]) -> float:
     return row["seconds"] - sum(one["seconds"] for one in row["tuning"])
 
 
-def parents_best(key: GroupKey, best: Mapping[GroupKey, Mapping[str, Any]]) -> Mapping[str, Any]:
+def parents_best(key: GroupKey, best: Mapping[GroupKey, Found]) -> Found:
     """Look up what the nearest parent found.
 
     Parameters
@@ -232,18 +234,21 @@ def parents_best(key: GroupKey, best: Mapping[GroupKey, Mapping[str, Any]]) -> M
     key
         A group's key.
     best
-        Parent's key → candidate → best parameters.
+        Parent's key → what it found.
     """
-    return next((best[key[:level]] for level in range(len(key) - 1, -1, -1) if key[:level] in best), {})
+    return next((best[key[:level]] for level in range(len(key) - 1, -1, -1) if key[:level] in best), Found({}))
 
 
-def best_found(rows: Iterable[Mapping[str, Any]]) -> dict[GroupKey, dict[str, Any]]:
-    """Collect what searches found, from ledger rows: key → candidate → best parameters."""
-    return {
-        decode_key(row["key"]): {one["candidate"]: one["params"] for one in row["tuning"] if one["params"]}
-        for row in rows
-        if any(one["params"] for one in row["tuning"])
-    }
+def best_found(rows: Iterable[Mapping[str, Any]]) -> dict[GroupKey, Found]:
+    """Collect what searches found, from ledger rows, by key."""
+    found = {}
+    for row in rows:
+        searched = [one for one in row["tuning"] if one["params"]]
+        if searched:
+            times = [one["latest"] for one in searched if one["latest"] is not None]
+            params = {one["candidate"]: one["params"] for one in searched}
+            found[decode_key(row["key"])] = Found(params, max(times, default=None))
+    return found
 
 
 def skip_groups(sizes: Mapping[GroupKey, int], limit: int, directory: Path) -> TaskResult:

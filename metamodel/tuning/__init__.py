@@ -5,7 +5,7 @@ This room knows one group at a time; engines tell it what the group's parent fou
 
 from metamodel.tuning.budget import Pace, Search, alarm, ends_of_budget, phase_end
 from metamodel.tuning.built_in import BUILT_IN
-from metamodel.tuning.record import TUNING_COLUMNS, TuningRecord
+from metamodel.tuning.record import TUNING_COLUMNS, Found, TuningRecord
 from metamodel.tuning.sampling import require_optuna
 from metamodel.tuning.searching import Tuned, tune
 from metamodel.tuning.spaces import Dimension, Space, read_space, spaces_of
@@ -15,6 +15,7 @@ __all__ = [
     "BUILT_IN",
     "TUNING_COLUMNS",
     "Dimension",
+    "Found",
     "Pace",
     "Search",
     "Space",

@@ -33,6 +33,8 @@ class Search:
     ----------
     first
         Candidate → parameters to try first: its parent's best.
+    first_latest
+        Latest time that had a say in `first` (`TuningRecord.latest`).
     until
         When this group's share of the time is over.
     latest
@@ -49,6 +51,7 @@ class Search:
     latest: float = math.inf
     limit: float = math.inf
     refusal: str = ""
+    first_latest: float | None = None
 
 
 def ends_of_budget(started: float, budget_seconds: float | None, *, stack: bool) -> tuple[float, float]:

@@ -1,14 +1,37 @@
 """Whether a gain on validation rows is more than noise."""
 
 import numpy as np
+from scipy.special import stdtrit
 
-from metamodel.evaluation import Answers
+from metamodel.evaluation import Answers, is_better
+from metamodel.frames import AnyArray
 
-__all__ = ["LEAST_ERRORS", "gain_errors"]
+__all__ = ["gain", "gain_errors", "more_than_noise"]
 
-# A gain counts above so many standard errors: the 95 % point of the normal distribution. One of them is too few for the
-# best of many trials, whose score chance has favoured.
-LEAST_ERRORS = 1.645
+# A gain counts above this point of Student's distribution. One standard error is too few for the best of many trials,
+# whose score chance has favoured.
+_LEVEL = 0.95
+
+
+def gain(metric: str, old: float, new: float) -> float:
+    """Tell how much better a metric's new value is, in units of the metric; negative where it is worse.
+
+    Examples
+    --------
+    >>> gain("rmse", 3.0, 1.0), gain("f1_macro", 0.75, 0.5)
+    (2.0, -0.25)
+    """
+    return new - old if is_better(metric, 1.0, 0.0) else old - new
+
+
+def more_than_noise(metric: str, old: Answers, new: Answers) -> bool:
+    """Say whether answers are better than others to the same rows by more than chance explains (one-sided, 95 %).
+
+    Few rows have to gain more standard errors than many: 6.3 of them where there are two rows, 1.65 from some hundred
+    on. Fewer than two rows prove nothing.
+    """
+    rows = _rows(_weights(old))
+    return rows >= 2 and gain_errors(metric, old, new) > float(stdtrit(rows - 1, _LEVEL))
 
 
 def gain_errors(metric: str, old: Answers, new: Answers) -> float:
@@ -26,7 +49,8 @@ def gain_errors(metric: str, old: Answers, new: Answers) -> float:
     Returns
     -------
     float
-        Negative where the new ones are worse; 0 where nothing differs, or nothing can be said.
+        Negative where the new ones are worse; infinite where every row gains the same; 0 where nothing differs, or
+        nothing can be said.
 
     Examples
     --------
@@ -36,14 +60,22 @@ def gain_errors(metric: str, old: Answers, new: Answers) -> float:
     4.9
     """
     gains = old.losses(metric) - new.losses(metric)
-    weights = np.ones(len(gains)) if old.weights is None else old.weights
-    total = weights.sum()
-    if not total > 0:
+    weights = _weights(old)
+    rows = _rows(weights)
+    if rows < 2:
         return 0.0
-    mean = weights @ gains / total
-    # With weights, so many equal rows would tell as much (Kish's effective sample size).
-    rows = total**2 / (weights @ weights)
-    spread = weights @ (gains - mean) ** 2 / total
-    if rows <= 1 or not mean:
+    mean = weights @ gains / weights.sum()
+    spread = weights @ (gains - mean) ** 2 / weights.sum()
+    if not mean:
         return 0.0
     return float(mean / np.sqrt(spread / (rows - 1))) if spread > 0 else float(np.copysign(np.inf, mean))
+
+
+def _weights(answers: Answers) -> AnyArray:
+    return np.ones(len(answers.actual)) if answers.weights is None else answers.weights
+
+
+def _rows(weights: AnyArray) -> float:
+    """So many equal rows would tell as much (Kish's effective sample size)."""
+    squares = weights @ weights
+    return float(weights.sum() ** 2 / squares) if squares > 0 else 0.0

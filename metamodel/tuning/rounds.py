@@ -6,6 +6,7 @@ fit on all rows gets.
 """
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.base import clone
 
 from metamodel.groups import GroupData
 
-__all__ = ["MOST_ROUNDS", "fit_counting", "rounds_parameter", "with_rounds"]
+__all__ = ["MOST_ROUNDS", "fit_counting", "mean_rounds", "others_rounds", "rounds_parameter", "with_rounds"]
 
 MOST_ROUNDS = 500
 # Rounds without a gain after which a fit ends.
@@ -80,6 +81,22 @@ def fit_counting(estimator: Any, part: GroupData, unseen: GroupData) -> tuple[An
     else:
         last.fit(x, part.y, **weights)
     return child, max(1, int(np.argmax(last.validation_score_)))
+
+
+def mean_rounds(counts: Sequence[int]) -> int:
+    """Mean of the folds' best numbers, at least 1."""
+    return max(1, round(sum(counts) / len(counts)))
+
+
+def others_rounds(counts: Sequence[int]) -> list[int]:
+    """For each fold the mean of the other folds' best numbers: its own rows had no say in it.
+
+    Examples
+    --------
+    >>> others_rounds([10, 20, 60])
+    [40, 35, 15]
+    """
+    return [mean_rounds([*counts[:i], *counts[i + 1 :]]) for i in range(len(counts))]
 
 
 def with_rounds(estimator: Any, rounds: int) -> Any:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_
 
+import numpy as np
+
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.spec import Candidate, FitSpec, TuningSpec
 from metamodel.splitting import folds_of
@@ -57,9 +59,14 @@ def tune(group: GroupData, spec: FitSpec, search: Search, records: list[TuningRe
         return Tuned(spec)
     outer = folds_of(group.hashes, group.times, spec.holdout, spec.split)
     nested = [group.take(train) for train, _ in outer] if spec.split.kind == "kfold" else []
-    # Rows that any test fold holds are none of the search's business.
-    part = group.take(reduce(and_, (train for train, _ in outer))) if outer and not nested else group
     turns = _Turns(search, spec, spec.tuning, parts=1 + len(nested))
+    part = group
+    if outer and not nested:
+        # Rows that any test fold holds are none of the search's business, nor of the parent's.
+        searched = reduce(and_, (train for train, _ in outer))
+        part = group.take(searched)
+        if _seen_by_parent(group.take(~searched), spec.holdout, search):
+            turns.first = {}
     candidates = _search(part, spec, turns, records)
     of_folds = []
     # What the parent found was searched on the test rows of these folds, too.
@@ -71,6 +78,14 @@ def tune(group: GroupData, spec: FitSpec, search: Search, records: list[TuningRe
         finally:
             records[:] = [_together(record, found) for record in records]
     return Tuned(replace(spec, candidates=candidates), of_folds)
+
+
+def _seen_by_parent(held: GroupData, fraction: float, search: Search) -> bool:
+    """Whether the search for what is tried first may have seen rows that are held out here."""
+    if held.times is not None:
+        return search.first_latest is None or search.first_latest >= held.times.min()
+    # A row that a small group holds out for want of others (`splitting.hash_holdout`) is one that its parent trains on.
+    return bool((held.hashes >= np.uint64(int(fraction * 2**64))).any())
 
 
 class _Turns:
@@ -122,8 +137,15 @@ def _tuned(
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a group that cannot be tuned is fitted as it is
         record = replace(record, reason=error_text(error))
     finally:
-        records.append(replace(record, seconds=time.perf_counter() - started))
+        records.append(replace(record, seconds=time.perf_counter() - started, latest=_latest(part, search)))
     return candidate
+
+
+def _latest(part: GroupData, search: Search) -> float | None:
+    if part.times is None:
+        return None
+    latest: float = part.times.max().item()
+    return max(latest, search.first_latest) if search.first and search.first_latest is not None else latest
 
 
 def _together(record: TuningRecord, found: Sequence[TuningRecord]) -> TuningRecord:

@@ -18,12 +18,12 @@ from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.judging import answer, fit_candidate
 from metamodel.spec import Candidate, FitSpec
 from metamodel.tuning.budget import OutOfTime, Search, alarm
-from metamodel.tuning.evidence import LEAST_ERRORS, gain_errors
+from metamodel.tuning.evidence import gain, gain_errors, more_than_noise
 from metamodel.tuning.record import TuningRecord
-from metamodel.tuning.rounds import fit_counting, rounds_parameter, with_rounds
+from metamodel.tuning.rounds import fit_counting, mean_rounds, others_rounds, rounds_parameter, with_rounds
 from metamodel.tuning.sampling import encoded, quiet, require_optuna, seed, suggested
 from metamodel.tuning.spaces import Space, parameter_path
-from metamodel.tuning.validation import validation_folds
+from metamodel.tuning.validation import halves, validation_folds
 
 __all__ = ["Study"]
 
@@ -39,10 +39,14 @@ class _Tried:
 
     params: dict[str, Any]
     score: float
-    rounds: int | None
+    counts: list[int]  # each fold's best number of boosting rounds
     seconds: float
     children: list[Any]
     answers: Answers
+
+    @property
+    def rounds(self) -> int | None:
+        return mean_rounds(self.counts) if self.counts else None
 
 
 class Study:
@@ -71,6 +75,10 @@ class Study:
         rounds = rounds_parameter(candidate.estimator)
         last = rounds and parameter_path(candidate.estimator, rounds)
         self._counting = rounds is not None and rounds not in self._space and last not in self._space
+        self._judging = self._parts
+        if self._counting and len(self._parts) == 1:
+            # A half's rounds come from the other one.
+            self._judging = [(part, half) for part, unseen in self._parts for half in halves(unseen)]
         self._best: _Tried | None = None
         self._untuned: _Tried | None = None
         self._parents: _Tried | None = None
@@ -95,8 +103,8 @@ class Study:
         with quiet():
             self._measure_untuned(search)
             self._try_many(search)
-            self._settle()
-        record = replace(self.record(), reason=self._why_untuned())
+            reason = self._settle_in_time(search)
+        record = replace(self.record(), reason=reason or self._why_untuned())
         return (self._candidate, record) if self._best is None else self._chosen(self._best, record)
 
     def record(self) -> TuningRecord:
@@ -111,20 +119,53 @@ class Study:
             metric=self._metric,
             validation_score=self._best.score,
             untuned_score=math.nan if self._untuned is None else self._untuned.score,
-            gain=math.nan if self._untuned is None else abs(self._untuned.score - self._best.score),
+            gain=math.nan if self._untuned is None else gain(self._metric, self._untuned.score, self._best.score),
             gain_errors=self._gain_errors,
         )
 
-    def _settle(self) -> None:
-        """Take the untuned parameters, the parent's or the best, each only if it gains more than noise."""
+    def _settle_in_time(self, search: Search) -> str:
+        """Settle; say why the untuned parameters stay where nothing could be compared with them."""
         if self._untuned is None or self._best is None:
-            return
-        self._gain_errors = gain_errors(self._metric, self._untuned.answers, self._best.answers)
-        settled = self._untuned
-        for one in (self._parents, self._best):
-            if one is not None and gain_errors(self._metric, settled.answers, one.answers) > LEAST_ERRORS:
+            return ""
+        if self._best is self._untuned or not self._judging:
+            self._best, self._gain_errors = self._untuned, 0.0
+            return ""
+        try:
+            # Without rounds to count nothing is fitted.
+            with alarm(min(search.latest, search.limit) - time.time() if self._counting else math.inf):
+                self._settle(self._untuned, self._best)
+        except Terminated:
+            raise
+        except (Exception, SystemExit, OutOfTime) as error:  # noqa: BLE001 - what cannot be proved is not taken
+            self._best, self._error = self._untuned, _wording(error)
+            return f"the rounds that it found were not proved: {self._error}"
+        return ""
+
+    def _settle(self, untuned: _Tried, best: _Tried) -> None:
+        """Take the untuned parameters, the parent's or the best, each only if it gains more than noise."""
+        contenders = [best] if self._parents is None or self._parents is best else [self._parents, best]
+        fair = [self._fairly(one) for one in contenders] if self._counting else contenders
+        if self._counting and len(self._parts) == 1:  # the same rows in the same order
+            answers = [answer(untuned.children[0], half, self._spec.task) for _, half in self._judging]
+            untuned = self._untuned = replace(untuned, answers=Answers.pooled(answers))
+        self._gain_errors = gain_errors(self._metric, untuned.answers, fair[-1].answers)
+        settled = untuned
+        for one in fair:
+            if more_than_noise(self._metric, settled.answers, one.answers):
                 settled = one
         self._best = settled
+
+    def _fairly(self, tried: _Tried) -> _Tried:
+        """Score parameters again, with numbers of rounds in which the rows that judge them had no say."""
+        estimator = self._with(tried.params)
+        counts = tried.counts
+        if len(self._parts) == 1:
+            counts = [fit_counting(estimator, part, half)[1] for part, half in self._judging]
+        answers = []
+        for rounds, (part, unseen) in zip(others_rounds(counts), self._judging, strict=True):
+            candidate = replace(self._candidate, estimator=with_rounds(clone(estimator), rounds))
+            answers.append(answer(fit_candidate(candidate, part), unseen, self._spec.task))
+        return replace(tried, score=self._score(answers, settling=False), answers=Answers.pooled(answers))
 
     def _chosen(self, best: _Tried, record: TuningRecord) -> tuple[Candidate, TuningRecord]:
         seen = [
@@ -183,7 +224,10 @@ class Study:
         longest = max((one.seconds for one in (self._untuned, self._best) if one is not None), default=0.0)
         few = started + _FEWEST_TRIALS * longest
         to_come = _FITS_TO_COME * longest / len(self._folds)
-        return min(max(search.until, few), search.latest - to_come, search.limit)
+        # A single fold's halves are counted and fitted, several folds only fitted once more.
+        trials = 4 if len(self._parts) == 1 else 1
+        settling = longest * trials * (1 + (self._candidate.name in search.first)) if self._counting else 0.0
+        return min(max(search.until, few), search.latest - to_come - settling, search.limit - settling)
 
     def _one(self, study: Any, left: float, search: Search) -> bool:
         """Run one trial to whatever end; say whether it was completed."""
@@ -201,7 +245,7 @@ class Study:
             raise
         except (Exception, SystemExit, OutOfTime) as error:  # noqa: BLE001 - the next trial may do better
             self._failed += 1
-            self._error = "no time left" if isinstance(error, OutOfTime) else error_text(error)
+            self._error = _wording(error)
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             study.tell(trial, tried.score)
@@ -216,12 +260,12 @@ class Study:
         started = time.perf_counter()
         estimator = self._with(params)
         candidate = replace(self._candidate, estimator=estimator)
-        children, answers, rounds = [], [], []
+        children, answers, counts = [], [], []
         score = math.nan
         for step, (part, unseen) in enumerate(self._parts):
             if counting:
                 child, number = fit_counting(estimator, part, unseen)
-                rounds.append(number)
+                counts.append(number)
             else:
                 child = fit_candidate(candidate, part)
             children.append(child)
@@ -233,8 +277,7 @@ class Study:
                     import optuna
 
                     raise optuna.TrialPruned
-        found = max(1, round(sum(rounds) / len(rounds))) if rounds else None
-        return _Tried(params, score, found, time.perf_counter() - started, children, Answers.pooled(answers))
+        return _Tried(params, score, counts, time.perf_counter() - started, children, Answers.pooled(answers))
 
     def _score(self, answers: Sequence[Answers], settling: bool) -> float:
         metrics = Answers.pooled(answers).metrics(self._spec.task)
@@ -248,3 +291,7 @@ class Study:
     def _with(self, params: dict[str, Any]) -> Any:
         estimator = clone(self._candidate.estimator)
         return estimator.set_params(**{str(parameter_path(estimator, name)): value for name, value in params.items()})
+
+
+def _wording(error: BaseException) -> str:
+    return "no time left" if isinstance(error, OutOfTime) else error_text(error)
