@@ -12,7 +12,7 @@ from metamodel.backends import TaskResult, skip_groups
 from metamodel.bundle_writing import ShardMerger, finish_bundle, new_bundle, prune_children
 from metamodel.checks import Finding
 from metamodel.describing import describe
-from metamodel.evidence import gather_holdout, gather_importance, write_evidence
+from metamodel.evidence import gather_holdouts, gather_importance, write_evidence
 from metamodel.group_figures import write_figures
 from metamodel.heldout import kept_share
 from metamodel.intervals import with_intervals
@@ -108,11 +108,13 @@ def fit_and_assemble(
         tuning = tuning_table((row for result in results for row in result.ledger), plan)
         ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
         refuse_empty(ledger)
-        holdout, importance = _evidence(results, plan)
+        holdouts, importance = _evidence(results, plan)
+        holdout = holdouts[len(plan.keys.columns)]
         shrunk = shrink(ledger, holdout, plan)
         ledger, pruned = judge(shrunk.ledger, holdout, plan, shrunk.answered)
         prune_children(directory, pruned)
-        ledger, radii, reached = with_intervals(ledger, shrunk.answers, plan.keys, plan.options.interval)
+        answers, interval = shrunk.answers(holdouts), plan.options.interval
+        ledger, radii, reached = with_intervals(ledger, answers, plan.keys, interval, plan.answering_levels)
         summary = {**summarize(ledger, plan), **shrunk.summary, **reached, "data_findings": len(found)}
         samples = {key: rows for result in results for key, rows in result.samples.items()}
         described = replace(describe(plan, ledger, results), findings=tuple(one.to_dict() for one in found))
@@ -136,11 +138,12 @@ def _with_figures(directory: Path, manifest: Manifest, tables: Sequence[pd.DataF
     return replace(manifest, figures=write_figures(directory, figures), format_version=version)
 
 
-def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[dict[int, pd.DataFrame], pd.DataFrame]:
     held = [(result.keys, result.evidence.holdout) for result in results]
     importances = [(result.keys, result.evidence.importance) for result in results]
-    holdout = gather_holdout(held, len(plan.keys.columns), plan.levels)
-    return holdout, gather_importance(importances, plan.features.names)
+    wanted = plan.options.interval is not None
+    holdouts = gather_holdouts(held, len(plan.keys.columns), plan.levels, of_parents=wanted)
+    return holdouts, gather_importance(importances, plan.features.names)
 
 
 def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[list[TaskResult], list[str]]:

@@ -40,7 +40,7 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     Parameters
     ----------
     holdout
-        From `evidence.gather_holdout`.
+        From `evidence.gather_holdouts`, of the children.
     task
         "regression" or "classification".
     fitted

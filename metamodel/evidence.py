@@ -5,7 +5,7 @@ bundle, whatever the number of groups.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -25,7 +25,7 @@ __all__ = [
     "IMPORTANCE_NAME",
     "Evidence",
     "EvidenceBuilder",
-    "gather_holdout",
+    "gather_holdouts",
     "gather_importance",
     "read_evidence",
     "write_evidence",
@@ -46,7 +46,8 @@ class Evidence:
     Parameters
     ----------
     holdout
-        `group`, `row`, `actual`, `predicted` and, where there is one, `time` and `weight`; None without held-out rows.
+        `group`, `row`, `actual`, `predicted` and, where there are any, `time`, `weight` and `child`; None without
+        held-out rows.
     importance
         `group`, `feature` (its position), `share`, `coefficient`; None without importances.
     """
@@ -118,6 +119,8 @@ def _holdout_table(parts: Sequence[tuple[int, HeldOut]]) -> pa.Table:
         columns["time"] = np.concatenate([held.times for _, held in parts if held.times is not None])
     if parts[0][1].weights is not None:
         columns["weight"] = np.concatenate([held.weights for _, held in parts if held.weights is not None])
+    if parts[0][1].children is not None:
+        columns["child"] = np.concatenate([held.children for _, held in parts if held.children is not None])
     return pa.table({name: pa.array(values, from_pandas=False) for name, values in columns.items()})
 
 
@@ -149,8 +152,10 @@ def _together(tables: Iterable[pa.Table | None]) -> pa.Table | None:
     return pa.concat_tables(found, promote_options="permissive") if found else None
 
 
-def gather_holdout(parts: Sequence[_Part], depth: int, levels: Sequence[int]) -> pd.DataFrame:
-    """Make one table of all held-out rows of all children, with what each of their parents said of the same row.
+def gather_holdouts(
+    parts: Sequence[_Part], depth: int, levels: Sequence[int], *, of_parents: bool = False
+) -> dict[int, pd.DataFrame]:
+    """Make one table a level of all rows that its groups held back, with what each parent said of the same row.
 
     Parameters
     ----------
@@ -160,28 +165,56 @@ def gather_holdout(parts: Sequence[_Part], depth: int, levels: Sequence[int]) ->
         Number of group columns.
     levels
         Levels of the parents.
+    of_parents
+        Make the tables of the parents' own rows too.
 
     Returns
     -------
-    DataFrame
-        `key` (categorical, encoded), `row`, `time` and `weight` where there is one, `actual`, `predicted`, and for each
-        level the parent's prediction: null where the parent did not hold this row back, or has no evaluation.
+    dict
+        `depth`, and each of `levels` if they are wanted → DataFrame with `key` (categorical, encoded), `row`, `time`
+        and `weight` where there is one, `actual`, `predicted`, and for each shorter level the parent's prediction: null
+        where the parent did not hold this row back, or has no evaluation. Those of parents have `child` too
+        (`heldout.child_ids`), 0 where it is not known.
     """
-    every, names = _together_by_name(parts)
+    every, names = _together_by_name([(keys, _with_child(table)) for keys, table in parts])
     if not len(every):
-        return pd.DataFrame({"key": pd.Categorical([]), "row": [], "actual": [], "predicted": []})
+        empty = pd.DataFrame({"key": pd.Categorical([]), "row": [], "actual": [], "predicted": []})
+        own = {level: empty.assign(child=np.zeros(0, dtype=np.int64)) for level in levels if of_parents}
+        return {depth: empty, **own}
     keys = [decode_key(name) for name in names]
     lengths = np.asarray([len(key) for key in keys])[every["group"]]
-    order = ["group", *(["time"] if "time" in every else []), "row"]
-    children = every[lengths == depth].sort_values(order, kind="stable", ignore_index=True)
-    for level in levels:
-        children[level_column(level)] = _parents_said(children, every[lengths == level], keys, level)
-    if "time" in children and children["time"].dtype == np.int64:  # not a number of the caller's: a time, in UTC
-        children["time"] = children["time"].astype("datetime64[us]")
-    key = pd.Categorical.from_codes(children["group"], categories=names).remove_unused_categories()
-    said = [level_column(level) for level in levels]
-    columns = ["key", *order[1:][::-1], *(["weight"] if "weight" in children else []), "actual", "predicted", *said]
-    return children.assign(key=key)[columns]
+    parents = {level: every[lengths == level] for level in levels}
+    found = {depth: _of_level(every[lengths == depth], parents, names, keys)}
+    for level, rows in parents.items() if of_parents else ():
+        shorter = {other: parents[other] for other in levels if other < level}
+        found[level] = _of_level(rows, shorter, names, keys, ["child"])
+    return found
+
+
+def _of_level(
+    rows: pd.DataFrame,
+    parents: Mapping[int, pd.DataFrame],
+    names: Sequence[str],
+    keys: Sequence[GroupKey],
+    more: Sequence[str] = (),
+) -> pd.DataFrame:
+    order = ["group", *(["time"] if "time" in rows else []), "row"]
+    rows = rows.sort_values(order, kind="stable", ignore_index=True)
+    for level, others in parents.items():
+        rows[level_column(level)] = _parents_said(rows, others, keys, level)
+    if "time" in rows and rows["time"].dtype == np.int64:  # not a number of the caller's: a time, in UTC
+        rows["time"] = rows["time"].astype("datetime64[us]")
+    key = pd.Categorical.from_codes(rows["group"], categories=names).remove_unused_categories()
+    said = [level_column(level) for level in parents]
+    weight = ["weight"] if "weight" in rows else []
+    return rows.assign(key=key)[["key", *order[1:][::-1], *weight, *more, "actual", "predicted", *said]]
+
+
+def _with_child(table: pa.Table | None) -> pa.Table | None:
+    """Fill what a training without parents left out; beside nulls the others' numbers would become floats."""
+    if table is None or "child" in table.column_names:
+        return table
+    return table.append_column("child", pa.array(np.zeros(table.num_rows, dtype=np.int64)))
 
 
 def _together_by_name(parts: Sequence[_Part]) -> tuple[pd.DataFrame, list[str]]:
@@ -197,11 +230,11 @@ def _together_by_name(parts: Sequence[_Part]) -> tuple[pd.DataFrame, list[str]]:
     return (pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"group": []})), names
 
 
-def _parents_said(children: pd.DataFrame, parents: pd.DataFrame, keys: Sequence[GroupKey], level: int) -> AnyArray:
-    """Look every child's row up among the rows that its parent held back; equal rows have one prediction."""
+def _parents_said(rows: pd.DataFrame, parents: pd.DataFrame, keys: Sequence[GroupKey], level: int) -> AnyArray:
+    """Look every row up among the rows that the parent of its group held back; equal rows have one prediction."""
     number = {key: i for i, key in enumerate(keys) if len(key) == level}
     parent_of = np.asarray([number.get(key[:level], -1) for key in keys])
-    wanted = pd.DataFrame({"group": parent_of[children["group"]], "row": children["row"].to_numpy()})
+    wanted = pd.DataFrame({"group": parent_of[rows["group"]], "row": rows["row"].to_numpy()})
     known = parents[["group", "row", "predicted"]].drop_duplicates(["group", "row"])
     said: AnyArray = wanted.merge(known, on=["group", "row"], how="left")["predicted"].to_numpy()
     return said

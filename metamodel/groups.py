@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from metamodel.frames import AnyArray
+from metamodel.frames import AnyArray, IntArray
 from metamodel.heldout import HeldOut
 from metamodel.keys import GroupKey
 from metamodel.splitting import BoolArray, HashArray
@@ -50,6 +50,8 @@ class GroupData:
         From `splitting.time_order`, or None for a random holdout.
     weights
         From `weights.row_weights`, or None for equal ones.
+    children
+        From `heldout.child_ids`: which group of all columns each row is of. None where there are no parents.
     """
 
     key: GroupKey
@@ -58,12 +60,12 @@ class GroupData:
     hashes: HashArray
     times: AnyArray | None = None
     weights: AnyArray | None = None
+    children: IntArray | None = None
 
     def take(self, rows: BoolArray) -> "GroupData":
         """Keep the rows for which a mask of shape (n_rows,) is true."""
-        times = None if self.times is None else self.times[rows]
-        weights = None if self.weights is None else self.weights[rows]
-        return GroupData(self.key, self.x[rows], self.y[rows], self.hashes[rows], times, weights)
+        others = (None if values is None else values[rows] for values in (self.times, self.weights, self.children))
+        return GroupData(self.key, self.x[rows], self.y[rows], self.hashes[rows], *others)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
 """Out-of-sample predictions: what a child said of the rows that were kept back, by a model that had not seen them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from metamodel.frames import AnyArray
+from metamodel.frames import AnyArray, IntArray
+from metamodel.keys import GroupKey, encode_key
 from metamodel.splitting import HashArray
 
-__all__ = ["HELD_ROWS", "HeldOut", "kept_share", "level_column"]
+__all__ = ["HELD_ROWS", "HeldOut", "child_ids", "kept_share", "level_column"]
 
 # Held-out rows of one level that a training keeps; of a larger table it keeps an even sample.
 HELD_ROWS = 1_000_000
@@ -39,6 +41,13 @@ def level_column(level: int) -> str:
     return f"predicted_by_level_{level}" if level else "predicted_by_global"
 
 
+def child_ids(keys: Iterable[GroupKey]) -> IntArray:
+    """Give groups numbers, by which a parent's row says of which group it is; a key has the same one in every table."""
+    encoded = np.array([encode_key(key) for key in keys], dtype=object)
+    ids: IntArray = pd.util.hash_array(encoded).view(np.int64)
+    return ids
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """The held-out rows of one group and what was predicted for them; all arrays have one length.
@@ -54,6 +63,8 @@ class HeldOut:
         From `splitting.time_order`, or None.
     weights
         From `weights.row_weights`, or None for equal ones.
+    children
+        From `child_ids`, or None where there are no parents.
     """
 
     rows: HashArray
@@ -61,6 +72,7 @@ class HeldOut:
     predicted: AnyArray
     times: AnyArray | None = None
     weights: AnyArray | None = None
+    children: IntArray | None = None
 
     @classmethod
     def of(
@@ -70,9 +82,10 @@ class HeldOut:
         predicted: AnyArray,
         times: AnyArray | None,
         weights: AnyArray | None = None,
+        children: IntArray | None = None,
     ) -> Self:
         """Bring the predictions to the type of the target, whatever the child answered with."""
-        return cls(rows, actual, np.asarray(predicted).astype(actual.dtype), times, weights)
+        return cls(rows, actual, np.asarray(predicted).astype(actual.dtype), times, weights, children)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -82,5 +95,5 @@ class HeldOut:
         if share >= 1:
             return self
         kept = pd.util.hash_array(self.rows ^ _SALT) < np.uint64(int(share * 2**64))
-        times, weights = (None if values is None else values[kept] for values in (self.times, self.weights))
-        return HeldOut(self.rows[kept], self.actual[kept], self.predicted[kept], times, weights)
+        others = (None if values is None else values[kept] for values in (self.times, self.weights, self.children))
+        return HeldOut(self.rows[kept], self.actual[kept], self.predicted[kept], *others)

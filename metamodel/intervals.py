@@ -8,66 +8,52 @@ Lindsay, Nouretdinov and Gammerman 2003). Where new rows are exchangeable with t
 
 A category is a group. One with few held-out rows borrows: its category is then all groups that share the next shorter
 prefix of its key, each with the residuals of its own model, because it is such a model that answers. (What the parent's
-model predicted has the parent's errors, on the sample panel ten times as wide.)
+model predicted has the parent's errors, on the sample panel ten times as wide.) A parent has a radius from what it held
+back itself: of the groups for which it answers, where these have enough rows.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 import numpy as np
 import pandas as pd
 
 from metamodel.exceptions import InvalidKey
 from metamodel.frames import AnyArray, Grouping, IntArray
-from metamodel.heldout import level_column
-from metamodel.keys import GroupKey, KeySchema, decode_key, encode_key
+from metamodel.heldout import child_ids
+from metamodel.keys import GroupKey, KeySchema, encode_key
 from metamodel.ledger import WITH_CHILD, keys_of
-from metamodel.splitting import BoolArray
+from metamodel.planning import INTERVAL_COLUMNS
+from metamodel.residuals import Residuals, fewest_rows
 
-__all__ = ["INTERVAL_COLUMNS", "RADIUS", "calibrate", "fewest_rows", "radii_of_rows", "summarize", "with_intervals"]
+__all__ = ["RADIUS", "calibrate", "radii_of_rows", "summarize", "with_intervals"]
 
 # Name of the figure in a bundle.
 RADIUS = "radius"
 # For so few rows each call of NumPy costs more than a loop.
 _FEW_ROWS = 16
-# Columns that calibration adds to the ledger.
-INTERVAL_COLUMNS = ("interval_radius", "interval_rows", "interval_level", "coverage", "coverage_rows")
 _LookUp = Callable[[Sequence[GroupKey | InvalidKey]], AnyArray]
 # Stands for rows that nobody answered; no radius is known for it.
 _NOBODY = InvalidKey("nobody answered")
 
 
-def fewest_rows(level: float) -> int:
-    """Tell how many held-out rows a group needs for a radius of its own.
-
-    From there on the radius is not the largest residual, so that no single wild row sets it, and it covers at most
-    half of what is left out, (1 - level) / 2, too much.
-
-    Examples
-    --------
-    >>> fewest_rows(0.9), fewest_rows(0.5)
-    (19, 3)
-    """
-    rows = 1
-    while _rank(np.array([rows]), level)[0] >= rows:
-        rows += 1
-    return rows
-
-
-def calibrate(holdout: pd.DataFrame, keys: Sequence[GroupKey], level: float) -> pd.DataFrame:
+def calibrate(
+    holdouts: Mapping[int, pd.DataFrame], keys: Sequence[GroupKey], level: float, without: Iterable[GroupKey] = ()
+) -> pd.DataFrame:
     """Find every model's radius, and count how many rows such radii cover that did not set them.
 
     Parameters
     ----------
-    holdout
-        Held-out rows as `evidence.gather_holdout` gives them: `key`, `row`, `actual`, `predicted`, the predictions of
-        parents, and `time` where there is one. Rows without a prediction do not count. Weights play no part: coverage
-        is a share of rows.
+    holdouts
+        Held-out rows of each level's models as `evidence.gather_holdouts` gives them: `key`, `row`, `actual`,
+        `predicted`, `time` where there is one, and `child` where the models are parents. Rows without a prediction do
+        not count. Weights play no part: coverage is a share of rows.
     keys
         Canonical keys of all groups, of all levels, that have a model.
     level
         Share of rows to cover, 0 < level < 1.
+    without
+        Groups without a model for which their nearest parent answers. Where enough of its rows are theirs
+        (`fewest_rows`), these alone calibrate it and are counted: it is such rows that it will meet.
 
     Returns
     -------
@@ -76,23 +62,48 @@ def calibrate(holdout: pd.DataFrame, keys: Sequence[GroupKey], level: float) -> 
         it. `interval_level`: how many columns of the key these rows share; that of the group's own level where it did
         not borrow, null without a radius. `coverage`: share of held-out rows that a radius from other rows of the same
         category covers; those are one random half of the rows for the other half, and with a time the earlier half of
-        each group's rows for the later one. `coverage_rows`: on how many of the group's rows that was counted.
+        each group's rows for the later one. `coverage_rows`: on how many of the model's rows that was counted.
+        `fallback_covered`, `fallback_rows`: the same of the rows of groups in `without` alone, both as counts.
     """
-    found = []
-    for depth in sorted({len(key) for key in keys}, reverse=True):
-        models = [key for key in keys if len(key) == depth]
-        residuals = _Residuals.of(holdout, models)
-        radius, rows, used = residuals.radii(level)
-        covered, counted = residuals.covered(used, level)
-        share = np.divide(covered, counted, out=np.full(len(models), np.nan), where=counted > 0)
-        columns = (radius, rows, pd.arrays.IntegerArray(used, used < 0), share, counted)
-        named = dict(zip(INTERVAL_COLUMNS, columns, strict=True))
-        found.append(pd.DataFrame(named, index=list(map(encode_key, models))))
+    models = set(keys)
+    answering = {key: parent for key in without if (parent := _parent(key, models)) is not None}
+    by_number = dict(zip(child_ids(answering).tolist(), answering.values(), strict=True))
+    found = [
+        _of_level(holdouts[depth], [key for key in keys if len(key) == depth], level, by_number)
+        for depth in sorted({len(key) for key in keys}, reverse=True)
+    ]
     return pd.concat(found).loc[list(map(encode_key, keys))]
 
 
+def _parent(key: GroupKey, models: Set[GroupKey]) -> GroupKey | None:
+    return next((key[:level] for level in range(len(key) - 1, -1, -1) if key[:level] in models), None)
+
+
+def _of_level(
+    holdout: pd.DataFrame, models: Sequence[GroupKey], level: float, answering: Mapping[int, GroupKey]
+) -> pd.DataFrame:
+    residuals = Residuals.of(holdout, models, answering, fewest_rows(level))
+    radius, rows, used = residuals.radii(level)
+    inside, looked_at = residuals.covered(used, level)
+    covered, counted = residuals.per_model(inside), residuals.per_model(looked_at)
+    share = np.divide(covered, counted, out=np.full(len(models), np.nan), where=counted > 0)
+    columns = (radius, rows, pd.arrays.IntegerArray(used, used < 0), share, counted)
+    return pd.DataFrame(
+        {
+            **dict(zip(INTERVAL_COLUMNS, columns, strict=True)),
+            "fallback_covered": residuals.per_model(inside & residuals.fallback),
+            "fallback_rows": residuals.per_model(looked_at & residuals.fallback),
+        },
+        index=list(map(encode_key, models)),
+    )
+
+
 def with_intervals(
-    ledger: pd.DataFrame, holdout: pd.DataFrame, schema: KeySchema, level: float | None
+    ledger: pd.DataFrame,
+    holdouts: Mapping[int, pd.DataFrame],
+    schema: KeySchema,
+    level: float | None,
+    answering_levels: Sequence[int] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
     """Calibrate all models of a ledger.
 
@@ -100,12 +111,14 @@ def with_intervals(
     ----------
     ledger
         The ledger; groups without a model get no radius.
-    holdout
+    holdouts
         As for `calibrate`, with what will be answered under `predicted`.
     schema
         The group columns.
     level
         As for `calibrate`; None for no intervals.
+    answering_levels
+        Levels of the parents that answer for groups without a child.
 
     Returns
     -------
@@ -114,19 +127,23 @@ def with_intervals(
     figures : DataFrame, index encoded key
         The column `RADIUS`, for the bundle.
     summary : dict
-        From `summarize`.
+        From `summarize`, and what parents' intervals reach on rows of groups without a child.
     """
     if level is None:
         return ledger, pd.DataFrame(), {}
     keys = keys_of(ledger, schema)
     fitted = [key for key, status in zip(keys, ledger["status"], strict=True) if status in WITH_CHILD]
-    calibrated = calibrate(holdout, fitted, level)
-    columns = calibrated.reindex(list(map(encode_key, keys))).reset_index(drop=True)
+    depth = len(schema.columns)
+    without = {key for key in keys if len(key) == depth}.difference(fitted) if answering_levels else ()
+    calibrated = calibrate(holdouts, fitted, level, without)
+    columns = calibrated[list(INTERVAL_COLUMNS)].reindex(list(map(encode_key, keys))).reset_index(drop=True)
     columns = columns.fillna({"interval_rows": 0, "coverage_rows": 0})
     columns = columns.astype({"interval_rows": np.int64, "coverage_rows": np.int64})
     ledger = pd.concat([ledger, columns], axis=1)
     radii = calibrated[["interval_radius"]].set_axis([RADIUS], axis=1)
-    return ledger, radii, summarize(ledger, len(schema.columns))
+    covered, rows = (int(calibrated[name].sum()) for name in ("fallback_covered", "fallback_rows"))
+    fallback = {"interval_coverage_fallback": covered / rows} if rows else {}
+    return ledger, radii, {**summarize(ledger, depth), **fallback}
 
 
 def summarize(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
@@ -202,100 +219,3 @@ def _of_groups(grouping: Grouping, codes: IntArray, level: int, look_up: _LookUp
     radii[asked] = look_up(keys)
     found: AnyArray = radii[codes]
     return found
-
-
-@dataclass(frozen=True)
-class _Residuals:
-    """Absolute residuals of the models of one level.
-
-    Attributes
-    ----------
-    models
-        Keys of one length.
-    of_row
-        Shape (n_rows,): which model each row was predicted by.
-    values
-        Shape (n_rows,), none of them NaN.
-    halves
-        Pairs of masks: rows that calibrate, and rows that are counted.
-    """
-
-    models: Sequence[GroupKey]
-    of_row: IntArray
-    values: AnyArray
-    halves: Sequence[tuple[BoolArray, BoolArray]]
-
-    @classmethod
-    def of(cls, holdout: pd.DataFrame, models: Sequence[GroupKey]) -> "_Residuals":
-        """Take the rows that one of the models held back; the others belong to groups without a model."""
-        groups = [decode_key(key) for key in holdout["key"].cat.categories]
-        depth = len(models[0])
-        column = "predicted" if not groups or len(groups[0]) == depth else level_column(depth)
-        if column not in holdout:
-            holdout, column = holdout.iloc[:0], "predicted"
-        number = {key: i for i, key in enumerate(models)}
-        model_of = np.array([number.get(key[:depth], -1) for key in groups], dtype=np.int64)
-        group = holdout["key"].cat.codes.to_numpy().astype(np.int64)
-        of_row = model_of[group]
-        difference = holdout[column].to_numpy(dtype=np.float64) - holdout["actual"].to_numpy(dtype=np.float64)
-        known = (of_row >= 0) & ~np.isnan(difference)
-        times = holdout["time"].to_numpy()[known] if "time" in holdout else None
-        halves = _halves(holdout["row"].to_numpy()[known], times, group[known])
-        return cls(models, of_row[known], np.abs(difference[known]), halves)
-
-    def radii(self, level: float) -> tuple[AnyArray, IntArray, IntArray]:
-        """Find each model's radius, the number of rows that set it, and the level of the key that these share."""
-        radius = np.full(len(self.models), np.nan)
-        rows, used = np.zeros(len(self.models), dtype=np.int64), np.full(len(self.models), -1)
-        fewest = fewest_rows(level)
-        for shared in range(len(self.models[0]), -1, -1):
-            found, counts = self._quantiles(shared, level)
-            new = (used < 0) & (counts >= fewest) & np.isfinite(found)
-            radius[new], rows[new], used[new] = found[new], counts[new], shared
-        return radius, rows, used
-
-    def covered(self, used: IntArray, level: float) -> tuple[IntArray, IntArray]:
-        """Count each model's rows inside a radius from the other half of its category, and all that were looked at."""
-        inside, counted = np.zeros((2, len(self.models)), dtype=np.int64)
-        for shared in np.unique(used[used >= 0]).tolist():
-            for calibrating, looked_at in self.halves:
-                radius = np.where(used == shared, self._quantiles(shared, level, calibrating)[0], np.nan)
-                limits, models = radius[self.of_row[looked_at]], self.of_row[looked_at]
-                known = ~np.isnan(limits)
-                counted += np.bincount(models[known], minlength=len(counted))
-                inside += np.bincount(models[self.values[looked_at] <= limits], minlength=len(inside))
-        return inside, counted
-
-    def _quantiles(self, shared: int, level: float, some: BoolArray | None = None) -> tuple[AnyArray, IntArray]:
-        """Find for each model the radius and the number of rows of all that share so much of its key."""
-        categories: dict[GroupKey, int] = {}
-        category_of = np.array([categories.setdefault(key[:shared], len(categories)) for key in self.models])
-        of_row, values = (self.of_row, self.values) if some is None else (self.of_row[some], self.values[some])
-        category = category_of[of_row]
-        counts = np.bincount(category, minlength=len(categories))
-        ordered = values[np.lexsort((values, category))]
-        rank = _rank(counts, level)
-        there = rank <= counts
-        radius = np.full(len(counts), np.nan)
-        radius[there] = ordered[(np.cumsum(counts) - counts + rank - 1)[there]]
-        return radius[category_of], counts[category_of]
-
-
-def _rank(rows: IntArray, level: float) -> IntArray:
-    """Say which of the sorted residuals is the radius, counted from 1; beyond `rows` where none is large enough."""
-    # Rounded first: 10 · 0.7 is a little more than 7 in binary fractions.
-    rank: IntArray = np.ceil(np.round((rows + 1) * level, 9)).astype(np.int64)
-    return rank
-
-
-def _halves(rows: Any, times: Any, group: IntArray) -> list[tuple[BoolArray, BoolArray]]:
-    if times is None:
-        # A row's hash decides, so equal rows stay together; its upper bits have chosen the holdout.
-        odd = (rows.astype(np.uint64) & np.uint64(1)).astype(bool)
-        return [(odd, ~odd), (~odd, odd)]
-    order = np.lexsort((times, group))
-    counts = np.bincount(group)
-    starts = np.cumsum(counts) - counts
-    middle = np.take(times[order], np.minimum(starts + counts // 2, max(len(order) - 1, 0))) if len(order) else times
-    earlier = times < middle[group]
-    return [(earlier, ~earlier)]

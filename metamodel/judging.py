@@ -93,8 +93,8 @@ def evaluate(
     tested = Answers.pooled(unseen)
     metrics = _prefixed("train", Answers.pooled(seen).metrics(task)) | _prefixed("holdout", tested.metrics(task))
     rows, last = _last_tested(folds)
-    times, weights = (None if values is None else values[rows] for values in (group.times, group.weights))
-    held = HeldOut.of(group.hashes[rows], tested.actual[last], tested.predicted[last], times, weights)
+    others = (None if values is None else values[rows] for values in (group.times, group.weights, group.children))
+    held = HeldOut.of(group.hashes[rows], tested.actual[last], tested.predicted[last], *others)
     return Evaluated(candidate, metrics, held)
 
 

@@ -135,7 +135,7 @@ def judge(
     ledger
         From `assemble`.
     holdout
-        From `evidence.gather_holdout`.
+        From `evidence.gather_holdouts`, of the children.
     plan
         What was asked.
     answered

@@ -20,6 +20,7 @@ from metamodel.features import FeatureSchema, FeatureTable
 from metamodel.fitting import GroupData, metric_names
 from metamodel.frames import AnyArray, Grouping, IntArray, check_columns, group_rows
 from metamodel.groups import GROUP_FACTS
+from metamodel.heldout import child_ids
 from metamodel.keys import GroupKey, KeySchema
 from metamodel.overrides import Override, place
 from metamodel.shrinkage import BLENDED
@@ -30,6 +31,7 @@ from metamodel.weights import row_weights
 from metamodel.wording import count, listing
 
 __all__ = [
+    "INTERVAL_COLUMNS",
     "LEDGER_COLUMNS",
     "GroupRows",
     "Plan",
@@ -47,23 +49,28 @@ __all__ = [
 _BEFORE_METRICS = ("level", "status", "reason", "error", "rows", "seconds", "estimator", "params")
 _BEHIND_METRICS = (*GROUP_FACTS, "fingerprint", "shard", "bytes", "sha256", "warnings", "stack", *COMPARED)
 LEDGER_COLUMNS = (*_BEFORE_METRICS, *_BEHIND_METRICS)
+# Columns that the calibration of intervals adds.
+INTERVAL_COLUMNS = ("interval_radius", "interval_rows", "interval_level", "coverage", "coverage_rows")
 
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """Rows as children take them: features, target, and what the holdout needs; all of one length."""
+    """Rows as children take them: features, target, and what the holdout needs; all of one length.
+
+    `children` says which group of all columns each row is of (`heldout.child_ids`), where there are parents.
+    """
 
     features: FeatureTable
     y: AnyArray
     hashes: HashArray
     times: AnyArray | None
     weights: AnyArray | None = None
+    children: IntArray | None = None
 
     def take(self, rows: IntArray) -> "TrainingTable":
         """Gather rows."""
-        times = None if self.times is None else self.times[rows]
-        weights = None if self.weights is None else self.weights[rows]
-        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], times, weights)
+        others = (None if values is None else values[rows] for values in (self.times, self.weights, self.children))
+        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], *others)
 
     def fingerprint(self, rows: IntArray | slice) -> str:
         """Digest of the content of some rows, in their order."""
@@ -71,10 +78,9 @@ class TrainingTable:
 
     def group(self, key: GroupKey, start: int, stop: int) -> GroupData:
         """Rows `start` to `stop` as one group's data, without a copy."""
-        times = None if self.times is None else self.times[start:stop]
-        weights = None if self.weights is None else self.weights[start:stop]
-        features, y, hashes = self.features.slice(start, stop), self.y[start:stop], self.hashes[start:stop]
-        return GroupData(key, features, y, hashes, times, weights)
+        others = (self.times, self.weights, self.children)
+        parts = (None if values is None else values[start:stop] for values in others)
+        return GroupData(key, self.features.slice(start, stop), self.y[start:stop], self.hashes[start:stop], *parts)
 
 
 @dataclass(frozen=True)
@@ -177,9 +183,10 @@ def make_plan(
     times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
     hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
     weights = None if options.sample_weight is None else row_weights(frame[options.sample_weight])
-    table = TrainingTable(decided.features.table(frame), decided.target.values, hashes, times, weights)
     # `_group` leaves no invalid key.
     sizes: dict[GroupKey, int] = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))  # type: ignore[arg-type]
+    children = child_ids(sizes)[grouping.codes] if options.with_parents else None
+    table = TrainingTable(decided.features.table(frame), decided.target.values, hashes, times, weights, children)
     return TablePlan(
         options,
         keys,
@@ -237,7 +244,9 @@ def _reserved(options: TrainingOptions) -> set[str]:
     """Names of the columns of the tables that stand beside the group columns."""
     tuned = TUNING_COLUMNS if options.tune is not None else ()
     blended = BLENDED if options.shrinkage is not None else ()
-    return {*LEDGER_COLUMNS, *metric_names("regression"), *metric_names("classification"), *tuned, *blended}
+    calibrated = INTERVAL_COLUMNS if options.interval is not None else ()
+    metrics = (*metric_names("regression"), *metric_names("classification"))
+    return {*LEDGER_COLUMNS, *metrics, *tuned, *blended, *calibrated}
 
 
 def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping, int]:

@@ -44,10 +44,17 @@ class Shrunk:
     weights: pd.DataFrame = field(default_factory=pd.DataFrame)
     summary: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def answers(self) -> pd.DataFrame:
-        """The held-out rows with what would be answered, blended or not."""
-        return self.holdout if self.answered is None else self.answered
+    def answers(self, holdouts: Mapping[int, pd.DataFrame]) -> dict[int, pd.DataFrame]:
+        """Put what would be answered, blended or not, into the held-out rows of all levels' models."""
+        if self.answered is None:
+            return dict(holdouts)
+        depth = max(holdouts)
+        found = {depth: self.answered}
+        for level, held in holdouts.items():
+            if level < depth:
+                shorter = [other for other in holdouts if other < level]
+                found[level] = blend_holdout(held, self.weights.iloc[:, : level + 1], level, shorter)
+        return found
 
 
 def check_weights(plan: Plan) -> None:
@@ -72,7 +79,7 @@ def shrink(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> Shrunk:
     ledger
         From `ledger.assemble`.
     holdout
-        From `evidence.gather_holdout`.
+        From `evidence.gather_holdouts`, of the children.
     plan
         What was asked.
     """
@@ -168,7 +175,7 @@ def blend_holdout(holdout: pd.DataFrame, table: pd.DataFrame, depth: int, levels
     Parameters
     ----------
     holdout
-        From `evidence.gather_holdout`.
+        From `evidence.gather_holdouts`, of the children.
     table
         From `weight_table`.
     depth, levels

@@ -12,12 +12,13 @@ from metamodel.evidence import (
     IMPORTANCE_NAME,
     Evidence,
     EvidenceBuilder,
-    gather_holdout,
+    gather_holdouts,
     gather_importance,
     read_evidence,
 )
-from metamodel.heldout import HeldOut, kept_share
+from metamodel.heldout import HeldOut, child_ids, kept_share
 from metamodel.importance import Importance
+from metamodel.keys import encode_key
 
 RNG = np.random.default_rng(0)
 
@@ -58,16 +59,30 @@ def test_nothing_is_written_where_there_is_no_evidence(tmp_path):
 
 
 def test_a_childs_rows_meet_what_their_parent_said():
-    found = gather_holdout([(['["b"]', '["a"]', "[]"], evidence().holdout)], 1, [0])
+    found = gather_holdouts([(['["b"]', '["a"]', "[]"], evidence().holdout)], 1, [0])[1]
     assert found["key"].tolist() == ['["b"]', '["b"]']
     assert found["row"].tolist() == [1, 2]
     assert found["predicted"].tolist() == [10.0, 20.0]
     np.testing.assert_array_equal(found["predicted_by_global"], [7.0, np.nan])
 
 
+def test_a_parents_own_rows_say_of_which_group_they_are():
+    groups = child_ids([("a",), ("b",)])
+    builder = EvidenceBuilder()
+    rows = np.array([5, 3, 4], dtype=np.uint64)
+    builder.add(0, HeldOut(rows, rows * 1.0, rows * 2.0, children=groups[[0, 1, 0]]), None)
+    with_groups = ([encode_key(())], builder.finish().holdout)
+    found = gather_holdouts([with_groups, (['["a"]'], _one(5))], 1, [0], of_parents=True)
+    assert found[0].columns.tolist() == ["key", "row", "child", "actual", "predicted"]
+    assert found[0]["row"].tolist() == [3, 4, 5]
+    assert found[0]["child"].tolist() == groups[[1, 0, 0]].tolist()
+    assert found[1].columns.tolist() == ["key", "row", "actual", "predicted", "predicted_by_global"]
+    assert found[1]["predicted_by_global"].tolist() == [10.0]
+
+
 def test_groups_of_many_tasks_have_one_order():
     parts = [([f'["{name}"]'], _one(i)) for i, name in enumerate("cab")]
-    assert gather_holdout(parts, 1, [])["key"].tolist() == ['["a"]', '["b"]', '["c"]']
+    assert gather_holdouts(parts, 1, [])[1]["key"].tolist() == ['["a"]', '["b"]', '["c"]']
 
 
 def _one(row):
@@ -77,7 +92,10 @@ def _one(row):
 
 
 def test_without_evidence_the_tables_are_empty():
-    assert gather_holdout([(["[]"], None)], 1, [0]).empty
+    found = gather_holdouts([(["[]"], None)], 1, [0], of_parents=True)
+    assert list(found) == [1, 0]
+    assert found[0].empty
+    assert found[1].empty
     assert gather_importance([(["[]"], None)], ["a"]).empty
 
 

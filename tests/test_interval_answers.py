@@ -21,7 +21,7 @@ from metamodel.cli import main
 from metamodel.exceptions import CorruptBundle, InputError
 from metamodel.exporting import export_child
 from metamodel.inspection import overview
-from metamodel.intervals import INTERVAL_COLUMNS
+from metamodel.planning import INTERVAL_COLUMNS
 from metamodel.report import render_report
 
 KEYS, FEATURES = ["country", "store"], ["x", "z"]
@@ -30,9 +30,10 @@ COLUMNS = ["prediction", "lower", "upper", "status"]
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    """Stores with 150 rows each, one with 12, one with 1; in another country one whose rows have no target."""
+    """Stores with 150 rows each, one with 12, many with 1 to 4; in another country one whose rows have no target."""
     rng = np.random.default_rng(0)
     sizes = {("FR", 1): 150, ("FR", 2): 150, ("FR", 3): 12, ("FR", 4): 1, ("DE", 1): 150, ("DE", 2): 20}
+    sizes |= {("FR", store): 4 for store in range(10, 50)}
     keys = [key for key, size in sizes.items() for _ in range(size)]
     frame = pd.DataFrame(keys, columns=KEYS).assign(day=np.concatenate([np.arange(n) for n in sizes.values()]))
     frame[FEATURES] = rng.normal(size=(len(frame), 2))
@@ -43,8 +44,8 @@ def table() -> pd.DataFrame:
 
 
 def train(table, path=None, **options):
-    given = {"features": FEATURES, "n_jobs": 1, "unknown": "fallback", "interval": 0.9, "output_dir": path}
-    return metamodel.train(table, KEYS, "y", **{**given, **options})
+    given = {"features": FEATURES, "n_jobs": 1, "unknown": "fallback", "interval": 0.9, "min_rows": 5, **options}
+    return metamodel.train(table, KEYS, "y", output_dir=path, **given)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,58 @@ def test_the_ledger_says_whose_rows_set_the_radius_and_what_it_reached(result):
     assert result.manifest.options["interval"] == 0.9
 
 
+def test_a_parents_interval_is_of_the_groups_that_it_answers_for(result, table):
+    found = result.ledger.set_index([*KEYS, "level"])
+    of_children = result.holdout["key"].astype(str).str.startswith('["FR"').sum()
+    assert 19 <= found["interval_rows"].xs(1, level="level").loc["FR"].item() < of_children
+
+
+def odd_stores(small, rows, shift, noise):
+    """Three large stores near one line, small ones around it; half of the rows to train on, and fresh ones."""
+    rng = np.random.default_rng(0)
+    store = np.concatenate([np.repeat(np.arange(3), 600), np.repeat(np.arange(3, 3 + small), 2 * rows)])
+    frame = pd.DataFrame({"country": "FR", "store": store, "day": np.arange(len(store))})
+    frame[FEATURES] = rng.normal(size=(len(frame), 2))
+    shifts = np.where(np.arange(3 + small) < 3, 0, shift * rng.normal(size=3 + small))
+    frame["y"] = frame["x"] + shifts[store] + np.where(store < 3, 1, noise) * rng.normal(size=len(frame))
+    return frame[frame["day"] % 2 == 0], frame[frame["day"] % 2 == 1]
+
+
+@pytest.mark.parametrize(
+    ("made", "options"),
+    [
+        ((60, 5, 8, 1), {"min_rows": 20}),
+        ((60, 5, 8, 1), {"min_rows": 20, "time_column": "day"}),
+        ((60, 5, 8, 1), {"min_rows": 20, "split": "kfold:5"}),
+        ((60, 5, 8, 1), {"min_rows": 20, "shrinkage": "relative"}),
+        ((60, 20, 0, 8), {"prune": True, "estimator": "decision_tree"}),
+    ],
+)
+def test_rows_that_a_parent_answers_are_covered(made, options):
+    known, fresh = odd_stores(*made)
+    trained = train(known, **options)
+    answers = metamodel.MetaModel(trained.bundle_path).predict(fresh)
+    inside = fresh["y"].between(answers["lower"], answers["upper"])
+    by_parents = answers["status"] != "child"
+    assert by_parents.sum() > 200
+    assert 0.85 < inside[by_parents].mean() < 0.96
+    # Pruning keeps the children that look good on the very rows that calibrate them.
+    assert (0.8 if "prune" in options else 0.85) < inside[~by_parents].mean() < 0.96
+    assert abs(trained.summary["interval_coverage_fallback"] - 0.9) < 0.1
+
+
+def test_a_global_model_alone_has_intervals_of_its_own_rows():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"country": "FR", "store": np.repeat(np.arange(100), 3)})
+    frame[FEATURES] = rng.normal(size=(300, 2))
+    frame["y"] = frame["x"] + rng.normal(size=300)
+    trained = train(frame, min_rows=5)
+    answers = metamodel.MetaModel(trained.bundle_path).predict(frame)
+    assert frame["y"].between(answers["lower"], answers["upper"]).mean() > 0.85
+    assert "interval_coverage" not in trained.summary
+    assert trained.summary["interval_coverage_fallback"] > 0.8
+
+
 @given(st.data())
 def test_any_rows_in_any_number_have_the_answers_of_single_ones(model, rows, data):
     chosen = rows.iloc[data.draw(st.lists(st.sampled_from(range(len(rows))), max_size=40))]
@@ -125,6 +178,15 @@ def test_children_are_the_same_with_and_without_intervals(table, result):
     assert list(model.predict(table)) == ["prediction", "status"]
     assert list(model.predict_records(table.head(1))[0]) == ["prediction", "status"]
     assert model.radius(("FR", 1)) is None
+
+
+@pytest.mark.parametrize("name", INTERVAL_COLUMNS)
+def test_a_group_column_must_not_be_named_like_a_column_of_intervals(table, name):
+    renamed = table.rename(columns={"store": name})
+    options = {"features": FEATURES, "n_jobs": 1}
+    with pytest.raises(InputError, match=f"Group column '{name}' has the name of a ledger column"):
+        metamodel.train(renamed, ["country", name], "y", interval=0.9, **options)
+    assert len(metamodel.train(renamed.head(20), ["country", name], "y", **options).ledger) == 1
 
 
 @pytest.mark.parametrize("options", [{"split": "kfold:5"}, {"time_column": "day"}, {"unknown": "null"}])

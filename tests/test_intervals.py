@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from metamodel.exceptions import InvalidKey
 from metamodel.frames import Grouping
-from metamodel.intervals import calibrate, fewest_rows, radii_of_rows, with_intervals
-from metamodel.keys import KeyColumn, KeySchema, encode_key
+from metamodel.heldout import child_ids
+from metamodel.intervals import calibrate, radii_of_rows, with_intervals
+from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
+from metamodel.residuals import fewest_rows
 
 LEVELS = [0.5, 0.8, 0.9, 0.95]
 KEYS = [("FR", 1), ("FR", 2), ("FR", 3), ("DE", 1), ("DE", 2)]
@@ -39,6 +41,17 @@ def holdout(sizes, *, seed=0, drift=0.0, time=False):
     return table.assign(time=number) if time else table
 
 
+def by_level(table):
+    """Tables of children and of parents, each parent with the same rows held back as its children."""
+    tables = {2: table}
+    keys = [decode_key(key) for key in table["key"].astype(str)]
+    for level, column in ((1, "predicted_by_level_1"), (0, "predicted_by_global")):
+        if column in table:
+            parents = pd.Categorical([encode_key(key[:level]) for key in keys])
+            tables[level] = table.assign(key=parents, child=child_ids(keys), predicted=table[column])
+    return tables
+
+
 sizes = st.fixed_dictionaries(dict.fromkeys(KEYS, st.integers(0, 30)))
 
 
@@ -58,7 +71,7 @@ def by_hand(table, key, level):
 @given(sizes, levels, st.integers(0, 99))
 def test_radii_are_those_of_the_definition(sizes, level, seed):
     table = holdout(sizes, seed=seed)
-    found = calibrate(table, [*KEYS, *PARENTS], level)
+    found = calibrate(by_level(table), [*KEYS, *PARENTS], level)
     assert list(found.index) == [encode_key(key) for key in [*KEYS, *PARENTS]]
     for key in [*KEYS, *PARENTS]:
         radius, rows, shared = by_hand(table, key, level)
@@ -71,7 +84,7 @@ def test_radii_are_those_of_the_definition(sizes, level, seed):
 @given(sizes, st.integers(0, 99))
 def test_a_higher_level_never_has_a_narrower_interval_of_the_same_rows(sizes, seed):
     table = holdout(sizes, seed=seed)
-    found = [calibrate(table, KEYS, level) for level in LEVELS]
+    found = [calibrate(by_level(table), KEYS, level) for level in LEVELS]
     for lower, higher in itertools.pairwise(found):
         same = (lower["interval_level"] == higher["interval_level"]).fillna(False).to_numpy(dtype=bool)
         assert (lower["interval_radius"] <= higher["interval_radius"])[same].all()
@@ -83,6 +96,16 @@ def test_fewest_rows_leave_one_residual_outside(level):
     rank = [math.ceil(round((n + 1) * level, 9)) for n in (rows, rows - 1)]
     assert rank[0] < rows
     assert rank[1] >= rows - 1
+
+
+@given(st.floats(0.001, 0.999))
+def test_fewest_rows_are_those_of_a_plain_count(level):
+    counted = itertools.count(1)
+    assert fewest_rows(level) == next(n for n in counted if math.ceil(np.round((n + 1) * level, 9)) < n)
+
+
+def test_a_level_close_to_one_is_no_endless_count():
+    assert fewest_rows(1 - 1e-7) == pytest.approx(2e7, abs=2)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.9])
@@ -101,7 +124,7 @@ def test_fresh_rows_are_covered_as_the_theory_says(level, rows):
             "predicted": residuals[:, :rows].ravel(),
         }
     )
-    found = calibrate(table, keys, level)
+    found = calibrate({1: table}, keys, level)
     assert (found["interval_level"] == 1).all()
     covered = (residuals[:, rows] <= found["interval_radius"].to_numpy()).mean()
     error = 4 * math.sqrt(level * (1 - level) / groups)
@@ -112,7 +135,8 @@ def test_fresh_rows_are_covered_as_the_theory_says(level, rows):
 
 def test_rows_of_a_time_are_counted_by_a_radius_from_earlier_ones():
     steady, drifting = (
-        calibrate(holdout({("FR", 1): 400}, drift=drift, time=True), [("FR", 1)], 0.9).iloc[0] for drift in (0, 0.01)
+        calibrate(by_level(holdout({("FR", 1): 400}, drift=drift, time=True)), [("FR", 1)], 0.9).iloc[0]
+        for drift in (0, 0.01)
     )
     assert steady["coverage_rows"] == drifting["coverage_rows"] == 200
     assert abs(steady["coverage"] - 0.9) < 0.08
@@ -121,14 +145,14 @@ def test_rows_of_a_time_are_counted_by_a_radius_from_earlier_ones():
 
 def test_rows_of_one_time_stay_on_one_side():
     table = holdout({("FR", 1): 40}, time=True).assign(time=7)
-    found = calibrate(table, [("FR", 1)], 0.9).iloc[0]
+    found = calibrate(by_level(table), [("FR", 1)], 0.9).iloc[0]
     assert found["coverage_rows"] == 0
     assert pd.isna(found["coverage"])
     assert found["interval_rows"] == 40
 
 
 def test_who_borrows_has_the_errors_of_children_and_not_of_the_parent():
-    found = calibrate(holdout({("FR", 1): 200, ("FR", 2): 5, ("DE", 1): 200}), [*KEYS, *PARENTS], 0.9)
+    found = calibrate(by_level(holdout({("FR", 1): 200, ("FR", 2): 5, ("DE", 1): 200})), [*KEYS, *PARENTS], 0.9)
     borrowed, parents = found.loc[encode_key(("FR", 2))], found.loc[encode_key(("FR",))]
     assert (borrowed["interval_level"], borrowed["interval_rows"]) == (1, 205)
     assert parents["interval_rows"] == 205
@@ -139,28 +163,47 @@ def test_who_borrows_has_the_errors_of_children_and_not_of_the_parent():
 
 def test_no_parent_model_is_needed_to_borrow():
     table = holdout({("FR", 1): 30, ("DE", 1): 3})[["key", "row", "actual", "predicted"]]
-    found = calibrate(table, [("FR", 1), ("DE", 1)], 0.9)
+    found = calibrate(by_level(table), [("FR", 1), ("DE", 1)], 0.9)
     assert found["interval_level"].tolist() == [2, 0]
     assert found["interval_rows"].tolist() == [30, 33]
 
 
 def test_rows_of_groups_without_a_model_do_not_count():
     table = holdout({("FR", 1): 30, ("FR", 2): 3, ("FR", 3): 500})
-    assert calibrate(table, [("FR", 1), ("FR", 2)], 0.9)["interval_rows"].tolist() == [30, 33]
+    assert calibrate(by_level(table), [("FR", 1), ("FR", 2)], 0.9)["interval_rows"].tolist() == [30, 33]
+
+
+def test_a_parent_is_calibrated_on_the_rows_of_groups_that_it_answers_for():
+    tables = by_level(holdout({("FR", 1): 400, ("FR", 2): 30, ("DE", 1): 400, ("DE", 2): 10}))
+    models, without = [("FR", 1), ("DE", 1), *PARENTS], [("FR", 2), ("DE", 2)]
+    small = tables[1]["child"].isin(child_ids(without)).to_numpy()
+    tables[1].loc[small, "predicted"] += 100
+    found = calibrate(tables, models, 0.9, without)
+    france, germany, everywhere = (found.loc[encode_key(key)] for key in PARENTS)
+    assert france["interval_rows"] == france["coverage_rows"] == france["fallback_rows"] == 30
+    assert 90 < france["interval_radius"] < 110
+    assert france["coverage"] > 0.8
+    # Ten rows are too few, so all set the radius; but it says how many of the ten are covered.
+    assert germany["interval_rows"] == germany["coverage_rows"] == 410
+    assert (germany["fallback_rows"], germany["fallback_covered"]) == (10, 0)
+    assert germany["interval_radius"] < 10
+    # The countries answer before the global model does.
+    assert (everywhere["interval_rows"], everywhere["fallback_rows"]) == (840, 0)
+    assert found.loc[encode_key(("FR", 1)), "fallback_rows"] == 0
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf])
 def test_a_radius_is_finite_or_none(odd):
     table = holdout({("FR", 1): 30})
     table["predicted"] = odd
-    assert math.isnan(calibrate(table, [("FR", 1)], 0.9)["interval_radius"].iloc[0])
+    assert math.isnan(calibrate(by_level(table), [("FR", 1)], 0.9)["interval_radius"].iloc[0])
 
 
 def test_nothing_held_out_gives_no_radius_and_the_ledger_says_so():
     schema = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
     ledger = pd.DataFrame({"country": "FR", "store": [1, 2, None], "level": [2, 2, 1]})
     ledger["status"] = ["fitted", "failed", "fitted"]
-    found, figures, summary = with_intervals(ledger, holdout({}), schema, 0.9)
+    found, figures, summary = with_intervals(ledger, by_level(holdout({})), schema, 0.9)
     assert figures.index.tolist() == ['["FR",1]', '["FR"]']
     assert figures["radius"].isna().all()
     assert found["interval_rows"].tolist() == found["coverage_rows"].tolist() == [0, 0, 0]

@@ -31,12 +31,13 @@ from metamodel.backends.phases import Phases
 from metamodel.backends.spark_checks import spark_facts
 from metamodel.backends.spark_plan import SparkPlan, plan_on_spark
 from metamodel.backends.spark_starts import with_starts
-from metamodel.backends.spark_worker import RESULT_SCHEMA, PartitionTrainer, Searches, arrow_to_pandas
+from metamodel.backends.spark_worker import CHILD, RESULT_SCHEMA, PartitionTrainer, Searches, arrow_to_pandas
 from metamodel.backends.task import TaskResult, group_cost, parents_best
 from metamodel.checks import TableFacts
 from metamodel.evidence import Evidence
 from metamodel.exceptions import TrainingError
 from metamodel.frames import AnyArray
+from metamodel.heldout import child_ids
 from metamodel.keys import GroupKey, encode_key
 from metamodel.overrides import Override
 from metamodel.planning import hashed_columns
@@ -186,29 +187,24 @@ class SparkTraining:
         return ordered.drop(_TASK, _ROW)
 
     def _at_level(self, numbered: DataFrame, level: int, groups: "_Groups") -> DataFrame | None:
-        data = [column(name) for name in self.plan.dtypes]
-        if level == 0:
-            if () not in groups.seats:
-                return None
-            number, task = groups.seats[()]
-            return numbered.select(F.lit(number).alias(_NUMBER), F.lit(task).alias(_TASK), _ROW, *data)
+        data = [column(name) for name in self.plan.dtypes] + ([F.col(CHILD)] if self.plan.levels else [])
         seats = self._seats(level, groups)
         if not seats.num_rows:
             return None
-        names = self.plan.keys.names[:level]
-        right = self._session.createDataFrame(seats).distinct()
-        same = [column(name).eqNullSafe(F.col(f"__metamodel_key_{i}")) for i, name in enumerate(names)]
+        right = self._session.createDataFrame(seats)
+        same = [column(name).eqNullSafe(F.col(f"__metamodel_key_{i}")) for i, name in enumerate(self.plan.keys.names)]
         return numbered.join(F.broadcast(right), reduce(and_, same)).select(_NUMBER, _TASK, _ROW, *data)
 
     def _seats(self, level: int, groups: "_Groups") -> pa.Table:
         """Say for the group columns' values, as Spark holds them, which group of this level they are in."""
-        keys = [None if key is None else groups.seats.get(key[:level]) for key in self.plan.keys_of_raw]
-        kept = [i for i, seat in enumerate(keys) if seat is not None]
-        raw = self.plan.raw_keys.take(pa.array(kept, type=pa.int64()))
-        seats = [seat for seat in keys if seat is not None]
-        arrays = [raw.column(i) for i in range(level)]
-        arrays += [pa.array([seat[i] for seat in seats], type=pa.int32()) for i in (0, 1)]
-        return pa.table(arrays, names=[*(f"__metamodel_key_{i}" for i in range(level)), _NUMBER, _TASK])
+        of_raw = enumerate(self.plan.keys_of_raw)
+        kept = [(i, key) for i, key in of_raw if key is not None and key[:level] in groups.seats]
+        raw = self.plan.raw_keys.take(pa.array([i for i, _ in kept], type=pa.int64()))
+        seats = [groups.seats[key[:level]] for _, key in kept]
+        arrays = [*raw.columns, *(pa.array([seat[i] for seat in seats], type=pa.int32()) for i in (0, 1))]
+        arrays.append(pa.array(child_ids(key for _, key in kept)))
+        names = [*(f"__metamodel_key_{i}" for i in range(raw.num_columns)), _NUMBER, _TASK, CHILD]
+        return pa.table(arrays, names=names)
 
 
 def _may_stack(plan: SparkPlan) -> bool:

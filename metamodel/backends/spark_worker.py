@@ -32,7 +32,7 @@ from metamodel.starts import PackedStart
 from metamodel.tuning import Found, Pace, Search, require_optuna
 from metamodel.weights import row_weights
 
-__all__ = ["RESULT_SCHEMA", "START", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
+__all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "Searches", "arrow_to_pandas", "whole_groups"]
 
 RESULT_SCHEMA = (
     "number long, ledger string, holdout binary, importance binary, reason string, child binary, sample binary"
@@ -59,6 +59,8 @@ _NULLABLE = {
 }
 # Column of the earlier child in the one row of a group that holds it; nulls in all others.
 START = "__metamodel_start"
+# Column that says which group of all columns a row is of (`heldout.child_ids`), where there are parents.
+CHILD = "__metamodel_child"
 # What joblib takes for the number of cores; an estimator with n_jobs=-1 asks it.
 _CORES = "LOKY_MAX_CPU_COUNT"
 
@@ -229,7 +231,8 @@ class PartitionTrainer:
             times = time_order(frame[self.time_name], self.time_name)
         y = self.target.convert(frame[self.target_name])
         weights = None if self.weight_name is None else row_weights(frame[self.weight_name])
-        return TrainingTable(self.features.table(frame), y, hashes, times, weights)
+        children = frame[CHILD].to_numpy(dtype=np.int64) if CHILD in frame else None
+        return TrainingTable(self.features.table(frame), y, hashes, times, weights, children)
 
 
 def _without_starts(table: pa.Table) -> tuple[pa.Table, dict[int, PackedStart]]:

@@ -69,6 +69,8 @@ def _intervals(summary: dict[str, Any]) -> str:
     kinds = ("groups_with_own_interval", "groups_borrowing_interval", "groups_without_interval")
     own, borrowing, without = (f"{summary[name]:,}" for name in kinds)
     reached = f"; {summary['interval_coverage']:.1%} of held-out rows inside" if "interval_coverage" in summary else ""
+    if "interval_coverage_fallback" in summary:
+        reached += f", {summary['interval_coverage_fallback']:.1%} of those that parents answer"
     return f"{own} groups by their own rows, {borrowing} by borrowed ones, {without} without{reached}"
 
 
