@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             known, fresh, options = panel(weeks, seed)
             cases.append((f"panel {seed}, {weeks} weeks", known, fresh, {**options, "split": split}))
     if given.housing is not None:
-        known, fresh, options = housing(given.housing)
+        known, fresh, options = housing(given.housing, 0)
         cases += [("housing", known, fresh, {**options, "split": split}) for split in ("holdout", "kfold:5")]
     rows = [covered(*case, estimator, given.level) for case in cases for estimator in given.estimators]
     show(rows, given.output)
