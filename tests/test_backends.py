@@ -40,10 +40,7 @@ def tasks_of(job, size=2):
 
 
 def run_here(task, job):
-    plan = job.plan
-    return run_task(
-        task, job.rows_of(task), plan.spec, "cloudpickle", job.directory, job.digest(task), job.kept_share, {}
-    )
+    return run_task(*job.work_of(task))
 
 
 def rows_by_key(results):

@@ -5,13 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from metamodel.backends.task import Task, TaskResult, group_cost
-from metamodel.keys import GroupKey
-from metamodel.planning import TablePlan, TrainingTable
-from metamodel.starts import PackedStart, Starts
+from metamodel.planning import TablePlan
+from metamodel.starts import Starts
 
 __all__ = ["Backend", "Job", "balance"]
 
@@ -79,13 +79,12 @@ class Job:
         path = self.directory / f"{self.digest(task)}.json"
         return TaskResult.read(path) if path.is_file() and path.with_suffix(".sqlite").is_file() else None
 
-    def rows_of(self, task: Task) -> TrainingTable:
-        """Gather the rows of a task, group by group."""
-        return self.plan.table.take(np.concatenate([group.rows for group in task.groups]))
-
-    def starts_of(self, task: Task) -> dict[GroupKey, PackedStart]:
-        """Read what the groups of a task go on from; nothing where they start from nothing."""
-        return {} if self.starts is None else self.starts.of(group.key for group in task.groups)
+    def work_of(self, task: Task) -> tuple[Any, ...]:
+        """Gather what `task.run_task` needs: the rows group by group, and what the groups go on from, if anything."""
+        rows = self.plan.table.take(np.concatenate([group.rows for group in task.groups]))
+        starts = {} if self.starts is None else self.starts.of(group.key for group in task.groups)
+        plan, digest = self.plan, self.digest(task)
+        return task, rows, plan.spec, plan.options.codec, self.directory, digest, self.kept_share, starts
 
 
 class Backend(ABC):

@@ -9,6 +9,7 @@ tasks are run again one at a time, and the group that kills its process a second
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -86,7 +87,6 @@ class LocalBackend(Backend):
         return decode_key(text) if text else task.groups[0].key
 
     def _parallel(self, tasks: Sequence[Task], job: Job, n_jobs: int) -> Iterator[TaskResult]:
-        plan = job.plan
         threads = max(1, joblib.cpu_count() // self._n_jobs)
         # With n_jobs=1 joblib would fit in this very process, so there are always two workers. Large arrays reach
         # them as copy-on-write maps ("c"), because some estimators write into their input.
@@ -94,22 +94,10 @@ class LocalBackend(Backend):
             parallel = joblib.Parallel(
                 n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as="generator_unordered", mmap_mode="c"
             )
-            yield from parallel(
-                joblib.delayed(_run_in_worker)(
-                    task,
-                    job.rows_of(task),
-                    plan.spec,
-                    plan.options.codec,
-                    job.directory,
-                    job.digest(task),
-                    job.kept_share,
-                    job.starts_of(task),
-                )
-                for task in tasks
-            )
+            yield from parallel(joblib.delayed(_run_in_worker)(*job.work_of(task)) for task in tasks)
 
 
-def _run_in_worker(task: Task, *rest: object) -> TaskResult:
+def _run_in_worker(*work: Any) -> TaskResult:
     # A forest with n_jobs=-1 would start threads of its own beside the other processes.
     with joblib.parallel_config(backend="sequential"):
-        return run_task(task, *rest)  # type: ignore[arg-type]
+        return run_task(*work)

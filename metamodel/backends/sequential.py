@@ -19,14 +19,4 @@ class SequentialBackend(Backend):
     def run(self, tasks: Sequence[Task], job: Job) -> Iterator[TaskResult]:
         """Run every task in the given order."""
         for task in tasks:
-            plan = job.plan
-            yield run_task(
-                task,
-                job.rows_of(task),
-                plan.spec,
-                plan.options.codec,
-                job.directory,
-                job.digest(task),
-                job.kept_share,
-                job.starts_of(task),
-            )
+            yield run_task(*job.work_of(task))

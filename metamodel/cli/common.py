@@ -11,11 +11,11 @@ import click
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
 
 __all__ = [
+    "SECONDS",
+    "SHARE",
     "Exit",
     "Json",
     "Names",
-    "Seconds",
-    "Share",
     "WholeNumber",
     "at_work",
     "inputs_option",
@@ -78,25 +78,20 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
-class Seconds(click.ParamType):  # type: ignore[type-arg]
-    """A number of seconds; an empty string is none."""
+class OptionalNumber(click.ParamType):  # type: ignore[type-arg]
+    """A number; an empty string, as MLproject's parameters have it, is none.
 
-    name = "SECONDS"
+    Parameters
+    ----------
+    name
+        What stands for the value in the help.
+    what
+        What a text that is no number is told not to be.
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
-        """Parse."""
-        if value == "":
-            return None
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is no number of seconds", param, ctx)
-
-
-class Share(click.ParamType):  # type: ignore[type-arg]
-    """A share between 0 and 1; an empty string is none."""
-
-    name = "SHARE"
+    def __init__(self, name: str, what: str) -> None:
+        self.name = name
+        self._what = what
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
         """Parse."""
@@ -105,7 +100,11 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         try:
             return float(value)
         except ValueError:
-            self.fail(f"{value!r} is no share", param, ctx)
+            self.fail(f"{value!r} is no {self._what}", param, ctx)
+
+
+SECONDS = OptionalNumber("SECONDS", "number of seconds")
+SHARE = OptionalNumber("SHARE", "share")
 
 
 @contextlib.contextmanager

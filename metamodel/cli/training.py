@@ -7,10 +7,10 @@ import click
 import pandas as pd
 
 from metamodel.cli.common import (
+    SECONDS,
+    SHARE,
     Json,
     Names,
-    Seconds,
-    Share,
     WholeNumber,
     at_work,
     inputs_option,
@@ -71,11 +71,11 @@ __all__ = ["train"]
 @click.option("--tune", default="", help="Search parameters: auto, or a YAML or JSON file with the search space.")
 @click.option("--trials", type=WholeNumber(), default=30, show_default=True, help="Trials a group, at most.")
 @click.option("--patience", type=WholeNumber(), default=10, show_default=True, help="End after trials without gain.")
-@click.option("--tune-seconds", type=Seconds(), default=None, help="Limit of the search in one group.")
-@click.option("--budget-seconds", type=Seconds(), default=None, help="Limit of the whole training, searches included.")
+@click.option("--tune-seconds", type=SECONDS, default=None, help="Limit of the search in one group.")
+@click.option("--budget-seconds", type=SECONDS, default=None, help="Limit of the whole training, searches included.")
 @click.option("--shrinkage", default="", help="Blend with parents: constant, equal, min_n_obs or relative.")
 @click.option("--shrinkage-params", type=Json(dict), default=None, help='JSON object, such as {"alpha": 0.3}.')
-@click.option("--interval", type=Share(), default=None, help="Intervals that cover this share of rows, such as 0.9.")
+@click.option("--interval", type=SHARE, default=None, help="Intervals that cover this share of rows, such as 0.9.")
 @click.option("--predict-method", default="predict", show_default=True, help="predict or predict_proba.")
 @switch("detail", False, "Answer key, level, child version and error by default.")
 @logging_options
