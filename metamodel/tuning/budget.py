@@ -18,7 +18,7 @@ __all__ = ["OutOfTime", "Pace", "Search", "alarm", "ends_of_budget", "phase_end"
 
 # Shares of the budget: until when workers may search, with stacks to build behind them and without, and until when
 # children may be stacked. The rest is for collecting and writing the bundle.
-_SEARCHED_BEFORE_STACKING, _SEARCHED, _STACKED = 0.88, 0.95, 0.96
+_SEARCHED_BEFORE_STACKING, _SEARCHED, _STACKED = 0.9, 0.95, 0.96
 
 
 class OutOfTime(BaseException):
@@ -65,7 +65,7 @@ def ends_of_budget(started: float, budget_seconds: float | None, *, stack: bool)
     Examples
     --------
     >>> ends_of_budget(1000.0, 100, stack=True), ends_of_budget(1000.0, None, stack=True)
-    ((1088.0, 1096.0), (inf, inf))
+    ((1090.0, 1096.0), (inf, inf))
     """
     if budget_seconds is None:
         return math.inf, math.inf
