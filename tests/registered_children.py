@@ -18,7 +18,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from servers import HOST, _read_body
+from servers import HOST, answering, read_body, url_of
 
 import metamodel
 from metamodel.exporting import export_child
@@ -144,7 +144,7 @@ def unkind_proxy(target: str) -> Iterator[Unkind]:
         disable_nagle_algorithm = True
 
         def forward(self) -> None:
-            body = _read_body(self)
+            body = read_body(self)
             verdict = unkind.decide(urlsplit(self.path).path)
             if verdict > 0:
                 self._answer(verdict, b"{}", [("Retry-After", "1")] if verdict == 429 else [])
@@ -181,11 +181,6 @@ def unkind_proxy(target: str) -> Iterator[Unkind]:
             """Write nothing: a client may be killed at any moment."""
 
     with Proxy((HOST, 0), Forward) as proxy:
-        unkind.url = f"http://{HOST}:{proxy.server_address[1]}"
-        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        unkind.url = url_of(proxy)
+        with answering(proxy):
             yield unkind
-        finally:
-            proxy.shutdown()
-            thread.join(10)

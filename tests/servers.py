@@ -239,7 +239,7 @@ def recording_proxy(target: str) -> Iterator[Recorder]:
 
         def forward(self) -> None:
             recorders[0].add(self.command, urlsplit(self.path).path)
-            body = _read_body(self)
+            body = read_body(self)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _PER_CONNECTION}
             upstream = http.client.HTTPConnection(address, timeout=120)
             try:
@@ -266,21 +266,34 @@ def recording_proxy(target: str) -> Iterator[Recorder]:
 
     with ThreadingHTTPServer((HOST, 0), Forward) as proxy:
         proxy.daemon_threads = True
-        recorders.append(Recorder(f"http://{HOST}:{proxy.server_address[1]}"))
-        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
+        recorders.append(Recorder(url_of(proxy)))
+        with answering(proxy):
             yield recorders[0]
-        finally:
-            proxy.shutdown()
-            thread.join(_STOP_SECONDS)
+
+
+def url_of(server: ThreadingHTTPServer) -> str:
+    """Where a server of this process listens."""
+    return f"http://{HOST}:{server.server_address[1]}"
+
+
+@contextlib.contextmanager
+def answering(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Let a server of this process answer, in a thread of its own, until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join(_STOP_SECONDS)
 
 
 # Headers that speak of one connection and not of the message, and those that are written anew.
 _PER_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 
 
-def _read_body(request: BaseHTTPRequestHandler) -> bytes:
+def read_body(request: BaseHTTPRequestHandler) -> bytes:
+    """Read the body of a request, whether its length is known or not."""
     if "chunked" not in request.headers.get("Transfer-Encoding", ""):
         return request.rfile.read(int(request.headers.get("Content-Length", 0)))
     chunks = []  # what `requests` sends for an empty file

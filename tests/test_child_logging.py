@@ -24,7 +24,7 @@ from metamodel.child_logging.facts import Group, GroupFacts, tag_names
 from metamodel.child_logging.work import _duration, log_groups
 from metamodel.cli import main
 from metamodel.exceptions import InputError, LoggingFailed
-from metamodel.fetching.pacing import courtesy_of
+from metamodel.fetching.pacing import courtesy_of_tracking
 from metamodel.fetching.politeness import Courtesy
 from metamodel.references import Reference, ReferenceSettings
 from metamodel.turns import RateLimiter
@@ -212,7 +212,7 @@ def _assert_same_answers(result: metamodel.TrainingResult, uri: str, rows: pd.Da
 
 
 def test_no_server_no_limit() -> None:
-    assert courtesy_of(ReferenceSettings(requests_per_second=1)).limiter.interval == 0
+    assert courtesy_of_tracking(ReferenceSettings(requests_per_second=1)).limiter.interval == 0
 
 
 def test_references_answer_as_the_bundle_for_every_status(sales: metamodel.TrainingResult, info: Any) -> None:

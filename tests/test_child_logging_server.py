@@ -30,7 +30,7 @@ from metamodel.child_logging.runs import RunDestination, quiet
 from metamodel.child_logging.work import log_groups
 from metamodel.exceptions import LoggingFailed
 from metamodel.fetching import politeness
-from metamodel.fetching.pacing import courtesy_of
+from metamodel.fetching.pacing import courtesy_of_tracking
 from metamodel.vendoring import vendor_bundle
 
 pytestmark = pytest.mark.server
@@ -142,7 +142,7 @@ def test_a_model_takes_five_requests_and_a_run_three(
     mode: str, requests_a_group: int, place: Place, result: metamodel.TrainingResult
 ) -> None:
     facts = GroupFacts(result.ledger, result.manifest.keys, only_children=True)
-    courtesy, destination = courtesy_of(FAST), None
+    courtesy, destination = courtesy_of_tracking(FAST), None
     with mlflow.start_run() as run, quiet():
         if mode == "models":
             model = metamodel.MetaModel(result.bundle_path)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections import Counter
@@ -27,7 +26,7 @@ import requests
 from click.testing import CliRunner
 from mlflow import MlflowClient
 from registered_children import Unkind, export_all, panel, register_all, run_of, unkind_proxy, upload_all
-from servers import HOST, Server, metamodel_server, scoring_server, tracking_server
+from servers import HOST, Server, answering, metamodel_server, scoring_server, tracking_server, url_of
 
 import metamodel
 from metamodel import disk_cache, vendoring
@@ -210,12 +209,8 @@ def endpoint() -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             """Write nothing."""
 
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        yield f"http://{HOST}:{server.server_address[1]}/invocations"
-        server.shutdown()
-        thread.join(10)
+    with ThreadingHTTPServer((HOST, 0), Handler) as server, answering(server):
+        yield f"{url_of(server)}/invocations"
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -513,12 +508,8 @@ def store(registered: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         def log_message(self, format: str, *args: Any) -> None:
             """Write nothing."""
 
-    with ThreadingHTTPServer((HOST, 0), partial(Files, directory=tmp_path / "models")) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        yield f"http://{HOST}:{server.server_address[1]}"
-        server.shutdown()
-        thread.join(10)
+    with ThreadingHTTPServer((HOST, 0), partial(Files, directory=tmp_path / "models")) as server, answering(server):
+        yield url_of(server)
 
 
 @pytest.mark.usefixtures("empty_cache")

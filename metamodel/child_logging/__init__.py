@@ -19,7 +19,7 @@ from metamodel.child_logging.referring import refer_to
 from metamodel.child_logging.runs import RunDestination, quiet
 from metamodel.child_logging.work import log_groups
 from metamodel.fetching import open_bundle
-from metamodel.fetching.pacing import courtesy_of, paced
+from metamodel.fetching.pacing import courtesy_of_tracking, paced
 from metamodel.keys import encode_key
 from metamodel.ledger import keys_of
 from metamodel.model import MetaModel
@@ -70,7 +70,7 @@ class ChildLogging:
         if self.mode == "bundle":
             yield
             return
-        with paced(courtesy_of(self._settings)), quiet():
+        with paced(courtesy_of_tracking(self._settings)), quiet():
             yield
 
     @contextmanager
@@ -96,7 +96,7 @@ class ChildLogging:
         if self.mode == "bundle":
             yield model
             return
-        courtesy, concurrency = courtesy_of(self._settings), self._settings.concurrency
+        courtesy, concurrency = courtesy_of_tracking(self._settings), self._settings.concurrency
         facts = GroupFacts(result.ledger, result.manifest.keys, only_children=self.mode == "models")
         if self.mode == "runs":
             log_groups(RunDestination(facts, run, courtesy), courtesy, concurrency)

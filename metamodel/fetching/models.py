@@ -17,7 +17,7 @@ from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching.children import ElsewhereLoader, fetch_description, fetch_files
 from metamodel.fetching.logged import bundle_path, one_line
-from metamodel.fetching.pacing import courtesy_of, paced
+from metamodel.fetching.pacing import courtesy_of_tracking, paced
 from metamodel.manifest import MANIFEST_NAME
 from metamodel.model import MetaModel
 from metamodel.preloading import Preload
@@ -121,7 +121,7 @@ def _local_copy(uri: str) -> Path:
 def _underlying(uri: str) -> str | None:
     """Say where a logged model's files are, or None where they may change or MLflow does not tell."""
     if ModelsArtifactRepository.is_models_uri(uri):
-        with paced(courtesy_of(ReferenceSettings())):
+        with paced(courtesy_of_tracking(ReferenceSettings())):
             return str(ModelsArtifactRepository.get_underlying_uri(uri))
     return None
 
@@ -142,7 +142,7 @@ def _fetched(uri: str, place: str) -> Path:
     """Fetch a logged model; what lies on the tracking server file by file, politely, and without the code in it."""
     if urlparse(place).scheme != "mlflow-artifacts":
         return _download(uri)
-    courtesy, directory = courtesy_of(ReferenceSettings()), scratch_directory("model")
+    courtesy, directory = courtesy_of_tracking(ReferenceSettings()), scratch_directory("model")
     logged = fetch_description(courtesy, uri, place, directory)
     example = (logged.saved_input_example_info or {}).get("artifact_path")
     bundle = bundle_path(logged)

@@ -13,7 +13,7 @@ from metamodel.fetching.politeness import TRANSIENT, Courtesy, LostAnswer, court
 from metamodel.fetching.sending import Request, current, take_over
 from metamodel.references import ReferenceSettings
 
-__all__ = ["courtesy_of", "paced"]
+__all__ = ["courtesy_of_tracking", "paced"]
 
 # What another request of the same kind would make a second time, and what is made so seldom that nobody looks for it.
 _MAKING = ("/runs/create", "/model-versions/create")
@@ -21,7 +21,7 @@ _MAKING = ("/runs/create", "/model-versions/create")
 _REFUSED_TWICE = "/runs/outputs"
 
 
-def courtesy_of(settings: ReferenceSettings) -> Courtesy:
+def courtesy_of_tracking(settings: ReferenceSettings) -> Courtesy:
     """How the tracking server is called; where it is a file of this machine, there is nobody to be spared."""
     server = mlflow.get_tracking_uri()
     remote = urlsplit(server).scheme in ("http", "https", "databricks")
