@@ -18,6 +18,7 @@ from spark_tables import assert_same_ledger
 import metamodel
 from metamodel.bundle import Bundle
 from metamodel.cli import main
+from metamodel.cli.common import SHARE
 from metamodel.exceptions import CorruptBundle, InputError
 from metamodel.exporting import export_child
 from metamodel.inspection import overview
@@ -291,9 +292,7 @@ def test_commands_train_score_and_pack(table, tmp_path):
 
 @pytest.mark.parametrize("given", ["", "0.9"])
 def test_an_empty_interval_is_none(given):
-    from metamodel.cli.common import Share
-
-    assert Share().convert(given, None, None) == (float(given) if given else None)
+    assert SHARE.convert(given, None, None) == (float(given) if given else None)
 
 
 @pytest.mark.server
