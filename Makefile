@@ -35,9 +35,10 @@ lint: $(VENV)/.dev  ## ruff: rules and format
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 
-types: $(VENV)/.dev  ## mypy, strict
+types: $(VENV)/.dev  ## mypy: the package strictly, tests and benchmarks lightly
 	@echo "==> mypy"
 	@$(RUN) mypy
+	@$(RUN) mypy --config-file tests/mypy.ini
 
 layers: $(VENV)/.dev  ## import-linter: who may import whom
 	@echo "==> import-linter"

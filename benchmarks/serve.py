@@ -38,7 +38,7 @@ import numpy as np
 import pandas as pd
 from measuring import show
 from mlflow.models import Model, ModelSignature
-from mlflow.pyfunc import PyFuncModel, scoring_server
+from mlflow.pyfunc import PyFuncModel, PythonModel, scoring_server
 from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
 from workloads import KEY, NUMBERS, Workload, workload
@@ -54,7 +54,7 @@ START_SECONDS = 120
 TURN = 50
 
 
-class Trivial(mlflow.pyfunc.PythonModel):
+class Trivial(PythonModel):
     """Answers every row with zero: what is left is the server's own cost."""
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:

@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found = [cost(name, one, Path(directory)) for name, one in families.items()]
         show(found, given.output)
         return
-    tables = {"panel": panel()} | ({"housing": housing(given.housing)} if given.housing is not None else {})
+    tables = {"panel": panel(0)} | ({"housing": housing(given.housing, 0)} if given.housing is not None else {})
     rows = []
     for name, (known, fresh, options) in tables.items():
         for estimator in ("ridge", "decision_tree"):

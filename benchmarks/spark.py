@@ -123,8 +123,9 @@ def zero_model(folder: Path, example: pd.DataFrame) -> str:
     """Save a model that answers zero to everything."""
     import mlflow
     from mlflow.models import infer_signature
+    from mlflow.pyfunc import PythonModel
 
-    class Zeros(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    class Zeros(PythonModel):
         def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
             return np.zeros(len(model_input))
 

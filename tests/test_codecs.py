@@ -26,7 +26,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from skops.io import dumps
 
-from metamodel.codecs import CODECS, get_codec, resident_factor
+from metamodel.codecs import CODECS, CloudpickleCodec, get_codec, resident_factor
 from metamodel.estimators import NAMED, resolve
 from metamodel.exceptions import ForbiddenCodec, InputError
 
@@ -189,7 +189,7 @@ def test_the_callers_tracing_goes_on():
 
 
 def test_threads_that_measure_at_once_all_measure():
-    class Slow(CODECS["cloudpickle"]):
+    class Slow(CloudpickleCodec):
         def loads(self, blob):
             child = super().loads(blob)
             time.sleep(0.01 * len(blob) % 0.03)

@@ -258,7 +258,7 @@ def test_nobody_waits_longer_than_the_patience_for_a_server_that_asks_for_an_hou
     def refused() -> None:
         call = politeness.current.get()
         assert call is not None
-        call.status, call.retry_after = 429, 3600.0
+        call.status, call.retry_after = 429, 3600.0  # type: ignore[attr-defined]
         raise MlflowException("429")
 
     with pytest.raises(MlflowException, match="429"):

@@ -40,7 +40,7 @@ def _directory(model: Any) -> Path:
 
 
 # -------- every form of a key that pandas knows
-KEYS = {
+KEYS: dict[str, list[Any]] = {
     "store": [7, 8],
     "country": ["FR", "DE"],
     "open": [True, False],
