@@ -141,7 +141,7 @@ def passes(folder: Path, options: argparse.Namespace) -> None:
 
     from metamodel.backends.spark import SparkTraining, _Groups
     from metamodel.backends.spark_worker import RESULT_SCHEMA, Searches
-    from metamodel.spec import TrainingOptions
+    from metamodel.options import TrainingOptions
 
     spark = SparkSession.active()
     choices = TrainingOptions.create("store", target="sales", engine="spark")

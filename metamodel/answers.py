@@ -12,9 +12,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from metamodel.choices import one_of
 from metamodel.exceptions import ChildFailed, InputError
 from metamodel.frames import AnyArray, IntArray
-from metamodel.spec import UnknownPolicy, one_of
+from metamodel.options import UnknownPolicy
 from metamodel.wording import count
 
 __all__ = ["DETAIL_COLUMNS", "INTERVAL", "AnswerForm", "Answers", "PredictOptions", "probability_column"]

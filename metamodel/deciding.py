@@ -13,13 +13,15 @@ import pandas as pd
 from pandas.api import types
 
 from metamodel import estimators
+from metamodel.digests import spec_digest
 from metamodel.evaluation import METRICS
 from metamodel.exceptions import InputError
 from metamodel.features import FeatureSchema
 from metamodel.frames import AnyArray
 from metamodel.keys import GroupKey
+from metamodel.options import TrainingOptions
 from metamodel.overrides import Override
-from metamodel.spec import Candidate, FitSpec, TrainingOptions, TuningSpec, spec_digest
+from metamodel.spec import Candidate, FitSpec, TuningSpec
 from metamodel.tuning import require_optuna, spaces_of
 from metamodel.weights import check_takes_weights
 from metamodel.wording import short

@@ -22,9 +22,10 @@ from metamodel.frames import AnyArray, Grouping, IntArray, check_columns, group_
 from metamodel.groups import GROUP_FACTS
 from metamodel.heldout import child_ids
 from metamodel.keys import GroupKey, KeySchema
+from metamodel.options import TrainingOptions
 from metamodel.overrides import Override, place
 from metamodel.shrinkage import BLENDED
-from metamodel.spec import FitSpec, TrainingOptions
+from metamodel.spec import FitSpec
 from metamodel.splitting import HashArray, row_hashes, time_order
 from metamodel.tuning import TUNING_COLUMNS
 from metamodel.weights import row_weights

@@ -18,6 +18,7 @@ import pandas as pd
 from metamodel import tables
 from metamodel.blending import parents_asked
 from metamodel.bundle import Bundle
+from metamodel.choices import is_whole
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, InvalidKey, UnknownGroup
 from metamodel.frames import group_rows
 from metamodel.keys import GroupKey
@@ -136,7 +137,7 @@ def _given(bundle: Bundle, preload: Preload) -> Iterable[Any]:
         return _of_table(bundle, preload)
     if isinstance(preload, Iterable):
         return preload
-    if isinstance(preload, bool) or not isinstance(preload, int) or preload < 0:
+    if not is_whole(preload, 0):
         raise InputError(
             f"preload={short(preload)} is no number of groups. Give 0 or more, a list of keys, or a table's path."
         )

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self, get_args
 
 from metamodel.addresses import is_local, local_path, malformed, private_address
+from metamodel.choices import is_number, one_of
 from metamodel.exceptions import CorruptBundle, InputError
 from metamodel.manifest import FileEntry
 from metamodel.shards import ShardReader, ShardRow, ShardWriter
-from metamodel.spec import one_of
 from metamodel.wording import short
 
 __all__ = [
@@ -120,7 +120,7 @@ class ReferenceSettings:
             value = getattr(self, name)
             if value is None and name == "refresh_seconds":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            if not is_number(value) or not 0 < value < float("inf"):
                 raise InputError(f"{name}={short(value)} is no positive number. Give one above 0.")
         if not isinstance(self.concurrency, int):
             raise InputError(f"concurrency={short(self.concurrency)} is no whole number. Give one of at least 1.")

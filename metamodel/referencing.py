@@ -15,6 +15,7 @@ from metamodel.bundle_logging import log_bundle
 from metamodel.bundle_writing import finish_bundle, library_versions, new_bundle
 from metamodel.checking import CheckedChild, check_children
 from metamodel.child_tables import from_registry, from_template, read_uris
+from metamodel.choices import one_of
 from metamodel.exceptions import InputError
 from metamodel.features import FeatureSchema
 from metamodel.fetching import open_bundle
@@ -24,7 +25,6 @@ from metamodel.ledger import with_keys
 from metamodel.manifest import REFERENCES_VERSION, Manifest, Target
 from metamodel.planning import LEDGER_COLUMNS
 from metamodel.references import ReferenceSettings, write_table
-from metamodel.spec import one_of
 from metamodel.wording import short
 
 __all__ = ["reference", "reference_files", "write_references"]

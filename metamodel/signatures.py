@@ -17,11 +17,11 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
+from metamodel.choices import one_of
 from metamodel.exceptions import InputError
 from metamodel.feature_columns import Feature
 from metamodel.manifest import Manifest
 from metamodel.routing import PredictOptions, Route, output_columns
-from metamodel.spec import one_of
 from metamodel.wording import listing
 
 __all__ = ["PACKED", "InputForm", "child_signature", "input_example", "number_columns", "signature", "unpacked"]

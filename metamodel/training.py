@@ -18,16 +18,17 @@ from metamodel import tables
 from metamodel.assembling import TrainingResult, fit_and_assemble
 from metamodel.backends import fit_on_this_machine, get_backend
 from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse, table_facts
+from metamodel.choices import one_of
 from metamodel.codecs import get_codec
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.group_copies import copies_in_groups
 from metamodel.model import MetaModel
+from metamodel.options import TrainingOptions
 from metamodel.overrides import Override, read_overrides
 from metamodel.planning import Plan, make_plan
 from metamodel.previous import expected_kinds, open_previous, starts_from
 from metamodel.shrinkage import Shrinkage
-from metamodel.spec import TrainingOptions, one_of
 from metamodel.tuning import ends_of_budget, read_space
 
 __all__ = ["TrainingResult", "train"]

@@ -15,10 +15,11 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
+from metamodel.digests import content
 from metamodel.estimators import describe
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.judging import fit_candidate
-from metamodel.spec import Candidate, content
+from metamodel.spec import Candidate
 from metamodel.weights import fit_weighted, last_step
 from metamodel.wording import listing
 

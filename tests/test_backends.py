@@ -18,9 +18,9 @@ from metamodel.codecs import get_codec
 from metamodel.evidence import Evidence
 from metamodel.exceptions import InputError, WorkerDied
 from metamodel.keys import encode_key
+from metamodel.options import TrainingOptions
 from metamodel.planning import make_plan
 from metamodel.shards import ShardReader
-from metamodel.spec import TrainingOptions
 
 BACKENDS = [SequentialBackend(), LocalBackend(2)]
 

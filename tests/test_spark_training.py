@@ -245,7 +245,7 @@ def test_settings_of_the_session_are_as_before_and_nothing_stays_cached(spark: A
 
 def test_every_task_is_a_partition_of_its_own_and_only_needed_columns_travel(spark: Any, tmp_path: Path) -> None:
     from metamodel.backends.spark import SparkTraining, _Groups
-    from metamodel.spec import TrainingOptions
+    from metamodel.options import TrainingOptions
 
     path = stored(odd_groups().dropna().assign(unused=1.0), tmp_path)
     training = SparkTraining(path, TrainingOptions.create("store", target="y", engine="spark"), "ridge", None, ["x"])

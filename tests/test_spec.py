@@ -11,8 +11,10 @@ from sklearn.linear_model import Lasso, Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
+from metamodel.digests import spec_digest
 from metamodel.exceptions import InputError
-from metamodel.spec import Candidate, FitSpec, TrainingOptions, spec_digest
+from metamodel.options import TrainingOptions
+from metamodel.spec import Candidate, FitSpec
 
 
 def options(**changes):

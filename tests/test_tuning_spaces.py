@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from metamodel.estimators import NAMED, describe, resolve
 from metamodel.exceptions import InputError
-from metamodel.spec import Candidate, TrainingOptions
+from metamodel.options import TrainingOptions
+from metamodel.spec import Candidate
 from metamodel.tuning import BUILT_IN, Dimension, read_space, spaces_of
 
 RANGE = {"ridge": {"alpha": {"low": 0.01, "high": 100, "log": True}}}

@@ -134,8 +134,8 @@ def test_spark_brings_each_group_its_earlier_child(spark: Any) -> None:
 
 def test_a_task_that_was_done_is_not_taken_for_one_from_another_start(tmp_path: Path) -> None:
     from metamodel.backends import Job, Task
+    from metamodel.options import TrainingOptions
     from metamodel.planning import make_plan
-    from metamodel.spec import TrainingOptions
     from metamodel.starts import Starts
 
     bundles = [MetaModel(fit(table(seed=seed)).bundle_path).bundle for seed in (0, 1)]

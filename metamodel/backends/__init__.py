@@ -27,7 +27,7 @@ def get_backend(engine: str, n_jobs: int) -> Backend:
     n_jobs
         Worker processes; -1 for one a core, 1 for none but this one.
     """
-    from metamodel.spec import one_of
+    from metamodel.choices import one_of
 
     one_of("engine", engine, ("local",))
     from metamodel.backends.local import LocalBackend, process_count

@@ -39,11 +39,12 @@ from metamodel.exceptions import TrainingError
 from metamodel.frames import AnyArray
 from metamodel.heldout import child_ids
 from metamodel.keys import GroupKey, encode_key
+from metamodel.options import TrainingOptions
 from metamodel.overrides import Override
 from metamodel.planning import hashed_columns
 from metamodel.shards import ShardRow, ShardWriter
 from metamodel.spark_tables import column, read_spark, reason, settings
-from metamodel.spec import FitSpec, TrainingOptions
+from metamodel.spec import FitSpec
 from metamodel.splitting import mixed_columns
 from metamodel.stacking import why_not
 from metamodel.starts import Starts

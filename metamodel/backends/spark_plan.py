@@ -25,10 +25,10 @@ from metamodel.deciding import decide, feature_names, task_of_candidates
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.frames import check_columns, group_rows
 from metamodel.keys import GroupKey, KeySchema
+from metamodel.options import TrainingOptions
 from metamodel.overrides import Override, place
 from metamodel.planning import Plan, check_table, levels_of, parents_of
 from metamodel.spark_tables import SparkTable, column
-from metamodel.spec import TrainingOptions
 from metamodel.splitting import time_order
 from metamodel.wording import count
 

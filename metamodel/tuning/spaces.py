@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from metamodel.choices import is_number
 from metamodel.exceptions import InputError
 from metamodel.spec import Candidate
 from metamodel.tuning.built_in import BUILT_IN
@@ -268,6 +269,6 @@ def _number(where: str, word: str, value: Any) -> float:
             value = float(value)
         except ValueError:
             value = None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value) or not math.isfinite(value):
         raise InputError(f"{where} has no number as {word!r}. Write {{low: ..., high: ...}}, or a list of values.")
     return value
