@@ -7,29 +7,26 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from metamodel import tables
 from metamodel.assembling import TrainingResult, fit_and_assemble
-from metamodel.backends import fit_on_this_machine, get_backend
-from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse, table_facts
+from metamodel.backends import LocalTraining
+from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse
 from metamodel.choices import one_of
 from metamodel.codecs import get_codec
-from metamodel.datasets import SAMPLES, load_sample
-from metamodel.exceptions import InputError
-from metamodel.group_copies import copies_in_groups
 from metamodel.model import MetaModel
 from metamodel.options import TrainingOptions
 from metamodel.overrides import Override, read_overrides
-from metamodel.planning import Plan, make_plan
+from metamodel.planning import Plan
 from metamodel.previous import expected_kinds, open_previous, starts_from
 from metamodel.shrinkage import Shrinkage
 from metamodel.tuning import ends_of_budget, read_space
+
+if TYPE_CHECKING:
+    from metamodel.backends.spark import SparkTraining
 
 __all__ = ["TrainingResult", "train"]
 
@@ -231,29 +228,28 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     before = open_previous(previous, warm_start)
     expected = expected_kinds(schema, before)
     exceptions = _exceptions(overrides, options.group_by)
-    if engine == "spark":
+    training = _engine(engine)(data, options, estimator, estimator_params, features, exceptions)
+    plan = training.plan
+    found = _check(plan, training.facts(), expected, strict)
+    fit = partial(training.fit, end, starts_from(before, plan))
+    return fit_and_assemble(plan, fit, path, training.head, training.source, found, stacked_by)
+
+
+def _engine(name: str) -> "type[LocalTraining | SparkTraining]":
+    if name == "spark":
         from metamodel.backends.spark import SparkTraining
 
-        spark = SparkTraining(data, options, estimator, estimator_params, features, exceptions)
-        found = _check(spark.plan, spark.facts(), expected, strict)
-        fit = partial(spark.fit, end, starts_from(before, spark.plan))
-        return fit_and_assemble(spark.plan, fit, path, spark.head, spark.source, found, stacked_by)
-    backend = get_backend(engine, n_jobs)
-    frame, source = _read(data, options)
-    plan = make_plan(frame, options, estimator, estimator_params, features, exceptions)
-    facts = table_facts(frame, plan.features.names, target, options.group_by)
-    found = _check(plan, replace(facts, copies=copies_in_groups(plan)), expected, strict)
-    fit = partial(fit_on_this_machine, plan, backend, end, starts_from(before, plan))
-    return fit_and_assemble(plan, fit, path, frame, source, found, stacked_by)
+        return SparkTraining
+    return LocalTraining
 
 
 def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
     """Read a table of overrides; in a file keys are text, whatever they look like."""
     if not isinstance(overrides, str | Path):
         return read_overrides(overrides, group_by)
-    return (
-        read_overrides(tables.read_table(overrides, group_by, group_by), group_by, from_text=True) if overrides else ()
-    )
+    if not overrides:
+        return ()
+    return read_overrides(tables.read_table(overrides, group_by, group_by), group_by, from_text=True)
 
 
 def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, strict: bool) -> list[Finding]:
@@ -263,29 +259,6 @@ def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, st
     for one in found:
         _LOG.warning("warning: %s", one.message)
     return found
-
-
-def _read(data: Any, options: TrainingOptions) -> tuple[pd.DataFrame, str]:
-    if isinstance(data, pd.DataFrame):
-        return data, "DataFrame"
-    if isinstance(data, str) and data in SAMPLES:
-        return read_data(data, options.group_by), f"sample:{data}"
-    if isinstance(data, str | Path):
-        return read_data(data, options.group_by), str(data)
-    if type(data).__module__.startswith("pyspark."):
-        raise InputError('data is a Spark DataFrame, which only Spark can read. Train with engine="spark".')
-    raise InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
-
-
-def read_data(data: str | Path, group_by: Sequence[str]) -> pd.DataFrame:
-    """Read a built-in sample by its name, or a table by its path.
-
-    Raises
-    ------
-    InputError
-        There is no such file, or it is no table.
-    """
-    return load_sample(data) if isinstance(data, str) and data in SAMPLES else tables.read_table(data, group_by)
 
 
 def _temporary_bundle() -> Path:

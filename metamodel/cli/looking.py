@@ -50,7 +50,7 @@ def report(model: str, output: str, data: str, worst: int, as_json: bool) -> Non
         from metamodel.fetching import load_model
         from metamodel.registry import model_of_run
         from metamodel.report import permute_worst, write_report
-        from metamodel.training import read_data
+        from metamodel.sources import read_data
 
         bundle = load_model(model_of_run(model)).bundle
         permuted = permute_worst(bundle, read_data(data, bundle.manifest.keys.names), worst) if data else None
