@@ -1,7 +1,7 @@
 """``metamodel train``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
@@ -17,11 +17,19 @@ from metamodel.cli.common import (
     json_option,
     logging_options,
 )
-from metamodel.cli.rendering import dumps, summary_text, table_text
+from metamodel.cli.rendering import dumps, trained_text
 from metamodel.cli.switches import switch
 from metamodel.exceptions import InputError
 
+if TYPE_CHECKING:
+    from mlflow.models.model import ModelInfo
+
+    from metamodel.training import TrainingResult
+
 __all__ = ["train"]
+
+# Options that are for `metamodel.log_model`; what is neither its nor the run's is for `metamodel.train`.
+_OF_LOGGING = ("predict_method", "detail", "inputs", "log_children")
 
 
 @click.command()
@@ -83,15 +91,9 @@ __all__ = ["train"]
 @json_option
 def train(
     *,
-    group_by: list[str],
-    features: list[str],
     register: str,
     alias: str,
     experiment: str,
-    predict_method: str,
-    detail: bool,
-    inputs: str,
-    log_children: str,
     rate: float,
     concurrency: int,
     server_patience: float,
@@ -99,48 +101,50 @@ def train(
     **options: Any,
 ) -> None:
     """Train one child for every group, log ONE run, register ONE model."""
+    shown = [*options["group_by"], options["target"]]
     with at_work():
-        import metamodel
-        from metamodel.child_logging import ChildLogging
         from metamodel.references import ReferenceSettings
         from metamodel.registry import check_names
-        from metamodel.resuming import resumable_run
 
         if alias and not register:
             raise InputError("--alias needs a registered model. Give --register NAME too.")
         check_names(register, alias)
-        settings = ReferenceSettings(
-            requests_per_second=rate, concurrency=concurrency, patience_seconds=server_patience
-        )
-        children = ChildLogging(log_children, settings)  # type: ignore[arg-type]  # one of them
-        resumed = options["output_dir"] if log_children != "bundle" else None
-        with children.politely(), resumable_run(experiment or None, resumed) as run:
-            previous = options.pop("previous")
-            options["previous"] = metamodel.load_model(previous) if previous else None
-            result = metamodel.train(group_by=group_by, features=features or None, **options)
-            info = metamodel.log_model(
-                result,
-                registered_model_name=register or None,
-                alias=alias or None,
-                predict_method=predict_method,
-                detail=detail,
-                inputs=inputs,  # type: ignore[arg-type]  # one of them
-                log_children=log_children,  # type: ignore[arg-type]
-                settings=settings,
-            )
+        logged = {
+            **{name: options.pop(name) for name in _OF_LOGGING},
+            "registered_model_name": register or None,
+            "alias": alias or None,
+            "settings": ReferenceSettings(
+                requests_per_second=rate, concurrency=concurrency, patience_seconds=server_patience
+            ),
+        }
+        result, info = _train_and_log(experiment, options, logged)
+        facts = {
+            "run_id": info.run_id,
+            "model_uri": info.model_uri,
+            "registered_model": register or None,
+            "version": str(info.registered_model_version) if register else None,
+            "alias": alias or None,
+            "summary": result.summary,
+        }
         page = _report_beside(result.bundle_path) if options["output_dir"] else "report.html, in the run"
-        version = str(info.registered_model_version) if register else None
-        preview = _preview(result, [*group_by, options["target"]])
-    if as_json:
-        facts = {"run_id": run.info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
-        click.echo(dumps({**facts, "version": version, "alias": alias or None, "summary": result.summary}))
-        return
-    click.echo(summary_text(result.summary))
-    click.echo(f"\nrun               {run.info.run_id}\nmodel             {info.model_uri}")
-    click.echo(f"report            {page}")
-    if version:
-        click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
-    click.echo(f"\nA few predictions:\n{table_text(preview)}")
+        preview = _preview(result, shown)
+    click.echo(dumps(facts) if as_json else trained_text(facts, page, preview))
+
+
+def _train_and_log(
+    experiment: str, options: dict[str, Any], logged: dict[str, Any]
+) -> "tuple[TrainingResult, ModelInfo]":
+    """Train and log within one run; where each child is logged too, the run that a killed attempt began."""
+    import metamodel
+    from metamodel.child_logging import ChildLogging
+    from metamodel.resuming import resumable_run
+
+    children = ChildLogging(logged["log_children"], logged["settings"])
+    resumed = options["output_dir"] if logged["log_children"] != "bundle" else None
+    with children.politely(), resumable_run(experiment or None, resumed):
+        previous = metamodel.load_model(options["previous"]) if options["previous"] else None
+        result = metamodel.train(**options | {"previous": previous, "features": options["features"] or None})
+        return result, metamodel.log_model(result, **logged)
 
 
 def _report_beside(bundle_path: Path) -> str:
@@ -150,7 +154,7 @@ def _report_beside(bundle_path: Path) -> str:
     return str(write_report(Bundle(bundle_path), bundle_path.with_name(f"{bundle_path.name}-report.html")))
 
 
-def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:
+def _preview(result: "TrainingResult", columns: list[str], rows: int = 6) -> pd.DataFrame:
     """Let the new model answer a few rows from all over the table; it is registered by now, so nothing may raise."""
     from metamodel.model import MetaModel
 
