@@ -51,49 +51,68 @@ def fit_group(
     group, notes = _without_missing_target(group, spec.target_dtype)
     group, duplicates = _without_duplicates(group, spec.drop_duplicates)
     facts = {"duplicates": duplicates, "imbalance": _imbalance(group.y, spec.task)}
-    rows = len(group.y)
-    if spec.skip:
-        return GroupOutcome(group.key, "skipped", rows, "override: skip", facts=facts)
-    if rows < spec.min_rows:
-        notes += [f"duplicates: {count(duplicates, 'row')} left out"] if duplicates and spec.drop_duplicates else []
-        reason = "; ".join([f"min_rows: {count(rows, 'usable row')}, {spec.min_rows} needed", *notes])
-        return GroupOutcome(group.key, "skipped", rows, reason, facts=facts)
+    if reason := _why_skipped(spec, len(group.y), duplicates, notes):
+        return GroupOutcome(group.key, "skipped", len(group.y), reason, facts=facts)
     notes += _target_notes(group.y, spec)
     searched: list[TuningRecord] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        try:
-            with time_limit(spec.group_seconds):
-                tuned = tune(group, spec, search or Search(), searched)
-                evaluated, more = choose(group, tuned.spec, tuned.of_folds)
-                child, started_from, cold = fit_chosen(evaluated.candidate, group, start, again=bool(evaluated.metrics))
-                metrics = evaluated.metrics or score(child, group, spec.task)
-        except Terminated:
-            raise
-        except TimeLimitReached:
-            reason = f"time_limit: {spec.group_seconds:g} s"
-            outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, reason]))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
-            outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, "error"]), error_text(error))
-        else:
-            outcome = GroupOutcome(
-                group.key,
-                "fitted",
-                rows,
-                "; ".join([*notes, *more, *_tuning_notes(searched, evaluated.candidate), *_cold_note(cold)]),
-                estimator=evaluated.candidate.label,
-                params=evaluated.candidate.params,
-                metrics=metrics,
-                facts={"candidate": evaluated.candidate.name, "started_from": started_from, **evaluated.facts},
-                child=child,
-                holdout=evaluated.holdout,
-            )
+        outcome = _fitted_or_failed(group, spec, search or Search(), start, searched)
     return replace(
         outcome,
+        reason="; ".join([*notes, outcome.reason] if outcome.reason else notes),
         seconds=time.perf_counter() - started,
         warnings=_distinct(caught),
         facts=facts | outcome.facts,
         tuning=_tuning_rows(searched, outcome.facts.get("candidate")),
+    )
+
+
+def _why_skipped(spec: FitSpec, rows: int, duplicates: int, notes: Sequence[str]) -> str:
+    """Say why there shall be no child; empty where there shall be one."""
+    if spec.skip:
+        return "override: skip"
+    if rows >= spec.min_rows:
+        return ""
+    copies = [f"duplicates: {count(duplicates, 'row')} left out"] if duplicates and spec.drop_duplicates else []
+    return "; ".join([f"min_rows: {count(rows, 'usable row')}, {spec.min_rows} needed", *notes, *copies])
+
+
+def _fitted_or_failed(
+    group: GroupData, spec: FitSpec, search: Search, start: Start | None, searched: list[TuningRecord]
+) -> GroupOutcome:
+    """Turn whatever an estimator raises into the group's outcome."""
+    try:
+        with time_limit(spec.group_seconds):
+            return _fit(group, spec, search, start, searched)
+    except Terminated:
+        raise
+    except TimeLimitReached:
+        return GroupOutcome(group.key, "failed", len(group.y), f"time_limit: {spec.group_seconds:g} s")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
+        return GroupOutcome(group.key, "failed", len(group.y), "error", error_text(error))
+
+
+def _fit(
+    group: GroupData, spec: FitSpec, search: Search, start: Start | None, searched: list[TuningRecord]
+) -> GroupOutcome:
+    """Tune, choose, and fit the chosen one on all rows; `searched` keeps what was searched even where this raises."""
+    tuned = tune(group, spec, search, searched)
+    evaluated, notes = choose(group, tuned.spec, tuned.of_folds)
+    candidate = evaluated.candidate
+    child, started_from, cold = fit_chosen(candidate, group, start, again=bool(evaluated.metrics))
+    metrics = evaluated.metrics or score(child, group, spec.task)
+    return GroupOutcome(
+        group.key,
+        "fitted",
+        len(group.y),
+        "; ".join([*notes, *_tuning_notes(searched, candidate), *_cold_note(cold)]),
+        estimator=candidate.label,
+        params=candidate.params,
+        metrics=metrics,
+        facts={"candidate": candidate.name, "started_from": started_from, **evaluated.facts},
+        child=child,
+        holdout=evaluated.holdout,
     )
 
 
