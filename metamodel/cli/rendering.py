@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["dumps", "packed_text", "section", "summary_text", "table_text", "trained_text"]
+__all__ = ["dumps", "packed_text", "section", "summary_text", "table_text"]
 
 _STATISTICS = ("mean", "median", "p10", "p90", "worst")
 
@@ -40,22 +40,6 @@ def summary_text(summary: dict[str, Any]) -> str:
     metrics = {name: found for name, found in metrics.items() if "mean" in found}  # medians of counts stand above
     table = pd.DataFrame.from_dict(metrics, orient="index", columns=list(_STATISTICS))
     return "\n".join(lines) + (f"\n\nOver the groups:\n{table.to_string(float_format=_number)}" if metrics else "")
-
-
-def trained_text(facts: dict[str, Any], page: str, preview: pd.DataFrame) -> str:
-    """Say what ``metamodel train`` made, where its report is, and what the new model answers to some rows."""
-    lines = [
-        summary_text(facts["summary"]),
-        "",
-        f"run               {facts['run_id']}",
-        f"model             {facts['model_uri']}",
-        f"report            {page}",
-        *_registered(facts["registered_model"], facts["version"], facts["alias"]),
-        "",
-        "A few predictions:",
-        table_text(preview),
-    ]
-    return "\n".join(lines)
 
 
 def _compared(summary: dict[str, Any]) -> list[str]:
@@ -133,8 +117,6 @@ def packed_text(packed: dict[str, Any], name: str, alias: str) -> str:
     lines += [f"  {groups:>12,}  {reason}" for reason, groups in packed["not_stacked"].items()]
     if packed["output"]:
         lines.append(f"written to        {packed['output']}")
-    return "\n".join([*lines, *_registered(name, packed["version"], alias)])
-
-
-def _registered(name: str, version: Any, alias: str) -> list[str]:
-    return [f"registered        {name}, version {version}" + (f", alias {alias}" if alias else "")] if version else []
+    if packed["version"]:
+        lines.append(f"registered        {name}, version {packed['version']}" + (f", alias {alias}" if alias else ""))
+    return "\n".join(lines)

@@ -17,7 +17,7 @@ from metamodel.cli.common import (
     json_option,
     logging_options,
 )
-from metamodel.cli.rendering import dumps, trained_text
+from metamodel.cli.rendering import dumps, summary_text, table_text
 from metamodel.cli.switches import switch
 from metamodel.exceptions import InputError
 
@@ -128,7 +128,7 @@ def train(
         }
         page = _report_beside(result.bundle_path) if options["output_dir"] else "report.html, in the run"
         preview = _preview(result, shown)
-    click.echo(dumps(facts) if as_json else trained_text(facts, page, preview))
+    click.echo(dumps(facts) if as_json else _text(result, facts, page, preview))
 
 
 def _train_and_log(
@@ -145,6 +145,20 @@ def _train_and_log(
         previous = metamodel.load_model(options["previous"]) if options["previous"] else None
         result = metamodel.train(**options | {"previous": previous, "features": options["features"] or None})
         return result, metamodel.log_model(result, **logged)
+
+
+def _text(result: "TrainingResult", facts: dict[str, Any], page: str, preview: pd.DataFrame) -> str:
+    """Put into words what was made, and what the new model answers to some rows."""
+    lines = [
+        f"{summary_text(result.summary)}\n",
+        f"run               {facts['run_id']}",
+        f"model             {facts['model_uri']}",
+        f"report            {page}",
+    ]
+    if facts["version"]:
+        alias = f", alias {facts['alias']}" if facts["alias"] else ""
+        lines.append(f"registered        {facts['registered_model']}, version {facts['version']}{alias}")
+    return "\n".join([*lines, f"\nA few predictions:\n{table_text(preview)}"])
 
 
 def _report_beside(bundle_path: Path) -> str:
