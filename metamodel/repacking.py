@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel import registry
+from metamodel.as_pyfunc import recorded_defaults
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.fetching import load_model
@@ -16,7 +17,7 @@ from metamodel.model import MetaModel
 from metamodel.packing import stack_bundle
 from metamodel.signatures import InputForm
 from metamodel.tables import read_table
-from metamodel.tracking import log_packed, recorded_defaults
+from metamodel.tracking import log_packed
 
 __all__ = ["repack"]
 

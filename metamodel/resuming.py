@@ -9,7 +9,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from metamodel.exceptions import InputError
-from metamodel.tracking import training_run
+from metamodel.runs import training_run
 
 __all__ = ["resumable_run"]
 

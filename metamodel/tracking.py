@@ -4,108 +4,26 @@ The number of requests does not depend on the number of groups: nothing here is 
 single group.
 """
 
-import json
-import os
-import re
-import shutil
-import signal
-import tempfile
-import threading
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from collections.abc import Mapping
 
 import mlflow
 import pandas as pd
-from mlflow.data.pandas_dataset import from_pandas
-from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
-from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 
-from metamodel import __version__, model_code, registry, report
-from metamodel.bundle import Bundle
+from metamodel import __version__, registry
+from metamodel.as_pyfunc import plainly_named, pyfunc_parts
 from metamodel.child_logging import ChildLogging, LogChildren
 from metamodel.evaluation import PRIMARY
-from metamodel.evidence import IMPORTANCE_NAME
 from metamodel.exceptions import InputError
-from metamodel.fitting import Terminated
-from metamodel.keys import KeySchema
 from metamodel.model import MetaModel
 from metamodel.references import ReferenceSettings
-from metamodel.requirements import requirements
-from metamodel.signatures import InputForm, input_example, signature
+from metamodel.run_facts import log_artifacts, log_facts
+from metamodel.runs import claim, training_run
+from metamodel.signatures import InputForm, signature
 from metamodel.training import TrainingResult
 from metamodel.wording import count
 
-__all__ = ["log_model", "log_packed", "plainly_named", "pyfunc_parts", "recorded_defaults", "training_run"]
-
-# MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
-_TABLE_ROWS = 10_000
-_SHORT = 500
-# The actual-against-predicted plot shows about this many points.
-_PLOTTED_ROWS = 5000
-_ERROR_TAG = "metamodel.error"
-_DIGEST_TAG, _TRAINING_TAG = "metamodel.digest", "metamodel.training"
-# How MLflow's page finds the table.
-_TABLE = {"path": "ledger.json", "type": "table"}
-
-
-@contextmanager
-def training_run(
-    experiment: str | None = None, run_name: str | None = None, run_id: str | None = None
-) -> Iterator[mlflow.ActiveRun]:
-    """Open the run to log into, and end it FAILED when anything goes wrong, SIGTERM included.
-
-    Parameters
-    ----------
-    experiment
-        Experiment of a new run. Not used where there is a run already (an active one, or the one that `mlflow run`
-        made).
-    run_name
-        Name of a new run.
-    run_id
-        Instead of a new run: the one to go on in.
-
-    Yields
-    ------
-    mlflow.ActiveRun
-        The active run where there is one, else the run of ``MLFLOW_RUN_ID``, else that of `run_id`, else a new one.
-    """
-    active = mlflow.active_run()
-    if active is not None:
-        yield active
-        return
-    given = mlflow.environment_variables.MLFLOW_RUN_ID.get()
-    if experiment and not given and not run_id:
-        mlflow.set_experiment(experiment)
-    with _terminable(), mlflow.start_run(None if given else run_id, run_name=run_name) as run:
-        try:
-            yield run
-        except BaseException as error:
-            mlflow.set_tag(_ERROR_TAG, _cut(f"{type(error).__name__}: {error}"))
-            raise
-        if _ERROR_TAG in run.data.tags:  # of an attempt before this one
-            mlflow.delete_tag(_ERROR_TAG)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that a run that is told to stop does not stay RUNNING for ever."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+__all__ = ["log_model", "log_packed"]
 
 
 def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
@@ -166,9 +84,9 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     signature(result.manifest, model.route, model.options(), inputs)
     children = ChildLogging(log_children, settings)
     with children.politely(), training_run() as run:
-        _claim(run.info.run_id, model.bundle.digest, children.identity(result))
-        _log_facts(result)
-        _log_artifacts(result)
+        claim(run.info.run_id, model.bundle.digest, children.identity(result))
+        log_facts(result)
+        log_artifacts(result)
         with children.logged(result, run, name, model) as logged, plainly_named(logged.bundle.path) as bundle:
             info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, logged, result.data, inputs))
         # Metrics that are there before the model would be fetched again one by one, to be copied to it.
@@ -207,151 +125,13 @@ def log_packed(
     registry.check_names(registered_model_name, alias, name)
     manifest = model.manifest
     with training_run() as run, plainly_named(model.bundle.path) as bundle:
-        _claim(run.info.run_id, model.bundle.digest)
+        claim(run.info.run_id, model.bundle.digest)
         info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, data, inputs))
         described = f"{manifest.counts['fitted']:,} children for {manifest.target.name}, packed again."
         info.registered_model_version = registry.register_version(
             registered_model_name, info.model_uri, described, {"metamodel.version": __version__}, alias
         )
     return info
-
-
-def pyfunc_parts(bundle: Path, model: MetaModel, data: pd.DataFrame | None, inputs: InputForm) -> dict[str, Any]:
-    """Arguments with which MLflow logs, or saves, a finished bundle as a pyfunc model.
-
-    Parameters
-    ----------
-    bundle
-        Path of the bundle.
-    model
-        The same bundle, opened; what a call without params answers is recorded.
-    data
-        Rows of which some become the input example; without any, there is none.
-    inputs
-        Form of the signature.
-    """
-    manifest = model.manifest
-    shown = None if data is None or data.empty else input_example(manifest, data, inputs=inputs)
-    return {
-        "python_model": model_code.__file__,
-        "artifacts": {"bundle": str(bundle)},
-        "signature": signature(manifest, model.route, model.options(), inputs),
-        "input_example": shown,
-        "pip_requirements": requirements(manifest),
-        "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded
-        "code_paths": [str(Path(model_code.__file__).parent)],
-        "metadata": {"metamodel": {"defaults": recorded_defaults(model)}},
-    }
-
-
-def recorded_defaults(model: MetaModel) -> dict[str, Any]:
-    """Say what a call without params answers."""
-    options = model.options()
-    return {"predict_method": options.predict_method, "detail": options.detail}
-
-
-@contextmanager
-def plainly_named(path: Path) -> Iterator[Path]:
-    """Give a bundle a second name where MLflow, which reads paths as URIs, would misread its own."""
-    if not re.search("[#%?]", str(path.absolute())):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as directory:
-        # It refuses symbolic links.
-        yield Path(shutil.copytree(path, Path(directory) / "bundle", copy_function=_link_or_copy))
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # on another file system
-        shutil.copyfile(source, target)
-
-
-def _claim(run_id: str, digest: str, training: str = "") -> None:
-    """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training."""
-    tags = mlflow.get_run(run_id).data.tags
-    again = training and tags.get(_TRAINING_TAG) == training  # an attempt that was broken off goes on
-    if tags.get(_DIGEST_TAG, digest) != digest and not again:
-        raise InputError(
-            f"Run {run_id} holds another training already, and a run's parameters cannot change. "
-            "End it (mlflow.end_run()), and log this one into a run of its own."
-        )
-    tables = json.loads(tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
-    if _TABLE not in tables:
-        tables.append(_TABLE)
-    claim = {_DIGEST_TAG: digest, **({_TRAINING_TAG: training} if training else {})}
-    mlflow.set_tags({**claim, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
-
-
-def _log_facts(result: TrainingResult) -> None:
-    options = result.manifest.options
-    # `mlflow run` has logged the project's parameters under their plain names before; a parameter cannot be logged
-    # twice.
-    mlflow.log_params({f"train.{name}": _cut(str(value)) for name, value in options.items() if name != "candidates"})
-    mlflow.set_tag("metamodel.checks", ", ".join(sorted({one.check for one in result.findings})) or "nothing found")
-    # As one value: MLflow does not take every name ("ridge alpha=1") for a parameter.
-    mlflow.log_param("train.candidates", _cut(json.dumps(options["candidates"], default=str)))
-    with warnings.catch_warnings():
-        # MLflow's advice about integer columns is for signatures; this is a description of the data set.
-        warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
-        # It knows two names for one kind of source: a file.
-        warnings.filterwarnings("ignore", message="The specified dataset source can be interp", category=UserWarning)
-        target = result.manifest.target.name
-        dataset = from_pandas(result.data, source=_source(result.source), targets=target, name=result.source[-500:])
-        try:
-            mlflow.log_input(dataset, context="training")
-        except MlflowException:
-            # Of two runs that log one data set at the same time, the slower one is refused; by now it is there.
-            mlflow.log_input(dataset, context="training")
-
-
-def _source(source: str) -> Any:
-    return source if Path(source).exists() else None
-
-
-def _log_artifacts(result: TrainingResult) -> None:
-    depth = len(result.manifest.keys.columns)
-    children = result.ledger[result.ledger["level"] == depth]
-    metric = f"holdout_{PRIMARY[result.manifest.target.task]}"
-    plot = report.plot_actual_predicted(_few(result.holdout), result.manifest.target.name, result.manifest.target.task)
-    with warnings.catch_warnings():
-        # Names in a script that the font does not have are drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        mlflow.log_figure(report.plot_metric(children, metric), "plots/holdout_metric.png")
-        mlflow.log_figure(plot, "plots/actual_predicted.png")
-    mlflow.log_dict(result.manifest.versions, "environment.json")
-    mlflow.log_dict({"findings": [one.to_dict() for one in result.findings]}, "checks.json")
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "ledger.parquet"
-        result.ledger.to_parquet(path, index=False)
-        mlflow.log_artifact(str(path))
-        if len(result.importance):
-            mlflow.log_artifact(str(result.bundle_path / IMPORTANCE_NAME))
-        mlflow.log_artifact(str(report.write_report(Bundle(result.bundle_path), Path(directory) / "report.html")))
-        if len(result.tuning):
-            result.tuning.to_parquet(Path(directory) / "tuning.parquet", index=False)
-            result.tuning.to_csv(Path(directory) / "tuning.csv", index=False)
-            for name in ("tuning.parquet", "tuning.csv"):
-                mlflow.log_artifact(str(Path(directory) / name))
-    # What mlflow.log_table writes; that would append to the table of an earlier call in the same run.
-    table = _shown(result.ledger, result.manifest.keys, metric).to_json(orient="split", index=False, date_format="iso")
-    mlflow.log_text(table, _TABLE["path"])
-
-
-def _few(holdout: pd.DataFrame) -> pd.DataFrame:
-    """Thin out the held-out rows evenly, so that every group keeps its share of the plot."""
-    return holdout.iloc[:: max(1, len(holdout) // _PLOTTED_ROWS)]
-
-
-def _shown(ledger: pd.DataFrame, keys: KeySchema, metric: str) -> pd.DataFrame:
-    """Cut the ledger for MLflow's page: failures first, then the worst children, then the parents."""
-    rank = ledger["status"].map({"failed": 0, "skipped": 1}).fillna(2)
-    ranked = pd.DataFrame({"level": -ledger["level"], "rank": rank, "metric": -ledger[metric]})
-    shown = ledger.loc[ranked.sort_values(["level", "rank", "metric"]).index].head(_TABLE_ROWS)
-    # A parent does not use every group column; an empty cell says so better than "<NA>".
-    texts = {name: shown[name].astype(object).where(shown[name].notna(), "").astype(str) for name in keys.names}
-    return shown.assign(**texts)
 
 
 def _description(result: TrainingResult) -> str:
@@ -371,7 +151,3 @@ def _tags(result: TrainingResult) -> Mapping[str, str]:
         **{f"metamodel.groups_{name}": value for name, value in counts.items()},
         "metamodel.version": __version__,
     }
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHORT else f"{text[: _SHORT - 3]}..."

@@ -19,6 +19,7 @@ from mlflow.models.model import ModelInfo
 
 from metamodel import registry
 from metamodel.archives import pack_directory, unpack
+from metamodel.as_pyfunc import plainly_named, pyfunc_parts, recorded_defaults
 from metamodel.bundle import Bundle
 from metamodel.bundle_logging import log_bundle, without_advice
 from metamodel.bundle_writing import finish_bundle, new_bundle
@@ -34,7 +35,6 @@ from metamodel.model import MetaModel
 from metamodel.references import VENDORED_DIR, Reference, write_table
 from metamodel.shards import ShardRow, ShardWriter
 from metamodel.signatures import InputForm, unpacked
-from metamodel.tracking import plainly_named, pyfunc_parts, recorded_defaults
 
 __all__ = ["pack", "serve_check", "vendor_bundle", "write_zip"]
 

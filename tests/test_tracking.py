@@ -27,7 +27,7 @@ import metamodel
 from metamodel.bundle import Bundle
 from metamodel.cache import process_cache
 from metamodel.report import render_report
-from metamodel.tracking import training_run
+from metamodel.runs import training_run
 
 pytestmark = pytest.mark.server
 
