@@ -24,6 +24,7 @@ _MANY_ROWS = 24
 _LEAVES = 64
 _BLOCK_ROWS = 512
 _NODES = 2 * _LEAVES
+_EVERY_LEAF = np.uint64(0xFFFFFFFFFFFFFFFF)
 # Multiplied by this, each of the 64 powers of two has other highest six bits (a de Bruijn sequence).
 _SEQUENCE = np.uint64(0x03F79D71B4CB0A89)
 _LOWEST_BIT = np.zeros(64, dtype=np.int64)
@@ -49,7 +50,11 @@ _SIGNATURES = [
 ]
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+# Written out wherever it is called: the compiled walk calls nothing.
+_inlined = numba.njit(inline="always")
+
+
+@_inlined  # type: ignore[untyped-decorator]
 def _leaf(
     x: AnyArray, row: int, node: Any, threshold: AnyArray, feature: AnyArray, right: AnyArray
 ) -> Any:  # pragma: no cover - compiled
@@ -66,7 +71,7 @@ def _leaf(
     return right[node]
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@_inlined  # type: ignore[untyped-decorator]
 def _number_leaves(
     first: int, n_nodes: int, feature: AnyArray, leaves: AnyArray
 ) -> None:  # pragma: no cover - compiled
@@ -76,6 +81,40 @@ def _number_leaves(
         leaves[i] = number
         if feature[first + i] < 0:
             number += 1
+
+
+@_inlined  # type: ignore[untyped-decorator]
+def _keep_reachable(
+    reach: AnyArray, column: AnyArray, limit: Any, missing_left: Any, keep: Any
+) -> None:  # pragma: no cover - compiled
+    """Take the leaves on the left of a node, all but those in `keep`, from the rows that it sends to the right."""
+    if missing_left:
+        for r in range(len(column)):
+            reach[r] &= keep if column[r] > limit else _EVERY_LEAF
+    else:
+        for r in range(len(column)):
+            reach[r] &= _EVERY_LEAF if column[r] <= limit else keep
+
+
+@_inlined  # type: ignore[untyped-decorator]
+def _first_leaf(reach: Any) -> Any:  # pragma: no cover - compiled
+    """Find the lowest leaf that is left, from the left of the tree."""
+    lowest = reach & (~reach + np.uint64(1))
+    return _LOWEST_BIT[(lowest * _SEQUENCE) >> np.uint64(58)]
+
+
+@_inlined  # type: ignore[untyped-decorator]
+def _add(
+    scores: AnyArray, start: int, found: AnyArray, n_rows: int, values: AnyArray, output: Any
+) -> None:  # pragma: no cover - compiled
+    """Add each row's leaf to one of its scores, or, where `output` is negative, to all of them."""
+    if output >= 0:
+        for r in range(n_rows):
+            scores[start + r, output] += values[found[r], 0]
+    else:
+        for r in range(n_rows):
+            for k in range(scores.shape[1]):
+                scores[start + r, k] += values[found[r], k]
 
 
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
@@ -89,7 +128,7 @@ def _compiled(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @_compiled
-def walk(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - compiled code takes arrays, no objects
+def walk(  # noqa: PLR0913, PLR0917 - compiled code takes arrays, no objects
     x: AnyArray,
     positions: AnyArray,
     threshold: AnyArray,
@@ -106,7 +145,6 @@ def walk(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - compiled code take
     The arrays are those of `metamodel.stacking.trees.TreeProgram`; `x` has shape (n_features, n_rows), `scores` has
     shape (n_rows, n_scores). Rows of one child should follow one another.
     """
-    everything = np.uint64(0xFFFFFFFFFFFFFFFF)
     before = np.empty(_NODES, dtype=np.int64)
     rows_of_leaves = np.empty(_LEAVES, dtype=np.int64)
     reach = np.empty(_BLOCK_ROWS, dtype=np.uint64)
@@ -123,34 +161,19 @@ def walk(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - compiled code take
             first, n_nodes = root[tree], root[tree + 1] - root[tree]
             if n_rows >= _MANY_ROWS and n_nodes < _NODES:
                 _number_leaves(first, n_nodes, feature, before)
-                for r in range(n_rows):
-                    reach[r] = everything
+                reach[:n_rows] = _EVERY_LEAF
                 for i in range(n_nodes):
                     code = feature[first + i]
                     if code < 0:
                         rows_of_leaves[before[i]] = right[first + i]
                         continue
                     on_the_left = np.uint64(before[right[first + i] - first] - before[i])
-                    low = np.uint64(before[i])
-                    keep = ~(((np.uint64(1) << on_the_left) - np.uint64(1)) << low)
-                    column, limit = x[code >> 1, start:stop], threshold[first + i]
-                    if code & 1:
-                        for r in range(n_rows):
-                            reach[r] &= keep if column[r] > limit else everything
-                    else:
-                        for r in range(n_rows):
-                            reach[r] &= everything if column[r] <= limit else keep
+                    keep = ~(((np.uint64(1) << on_the_left) - np.uint64(1)) << np.uint64(before[i]))
+                    _keep_reachable(reach, x[code >> 1, start:stop], threshold[first + i], code & 1, keep)
                 for r in range(n_rows):
-                    lowest = reach[r] & (~reach[r] + np.uint64(1))
-                    found[r] = rows_of_leaves[_LOWEST_BIT[(lowest * _SEQUENCE) >> np.uint64(58)]]
+                    found[r] = rows_of_leaves[_first_leaf(reach[r])]
             else:
                 for r in range(n_rows):
                     found[r] = _leaf(x, start + r, first, threshold, feature, right)
-            if output[tree] >= 0:
-                for r in range(n_rows):
-                    scores[start + r, output[tree]] += values[found[r], 0]
-            else:
-                for r in range(n_rows):
-                    for k in range(scores.shape[1]):
-                        scores[start + r, k] += values[found[r], k]
+            _add(scores, start, found, n_rows, values, output[tree])
         start = stop
