@@ -11,7 +11,7 @@ import numpy as np
 from metamodel.answers import Answers
 from metamodel.exceptions import InvalidKey
 from metamodel.frames import AnyArray, Grouping, IntArray
-from metamodel.keys import GroupKey, encode_key
+from metamodel.keys import GroupKey, encode_key, prefixes
 from metamodel.shrinkage import weight_columns
 
 __all__ = ["Weights", "blend_answers", "parents_asked"]
@@ -86,7 +86,7 @@ def _shares(level: AnyArray, grouping: Grouping, weights: Weights, depth: int) -
     shares, own = np.zeros((len(codes), depth + 1)), np.zeros(len(codes))
     for who in np.flatnonzero(np.bincount(level)).tolist():
         if who <= depth:
-            keys = grouping.keys if who == depth else [_prefix(key, who) for key in grouping.keys]
+            keys = grouping.keys if who == depth else prefixes(grouping.keys, who)
             of_groups = weights.of(keys, columns)
             rows = np.flatnonzero(level == who)
             own[rows] = of_groups[codes[rows], who]
@@ -104,7 +104,3 @@ def _reasons(rows: IntArray, grouping: Grouping, level: int, said: Answers) -> A
         for parent, row in zip(parents, rows.tolist(), strict=True)
     ]
     return np.array(texts, dtype=object)
-
-
-def _prefix(key: GroupKey | InvalidKey, level: int) -> GroupKey | InvalidKey:
-    return key[:level] if isinstance(key, tuple) else key

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from metamodel import estimators
+from metamodel import estimator_parts, estimators
 from metamodel.digests import spec_digest
 from metamodel.evaluation import METRICS
 from metamodel.exceptions import InputError
@@ -88,7 +88,7 @@ def decide(
     """
     schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
     task, candidates, others = _candidates(estimator, estimator_params, schema, profile, options, overrides)
-    arrays = all(estimators.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
+    arrays = all(estimator_parts.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
     schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
     target = _target(profile[options.target], task)
     _check_metric(options.metric, task)
@@ -166,7 +166,7 @@ def _candidates(
                 built = estimators.prepare(built, schema, missing)
             if options.sample_weight is not None:
                 check_takes_weights(built)
-            yield Candidate(name, built, *estimators.describe(built))
+            yield Candidate(name, built, *estimator_parts.describe(built))
 
     others = []
     for override in overrides:

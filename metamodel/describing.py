@@ -8,7 +8,7 @@ import pandas as pd
 
 from metamodel.backends import TaskResult
 from metamodel.bundle_writing import library_versions
-from metamodel.estimators import packages
+from metamodel.estimator_parts import packages
 from metamodel.manifest import Manifest, Target
 from metamodel.planning import Plan
 from metamodel.spec import Candidate

@@ -13,7 +13,7 @@ from pandas.api import types
 
 from metamodel.exceptions import InputError
 from metamodel.frames import AnyArray
-from metamodel.keys import ISO_TIMESTAMP
+from metamodel.key_values import ISO_TIMESTAMP
 from metamodel.wording import short
 
 __all__ = ["Feature", "FeatureKind", "column_kind", "convert"]

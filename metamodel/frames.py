@@ -14,7 +14,8 @@ import pandas as pd
 import pyarrow as pa
 
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
-from metamodel.keys import GroupKey, KeySchema, KeyValue
+from metamodel.key_values import KeyValue
+from metamodel.keys import GroupKey, KeySchema, prefixes
 from metamodel.wording import listing
 
 __all__ = ["Grouping", "check_columns", "counting_sort", "group_rows", "spread"]
@@ -62,10 +63,9 @@ class Grouping:
 
     def at_level(self, level: int) -> "Grouping":
         """Group by the first `level` group columns only; level 0 is one group of all rows. Invalid keys stay apart."""
-        prefixes: dict[GroupKey | InvalidKey, int] = {}
-        short = (key[:level] if isinstance(key, tuple) else key for key in self.keys)
-        coarser = [prefixes.setdefault(key, len(prefixes)) for key in short]
-        return Grouping(list(prefixes), np.asarray(coarser, dtype=np.int64)[self.codes])
+        places: dict[GroupKey | InvalidKey, int] = {}
+        coarser = [places.setdefault(key, len(places)) for key in prefixes(self.keys, level)]
+        return Grouping(list(places), np.asarray(coarser, dtype=np.int64)[self.codes])
 
 
 def counting_sort(codes: IntArray, n_codes: int) -> IntArray:

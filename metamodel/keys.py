@@ -10,40 +10,31 @@ This room knows values and columns. It knows nothing of rows, models or files.
 
 import datetime as dt
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal, Self, TypeAlias, get_args
 
-import numpy as np
 import pandas as pd
 
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
+from metamodel.key_values import KeyValue, Kind, converted_to, is_null
 from metamodel.wording import listing, short
 
 __all__ = [
-    "ISO_TIMESTAMP",
     "GroupKey",
     "KeyColumn",
     "KeySchema",
-    "KeyValue",
     "NullKeys",
     "decode_key",
     "decode_keys",
     "encode_key",
+    "prefixes",
 ]
 
-Kind = Literal["string", "integer", "boolean", "date", "timestamp"]
 NullKeys = Literal["error", "group", "drop"]
-KeyValue: TypeAlias = str | int | bool | dt.date | pd.Timestamp | None
 GroupKey: TypeAlias = tuple[KeyValue, ...]
 
-# Above this a float no longer holds every integer, so 9007199254740992.0 may have been ...993 before a cast.
-_FLOAT_EXACT = 2**53
-_INT64 = range(-(2**63), 2**63)
-ISO_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _INFERRED: dict[str, Kind] = {
     "string": "string",
     "integer": "integer",
@@ -105,9 +96,9 @@ Send the value in the kind the model was trained with.
         InvalidKey
             The value is of another kind, or would change on the way.
         """
-        if _is_null(value):
+        if is_null(value):
             return None
-        converted = _CONVERTERS[self.kind](value, self)
+        converted = converted_to(self.kind, value, utc=self.utc, from_text=self.from_text)
         if converted is None:
             raise InvalidKey(
                 f"Group column {self.name!r} holds {self.kind}s; the {type(value).__name__} {short(value)} is none. "
@@ -229,6 +220,11 @@ class KeySchema:
         return cls(tuple(KeyColumn(**column) for column in data["columns"]), data["null_keys"])
 
 
+def prefixes(keys: Iterable[GroupKey | InvalidKey], level: int) -> list[GroupKey | InvalidKey]:
+    """Cut keys down to their first `level` values, as their parents have them; what is no key stays as it is."""
+    return [key[:level] if isinstance(key, tuple) else key for key in keys]
+
+
 def encode_key(key: GroupKey) -> str:
     """Encode a canonical key as one string: a typed JSON array.
 
@@ -278,92 +274,3 @@ def _untagged(value: Any) -> KeyValue:
         ((tag, text),) = value.items()
         return pd.Timestamp(text) if tag == "timestamp" else dt.date.fromisoformat(text)
     return value
-
-
-def _is_null(value: object) -> bool:
-    if type(value) is str or type(value) is int:  # by far the commonest; pandas takes a microsecond to say so
-        return False
-    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
-
-
-def _string(value: object, _: KeyColumn) -> str | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # a lone surrogate cannot be stored in UTF-8
-        return None
-    return str(value)
-
-
-def _integer(value: object, column: KeyColumn) -> int | None:
-    if isinstance(value, bool | np.bool_):
-        return None
-    if isinstance(value, int | np.integer):
-        number = int(value)
-    elif isinstance(value, float | np.floating):
-        if not (abs(float(value)) < _FLOAT_EXACT and value == int(value)):
-            return None
-        number = int(value)
-    elif isinstance(value, Decimal):
-        # int(Decimal("1e999999")) would take minutes, so the bound comes first.
-        if not (abs(value) < 2**64 and value == value.to_integral_value()):
-            return None
-        number = int(value)
-    elif column.from_text and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value):
-        number = int(value)
-    else:
-        return None
-    return number if number in _INT64 else None
-
-
-def _boolean(value: object, column: KeyColumn) -> bool | None:
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if column.from_text and isinstance(value, str):
-        return {"true": True, "false": False}.get(value.lower())
-    return None
-
-
-def _date(value: object, _: KeyColumn) -> dt.date | None:
-    if isinstance(value, str):  # JSON has no dates, so ISO text always counts
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value) is None:
-            return None
-        try:
-            return dt.date.fromisoformat(value)
-        except ValueError:
-            return None
-    if isinstance(value, dt.datetime | np.datetime64):
-        stamp = _stamp(value)
-        if stamp is None:
-            return None
-        return stamp.date() if stamp.tzinfo is None and stamp == stamp.normalize() else None
-    return value if isinstance(value, dt.date) else None
-
-
-def _stamp(value: Any) -> pd.Timestamp | None:
-    try:
-        stamp = pd.Timestamp(value)
-    except ValueError:
-        return None
-    return stamp if 1 <= stamp.year <= 9999 else None  # numpy's dates reach further than ISO's
-
-
-def _timestamp(value: object, column: KeyColumn) -> pd.Timestamp | None:
-    if isinstance(value, str) and ISO_TIMESTAMP.fullmatch(value) is None:
-        return None
-    if not isinstance(value, str | dt.date | np.datetime64):
-        return None
-    stamp = _stamp(value)
-    if stamp is None or (stamp.tzinfo is not None) != column.utc:
-        return None
-    return stamp.tz_convert("UTC") if column.utc else stamp
-
-
-_CONVERTERS = {
-    "string": _string,
-    "integer": _integer,
-    "boolean": _boolean,
-    "date": _date,
-    "timestamp": _timestamp,
-}

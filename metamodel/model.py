@@ -16,7 +16,7 @@ from metamodel.answers import Answers
 from metamodel.blending import parents_asked
 from metamodel.bundle import Bundle
 from metamodel.cache import ByteCache
-from metamodel.estimators import with_feature_names
+from metamodel.estimator_parts import with_feature_names
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.features import FeatureColumns
 from metamodel.frames import AnyArray, Grouping

@@ -9,7 +9,7 @@ import pandas as pd
 
 from metamodel.exceptions import InputError
 from metamodel.frames import AnyArray
-from metamodel.keys import ISO_TIMESTAMP
+from metamodel.key_values import ISO_TIMESTAMP
 from metamodel.schemes import HOLDOUT, Scheme
 from metamodel.wording import count, short
 

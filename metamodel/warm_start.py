@@ -16,7 +16,7 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from metamodel.digests import content
-from metamodel.estimators import describe
+from metamodel.estimator_parts import describe
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.judging import fit_candidate
 from metamodel.spec import Candidate

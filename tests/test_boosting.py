@@ -8,7 +8,8 @@ import pytest
 from sklearn.base import clone
 
 import metamodel
-from metamodel.estimators import packages, resolve, takes_arrays
+from metamodel.estimator_parts import packages, takes_arrays
+from metamodel.estimators import resolve
 from metamodel.exceptions import UnknownEstimator
 from metamodel.model import MetaModel
 

@@ -14,7 +14,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from metamodel.estimators import NAMED, describe, prepare, resolve, takes_arrays, task_of, with_feature_names
+from metamodel.estimator_parts import describe, takes_arrays, with_feature_names
+from metamodel.estimators import NAMED, prepare, resolve, task_of
 from metamodel.exceptions import InputError, UnknownEstimator
 from metamodel.features import FeatureSchema
 

@@ -19,7 +19,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from metamodel.estimators import describe, resolve
+from metamodel.estimator_parts import describe
+from metamodel.estimators import resolve
 from metamodel.evaluation import Answers
 from metamodel.exceptions import InputError
 from metamodel.fitting import fit_group

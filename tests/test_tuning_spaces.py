@@ -10,7 +10,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from metamodel.estimators import NAMED, describe, resolve
+from metamodel.estimator_parts import describe
+from metamodel.estimators import NAMED, resolve
 from metamodel.exceptions import InputError
 from metamodel.options import TrainingOptions
 from metamodel.spec import Candidate

@@ -28,7 +28,7 @@ from spark_tables import assert_same_ledger
 from xgboost import XGBRegressor
 
 from metamodel.boosting import XGBClassifier
-from metamodel.estimators import describe
+from metamodel.estimator_parts import describe
 from metamodel.exceptions import InputError
 from metamodel.groups import GroupData
 from metamodel.model import MetaModel

@@ -12,7 +12,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from metamodel.estimators import describe
+from metamodel.estimator_parts import describe
 from metamodel.evaluation import PRIMARY, SECONDARY, Answers, is_better
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.judging import answer, fit_candidate
