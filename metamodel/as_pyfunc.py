@@ -1,11 +1,5 @@
 """A finished bundle as MLflow takes it: the parts of a pyfunc model."""
 
-import os
-import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +10,7 @@ from metamodel.model import MetaModel
 from metamodel.requirements import requirements
 from metamodel.signatures import InputForm, input_example, signature
 
-__all__ = ["plainly_named", "pyfunc_parts", "recorded_defaults"]
+__all__ = ["pyfunc_parts", "recorded_defaults"]
 
 
 def pyfunc_parts(bundle: Path, model: MetaModel, data: pd.DataFrame | None, inputs: InputForm) -> dict[str, Any]:
@@ -51,21 +45,3 @@ def recorded_defaults(model: MetaModel) -> dict[str, Any]:
     """Say what a call without params answers."""
     options = model.options()
     return {"predict_method": options.predict_method, "detail": options.detail}
-
-
-@contextmanager
-def plainly_named(path: Path) -> Iterator[Path]:
-    """Give a bundle a second name where MLflow, which reads paths as URIs, would misread its own."""
-    if not re.search("[#%?]", str(path.absolute())):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as directory:
-        # It refuses symbolic links.
-        yield Path(shutil.copytree(path, Path(directory) / "bundle", copy_function=_link_or_copy))
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # on another file system
-        shutil.copyfile(source, target)

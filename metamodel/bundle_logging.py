@@ -9,9 +9,10 @@ import pandas as pd
 from mlflow.models.model import ModelInfo
 
 from metamodel import __version__, registry
-from metamodel.as_pyfunc import plainly_named, pyfunc_parts
+from metamodel.as_pyfunc import pyfunc_parts
 from metamodel.model import MetaModel
 from metamodel.runs import training_run
+from metamodel.scratch import plainly_named
 from metamodel.signatures import InputForm
 from metamodel.wording import count
 

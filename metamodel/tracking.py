@@ -11,7 +11,7 @@ import pandas as pd
 from mlflow.models.model import ModelInfo
 
 from metamodel import __version__, registry
-from metamodel.as_pyfunc import plainly_named, pyfunc_parts
+from metamodel.as_pyfunc import pyfunc_parts
 from metamodel.child_logging import ChildLogging, LogChildren
 from metamodel.evaluation import PRIMARY
 from metamodel.exceptions import InputError
@@ -19,6 +19,7 @@ from metamodel.model import MetaModel
 from metamodel.references import ReferenceSettings
 from metamodel.run_facts import log_artifacts, log_facts
 from metamodel.runs import claim, training_run
+from metamodel.scratch import plainly_named
 from metamodel.signatures import InputForm, signature
 from metamodel.training import TrainingResult
 from metamodel.wording import count

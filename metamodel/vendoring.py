@@ -19,7 +19,7 @@ from mlflow.models.model import ModelInfo
 
 from metamodel import registry
 from metamodel.archives import pack_directory, unpack
-from metamodel.as_pyfunc import plainly_named, pyfunc_parts, recorded_defaults
+from metamodel.as_pyfunc import pyfunc_parts, recorded_defaults
 from metamodel.bundle import Bundle
 from metamodel.bundle_logging import log_bundle, without_advice
 from metamodel.bundle_writing import finish_bundle, new_bundle
@@ -33,6 +33,7 @@ from metamodel.keys import decode_key, encode_key
 from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.model import MetaModel
 from metamodel.references import VENDORED_DIR, Reference, write_table
+from metamodel.scratch import plainly_named
 from metamodel.shards import ShardRow, ShardWriter
 from metamodel.signatures import InputForm, unpacked
 
