@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from metamodel.choices import one_of
 from metamodel.exceptions import ChildFailed, InputError
 from metamodel.frames import AnyArray, IntArray
+from metamodel.option_values import one_of
 from metamodel.options import UnknownPolicy
 from metamodel.wording import count
 

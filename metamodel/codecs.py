@@ -14,8 +14,8 @@ from abc import ABC, abstractmethod
 from functools import cache
 from typing import Any
 
-from metamodel.choices import one_of
 from metamodel.exceptions import ForbiddenCodec, InputError
+from metamodel.option_values import one_of
 from metamodel.wording import listing
 
 __all__ = ["CODECS", "Codec", "get_codec", "resident_factor"]

@@ -6,9 +6,9 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from metamodel.choices import is_number, is_whole, one_of
 from metamodel.exceptions import InputError
 from metamodel.keys import NullKeys
+from metamodel.option_values import is_number, is_whole, one_of
 from metamodel.schemes import Scheme
 from metamodel.shrinkage import Shrinkage
 from metamodel.wording import short

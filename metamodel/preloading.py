@@ -18,11 +18,11 @@ import pandas as pd
 from metamodel import tables
 from metamodel.blending import parents_asked
 from metamodel.bundle import Bundle
-from metamodel.choices import is_whole
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, InvalidKey, UnknownGroup
 from metamodel.frames import group_rows
 from metamodel.keys import GroupKey
 from metamodel.ledger import WITH_CHILD, keys_of
+from metamodel.option_values import is_whole
 from metamodel.wording import count, listing, short
 
 __all__ = ["Preload", "Preloaded", "preload_children", "preload_setting"]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self, get_args
 
 from metamodel.addresses import is_local, local_path, malformed, private_address
-from metamodel.choices import is_number, one_of
 from metamodel.exceptions import CorruptBundle, InputError
 from metamodel.manifest import FileEntry
+from metamodel.option_values import is_number, one_of
 from metamodel.shards import ShardReader, ShardRow, ShardWriter
 from metamodel.wording import short
 

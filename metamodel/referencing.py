@@ -15,7 +15,6 @@ from metamodel.bundle_logging import log_bundle
 from metamodel.bundle_writing import finish_bundle, library_versions, new_bundle
 from metamodel.checking import CheckedChild, check_children
 from metamodel.child_tables import from_registry, from_template, read_uris
-from metamodel.choices import one_of
 from metamodel.exceptions import InputError
 from metamodel.features import FeatureSchema
 from metamodel.fetching import open_bundle
@@ -23,6 +22,7 @@ from metamodel.fitting import metric_names
 from metamodel.keys import KeySchema, encode_key
 from metamodel.ledger import with_keys
 from metamodel.manifest import REFERENCES_VERSION, Manifest, Target
+from metamodel.option_values import one_of
 from metamodel.planning import LEDGER_COLUMNS
 from metamodel.references import ReferenceSettings, write_table
 from metamodel.wording import short

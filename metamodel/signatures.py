@@ -17,10 +17,10 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
-from metamodel.choices import one_of
 from metamodel.exceptions import InputError
 from metamodel.feature_columns import Feature
 from metamodel.manifest import Manifest
+from metamodel.option_values import one_of
 from metamodel.routing import PredictOptions, Route, output_columns
 from metamodel.wording import listing
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from metamodel import tables
 from metamodel.assembling import TrainingResult, fit_and_assemble
-from metamodel.backends import LocalTraining
+from metamodel.backends.local_training import LocalTraining
 from metamodel.checks import Finding, TableFacts, findings, kinds_of, refuse
-from metamodel.choices import one_of
 from metamodel.codecs import get_codec
 from metamodel.model import MetaModel
+from metamodel.option_values import one_of
 from metamodel.options import TrainingOptions
 from metamodel.overrides import Override, read_overrides
 from metamodel.planning import Plan

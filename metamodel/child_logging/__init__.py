@@ -18,12 +18,12 @@ from metamodel.child_logging.models import ModelDestination, remove_unfinished
 from metamodel.child_logging.referring import refer_to
 from metamodel.child_logging.runs import RunDestination, quiet
 from metamodel.child_logging.work import log_groups
-from metamodel.choices import one_of
 from metamodel.fetching import open_bundle
 from metamodel.fetching.pacing import courtesy_of_tracking, paced
 from metamodel.keys import encode_key
 from metamodel.ledger import keys_of
 from metamodel.model import MetaModel
+from metamodel.option_values import one_of
 from metamodel.references import ReferenceSettings
 from metamodel.training import TrainingResult
 

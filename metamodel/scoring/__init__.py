@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from metamodel.choices import one_of
 from metamodel.exceptions import InputError
+from metamodel.option_values import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,8 +22,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from metamodel.choices import is_number
 from metamodel.exceptions import InputError
+from metamodel.option_values import is_number
 from metamodel.spec import Candidate
 from metamodel.tuning.built_in import BUILT_IN
 from metamodel.wording import listing, short
