@@ -190,6 +190,7 @@ class KeySchema:
 
         Examples
         --------
+        >>> import numpy as np
         >>> schema = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
         >>> schema.canonical(["FR", np.int64(7)])
         ('FR', 7)
