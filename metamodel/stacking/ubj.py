@@ -84,14 +84,20 @@ def _value(data: bytes, at: int) -> tuple[Any, int]:
 
 def _object(data: bytes, at: int) -> tuple[dict[str, Any], int]:
     found: dict[str, Any] = {}
+    total = len(data)
     while data[at] != _END:
-        start, end = at + 9, _end(data, at, 1)
+        start = at + 9
+        end = start + _int64(data, at + 1)[0]
+        if data[at] != _LENGTH or not start <= end < total:
+            raise IndexError(at)
         name = data[start:end].decode()
-        if data[end] == _ARRAY and data[end + 1] == _TYPED and data[end + 3] == _COUNTED:
-            # Nearly all of a model.
-            kind = data[end + 2]
-            at = _end(data, end + 4, _SIZES[kind])
-            found[name] = (kind, data[end + 13 : at])
+        if data[end] == _ARRAY and data[end + 1] == _TYPED and data[end + 3 : end + 5] == b"#L":
+            # Nearly all of a model; no function is called for it.
+            kind, start = data[end + 2], end + 13
+            at = start + _int64(data, end + 5)[0] * _SIZES[kind]
+            if not start <= at < total:
+                raise IndexError(start)
+            found[name] = (kind, data[start:at])
         else:
             found[name], at = _value(data, end)
     return found, at + 1
