@@ -33,7 +33,7 @@ _PART_CHILDREN = 200
 # Below this many seconds of work other processes are not worth their start. A child takes about as long as a linear one
 # whatever it is, and then time by its size, compressed.
 _WORTH_SECONDS = 2.0
-_CHILD_SECONDS, _MEGABYTE_SECONDS = 0.00025, 0.05
+_CHILD_SECONDS, _MEGABYTE_SECONDS = 0.00025, 0.15
 _KILLED = "the process that read it was killed (out of memory, or a crash in native code)"
 
 
