@@ -12,6 +12,7 @@ from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is
 from metamodel.frames import IntArray
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.heldout import HeldOut
+from metamodel.probabilities import class_probabilities
 from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import Fold, folds_of
 from metamodel.weights import fit_weighted
@@ -125,7 +126,7 @@ def answer(child: Any, group: GroupData, task: str) -> Answers:
     predicted = np.asarray(child.predict(group.x)).reshape(-1)
     if task == "regression":
         return Answers(group.y, predicted, None, np.empty(0), group.weights)
-    probabilities = child.predict_proba(group.x) if hasattr(child, "predict_proba") else None
+    probabilities = class_probabilities(child, group.x) if hasattr(child, "predict_proba") else None
     classes = np.asarray(getattr(child, "classes_", np.unique(group.y)))
     return Answers(group.y, predicted, probabilities, classes, group.weights)
 
