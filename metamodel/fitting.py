@@ -112,7 +112,7 @@ def _without_missing_target(group: GroupData, dtype: str) -> tuple[GroupData, li
 
 
 def _without_duplicates(group: GroupData, drop: bool) -> tuple[GroupData, int]:
-    copies = repeated(group.hashes, group.weights)
+    copies = repeated(group.hashes, group.weights, group.children)
     number = int(copies.sum())
     return group.take(~copies) if number and drop else group, number
 
