@@ -31,7 +31,12 @@ def test_a_weight_that_is_none_is_one_clear_line(values, first):
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [("heavy", "string"), (pd.Timestamp("2024-01-01"), "datetime64"), (pd.Timedelta("1D"), "timedelta64"), (1j, "complex")],
+    [
+        ("heavy", "string"),
+        (pd.Timestamp("2024-01-01"), "datetime64"),
+        (pd.Timedelta("1D"), "timedelta64"),
+        (1j, "complex"),
+    ],
 )
 def test_what_is_no_number_is_no_weight(value, kind):
     message = f"Weight column 'w' holds {kind} values, which are no weights. Name a column"
