@@ -71,7 +71,7 @@ def skill(metric: str, value: float, baseline: float, rounding: float = 0.0) -> 
     value, baseline
         The metric of the child and that of the baseline.
     rounding
-        Errors up to this size count as none.
+        Errors, and differences between them, up to this size count as none.
 
     Returns
     -------
@@ -89,9 +89,10 @@ def skill(metric: str, value: float, baseline: float, rounding: float = 0.0) -> 
         value, baseline = 1 - value, 1 - baseline
     if np.isnan(value) or np.isnan(baseline):
         return float("nan")
-    value, baseline = (0.0 if abs(error) <= rounding else error for error in (value, baseline))
-    if baseline == 0:
-        return 0.0 if value == 0 else -float("inf")
+    if abs(value - baseline) <= rounding:
+        return 0.0
+    if baseline <= rounding:
+        return -float("inf")
     return float(1 - value / baseline)
 
 

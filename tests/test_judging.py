@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from metamodel import judging
+from metamodel.evaluation import skill
 from metamodel.fitting import fit_group
 from metamodel.groups import GroupData
 from metamodel.schemes import Scheme
@@ -163,6 +164,7 @@ def test_rounding_is_no_error_that_a_baseline_could_beat():
     outcome = fit_group(group(y=np.full(40, 0.1)), spec(Ridge()))
     assert 0 <= outcome.metrics["holdout_rmse"] < 1e-15
     assert outcome.facts["skill"] == 0.0
+    assert skill("rmse", 2.0, np.nextafter(2.0, 3.0), rounding=1e-12) == 0.0
 
 
 def test_weights_count_in_fits_and_metrics():
