@@ -74,7 +74,8 @@ def fit_group(
             reason = f"time_limit: {spec.group_seconds:g} s"
             outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, reason]))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
-            outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, "error"]), error_text(error))
+            reason = "; ".join([*notes, *_null_features(group), "error"])
+            outcome = GroupOutcome(group.key, "failed", rows, reason, error_text(error))
         else:
             outcome = GroupOutcome(
                 group.key,
@@ -135,6 +136,12 @@ def _tuning_notes(searched: Sequence[TuningRecord], chosen: Candidate) -> list[s
 
 def _cold_note(reason: str) -> list[str]:
     return [f"cold_start: {reason}"] if reason else []
+
+
+def _null_features(group: GroupData) -> list[str]:
+    """Count the features without a value, about which estimators' own errors say little or nothing."""
+    null = int(pd.isna(group.x).all(axis=0).sum())
+    return [f"null_features: {null} of {group.x.shape[1]} without a value"] if null else []
 
 
 def _target_notes(y: AnyArray, spec: FitSpec) -> list[str]:
