@@ -74,8 +74,7 @@ def fit_group(
             reason = f"time_limit: {spec.group_seconds:g} s"
             outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, reason]))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
-            reason = "; ".join([*notes, *_null_features(group), "error"])
-            outcome = GroupOutcome(group.key, "failed", rows, reason, error_text(error))
+            outcome = _raised(group, error, notes)
         else:
             outcome = GroupOutcome(
                 group.key,
@@ -138,10 +137,11 @@ def _cold_note(reason: str) -> list[str]:
     return [f"cold_start: {reason}"] if reason else []
 
 
-def _null_features(group: GroupData) -> list[str]:
-    """Count the features without a value, about which estimators' own errors say little or nothing."""
+def _raised(group: GroupData, error: BaseException, notes: Sequence[str]) -> GroupOutcome:
+    # Of features without a value estimators' own errors say little or nothing.
     null = int(pd.isna(group.x).all(axis=0).sum())
-    return [f"null_features: {null} of {group.x.shape[1]} without a value"] if null else []
+    features = [f"null_features: {null} of {group.x.shape[1]} without a value"] if null else []
+    return GroupOutcome(group.key, "failed", len(group.y), "; ".join([*notes, *features, "error"]), error_text(error))
 
 
 def _target_notes(y: AnyArray, spec: FitSpec) -> list[str]:
