@@ -1,7 +1,6 @@
 """Exceptions for single groups: a small table that says who is fitted otherwise, or not at all."""
 
 import json
-import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -149,8 +148,10 @@ def _plain_key(key: Sequence[Any], keys: KeySchema) -> tuple[Any, ...]:
 
 def _is_row_count(value: object) -> bool:
     """Whether it is a whole number of at least 1; a column with empty cells holds floats."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return real and 1 <= value < math.inf and value == int(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    number = float(value)
+    return number.is_integer() and number >= 1
 
 
 def _is_missing(value: object) -> bool:

@@ -242,7 +242,7 @@ def time_holdout(times: AnyArray, fraction: float) -> BoolArray | None:
     times
         From `time_order`, shape (n_rows,).
     fraction
-        Share to keep back; rows of one time stay together, so the share is met as closely as they allow.
+        Share to keep back; rows of one time stay together, so it may become more.
 
     Returns
     -------

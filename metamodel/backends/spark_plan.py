@@ -306,5 +306,5 @@ class _Survey:
         if self.kind(name) != "string":
             time_order(pd.Series(self._samples(name), dtype=self.dtype(name)), name)
             return None
-        texts = [row[0] for row in self.frame.select(column(name)).distinct().collect()]
+        texts = [row[0] for row in self.frame.where(self._keyed()).select(column(name)).distinct().collect()]
         return dict(zip(texts, time_order(pd.Series(texts), name).tolist(), strict=True))
