@@ -171,9 +171,11 @@ def test_other_groups_have_a_say_in_which_candidate_is_chosen(tmp_path: Path) ->
 
 
 @pytest.mark.spark
-def test_other_groups_have_the_same_say_on_spark(spark: Any) -> None:
-    local = train(noisy(), KEYS, TARGET, n_jobs=1, **NOISY)
-    on_spark = train(spark.createDataFrame(noisy()), KEYS, TARGET, engine="spark", **NOISY)
+def test_other_groups_have_the_same_say_on_spark(spark: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "sales.parquet")
+    noisy().to_parquet(path, index=False)
+    local = train(path, KEYS, TARGET, n_jobs=1, **NOISY)
+    on_spark = train(path, KEYS, TARGET, engine="spark", **NOISY)
     assert_same_ledger(local.ledger, on_spark.ledger)
     assert on_spark.summary["groups_chosen_by_others"] == local.summary["groups_chosen_by_others"] > 0
     assert len(on_spark.holdout) == len(local.holdout)
