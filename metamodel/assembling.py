@@ -22,6 +22,7 @@ from metamodel.packing import stack_plan
 from metamodel.planning import Plan
 from metamodel.progress import TrainingProgress
 from metamodel.shrinkage import weight_columns
+from metamodel.superseding import fitted_again, superseded
 from metamodel.weighing import check_weights, shrink
 
 __all__ = ["Fit", "TrainingResult", "fit_and_assemble"]
@@ -154,11 +155,14 @@ def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[l
     try:
         with TrainingProgress(total) as progress:
             for result in steps:
-                shards.append(merger.add(result.shard))
                 results.append(result)
-                progress.add([row["status"] for row in result.ledger])
+                if result.again:
+                    shards.append(merger.replace(result.shard, fitted_again(result)))
+                else:
+                    shards.append(merger.add(result.shard))
+                    progress.add([row["status"] for row in result.ledger])
     except BaseException:
         merger.abandon()
         raise
     merger.close()
-    return results, shards
+    return superseded(results), shards

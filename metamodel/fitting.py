@@ -84,9 +84,10 @@ def fit_group(
                 estimator=evaluated.candidate.label,
                 params=evaluated.candidate.params,
                 metrics=metrics,
-                facts={"candidate": evaluated.candidate.name, "started_from": started_from, **evaluated.facts},
+                facts={**_names(evaluated.candidate), "started_from": started_from, **evaluated.facts},
                 child=child,
                 holdout=evaluated.holdout,
+                contest=evaluated.contest,
             )
     return replace(
         outcome,
@@ -95,6 +96,10 @@ def fit_group(
         facts=facts | outcome.facts,
         tuning=_tuning_rows(searched, outcome.facts.get("candidate")),
     )
+
+
+def _names(chosen: Candidate) -> dict[str, str]:
+    return {"candidate": chosen.name, "own_best": chosen.name}
 
 
 def _distinct(caught: list[warnings.WarningMessage], limit: int = 3) -> str:

@@ -11,7 +11,19 @@ from metamodel.exceptions import InputError
 from metamodel.frames import AnyArray
 from metamodel.wording import count
 
-__all__ = ["check_takes_weights", "fit_weighted", "last_step", "row_weights"]
+__all__ = ["check_takes_weights", "effective_rows", "fit_weighted", "last_step", "row_weights"]
+
+
+def effective_rows(weights: AnyArray) -> float:
+    """So many equal rows would tell as much (Kish's effective sample size).
+
+    Examples
+    --------
+    >>> effective_rows(np.ones(4)), effective_rows(np.array([3.0, 1.0]))
+    (4.0, 1.6)
+    """
+    squares = weights @ weights
+    return float(weights.sum() ** 2 / squares) if squares > 0 else 0.0
 
 
 def row_weights(values: pd.Series) -> AnyArray:

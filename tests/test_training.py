@@ -129,7 +129,7 @@ def test_the_ledger_has_its_columns_in_order():
     metrics = [f"{part}_{name}" for part in ("train", "holdout", "baseline") for name in ("mae", "rmse", "r2")]
     assert list(fit(table()).ledger) == [
         *["g", "level", "status", "reason", "error", "rows", "seconds", "estimator", "params", *metrics],
-        *["candidate", "folds", "baseline", "skill", "duplicates", "imbalance", "started_from"],
+        *["candidate", "own_best", "folds", "baseline", "skill", "duplicates", "imbalance", "started_from"],
         *["fingerprint", "shard", "bytes", "sha256", "warnings", "stack"],
         *["compared_rows", "error_saved", "error_saved_global", "p_value", "p_value_adjusted", "better_than_parent"],
     ]
