@@ -67,6 +67,26 @@ settings.register_profile(
 )
 settings.load_profile("ci")
 
+# What takes long, the longest first.
+LONG = ("spark", "slow", "server")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tell `pytest -n 2 --dist loadgroup` which tests share a process, and begin with what takes longest.
+
+    The tests of one file stay together, because they share servers and models; those of Spark, because a session belongs
+    to one process and two of them at once would ask too much of a small machine.
+    """
+    if not config.getoption("loadgroup", default=False):
+        return
+    groups = {item: "spark" if item.get_closest_marker("spark") else item.location[0] for item in items}
+    ranks = dict.fromkeys(groups.values(), len(LONG))
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+        ranks[group] = min([ranks[group], *(rank for rank, name in enumerate(LONG) if item.get_closest_marker(name))])
+    items.sort(key=lambda item: ranks[groups[item]])
+
 
 @pytest.fixture(scope="session", autouse=True)
 def tracking_uri(tmp_path_factory: pytest.TempPathFactory):

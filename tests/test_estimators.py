@@ -45,7 +45,7 @@ def test_every_name_stands_for_an_estimator_of_its_task(name):
         (LogisticRegression, True, "classification"),
         (make_pipeline(StandardScaler(), LogisticRegression()), True, "classification"),
         (GridSearchCV(Ridge(), {}), False, "regression"),
-        (Duck(), True, "regression"),
+        pytest.param(Duck(), True, "regression", id="Duck()"),
         (Duck, False, "classification"),
     ],
     ids=repr,
@@ -165,7 +165,7 @@ def test_an_estimator_whose_names_cannot_be_set_is_left_as_it_is():
     assert not hasattr(child, "feature_names_in_")
 
 
-@pytest.mark.parametrize("estimator", [*DELEGATING, Duck()], ids=repr)
+@pytest.mark.parametrize("estimator", [*DELEGATING, pytest.param(Duck(), id="Duck()")], ids=repr)
 def test_other_estimators_get_frames(estimator):
     assert not takes_arrays(estimator)
 

@@ -22,11 +22,13 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
-    with standalone(tmp_path) as running:
-        yield running
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster for both tests, of which the last kills a worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
+        with standalone(tmp_path_factory.mktemp("cluster")) as running:
+            yield running
 
 
 def program(cluster: Cluster, folder: Path, what: str) -> subprocess.Popen[bytes]:

@@ -22,11 +22,12 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
-    with connect_server(tmp_path) as url:
-        yield url
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
+        with connect_server(tmp_path_factory.mktemp("connect")) as url:
+            yield url
 
 
 @pytest.mark.parametrize("what", ["housing", "frames"])
