@@ -75,8 +75,8 @@ LONG = ("spark", "slow", "server")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tell `pytest -n 2 --dist loadgroup` which tests share a process, and begin with what takes longest.
 
-    The tests of one file stay together, because they share servers and models; those of Spark, because a session belongs
-    to one process and two of them at once would ask too much of a small machine.
+    The tests of one file stay together, because they share servers and models; those of Spark, because a session
+    belongs to one process and two of them at once would ask too much of a small machine.
     """
     if not config.getoption("loadgroup", default=False):
         return

@@ -189,9 +189,9 @@ def _wait_until_healthy(server: Server) -> None:
 def free_port() -> int:
     """Name a port that nobody listens on now, and that nobody else is given within the next minute.
 
-    The port's own side ends a connection to itself first, so that the kernel holds the port in TIME_WAIT: it gives it to
-    nobody who asks for any port, but servers, which set SO_REUSEADDR, may listen on it. A port that was only asked for
-    and let go can be another process's before the server that it is for has started.
+    The port's own side ends a connection to itself first, so that the kernel holds the port in TIME_WAIT: it gives it
+    to nobody who asks for any port, but servers, which set SO_REUSEADDR, may listen on it. A port that was only asked
+    for and let go can be another process's before the server that it is for has started.
     """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
