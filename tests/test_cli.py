@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import termios
@@ -53,12 +54,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sales: pd.DataFrame)
 
 
 @pytest.fixture(scope="module")
-def trained(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A registered model; the table it learnt is `make_store_sales(2, 2, 30)`."""
+def trained_bundle(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a registered model; the table it learnt is `make_store_sales(2, 2, 30)`."""
     table = tmp_path_factory.mktemp("trained") / "sales.parquet"
     make_store_sales(n_stores=2, n_products=2, n_weeks=30).to_parquet(table)
-    result = run(*TRAIN, "--data", str(table), "--register", "trained", "--alias", "champion")
+    path = table.with_name("bundle")
+    result = run(
+        *TRAIN, "--data", str(table), "--register", "trained", "--alias", "champion", "--output-dir", str(path)
+    )
     assert result.exit_code == 0, result.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(trained_bundle: Path) -> str:
+    """That model."""
     return "models:/trained@champion"
 
 
@@ -386,9 +396,9 @@ def test_inspect_says_why_there_is_no_such_child(trained: str, group: str, messa
 
 
 @pytest.fixture
-def bundle(folder: Path) -> Path:
-    assert run(*TRAIN, "--data", "sales.csv", "--output-dir", "bundle").exit_code == 0
-    return folder / "bundle"
+def bundle(trained_bundle: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(trained_bundle, tmp_path / "bundle"))
 
 
 def test_inspect_verify_finds_a_sound_bundle_sound(bundle: Path) -> None:
