@@ -11,8 +11,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN      = PATH="$(abspath $(VENV))/bin:$$PATH"
 # The suite brings its own tracking stores; Spark must not guess a network address.
 TEST_ENV = SPARK_LOCAL_IP=127.0.0.1
-# Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests share one.
-PYTEST   = python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests go together.
+PYTEST   = python -m pytest -n $(WORKERS)
 DEFINITION = setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help

@@ -67,25 +67,42 @@ settings.register_profile(
 )
 settings.load_profile("ci")
 
-# What takes long, the longest first.
-LONG = ("spark", "slow", "server")
+# What marks a file that takes long, the longest first.
+LONG = ("slow", "server")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tell `pytest -n 2 --dist loadgroup` which tests share a process, and begin with what takes longest.
+def _share(nodeid: str) -> str:
+    """Name the share of the tests that one goes with.
 
-    The tests of one file stay together, because they share servers and models; those of Spark, because a session
-    belongs to one process and two of them at once would ask too much of a small machine.
+    A file's tests share servers and models. Those of Spark's own files would ask too much of a small machine if two of
+    them ran at once.
     """
-    if not config.getoption("loadgroup", default=False):
+    file = nodeid.partition("::")[0]
+    return "spark" if "/test_spark_" in file else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest where processes share the work, so that none ends long after another."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
         return
-    groups = {item: "spark" if item.get_closest_marker("spark") else item.location[0] for item in items}
-    ranks = dict.fromkeys(groups.values(), len(LONG))
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-        ranks[group] = min([ranks[group], *(rank for rank, name in enumerate(LONG) if item.get_closest_marker(name))])
-    items.sort(key=lambda item: ranks[groups[item]])
+    ranks: dict[str, int] = {}
+    for item in items:
+        rank = next((rank for rank, name in enumerate(LONG) if item.get_closest_marker(name)), len(LONG))
+        ranks[_share(item.nodeid)] = min(rank, ranks.get(_share(item.nodeid), rank))
+    items.sort(key=lambda item: (_share(item.nodeid) != "spark", ranks[_share(item.nodeid)]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process of `pytest -n 2` a share at a time, in the order above."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByShare(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _share(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByShare(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -172,6 +172,7 @@ def test_train_takes_a_csv_a_parquet_file_and_a_folder(folder: Path, sales: pd.D
     np.testing.assert_allclose(answers["prediction"].astype(float), by_hand(sales), rtol=1e-9)
 
 
+@pytest.mark.tableless
 def test_train_writes_results_to_stdout_and_progress_to_stderr(folder: Path) -> None:
     command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "sales.csv", "--json", "--register", "two-streams"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -696,6 +697,7 @@ def test_a_model_of_another_kind_is_refused(folder: Path) -> None:
     )
 
 
+@pytest.mark.tableless
 def test_a_bad_file_ends_the_process_with_code_2_and_no_traceback(folder: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "nowhere.csv"]
