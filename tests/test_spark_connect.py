@@ -17,7 +17,7 @@ import metamodel
 from metamodel.model import MetaModel
 
 pytest.importorskip("grpc", reason="Spark Connect needs grpcio (pip install 'pyspark[connect]')")
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TESTS = Path(__file__).parent
 
@@ -41,7 +41,7 @@ def test_connect_trains_and_scores_as_this_machine_does(
     local = metamodel.train(data, KEYS, TARGET, features=FEATURES, unknown=unknown, n_jobs=1)
     with (tmp_path / "program.log").open("w") as log:
         command = [sys.executable, str(TESTS / "cluster_program.py"), server, str(tmp_path), what]
-        code = subprocess.run(command, stdout=log, stderr=log, timeout=200, check=False).returncode
+        code = subprocess.run(command, stdout=log, stderr=log, timeout=400, check=False).returncode
 
     assert code == 0, (tmp_path / "program.log").read_text()[-3000:]
     assert json.loads((tmp_path / "found.json").read_text())["session"].startswith("pyspark.sql.connect")
