@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import termios
@@ -53,12 +54,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sales: pd.DataFrame)
 
 
 @pytest.fixture(scope="module")
-def trained(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A registered model; the table it learnt is `make_store_sales(2, 2, 30)`."""
+def trained_bundle(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a registered model; the table it learnt is `make_store_sales(2, 2, 30)`."""
     table = tmp_path_factory.mktemp("trained") / "sales.parquet"
     make_store_sales(n_stores=2, n_products=2, n_weeks=30).to_parquet(table)
-    result = run(*TRAIN, "--data", str(table), "--register", "trained", "--alias", "champion")
+    path = table.with_name("bundle")
+    result = run(
+        *TRAIN, "--data", str(table), "--register", "trained", "--alias", "champion", "--output-dir", str(path)
+    )
     assert result.exit_code == 0, result.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(trained_bundle: Path) -> str:
+    """That model."""
     return "models:/trained@champion"
 
 
@@ -162,6 +172,7 @@ def test_train_takes_a_csv_a_parquet_file_and_a_folder(folder: Path, sales: pd.D
     np.testing.assert_allclose(answers["prediction"].astype(float), by_hand(sales), rtol=1e-9)
 
 
+@pytest.mark.tableless
 def test_train_writes_results_to_stdout_and_progress_to_stderr(folder: Path) -> None:
     command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "sales.csv", "--json", "--register", "two-streams"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -386,9 +397,9 @@ def test_inspect_says_why_there_is_no_such_child(trained: str, group: str, messa
 
 
 @pytest.fixture
-def bundle(folder: Path) -> Path:
-    assert run(*TRAIN, "--data", "sales.csv", "--output-dir", "bundle").exit_code == 0
-    return folder / "bundle"
+def bundle(trained_bundle: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(trained_bundle, tmp_path / "bundle"))
 
 
 def test_inspect_verify_finds_a_sound_bundle_sound(bundle: Path) -> None:
@@ -686,6 +697,7 @@ def test_a_model_of_another_kind_is_refused(folder: Path) -> None:
     )
 
 
+@pytest.mark.tableless
 def test_a_bad_file_ends_the_process_with_code_2_and_no_traceback(folder: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "nowhere.csv"]

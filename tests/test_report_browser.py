@@ -22,7 +22,10 @@ FLAGS = [
 ]
 DESK, PHONE = 1440, 390
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+pytestmark = [
+    pytest.mark.tableless,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)"),
+]
 
 # Runs before the page's own content: the page's policy forbids every request, so each attempt is a violation.
 WATCH = """<script>

@@ -31,6 +31,8 @@ from metamodel.tuning import Search, read_space, require_optuna, spaces_of, tune
 from metamodel.tuning.evidence import gain, gain_errors, more_than_noise
 from metamodel.tuning.rounds import others_rounds
 
+pytestmark = pytest.mark.tableless
+
 
 def group_of(rows=80, times=False, task="regression", random_state=0):
     rng = np.random.default_rng(random_state)
