@@ -48,11 +48,6 @@ class MetaModel:
     logged
         Directory of the logged model that it was opened through; None where a bundle was opened by itself.
 
-    Attributes
-    ----------
-    logged
-        As above.
-
     Examples
     --------
     >>> model = MetaModel(bundle_path)                                  # doctest: +SKIP

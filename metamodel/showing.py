@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from metamodel.evaluation import PRIMARY
 from metamodel.manifest import Manifest
 from metamodel.wording import count, listing
 
-__all__ = ["model_line", "number_text", "preformatted", "result_line", "summary_text"]
+__all__ = ["description", "model_line", "number_text", "preformatted", "result_line", "summary_text"]
 
 _STATISTICS = ("mean", "median", "p10", "p90", "worst")
 
@@ -29,6 +30,18 @@ def model_line(manifest: Manifest, path: Path) -> str:
     return (
         f"<MetaModel: {manifest.counts.get('fitted', 0):,} {kinds} by {listing(manifest.keys.names)} predict "
         f"{manifest.target.name}; unknown groups: {manifest.unknown}; {path}>"
+    )
+
+
+def description(summary: dict[str, Any], manifest: Manifest) -> str:
+    """Describe a training in a sentence, for a registered version and its run."""
+    estimators = sorted({str(candidate["estimator"]) for candidate in manifest.options["candidates"].values()})
+    metric = f"holdout_{PRIMARY[manifest.target.task]}"
+    median = summary.get(f"{metric}_median")
+    judged = "" if median is None else f", median {metric} {number_text(median)}"
+    return (
+        f"{summary['groups_fitted']:,} of {count(summary['groups'], 'group')} by {', '.join(manifest.keys.names)}: "
+        f"{' or '.join(estimators)} for {manifest.target.name}{judged}."
     )
 
 
@@ -99,8 +112,14 @@ def _intervals(summary: dict[str, Any]) -> str:
 
 
 def number_text(value: float) -> str:
-    """Write a number with four significant digits."""
-    return f"{value:,.4g}"
+    """Write a number with four significant digits, and whole numbers to a million.
+
+    Examples
+    --------
+    >>> number_text(0.123456), number_text(68834.2), number_text(1e7)
+    ('0.1235', '68,834', '1e+07')
+    """
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
 def _statuses(summary: dict[str, Any]) -> str:

@@ -122,12 +122,9 @@ def train(
         import metamodel
         from metamodel.child_logging import ChildLogging
         from metamodel.references import ReferenceSettings
-        from metamodel.registry import check_names
         from metamodel.resuming import resumable_run
 
-        if alias and not register:
-            raise InputError("--alias needs a registered model. Give --register NAME too.")
-        check_names(register, alias)
+        _check_destination(register, alias)
         settings = ReferenceSettings(
             requests_per_second=rate, concurrency=concurrency, patience_seconds=server_patience
         )
@@ -160,6 +157,17 @@ def train(
     if version:
         click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
     click.echo(f"\nA few predictions:\n{table_text(preview)}")
+
+
+def _check_destination(register: str, alias: str) -> None:
+    """Refuse before the work what could not be logged after it."""
+    from metamodel.reaching import check_tracking_server
+    from metamodel.registry import check_names
+
+    if alias and not register:
+        raise InputError("--alias needs a registered model. Give --register NAME too.")
+    check_names(register, alias)
+    check_tracking_server()
 
 
 def _report_beside(bundle_path: Path) -> str:
