@@ -158,6 +158,8 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     LoggingFailed
         Some groups could not be logged one by one. Nothing was registered; the same call into the same run goes on.
     """
+    if not isinstance(result, TrainingResult):
+        raise InputError(f"log_model takes what metamodel.train returned, not a {type(result).__name__}.")
     if alias and not registered_model_name:
         raise InputError("alias needs a registered model. Give registered_model_name too.")
     registry.check_names(registered_model_name, alias, name)

@@ -373,7 +373,7 @@ def test_inspect_json_holds_numbers_and_nulls(trained: str) -> None:
     [
         ('[7, "P001"]', r"No child model for group \(7, 'P001'\) \(7 known\)\. Train it"),
         ('[90005, "P001"]', r"it was skipped in training \(min_rows: 0 usable rows, 2 needed; target_missing"),
-        ("[1]", r"The key \(1,\) has 1 values, but there are 2 group columns \(store, product\)"),
+        ("[1]", r"The key \(1,\) has 1 value, but there are 2 group columns \(store, product\)"),
         ('["1", "P001"]', r"Group column 'store' holds integers; the str '1' is none\."),
     ],
 )
