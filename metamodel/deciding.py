@@ -259,8 +259,17 @@ def _numeric_target(values: pd.Series) -> AnyArray:
     try:
         return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
-        text = [value for value in values if isinstance(value, str)]
         raise InputError(
-            f"The target {values.name!r} is not numeric (first text: {short(text[0] if text else values.iloc[0])}), "
+            f"The target {values.name!r} is not numeric (first text: {short(_first_text(values.dropna()))}), "
             "but the estimator is a regressor. Name a numeric target, or use a classifier."
         ) from error
+
+
+def _first_text(values: pd.Series) -> object:
+    """Find what is no number: in a column of texts, numbers may be texts too."""
+    for value in values:
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return value
+    return values.iloc[0]

@@ -23,7 +23,7 @@ import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
-from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
 
 from metamodel import __version__, model_code, registry, report
 from metamodel.bundle import Bundle
@@ -36,12 +36,13 @@ from metamodel.keys import KeySchema
 from metamodel.model import MetaModel
 from metamodel.references import ReferenceSettings
 from metamodel.requirements import requirements
+from metamodel.showing import description
 from metamodel.signatures import InputForm, input_example, signature
 from metamodel.training import TrainingResult
-from metamodel.wording import count
 
 __all__ = ["log_model", "log_packed", "plainly_named", "pyfunc_parts", "recorded_defaults", "training_run"]
 
+_WHERE_TO_LOOK = "Under Artifacts, `report.html` shows the worst and best groups, `ledger.json` what became of each."
 # MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
 _TABLE_ROWS = 10_000
 _SHORT = 500
@@ -157,6 +158,8 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     LoggingFailed
         Some groups could not be logged one by one. Nothing was registered; the same call into the same run goes on.
     """
+    if not isinstance(result, TrainingResult):
+        raise InputError(f"log_model takes what metamodel.train returned, not a {type(result).__name__}.")
     if alias and not registered_model_name:
         raise InputError("alias needs a registered model. Give registered_model_name too.")
     registry.check_names(registered_model_name, alias, name)
@@ -166,7 +169,8 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     signature(result.manifest, model.route, model.options(), inputs)
     children = ChildLogging(log_children, settings)
     with children.politely(), training_run() as run:
-        _claim(run.info.run_id, model.bundle.digest, children.identity(result))
+        described = description(result.summary, result.manifest)
+        _claim(run.info.run_id, model.bundle.digest, children.identity(result), f"{described} {_WHERE_TO_LOOK}")
         _log_facts(result)
         _log_artifacts(result)
         with children.logged(result, run, name, model) as logged, plainly_named(logged.bundle.path) as bundle:
@@ -176,7 +180,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         mlflow.log_metrics(metrics, model_id=info.model_id)
         if registered_model_name:
             info.registered_model_version = registry.register_version(
-                registered_model_name, info.model_uri, _description(result), _tags(result), alias
+                registered_model_name, info.model_uri, described, _tags(result), alias
             )
     return info
 
@@ -268,8 +272,11 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _claim(run_id: str, digest: str, training: str = "") -> None:
-    """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training."""
+def _claim(run_id: str, digest: str, training: str = "", note: str = "") -> None:
+    """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training.
+
+    A description that the run has already stays.
+    """
     tags = mlflow.get_run(run_id).data.tags
     again = training and tags.get(_TRAINING_TAG) == training  # an attempt that was broken off goes on
     if tags.get(_DIGEST_TAG, digest) != digest and not again:
@@ -281,6 +288,8 @@ def _claim(run_id: str, digest: str, training: str = "") -> None:
     if _TABLE not in tables:
         tables.append(_TABLE)
     claim = {_DIGEST_TAG: digest, **({_TRAINING_TAG: training} if training else {})}
+    if note:
+        claim[MLFLOW_RUN_NOTE] = tags.get(MLFLOW_RUN_NOTE) or note
     mlflow.set_tags({**claim, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
 
 
@@ -352,17 +361,6 @@ def _shown(ledger: pd.DataFrame, keys: KeySchema, metric: str) -> pd.DataFrame:
     # A parent does not use every group column; an empty cell says so better than "<NA>".
     texts = {name: shown[name].astype(object).where(shown[name].notna(), "").astype(str) for name in keys.names}
     return shown.assign(**texts)
-
-
-def _description(result: TrainingResult) -> str:
-    manifest, summary = result.manifest, result.summary
-    estimators = sorted({str(candidate["estimator"]) for candidate in manifest.options["candidates"].values()})
-    metric = f"holdout_{PRIMARY[manifest.target.task]}_median"
-    judged = f", median {metric.removesuffix('_median')} {summary[metric]:,.4g}" if metric in summary else ""
-    return (
-        f"{summary['groups_fitted']:,} of {count(summary['groups'], 'group')} by {', '.join(manifest.keys.names)}: "
-        f"{' or '.join(estimators)} for {manifest.target.name}{judged}."
-    )
 
 
 def _tags(result: TrainingResult) -> Mapping[str, str]:

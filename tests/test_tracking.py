@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,6 +98,22 @@ def result(_housing: pd.DataFrame) -> metamodel.TrainingResult:
 def logged(result: metamodel.TrainingResult, recorder: Recorder) -> Any:
     with training_run("districts", run_name="first"):
         return metamodel.log_model(result, registered_model_name="districts", alias="champion")
+
+
+def test_the_run_is_described(logged: Any) -> None:
+    (run,) = _runs("districts")
+    note = run.data.tags["mlflow.note.content"]
+    assert re.fullmatch(
+        r"\d of 5 groups by ocean_proximity: SimpleImputer > Ridge for median_house_value, "
+        r"median holdout_rmse \d\d,\d{3}\. Under Artifacts, `report\.html` .*",
+        note,
+    )
+
+
+def test_a_description_of_the_callers_own_stays() -> None:
+    with mlflow.start_run(description="Black Friday") as run:
+        metamodel.log_model(_train_tiny(2))
+    assert MlflowClient().get_run(run.info.run_id).data.tags["mlflow.note.content"] == "Black Friday"
 
 
 def test_there_is_one_finished_run_with_parameters_and_aggregates(

@@ -1,11 +1,11 @@
 """``metamodel train``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
 
+from metamodel.cli.commands import Sections
 from metamodel.cli.common import (
     SECONDS,
     SHARE,
@@ -17,14 +17,33 @@ from metamodel.cli.common import (
     json_option,
     logging_options,
 )
-from metamodel.cli.rendering import dumps, summary_text, table_text
+from metamodel.cli.rendering import dumps, table_text
 from metamodel.cli.switches import switch
 from metamodel.exceptions import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["train"]
 
+_SECTIONS = {
+    "Table and model": ("data", "group_by", "target", "features", "estimator", "estimator_params", "overrides"),
+    "Groups": ("unknown", "null_keys", "min_rows", "max_group_rows", "prune"),
+    "Judging": ("time_column", "holdout", "split", "metric", "season", "duplicates", "sample_weight"),
+    "Data checks and earlier versions": ("schema", "strict", "previous", "warm_start"),
+    "Search for parameters": ("tune", "trials", "patience", "tune_seconds", "budget_seconds"),
+    "Answers": ("shrinkage", "shrinkage_params", "interval", "predict_method", "detail", "inputs"),
+    "Work": ("engine", "n_jobs", "group_seconds", "random_state", "codec", "stack", "output_dir"),
+    "MLflow": ("register", "alias", "experiment", "log_children", "rate", "concurrency", "server_patience"),
+}
 
-@click.command()
+
+@click.command(
+    cls=Sections,
+    sections=_SECTIONS,
+    short_help="Train one child for every group, log and register.",
+    epilog="\b\nExample:\n  metamodel train --data stores.csv --group-by country,store --target sales",
+)
 @click.option(
     "--data", required=True, help="CSV, Parquet file or folder; a built-in sample (sales, california); a Spark table."
 )
@@ -59,14 +78,14 @@ __all__ = ["train"]
 @click.option("--sample-weight", default="", help="Column of row weights; never a feature.")
 @click.option("--schema", type=Json(dict), default=None, help='Expected kinds, such as {"price": "number"}.')
 @click.option("--previous", default="", help="Model before this one, whose columns are expected: MLflow URI or path.")
-@click.option("--warm-start", type=bool, default=False, show_default=True, help="Go on from --previous' children.")
-@click.option("--strict", type=bool, default=False, show_default=True, help="Refuse a table with findings.")
+@switch("warm_start", False, "Go on from --previous' children.")
+@switch("strict", False, "Refuse a table with findings.")
 @click.option("--overrides", default="", help="File of exceptions: group columns, estimator, min_rows, skip ...")
 @click.option("--group-seconds", type=float, default=0, help="Time limit for the fits of one group; 0: none.")
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
-@switch("stack", True, "Also store linear models and tree ensembles as arrays (--no-stack: not).")
+@switch("stack", True, "Also store linear models and tree ensembles as arrays; --no-stack: not.")
 @switch("prune", False, "Store no child that is not better than its parent.")
 @click.option("--tune", default="", help="Search parameters: auto, or a YAML or JSON file with the search space.")
 @click.option("--trials", type=WholeNumber(), default=30, show_default=True, help="Trials a group, at most.")
@@ -103,12 +122,9 @@ def train(
         import metamodel
         from metamodel.child_logging import ChildLogging
         from metamodel.references import ReferenceSettings
-        from metamodel.registry import check_names
         from metamodel.resuming import resumable_run
 
-        if alias and not register:
-            raise InputError("--alias needs a registered model. Give --register NAME too.")
-        check_names(register, alias)
+        _check_destination(register, alias)
         settings = ReferenceSettings(
             requests_per_second=rate, concurrency=concurrency, patience_seconds=server_patience
         )
@@ -135,12 +151,23 @@ def train(
         facts = {"run_id": run.info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
         click.echo(dumps({**facts, "version": version, "alias": alias or None, "summary": result.summary}))
         return
-    click.echo(summary_text(result.summary))
+    click.echo(str(result))
     click.echo(f"\nrun               {run.info.run_id}\nmodel             {info.model_uri}")
     click.echo(f"report            {page}")
     if version:
         click.echo(f"registered        {register}, version {version}" + (f", alias {alias}" if alias else ""))
     click.echo(f"\nA few predictions:\n{table_text(preview)}")
+
+
+def _check_destination(register: str, alias: str) -> None:
+    """Refuse before the work what could not be logged after it."""
+    from metamodel.reaching import check_tracking_server
+    from metamodel.registry import check_names
+
+    if alias and not register:
+        raise InputError("--alias needs a registered model. Give --register NAME too.")
+    check_names(register, alias)
+    check_tracking_server()
 
 
 def _report_beside(bundle_path: Path) -> str:
@@ -150,8 +177,10 @@ def _report_beside(bundle_path: Path) -> str:
     return str(write_report(Bundle(bundle_path), bundle_path.with_name(f"{bundle_path.name}-report.html")))
 
 
-def _preview(result: Any, columns: list[str], rows: int = 6) -> pd.DataFrame:
+def _preview(result: Any, columns: list[str], rows: int = 6) -> "pd.DataFrame":
     """Let the new model answer a few rows from all over the table; it is registered by now, so nothing may raise."""
+    import pandas as pd
+
     from metamodel.model import MetaModel
 
     some = result.data.iloc[:: max(1, len(result.data) // rows)].head(rows).reset_index(drop=True)
