@@ -2,6 +2,7 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 VENV3   ?= .venv-pandas3
+WORKERS ?= 2
 ARGS    ?=
 
 export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
@@ -10,16 +11,20 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN      = PATH="$(abspath $(VENV))/bin:$$PATH"
 # The suite brings its own tracking stores; Spark must not guess a network address.
 TEST_ENV = SPARK_LOCAL_IP=127.0.0.1
+# Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests go together.
+PYTEST   = python -m pytest -n $(WORKERS)
 DEFINITION = setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint types layers check test-pandas3 clean
+.PHONY: help venv venv-pandas3 demo test lint types layers check test-pandas3 clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.dev  ## make .venv with everything for development
+
+venv-pandas3: $(VENV3)/.dev  ## make .venv-pandas3, the same with pandas 3
 
 demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow run .`
 	@echo "==> mlflow run . (tracking store: $(MLFLOW_TRACKING_URI))"
@@ -28,7 +33,8 @@ demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow 
 
 test: $(VENV)/.dev  ## run the whole test suite (ARGS="-k keys" narrows it)
 	@echo "==> pytest"
-	@$(RUN) $(TEST_ENV) python -m pytest $(ARGS)
+	@$(RUN) $(TEST_ENV) OMP_NUM_THREADS=1 $(PYTEST) -m "not speed" $(ARGS)
+	@$(if $(ARGS),,$(RUN) $(TEST_ENV) python -m pytest -m speed $$(grep -l "mark\.speed" tests/*.py))
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	@echo "==> ruff"
@@ -46,10 +52,10 @@ layers: $(VENV)/.dev  ## import-linter: who may import whom
 
 check: lint types layers  ## lint, types and layers
 
-test-pandas3: $(VENV3)/.dev  ## run the tests on pandas 3, without those of Spark
+test-pandas3: $(VENV3)/.dev  ## run the tests of tables on pandas 3, without those of Spark
 	@echo "==> pytest on pandas 3"
-	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(TEST_ENV) python -m pytest -m "not speed and not slow and not spark" \
-		-W ignore::pandas.errors.Pandas4Warning $(ARGS)
+	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(TEST_ENV) OMP_NUM_THREADS=1 $(PYTEST) \
+		-m "not speed and not slow and not spark and not tableless" -W ignore::pandas.errors.Pandas4Warning $(ARGS)
 
 clean:  ## remove environments and caches, but no run and no model
 	rm -rf $(VENV) $(VENV3) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -4,9 +4,9 @@
     python benchmarks/selection.py --cost-only
 
 Fresh rows are split off before training (by hash, or the latest weeks) and seen by nobody; every side is trained on the
-same rest. On held-out rows the chosen ones cannot be worse, because these rows have chosen them; fresh rows can say so.
-The seeds choose the fresh rows, and make the panel. The cost is that of one group in one process: baselines and their
-metrics against the group's whole fit.
+same rest. "own best" is what would be chosen by each group's own held-out rows alone: it is best on these rows because
+they have chosen it, and only fresh rows can tell. The seeds choose the fresh rows, and make the panel and the mixed
+table. The cost is that of one group in one process: baselines and their metrics against the group's whole fit.
 """
 
 import argparse
@@ -56,16 +56,38 @@ def panel(seed: int) -> Table:
     return frame[~fresh], frame[fresh], options
 
 
+def mixed(seed: int) -> Table:
+    """Groups of which each candidate suits some: straight lines, steps, and nothing but noise, in 30 to 200 rows."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for group in range(90):
+        rows = int(np.exp(rng.uniform(np.log(30), np.log(200))))
+        x = rng.normal(size=(rows + 200, 5))
+        line, step = x @ rng.normal(size=5), 3.0 * np.where(x[:, 0] > 0, 1.0, -1.0) * np.where(x[:, 1] > 0.3, 1.0, 0.2)
+        y = ((line, step, np.zeros(len(x)))[group % 3] + rng.normal(size=len(x))) * np.exp(rng.normal())
+        columns = {f"x{i}": values for i, values in enumerate(x.T)}
+        parts.append(pd.DataFrame({"group": group, **columns, "y": y, "fresh": np.arange(len(x)) >= rows}))
+    frame = pd.concat(parts, ignore_index=True)
+    fresh = frame.pop("fresh").to_numpy()
+    return frame[~fresh], frame[fresh], {"group_by": ["group"], "target": "y"}
+
+
 def errors(known: pd.DataFrame, fresh: pd.DataFrame, options: dict[str, Any], candidates: list[str]) -> pd.DataFrame:
     """Mean absolute error of every side: on its held-out rows, and on fresh ones (over the rows that all answer)."""
     options = {**options, "metric": "mae", "min_rows": 20, "n_jobs": 2}
     actual = fresh[options["target"]].to_numpy(dtype=float)
-    held, found = {}, {}
+    held, found, ledgers = {}, {}, {}
     for side, estimator in [*((one, one) for one in candidates), ("chosen", candidates)]:
         result = metamodel.train(known, estimator=estimator, **options)
-        held[side] = result.summary["holdout_mae_mean"]
+        ledgers[side] = result.ledger[result.ledger["status"] == "fitted"].set_index(options["group_by"])
         answers = metamodel.MetaModel(result.bundle_path).predict(fresh)
         found[side] = np.abs(answers["prediction"].to_numpy(dtype=float) - actual)
+        held[side] = result.summary["holdout_mae_mean"]
+    own = ledgers["chosen"]["own_best"]
+    held["own best"] = np.mean([ledgers[name]["holdout_mae"][key] for key, name in own.items()])
+    keys = pd.MultiIndex.from_frame(fresh[options["group_by"]]) if own.index.nlevels > 1 else fresh[own.index.name]
+    names = own.reindex(keys).to_numpy()
+    found["own best"] = np.select([names == one for one in candidates], [found[one] for one in candidates], np.nan)
     return pd.DataFrame({"held out": pd.Series(held), "fresh": pd.DataFrame(found).dropna().mean()})
 
 
@@ -129,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         show([cost(rows) for rows in (30, 300, 3000)], given.output)
         return
     rows = compare("panel", panel, given.candidates, given.seeds)
+    rows += compare("mixed", mixed, given.candidates, given.seeds)
     if given.housing is not None:
         rows += compare("housing", partial(housing, given.housing), given.candidates, given.seeds)
     show(rows, given.output)

@@ -151,7 +151,7 @@ def passes(folder: Path, options: argparse.Namespace) -> None:
         panel(options.rows // size, size).to_parquet(path, index=False)
         training = SparkTraining(path, choices, "ridge", None, None)
         groups = _Groups.of(training.plan.sizes, slots=2, once=False)
-        trainer = training._trainer(1.0, groups, Searches())
+        trainer = training._trainer(training.plan.spec, 1.0, groups, Searches())
         work = {
             "one": training._rows(groups).mapInArrow(trainer.train, RESULT_SCHEMA),
             "each": spark.read.parquet(path).groupBy("store").applyInPandas(one_group(trainer), GROUP_SCHEMA),

@@ -16,6 +16,7 @@ from metamodel.exceptions import ChildFailed, InputError
 from metamodel.frames import AnyArray, IntArray
 from metamodel.option_values import one_of
 from metamodel.options import UnknownPolicy
+from metamodel.probabilities import class_probabilities
 from metamodel.wording import count
 
 __all__ = ["DETAIL_COLUMNS", "INTERVAL", "AnswerForm", "Answers", "PredictOptions", "probability_column"]
@@ -133,7 +134,7 @@ class AnswerForm:
         return np.asarray(converted, dtype=object)
 
     def _aligned(self, child: Any, x: Any) -> AnyArray:
-        given = np.asarray(child.predict_proba(x))
+        given = class_probabilities(child, x)
         if given.shape != (len(x), len(child.classes_)):
             raise ChildFailed(f"predict_proba returned shape {given.shape} for {count(len(x), 'row')}")
         # A class that this group has never seen has probability 0 here.

@@ -21,7 +21,9 @@ from metamodel.manifest import BLENDED_VERSION, Manifest
 from metamodel.packing import stack_plan
 from metamodel.planning import Plan
 from metamodel.progress import TrainingProgress
+from metamodel.showing import preformatted, result_line, summary_text
 from metamodel.shrinkage import weight_columns
+from metamodel.superseding import fitted_again, superseded
 from metamodel.weighing import check_weights, shrink
 
 __all__ = ["Fit", "TrainingResult", "fit_and_assemble"]
@@ -32,7 +34,7 @@ Fit = Callable[[Path, float], Iterator[TaskResult]]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training leaves behind.
+    """What training leaves behind; `print` shows the summary.
 
     Attributes
     ----------
@@ -63,12 +65,21 @@ class TrainingResult:
     summary: dict[str, Any]
     bundle_path: Path
     manifest: Manifest
-    data: pd.DataFrame = field(repr=False)
+    data: pd.DataFrame
     source: str
-    holdout: pd.DataFrame = field(repr=False)
-    importance: pd.DataFrame = field(repr=False)
+    holdout: pd.DataFrame
+    importance: pd.DataFrame
     findings: tuple[Finding, ...] = ()
-    tuning: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __repr__(self) -> str:
+        return result_line(self.summary, self.manifest, self.bundle_path)
+
+    def __str__(self) -> str:
+        return summary_text(self.summary)
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
 
 
 def fit_and_assemble(
@@ -154,11 +165,14 @@ def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[l
     try:
         with TrainingProgress(total) as progress:
             for result in steps:
-                shards.append(merger.add(result.shard))
                 results.append(result)
-                progress.add([row["status"] for row in result.ledger])
+                if result.again:
+                    shards.append(merger.replace(result.shard, fitted_again(result)))
+                else:
+                    shards.append(merger.add(result.shard))
+                    progress.add([row["status"] for row in result.ledger])
     except BaseException:
         merger.abandon()
         raise
     merger.close()
-    return results, shards
+    return superseded(results), shards

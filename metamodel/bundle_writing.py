@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +18,7 @@ from metamodel.exceptions import AllGroupsFailed, InputError
 from metamodel.key_places import key_index
 from metamodel.manifest import COMPRESSED_VERSION, MANIFEST_NAME, FileEntry, Manifest
 from metamodel.references import REFERENCE_DIR
-from metamodel.shards import ShardReader, ShardWriter, compress_shard, drop_children
+from metamodel.shards import ShardReader, ShardWriter, compress_shard, drop_children, forget_groups
 
 __all__ = ["ShardMerger", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
 
@@ -141,10 +141,19 @@ class ShardMerger:
 
     def add(self, shard: Path) -> str:
         """Append a task's shard; returns the name of the shard its groups are in now."""
-        if self._writer.size > _SHARD_BYTES:
-            self._writer.__exit__(None)
-            self._writer = self._next()
+        self._make_room()
         self._writer.add_all_of(shard)
+        return self._names[-1]
+
+    def replace(self, shard: Path, keys: Collection[str]) -> str:
+        """Put some groups of a task's shard in the place of what was added of them before; returns as `add` does."""
+        self._make_room()
+        for name in self._names[:-1]:
+            forget_groups(self._directory / name, keys)
+        self._writer.forget(keys)
+        for row in ShardReader(shard, shard.stat().st_size).rows():
+            if row.key in keys:
+                self._writer.add(row)
         return self._names[-1]
 
     def close(self) -> None:
@@ -156,6 +165,11 @@ class ShardMerger:
     def abandon(self) -> None:
         """Throw the unfinished shard away."""
         self._writer.__exit__(True)
+
+    def _make_room(self) -> None:
+        if self._writer.size > _SHARD_BYTES:
+            self._writer.__exit__(None)
+            self._writer = self._next()
 
     def _next(self) -> ShardWriter:
         self._names.append(f"{len(self._names):05d}.sqlite")

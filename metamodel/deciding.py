@@ -4,7 +4,7 @@ Which row belongs to whom plays no part, so that a profile (a few rows that stan
 process) decides the same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
@@ -53,19 +53,9 @@ class Decisions:
     overridden: tuple[FitSpec, ...]
     digest: str
 
-    def spec_of_groups(self, overridden: Sequence[GroupKey], parents: Iterable[GroupKey]) -> FitSpec:
-        """Complete the spec with what single groups do otherwise.
-
-        Parameters
-        ----------
-        overridden
-            The groups of the overrides, in their order.
-        parents
-            Groups of lower levels. They keep equal rows: those of different children are observations of their own.
-        """
-        exceptions = dict.fromkeys(parents, replace(self.spec, drop_duplicates=False))
-        exceptions |= dict(zip(overridden, self.overridden, strict=True))
-        return replace(self.spec, overrides=exceptions)
+    def spec_of_groups(self, overridden: Sequence[GroupKey]) -> FitSpec:
+        """Complete the spec with what single groups do otherwise: those of the overrides, in their order."""
+        return replace(self.spec, overrides=dict(zip(overridden, self.overridden, strict=True)))
 
 
 def decide(
@@ -271,8 +261,17 @@ def _numeric_target(values: pd.Series) -> AnyArray:
     try:
         return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
-        text = [value for value in values if isinstance(value, str)]
         raise InputError(
-            f"The target {values.name!r} is not numeric (first text: {short(text[0] if text else values.iloc[0])}), "
+            f"The target {values.name!r} is not numeric (first text: {short(_first_text(values.dropna()))}), "
             "but the estimator is a regressor. Name a numeric target, or use a classifier."
         ) from error
+
+
+def _first_text(values: pd.Series) -> object:
+    """Find what is no number: in a column of texts, numbers may be texts too."""
+    for value in values:
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return value
+    return values.iloc[0]

@@ -163,7 +163,8 @@ def prepare(estimator: BaseEstimator, features: FeatureSchema, missing: set[str]
     if dates := [feature.name for feature in features.features if feature.kind == "timestamp"]:
         raise InputError(
             f"Feature column {listing(map(repr, dates))} holds timestamps, which a named estimator cannot take. "
-            "Derive numbers from it (month, days since ...), or leave it out of features."
+            f"Name it as the time column (time_column={dates[0]!r}), derive numbers from it (month, days since ...), "
+            "or leave it out of features."
         )
     texts = [feature.name for feature in features.features if feature.kind in ("string", "category")]
     numbers = [name for name in features.names if name not in texts]

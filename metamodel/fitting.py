@@ -90,7 +90,7 @@ def _fitted_or_failed(
     except TimeLimitReached:
         return GroupOutcome(group.key, "failed", len(group.y), f"time_limit: {spec.group_seconds:g} s")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
-        return GroupOutcome(group.key, "failed", len(group.y), "error", error_text(error))
+        return _raised(group, error)
 
 
 def _fit(
@@ -110,10 +110,15 @@ def _fit(
         estimator=candidate.label,
         params=candidate.params,
         metrics=metrics,
-        facts={"candidate": candidate.name, "started_from": started_from, **evaluated.facts},
+        facts={**_names(candidate), "started_from": started_from, **evaluated.facts},
         child=child,
         holdout=evaluated.holdout,
+        contest=evaluated.contest,
     )
+
+
+def _names(chosen: Candidate) -> dict[str, str]:
+    return {"candidate": chosen.name, "own_best": chosen.name}
 
 
 def _distinct(caught: list[warnings.WarningMessage], limit: int = 3) -> str:
@@ -131,7 +136,7 @@ def _without_missing_target(group: GroupData, dtype: str) -> tuple[GroupData, li
 
 
 def _without_duplicates(group: GroupData, drop: bool) -> tuple[GroupData, int]:
-    copies = repeated(group.hashes, group.weights)
+    copies = repeated(group.hashes, group.weights, group.children)
     number = int(copies.sum())
     return group.take(~copies) if number and drop else group, number
 
@@ -154,6 +159,13 @@ def _tuning_notes(searched: Sequence[TuningRecord], chosen: Candidate) -> list[s
 
 def _cold_note(reason: str) -> list[str]:
     return [f"cold_start: {reason}"] if reason else []
+
+
+def _raised(group: GroupData, error: BaseException) -> GroupOutcome:
+    # Of features without a value estimators' own errors say little or nothing.
+    null = int(pd.isna(group.x).all(axis=0).sum())
+    features = [f"null_features: {null} of {group.x.shape[1]} without a value"] if null else []
+    return GroupOutcome(group.key, "failed", len(group.y), "; ".join([*features, "error"]), error_text(error))
 
 
 def _target_notes(y: AnyArray, spec: FitSpec) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from metamodel.choosing import Contest
 from metamodel.frames import AnyArray, IntArray
 from metamodel.heldout import HeldOut
 from metamodel.keys import GroupKey
@@ -17,6 +18,7 @@ __all__ = ["GROUP_FACTS", "GroupData", "GroupOutcome", "Status", "Terminated", "
 # there is nothing to say.
 GROUP_FACTS: dict[str, Any] = {
     "candidate": "",
+    "own_best": "",
     "folds": 0,
     "baseline": "",
     "skill": float("nan"),
@@ -82,6 +84,8 @@ class GroupOutcome:
         Every held-out row, with what a child that had not seen it predicted.
     tuning
         How the searches for the candidates' parameters went; `chosen` says which candidate became the child.
+    contest
+        How several candidates did on the held-out rows.
     """
 
     key: GroupKey
@@ -98,6 +102,7 @@ class GroupOutcome:
     child: Any = None
     holdout: HeldOut | None = None
     tuning: Sequence[dict[str, Any]] = ()
+    contest: Contest | None = None
 
 
 def error_text(error: BaseException) -> str:

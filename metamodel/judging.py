@@ -8,10 +8,12 @@ import numpy as np
 from sklearn import config_context
 
 from metamodel.baselines import baselines
-from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is_better, skill
+from metamodel.choosing import Contest
+from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is_better, rounding_error, skill
 from metamodel.frames import IntArray
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.heldout import HeldOut
+from metamodel.probabilities import class_probabilities
 from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import Fold, folds_of
 from metamodel.weights import fit_weighted
@@ -28,18 +30,26 @@ class Evaluated:
     ----------
     facts
         Further columns of the ledger: how many folds, which baseline, and the skill against it.
+    answers
+        Its answers to all test rows.
+    contest
+        Of the chosen one of several: how all of them did.
     """
 
     candidate: Candidate
     metrics: dict[str, float]
     holdout: HeldOut | None
     facts: dict[str, Any] = field(default_factory=dict)
+    answers: Answers | None = None
+    contest: Contest | None = None
 
 
 def choose(
     group: GroupData, spec: FitSpec, of_folds: Sequence[tuple[Candidate, ...]] = ()
 ) -> tuple[Evaluated, list[str]]:
-    """Judge every candidate, and take the best; of equals the first.
+    """Judge every candidate, and take the best by the group's own rows; of equals the first.
+
+    What other groups' rows say against it (`metamodel.choosing`) is known when all groups are judged.
 
     Parameters
     ----------
@@ -72,8 +82,14 @@ def choose(
             errors.append(f"holdout_failed: {candidate.name}: {error_text(error)}")
     if not judged:
         return Evaluated(spec.candidates[0], {}, None), errors
+    if group.weights is not None and not any(group.weights[test].any() for _, test in folds):
+        errors.append("no_holdout: every held-out row has weight 0")
     metric = _decisive(judged, spec)
-    return _against_baseline(_best(judged, metric), group, folds, spec, metric), errors
+    best = _best(judged, metric)
+    answers = {one.candidate.name: one.answers for one in judged if one.answers is not None}
+    # Tuned candidates are others in every group.
+    contest = Contest.of(answers, metric, best.candidate.name, errors) if spec.tuning is None else None
+    return replace(_against_baseline(best, group, folds, spec, metric), contest=contest), errors
 
 
 def evaluate(
@@ -95,7 +111,7 @@ def evaluate(
     rows, last = _last_tested(folds)
     others = (None if values is None else values[rows] for values in (group.times, group.weights, group.children))
     held = HeldOut.of(group.hashes[rows], tested.actual[last], tested.predicted[last], *others)
-    return Evaluated(candidate, metrics, held)
+    return Evaluated(candidate, metrics, held, answers=tested)
 
 
 def _last_tested(folds: Sequence[Fold]) -> tuple[IntArray, IntArray]:
@@ -125,7 +141,7 @@ def answer(child: Any, group: GroupData, task: str) -> Answers:
     predicted = np.asarray(child.predict(group.x)).reshape(-1)
     if task == "regression":
         return Answers(group.y, predicted, None, np.empty(0), group.weights)
-    probabilities = child.predict_proba(group.x) if hasattr(child, "predict_proba") else None
+    probabilities = class_probabilities(child, group.x) if hasattr(child, "predict_proba") else None
     classes = np.asarray(getattr(child, "classes_", np.unique(group.y)))
     return Answers(group.y, predicted, probabilities, classes, group.weights)
 
@@ -172,7 +188,8 @@ def _against_baseline(
     if best is None:
         return replace(chosen, facts=facts)
     name, metrics = best
-    gained = skill(metric, chosen.metrics[f"holdout_{metric}"], metrics[metric])
+    rounding = rounding_error(metric, group.y)
+    gained = skill(metric, chosen.metrics[f"holdout_{metric}"], metrics[metric], rounding)
     return replace(
         chosen,
         metrics=chosen.metrics | _prefixed("baseline", metrics),

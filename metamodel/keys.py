@@ -19,7 +19,7 @@ import pandas as pd
 
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.key_values import KeyValue, Kind, converted_to, is_null
-from metamodel.wording import listing, short
+from metamodel.wording import count, listing, short
 
 __all__ = [
     "GroupKey",
@@ -198,8 +198,8 @@ class KeySchema:
         values = tuple(key) if isinstance(key, tuple | list) else (key,)
         if len(values) != len(self.columns):
             raise InvalidKey(
-                f"The key {short(values)} has {len(values)} values, but there are {len(self.columns)} group columns "
-                f"({', '.join(self.names)}). Give one value for each, in that order."
+                f"The key {short(values)} has {count(len(values), 'value')}, but there are {len(self.columns)} group "
+                f"columns ({', '.join(self.names)}). Give one value for each, in that order."
             )
         return tuple(self.canonical_value(i, value) for i, value in enumerate(values))
 

@@ -193,6 +193,7 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         **_fallback_rates(ledger, plan),
         **_local_or_global(children),
         **_against_baselines(children),
+        "groups_chosen_by_others": int((children["candidate"] != children["own_best"]).sum()),
         **({"groups_warm": int((children["started_from"] != "").sum())} if plan.options.warm_start else {}),
         **group_sizes(plan.sizes.values()),
     }

@@ -26,6 +26,7 @@ from metamodel.manifest import Manifest
 from metamodel.preloading import Preload, Preloaded, preload_children
 from metamodel.references import ChildLoader
 from metamodel.routing import PredictOptions, Route, Tally
+from metamodel.showing import model_line
 from metamodel.wording import short
 
 __all__ = ["MetaModel"]
@@ -46,11 +47,6 @@ class MetaModel:
         Gets children that live elsewhere.
     logged
         Directory of the logged model that it was opened through; None where a bundle was opened by itself.
-
-    Attributes
-    ----------
-    logged
-        As above.
 
     Examples
     --------
@@ -80,6 +76,9 @@ class MetaModel:
         """Travel to other processes as the bundle's path: locks and open files cannot."""
         place = self._bundle.path.absolute()
         return _reopened, (place, self._bundle.own_limit, self._defaults, self._loader, self.logged)
+
+    def __repr__(self) -> str:
+        return model_line(self.manifest, self._bundle.path)
 
     @property
     def manifest(self) -> Manifest:

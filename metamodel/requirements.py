@@ -1,5 +1,6 @@
 """The packages that a logged model's environment must have, pinned to the versions of here."""
 
+import functools
 import importlib.metadata
 
 from metamodel.manifest import Manifest
@@ -28,16 +29,18 @@ _FAST = ("numba",)
 
 def requirements(manifest: Manifest) -> list[str]:
     """Pin the requirements of a model's environment; letting MLflow infer them would cost 15 seconds a call."""
-    estimators = {package for candidate in manifest.options["candidates"].values() for package in candidate["packages"]}
+    candidates = manifest.options["candidates"].values()
+    estimators = frozenset(package for candidate in candidates for package in candidate["packages"])
     codec = () if manifest.codec == "cloudpickle" else (manifest.codec,)
     fast = _FAST if any(stack.get("family") == "trees" for stack in manifest.stacks) else ()
     wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(_distributions(estimators)), *_SERVER, *fast])
     return [f"{package}=={found}" for package in wanted if (found := _installed(package))]
 
 
-def _distributions(modules: set[str]) -> set[str]:
+@functools.cache  # looking through all that is installed takes a third of `log_model`; a module keeps its distribution
+def _distributions(modules: frozenset[str]) -> frozenset[str]:
     known = importlib.metadata.packages_distributions()
-    return {known[module][0] for module in modules if module in known and known[module][0] != "metamodel"}
+    return frozenset(known[module][0] for module in modules if module in known and known[module][0] != "metamodel")
 
 
 def _installed(package: str) -> str | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import mlflow
-from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
 
 from metamodel.exceptions import InputError
 from metamodel.groups import Terminated
@@ -77,8 +77,11 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def claim(run_id: str, digest: str, training: str = "") -> None:
-    """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training."""
+def claim(run_id: str, digest: str, training: str = "", note: str = "") -> None:
+    """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training.
+
+    A description that the run has already stays.
+    """
     tags = mlflow.get_run(run_id).data.tags
     again = training and tags.get(_TRAINING_TAG) == training  # an attempt that was broken off goes on
     if tags.get(_DIGEST_TAG, digest) != digest and not again:
@@ -90,6 +93,8 @@ def claim(run_id: str, digest: str, training: str = "") -> None:
     if LEDGER_TABLE not in tables:
         tables.append(LEDGER_TABLE)
     own = {_DIGEST_TAG: digest, **({_TRAINING_TAG: training} if training else {})}
+    if note:
+        own[MLFLOW_RUN_NOTE] = tags.get(MLFLOW_RUN_NOTE) or note
     mlflow.set_tags({**own, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from metamodel.compression import Compressor, Decompressor, train_dictionary
 from metamodel.exceptions import CorruptBundle
 
-__all__ = ["ShardReader", "ShardRow", "ShardWriter", "compress_shard", "drop_children"]
+__all__ = ["ShardReader", "ShardRow", "ShardWriter", "compress_shard", "drop_children", "forget_groups"]
 
 _SCHEMA = """
 CREATE TABLE children (
@@ -127,6 +127,10 @@ class ShardWriter:
         self._connection.commit()
         self._connection.execute("DETACH other")
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """Take groups out again; of keys that are not there nothing happens."""
+        self._connection.executemany("DELETE FROM children WHERE key = ?", [(key,) for key in keys])
+
     @property
     def size(self) -> int:
         """Bytes written so far."""
@@ -144,6 +148,13 @@ class ShardWriter:
             self._unfinished.rename(self.path)
         else:
             self._unfinished.unlink(missing_ok=True)
+
+
+def forget_groups(path: Path, keys: Iterable[str]) -> None:
+    """Take groups out of a shard that no one reads yet; of keys that are not there nothing happens."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executemany("DELETE FROM children WHERE key = ?", [(key,) for key in keys])
+        connection.commit()
 
 
 def compress_shard(path: Path) -> bool:

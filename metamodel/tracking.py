@@ -13,18 +13,19 @@ from mlflow.models.model import ModelInfo
 from metamodel import __version__, registry
 from metamodel.as_pyfunc import pyfunc_parts
 from metamodel.child_logging import ChildLogging, LogChildren
-from metamodel.evaluation import PRIMARY
 from metamodel.exceptions import InputError
 from metamodel.model import MetaModel
 from metamodel.references import ReferenceSettings
 from metamodel.run_facts import log_artifacts, log_facts
 from metamodel.runs import claim, training_run
 from metamodel.scratch import plainly_named
+from metamodel.showing import description
 from metamodel.signatures import InputForm, signature
 from metamodel.training import TrainingResult
-from metamodel.wording import count
 
 __all__ = ["log_model", "log_packed"]
+
+_WHERE_TO_LOOK = "Under Artifacts, `report.html` shows the worst and best groups, `ledger.json` what became of each."
 
 
 def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
@@ -76,6 +77,8 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     LoggingFailed
         Some groups could not be logged one by one. Nothing was registered; the same call into the same run goes on.
     """
+    if not isinstance(result, TrainingResult):
+        raise InputError(f"log_model takes what metamodel.train returned, not a {type(result).__name__}.")
     if alias and not registered_model_name:
         raise InputError("alias needs a registered model. Give registered_model_name too.")
     registry.check_names(registered_model_name, alias, name)
@@ -85,7 +88,8 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     signature(result.manifest, model.route, model.options(), inputs)
     children = ChildLogging(log_children, settings)
     with children.politely(), training_run() as run:
-        claim(run.info.run_id, model.bundle.digest, children.identity(result))
+        described = description(result.summary, result.manifest)
+        claim(run.info.run_id, model.bundle.digest, children.identity(result), f"{described} {_WHERE_TO_LOOK}")
         log_facts(result)
         log_artifacts(result)
         with children.logged(result, run, name, model) as logged, plainly_named(logged.bundle.path) as bundle:
@@ -95,7 +99,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         mlflow.log_metrics(metrics, model_id=info.model_id)
         if registered_model_name:
             info.registered_model_version = registry.register_version(
-                registered_model_name, info.model_uri, _description(result), _tags(result), alias
+                registered_model_name, info.model_uri, described, _tags(result), alias
             )
     return info
 
@@ -133,17 +137,6 @@ def log_packed(
             registered_model_name, info.model_uri, described, {"metamodel.version": __version__}, alias
         )
     return info
-
-
-def _description(result: TrainingResult) -> str:
-    manifest, summary = result.manifest, result.summary
-    estimators = sorted({str(candidate["estimator"]) for candidate in manifest.options["candidates"].values()})
-    metric = f"holdout_{PRIMARY[manifest.target.task]}_median"
-    judged = f", median {metric.removesuffix('_median')} {summary[metric]:,.4g}" if metric in summary else ""
-    return (
-        f"{summary['groups_fitted']:,} of {count(summary['groups'], 'group')} by {', '.join(manifest.keys.names)}: "
-        f"{' or '.join(estimators)} for {manifest.target.name}{judged}."
-    )
 
 
 def _tags(result: TrainingResult) -> Mapping[str, str]:

@@ -88,7 +88,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     estimator
         A name ("ridge", "random_forest", "hist_gradient_boosting", "logistic_regression", ...), a dotted path to a
         class, a scikit-learn estimator or pipeline, or several of these as candidates (a list, a dict with names, or
-        "ridge,random_forest") of which every group's held-out rows choose.
+        "ridge,random_forest") of which held-out rows choose, the group's own and those of the other groups.
     estimator_params
         Parameters to set on it.
     features

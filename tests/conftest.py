@@ -67,6 +67,43 @@ settings.register_profile(
 )
 settings.load_profile("ci")
 
+# What marks a file that takes long, the longest first.
+LONG = ("slow", "server")
+
+
+def _share(nodeid: str) -> str:
+    """Name the share of the tests that one goes with.
+
+    A file's tests share servers and models. Those of Spark's own files would ask too much of a small machine if two of
+    them ran at once.
+    """
+    file = nodeid.partition("::")[0]
+    return "spark" if "/test_spark_" in file else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest where processes share the work, so that none ends long after another."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    ranks: dict[str, int] = {}
+    for item in items:
+        rank = next((rank for rank, name in enumerate(LONG) if item.get_closest_marker(name)), len(LONG))
+        ranks[_share(item.nodeid)] = min(rank, ranks.get(_share(item.nodeid), rank))
+    items.sort(key=lambda item: (_share(item.nodeid) != "spark", ranks[_share(item.nodeid)]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process of `pytest -n 2` a share at a time, in the order above."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByShare(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _share(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByShare(config, log)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def tracking_uri(tmp_path_factory: pytest.TempPathFactory):

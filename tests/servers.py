@@ -187,10 +187,20 @@ def _wait_until_healthy(server: Server) -> None:
 
 
 def free_port() -> int:
-    """Name a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Name a port that nobody listens on now, and that nobody else is given within the next minute.
+
+    The port's own side ends a connection to itself first, so that the kernel holds the port in TIME_WAIT: it gives it
+    to nobody who asks for any port, but servers, which set SO_REUSEADDR, may listen on it. A port that was only asked
+    for and let go can be another process's before the server that it is for has started.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, 0))
+        listener.listen(1)
+        with socket.create_connection(listener.getsockname()) as client:
+            listener.accept()[0].close()
+            client.recv(1)  # nothing: the other side has ended
+        return int(listener.getsockname()[1])
 
 
 class Recorder:

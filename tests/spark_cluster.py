@@ -11,16 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pyspark
+from servers import free_port
 
 HOME = Path(pyspark.__file__).parent
 _LOOPBACK = "127.0.0.1"
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:

@@ -26,6 +26,8 @@ from metamodel.vendoring import write_zip
 
 MANIFEST = "artifacts/bundle/manifest.json"
 
+pytestmark = pytest.mark.tableless
+
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:

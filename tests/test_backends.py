@@ -50,7 +50,7 @@ def rows_by_key(results):
     return {row["key"]: json.dumps(row) for row in sorted(rows, key=lambda row: row["key"])}
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=repr)
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: type(backend).__name__)
 def test_every_task_is_run_and_every_group_has_a_row(backend, tmp_path):
     job = job_of(tmp_path)
     results = list(backend.run(tasks_of(job), job))
@@ -189,6 +189,7 @@ class KillsOnArrival(Duck):
         return os._exit, (1,)
 
 
+@pytest.mark.tableless
 def test_workers_that_die_before_their_first_group_end_the_job_with_a_clear_error(tmp_path):
     job = job_of(tmp_path, Duck(), groups=2)
     candidate = replace(job.plan.spec.candidates[0], estimator=KillsOnArrival())

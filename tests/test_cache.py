@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from metamodel.cache import ByteCache, process_cache
 from metamodel.exceptions import InputError
 
+pytestmark = pytest.mark.tableless
+
 
 def loader(value, cost=10):
     return lambda: (value, cost)

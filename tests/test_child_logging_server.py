@@ -33,7 +33,7 @@ from metamodel.fetching import politeness
 from metamodel.fetching.pacing import courtesy_of_tracking
 from metamodel.vendoring import vendor_bundle
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.tableless]
 
 GROUPS = 12
 FAST = metamodel.ReferenceSettings(requests_per_second=500)

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import termios
@@ -53,12 +54,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sales: pd.DataFrame)
 
 
 @pytest.fixture(scope="module")
-def trained(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A registered model; the table it learnt is `make_store_sales(2, 2, 30)`."""
+def trained_bundle(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a registered model; the table it learnt is `make_store_sales(2, 2, 30)`."""
     table = tmp_path_factory.mktemp("trained") / "sales.parquet"
     make_store_sales(n_stores=2, n_products=2, n_weeks=30).to_parquet(table)
-    result = run(*TRAIN, "--data", str(table), "--register", "trained", "--alias", "champion")
+    path = table.with_name("bundle")
+    result = run(
+        *TRAIN, "--data", str(table), "--register", "trained", "--alias", "champion", "--output-dir", str(path)
+    )
     assert result.exit_code == 0, result.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(trained_bundle: Path) -> str:
+    """That model."""
     return "models:/trained@champion"
 
 
@@ -162,6 +172,7 @@ def test_train_takes_a_csv_a_parquet_file_and_a_folder(folder: Path, sales: pd.D
     np.testing.assert_allclose(answers["prediction"].astype(float), by_hand(sales), rtol=1e-9)
 
 
+@pytest.mark.tableless
 def test_train_writes_results_to_stdout_and_progress_to_stderr(folder: Path) -> None:
     command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "sales.csv", "--json", "--register", "two-streams"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -373,7 +384,7 @@ def test_inspect_json_holds_numbers_and_nulls(trained: str) -> None:
     [
         ('[7, "P001"]', r"No child model for group \(7, 'P001'\) \(7 known\)\. Train it"),
         ('[90005, "P001"]', r"it was skipped in training \(min_rows: 0 usable rows, 2 needed; target_missing"),
-        ("[1]", r"The key \(1,\) has 1 values, but there are 2 group columns \(store, product\)"),
+        ("[1]", r"The key \(1,\) has 1 value, but there are 2 group columns \(store, product\)"),
         ('["1", "P001"]', r"Group column 'store' holds integers; the str '1' is none\."),
     ],
 )
@@ -386,9 +397,9 @@ def test_inspect_says_why_there_is_no_such_child(trained: str, group: str, messa
 
 
 @pytest.fixture
-def bundle(folder: Path) -> Path:
-    assert run(*TRAIN, "--data", "sales.csv", "--output-dir", "bundle").exit_code == 0
-    return folder / "bundle"
+def bundle(trained_bundle: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(trained_bundle, tmp_path / "bundle"))
 
 
 def test_inspect_verify_finds_a_sound_bundle_sound(bundle: Path) -> None:
@@ -481,7 +492,7 @@ FILES: dict[str, bytes] = {
     "ragged.csv": b"store,product,price,promotion,trend,units\n1,a,2,0,1,5\n1,a,2,0,1,5,6,7\n",
     "twice.csv": b"store,product,price,price,promotion,trend,units\n1,a,2,2,0,1,5\n1,a,3,3,0,1,6\n",
     "null_key.csv": b"store,product,price,promotion,trend,units\n1,a,2,0,1,5\n1,a,3,0,1,6\n,a,2,0,1,5\n",
-    "text_target.csv": b"store,product,price,promotion,trend,units\n1,a,2,0,1,many\n1,a,3,0,1,few\n",
+    "text_target.csv": b"store,product,price,promotion,trend,units\n1,a,2,0,1,7.5\n1,a,3,0,1,many\n",
     "no_target.csv": b"store,product,price,promotion,trend,units\n1,a,2,0,1,\n1,a,3,0,1,\n",
     "infinite.csv": b"store,product,price,promotion,trend,units\n1,a,inf,0,1,2\n1,a,inf,0,1,3\n",
     "fraction_key.csv": b"store,product,price,promotion,trend,units\n1.5,a,2,0,1,2\n2.5,a,3,0,1,3\n",
@@ -624,8 +635,8 @@ def test_option_of_the_wrong_kind_is_a_usage_error(folder: Path, option: str, va
     result = run(*TRAIN, "--data", "sales.csv", option, value)
 
     assert result.exit_code == 2
-    assert re.search(f"Invalid value for '{option}': {message}", result.stderr)
-    assert "Traceback" not in result.stderr
+    told = f"error: Invalid value for '{option}': {message}.* `main train --help` says what there is.\n"
+    assert re.fullmatch(told, result.stderr)
 
 
 BAD_SCORING = {
@@ -686,6 +697,7 @@ def test_a_model_of_another_kind_is_refused(folder: Path) -> None:
     )
 
 
+@pytest.mark.tableless
 def test_a_bad_file_ends_the_process_with_code_2_and_no_traceback(folder: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "nowhere.csv"]
@@ -702,3 +714,49 @@ def test_every_command_explains_itself(command: str) -> None:
 
     assert result.exit_code == 0
     assert "--json" in result.stdout
+
+
+# help
+
+
+def test_help_of_train_has_every_option_once() -> None:
+    text = run("train", "--help").stdout
+    listed = re.findall(r"^  (?:-h, )?(--[a-z-]+)", text, re.MULTILINE)
+    command = main.commands["train"]
+    expected = [option.opts[-1] for option in command.params if not option.hidden]  # type: ignore[attr-defined]
+
+    assert sorted(listed) == sorted([*expected, "--help"])
+    assert text.index("Table and model:") < text.index("Judging:") < text.index("Other:")
+
+
+def test_commands_are_listed_in_the_order_of_use() -> None:
+    names = re.findall(r"^  ([a-z-]+)  ", run("--help").stdout.partition("Commands:")[2], re.MULTILINE)
+
+    assert names[:3] == ["train", "score", "serve"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], r"No such command 'trian'. Did you mean 'train'\? `metamodel --help` says what there is."),
+        (["train"], "Missing option '--data'. `metamodel train --help` says what there is."),
+        (
+            ["score", "--modle", "m"],
+            "No such option '--modle'. Did you mean .*`metamodel score --help` says what there",
+        ),
+    ],
+)
+def test_a_wrong_call_is_one_line(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(main, arguments, prog_name="metamodel")
+
+    assert result.exit_code == 2
+    assert re.fullmatch(f"error: {message}.*\n", result.stderr)
+
+
+@pytest.mark.parametrize("option", [["--warm-start"], ["--warm-start", "true"]])
+def test_a_switch_is_a_word_or_has_a_value(option: list[str]) -> None:
+    result = run(*TRAIN, "--data", "sales", *option)
+
+    assert result.exit_code == 2
+    assert "warm_start" in result.stderr
+    assert "previous" in result.stderr

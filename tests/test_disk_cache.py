@@ -18,6 +18,8 @@ from metamodel.exceptions import InputError
 
 MB = 2**20
 
+pytestmark = pytest.mark.tableless
+
 
 def write(directory: Path, size: int = 100) -> None:
     (directory / "model").write_bytes(b"x" * size)

@@ -107,6 +107,7 @@ def _x(*values: float) -> pd.DataFrame:
 
 
 # -------- many endpoints behind one model
+@pytest.mark.tableless
 def test_slow_and_dead_endpoints_fail_in_time_and_the_others_answer(
     start: Callable[..., Endpoint], tmp_path: Path
 ) -> None:

@@ -46,7 +46,7 @@ def test_every_name_stands_for_an_estimator_of_its_task(name):
         (LogisticRegression, True, "classification"),
         (make_pipeline(StandardScaler(), LogisticRegression()), True, "classification"),
         (GridSearchCV(Ridge(), {}), False, "regression"),
-        (Duck(), True, "regression"),
+        pytest.param(Duck(), True, "regression", id="Duck()"),
         (Duck, False, "classification"),
     ],
     ids=repr,
@@ -84,7 +84,7 @@ def test_without_a_seed_nothing_is_seeded():
         ("sklearn.linear_model.Rigde", r"'sklearn.linear_model.Rigde' cannot be imported \(.*Known names"),
         ("no.such.module.Model", r"'no.such.module.Model' cannot be imported \(No module named 'no'\)"),
         ("children.not_a_class", r"'children.not_a_class' is a int, not a class. Known names"),
-        ("pathlib.PurePosixPath", r"pathlib.PurePosixPath has no method 'fit', so it is no estimator. Give"),
+        ("fractions.Fraction", r"fractions.Fraction has no method 'fit', so it is no estimator. Give"),
         (StandardScaler(), r"StandardScaler has no method 'predict', so it is no estimator. Give a scikit-learn style"),
         (42, r"A int is no estimator: scikit-learn cannot clone it. Give a name, a dotted path, or an object"),
         (None, r"A NoneType is no estimator"),
@@ -131,7 +131,7 @@ def test_an_estimator_that_takes_missing_numbers_gets_them():
 
 def test_a_timestamp_is_refused_for_a_name():
     frame = NUMBERS.assign(t=pd.Timestamp("2026-01-01"))
-    with pytest.raises(InputError, match=r"'t' holds timestamps, which a named estimator cannot take. Derive numbers"):
+    with pytest.raises(InputError, match=r"'t' holds timestamps, .*take. Name it as .*time_column='t'\), derive num"):
         prepare(Ridge(), schema(frame), set())
 
 
@@ -166,7 +166,7 @@ def test_an_estimator_whose_names_cannot_be_set_is_left_as_it_is():
     assert not hasattr(child, "feature_names_in_")
 
 
-@pytest.mark.parametrize("estimator", [*DELEGATING, Duck()], ids=repr)
+@pytest.mark.parametrize("estimator", [*DELEGATING, pytest.param(Duck(), id="Duck()")], ids=repr)
 def test_other_estimators_get_frames(estimator):
     assert not takes_arrays(estimator)
 

@@ -21,6 +21,8 @@ from metamodel.fetching.politeness import Courtesy, courtesy_for, workers
 from metamodel.keys import encode_key
 from metamodel.turns import MachineTurns, RateLimiter, first_delay
 
+pytestmark = pytest.mark.tableless
+
 
 class Clock:
     """Time that passes when somebody sleeps."""

@@ -34,6 +34,12 @@ def test_import_is_light():
     assert run.stdout.strip() == "[]"
 
 
+def test_help_is_light():
+    program = f"import sys, metamodel.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 def test_training_does_not_import_mlflow_or_spark():
     program = "import sys; from metamodel import train; print([n for n in ('mlflow', 'pyspark') if n in sys.modules])"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

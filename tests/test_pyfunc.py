@@ -386,6 +386,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.tableless
 def test_without_pickle_a_skops_model_predicts_and_another_is_refused_in_one_sentence(tmp_path: Path) -> None:
     table = pd.DataFrame({"group": [1, 1, 2, 2], "x": [0.0, 1, 0, 1], "y": [0.0, 1, 5, 6]})
     results = [

@@ -40,7 +40,7 @@ from metamodel.referencing import write_references
 from metamodel.shards import ShardReader
 from metamodel.vendoring import vendor_bundle
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.tableless]
 
 GROUPS = 24
 FAST = metamodel.ReferenceSettings(requests_per_second=500)

@@ -22,7 +22,10 @@ FLAGS = [
 ]
 DESK, PHONE = 1440, 390
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+pytestmark = [
+    pytest.mark.tableless,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)"),
+]
 
 # Runs before the page's own content: the page's policy forbids every request, so each attempt is a violation.
 WATCH = """<script>
@@ -48,6 +51,8 @@ addEventListener("load", () => {
   const sorted = visible().map((row) => Number(row.cells[head.cellIndex].dataset.v));
   parent.postMessage({
     width: innerWidth, scroll: page.scrollWidth, beyond, violations, first, filtered, sorted,
+    cut: [...document.querySelectorAll(".pair .wide")].filter((box) => box.scrollWidth > box.clientWidth + 1)
+      .map((box) => box.innerText.slice(0, 60)),
     requests: performance.getEntriesByType("resource").map((entry) => entry.name),
     text: document.body.innerText,
   }, "*");
@@ -94,6 +99,12 @@ def test_nothing_is_wider_than_the_page(seen, kind, width):
     found, _ = seen[kind, width]
     assert (found["width"], found["scroll"]) == (width, width)
     assert found["beyond"] == []
+
+
+@cases
+def test_tables_beside_a_chart_are_seen_whole_on_a_desk(seen, kind):
+    found, _ = seen[kind, DESK]
+    assert found["cut"] == []
 
 
 @cases

@@ -11,6 +11,7 @@ from spark_tables import assert_same_ledger
 
 from metamodel.datasets import make_store_sales
 from metamodel.exceptions import InputError
+from metamodel.model import MetaModel
 from metamodel.training import train
 
 KEYS, TARGET = ["country", "store"], "units"
@@ -49,6 +50,9 @@ def test_a_backtest_gives_one_ledger_with_one_process_and_with_two() -> None:
     assert set(fitted["candidate"]) == {"linear_regression", "decision_tree"}
     assert fitted["duplicates"].gt(0).all()
     assert fitted["skill"].notna().all()
+    # What is copied within a child is left out of its parents, too.
+    children, whole = one[one["level"] == len(KEYS)], one[one["level"] == 0].iloc[0]
+    assert (whole["rows"], whole["duplicates"]) == (children["rows"].sum(), children["duplicates"].sum())
 
 
 @pytest.mark.spark
@@ -134,4 +138,47 @@ def test_equal_rows_of_two_children_stay_in_their_parent() -> None:
     twice = pd.concat([frame, frame.iloc[:10], frame.assign(shop="d")], ignore_index=True)
     ledger = train(twice, "shop", "y", "decision_tree", n_jobs=1, unknown="fallback").ledger.set_index("level")
     assert ledger.loc[1, "rows"].sum() == 600
-    assert ledger.loc[0, "rows"] == 610
+    assert (ledger.loc[0, "rows"], ledger.loc[0, "duplicates"]) == (600, 10)
+
+
+NOISY = {
+    "estimator": ["ridge", "decision_tree", "nearest_neighbors"],
+    "features": FEATURES,
+    "time_column": "week",
+    "split": "rolling:folds=2,horizon=2",
+    "unknown": "fallback",
+}
+
+
+def noisy() -> pd.DataFrame:
+    """Straight lines in every shop, and so few held-out weeks that chance favours another candidate here and there."""
+    frame = make_store_sales(n_stores=14, n_products=1, n_weeks=22, broken=False, random_state=3)
+    return frame.assign(week=frame["week"].astype("datetime64[us]"))
+
+
+def test_other_groups_have_a_say_in_which_candidate_is_chosen(tmp_path: Path) -> None:
+    result = train(noisy(), KEYS, TARGET, n_jobs=2, output_dir=tmp_path / "bundle", **NOISY)
+    assert_same_ledger(result.ledger, train(noisy(), KEYS, TARGET, n_jobs=1, **NOISY).ledger)
+    children = result.ledger[result.ledger["level"] == 2]
+    changed = children[children["candidate"] != children["own_best"]]
+    assert len(changed) == result.summary["groups_chosen_by_others"] > 0
+    assert changed["candidate"].tolist() == ["ridge"] * len(changed)
+    # Every group stands once, with the figures, the rows and the child of its candidate.
+    alone = train(noisy(), KEYS, TARGET, n_jobs=1, **{**NOISY, "estimator": "ridge"})
+    of_alone = alone.ledger[alone.ledger["level"] == 2].set_index(KEYS)["holdout_rmse"]
+    assert changed.set_index(KEYS)["holdout_rmse"].equals(of_alone[changed.set_index(KEYS).index])
+    assert not result.holdout.duplicated(["key", "row"]).any()
+    assert result.holdout["key"].nunique() == len(children) == 14
+    model = MetaModel(result.bundle_path)
+    assert {type(model.child(key)).__name__ for key in changed[KEYS].itertuples(index=False, name=None)} == {"Ridge"}
+
+
+@pytest.mark.spark
+def test_other_groups_have_the_same_say_on_spark(spark: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "sales.parquet")
+    noisy().to_parquet(path, index=False)
+    local = train(path, KEYS, TARGET, n_jobs=1, **NOISY)
+    on_spark = train(path, KEYS, TARGET, engine="spark", **NOISY)
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    assert on_spark.summary["groups_chosen_by_others"] == local.summary["groups_chosen_by_others"] > 0
+    assert len(on_spark.holdout) == len(local.holdout)

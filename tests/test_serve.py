@@ -315,6 +315,7 @@ def _refused(answer: requests.Response, status: int, message: str) -> None:
     assert message in _strict(answer.text)["message"]
 
 
+@pytest.mark.tableless
 def test_eight_clients_get_right_answers_from_two_workers_and_the_metrics_are_their_sum(
     workers: Server, bundle: Path, table: pd.DataFrame
 ) -> None:
@@ -354,6 +355,7 @@ def test_eight_clients_get_right_answers_from_two_workers_and_the_metrics_are_th
     assert _figure(workers, "metamodel_cache_hits_total") + _figure(workers, "metamodel_cache_misses_total") >= 120
 
 
+@pytest.mark.tableless
 def test_too_many_rows_are_refused_whatever_the_format(workers: Server) -> None:
     rows = [[*_VALUES[:4]] for _ in range(501)]
     body = json.dumps({"dataframe_split": {"columns": COLUMNS[:4], "data": rows}})
@@ -362,6 +364,7 @@ def test_too_many_rows_are_refused_whatever_the_format(workers: Server) -> None:
     _refused(_post(workers, lines, CSV), 413, "The request has 501 rows; this server takes 500.")
 
 
+@pytest.mark.tableless
 def test_too_large_bodies_are_refused_before_they_are_read(workers: Server) -> None:
     _refused(_post(workers, "x" * 200_000), 413, "The request's body is too large. This server takes 104,857 bytes.")
     parts = (b"x" * 50_000 for _ in range(4))
@@ -371,6 +374,7 @@ def test_too_large_bodies_are_refused_before_they_are_read(workers: Server) -> N
     assert _figure(workers, 'metamodel_requests_total{code="413"}') >= 2
 
 
+@pytest.mark.tableless
 def test_a_worker_that_is_killed_is_started_again_and_goes_on_counting(workers: Server) -> None:
     counted = _figure(workers, 'metamodel_requests_total{code="200"}')
     victim = _pids(workers)[0]
@@ -384,6 +388,7 @@ def test_a_worker_that_is_killed_is_started_again_and_goes_on_counting(workers: 
 
 
 # -------- signals
+@pytest.mark.tableless
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_signal_under_load_fails_no_request_and_ends_in_order(bundle: Path, tmp_path: Path, number: int) -> None:
     body = _records({"store": 1}).encode()
@@ -429,6 +434,7 @@ def _slowly(seconds: float, rows: int = 1) -> str:
     return json.dumps(body)
 
 
+@pytest.mark.tableless
 def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slow: Path, tmp_path: Path) -> None:
     path = {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
     with (
@@ -445,6 +451,7 @@ def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slo
             _refused(answer.result(), 504, "The answer took longer than 1 s.")
 
 
+@pytest.mark.tableless
 def test_what_is_under_way_is_finished_after_the_signal(slow: Path, tmp_path: Path) -> None:
     path = {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
     with metamodel_server(slow, tmp_path, 2, env=path, drain=0) as server, ThreadPoolExecutor(2) as pool:
@@ -457,6 +464,7 @@ def test_what_is_under_way_is_finished_after_the_signal(slow: Path, tmp_path: Pa
         assert server.process.wait(60) == 0
 
 
+@pytest.mark.tableless
 def test_a_child_that_never_ends_does_not_keep_the_only_worker(slow: Path, tmp_path: Path) -> None:
     path = {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
     with metamodel_server(slow, tmp_path, env=path, timeout=1, drain=0) as server:
@@ -465,6 +473,7 @@ def test_a_child_that_never_ends_does_not_keep_the_only_worker(slow: Path, tmp_p
         assert server.process.wait(60) == 0
 
 
+@pytest.mark.tableless
 def test_workers_that_end_before_they_listen_are_given_up_however_long_they_took() -> None:
     program = (
         "from metamodel.serving import workers\n"
@@ -603,6 +612,7 @@ def _command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False)
 
 
+@pytest.mark.tableless
 def test_a_port_that_is_taken_and_a_model_that_is_none_are_one_line(
     workers: Server, tmp_path: Path, bundle: Path
 ) -> None:

@@ -93,7 +93,13 @@ def housing_model(_housing: pd.DataFrame) -> str:
     return metamodel.log_model(result).model_uri
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(1, id="one worker"),
+        pytest.param(2, id="two workers", marks=pytest.mark.tableless),
+    ],
+)
 def server(
     request: pytest.FixtureRequest, housing_model: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:

@@ -18,6 +18,8 @@ from metamodel.shards import ShardReader, ShardRow, ShardWriter, compress_shard
 
 BLOBS = {f'["g{i}"]': bytes([i]) * (10 if i % 2 else 70_000) for i in range(6)}
 
+pytestmark = pytest.mark.tableless
+
 
 @pytest.fixture
 def shard(tmp_path):

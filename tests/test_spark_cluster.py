@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +18,29 @@ from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
 import metamodel
 from metamodel.model import MetaModel
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TESTS = Path(__file__).parent
+SECONDS = 400  # a minute on a machine that does nothing else
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
-    with standalone(tmp_path) as running:
-        yield running
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster for both tests, of which the last kills a worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
+        with standalone(tmp_path_factory.mktemp("cluster")) as running:
+            yield running
 
 
-def program(cluster: Cluster, folder: Path, what: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def program(cluster: Cluster, folder: Path, what: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, str(TESTS / "cluster_program.py"), cluster.master, str(folder), what]
-    with (folder / "program.log").open("w") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log)
+    with (folder / "program.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as running:
+        try:
+            yield running
+        finally:
+            running.kill()  # where it is late, it would keep the cluster from the next test
 
 
 def test_cluster_trains_and_scores_the_housing_cells_as_this_machine_does(
@@ -43,8 +51,8 @@ def test_cluster_trains_and_scores_the_housing_cells_as_this_machine_does(
     local = metamodel.train(
         str(tmp_path / "housing.parquet"), KEYS, TARGET, features=FEATURES, unknown="fallback", n_jobs=1
     )
-    running = program(cluster, tmp_path, "housing")
-    running.wait(200)
+    with program(cluster, tmp_path, "housing") as running:
+        running.wait(SECONDS)
 
     assert running.returncode == 0, (tmp_path / "program.log").read_text()[-3000:]
     model = MetaModel(tmp_path / "bundle")
@@ -57,23 +65,23 @@ def test_cluster_trains_and_scores_the_housing_cells_as_this_machine_does(
 
 
 def test_killed_worker_neither_loses_nor_doubles_a_group(cluster: Cluster, tmp_path: Path) -> None:
-    running = program(cluster, tmp_path, "slowly")
-    journal = tmp_path / "journal.csv"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and running.poll() is None:
-        lines = journal.read_text().splitlines() if journal.exists() else []
-        if len(lines) >= 16:  # some tasks are done and two are under way
-            break
-        time.sleep(0.1)
-    # The executor dies with its daemon of Python processes, and the worker that would start another with it.
-    victim = int(lines[-1].split(",")[1])
-    workers = {worker.pid for worker in cluster.workers}
-    family = [victim]  # the process that fits, those that forked it, the executor, Spark's worker
-    while family[-1] not in workers:
-        family.append(parent_of(family[-1]))
-    for pid in reversed(family):
-        os.kill(pid, signal.SIGKILL)
-    running.wait(200)
+    with program(cluster, tmp_path, "slowly") as running:
+        journal = tmp_path / "journal.csv"
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and running.poll() is None:
+            lines = journal.read_text().splitlines() if journal.exists() else []
+            if len(lines) >= 16:  # some tasks are done and two are under way
+                break
+            time.sleep(0.1)
+        # The executor dies with its daemon of Python processes, and the worker that would start another with it.
+        victim = int(lines[-1].split(",")[1])
+        workers = {worker.pid for worker in cluster.workers}
+        family = [victim]  # the process that fits, those that forked it, the executor, Spark's worker
+        while family[-1] not in workers:
+            family.append(parent_of(family[-1]))
+        for pid in reversed(family):
+            os.kill(pid, signal.SIGKILL)
+        running.wait(SECONDS)
 
     assert running.returncode == 0, (tmp_path / "program.log").read_text()[-3000:]
     ledger = MetaModel(tmp_path / "bundle").ledger

@@ -17,16 +17,17 @@ import metamodel
 from metamodel.model import MetaModel
 
 pytest.importorskip("grpc", reason="Spark Connect needs grpcio (pip install 'pyspark[connect]')")
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
-    with connect_server(tmp_path) as url:
-        yield url
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
+        with connect_server(tmp_path_factory.mktemp("connect")) as url:
+            yield url
 
 
 @pytest.mark.parametrize("what", ["housing", "frames"])
@@ -40,7 +41,7 @@ def test_connect_trains_and_scores_as_this_machine_does(
     local = metamodel.train(data, KEYS, TARGET, features=FEATURES, unknown=unknown, n_jobs=1)
     with (tmp_path / "program.log").open("w") as log:
         command = [sys.executable, str(TESTS / "cluster_program.py"), server, str(tmp_path), what]
-        code = subprocess.run(command, stdout=log, stderr=log, timeout=200, check=False).returncode
+        code = subprocess.run(command, stdout=log, stderr=log, timeout=400, check=False).returncode
 
     assert code == 0, (tmp_path / "program.log").read_text()[-3000:]
     assert json.loads((tmp_path / "found.json").read_text())["session"].startswith("pyspark.sql.connect")

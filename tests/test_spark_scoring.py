@@ -1,6 +1,8 @@
 """Scoring on Spark: the answers of the model on this machine, beside the caller's own columns, with real nulls."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -112,6 +114,20 @@ def test_commands_train_and_score_files_on_spark(spark: Any, tmp_path: Path, end
     assert scored.count() == 40
     assert again.exit_code == 2
     assert "exists already" in again.output
+
+
+def test_the_command_scores_in_a_process_of_its_own_where_no_session_is(tmp_path: Path) -> None:
+    data = pd.DataFrame({"shop": [7, 8] * 5, "x": np.arange(10.0), "y": np.arange(10.0)})
+    data.to_parquet(tmp_path / "rows.parquet")
+    bundle, output = trained(data, "shop", "y"), tmp_path / "answers.parquet"
+    place = ["--data", tmp_path / "rows.parquet", "--model", bundle, "--output", output]
+    command = [sys.executable, "-m", "metamodel", "score", "--engine", "spark", *map(str, place)]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "SPARK_CONF_DIR": str(tmp_path)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
+
+    assert done.returncode == 0, done.stderr
+    assert "10 rows written to" in done.stdout
+    assert pd.read_parquet(output)["status"].eq("child").all()
 
 
 def test_policy_error_names_the_group_and_writes_nothing(spark: Any, tmp_path: Path) -> None:

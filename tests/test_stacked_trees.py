@@ -239,7 +239,7 @@ def test_a_close_call_of_xgboost_is_left_to_the_child():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"booster": "dart"}, "booster dart"),
+        ({"booster": "dart", "one_drop": True}, "booster dart"),
         ({"booster": "gblinear", "max_depth": None}, "booster gblinear"),
         ({"missing": -1.0}, "-1.0 stands for missing values"),
         ({"objective": "reg:quantileerror", "quantile_alpha": 0.5}, "objective reg:quantileerror"),
@@ -326,6 +326,7 @@ def test_without_numba_at_training_the_ledger_says_so(monkeypatch):
     assert (result.manifest.stacks, set(result.ledger["stack"])) == ((), {"numba is not installed, or does not work"})
 
 
+@pytest.mark.tableless
 def test_where_nothing_can_be_kept_on_disk_the_kernel_is_compiled_all_the_same(tmp_path):
     package = Path(metamodel.__file__).parent
     shutil.copytree(package, tmp_path / "metamodel", ignore=shutil.ignore_patterns("__pycache__"))

@@ -140,8 +140,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path, name):
         ("ragged.csv", b"a,b\n1,2\n1,2,3\n"),
         ("latin1.csv", "Stra\u00dfe,b\n1,2\n".encode("latin-1")),
         ("plain.csv.gz", b"a,b\n1,2\n"),
-        ("short.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000)[:40]),
-        ("garbled.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000)[:20] + b"\xff" * 30),
+        ("short.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000, mtime=0)[:40]),
+        ("garbled.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000, mtime=0)[:20] + b"\xff" * 30),
         ("plain.csv.xz", b"a,b\n1,2\n"),
     ],
 )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,6 +100,22 @@ def logged(result: metamodel.TrainingResult, recorder: Recorder) -> Any:
         return metamodel.log_model(result, registered_model_name="districts", alias="champion")
 
 
+def test_the_run_is_described(logged: Any) -> None:
+    (run,) = _runs("districts")
+    note = run.data.tags["mlflow.note.content"]
+    assert re.fullmatch(
+        r"\d of 5 groups by ocean_proximity: SimpleImputer > Ridge for median_house_value, "
+        r"median holdout_rmse \d\d,\d{3}\. Under Artifacts, `report\.html` .*",
+        note,
+    )
+
+
+def test_a_description_of_the_callers_own_stays() -> None:
+    with mlflow.start_run(description="Black Friday") as run:
+        metamodel.log_model(_train_tiny(2))
+    assert MlflowClient().get_run(run.info.run_id).data.tags["mlflow.note.content"] == "Black Friday"
+
+
 def test_there_is_one_finished_run_with_parameters_and_aggregates(
     logged: Any, result: metamodel.TrainingResult
 ) -> None:
@@ -180,6 +197,7 @@ def test_there_is_one_registered_version_with_tags_and_alias(
 
 
 # -------- number of requests
+@pytest.mark.tableless
 def test_logging_and_registering_costs_the_same_requests_for_5_groups_and_for_5000(recorder: Recorder) -> None:
     few, many = _train_tiny(5), _train_tiny(5000)
     assert (few.summary["groups_fitted"], many.summary["groups_fitted"]) == (5, 5000)
@@ -194,6 +212,7 @@ def test_logging_and_registering_costs_the_same_requests_for_5_groups_and_for_50
 
 
 # -------- whose run it is
+@pytest.mark.tableless
 def test_an_active_run_is_used_and_left_open(client: MlflowClient) -> None:
     result = _train_tiny(2)
     with mlflow.start_run() as run:
@@ -214,6 +233,7 @@ def test_the_run_that_mlflow_run_has_made_is_used(client: MlflowClient, monkeypa
     assert mlflow.get_experiment_by_name("another experiment") is None
 
 
+@pytest.mark.tableless
 def test_logging_twice_into_one_run_gives_two_models_and_one_ledger() -> None:
     result = _train_tiny(2)
     with training_run("twice"):
@@ -224,6 +244,7 @@ def test_logging_twice_into_one_run_gives_two_models_and_one_ledger() -> None:
     assert len(mlflow.load_table("ledger.json", run_ids=[run.info.run_id])) == len(result.ledger)
 
 
+@pytest.mark.tableless
 def test_another_training_is_refused_by_a_run_before_anything_is_logged(client: MlflowClient) -> None:
     first, second = _train_tiny(2), _train_tiny(3)
     with mlflow.start_run() as run:
@@ -243,6 +264,7 @@ def test_a_name_that_mlflow_refuses_is_refused_before_anything_is_logged(name: s
     assert recorder.take() == []
 
 
+@pytest.mark.tableless
 def test_candidates_may_have_any_name() -> None:
     candidates = {"ridge alpha=1": Ridge(), "größer, 50%": Ridge(alpha=2.0)}
     result = metamodel.train(_tiny(2), "group", "y", candidates, holdout=0.4, n_jobs=1)
@@ -250,6 +272,7 @@ def test_candidates_may_have_any_name() -> None:
     assert json.loads(mlflow.get_run(info.run_id).data.params["train.candidates"]).keys() == candidates.keys()
 
 
+@pytest.mark.tableless
 @pytest.mark.parametrize("folder", ["run #1", "50%", "a%20b?"])
 def test_the_output_directory_may_have_any_name(folder: str, tmp_path: Path) -> None:
     result = metamodel.train(
@@ -259,6 +282,7 @@ def test_the_output_directory_may_have_any_name(folder: str, tmp_path: Path) -> 
     assert loaded.bundle.damaged_files() == []
 
 
+@pytest.mark.tableless
 def test_a_data_set_that_another_run_has_just_inserted_is_logged_all_the_same(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +367,7 @@ def _command(*arguments: str, cwd: Path, temporary: Path) -> "subprocess.Popen[s
     )
 
 
+@pytest.mark.tableless
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process(
     client: MlflowClient, tmp_path: Path, n_jobs: int
@@ -415,6 +440,7 @@ for uri in sys.argv[1:]:
 """
 
 
+@pytest.mark.tableless
 def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_temporary_directory(tmp_path: Path) -> None:
     info = metamodel.log_model(_train_tiny(2), registered_model_name="loaded", alias="champion")
     uris = ["models:/loaded@champion", "models:/loaded/1", info.model_uri, f"runs:/{info.run_id}/model"]
@@ -434,6 +460,7 @@ def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_tempor
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.tableless
 def test_a_model_that_is_loaded_again_is_downloaded_once_and_finds_its_children() -> None:
     result = metamodel.train(_tiny(2), "group", "y", LinearRegression(), holdout=0, n_jobs=1, stack=False)
     info = metamodel.log_model(result, registered_model_name="once", alias="champion")

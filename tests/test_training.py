@@ -129,7 +129,7 @@ def test_the_ledger_has_its_columns_in_order():
     metrics = [f"{part}_{name}" for part in ("train", "holdout", "baseline") for name in ("mae", "rmse", "r2")]
     assert list(fit(table()).ledger) == [
         *["g", "level", "status", "reason", "error", "rows", "seconds", "estimator", "params", *metrics],
-        *["candidate", "folds", "baseline", "skill", "duplicates", "imbalance", "started_from"],
+        *["candidate", "own_best", "folds", "baseline", "skill", "duplicates", "imbalance", "started_from"],
         *["fingerprint", "shard", "bytes", "sha256", "warnings", "stack"],
         *["compared_rows", "error_saved", "error_saved_global", "p_value", "p_value_adjusted", "better_than_parent"],
     ]
@@ -341,6 +341,7 @@ def run_here(program, **options):
     return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, timeout=120, **options)
 
 
+@pytest.mark.tableless
 def test_a_second_process_is_told_that_the_directory_is_taken(tmp_path):
     class Waits(LinearRegression):
         def fit(self, X, y):
@@ -374,6 +375,7 @@ except Exception as error:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.tableless
 def test_two_processes_that_write_one_directory_leave_one_whole_bundle(tmp_path):
     program = f"""
 from test_training import fit, table
@@ -392,6 +394,7 @@ for _ in range(5):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.tableless
 def test_the_same_call_goes_on_where_a_killed_process_was(tmp_path):
     frame = marked("g5", frame=table(groups=40))
     frame.to_parquet(tmp_path / "table.parquet")
@@ -414,6 +417,7 @@ fit(pd.read_parquet({str(tmp_path / "table.parquet")!r}), KillsWorker({str(flag)
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
+@pytest.mark.tableless
 def test_a_group_that_kills_its_worker_is_a_failed_row_and_every_other_group_is_fitted():
     killers = ["g0", "g5"]
     frame = marked(*killers, frame=table(groups=24))
@@ -423,6 +427,7 @@ def test_a_group_that_kills_its_worker_is_a_failed_row_and_every_other_group_is_
     assert ledger.loc[killers[0], "error"].startswith("WorkerDied: the process that fitted this group was killed")
 
 
+@pytest.mark.tableless
 def test_a_worker_that_is_killed_once_costs_nothing(tmp_path):
     frame = marked("g2", frame=table(groups=24))
     ledger = fit(frame, KillsWorker(str(tmp_path / "killed")), n_jobs=2).ledger

@@ -32,6 +32,8 @@ from metamodel.tuning import Search, read_space, require_optuna, spaces_of, tune
 from metamodel.tuning.evidence import gain, gain_errors, more_than_noise
 from metamodel.tuning.rounds import others_rounds
 
+pytestmark = pytest.mark.tableless
+
 
 def group_of(rows=80, times=False, task="regression", random_state=0):
     rng = np.random.default_rng(random_state)
@@ -305,6 +307,13 @@ def test_endless_trial_is_ended_by_the_groups_limit():
     (record,) = outcome.tuning
     assert (record["trials"], record["failed"]) == (1, 1)
     assert outcome.reason == "not_tuned: every trial failed (1), the last with no time left"
+
+
+def test_limit_of_the_search_ends_the_look_at_the_untuned_parameters_too():
+    outcome = fit_group(group_of(), spec_of(Sleeps(seconds=0.2), {"seconds": [0.0]}, tune_seconds=0.1))
+    (record,) = outcome.tuning
+    assert (record["trials"], record["metric"]) == (0, "")
+    assert (outcome.status, outcome.reason) == ("fitted", "not_tuned: no time left")
 
 
 def test_estimator_without_probabilities_is_tuned_by_accuracy():

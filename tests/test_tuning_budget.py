@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from metamodel.tuning import Pace, alarm, ends_of_budget, phase_end
 from metamodel.tuning.budget import OutOfTime
 
+pytestmark = pytest.mark.tableless
+
 
 class Clock:
     def __init__(self):

@@ -27,6 +27,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
 from metamodel.backends.base import balance
+from metamodel.backends.choices import Choices
 from metamodel.backends.phases import Phases
 from metamodel.backends.spark_checks import spark_facts
 from metamodel.backends.spark_plan import SparkPlan, plan_on_spark
@@ -125,16 +126,23 @@ class SparkTraining:
         try:
             slots = _slots(self._session, self.plan.options.n_jobs)
             phases = Phases(self.plan, sizes, slots, end)
+            choices = Choices(self.plan.spec)
             for i, levels in enumerate(phases.levels):
                 until = phases.end_of(i)
                 groups = _Groups.of({k: n for k, n in sizes.items() if len(k) in levels}, slots, math.isfinite(until))
                 if not groups.keys:
                     continue
-                rows = self._rows(groups, starts)
-                trainer = self._trainer(kept_share, groups, groups.searches(phases, until))
-                for result in self._phase(groups, rows, trainer, directory):
+                trainer = self._trainer(self.plan.spec, kept_share, groups, groups.searches(phases, until))
+                for result in self._phase(groups, self._rows(groups, starts), trainer, directory):
                     phases.learn(result.ledger)
+                    choices.learn(result.ledger)
                     yield result
+            again = choices.plan_again(self.plan)
+            if again is not None:
+                groups = _Groups.of({key: sizes[key] for key in again.spec.overrides}, slots, once=False)
+                trainer = self._trainer(again.spec, kept_share, groups, Searches())
+                for result in self._phase(groups, self._rows(groups, starts), trainer, directory):
+                    yield replace(result, again=True)
         except Exception as error:
             if not type(error).__module__.startswith(("pyspark", "py4j")):
                 raise
@@ -151,16 +159,18 @@ class SparkTraining:
         features = self.plan.features
         return np.frombuffer(sample, dtype=features.matrix_dtype).reshape(-1, len(features.features))
 
-    def _trainer(self, kept_share: float, groups: "_Groups", searches: Searches) -> PartitionTrainer:
+    def _trainer(self, spec: FitSpec, kept_share: float, groups: "_Groups", searches: Searches) -> PartitionTrainer:
         plan, options = self.plan, self.plan.options
         hashed = hashed_columns(plan.features, options)
         # A worker knows a group by its number.
-        own = plan.spec.overrides.items()
-        numbered: dict[GroupKey, FitSpec] = {(groups.seats[key][0],): spec for key, spec in own if key in groups.seats}
+        own = spec.overrides.items()
+        numbered: dict[GroupKey, FitSpec] = {
+            (groups.seats[key][0],): own_spec for key, own_spec in own if key in groups.seats
+        }
         return PartitionTrainer(
             features=plan.features,
             target=plan.target,
-            spec=replace(plan.spec, overrides=numbered),
+            spec=replace(spec, overrides=numbered),
             codec=options.codec,
             target_name=options.target,
             time_name=options.time_column,

@@ -94,7 +94,8 @@ class TaskResult:
     """What a task has to say: one ledger row for each of its groups, its shard, and its groups' evidence.
 
     `keys` are the encoded keys that the evidence's group numbers stand for. Where the caller has no table, `samples`
-    holds a few rows of each group's features by encoded key.
+    holds a few rows of each group's features by encoded key. With `again` its groups were fitted before, and what was
+    handed back of them then gives way.
     """
 
     shard: Path
@@ -102,6 +103,7 @@ class TaskResult:
     evidence: Evidence
     keys: Sequence[str]
     samples: dict[str, AnyArray] = field(default_factory=dict)
+    again: bool = False
 
     def write(self, path: Path) -> None:
         """Leave the result beside the shard, complete or not at all."""
@@ -331,4 +333,5 @@ def _ledger_row(outcome: GroupOutcome, fingerprint: str, row: ShardRow) -> dict[
         "warnings": outcome.warnings,
         "resident": row.resident,
         "tuning": list(outcome.tuning),
+        "contest": None if outcome.contest is None else outcome.contest.to_dict(),
     }

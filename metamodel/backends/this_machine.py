@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from metamodel.backends.base import Backend, Job, balance
+from metamodel.backends.choices import Choices
 from metamodel.backends.phases import Phases
 from metamodel.backends.task import Task, TaskResult
 from metamodel.planning import GroupRows, TablePlan
@@ -16,15 +18,25 @@ __all__ = ["fit_on_this_machine"]
 def fit_on_this_machine(
     plan: TablePlan, backend: Backend, end: float, starts: Starts | None, directory: Path, share: float
 ) -> Iterator[TaskResult]:
-    """Run the tasks that were not done before; results come as they are ready."""
+    """Run the tasks that were not done before; results come as they are ready.
+
+    Where candidates compete, groups in which the other groups' rows choose another one are fitted again at the end.
+    """
     job = Job(plan, directory, share, starts)
     limit = plan.options.max_group_rows
     groups = [group for group in plan.groups() if limit is None or len(group.rows) <= limit]
     phases = Phases(plan, {group.key: len(group.rows) for group in groups}, backend.parallelism, end)
+    choices = Choices(plan.spec)
     for i, levels in enumerate(phases.levels):
         for result in _phase([group for group in groups if len(group.key) in levels], job, backend, phases, i):
             phases.learn(result.ledger)
+            choices.learn(result.ledger)
             yield result
+    again = choices.plan_again(plan)
+    if again is not None:
+        few = [group for group in groups if group.key in again.spec.overrides]
+        for result in _phase(few, replace(job, plan=again), backend, phases, len(phases.levels) - 1):
+            yield replace(result, again=True)
 
 
 def _phase(groups: list[GroupRows], job: Job, backend: Backend, phases: Phases, number: int) -> Iterator[TaskResult]:

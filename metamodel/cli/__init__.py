@@ -10,13 +10,14 @@ import click
 from metamodel import __version__
 from metamodel.cli.answering import score, serve
 from metamodel.cli.building import pack, reference, serve_check
+from metamodel.cli.commands import Commands
 from metamodel.cli.looking import export, inspect, report
 from metamodel.cli.training import train
 
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="metamodel")
 def main() -> None:
     """One model for each group of a table, shipped as one MLflow model."""

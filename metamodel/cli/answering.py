@@ -45,7 +45,7 @@ def score(
         click.echo(f"  {status:<14} {number:>12,}")
 
 
-@click.command()
+@click.command(short_help="Serve a model over HTTP.")
 @click.argument("model")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=WholeNumber(), default=5000, show_default=True, help="Port to listen on.")

@@ -11,7 +11,7 @@ from metamodel.exceptions import InputError
 __all__ = ["pack", "reference", "serve_check"]
 
 
-@click.command()
+@click.command(short_help="Make an existing model faster, or pack it into one file.")
 @click.argument("model")
 @click.option("--data", default="", help="Store children as arrays too, compared with them on these real rows.")
 @click.option("--vendor", is_flag=True, help="Bring the children that the model refers to into its bundle.")
@@ -44,7 +44,7 @@ def pack(
     click.echo(dumps(packed) if as_json else text)
 
 
-@click.command()
+@click.command(short_help="Make one model of children that are registered already.")
 @click.option(
     "--children", default="", help="File with the group columns and uri, or models:/sales-{country}@champion."
 )
@@ -92,7 +92,7 @@ def reference(
     click.echo(dumps(facts) if as_json else section("referring model", facts))
 
 
-@click.command("serve-check")
+@click.command("serve-check", short_help="Check a file that `pack --zip` wrote.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @json_option
 def serve_check(file: str, as_json: bool) -> None:

@@ -38,7 +38,7 @@ def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_js
         raise Exit(f"Damaged files: {', '.join(facts['damaged_files'])}. Restore the bundle.", 1)
 
 
-@click.command()
+@click.command(short_help="Write the HTML report of a model.")
 @click.argument("model")
 @click.option("--output", default="report.html", show_default=True, help="File to write.")
 @click.option("--data", default="", help="A table, to measure on it what counts for the worst groups.")

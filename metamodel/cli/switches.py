@@ -18,9 +18,17 @@ def switch(name: str, default: bool, text: str) -> Callable[[Callable[..., Any]]
             off = options.pop(f"no_{name}")
             return command(**{**options, name: options[name] and not off})
 
+        word = name.replace("_", "-")
         on = click.option(
-            f"--{name}", type=bool, is_flag=False, flag_value=True, default=default, show_default=True, help=text
+            f"--{word}",
+            type=bool,
+            is_flag=False,
+            flag_value=True,
+            default=default,
+            show_default=True,
+            metavar="[true|false]",
+            help=text,
         )
-        return on(click.option(f"--no-{name}", f"no_{name}", is_flag=True, hidden=True)(folded))
+        return on(click.option(f"--no-{word}", f"no_{name}", is_flag=True, hidden=True)(folded))
 
     return decorate

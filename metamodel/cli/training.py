@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
 
+from metamodel.cli.commands import Sections
 from metamodel.cli.common import (
     SECONDS,
     SHARE,
@@ -17,11 +17,12 @@ from metamodel.cli.common import (
     json_option,
     logging_options,
 )
-from metamodel.cli.rendering import dumps, summary_text, table_text
+from metamodel.cli.rendering import dumps, table_text
 from metamodel.cli.switches import switch
 from metamodel.exceptions import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow.models.model import ModelInfo
 
     from metamodel.training import TrainingResult
@@ -30,9 +31,24 @@ __all__ = ["train"]
 
 # Options that are for `metamodel.log_model`; what is neither its nor the run's is for `metamodel.train`.
 _OF_LOGGING = ("predict_method", "detail", "inputs", "log_children")
+_SECTIONS = {
+    "Table and model": ("data", "group_by", "target", "features", "estimator", "estimator_params", "overrides"),
+    "Groups": ("unknown", "null_keys", "min_rows", "max_group_rows", "prune"),
+    "Judging": ("time_column", "holdout", "split", "metric", "season", "duplicates", "sample_weight"),
+    "Data checks and earlier versions": ("schema", "strict", "previous", "warm_start"),
+    "Search for parameters": ("tune", "trials", "patience", "tune_seconds", "budget_seconds"),
+    "Answers": ("shrinkage", "shrinkage_params", "interval", "predict_method", "detail", "inputs"),
+    "Work": ("engine", "n_jobs", "group_seconds", "random_state", "codec", "stack", "output_dir"),
+    "MLflow": ("register", "alias", "experiment", "log_children", "rate", "concurrency", "server_patience"),
+}
 
 
-@click.command()
+@click.command(
+    cls=Sections,
+    sections=_SECTIONS,
+    short_help="Train one child for every group, log and register.",
+    epilog="\b\nExample:\n  metamodel train --data stores.csv --group-by country,store --target sales",
+)
 @click.option(
     "--data", required=True, help="CSV, Parquet file or folder; a built-in sample (sales, california); a Spark table."
 )
@@ -67,14 +83,14 @@ _OF_LOGGING = ("predict_method", "detail", "inputs", "log_children")
 @click.option("--sample-weight", default="", help="Column of row weights; never a feature.")
 @click.option("--schema", type=Json(dict), default=None, help='Expected kinds, such as {"price": "number"}.')
 @click.option("--previous", default="", help="Model before this one, whose columns are expected: MLflow URI or path.")
-@click.option("--warm-start", type=bool, default=False, show_default=True, help="Go on from --previous' children.")
-@click.option("--strict", type=bool, default=False, show_default=True, help="Refuse a table with findings.")
+@switch("warm_start", False, "Go on from --previous' children.")
+@switch("strict", False, "Refuse a table with findings.")
 @click.option("--overrides", default="", help="File of exceptions: group columns, estimator, min_rows, skip ...")
 @click.option("--group-seconds", type=float, default=0, help="Time limit for the fits of one group; 0: none.")
 @click.option("--register", default="", help="Register a version of the model under this name.")
 @click.option("--alias", default="", help="Point this alias at the new version.")
 @click.option("--experiment", default="", help="MLflow experiment of a new run.")
-@switch("stack", True, "Also store linear models and tree ensembles as arrays (--no-stack: not).")
+@switch("stack", True, "Also store linear models and tree ensembles as arrays; --no-stack: not.")
 @switch("prune", False, "Store no child that is not better than its parent.")
 @click.option("--tune", default="", help="Search parameters: auto, or a YAML or JSON file with the search space.")
 @click.option("--trials", type=WholeNumber(), default=30, show_default=True, help="Trials a group, at most.")
@@ -104,11 +120,8 @@ def train(
     shown = [*options["group_by"], options["target"]]
     with at_work():
         from metamodel.references import ReferenceSettings
-        from metamodel.registry import check_names
 
-        if alias and not register:
-            raise InputError("--alias needs a registered model. Give --register NAME too.")
-        check_names(register, alias)
+        _check_destination(register, alias)
         logged = {
             **{name: options.pop(name) for name in _OF_LOGGING},
             "registered_model_name": register or None,
@@ -147,10 +160,10 @@ def _train_and_log(
         return result, metamodel.log_model(result, **logged)
 
 
-def _text(result: "TrainingResult", facts: dict[str, Any], page: str, preview: pd.DataFrame) -> str:
+def _text(result: "TrainingResult", facts: dict[str, Any], page: str, preview: "pd.DataFrame") -> str:
     """Put into words what was made, and what the new model answers to some rows."""
     lines = [
-        f"{summary_text(result.summary)}\n",
+        f"{result}\n",
         f"run               {facts['run_id']}",
         f"model             {facts['model_uri']}",
         f"report            {page}",
@@ -161,6 +174,17 @@ def _text(result: "TrainingResult", facts: dict[str, Any], page: str, preview: p
     return "\n".join([*lines, f"\nA few predictions:\n{table_text(preview)}"])
 
 
+def _check_destination(register: str, alias: str) -> None:
+    """Refuse before the work what could not be logged after it."""
+    from metamodel.reaching import check_tracking_server
+    from metamodel.registry import check_names
+
+    if alias and not register:
+        raise InputError("--alias needs a registered model. Give --register NAME too.")
+    check_names(register, alias)
+    check_tracking_server()
+
+
 def _report_beside(bundle_path: Path) -> str:
     from metamodel.bundle import Bundle
     from metamodel.report import write_report
@@ -168,8 +192,10 @@ def _report_beside(bundle_path: Path) -> str:
     return str(write_report(Bundle(bundle_path), bundle_path.with_name(f"{bundle_path.name}-report.html")))
 
 
-def _preview(result: "TrainingResult", columns: list[str], rows: int = 6) -> pd.DataFrame:
+def _preview(result: "TrainingResult", columns: list[str], rows: int = 6) -> "pd.DataFrame":
     """Let the new model answer a few rows from all over the table; it is registered by now, so nothing may raise."""
+    import pandas as pd
+
     from metamodel.model import MetaModel
 
     some = result.data.iloc[:: max(1, len(result.data) // rows)].head(rows).reset_index(drop=True)

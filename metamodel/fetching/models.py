@@ -72,9 +72,7 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     try:
         logged = Model.load(str(path))
     except MlflowException as error:
-        raise UnreadableBundle(
-            f"{uri} holds neither a bundle nor an MLflow model. Give the path or URI of one."
-        ) from error
+        raise InputError(f"{uri} holds neither a bundle nor an MLflow model. Give the path or URI of one.") from error
     # MLflow keeps the name that the directory had where it was logged from.
     entry = logged.flavors.get("python_function", {}).get("artifacts", {}).get("bundle")
     if entry is None:

@@ -84,9 +84,10 @@ def score_table(data: Any, model: Any, output: str, params: Mapping[str, Any] | 
     opened = _opened(model)
     levels = [f"parent:{level}" if level else "global" for level in opened.manifest.levels]
     statuses = ["child", *levels, "unknown_group", "invalid_key", "failed"]
+    scored = _scored(data, opened, model, params)  # starts the session, without which there are no columns
     seen = Observation()
     counts = [F.count(F.when(F.col("status") == status, 1)).alias(f"s{i}") for i, status in enumerate(statuses)]
-    answers = _scored(data, opened, model, params).observe(seen, *counts)
+    answers = scored.observe(seen, *counts)
     try:
         write_spark(answers, output)
     except PySparkException as error:

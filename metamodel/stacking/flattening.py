@@ -105,6 +105,8 @@ def _histogram(child: Any) -> TreeForm | str:
     if child.is_categorical_ is not None and np.any(child.is_categorical_):
         return "categorical splits"
     classes = tuple(child.classes_.tolist()) if hasattr(child, "classes_") else ()
+    if len(classes) == 1:
+        return "a single class"
     link = "classes" if classes else "log" if child.loss in _LOG_LOSSES else "identity"
     base = np.ravel(child._baseline_prediction).astype(np.float64)
     nodes = [predictor.nodes for _, predictor in stages]

@@ -10,6 +10,7 @@ import numpy as np
 from metamodel.features import FeatureSchema
 from metamodel.fitting import error_text
 from metamodel.frames import AnyArray
+from metamodel.probabilities import class_probabilities
 from metamodel.stacking.extraction import linear_form
 from metamodel.stacking.flattening import is_tree_model, tree_form
 from metamodel.stacking.linear import LinearForm, LinearProgram
@@ -111,7 +112,7 @@ class Prover:
 
     def _aligned(self, child: Any, x: AnyArray) -> AnyArray:
         aligned = np.zeros((len(x), len(self._classes)))
-        aligned[:, [self._classes.index(label) for label in child.classes_.tolist()]] = child.predict_proba(x)
+        aligned[:, [self._classes.index(label) for label in child.classes_.tolist()]] = class_probabilities(child, x)
         return aligned
 
     def _compared(self, waiting: Sequence[_Waiting]) -> list[Proven]:

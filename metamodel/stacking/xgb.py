@@ -74,6 +74,8 @@ def _problem(learner: dict[str, Any], classes: tuple[Any, ...]) -> str:
     booster, objective = learner["gradient_booster"], learner["objective"]["name"]
     if booster["name"] != "gbtree":
         return f"booster {booster['name']}"
+    if len(booster["model"].get("weight_drop", ())):  # since 3.4 dart is a gbtree whose trees have weights
+        return "booster dart"
     if objective not in _OBJECTIVES or bool(classes) != (_OBJECTIVES[objective][0] == "classes_single"):
         return f"objective {objective}"
     if _n_scores(classes) != max(1, int(learner["learner_model_param"]["num_class"])):

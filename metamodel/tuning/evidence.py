@@ -5,6 +5,7 @@ from scipy.special import stdtrit
 
 from metamodel.evaluation import Answers, is_better
 from metamodel.frames import AnyArray
+from metamodel.weights import effective_rows
 
 __all__ = ["gain", "gain_errors", "more_than_noise"]
 
@@ -30,7 +31,7 @@ def more_than_noise(metric: str, old: Answers, new: Answers) -> bool:
     Few rows have to gain more standard errors than many: 6.3 of them where there are two rows, 1.65 from some hundred
     on. Fewer than two rows prove nothing.
     """
-    rows = _rows(_weights(old))
+    rows = effective_rows(_weights(old))
     return rows >= 2 and gain_errors(metric, old, new) > float(stdtrit(rows - 1, _LEVEL))
 
 
@@ -61,7 +62,7 @@ def gain_errors(metric: str, old: Answers, new: Answers) -> float:
     """
     gains = old.losses(metric) - new.losses(metric)
     weights = _weights(old)
-    rows = _rows(weights)
+    rows = effective_rows(weights)
     if rows < 2:
         return 0.0
     mean = weights @ gains / weights.sum()
@@ -73,9 +74,3 @@ def gain_errors(metric: str, old: Answers, new: Answers) -> float:
 
 def _weights(answers: Answers) -> AnyArray:
     return np.ones(len(answers.actual)) if answers.weights is None else answers.weights
-
-
-def _rows(weights: AnyArray) -> float:
-    """So many equal rows would tell as much (Kish's effective sample size)."""
-    squares = weights @ weights
-    return float(weights.sum() ** 2 / squares) if squares > 0 else 0.0
