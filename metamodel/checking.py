@@ -16,8 +16,10 @@ from metamodel.addresses import is_endpoint, is_local, local_path
 from metamodel.bundle import Bundle
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.features import FeatureSchema
-from metamodel.fetching.children import courtesy_of, fetch_description, files_of, resolve_place
+from metamodel.fetching.children import courtesy_of, fetch_description
+from metamodel.fetching.loading import files_of
 from metamodel.fetching.logged import bundle_path, one_line
+from metamodel.fetching.places import resolve_place
 from metamodel.keys import GroupKey, encode_key
 from metamodel.manifest import MANIFEST_NAME
 from metamodel.references import Reference, ReferenceSettings

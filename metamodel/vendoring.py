@@ -25,7 +25,8 @@ from metamodel.bundle_writing import finish_bundle, new_bundle
 from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching import load_model, open_bundle
-from metamodel.fetching.children import ElsewhereLoader, files_of
+from metamodel.fetching.children import ElsewhereLoader
+from metamodel.fetching.loading import files_of
 from metamodel.fetching.logged import bundle_path
 from metamodel.group_figures import FIGURES_DIR
 from metamodel.keys import decode_key, encode_key

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mlflow.models import Model
+from mlflow.models import Model, infer_signature
+from sklearn.linear_model import LinearRegression
 
 import metamodel
 from metamodel.bundle import Bundle
@@ -17,7 +19,7 @@ from metamodel.checking import CheckedChild
 from metamodel.child_tables import from_template, read_uris
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns, UnreadableBundle
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
-from metamodel.fetching.children import files_of
+from metamodel.fetching.loading import files_of
 from metamodel.group_figures import write_figures
 from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
 from metamodel.ledger import who_answers
@@ -216,6 +218,29 @@ def test_an_estimator_gets_what_it_was_fitted_on() -> None:
     rows = pd.DataFrame({"x": [1.0, 2.0], "z": [3.0, 4.0]})
     assert list(EstimatorChild(Doubles()).predict(rows)) == [2.0, 4.0]
     assert list(EstimatorChild(ByName()).predict(rows)) == [3.0, 4.0]
+
+
+def test_an_estimator_fitted_on_an_array_gets_the_columns_in_the_order_of_its_signature(tmp_path: Path) -> None:
+    fitted = pd.DataFrame({"b": [1.0, 2.0, 4.0, 9.0], "a": [3.0, 1.0, 2.0, 5.0]})
+    estimator = LinearRegression().fit(fitted.to_numpy(), 100 * fitted["b"] + fitted["a"])
+    mlflow.sklearn.save_model(
+        estimator, str(tmp_path / "model"), signature=infer_signature(fitted), pip_requirements=[]
+    )
+    rows = pd.DataFrame({"store": [1, 1], "a": [1.0, 2.0], "b": [4.0, 5.0]})
+    children = pd.DataFrame({"store": [1], "uri": [str(tmp_path / "model")]})
+    settings = ReferenceSettings(roots=(str(tmp_path),))
+    path = write_references(tmp_path / "bundle", children, rows, "store", settings=settings)
+    answers = metamodel.load_model(path).predict(rows)
+    np.testing.assert_allclose(answers["prediction"], [401, 502])
+
+
+def test_an_estimator_that_counts_no_columns_gets_those_of_its_signature_by_name() -> None:
+    class Selecting:
+        def predict(self, x: pd.DataFrame) -> object:
+            return x["z"]
+
+    rows = pd.DataFrame({"x": [1.0, 2.0], "z": [3.0, 4.0]})
+    assert list(EstimatorChild(Selecting(), signature=["z", "x"]).predict(rows)) == [3.0, 4.0]
 
 
 @pytest.mark.parametrize(

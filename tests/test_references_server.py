@@ -34,7 +34,7 @@ from metamodel.cache import ByteCache
 from metamodel.cli import main
 from metamodel.disk_cache import process_disk_cache
 from metamodel.exceptions import InputError
-from metamodel.fetching import children, politeness
+from metamodel.fetching import places, politeness
 from metamodel.fetching.politeness import courtesy_for
 from metamodel.referencing import write_references
 from metamodel.shards import ShardReader
@@ -311,11 +311,11 @@ def test_a_known_child_waits_briefly_for_the_server_and_once_a_refresh(
     uri = f"models:/{two_versions}@champion"
     settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=3600)
     courtesy = courtesy_for(mlflow.get_tracking_uri(), 500, 120)
-    known = children._resolved_again(uri, "key", settings, courtesy)
-    children._resolved = ByteCache(limit=1000)  # as if the time to refresh had come
+    known = places.place_now(uri, "key", settings, courtesy)
+    places._resolved = ByteCache(limit=1000)  # as if the time to refresh had come
     registered.proxy.broken_until = time.monotonic() + 600
     started = time.monotonic()
-    assert [children._resolved_again(uri, "key", settings, courtesy) for _ in range(3)] == [known] * 3
+    assert [places.place_now(uri, "key", settings, courtesy) for _ in range(3)] == [known] * 3
     took, registered.proxy.broken_until = time.monotonic() - started, 0.0
     assert took < 30  # and not three times the patience
     assert not courtesy.limiter.given_up(120)
@@ -551,7 +551,7 @@ def test_a_child_in_a_runs_artifacts_is_used(registered: Registered, tmp_path: P
 
 def test_a_runs_place_is_resolved_and_checked(registered: Registered) -> None:
     run = run_of(registered.sources[6])
-    place = children.resolve_place(f"runs:/{run}/6")
+    place = places.resolve_place(f"runs:/{run}/6")
     assert place == f"{MlflowClient().get_run(run).info.artifact_uri}/6"
 
 
