@@ -66,11 +66,16 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._next: float | None = None
         self._paused_until = -math.inf
-        self._given_up_until = -math.inf
-        self._in_vain = 0.0
+        self._answered = -math.inf
+        self._given_up: dict[str, tuple[float, float]] = {}
 
-    def wait(self, key: str = "", longest: float = math.inf) -> None:
+    def wait(self, key: str = "", longest: float = math.inf) -> float:
         """Wait for the next turn; `key` decides how long the first one of the process is put off.
+
+        Returns
+        -------
+        float
+            How many seconds of it were due to this process's own pace, and not to the server or other processes.
 
         Raises
         ------
@@ -83,12 +88,14 @@ class RateLimiter:
                 self._next = now + first_delay(key, _SPREAD * self.interval)
             if self._paused_until - now > longest:
                 raise ChildUnavailable(f"the server wants to be left alone for {self._paused_until - now:.0f} s more")
+            own = max(0.0, self._next - now)
             turn = max(self._next, self._paused_until, now)
             self._next = turn + self.interval
         if turn > now:
             self._sleep(turn - now)
         if self._machine is not None:
             self._wait_for_others(self._machine, longest)
+        return own
 
     def _wait_for_others(self, machine: "MachineTurns", longest: float) -> None:
         # Asked for only now: who took it earlier would hold a turn that others could use meanwhile.
@@ -105,17 +112,47 @@ class RateLimiter:
         if self._machine is not None:
             self._machine.pause(seconds)
 
-    def given_up(self, patience: float) -> bool:
-        """Whether the server has just left a call unanswered that was as patient, so that nobody needs to try."""
+    def answered(self) -> None:
+        """Note that the server has answered."""
         with self._lock:
-            return patience <= self._in_vain and self._clock() < self._given_up_until
+            self._answered = self._clock()
 
-    def give_up(self, patience: float) -> None:
-        """Note that the server does not answer a call that is so patient."""
+    def given_up(self, patience: float, what: str = "") -> bool:
+        """Whether a call that was as patient has just been left unanswered, so that nobody needs to try.
+
+        Parameters
+        ----------
+        patience
+            Seconds.
+        what
+            What would be asked for; "" for anything.
+        """
+        with self._lock:
+            until, in_vain = self._given_up.get(what, (-math.inf, 0.0))
+            return patience <= in_vain and self._clock() < until
+
+    def give_up(self, patience: float, what: str = "", began: float = math.inf) -> None:
+        """Note that a call that is so patient was not answered.
+
+        Parameters
+        ----------
+        patience
+            Seconds.
+        what
+            What was asked for: it alone is left alone where others were answered meanwhile, else the server is.
+        began
+            When the call began.
+        """
         with self._lock:
             now = self._clock()
-            self._in_vain = max(patience, self._in_vain if now < self._given_up_until else 0.0)
-            self._given_up_until = now + LONGEST_WAIT
+            what = what if self._answered > began else ""
+            self._given_up = {name: known for name, known in self._given_up.items() if now < known[0]}
+            _, before = self._given_up.get(what, (0.0, 0.0))
+            self._given_up[what] = (now + LONGEST_WAIT, max(patience, before))
+
+    def now(self) -> float:
+        """Tell the time."""
+        return self._clock()
 
 
 class MachineTurns:

@@ -284,3 +284,28 @@ def test_the_brief_stop_only_the_brief() -> None:
     assert limits.given_up(120)
     clock.sleep(31)
     assert not limits.given_up(2)
+
+
+def test_what_is_broken_alone_is_left_alone_alone() -> None:
+    limits, clock = limiter(100)
+    began = limits.now()
+    clock.sleep(1)
+    limits.answered()  # to somebody else
+    limits.give_up(120, "broken", began)
+    assert (limits.given_up(120), limits.given_up(120, "broken")) == (False, True)
+    limits.give_up(120, "broken", limits.now())
+    assert limits.given_up(120)
+
+
+def test_the_own_pace_takes_nothing_from_the_patience(tmp_path: Path) -> None:
+    machine = MachineTurns(tmp_path, "server", 20)
+    courtesy = Courtesy(RateLimiter(20 / 4, machine=machine), patience=0.05)  # a tenth of the first wait, or less
+
+    def ask_twice() -> str:
+        call = politeness.current.get()
+        assert call is not None
+        for _ in range(2):
+            call.send(requests.Response, "GET", "url")
+        return "place"
+
+    assert [courtesy.call("key", ask_twice) for _ in range(2)] == ["place"] * 2

@@ -4,6 +4,7 @@ import os
 import time
 
 import mlflow
+from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 
@@ -52,14 +53,23 @@ def place_now(uri: str, key: str, settings: ReferenceSettings, courtesy: Courtes
         known = _last_known.get(here)
         try:
             place = (courtesy if known is None else courtesy.brief()).call(key, lambda: resolve_place(uri))
-        except Exception:
-            if known is None:
+        except Exception as error:
+            if known is None or _is_gone(error):
                 raise
             place = known  # better yesterday's champion than none, until the next refresh
         _last_known[here] = place
         return place, 1
 
     return str(_resolved.get((*here, epoch), ask))
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether the server itself says that there is no such child any more."""
+    # An alias that a model lacks is an invalid parameter to MLflow.
+    return isinstance(error, MlflowException) and error.error_code in (
+        "RESOURCE_DOES_NOT_EXIST",
+        "INVALID_PARAMETER_VALUE",
+    )
 
 
 def _forget_after_fork() -> None:

@@ -56,13 +56,29 @@ def workers() -> int:
     return int(text)
 
 
+class _Patience:
+    """How long a call may still take; the pace that this process keeps by itself does not count."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(0.0, self._until - time.monotonic())
+
+    def wait(self, limiter: RateLimiter, key: str) -> None:
+        """Wait for a turn."""
+        self._until += limiter.wait(key, self.left)
+
+
 @dataclass
 class _Call:
     """One call of MLflow's, and what its requests came to."""
 
     limiter: RateLimiter
     key: str
-    until: float
+    patience: _Patience
     redirects: bool = True
     turns: int = 0
     status: int = 0
@@ -72,7 +88,7 @@ class _Call:
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send a request in its turn, which the first one of a call has waited for already."""
         if self.turns:
-            self.limiter.wait(self.key, self.until - time.monotonic())
+            self.patience.wait(self.limiter, self.key)
         self.turns += 1
         try:
             answer = request()
@@ -132,39 +148,44 @@ class Courtesy:
         Exception
             What the function raised for good, or last.
         """
-        if self.limiter.given_up(self._patience):
+        if self.limiter.given_up(self._patience) or self.limiter.given_up(self._patience, key):
             raise ChildUnavailable("the server did not answer a moment ago; it is asked again in half a minute")
+        patience, began = _Patience(self._patience), self.limiter.now()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             wait=self._wait,
-            stop=tenacity.stop_before_delay(self._patience),
+            stop=lambda state: state.upcoming_sleep >= patience.left,
             reraise=True,
         )
         try:
-            return retrying(self._attempt, key, time.monotonic() + self._patience, function)
+            return retrying(self._attempt, key, patience, function)
         except _TryAgain as error:
-            self.limiter.give_up(self._patience)
+            self.limiter.give_up(self._patience, key, began)
             raise error.__cause__ or error from None
 
     def brief(self) -> "Courtesy":
         """Return one with little patience, for those who know another way; it stops only its like from trying."""
         return Courtesy(self.limiter, min(self._patience, _BRIEF), redirects=self._redirects)
 
-    def _attempt(self, key: str, until: float, function: Callable[[], Result]) -> Result:
+    def _attempt(self, key: str, patience: _Patience, function: Callable[[], Result]) -> Result:
         take_over()
-        self.limiter.wait(key, until - time.monotonic())
-        call = _Call(self.limiter, key, until, self._redirects)
+        patience.wait(self.limiter, key)
+        call = _Call(self.limiter, key, patience, self._redirects)
         token = current.set(call)
         try:
-            return function()
+            result = function()
         except LostAnswer:
             raise
         except Exception as error:
             if call.status in TRANSIENT or call.broken or is_network(error):
-                if call.retry_after is not None and time.monotonic() + call.retry_after < until:
+                if call.retry_after is not None and call.retry_after < patience.left:
                     self.limiter.pause(call.retry_after)
                 raise _TryAgain(call.retry_after) from error
+            self.limiter.answered()
             raise
+        else:
+            self.limiter.answered()
+            return result
         finally:
             current.reset(token)
 
