@@ -1,5 +1,6 @@
 """What a reference says, what it may point to, and the tables that children are listed in."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mlflow.models import Model, infer_signature
 from sklearn.linear_model import LinearRegression
 
 import metamodel
+from metamodel import disk_cache
 from metamodel.bundle import Bundle
 from metamodel.bundle_writing import finish_bundle
 from metamodel.checking import CheckedChild
@@ -220,18 +222,35 @@ def test_an_estimator_gets_what_it_was_fitted_on() -> None:
     assert list(EstimatorChild(ByName()).predict(rows)) == [3.0, 4.0]
 
 
-def test_an_estimator_fitted_on_an_array_gets_the_columns_in_the_order_of_its_signature(tmp_path: Path) -> None:
+@pytest.fixture
+def of_array(tmp_path: Path) -> metamodel.MetaModel:
+    """A meta-model with one child in a directory, 100 b + a, which was fitted on an array."""
     fitted = pd.DataFrame({"b": [1.0, 2.0, 4.0, 9.0], "a": [3.0, 1.0, 2.0, 5.0]})
     estimator = LinearRegression().fit(fitted.to_numpy(), 100 * fitted["b"] + fitted["a"])
-    mlflow.sklearn.save_model(
-        estimator, str(tmp_path / "model"), signature=infer_signature(fitted), pip_requirements=[]
-    )
-    rows = pd.DataFrame({"store": [1, 1], "a": [1.0, 2.0], "b": [4.0, 5.0]})
-    children = pd.DataFrame({"store": [1], "uri": [str(tmp_path / "model")]})
+    path, signature = tmp_path / "model", infer_signature(fitted)
+    mlflow.sklearn.save_model(estimator, str(path), signature=signature, pip_requirements=[])
+    children = pd.DataFrame({"store": [1], "uri": [str(path)]})
     settings = ReferenceSettings(roots=(str(tmp_path),))
-    path = write_references(tmp_path / "bundle", children, rows, "store", settings=settings)
-    answers = metamodel.load_model(path).predict(rows)
-    np.testing.assert_allclose(answers["prediction"], [401, 502])
+    return metamodel.load_model(write_references(tmp_path / "of_array", children, ROWS, "store", settings=settings))
+
+
+ROWS = pd.DataFrame({"store": [1, 1], "a": [1.0, 2.0], "b": [4.0, 5.0]})
+
+
+def test_an_estimator_fitted_on_an_array_gets_the_columns_in_the_order_of_its_signature(
+    of_array: metamodel.MetaModel,
+) -> None:
+    np.testing.assert_allclose(of_array.predict(ROWS)["prediction"], [401, 502])
+
+
+def test_a_model_that_has_read_vendored_children_travels_to_other_processes(
+    of_array: metamodel.MetaModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(disk_cache, "_cache", None)
+    model = metamodel.load_model(vendor_bundle(of_array, tmp_path / "vendored"))
+    before = model.predict(ROWS)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(model)).predict(ROWS), before)
 
 
 def test_an_estimator_that_counts_no_columns_gets_those_of_its_signature_by_name() -> None:

@@ -41,6 +41,9 @@ class ElsewhereLoader:
 
     bundle: str
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ElsewhereLoader, (self.bundle,)  # without what was read: open files cannot travel
+
     @cached_property
     def _manifest(self) -> Manifest:
         path = Path(self.bundle) / MANIFEST_NAME
@@ -92,7 +95,7 @@ class ElsewhereLoader:
                 child = EndpointChild(place, self.settings)
                 return (child, hashlib.sha256(place.encode()).hexdigest()), RESIDENT_BASE
             with self.files(reference, key, place) as directory:
-                return load_child(reference, key, directory)
+                return load_child(reference, key, directory, self._manifest.keys)
 
     @contextmanager
     def files(self, reference: Reference, key: str, place: str) -> Iterator[Path]:

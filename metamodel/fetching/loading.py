@@ -9,14 +9,14 @@ import mlflow
 from mlflow.models import Model
 
 from metamodel.bundle import Bundle
-from metamodel.exceptions import CorruptBundle
+from metamodel.exceptions import ChildUnavailable, CorruptBundle
 from metamodel.fetching.adapters import BlendedChild, EstimatorChild, PyfuncChild
 from metamodel.fetching.logged import MLMODEL, bundle_of, inside
-from metamodel.keys import GroupKey, decode_key
+from metamodel.keys import GroupKey, KeySchema, decode_key
 from metamodel.references import Reference
 from metamodel.shrinkage import weight_columns
 
-__all__ = ["RESIDENT_BASE", "files_of", "load_child"]
+__all__ = ["RESIDENT_BASE", "files_of", "group_columns", "load_child"]
 
 # What a loaded child takes beside its files (docs/bundle.md).
 _RESIDENT_FACTOR, RESIDENT_BASE = 2, 4096
@@ -38,7 +38,7 @@ def files_of(model: Model) -> tuple[list[str], list[str]]:
     return [MLMODEL, inside(flavor["pickled_model"])], [inside(flavor["code"])] if flavor.get("code") else []
 
 
-def load_child(reference: Reference, key: str, directory: Path) -> tuple[tuple[Any, str], int]:
+def load_child(reference: Reference, key: str, directory: Path, keys: KeySchema) -> tuple[tuple[Any, str], int]:
     """Return ((child, version), bytes of memory).
 
     Parameters
@@ -49,9 +49,13 @@ def load_child(reference: Reference, key: str, directory: Path) -> tuple[tuple[A
         The group's encoded key.
     directory
         The files.
+    keys
+        The group columns.
     """
     if reference.kind == "bundle":
         bundle = Bundle(bundle_of(directory))
+        if (theirs := group_columns(bundle.manifest.keys)) != group_columns(keys):  # promoted since it was checked
+            raise ChildUnavailable(f"that meta-model's group columns are {theirs}, not {group_columns(keys)}")
         (child, version), resident = bundle.read(decode_key(key))
         own = EstimatorChild(child, bundle.manifest.features)
         return (_blended(bundle, decode_key(key), own), version), resident
@@ -65,6 +69,18 @@ def load_child(reference: Reference, key: str, directory: Path) -> tuple[tuple[A
     else:
         child = PyfuncChild(mlflow.pyfunc.load_model(str(directory)))
     return (child, version), _RESIDENT_FACTOR * size + RESIDENT_BASE
+
+
+def group_columns(keys: KeySchema) -> str:
+    """Name the group columns with their kinds; where another model's differ, its keys mean other groups.
+
+    Examples
+    --------
+    >>> from metamodel.keys import KeyColumn
+    >>> group_columns(KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer"))))
+    'country (string), store (integer)'
+    """
+    return ", ".join(f"{column.name} ({column.kind}{', UTC' if column.utc else ''})" for column in keys.columns)
 
 
 def _input_names(model: Model) -> list[str] | None:
