@@ -141,7 +141,7 @@ def write_references(  # noqa: PLR0913 - what training reads off the table must 
     schema = KeySchema.infer(example, group_by)
     given = [column for column in example.columns if column not in (*group_by, target)]
     shape = FeatureSchema.infer(example, list(features or given))
-    table = children if isinstance(children, pd.DataFrame) else from_template(children, keys, group_by)
+    table = children if isinstance(children, pd.DataFrame) else from_template(children, keys, schema)
     checked = check_children(read_uris(table, schema), schema, shape, settings, pin=pin)
     manifest = _manifest(checked, schema, shape, _target(target, classes), unknown, settings)
     _write(Path(path), manifest, checked)

@@ -5,9 +5,6 @@ single group.
 """
 
 import json
-import os
-import re
-import shutil
 import signal
 import tempfile
 import threading
@@ -36,6 +33,7 @@ from metamodel.keys import KeySchema
 from metamodel.model import MetaModel
 from metamodel.references import ReferenceSettings
 from metamodel.requirements import requirements
+from metamodel.scratch import plainly_named
 from metamodel.signatures import InputForm, input_example, signature
 from metamodel.training import TrainingResult
 from metamodel.wording import count
@@ -248,24 +246,6 @@ def recorded_defaults(model: MetaModel) -> dict[str, Any]:
     """Say what a call without params answers."""
     options = model.options()
     return {"predict_method": options.predict_method, "detail": options.detail}
-
-
-@contextmanager
-def plainly_named(path: Path) -> Iterator[Path]:
-    """Give a bundle a second name where MLflow, which reads paths as URIs, would misread its own."""
-    if not re.search("[#%?]", str(path.absolute())):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as directory:
-        # It refuses symbolic links.
-        yield Path(shutil.copytree(path, Path(directory) / "bundle", copy_function=_link_or_copy))
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # on another file system
-        shutil.copyfile(source, target)
 
 
 def _claim(run_id: str, digest: str, training: str = "") -> None:

@@ -14,6 +14,7 @@ from metamodel.fetching.adapters import BlendedChild, EstimatorChild, PyfuncChil
 from metamodel.fetching.logged import MLMODEL, bundle_of, inside
 from metamodel.keys import GroupKey, KeySchema, decode_key
 from metamodel.references import Reference
+from metamodel.scratch import plainly_named
 from metamodel.shrinkage import weight_columns
 
 __all__ = ["RESIDENT_BASE", "files_of", "group_columns", "load_child"]
@@ -64,10 +65,12 @@ def load_child(reference: Reference, key: str, directory: Path, keys: KeySchema)
     version, size = _digest(directory)
     if reference.sha256:
         version = _intact(directory / inside(flavors["sklearn"]["pickled_model"]), reference.sha256)
-    if "sklearn" in flavors:
-        child = EstimatorChild(mlflow.sklearn.load_model(str(directory)), signature=_input_names(model))
-    else:
-        child = PyfuncChild(mlflow.pyfunc.load_model(str(directory)))
+    with plainly_named(directory) as named:  # or it may load FRA for FR%41
+        path = str(named)
+        if "sklearn" in flavors:
+            child = EstimatorChild(mlflow.sklearn.load_model(path), signature=_input_names(model))
+        else:
+            child = PyfuncChild(mlflow.pyfunc.load_model(path))
     return (child, version), _RESIDENT_FACTOR * size + RESIDENT_BASE
 
 
