@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlparse
 
-import requests
 from mlflow.models import Model
 
 from metamodel.addresses import is_endpoint, is_local, local_path
@@ -17,6 +16,7 @@ from metamodel.bundle import LEDGER_NAME, Bundle
 from metamodel.exceptions import BundleError, InputError, UnreadableBundle
 from metamodel.features import FeatureSchema
 from metamodel.fetching.children import courtesy_of, fetch_description, fetch_files
+from metamodel.fetching.endpoints import objection_of
 from metamodel.fetching.loading import files_of, group_columns
 from metamodel.fetching.logged import bundle_path, inside, one_line
 from metamodel.fetching.places import resolve_place
@@ -143,7 +143,8 @@ class _Check:
         if objection := self.settings.objection(uri):
             raise _Problem(objection)
         if is_endpoint(uri):
-            self._ping(uri)
+            if objection := objection_of(uri, self.settings):
+                raise _Problem(objection)
             return _Found(Reference(uri, "endpoint"), "endpoint")
         encoded = encode_key(key)
         place = uri if is_local(uri) else self._place(encoded, uri)
@@ -232,15 +233,6 @@ class _Check:
             raise _Problem(f"the signature lacks the feature {listing(map(repr, lacking))}")
         if needed := sorted(set(required) - mine):
             raise _Problem(f"the signature asks for {listing(map(repr, needed))}, which the rows do not have")
-
-    def _ping(self, url: str) -> None:
-        address = url.rstrip("/").removesuffix("/invocations") + "/ping"
-        try:
-            answer = requests.get(address, timeout=self.settings.deadline_seconds, allow_redirects=False)
-        except requests.exceptions.RequestException as error:
-            raise _Problem(f"the endpoint does not answer ({type(error).__name__})") from error
-        if answer.status_code != 200:
-            raise _Problem(f"the endpoint answers /ping with status {answer.status_code}")
 
 
 def _is_alias(uri: str) -> bool:

@@ -240,12 +240,12 @@ def test_a_server_that_does_not_answer_is_left_alone_for_a_while() -> None:
 
 @pytest.mark.parametrize(("header", "expected"), [("3", 3.0), ("0.5", 0.5), ("", None), (None, None), ("soon", None)])
 def test_a_retry_after_in_seconds_is_read(header: Any, expected: Any) -> None:
-    assert politeness._seconds(header) == expected
+    assert politeness.seconds_to_wait(header) == expected
 
 
 def test_a_retry_after_with_a_date_is_read() -> None:
     header = email.utils.formatdate(time.time() + 100, usegmt=True)
-    assert politeness._seconds(header) == pytest.approx(100, abs=5)
+    assert politeness.seconds_to_wait(header) == pytest.approx(100, abs=5)
 
 
 def test_nobody_waits_longer_than_the_patience_for_a_server_that_asks_for_an_hour(

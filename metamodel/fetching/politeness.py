@@ -31,6 +31,7 @@ __all__ = [
     "LostAnswer",
     "courtesy_for",
     "is_network",
+    "seconds_to_wait",
     "server_of",
     "workers",
 ]
@@ -96,7 +97,7 @@ class _Call:
             self.broken = True
             raise
         self.status = answer.status_code
-        self.retry_after = _seconds(answer.headers.get("Retry-After"))
+        self.retry_after = seconds_to_wait(answer.headers.get("Retry-After"))
         if not self.redirects and (answer.is_redirect or answer.history):
             raise ChildUnavailable("the store answers with a redirect, which is not followed")
         return answer
@@ -210,8 +211,8 @@ def is_network(error: BaseException | None) -> bool:
     return False
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Read the header: seconds, or a date."""
+def seconds_to_wait(retry_after: str | None) -> float | None:
+    """Read the header Retry-After, seconds or a date; None where it says nothing."""
     if not retry_after:
         return None
     try:
@@ -223,9 +224,9 @@ def _seconds(retry_after: str | None) -> float | None:
 def _seconds_until(date: str) -> float | None:
     try:
         moment = email.utils.parsedate_to_datetime(date)
-    except ValueError:
+        return max(0.0, moment.timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 _lock = threading.Lock()
