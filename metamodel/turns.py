@@ -4,15 +4,19 @@ The threads of a process share a `RateLimiter`, the processes of a machine `Mach
 each other: each of their processes has its part of the rate, and begins at a moment of its own.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import math
+import os
 import platform
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from metamodel.exceptions import ChildUnavailable
 
@@ -99,7 +103,10 @@ class RateLimiter:
 
     def _wait_for_others(self, machine: "MachineTurns", longest: float) -> None:
         # Asked for only now: who took it earlier would hold a turn that others could use meanwhile.
-        seconds = machine.take(longest)
+        try:
+            seconds = machine.take(longest)
+        except OSError:  # the disk is full, or gone: the process keeps its own part of the rate
+            return
         if seconds > longest:
             raise ChildUnavailable(f"the server is busy with other processes for {seconds:.0f} s more")
         if seconds > 0:
@@ -110,7 +117,8 @@ class RateLimiter:
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
         if self._machine is not None:
-            self._machine.pause(seconds)
+            with contextlib.suppress(OSError):
+                self._machine.pause(seconds)
 
     def answered(self) -> None:
         """Note that the server has answered."""
@@ -179,9 +187,7 @@ class MachineTurns:
         self._interval = 1 / rate
         self._clock = clock
         name = hashlib.sha256(f"{platform.node()} {server} {rate!r}".encode()).hexdigest()
-        directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / name
-        self._path.open("ab").close()
         self.take(longest=-1.0)  # a first try, that takes nothing
 
     def take(self, longest: float) -> float:
@@ -193,8 +199,7 @@ class MachineTurns:
         self._move(lambda now, moment: max(now + seconds, moment) - self._interval, float("inf"))
 
     def _move(self, turn_of: Callable[[float, float], float], longest: float) -> float:
-        with self._path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._locked() as file:
             now, content = self._clock(), file.read(_MOMENT.size)
             moment: float = _MOMENT.unpack(content)[0] if len(content) == _MOMENT.size else now
             turn = turn_of(now, moment if moment - now < _TOO_FAR else now)
@@ -202,3 +207,19 @@ class MachineTurns:
                 file.seek(0)
                 file.write(_MOMENT.pack(turn + self._interval))
             return turn - now
+
+    @contextmanager
+    def _locked(self) -> Iterator[BinaryIO]:
+        """Hold the file, which whoever clears the directory may have taken away."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._path, "r+b", buffering=0, opener=_or_new) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield file
+            finally:
+                # Closing would not do where another thread forks in between: the new process has the file open too.
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _or_new(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o666)

@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -95,6 +96,50 @@ def test_real_processes_of_a_machine_take_turns(tmp_path: Path) -> None:
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     taken = sorted(turn for process in processes for turn in json.loads(process.communicate(timeout=60)[0]))
     np.testing.assert_allclose(taken, np.arange(75) / 20)  # none twice, none left out
+
+
+def test_whoever_clears_the_directory_stops_no_turns(tmp_path: Path) -> None:
+    turns = MachineTurns(tmp_path / "turns", "server", 20)
+    shutil.rmtree(tmp_path / "turns")
+    assert [turns.take(longest=1) <= 0.05 for _ in range(2)] == [True, True]
+
+
+def test_a_full_disk_leaves_a_process_its_own_part_of_the_rate(tmp_path: Path) -> None:
+    clock, machine = Clock(), MachineTurns(tmp_path, "server", 20)
+    limits = RateLimiter(20, clock, clock.sleep, machine)
+
+    def full(*_: object) -> float:
+        raise OSError(28, "No space left on device")
+
+    machine._move = full  # type: ignore[method-assign]
+    limits.pause(1)
+    limits.wait()
+    assert clock.now >= 1
+
+
+def test_a_fork_in_the_middle_of_a_turn_keeps_nobody_waiting(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, threading, time\nfrom pathlib import Path\nfrom metamodel.turns import MachineTurns\n"
+        "forked = []\n"
+        "def clock():\n"
+        "    if armed and not forked:\n"
+        "        forked.append(os.fork())\n"
+        "        if not forked[0]:\n"
+        "            time.sleep(60)\n"
+        "            os._exit(0)\n"
+        "    return time.time()\n"
+        "armed = []\n"
+        "turns = MachineTurns(Path(sys.argv[1]), 'server', 20, clock)\n"
+        "armed.append(1)\n"
+        "turns.take(1)\n"
+        "taker = threading.Thread(target=turns.take, args=(1,), daemon=True)\n"
+        "taker.start()\n"
+        "taker.join(10)\n"
+        "os.kill(forked[0], 9)\n"
+        "print(taker.is_alive())\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "False\n"
 
 
 def test_a_retry_after_holds_the_other_processes_too(tmp_path: Path) -> None:

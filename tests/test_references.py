@@ -312,6 +312,18 @@ def test_an_estimator_fitted_on_an_array_gets_the_columns_in_the_order_of_its_si
     np.testing.assert_allclose(of_array.predict(ROWS)["prediction"], [401, 502])
 
 
+def test_a_relative_path_is_that_of_the_one_who_refers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
+    mlflow.sklearn.save_model(
+        DummyRegressor().fit(x, x["a"]), str(tmp_path / "model"), signature=infer_signature(x), pip_requirements=[]
+    )
+    children, rows = pd.DataFrame({"store": [1], "uri": ["model"]}), ROWS[["store", "a"]]
+    monkeypatch.chdir(tmp_path)
+    path = write_references(tmp_path / "b", children, rows, "store", settings=ReferenceSettings(roots=(".",)))
+    monkeypatch.chdir("/")
+    assert metamodel.load_model(path).predict(rows)["status"].tolist() == ["child", "child"]
+
+
 def test_a_model_that_has_read_vendored_children_travels_to_other_processes(
     of_array: metamodel.MetaModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
