@@ -25,6 +25,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 from metamodel import __version__, model_code, registry, report
 from metamodel.bundle import Bundle
 from metamodel.child_logging import ChildLogging, LogChildren
+from metamodel.child_logging.earlier import TRAINING_TAG
 from metamodel.evaluation import PRIMARY
 from metamodel.evidence import IMPORTANCE_NAME
 from metamodel.exceptions import InputError
@@ -46,7 +47,7 @@ _SHORT = 500
 # The actual-against-predicted plot shows about this many points.
 _PLOTTED_ROWS = 5000
 _ERROR_TAG = "metamodel.error"
-_DIGEST_TAG, _TRAINING_TAG = "metamodel.digest", "metamodel.training"
+_DIGEST_TAG = "metamodel.digest"
 # How MLflow's page finds the table.
 _TABLE = {"path": "ledger.json", "type": "table"}
 
@@ -251,7 +252,7 @@ def recorded_defaults(model: MetaModel) -> dict[str, Any]:
 def _claim(run_id: str, digest: str, training: str = "") -> None:
     """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training."""
     tags = mlflow.get_run(run_id).data.tags
-    again = training and tags.get(_TRAINING_TAG) == training  # an attempt that was broken off goes on
+    again = training and tags.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
     if tags.get(_DIGEST_TAG, digest) != digest and not again:
         raise InputError(
             f"Run {run_id} holds another training already, and a run's parameters cannot change. "
@@ -260,7 +261,7 @@ def _claim(run_id: str, digest: str, training: str = "") -> None:
     tables = json.loads(tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
     if _TABLE not in tables:
         tables.append(_TABLE)
-    claim = {_DIGEST_TAG: digest, **({_TRAINING_TAG: training} if training else {})}
+    claim = {_DIGEST_TAG: digest, **({TRAINING_TAG: training} if training else {})}
     mlflow.set_tags({**claim, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
 
 
