@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.fetching import politeness
 from metamodel.fetching.politeness import Courtesy, courtesy_for, workers
-from metamodel.keys import encode_key
+from metamodel.keys import GroupKey, encode_key
 from metamodel.turns import MachineTurns, RateLimiter, first_delay
 
 
@@ -65,6 +65,22 @@ def test_fifty_workers_on_fifty_machines_stay_below_the_limit_in_the_first_secon
         arrivals = np.array([_first_turn(50, encode_key((fleet, worker))) for worker in range(50)])
         assert np.sum(arrivals < 1) <= 20
         assert np.histogram(arrivals, bins=np.arange(0, 6.5, 0.1))[0].max() <= 8  # no heap anywhere
+
+
+@given(st.sampled_from([1, 2, 4, 5, 10, 20]), st.integers(0, 10**6))
+def test_machines_whose_share_is_a_whole_number_keep_the_limit_in_every_second(machines: int, fleet: int) -> None:
+    arrivals = np.sort([moment for machine in range(machines) for moment in _turns(machines, (fleet, machine), 4)])
+    assert np.max(np.searchsorted(arrivals, arrivals + 1 - 1e-6) - np.arange(len(arrivals))) <= 20
+
+
+def _turns(processes: int, key: GroupKey, seconds: float) -> list[float]:
+    """Turns of one process that never rests."""
+    limits, clock = limiter(20 / processes)
+    turns = []
+    while clock.now < seconds:
+        limits.wait(encode_key(key))
+        turns.append(clock.now)
+    return turns
 
 
 def _first_turn(processes: int, key: str) -> float:
