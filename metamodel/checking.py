@@ -23,6 +23,7 @@ from metamodel.fetching.places import resolve_place
 from metamodel.keys import GroupKey, KeySchema, encode_key
 from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.manifest import MANIFEST_NAME
+from metamodel.progress import counted
 from metamodel.references import Reference, ReferenceSettings
 from metamodel.wording import count, listing
 
@@ -113,11 +114,14 @@ def check_children(
     with ThreadPoolExecutor(settings.concurrency) as executor:
         asking = {uri: key for key, uri in uris.items()}  # several groups may share a URI, which is looked at once
         futures = {uri: executor.submit(check.found, key, uri) for uri, key in asking.items()}
-        for key, uri in uris.items():
-            try:
-                checked.append(futures[uri].result().child(key))
-            except _Problem as problem:
-                problems[problem.kind].append(f"{key} → {uri}")
+        try:
+            for key, uri in counted(uris.items(), len(uris), "checking"):
+                try:
+                    checked.append(futures[uri].result().child(key))
+                except _Problem as problem:
+                    problems[problem.kind].append(f"{key} → {uri}")
+        finally:  # where this process is told to stop
+            executor.shutdown(wait=False, cancel_futures=True)
     if problems:
         raise InputError(_report(problems, len(uris)))
     return checked

@@ -94,6 +94,8 @@ def pack(
         raise InputError("--alias needs a registered model. Give --register NAME too.")
     if zip_file and Path(zip_file).exists():
         raise InputError(f"{zip_file} exists already. Name a file that does not.")
+    if zip_file and not Path(zip_file).absolute().parent.is_dir():
+        raise InputError(f"{Path(zip_file).absolute().parent} is no directory. Make it, or name a file elsewhere.")
     registry.check_names(register or None, alias or None)
     opened = load_model(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-pack-") as directory:
