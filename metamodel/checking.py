@@ -167,7 +167,7 @@ class _Check:
 
     def _place(self, encoded: str, uri: str) -> str:
         try:
-            return courtesy_of(uri, self.settings).call(encoded, lambda: resolve_place(uri))
+            return courtesy_of(uri, self.settings).call(encoded, lambda: resolve_place(uri), uri)
         except Exception as error:  # a store's client raises whatever it likes
             raise _Problem(f"not found ({_general(one_line(error), uri)})") from error
 

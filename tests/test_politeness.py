@@ -370,3 +370,16 @@ def test_the_own_pace_takes_nothing_from_the_patience(tmp_path: Path) -> None:
         return "place"
 
     assert [courtesy.call("key", ask_twice) for _ in range(2)] == ["place"] * 2
+
+
+def test_another_child_of_the_same_group_is_not_left_alone() -> None:
+    courtesy = _courtesy(patience=0.01)
+
+    def broken() -> None:
+        courtesy.limiter.answered()  # to another thread
+        raise requests.exceptions.ConnectionError("refused")
+
+    for match in ("refused", "a moment ago"):
+        with pytest.raises((requests.exceptions.ConnectionError, ChildUnavailable), match=match):
+            courtesy.call("key", broken, "one place")
+    assert courtesy.call("key", lambda: "child", "another") == "child"

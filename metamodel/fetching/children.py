@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def _explained(reference: Reference, key: str) -> Iterator[None]:
 def fetch_description(courtesy: Courtesy, key: str, place: str, directory: Path) -> Model:
     """Fetch the file MLmodel of a model, and read it."""
     repository = get_artifact_repository(place)
-    courtesy.call(key, lambda: repository._download_file(MLMODEL, str(directory / MLMODEL)))
+    courtesy.call(key, lambda: repository._download_file(MLMODEL, str(directory / MLMODEL)), place)
     return Model.load(str(directory))
 
 
@@ -171,7 +171,7 @@ def fetch_files(
     repository = get_artifact_repository(place)
 
     def everything(folder: str | None) -> Iterator[str]:
-        for file in courtesy.call(key, lambda: repository.list_artifacts(folder)):
+        for file in courtesy.call(key, lambda: repository.list_artifacts(folder), place):
             if file.is_dir:
                 yield from everything(file.path)
             else:
@@ -182,4 +182,4 @@ def fetch_files(
         if name != MLMODEL:
             target = directory / inside(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            courtesy.call(key, lambda name=name, target=target: repository._download_file(name, str(target)))  # type: ignore[misc]
+            courtesy.call(key, partial(repository._download_file, name, str(target)), place)

@@ -52,7 +52,7 @@ def place_now(uri: str, key: str, settings: ReferenceSettings, courtesy: Courtes
     def ask() -> tuple[str, int]:
         known = _last_known.get(here)
         try:
-            place = (courtesy if known is None else courtesy.brief()).call(key, lambda: resolve_place(uri))
+            place = (courtesy if known is None else courtesy.brief()).call(key, lambda: resolve_place(uri), uri)
         except Exception as error:
             if known is None or _is_gone(error):
                 raise

@@ -134,7 +134,7 @@ class Courtesy:
         # "Full jitter": any moment between now and the exponentially growing bound.
         self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)
 
-    def call(self, key: str, function: Callable[[], Result]) -> Result:
+    def call(self, key: str, function: Callable[[], Result], what: str = "") -> Result:
         """Call a function of MLflow's in turn, and again where the server or the network failed for the moment.
 
         Parameters
@@ -143,13 +143,15 @@ class Courtesy:
             The group's encoded key.
         function
             Sends requests through MLflow; safe to repeat.
+        what
+            What is asked for, which is left alone for a while where it alone is not given; "" for the key.
 
         Raises
         ------
         Exception
             What the function raised for good, or last.
         """
-        if self.limiter.given_up(self._patience) or self.limiter.given_up(self._patience, key):
+        if self.limiter.given_up(self._patience) or self.limiter.given_up(self._patience, what or key):
             raise ChildUnavailable("the server did not answer a moment ago; it is asked again in half a minute")
         patience, began = _Patience(self._patience), self.limiter.now()
         retrying = tenacity.Retrying(
@@ -161,7 +163,7 @@ class Courtesy:
         try:
             return retrying(self._attempt, key, patience, function)
         except _TryAgain as error:
-            self.limiter.give_up(self._patience, key, began)
+            self.limiter.give_up(self._patience, what or key, began)
             raise error.__cause__ or error from None
 
     def brief(self) -> "Courtesy":
