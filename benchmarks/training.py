@@ -2,6 +2,7 @@
 
     python benchmarks/training.py log --groups 5000 --logged 40
     python benchmarks/training.py overhead --groups 2000
+    python benchmarks/training.py stacking --groups 200
 
 `log`: 5,000 Ridge children of 30 rows × 10 features, trained, logged to a real `mlflow server` on this machine and
 registered as one version, against one fit and one `mlflow.sklearn.log_model` (pip requirements given) for each. The
@@ -17,16 +18,21 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from measuring import median_seconds, show
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from workloads import KEY, NUMBERS, training_table
 
 import metamodel
+from metamodel.packing import stack_bundle
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers import tracking_server  # the tests' real servers, on free ports of 127.0.0.1
@@ -83,6 +89,40 @@ def overhead(groups: int, repeats: int, directory: Path) -> dict[str, Any]:
     return {**row, "overhead / fits": over["train"], "with stacks / fits": over["stacked"]}
 
 
+def stacking(groups: int, repeats: int, directory: Path) -> list[dict[str, Any]]:
+    """Share of stacking in a whole training, by family."""
+    metamodel.train(training_table("ridge", 8, TRAIN_ROWS), KEY, "y", "ridge", output_dir=directory / "warm-up")
+    rows = []
+    for family, make in _stacked_families().items():
+        plain, packed = directory / f"{family}", directory / f"{family}-packed"
+        sides = _stacking_sides(training_table(family, groups, TRAIN_ROWS), make, plain, packed)
+        seconds = median_seconds(sides, repeats)
+        row = {"family": family, "groups": groups, "train ms/group": seconds["train"] / groups * 1e3}
+        row |= {"stack ms/group": seconds["stack"] / groups * 1e3}
+        rows.append({**row, "stack / whole": seconds["stack"] / sum(seconds.values())})
+    return rows
+
+
+def _stacking_sides(
+    table: pd.DataFrame, make: Callable[[], Any], plain: Path, packed: Path
+) -> dict[str, Callable[[], Any]]:
+    return {
+        "train": lambda: metamodel.train(table, KEY, "y", make(), stack=False, output_dir=plain),
+        "stack": lambda: stack_bundle(plain, table, packed),
+    }
+
+
+def _stacked_families() -> dict[str, Callable[[], Any]]:
+    from xgboost import XGBRegressor
+
+    return {
+        "Ridge": Ridge,
+        "random forest": lambda: RandomForestRegressor(n_jobs=1),
+        "histogram boosting": lambda: HistGradientBoostingRegressor(min_samples_leaf=3),
+        "scaler + XGBoost": lambda: make_pipeline(StandardScaler(), XGBRegressor(n_jobs=1)),
+    }
+
+
 def _fits(table: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
     """Inputs of every fit of the training, ready to be fitted: four fifths of a group's rows, then all of them."""
     x, y = table[NUMBERS].to_numpy(), table["y"].to_numpy()
@@ -94,18 +134,20 @@ def _fits(table: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["log", "overhead"])
-    parser.add_argument("--groups", type=int, default=None, help="5000 for log, 2000 for overhead")
+    parser.add_argument("what", choices=["log", "overhead", "stacking"])
+    parser.add_argument("--groups", type=int, default=None, help="5000 for log, 2000 for overhead, 200 for stacking")
     parser.add_argument("--logged", type=int, default=40, help="models that the peer logs")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if options.what == "log":
-            row = log(options.groups or 5000, options.logged, Path(directory))
+            rows = [log(options.groups or 5000, options.logged, Path(directory))]
+        elif options.what == "overhead":
+            rows = [overhead(options.groups or 2000, options.repeats, Path(directory))]
         else:
-            row = overhead(options.groups or 2000, options.repeats, Path(directory))
-    show([row], options.json)
+            rows = stacking(options.groups or 200, options.repeats, Path(directory))
+    show(rows, options.json)
 
 
 if __name__ == "__main__":

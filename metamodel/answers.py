@@ -14,6 +14,7 @@ import pandas as pd
 
 from metamodel.exceptions import ChildFailed, InputError
 from metamodel.frames import AnyArray, IntArray
+from metamodel.probabilities import class_probabilities
 from metamodel.spec import UnknownPolicy, one_of
 from metamodel.wording import count
 
@@ -132,7 +133,7 @@ class AnswerForm:
         return np.asarray(converted, dtype=object)
 
     def _aligned(self, child: Any, x: Any) -> AnyArray:
-        given = np.asarray(child.predict_proba(x))
+        given = class_probabilities(child, x)
         if given.shape != (len(x), len(child.classes_)):
             raise ChildFailed(f"predict_proba returned shape {given.shape} for {count(len(x), 'row')}")
         # A class that this group has never seen has probability 0 here.

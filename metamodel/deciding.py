@@ -4,7 +4,7 @@ Which row belongs to whom plays no part, so that a profile (a few rows that stan
 process) decides the same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
@@ -51,19 +51,9 @@ class Decisions:
     overridden: tuple[FitSpec, ...]
     digest: str
 
-    def spec_of_groups(self, overridden: Sequence[GroupKey], parents: Iterable[GroupKey]) -> FitSpec:
-        """Complete the spec with what single groups do otherwise.
-
-        Parameters
-        ----------
-        overridden
-            The groups of the overrides, in their order.
-        parents
-            Groups of lower levels. They keep equal rows: those of different children are observations of their own.
-        """
-        exceptions = dict.fromkeys(parents, replace(self.spec, drop_duplicates=False))
-        exceptions |= dict(zip(overridden, self.overridden, strict=True))
-        return replace(self.spec, overrides=exceptions)
+    def spec_of_groups(self, overridden: Sequence[GroupKey]) -> FitSpec:
+        """Complete the spec with what single groups do otherwise: those of the overrides, in their order."""
+        return replace(self.spec, overrides=dict(zip(overridden, self.overridden, strict=True)))
 
 
 def decide(

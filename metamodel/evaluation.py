@@ -19,6 +19,7 @@ __all__ = [
     "classification_metrics",
     "is_better",
     "regression_metrics",
+    "rounding_error",
     "skill",
 ]
 
@@ -28,6 +29,8 @@ METRICS = {"regression": ("mae", "rmse", "r2"), "classification": ("accuracy", "
 PRIMARY = {"regression": "rmse", "classification": "log_loss"}
 # What candidates are compared by where one of them lacks the primary metric (no probabilities, no log loss).
 SECONDARY = {"regression": "mae", "classification": "accuracy"}
+# Errors smaller than this, relative to the target, are made by floating-point numbers and not by a model.
+_ROUNDING = 1e-12
 _HIGHER_IS_BETTER = {"r2", "accuracy", "f1_macro"}
 
 
@@ -46,7 +49,19 @@ def is_better(metric: str, new: float, old: float) -> bool:
     return new > old if metric in _HIGHER_IS_BETTER else new < old
 
 
-def skill(metric: str, value: float, baseline: float) -> float:
+def rounding_error(metric: str, actual: AnyArray) -> float:
+    """Say up to which size a metric on some rows is nothing but rounding: a mean of equal numbers may miss them a bit.
+
+    Examples
+    --------
+    >>> rounding_error("rmse", np.array([0.0, -50.0])), rounding_error("log_loss", np.array(["no", "yes"]))
+    (5e-11, 1e-12)
+    """
+    largest = float(np.abs(actual).max(initial=0)) if metric in ("mae", "rmse") else 1.0
+    return _ROUNDING * largest
+
+
+def skill(metric: str, value: float, baseline: float, rounding: float = 0.0) -> float:
     """Say how much of the baseline's error a child saves: 1 is all of it, 0 none, negative is worse than the baseline.
 
     Parameters
@@ -55,6 +70,8 @@ def skill(metric: str, value: float, baseline: float) -> float:
         Name of the metric; where higher is better its distance to 1 counts as the error.
     value, baseline
         The metric of the child and that of the baseline.
+    rounding
+        Errors, and differences between them, up to this size count as none.
 
     Returns
     -------
@@ -65,13 +82,17 @@ def skill(metric: str, value: float, baseline: float) -> float:
     --------
     >>> skill("rmse", 1.0, 4.0), skill("accuracy", 0.9, 0.8), skill("mae", 3.0, 2.0)
     (0.75, 0.5, -0.5)
+    >>> skill("rmse", 1e-17, 0.0, rounding=1e-12)
+    0.0
     """
     if metric in _HIGHER_IS_BETTER:
         value, baseline = 1 - value, 1 - baseline
     if np.isnan(value) or np.isnan(baseline):
         return float("nan")
-    if baseline == 0:
-        return 0.0 if value == 0 else -float("inf")
+    if abs(value - baseline) <= rounding:
+        return 0.0
+    if baseline <= rounding:
+        return -float("inf")
     return float(1 - value / baseline)
 
 

@@ -74,7 +74,7 @@ def fit_group(
             reason = f"time_limit: {spec.group_seconds:g} s"
             outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, reason]))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, and other groups must go on
-            outcome = GroupOutcome(group.key, "failed", rows, "; ".join([*notes, "error"]), error_text(error))
+            outcome = _raised(group, error, notes)
         else:
             outcome = GroupOutcome(
                 group.key,
@@ -112,7 +112,7 @@ def _without_missing_target(group: GroupData, dtype: str) -> tuple[GroupData, li
 
 
 def _without_duplicates(group: GroupData, drop: bool) -> tuple[GroupData, int]:
-    copies = repeated(group.hashes, group.weights)
+    copies = repeated(group.hashes, group.weights, group.children)
     number = int(copies.sum())
     return group.take(~copies) if number and drop else group, number
 
@@ -135,6 +135,13 @@ def _tuning_notes(searched: Sequence[TuningRecord], chosen: Candidate) -> list[s
 
 def _cold_note(reason: str) -> list[str]:
     return [f"cold_start: {reason}"] if reason else []
+
+
+def _raised(group: GroupData, error: BaseException, notes: Sequence[str]) -> GroupOutcome:
+    # Of features without a value estimators' own errors say little or nothing.
+    null = int(pd.isna(group.x).all(axis=0).sum())
+    features = [f"null_features: {null} of {group.x.shape[1]} without a value"] if null else []
+    return GroupOutcome(group.key, "failed", len(group.y), "; ".join([*notes, *features, "error"]), error_text(error))
 
 
 def _target_notes(y: AnyArray, spec: FitSpec) -> list[str]:

@@ -8,10 +8,11 @@ import numpy as np
 from sklearn import config_context
 
 from metamodel.baselines import baselines
-from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is_better, skill
+from metamodel.evaluation import METRICS, PARTS, PRIMARY, SECONDARY, Answers, is_better, rounding_error, skill
 from metamodel.frames import IntArray
 from metamodel.groups import GroupData, Terminated, error_text
 from metamodel.heldout import HeldOut
+from metamodel.probabilities import class_probabilities
 from metamodel.spec import Candidate, FitSpec
 from metamodel.splitting import Fold, folds_of
 from metamodel.weights import fit_weighted
@@ -72,6 +73,8 @@ def choose(
             errors.append(f"holdout_failed: {candidate.name}: {error_text(error)}")
     if not judged:
         return Evaluated(spec.candidates[0], {}, None), errors
+    if group.weights is not None and not any(group.weights[test].any() for _, test in folds):
+        errors.append("no_holdout: every held-out row has weight 0")
     metric = _decisive(judged, spec)
     return _against_baseline(_best(judged, metric), group, folds, spec, metric), errors
 
@@ -125,7 +128,7 @@ def answer(child: Any, group: GroupData, task: str) -> Answers:
     predicted = np.asarray(child.predict(group.x)).reshape(-1)
     if task == "regression":
         return Answers(group.y, predicted, None, np.empty(0), group.weights)
-    probabilities = child.predict_proba(group.x) if hasattr(child, "predict_proba") else None
+    probabilities = class_probabilities(child, group.x) if hasattr(child, "predict_proba") else None
     classes = np.asarray(getattr(child, "classes_", np.unique(group.y)))
     return Answers(group.y, predicted, probabilities, classes, group.weights)
 
@@ -172,7 +175,8 @@ def _against_baseline(
     if best is None:
         return replace(chosen, facts=facts)
     name, metrics = best
-    gained = skill(metric, chosen.metrics[f"holdout_{metric}"], metrics[metric])
+    rounding = rounding_error(metric, group.y)
+    gained = skill(metric, chosen.metrics[f"holdout_{metric}"], metrics[metric], rounding)
     return replace(
         chosen,
         metrics=chosen.metrics | _prefixed("baseline", metrics),

@@ -1,6 +1,7 @@
 """Exceptions for single groups: a small table that says who is fitted otherwise, or not at all."""
 
 import json
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -56,9 +57,7 @@ class Override:
             raise InputError(
                 f"Override of group {key}: estimator_params={short(params)} is no JSON object. Correct it."
             )
-        if min_rows is not None and (
-            not isinstance(min_rows, int | float) or min_rows < 1 or min_rows != int(min_rows)
-        ):
+        if min_rows is not None and not _is_row_count(min_rows):
             raise InputError(f"Override of group {key}: min_rows={short(min_rows)} is no whole number of at least 1.")
         if skip not in (None, True, False):
             raise InputError(f"Override of group {key}: skip={short(skip)} is neither true nor false.")
@@ -145,6 +144,14 @@ def _plain_key(key: Sequence[Any], keys: KeySchema) -> tuple[Any, ...]:
         value.removesuffix(".0") if column.kind == "integer" and isinstance(value, str) else value
         for value, column in zip(key, keys.columns, strict=True)
     )
+
+
+def _is_row_count(value: object) -> bool:
+    """Whether it is a whole number of at least 1; a column with empty cells holds floats."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    number = float(value)
+    return number.is_integer() and number >= 1
 
 
 def _is_missing(value: object) -> bool:

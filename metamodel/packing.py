@@ -7,7 +7,7 @@ and the ledger's column `stack` says why.
 import math
 import os
 import shutil
-import time
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,19 +16,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.backends.local import on_one_thread
 from metamodel.bundle import LEDGER_NAME, Bundle
 from metamodel.bundle_writing import finish_bundle, new_bundle
-from metamodel.codecs import get_codec
 from metamodel.features import FeatureTable
-from metamodel.fitting import error_text
 from metamodel.frames import AnyArray, Grouping, IntArray, group_rows, spread
 from metamodel.keys import GroupKey, encode_key
 from metamodel.ledger import keys_of
 from metamodel.manifest import Manifest
 from metamodel.planning import Plan, TablePlan
-from metamodel.progress import counted
-from metamodel.shards import ShardReader, ShardRow
-from metamodel.stacking import BuiltStack, StackBuilder, why_not
+from metamodel.proving import parts_of, proven_children
+from metamodel.stacking import BuiltStack, Proven, StackBuilder, why_not
 from metamodel.stacks import STACK_DIR, write_stack
 
 __all__ = ["stack_bundle", "stack_plan"]
@@ -73,10 +71,12 @@ def stack_plan(
     rows_of: Callable[[str], AnyArray | None] = samples.get
     if isinstance(plan, TablePlan):
         rows_of = _sampler(plan.table.features, _rows_by_key(plan.grouping, plan.levels))
-    return _recorded(manifest, ledger, _pack(directory, manifest, rows_of, end))
+    return _recorded(manifest, ledger, _pack(directory, manifest, rows_of, plan.options.n_jobs, end))
 
 
-def stack_bundle(path: str | Path, data: pd.DataFrame, output: str | Path | None = None) -> Manifest:
+def stack_bundle(
+    path: str | Path, data: pd.DataFrame, output: str | Path | None = None, *, n_jobs: int = -1
+) -> Manifest:
     """Give an existing bundle stacks, or new ones.
 
     Parameters
@@ -88,6 +88,8 @@ def stack_bundle(path: str | Path, data: pd.DataFrame, output: str | Path | None
     output
         Where to write the bundle with stacks; by default it replaces the one at `path` in one moment. It has a new
         digest.
+    n_jobs
+        Worker processes, where there is work for several; -1 for one a core.
 
     Returns
     -------
@@ -111,7 +113,8 @@ def stack_bundle(path: str | Path, data: pd.DataFrame, output: str | Path | None
         for name in manifest.files:  # all but what is written anew
             if name != LEDGER_NAME and not name.startswith(f"{STACK_DIR}/"):
                 _link(bundle.path / name, directory / name)
-        manifest, ledger = _recorded(manifest, bundle.ledger, _pack(directory, manifest, _sampler(table, rows)))
+        packed = _pack(directory, manifest, _sampler(table, rows), n_jobs)
+        manifest, ledger = _recorded(manifest, bundle.ledger, packed)
         return finish_bundle(directory, manifest, ledger)
 
 
@@ -125,47 +128,31 @@ class _Packed:
 
 
 def _pack(
-    directory: Path, manifest: Manifest, rows_of: Callable[[str], AnyArray | None], end: float = math.inf
+    directory: Path,
+    manifest: Manifest,
+    rows_of: Callable[[str], AnyArray | None],
+    n_jobs: int,
+    end: float = math.inf,
 ) -> _Packed:
     packed = _Packed()
-    if manifest.features.layout == "array":
-        for stack in _stacks(directory, manifest, rows_of, packed.refused, end):
+    if manifest.features.layout != "array":
+        return packed
+    parts, refused = parts_of(directory, manifest, end), packed.refused
+    builder = StackBuilder(manifest.features, manifest.target.classes, refused)
+    with on_one_thread(), tempfile.TemporaryDirectory(prefix=".stacking-", dir=directory.parent) as scratch:
+        for stack in _stacks(proven_children(parts, rows_of, refused, n_jobs, Path(scratch)), builder):
             packed.described.append(write_stack(directory, len(packed.described), stack))
             packed.keys.update(stack.keys)
     return packed
 
 
-def _stacks(
-    directory: Path,
-    manifest: Manifest,
-    rows_of: Callable[[str], AnyArray | None],
-    refused: dict[str, str],
-    end: float,
-) -> Iterator[BuiltStack]:
-    """Read one child after the other; a stack is handed out when it is large enough, so that memory is bounded."""
-    builder = StackBuilder(manifest.features, manifest.target.classes, refused)
-    codec = get_codec(manifest.codec)
-    for row in counted(_children(directory), manifest.counts["fitted"], "stacking"):
-        yield from builder.full()
-        if time.time() > end:
-            refused[row.key] = "no time left in the budget"
-            continue
-        rows = rows_of(row.key)
-        if rows is None:
-            refused[row.key] = "no rows to compare on"
-            continue
-        try:
-            child = codec.loads(row.child or b"")
-        except Exception as error:  # noqa: BLE001 - a codec raises whatever the child's own code raises
-            refused[row.key] = f"cannot be loaded: {error_text(error)}"
-            continue
-        builder.add(row.key, row.sha256, child, rows)
+def _stacks(proving: Iterator[list[Proven]], builder: StackBuilder) -> Iterator[BuiltStack]:
+    """Gather the children that passed; a stack is handed out when it is large enough, so that memory is bounded."""
+    for proven in proving:
+        for one in proven:
+            builder.take([one])
+            yield from builder.full()
     yield from builder.finish()
-
-
-def _children(directory: Path) -> Iterator[ShardRow]:
-    for path in sorted((directory / "shards").glob("*.sqlite")):
-        yield from ShardReader(path, path.stat().st_size).fitted()
 
 
 def _recorded(

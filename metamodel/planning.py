@@ -6,7 +6,7 @@ chain which rows belong to which group. Nothing here knows processes or files.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,6 @@ __all__ = [
     "hashed_columns",
     "levels_of",
     "make_plan",
-    "parents_of",
 ]
 
 # Columns of the ledger behind the group columns; the metrics stand between `params` and `fingerprint`.
@@ -192,7 +191,7 @@ def make_plan(
         keys,
         decided.features,
         decided.target,
-        decided.spec_of_groups(place(overrides, keys, sizes), parents_of(sizes, keys, options)),
+        decided.spec_of_groups(place(overrides, keys, sizes)),
         sizes,
         levels_of(keys, options),
         dropped,
@@ -211,11 +210,6 @@ def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]
 def levels_of(keys: KeySchema, options: TrainingOptions) -> tuple[int, ...]:
     """Levels of the parents that are trained, from the longest prefix to 0 (global)."""
     return tuple(range(len(keys.columns) - 1, -1, -1)) if options.with_parents else ()
-
-
-def parents_of(sizes: Iterable[GroupKey], keys: KeySchema, options: TrainingOptions) -> set[GroupKey]:
-    """List the groups of lower levels that are trained too."""
-    return {key[:level] for level in levels_of(keys, options) for key in sizes}
 
 
 def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, features: Sequence[str] | None) -> None:

@@ -2,15 +2,13 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from tqdm.auto import tqdm
 
-__all__ = ["TrainingProgress", "counted", "progress_bar", "say"]
-
-_Item = TypeVar("_Item")
+__all__ = ["TrainingProgress", "progress_bar", "say"]
 
 # Without a terminal (a log file, CI) a line now and then is enough, and a short run needs none.
 _LOG_SECONDS = 15.0
@@ -43,11 +41,6 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
-
-
-def counted(groups: Iterable[_Item], total: int, what: str) -> Iterator[_Item]:
-    """Hand on one group after the other, and show how many there were."""
-    yield from tqdm(groups, total=total, desc=what, **_manner())
 
 
 def progress_bar(total: int, what: str) -> Any:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,9 +263,9 @@ class ShardReader:
         for (key,) in self._connection().execute(query, (status,)):
             yield key
 
-    def rows(self, status: str | None = None) -> Iterator[ShardRow]:
-        """Yield the rows of all groups of one status (None: of any), in file order; raises as `read` does."""
-        for key in self.keys(status):
+    def rows(self, status: str | None = None, keys: Iterable[str] | None = None) -> Iterator[ShardRow]:
+        """Yield the rows of all groups of one status (None: of any), in file order, or of `keys`; raises as `read`."""
+        for key in self.keys(status) if keys is None else keys:
             row = self.read(key)
             if row is None:
                 raise CorruptBundle(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.exceptions import InputError
-from metamodel.frames import AnyArray
+from metamodel.frames import AnyArray, IntArray
 from metamodel.keys import ISO_TIMESTAMP
 from metamodel.schemes import HOLDOUT, Scheme
 from metamodel.wording import count, short
@@ -178,7 +178,7 @@ def rolling_folds(times: AnyArray, folds: int, horizon: int, step: int) -> list[
     ]
 
 
-def repeated(hashes: HashArray, weights: AnyArray | None = None) -> BoolArray:
+def repeated(hashes: HashArray, weights: AnyArray | None = None, children: IntArray | None = None) -> BoolArray:
     """Find exact copies of earlier rows, shape (n_rows,).
 
     Parameters
@@ -187,13 +187,17 @@ def repeated(hashes: HashArray, weights: AnyArray | None = None) -> BoolArray:
         From `row_hashes`, shape (n_rows,). Two rows with one 64-bit hash are taken for copies.
     weights
         Weights of the rows; rows that differ in their weight alone are no copies.
+    children
+        Numbers of the groups that a parent's rows are of; equal rows of two groups are two observations.
 
     Examples
     --------
     >>> repeated(np.array([5, 7, 5], dtype=np.uint64)).tolist()
     [False, False, True]
     """
-    content = hashes if weights is None else hashes ^ pd.util.hash_array(weights)
+    content = hashes
+    for values in (weights, children):
+        content = content if values is None else pd.util.hash_array(content ^ pd.util.hash_array(values))
     _, first = np.unique(content, return_index=True)
     copies = np.ones(len(content), dtype=bool)
     copies[first] = False
@@ -238,7 +242,7 @@ def time_holdout(times: AnyArray, fraction: float) -> BoolArray | None:
     times
         From `time_order`, shape (n_rows,).
     fraction
-        Share to keep back; rows of one time stay together, so the share is met as closely as they allow.
+        Share to keep back; rows of one time stay together, so it may become more.
 
     Returns
     -------

@@ -29,13 +29,7 @@ def row_weights(values: pd.Series) -> AnyArray:
     metamodel.exceptions.InputError: Weight column 'w' has 1 value missing, infinite or below 0 (first: -2.0). ...
     """
     if not types.is_numeric_dtype(values.dtype) or types.is_complex_dtype(values.dtype):
-        try:
-            values = pd.to_numeric(values)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"Weight column {values.name!r} holds {types.infer_dtype(values)} values, which are no weights. "
-                "Name a column of numbers."
-            ) from error
+        values = _numbers(values)
     weights: AnyArray = values.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~np.isfinite(weights) | (weights < 0)
     if bad.any():
@@ -44,6 +38,17 @@ def row_weights(values: pd.Series) -> AnyArray:
             f"(first: {weights[bad][0]}). Correct or remove these rows."
         )
     return weights
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    kind = types.infer_dtype(values)
+    text = f"Weight column {values.name!r} holds {kind} values, which are no weights. Name a column of numbers."
+    if kind.startswith(("datetime", "timedelta", "complex")):  # of which pandas makes nanoseconds, and real parts
+        raise InputError(text)
+    try:
+        return pd.to_numeric(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(text) from error
 
 
 def check_takes_weights(estimator: Any) -> None:

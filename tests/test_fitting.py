@@ -1,6 +1,7 @@
 """One group: a child that scikit-learn would give, or the reason why there is none; never an exception."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -193,6 +194,14 @@ def test_the_users_own_stop_ends_the_training(error):
 def test_a_failed_group_with_a_constant_target_says_both():
     outcome = fit_group(group(y=np.ones(40)), spec(Exits()))
     assert (outcome.status, outcome.reason) == ("failed", "constant_target; error")
+
+
+@pytest.mark.parametrize("frame", [False, True])
+def test_a_failed_group_says_how_many_features_have_no_value(frame):
+    x = np.column_stack([X[:, 0], np.full(40, np.nan)])
+    data = replace(group(), x=pd.DataFrame(x, columns=["a", "b"]) if frame else x)
+    outcome = fit_group(data, spec(LinearRegression()))
+    assert (outcome.status, outcome.reason) == ("failed", "null_features: 1 of 2 without a value; error")
 
 
 def test_an_error_can_be_written_to_any_file():

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from metamodel import judging
+from metamodel.evaluation import skill
 from metamodel.fitting import fit_group
 from metamodel.groups import GroupData
 from metamodel.schemes import Scheme
@@ -159,6 +160,13 @@ def test_a_baseline_without_error_cannot_be_beaten():
     assert outcome.facts["skill"] == -np.inf
 
 
+def test_rounding_is_no_error_that_a_baseline_could_beat():
+    outcome = fit_group(group(y=np.full(40, 0.1)), spec(Ridge()))
+    assert 0 <= outcome.metrics["holdout_rmse"] < 1e-15
+    assert outcome.facts["skill"] == 0.0
+    assert skill("rmse", 2.0, np.nextafter(2.0, 3.0), rounding=1e-12) == 0.0
+
+
 def test_weights_count_in_fits_and_metrics():
     weights = RNG.integers(0, 4, size=40).astype(float)
     data = group(weights=weights)
@@ -170,6 +178,14 @@ def test_weights_count_in_fits_and_metrics():
     expected = root_mean_squared_error(Y, answers, sample_weight=weights)
     assert outcome.metrics["holdout_rmse"] == pytest.approx(expected)
     np.testing.assert_allclose(outcome.child.coef_, LinearRegression().fit(X, Y, weights).coef_, rtol=1e-12)
+
+
+def test_held_out_rows_without_weight_judge_nothing_and_that_is_said():
+    times = np.arange(40)
+    outcome = fit_group(group(times=times, weights=np.where(times < 30, 1.0, 0.0)), spec(Ridge(), LinearRegression()))
+    assert outcome.reason == "no_holdout: every held-out row has weight 0"
+    assert (outcome.facts["candidate"], outcome.status) == ("c0", "fitted")
+    assert np.isnan([outcome.metrics["holdout_rmse"], outcome.facts["skill"]]).all()
 
 
 def test_copies_of_a_row_are_left_out_and_counted():

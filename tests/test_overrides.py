@@ -123,12 +123,18 @@ def test_overrides_rule_the_same_groups_on_spark(spark: Any) -> None:
         ({"country": "FR", "store": 1, "estimator_params": "{"}, "'{' is no JSON"),
         ({"country": "FR", "store": 1, "estimator_params": "[1]"}, "estimator_params=[1] is no JSON object."),
         ({"country": "FR", "store": 1, "min_rows": 0}, "min_rows=0 is no whole number of at least 1."),
+        ({"country": "FR", "store": 1, "min_rows": float("inf")}, "min_rows=inf is no whole number of at least 1."),
         ({"country": "FR", "store": 1, "skip": "never"}, "skip='never' is neither true nor false."),
     ],
 )
 def test_a_wrong_override_is_one_clear_line(override: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         fit(table(), [override])
+
+
+def test_a_row_count_may_come_from_numpy() -> None:
+    result = fit(table(), [{"country": "FR", "store": 1, "min_rows": np.int64(1000)}])
+    assert result.ledger["reason"].str.startswith("min_rows").sum() == 1
 
 
 def test_two_overrides_of_one_group_are_refused() -> None:

@@ -216,3 +216,13 @@ def test_a_forecast_with_several_rows_a_moment_is_drawn_as_dots():
     assert "predicted-dot" in drawn
     assert "<polyline" not in drawn
     assert "2026-01-01" in drawn
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e5, 3e7, 1e-7])
+def test_the_numbers_beside_a_picture_have_room_there(unit):
+    values = np.array([-2.5, 0.0, 5.0]) * unit
+    drawn = scatter(values, values)
+    room = re.findall(r'<text x="(\d+)" y="[\d.]+" text-anchor="end">([^<]+)</text>', drawn)
+    assert room
+    # A digit is at most 7 units wide.
+    assert all(7 * len(text) <= int(x) for x, text in room)

@@ -49,6 +49,9 @@ def test_a_backtest_gives_one_ledger_with_one_process_and_with_two() -> None:
     assert set(fitted["candidate"]) == {"linear_regression", "decision_tree"}
     assert fitted["duplicates"].gt(0).all()
     assert fitted["skill"].notna().all()
+    # What is copied within a child is left out of its parents, too.
+    children, whole = one[one["level"] == len(KEYS)], one[one["level"] == 0].iloc[0]
+    assert (whole["rows"], whole["duplicates"]) == (children["rows"].sum(), children["duplicates"].sum())
 
 
 @pytest.mark.spark
@@ -134,4 +137,4 @@ def test_equal_rows_of_two_children_stay_in_their_parent() -> None:
     twice = pd.concat([frame, frame.iloc[:10], frame.assign(shop="d")], ignore_index=True)
     ledger = train(twice, "shop", "y", "decision_tree", n_jobs=1, unknown="fallback").ledger.set_index("level")
     assert ledger.loc[1, "rows"].sum() == 600
-    assert ledger.loc[0, "rows"] == 610
+    assert (ledger.loc[0, "rows"], ledger.loc[0, "duplicates"]) == (600, 10)

@@ -94,6 +94,17 @@ def test_odd_groups_are_as_on_this_machine(spark: Any, null_keys: str) -> None:
     assert on_spark.summary["rows_dropped"] == local.summary["rows_dropped"]
 
 
+def test_times_of_rows_that_are_left_out_need_not_be_times(spark: Any) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"store": list("aabb") * 10, "day": pd.date_range("2024-01-01", periods=40).astype(str)})
+    frame = frame.assign(x=rng.normal(size=40), y=rng.normal(size=40))
+    frame.loc[[3, 4], ["store", "day"]] = [[None, "never"], [None, None]]
+    options = {"null_keys": "drop", "time_column": "day"}
+    local, on_spark = both(frame, spark.createDataFrame(frame), "store", "y", **options)
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    assert local.summary["rows_dropped"] == on_spark.summary["rows_dropped"] == 2
+
+
 def test_null_keys_refuse_the_table_by_default(spark: Any) -> None:
     with pytest.raises(InvalidKey, match=r"3 rows of 20,061 belong to no group\..*null_keys"):
         metamodel.train(spark.createDataFrame(odd_groups()), "store", "y", engine="spark")

@@ -187,3 +187,8 @@ def test_the_origins_of_a_backtest_lie_a_step_apart_and_the_earliest_comes_first
 def test_rows_that_differ_in_their_weight_alone_are_no_copies():
     hashes = np.array([5, 5, 5], dtype=np.uint64)
     assert repeated(hashes, np.array([1.0, 2.0, 1.0])).tolist() == [False, False, True]
+
+
+def test_equal_rows_of_two_children_are_no_copies_in_their_parent():
+    hashes = np.array([5, 5, 5, 6], dtype=np.uint64)
+    assert repeated(hashes, None, np.array([1, 2, 1, 1])).tolist() == [False, False, True, False]

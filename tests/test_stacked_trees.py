@@ -370,3 +370,11 @@ def test_what_cannot_be_compared_is_left_to_the_children(monkeypatch):
     monkeypatch.setattr(trees, "finish", lambda *_: np.empty(0)[1])
     stacks, refused = built([tree.DecisionTreeRegressor().fit(x, x[:, 0])], [x])
     assert (stacks, refused['["0"]'].startswith("cannot be compared: IndexError")) == ([], True)
+
+
+def test_an_xgboost_without_a_tree_is_its_base_score():
+    x = matrix(0)
+    child = xgb("Regressor", n_estimators=0, base_score=0.25).fit(x, x[:, 0])
+    (stack,), refused = built([child, xgb("Regressor", n_estimators=2).fit(x, x[:, 0])], [x, x])
+    values, _, _ = stack.program.answer(list(x.T), np.zeros(60, dtype=np.int64), proba=False)
+    assert (values.tolist(), refused) == (child.predict(x).tolist(), {})

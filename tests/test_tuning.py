@@ -306,6 +306,13 @@ def test_endless_trial_is_ended_by_the_groups_limit():
     assert outcome.reason == "not_tuned: every trial failed (1), the last with no time left"
 
 
+def test_limit_of_the_search_ends_the_look_at_the_untuned_parameters_too():
+    outcome = fit_group(group_of(), spec_of(Sleeps(seconds=0.2), {"seconds": [0.0]}, tune_seconds=0.1))
+    (record,) = outcome.tuning
+    assert (record["trials"], record["metric"]) == (0, "")
+    assert (outcome.status, outcome.reason) == ("fitted", "not_tuned: no time left")
+
+
 def test_estimator_without_probabilities_is_tuned_by_accuracy():
     spec = spec_of(SVC(), {"C": (0.01, 100.0, "log")}, task="classification")
     (record,) = fit_group(group_of(task="classification"), spec).tuning

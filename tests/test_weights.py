@@ -29,9 +29,19 @@ def test_a_weight_that_is_none_is_one_clear_line(values, first):
         row_weights(pd.Series(values, name="w"))
 
 
-def test_a_text_is_no_weight():
-    with pytest.raises(InputError, match=r"Weight column 'w' holds string values, which are no weights. Name a column"):
-        row_weights(pd.Series(["heavy"], name="w"))
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("heavy", "string"),
+        (pd.Timestamp("2024-01-01"), "datetime64"),
+        (pd.Timedelta("1D"), "timedelta64"),
+        (1j, "complex"),
+    ],
+)
+def test_what_is_no_number_is_no_weight(value, kind):
+    message = f"Weight column 'w' holds {kind} values, which are no weights. Name a column"
+    with pytest.raises(InputError, match=message):
+        row_weights(pd.Series([value, value], name="w"))
 
 
 @pytest.mark.parametrize("estimator", [KNeighborsRegressor(), make_pipeline(StandardScaler(), KNeighborsRegressor())])

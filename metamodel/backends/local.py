@@ -7,19 +7,23 @@ A process that is killed (out of memory, a crash in native code) takes its task 
 tasks are run again one at a time, and the group that kills its process a second time is recorded as failed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from threadpoolctl import threadpool_limits
 
 from metamodel.backends.base import Backend, Job
 from metamodel.backends.task import Task, TaskResult, run_task
 from metamodel.exceptions import WorkerDied
 from metamodel.keys import GroupKey, decode_key
 
-__all__ = ["LocalBackend", "process_count"]
+__all__ = ["LocalBackend", "in_processes", "on_one_thread", "process_count"]
+
+T = TypeVar("T")
 
 
 def process_count(n_jobs: int) -> int:
@@ -87,17 +91,50 @@ class LocalBackend(Backend):
         return decode_key(text) if text else task.groups[0].key
 
     def _parallel(self, tasks: Sequence[Task], job: Job, n_jobs: int) -> Iterator[TaskResult]:
-        threads = max(1, joblib.cpu_count() // self._n_jobs)
-        # With n_jobs=1 joblib would fit in this very process, so there are always two workers. Large arrays reach
-        # them as copy-on-write maps ("c"), because some estimators write into their input.
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-            parallel = joblib.Parallel(
-                n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as="generator_unordered", mmap_mode="c"
-            )
-            yield from parallel(joblib.delayed(_run_in_worker)(*job.work_of(task)) for task in tasks)
+        parallel = _workers(n_jobs, self._n_jobs, "generator_unordered")
+        yield from parallel(joblib.delayed(_run_in_worker)(run_task, *job.work_of(task)) for task in tasks)
 
 
-def _run_in_worker(*work: Any) -> TaskResult:
+def in_processes(work: Callable[..., T], items: Iterable[tuple[Any, ...]], n_jobs: int) -> Iterator[T]:
+    """Yield ``work(*item)`` for one item after the other, made in the processes that fitted, where they still run.
+
+    Parameters
+    ----------
+    work
+        Taken from a module, so that it can be sent.
+    items
+        Read while the work goes on.
+    n_jobs
+        Number of processes.
+
+    Raises
+    ------
+    WorkerDied
+        A process was killed, at the item that would be next or at one soon after it.
+    """
+    try:
+        yield from _workers(n_jobs, n_jobs, "generator")(joblib.delayed(_run_in_worker)(work, *item) for item in items)
+    except TerminatedWorkerError as error:
+        raise WorkerDied(f"A worker process was killed: {error}") from error
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Keep what small batches are computed with from starting threads, which would take longer than the batch."""
+    with threadpool_limits(1), joblib.parallel_config(backend="sequential"):
+        yield
+
+
+def _workers(n_jobs: int, sharing: int, return_as: str) -> joblib.Parallel:
+    """Get worker processes, `sharing` of which share the cores."""
+    threads = max(1, joblib.cpu_count() // sharing)
+    # With n_jobs=1 joblib would fit in this very process, so there are always two workers. Large arrays reach
+    # them as copy-on-write maps ("c"), because some estimators write into their input.
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+        return joblib.Parallel(n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as=return_as, mmap_mode="c")
+
+
+def _run_in_worker(work: Callable[..., T], *item: Any) -> T:
     # A forest with n_jobs=-1 would start threads of its own beside the other processes.
     with joblib.parallel_config(backend="sequential"):
-        return run_task(*work)
+        return work(*item)

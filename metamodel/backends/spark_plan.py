@@ -26,7 +26,7 @@ from metamodel.exceptions import InputError, InvalidKey
 from metamodel.frames import check_columns, group_rows
 from metamodel.keys import GroupKey, KeySchema
 from metamodel.overrides import Override, place
-from metamodel.planning import Plan, check_table, levels_of, parents_of
+from metamodel.planning import Plan, check_table, levels_of
 from metamodel.spark_tables import SparkTable, column
 from metamodel.spec import TrainingOptions
 from metamodel.splitting import time_order
@@ -111,7 +111,7 @@ def plan_on_spark(
         keys,
         decided.features,
         decided.target,
-        decided.spec_of_groups(place(overrides, keys, sizes), parents_of(sizes, keys, options)),
+        decided.spec_of_groups(place(overrides, keys, sizes)),
         dict(sizes),
         levels_of(keys, options),
         dropped,
@@ -306,5 +306,5 @@ class _Survey:
         if self.kind(name) != "string":
             time_order(pd.Series(self._samples(name), dtype=self.dtype(name)), name)
             return None
-        texts = [row[0] for row in self.frame.select(column(name)).distinct().collect()]
+        texts = [row[0] for row in self.frame.where(self._keyed()).select(column(name)).distinct().collect()]
         return dict(zip(texts, time_order(pd.Series(texts), name).tolist(), strict=True))

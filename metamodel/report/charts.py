@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ __all__ = ["histogram", "over_time", "scatter", "shares"]
 
 _SIZE = (380, 200)
 _SMALL = (260, 180)
+# Width of a digit in the pictures' own units.
+_DIGIT = 7
 # A point or two too many would make a page of many charts heavy.
 _POINTS = 150
 _LEGEND = (
@@ -33,8 +36,12 @@ class _Axes:
     height: int
     x: tuple[float, float]
     y: tuple[float, float]
-    left: int = 40
     bottom: int = 30
+
+    @cached_property
+    def left(self) -> int:
+        longest = max((len(number(tick)) for tick in _ticks(self.y, 4)), default=0)
+        return max(40, 8 + _DIGIT * longest)
 
     def at_x(self, values: Any) -> Any:
         share = (np.asarray(values, dtype=np.float64) - self.x[0]) / ((self.x[1] - self.x[0]) or 1)

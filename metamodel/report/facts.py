@@ -28,18 +28,26 @@ _TEXT = 120
 
 
 def name_of(key: GroupKey) -> str:
-    """Show a key to people.
+    r"""Show a key to people.
 
     Examples
     --------
     >>> name_of(("FR", 7)), name_of((None, "")), name_of(())
     ('FR · 7', 'null · ""', 'all groups')
+    >>> name_of(("\u202eevil",))
+    '"\\u202eevil"'
     """
     texts = ["null" if value is None else str(value) for value in key]
     # What cannot be seen is shown as JSON writes it.
-    parts = [text if text.isprintable() and text.strip() else json.dumps(text, ensure_ascii=False) for text in texts]
+    parts = [text if text.isprintable() and text.strip() else _escaped(text) for text in texts]
     text = " · ".join(parts) or "all groups"
     return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
+
+
+def _escaped(text: str) -> str:
+    """Write a text as JSON does, and what cannot be seen, such as a change of direction, as its number."""
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in written)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from sklearn.utils import get_tags
 
 from metamodel.frames import AnyArray
 from metamodel.stacking import xgb
-from metamodel.stacking.preorder import flat_tree
+from metamodel.stacking.preorder import FlatTrees, flat_trees
 from metamodel.stacking.steps import read_steps
-from metamodel.stacking.trees import NO_KERNEL, FlatTree, TreeForm, kernel_available
+from metamodel.stacking.trees import NO_KERNEL, TreeForm, kernel_available
 
 __all__ = ["is_tree_model", "tree_form"]
 
@@ -80,7 +80,7 @@ def _forest(child: Any) -> TreeForm | str:
         return "several outputs"
     members = child.estimators_ if type(child) in _FORESTS else [child]
     classes = tuple(child.classes_.tolist()) if hasattr(child, "classes_") else ()
-    trees = tuple(_flat(member.tree_, -1 if classes else 0) for member in members)
+    trees = _flat([member.tree_ for member in members], [-1 if classes else 0] * len(members))
     base = np.zeros(max(1, len(classes)))
     link = "shares" if classes else "identity"
     return TreeForm(link, "float32", "float64", _allows_missing(child), base, float(len(members)), trees, classes)
@@ -93,9 +93,8 @@ def _boosted(child: Any) -> TreeForm | str:
         return f"boosting from a {type(child.init_).__name__}"
     classes = tuple(child.classes_.tolist()) if hasattr(child, "classes_") else ()
     base = child._raw_predict_init(np.zeros((1, child.n_features_in_), dtype=np.float32))[0].astype(np.float64)
-    trees = tuple(
-        _flat(member.tree_, k, child.learning_rate) for stage in child.estimators_ for k, member in enumerate(stage)
-    )
+    stages = [(k, member.tree_) for stage in child.estimators_ for k, member in enumerate(stage)]
+    trees = _flat([found for _, found in stages], [k for k, _ in stages], child.learning_rate)
     # Gradient boosting gives a decision of exactly 0 to the second of two classes, everything else to the first.
     link = "identity" if not classes else "classes_up" if len(classes) == 2 else "classes"
     return TreeForm(link, "float32", "float64", False, base, 1.0, trees, classes)
@@ -106,24 +105,33 @@ def _histogram(child: Any) -> TreeForm | str:
     if child.is_categorical_ is not None and np.any(child.is_categorical_):
         return "categorical splits"
     classes = tuple(child.classes_.tolist()) if hasattr(child, "classes_") else ()
+    if len(classes) == 1:
+        return "a single class"
     link = "classes" if classes else "log" if child.loss in _LOG_LOSSES else "identity"
     base = np.ravel(child._baseline_prediction).astype(np.float64)
-    trees = tuple(_histogram_tree(predictor.nodes, k) for k, predictor in stages)
+    nodes = [predictor.nodes for _, predictor in stages]
+    trees = _histogram_trees(np.concatenate(nodes), list(map(len, nodes)), [k for k, _ in stages])
     return TreeForm(link, "float64", "float64", True, base, 1.0, trees, classes)
 
 
-def _histogram_tree(nodes: AnyArray, output: int) -> FlatTree:
+def _histogram_trees(nodes: AnyArray, sizes: list[int], output: list[int]) -> FlatTrees:
     feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"].astype(np.int64) * 2 + nodes["missing_go_to_left"])
-    return flat_tree(feature, nodes["left"], nodes["right"], nodes["num_threshold"], nodes["value"][:, None], output)
+    children = (nodes["left"].astype(np.int64), nodes["right"].astype(np.int64))
+    return flat_trees(sizes, feature, children, nodes["num_threshold"], nodes["value"][:, None], output)
 
 
-def _flat(found: Any, output: int, scale: float = 1.0) -> FlatTree:
-    feature = np.where(found.children_left < 0, -1, found.feature.astype(np.int64) * 2 + found.missing_go_to_left)
-    values = found.value[:, 0, :] if output < 0 else found.value[:, 0, :1] * scale
+def _flat(trees: list[Any], output: list[int], scale: float = 1.0) -> FlatTrees:
+    def together(name: str) -> AnyArray:
+        return np.concatenate([getattr(found, name) for found in trees])
+
+    left, value, exact = together("children_left"), together("value")[:, 0, :], together("threshold")
+    feature = np.where(left < 0, -1, together("feature") * 2 + together("missing_go_to_left"))
     # Features are 32-bit: at most the threshold is at most the largest 32-bit number that is not above it.
-    threshold = found.threshold.astype(np.float32)
-    threshold = np.where(threshold > found.threshold, np.nextafter(threshold, np.float32(-np.inf)), threshold)
-    return flat_tree(feature, found.children_left, found.children_right, threshold, values, output)
+    threshold = exact.astype(np.float32)
+    threshold = np.where(threshold > exact, np.nextafter(threshold, np.float32(-np.inf)), threshold)
+    values = value if output[0] < 0 else value[:, :1] * scale
+    sizes = [found.node_count for found in trees]
+    return flat_trees(sizes, feature, (left, together("children_right")), threshold, values, output)
 
 
 def _allows_missing(child: Any) -> bool:

@@ -22,6 +22,9 @@ _CHUNK_ROWS = 16_384
 _FEW_ROWS = 16
 # Relative to the sum of the absolute values of a score's terms: a sum in another order differs by a few last bits.
 TOLERANCE = 1e-12
+# Scores that are not below this are left to the child: its own scaler overflows, and it raises, before a score with the
+# scaler folded into its slope does.
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -146,11 +149,11 @@ class LinearProgram:
         -------
         values, probabilities, answered
             Predictions, or labels for classifiers, shape (n_rows,); shape (n_rows, n_classes) or None; and a mask of
-            the rows with finite scores (None for all). The others (missing or infinite features) are for the child
-            itself, whose answer may be an error.
+            the rows with finite scores below 1e100 (None for all). The others (missing, infinite or huge features) are
+            for the child itself, whose answer may be an error.
         """
         scores = self._scores(columns, positions)
-        finite = np.asarray(np.isfinite(scores).all(axis=0))
+        finite = np.asarray((np.abs(scores) < _LARGEST).all(axis=0))
         known = self.arrays["known"][:, positions] if "known" in self.arrays else None
         values, probabilities = finish(self.link, scores, known, self.classes, proba)
         return values, probabilities, None if finite.all() else finite

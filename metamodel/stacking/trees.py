@@ -17,10 +17,11 @@ import numpy as np
 
 from metamodel.frames import AnyArray, IntArray, counting_sort
 from metamodel.stacking.links import finish, is_close_call
+from metamodel.stacking.preorder import FlatTrees
 from metamodel.stacking.steps import Step, apply, step_arrays
 from metamodel.stacking.threads import on_ranges
 
-__all__ = ["NO_KERNEL", "FlatTree", "TreeForm", "TreeProgram", "kernel_available"]
+__all__ = ["NO_KERNEL", "TreeForm", "TreeProgram", "kernel_available"]
 
 # Why trees are not stacked where `kernel_available` says no.
 NO_KERNEL = "numba is not installed, or does not work"
@@ -47,36 +48,6 @@ def kernel_available() -> bool:
         )
         return False
     return True
-
-
-@dataclass(frozen=True)
-class FlatTree:
-    """One tree in preorder.
-
-    Attributes
-    ----------
-    threshold
-        A row goes left where its feature is at most this.
-    feature
-        Twice the feature's number, plus 1 where missing values go left; -1 in a leaf.
-    right
-        Place of the right child; of a leaf, its row of `values`.
-    output
-        The score that the leaves add to, -1 where each has a share for every class.
-    values
-        Shape (n_leaves, 1) or (n_leaves, n_classes).
-    """
-
-    threshold: AnyArray
-    feature: AnyArray
-    right: AnyArray
-    output: int
-    values: AnyArray
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its arrays."""
-        return int(self.threshold.nbytes + self.feature.nbytes + self.right.nbytes + self.values.nbytes)
 
 
 @dataclass(frozen=True)
@@ -109,7 +80,7 @@ class TreeForm:
     handles_missing: bool
     base: AnyArray
     divisor: float
-    trees: tuple[FlatTree, ...]
+    trees: FlatTrees
     classes: tuple[Any, ...] = ()
     steps: tuple[Step, ...] = ()
 
@@ -132,7 +103,7 @@ class TreeForm:
     @property
     def nbytes(self) -> int:
         """Bytes of its arrays."""
-        return sum(tree.nbytes for tree in self.trees)
+        return self.trees.nbytes
 
 
 @dataclass(frozen=True)
@@ -164,11 +135,9 @@ class TreeProgram:
         several = len(classes) > 2 or first.link == "shares"
         n_scores = len(classes) if several else 1
         columns = [[classes.index(label) for label in form.classes] if several else [0] for form in forms]
-        of_trees = [(tree, where) for form, where in zip(forms, columns, strict=True) for tree in form.trees]
-        arrays = _nodes(of_trees, n_scores if first.link == "shares" else 1, first)
-        arrays["first_tree"] = _starts([len(form.trees) for form in forms])
-        arrays["first_leaf"] = _starts([sum(len(tree.values) for tree in form.trees) for form in forms])
-        arrays["output"] = np.array([_output(tree, where) for tree, where in of_trees], dtype=np.int32)
+        arrays = _nodes(forms, columns, n_scores if first.link == "shares" else 1)
+        arrays["first_tree"] = _starts([len(form.trees.root) for form in forms])
+        arrays["first_leaf"] = _starts([len(form.trees.values) for form in forms])
         arrays["base"] = np.zeros((n_scores, len(forms)), dtype=first.sums_as)
         arrays["divisor"] = np.array([form.divisor for form in forms])
         known = np.zeros((n_scores, len(forms)), dtype=bool)
@@ -271,31 +240,27 @@ def _starts(sizes: Sequence[int]) -> AnyArray:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _nodes(of_trees: Sequence[tuple[FlatTree, list[int]]], width: int, first: TreeForm) -> dict[str, AnyArray]:
-    """Put trees behind one another; places of nodes and of rows of `values` move along."""
-    trees = [tree for tree, _ in of_trees]
-    root, leaves = _starts([len(tree.feature) for tree in trees]), _starts([len(tree.values) for tree in trees])
-    right = [
-        np.where(tree.feature >= 0, tree.right + start, tree.right + leaf)
-        for tree, start, leaf in zip(trees, root[:-1].tolist(), leaves[:-1].tolist(), strict=True)
-    ]
+def _nodes(forms: Sequence[TreeForm], columns: Sequence[list[int]], width: int) -> dict[str, AnyArray]:
+    """Put the trees of many children behind one another; places of nodes and of rows of `values` move along."""
+    first, trees = forms[0], [form.trees for form in forms]
+    sizes = [len(one.feature) for one in trees]
+    nodes, leaves = _starts(sizes), _starts([len(one.values) for one in trees])
+    feature = np.concatenate([one.feature for one in trees])
+    moved = np.where(feature >= 0, np.repeat(nodes[:-1], sizes), np.repeat(leaves[:-1], sizes))
     values = np.zeros((leaves[-1], width), dtype=first.sums_as)
-    for (tree, where), start, stop in zip(of_trees, leaves[:-1].tolist(), leaves[1:].tolist(), strict=True):
-        values[start:stop, where if tree.output < 0 else [0]] = tree.values
+    for one, where, start in zip(trees, columns, leaves[:-1].tolist(), strict=True):
+        values[start : start + len(one.values), where if first.link == "shares" else [0]] = one.values
+    root = [one.root + start for one, start in zip(trees, nodes[:-1].tolist(), strict=True)]
     return {
-        "threshold": _joined([tree.threshold for tree in trees], first.features_as),
-        "feature": _joined([tree.feature for tree in trees], "int32"),
-        "right": _joined(right, "int32"),
-        "root": root,
+        "threshold": np.concatenate([one.threshold for one in trees]).astype(first.features_as),
+        "feature": feature,
+        "right": (np.concatenate([one.right for one in trees]) + moved).astype(np.int32),
+        "root": np.concatenate([*root, nodes[-1:]]),
+        "output": np.concatenate([_outputs(one.output, where) for one, where in zip(trees, columns, strict=True)]),
         "values": values,
     }
 
 
-def _joined(parts: Sequence[AnyArray], dtype: str) -> AnyArray:
-    # An ensemble may have no tree at all (boosting that stopped at once).
-    return np.concatenate([np.empty(0), *parts]).astype(dtype) if parts else np.empty(0, dtype=dtype)
-
-
-def _output(tree: FlatTree, where: list[int]) -> int:
+def _outputs(output: AnyArray, where: list[int]) -> AnyArray:
     # Of two classes only the second has a score.
-    return -1 if tree.output < 0 else where[-1] if len(where) == 2 else where[tree.output]
+    return np.where(output < 0, -1, where[-1] if len(where) == 2 else np.array(where)[output]).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Read XGBoost's trees from the JSON that XGBoost itself writes, whose numbers are exact.
+"""Read XGBoost's trees from the binary JSON that XGBoost itself writes, whose numbers are those in memory.
 
 The schema is that of XGBoost's model files (``doc/model.schema``), the arithmetic that of its predictor on the
 processor: features, thresholds and sums are 32-bit, a row goes left where its feature is less than the threshold.
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from metamodel.frames import AnyArray
-from metamodel.stacking.preorder import flat_tree
-from metamodel.stacking.trees import FlatTree, TreeForm
+from metamodel.stacking.preorder import FlatTrees, flat_trees
+from metamodel.stacking.trees import TreeForm
+from metamodel.stacking.ubj import joined, lengths, read_ubj
 
 __all__ = ["form", "is_known"]
 
@@ -54,7 +55,7 @@ def form(model: Any) -> TreeForm | str:
     """Read a fitted model, or say why it cannot be stacked."""
     if not (isinstance(model.missing, float) and math.isnan(model.missing)):
         return f"{model.missing!r} stands for missing values"
-    learner = json.loads(model.get_booster().save_raw("json"))["learner"]
+    learner = read_ubj(model.get_booster().save_raw("ubj"))["learner"]
     classes = tuple(model.classes_.tolist()) if hasattr(model, "classes_") else ()
     if problem := _problem(learner, classes):
         return problem
@@ -80,22 +81,24 @@ def _problem(learner: dict[str, Any], classes: tuple[Any, ...]) -> str:
     trees = booster["model"]["trees"]
     if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
         return "several outputs a tree"
-    return "categorical splits" if any(any(tree["split_type"]) for tree in trees) else ""
+    return "categorical splits" if joined([tree["split_type"] for tree in trees]).any() else ""
 
 
-def _trees(ensemble: dict[str, Any], model: Any) -> tuple[FlatTree, ...]:
+def _trees(ensemble: dict[str, Any], model: Any) -> FlatTrees:
     trees, outputs = ensemble["trees"], ensemble["tree_info"]
     try:
         n_trees = ensemble["iteration_indptr"][model.best_iteration + 1]
     except AttributeError:  # without early stopping there is no best iteration, and all trees count
         n_trees = len(trees)
-    return tuple(_tree(tree, output) for tree, output in zip(trees[:n_trees], outputs[:n_trees], strict=True))
 
+    def together(name: str) -> AnyArray:
+        return joined([tree[name] for tree in trees[:n_trees]])
 
-def _tree(tree: dict[str, Any], output: int) -> FlatTree:
-    left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
-    conditions = np.array(tree["split_conditions"], dtype=np.float32)
-    codes = np.array(tree["split_indices"], dtype=np.int64) * 2 + np.array(tree["default_left"], dtype=np.int64)
+    left, feature = together("left_children").astype(np.int64), together("split_indices").astype(np.int64)
+    conditions = together("split_conditions").astype(np.float32)
+    codes = np.where(left < 0, -1, feature * 2 + together("default_left"))
     # Less than a 32-bit number is at most the next smaller one. In a leaf the condition is its value.
     threshold = np.nextafter(conditions, np.float32(-np.inf))
-    return flat_tree(np.where(left < 0, -1, codes), left, right, threshold, conditions[:, None], output)
+    sizes = lengths([tree["left_children"] for tree in trees[:n_trees]])
+    children = (left, together("right_children").astype(np.int64))
+    return flat_trees(sizes, codes, children, threshold, conditions[:, None], outputs[:n_trees])

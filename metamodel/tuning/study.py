@@ -98,7 +98,7 @@ class Study:
         """
         if not self._folds:
             return self._candidate, replace(self.record(), reason="the training rows cannot be split")
-        if search.latest <= time.time():
+        if _end_in_any_case(search) <= time.time():
             return self._candidate, replace(self.record(), reason="no time left")
         with quiet():
             self._measure_untuned(search)
@@ -132,7 +132,7 @@ class Study:
             return ""
         try:
             # Without rounds to count nothing is fitted.
-            with alarm(min(search.latest, search.limit) - time.time() if self._counting else math.inf):
+            with alarm(_end_in_any_case(search) - time.time() if self._counting else math.inf):
                 self._settle(self._untuned, self._best)
         except Terminated:
             raise
@@ -189,7 +189,7 @@ class Study:
 
     def _measure_untuned(self, search: Search) -> None:
         try:
-            with alarm(search.latest - time.time()):
+            with alarm(_end_in_any_case(search) - time.time()):
                 tried = self._try({}, counting=False, settling=True)
         except Terminated:
             raise
@@ -291,6 +291,10 @@ class Study:
     def _with(self, params: dict[str, Any]) -> Any:
         estimator = clone(self._candidate.estimator)
         return estimator.set_params(**{str(parameter_path(estimator, name)): value for name, value in params.items()})
+
+
+def _end_in_any_case(search: Search) -> float:
+    return min(search.latest, search.limit)
 
 
 def _wording(error: BaseException) -> str:
