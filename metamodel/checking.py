@@ -23,7 +23,7 @@ from metamodel.fetching.places import resolve_place
 from metamodel.keys import GroupKey, KeySchema, encode_key
 from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.manifest import MANIFEST_NAME
-from metamodel.progress import counted
+from metamodel.progress import progress_bar
 from metamodel.references import Reference, ReferenceSettings
 from metamodel.wording import count, listing
 
@@ -111,15 +111,16 @@ def check_children(
     check = _Check(features, settings, pin, keys)
     problems: dict[str, list[str]] = defaultdict(list)
     checked = []
-    with ThreadPoolExecutor(settings.concurrency) as executor:
+    with ThreadPoolExecutor(settings.concurrency) as executor, progress_bar(len(uris), "checking") as bar:
         asking = {uri: key for key, uri in uris.items()}  # several groups may share a URI, which is looked at once
         futures = {uri: executor.submit(check.found, key, uri) for uri, key in asking.items()}
         try:
-            for key, uri in counted(uris.items(), len(uris), "checking"):
+            for key, uri in uris.items():
                 try:
                     checked.append(futures[uri].result().child(key))
                 except _Problem as problem:
                     problems[problem.kind].append(f"{key} → {uri}")
+                bar.update()
         finally:  # where this process is told to stop
             executor.shutdown(wait=False, cancel_futures=True)
     if problems:
