@@ -6,16 +6,19 @@ Beside each directory lies a file that its owner holds a lock on; the system rel
 import atexit
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import stat
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-__all__ = ["OwnedDirectory", "scratch_directory", "sweep"]
+__all__ = ["OwnedDirectory", "plainly_named", "scratch_directory", "sweep"]
 
 _PREFIX = "metamodel-"
 
@@ -93,6 +96,26 @@ def scratch_directory(name: str) -> Path:
             sweep(temporary, _PREFIX)
             _mine[:] = [OwnedDirectory(temporary, _PREFIX)]
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_mine[0].path))
+
+
+@contextmanager
+def plainly_named(path: Path) -> Iterator[Path]:
+    """Give a directory a second name where MLflow, which reads paths as URIs, would misread its own."""
+    if not re.search("[#%?]", str(path.absolute())):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        # It refuses symbolic links.
+        yield Path(
+            shutil.copytree(path, Path(directory) / re.sub("[#%?]", "_", path.name), copy_function=_link_or_copy)
+        )
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # on another file system
+        shutil.copyfile(source, target)
 
 
 def _forget_after_fork() -> None:

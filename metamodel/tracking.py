@@ -5,9 +5,6 @@ single group.
 """
 
 import json
-import os
-import re
-import shutil
 import signal
 import tempfile
 import threading
@@ -28,6 +25,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
 from metamodel import __version__, model_code, registry, report
 from metamodel.bundle import Bundle
 from metamodel.child_logging import ChildLogging, LogChildren
+from metamodel.child_logging.earlier import TRAINING_TAG
 from metamodel.evaluation import PRIMARY
 from metamodel.evidence import IMPORTANCE_NAME
 from metamodel.exceptions import InputError
@@ -36,6 +34,7 @@ from metamodel.keys import KeySchema
 from metamodel.model import MetaModel
 from metamodel.references import ReferenceSettings
 from metamodel.requirements import requirements
+from metamodel.scratch import plainly_named
 from metamodel.showing import description
 from metamodel.signatures import InputForm, input_example, signature
 from metamodel.training import TrainingResult
@@ -49,7 +48,7 @@ _SHORT = 500
 # The actual-against-predicted plot shows about this many points.
 _PLOTTED_ROWS = 5000
 _ERROR_TAG = "metamodel.error"
-_DIGEST_TAG, _TRAINING_TAG = "metamodel.digest", "metamodel.training"
+_DIGEST_TAG = "metamodel.digest"
 # How MLflow's page finds the table.
 _TABLE = {"path": "ledger.json", "type": "table"}
 
@@ -254,31 +253,13 @@ def recorded_defaults(model: MetaModel) -> dict[str, Any]:
     return {"predict_method": options.predict_method, "detail": options.detail}
 
 
-@contextmanager
-def plainly_named(path: Path) -> Iterator[Path]:
-    """Give a bundle a second name where MLflow, which reads paths as URIs, would misread its own."""
-    if not re.search("[#%?]", str(path.absolute())):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as directory:
-        # It refuses symbolic links.
-        yield Path(shutil.copytree(path, Path(directory) / "bundle", copy_function=_link_or_copy))
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # on another file system
-        shutil.copyfile(source, target)
-
-
 def _claim(run_id: str, digest: str, training: str = "", note: str = "") -> None:
     """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training.
 
     A description that the run has already stays.
     """
     tags = mlflow.get_run(run_id).data.tags
-    again = training and tags.get(_TRAINING_TAG) == training  # an attempt that was broken off goes on
+    again = training and tags.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
     if tags.get(_DIGEST_TAG, digest) != digest and not again:
         raise InputError(
             f"Run {run_id} holds another training already, and a run's parameters cannot change. "
@@ -287,7 +268,7 @@ def _claim(run_id: str, digest: str, training: str = "", note: str = "") -> None
     tables = json.loads(tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
     if _TABLE not in tables:
         tables.append(_TABLE)
-    claim = {_DIGEST_TAG: digest, **({_TRAINING_TAG: training} if training else {})}
+    claim = {_DIGEST_TAG: digest, **({TRAINING_TAG: training} if training else {})}
     if note:
         claim[MLFLOW_RUN_NOTE] = tags.get(MLFLOW_RUN_NOTE) or note
     mlflow.set_tags({**claim, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
