@@ -176,11 +176,11 @@ def in_spark(fleet: Fleet) -> Any:
 def own_cache(directory: Path) -> Iterator[None]:
     """Begin without a child on disk or in memory, in this process and in those that it starts."""
     from metamodel import disk_cache
-    from metamodel.fetching import children
+    from metamodel.fetching import places
 
     before, mine = os.environ["METAMODEL_DISK_CACHE"], disk_cache._cache
     os.environ["METAMODEL_DISK_CACHE"], disk_cache._cache = str(directory), None
-    children._forget_after_fork()
+    places._forget_after_fork()
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ An address is therefore refused unless it has one meaning.
 """
 
 import ipaddress
+import re
 import socket
 from pathlib import Path
 from urllib.parse import ParseResult, unquote, urlparse
@@ -17,6 +18,8 @@ __all__ = ["is_endpoint", "is_local", "is_open", "local_path", "malformed", "pri
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # Where others have a host these have a bucket, a profile, or nothing.
 _WITHOUT_HOST = frozenset(["s3", "gs", "wasbs", "dbfs", "models", "runs"])
+# Of these, readers look at the path alone.
+_CUT = frozenset(["file", "models", "runs", "mlflow-artifacts"])
 # An account of these is reached by its cloud's own rules, also where its address is a private link.
 _AZURE = (".core.windows.net", ".core.chinacloudapi.cn", ".core.usgovcloudapi.net", ".fabric.microsoft.com")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -56,15 +59,26 @@ def malformed(uri: str) -> str:
     ('', '')
     """
     try:
-        parsed = urlparse(uri)
-        if not is_local(uri) and any(ord(character) < 32 or ord(character) == 127 for character in uri):
-            return "the address holds a control character"
-        if is_local(uri) or parsed.scheme in _WITHOUT_HOST:
-            return ""
-        host = _host(uri)
-        _ = parsed.port  # raises where it is none
+        return _ambiguous(uri, urlparse(uri)) or _host_problem(uri, urlparse(uri))
     except (ValueError, LocationParseError) as error:
         return f"the address cannot be read ({error})"
+
+
+def _ambiguous(uri: str, parsed: ParseResult) -> str:
+    if not is_local(uri) and any(ord(character) < 32 or ord(character) == 127 for character in uri):
+        return "the address holds a control character"
+    if parsed.scheme in _CUT and set("?#") & set(uri):
+        return "the address holds ? or #, and what follows would be left out"
+    if parsed.scheme in ("runs", "mlflow-artifacts") and (quoted := re.search("%[0-9a-fA-F]{2}", uri)):
+        return f"the address holds {quoted[0]}, which servers read in more than one way"
+    return ""
+
+
+def _host_problem(uri: str, parsed: ParseResult) -> str:
+    if is_local(uri) or parsed.scheme in _WITHOUT_HOST:
+        return ""
+    host = _host(uri)
+    _ = parsed.port  # raises where it is none
     if parsed.scheme in ("http", "https") and not host:
         return "the address has no host"
     plain = parsed.netloc.isascii() and "\\" not in parsed.netloc and " " not in parsed.netloc

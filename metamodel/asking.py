@@ -3,10 +3,9 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -96,6 +95,12 @@ class _Asked:
         return rows.slice if self.order is None else self.order[rows.slice]
 
 
+class _Awaited(Protocol):
+    """An answer that a child far away will have given when `result` returns it, or raises."""
+
+    def result(self) -> Any: ...
+
+
 class AskedChildren:
     """Rows in group order that children answer one group after the other.
 
@@ -122,7 +127,7 @@ class AskedChildren:
         self._form = form
         self._tally = tally
         self._orphans: list[_Orphan] = []
-        self._awaited: list[tuple[_Asked, Rows, Future[Any]]] = []
+        self._awaited: list[tuple[_Asked, Rows, _Awaited]] = []
 
     def answer(self, key: GroupKey | InvalidKey, rows: Rows, load: Load) -> None:
         """Answer one group's rows; under "fallback" those without a child wait for `answer_orphans`."""
@@ -182,7 +187,7 @@ class AskedChildren:
                 self.answers.refuse(asked.where(part), "failed", problem)
             elif hasattr(asked.child, "submit"):
                 # Far away: the others are asked while it thinks.
-                ask = partial(self._form.ask, asked.child, asked.table.slice(part.start, part.stop))
+                ask = partial(self._form.ask, x=asked.table.slice(part.start, part.stop))
                 self._awaited.append((asked, part, asked.child.submit(ask)))
             else:
                 self._ask_usable(asked, part)

@@ -5,21 +5,25 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlparse
 
-import requests
 from mlflow.models import Model
 
 from metamodel.addresses import is_endpoint, is_local, local_path
-from metamodel.bundle import Bundle
-from metamodel.exceptions import InputError, UnreadableBundle
+from metamodel.bundle import LEDGER_NAME, Bundle
+from metamodel.exceptions import BundleError, InputError, UnreadableBundle
 from metamodel.features import FeatureSchema
-from metamodel.fetching.children import courtesy_of, fetch_description, files_of, resolve_place
-from metamodel.fetching.logged import bundle_path, one_line
-from metamodel.keys import GroupKey, encode_key
+from metamodel.fetching.children import courtesy_of, fetch_description, fetch_files
+from metamodel.fetching.endpoints import objection_of
+from metamodel.fetching.loading import files_of, group_columns
+from metamodel.fetching.logged import bundle_path, inside, one_line
+from metamodel.fetching.places import resolve_place
+from metamodel.keys import GroupKey, KeySchema, encode_key
+from metamodel.ledger import WITH_CHILD, keys_of
 from metamodel.manifest import MANIFEST_NAME
+from metamodel.progress import progress_bar
 from metamodel.references import Reference, ReferenceSettings
 from metamodel.wording import count, listing
 
@@ -55,6 +59,23 @@ class CheckedChild:
     size: int = 0
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What is at a URI; `groups` are the encoded keys that another meta-model has children for."""
+
+    reference: Reference
+    flavor: str
+    packages: tuple[str, ...] = ()
+    size: int = 0
+    groups: frozenset[str] | None = None
+
+    def child(self, key: GroupKey) -> CheckedChild:
+        """Return it as the child of a group."""
+        if self.groups is not None and encode_key(key) not in self.groups:
+            raise _Problem("that meta-model has no child for the group")
+        return CheckedChild(key, self.reference, self.flavor, self.packages, self.size)
+
+
 class _Problem(Exception):
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -62,7 +83,7 @@ class _Problem(Exception):
 
 
 def check_children(
-    uris: Mapping[GroupKey, str], features: FeatureSchema, settings: ReferenceSettings, *, pin: bool
+    uris: Mapping[GroupKey, str], keys: KeySchema, features: FeatureSchema, settings: ReferenceSettings, *, pin: bool
 ) -> list[CheckedChild]:
     """Check every child, politely and side by side.
 
@@ -70,7 +91,7 @@ def check_children(
     ----------
     uris
         Canonical key → where its child shall be.
-    features
+    keys, features
         Of the meta-model.
     settings
         What may be referred to, and how fast the server may be asked.
@@ -87,16 +108,21 @@ def check_children(
     InputError
         One report of all that is wrong.
     """
-    check = _Check(features, settings, pin)
+    check = _Check(features, settings, pin, keys)
     problems: dict[str, list[str]] = defaultdict(list)
     checked = []
-    with ThreadPoolExecutor(settings.concurrency) as executor:
-        futures = [executor.submit(check.child, key, uri) for key, uri in uris.items()]
-        for (key, uri), future in zip(uris.items(), futures, strict=True):
-            try:
-                checked.append(future.result())
-            except _Problem as problem:
-                problems[problem.kind].append(f"{key} → {uri}")
+    with ThreadPoolExecutor(settings.concurrency) as executor, progress_bar(len(uris), "checking") as bar:
+        asking = {uri: key for key, uri in uris.items()}  # several groups may share a URI, which is looked at once
+        futures = {uri: executor.submit(check.found, key, uri) for uri, key in asking.items()}
+        try:
+            for key, uri in uris.items():
+                try:
+                    checked.append(futures[uri].result().child(key))
+                except _Problem as problem:
+                    problems[problem.kind].append(f"{key} → {uri}")
+                bar.update()
+        finally:  # where this process is told to stop
+            executor.shutdown(wait=False, cancel_futures=True)
     if problems:
         raise InputError(_report(problems, len(uris)))
     return checked
@@ -116,61 +142,79 @@ class _Check:
     features: FeatureSchema
     settings: ReferenceSettings
     pin: bool
+    keys: KeySchema
 
-    def child(self, key: GroupKey, uri: str) -> CheckedChild:
+    def found(self, key: GroupKey, uri: str) -> _Found:
         if objection := self.settings.objection(uri):
             raise _Problem(objection)
         if is_endpoint(uri):
-            self._ping(uri)
-            return CheckedChild(key, Reference(uri, "endpoint"), "endpoint")
+            if objection := objection_of(uri, self.settings):
+                raise _Problem(objection)
+            return _Found(Reference(uri, "endpoint"), "endpoint")
         encoded = encode_key(key)
         place = uri if is_local(uri) else self._place(encoded, uri)
         if objection := self.settings.objection_behind(uri, place):
             raise _Problem(objection)
         with tempfile.TemporaryDirectory(prefix="metamodel-check-") as directory:
-            path = local_path(place)
-            if not is_local(place):
-                path = Path(directory)
-                self._described(encoded, place, path)
-            return self._examine(key, uri, place, path)
+            path = local_path(place) if is_local(place) else Path(directory)
+            if (path / MANIFEST_NAME).is_file():
+                raise _Problem("a bare bundle; refer to the logged model that holds it")
+            model = self._described(encoded, place, path)
+            reference = Reference(uri, place=place if self.pin or not _is_alias(uri) else "")
+            if (bundle := bundle_path(model)) is None:
+                return self._of_model(reference, model)
+            self._fetch_facts(encoded, place, path, bundle)
+            return self._of_bundle(reference, path / bundle)
 
     def _place(self, encoded: str, uri: str) -> str:
         try:
-            return courtesy_of(uri, self.settings).call(encoded, lambda: resolve_place(uri))
+            return courtesy_of(uri, self.settings).call(encoded, lambda: resolve_place(uri), uri)
         except Exception as error:  # a store's client raises whatever it likes
             raise _Problem(f"not found ({_general(one_line(error), uri)})") from error
 
-    def _described(self, encoded: str, place: str, path: Path) -> None:
+    def _described(self, encoded: str, place: str, path: Path) -> Model:
         try:
-            fetch_description(courtesy_of(place, self.settings), encoded, place, path)
-        except Exception as error:  # a store's client raises whatever it likes
+            if is_local(place):
+                return Model.load(str(path))
+            return fetch_description(courtesy_of(place, self.settings), encoded, place, path)
+        except Exception as error:  # a store's client raises whatever it likes, and an MLmodel may hold anything
             raise _Problem(f"no MLflow model can be read there ({_general(one_line(error), place)})") from error
 
-    def _examine(self, key: GroupKey, uri: str, place: str, path: Path) -> CheckedChild:
-        pinned = place if self.pin or not _is_alias(uri) else ""
-        if (path / MANIFEST_NAME).is_file():
-            raise _Problem("a bare bundle; refer to the logged model that holds it")
-        try:
-            model = Model.load(str(path))
-        except Exception as error:  # an MLmodel may hold anything
-            raise _Problem("there is no MLflow model at that place") from error
+    def _of_model(self, reference: Reference, model: Model) -> _Found:
         try:
             files_of(model)
         except UnreadableBundle as error:
             raise _Problem(str(error).rstrip(".")) from error
-        if bundle_path(model) is not None:
-            return self._of_bundle(key, Reference(uri, "bundle", pinned), path, model)
         packages = self._packages(model)
         self._check_signature(model)
         flavor = "sklearn" if "sklearn" in model.flavors else "pyfunc"
-        return CheckedChild(key, Reference(uri, "model", pinned), flavor, packages, int(model.model_size_bytes or 0))
+        return _Found(reference, flavor, packages, int(model.model_size_bytes or 0))
 
-    def _of_bundle(self, key: GroupKey, reference: Reference, path: Path, model: Model) -> CheckedChild:
-        self._check_signature(model, keys_too=True)
-        local = path / str(bundle_path(model))
-        if (local / MANIFEST_NAME).is_file() and Bundle(local).references is not None:
+    def _fetch_facts(self, encoded: str, place: str, path: Path, bundle: str) -> None:
+        """Fetch what a bundle says of itself, and its list of groups."""
+        if is_local(place):
+            return
+        try:
+            needed = [inside(f"{bundle}/{name}") for name in (MANIFEST_NAME, LEDGER_NAME)]
+            fetch_files(courtesy_of(place, self.settings), encoded, place, path, (needed, []))
+        except Exception as error:  # a store's client raises whatever it likes
+            raise _Problem(f"its bundle cannot be read ({_general(one_line(error), place)})") from error
+
+    def _of_bundle(self, reference: Reference, path: Path) -> _Found:
+        try:
+            bundle = Bundle(path)
+            ledger = bundle.read_ledger([*bundle.manifest.keys.names, "level", "status"])
+        except BundleError as error:
+            raise _Problem(f"its bundle cannot be read ({str(error).rstrip('.')})") from error
+        if bundle.references is not None:
             raise _Problem("a model that refers to others itself; refer to its children")
-        return CheckedChild(key, reference, "bundle")
+        theirs, mine = group_columns(bundle.manifest.keys), group_columns(self.keys)
+        if theirs != mine:
+            raise _Problem(f"that meta-model's group columns are {theirs}, not {mine}")
+        self._check_names(bundle.manifest.features.names, bundle.manifest.features.names)
+        fitted = ledger[ledger["status"].isin(WITH_CHILD)]
+        groups = frozenset(encode_key(key) for key in keys_of(fitted, bundle.manifest.keys))
+        return _Found(replace(reference, kind="bundle"), "bundle", groups=groups)
 
     def _packages(self, model: Model) -> tuple[str, ...]:
         loader = str(model.flavors.get("python_function", {}).get("loader_module", ""))
@@ -183,25 +227,17 @@ class _Check:
             raise _Problem(f"the flavor {listing(missing)} is not installed")
         return packages or ("sklearn",)
 
-    def _check_signature(self, model: Model, *, keys_too: bool = False) -> None:
+    def _check_signature(self, model: Model) -> None:
         inputs = model.signature.inputs if model.signature is not None else None
-        if inputs is None or not inputs.has_input_names():
-            return
-        mine, its = set(self.features.names), set(inputs.input_names())
-        if lacking := sorted(mine - its):
-            raise _Problem(f"the signature lacks the feature {listing(map(repr, lacking))}")
-        needed = set(inputs.required_input_names()) - mine
-        if needed and not keys_too:
-            raise _Problem(f"the signature asks for {listing(map(repr, sorted(needed)))}, which the rows do not have")
+        if inputs is not None and inputs.has_input_names():
+            self._check_names(inputs.input_names(), inputs.required_input_names())
 
-    def _ping(self, url: str) -> None:
-        address = url.rstrip("/").removesuffix("/invocations") + "/ping"
-        try:
-            answer = requests.get(address, timeout=self.settings.deadline_seconds, allow_redirects=False)
-        except requests.exceptions.RequestException as error:
-            raise _Problem(f"the endpoint does not answer ({type(error).__name__})") from error
-        if answer.status_code != 200:
-            raise _Problem(f"the endpoint answers /ping with status {answer.status_code}")
+    def _check_names(self, known: Sequence[str], required: Sequence[str]) -> None:
+        mine = set(self.features.names)
+        if lacking := sorted(mine - set(known)):
+            raise _Problem(f"the signature lacks the feature {listing(map(repr, lacking))}")
+        if needed := sorted(set(required) - mine):
+            raise _Problem(f"the signature asks for {listing(map(repr, needed))}, which the rows do not have")
 
 
 def _is_alias(uri: str) -> bool:

@@ -14,7 +14,9 @@ whatever is in `entries` without being in the index.
 
 import contextlib
 import hashlib
+import math
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -36,6 +38,10 @@ __all__ = ["DiskCache", "cache_directory", "process_disk_cache"]
 _DIRECTORY_VARIABLE = "METAMODEL_DISK_CACHE"
 _LIMIT_VARIABLE = "METAMODEL_DISK_CACHE_MB"
 _DEFAULT_MB = 2048
+# Seconds after which an entry that cannot be used is fetched again.
+_DOUBTED_AFTER = 30.0
+# What SQLite says where somebody has cleared the directory.
+_GONE = re.compile("no such table|unable to open database file")
 
 
 class DiskCache:
@@ -59,11 +65,7 @@ class DiskCache:
     def __init__(self, root: Path, limit: int) -> None:
         self.root = root
         self.limit = limit
-        for name in ("entries", "partial", "locks"):
-            (root / name).mkdir(parents=True, exist_ok=True)
-        self._execute(
-            "CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, used REAL NOT NULL)"
-        )
+        self._make()
         self._clean()
         self._partial = OwnedDirectory(root / "partial")
 
@@ -93,7 +95,12 @@ class DiskCache:
             path = self.root / "entries" / digest
             if not self._touch(digest):
                 self._fill(digest, path, fill)
-            yield path
+            try:
+                yield path
+            except Exception as error:
+                if not isinstance(error, ImportError) and _age(path) > _DOUBTED_AFTER:
+                    self._remove(digest)  # it may have come damaged; what was fetched just now is not fetched again
+                raise
 
     def __contains__(self, name: str) -> bool:
         return (self.root / "entries" / hashlib.sha256(name.encode()).hexdigest()).is_dir()
@@ -105,6 +112,9 @@ class DiskCache:
         return int(total)
 
     def _fill(self, digest: str, path: Path, fill: Callable[[Path], object]) -> None:
+        if not self._partial.path.is_dir():  # somebody has cleared the cache
+            (self.root / "partial").mkdir(parents=True, exist_ok=True)
+            self._partial = OwnedDirectory(self.root / "partial")
         unfinished = Path(tempfile.mkdtemp(dir=self._partial.path))
         try:
             fill(unfinished)
@@ -130,9 +140,19 @@ class DiskCache:
             if excess <= 0:
                 return
             with contextlib.suppress(Timeout), self._lock_of(digest, timeout=0):  # an entry in use stays
-                self._execute("DELETE FROM entries WHERE name = ?", digest)
-                shutil.rmtree(self.root / "entries" / digest, ignore_errors=True)
+                self._remove(digest)
                 excess -= size
+
+    def _remove(self, digest: str) -> None:
+        self._execute("DELETE FROM entries WHERE name = ?", digest)
+        shutil.rmtree(self.root / "entries" / digest, ignore_errors=True)
+
+    def _make(self) -> None:
+        for name in ("entries", "partial", "locks"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        self._execute(
+            "CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, used REAL NOT NULL)"
+        )
 
     def _clean(self) -> None:
         """Take away what dead processes left behind."""
@@ -151,9 +171,28 @@ class DiskCache:
         return FileLock(self.root / "locks" / f"{digest[:2]}.lock", timeout=timeout)
 
     def _execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._executed(statement, *values)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and not _GONE.search(str(error)):
+                raise  # the disk is full, or another process has held the index for a minute
+            if not isinstance(error, sqlite3.OperationalError):  # no index can be read from the file
+                (self.root / "index.sqlite").unlink(missing_ok=True)
+            self._make()
+            self._clean()
+            return self._executed(statement, *values)
+
+    def _executed(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with contextlib.closing(sqlite3.connect(self.root / "index.sqlite", timeout=60)) as connection, connection:
             connection.execute("PRAGMA synchronous=OFF")  # a lost index costs downloads, never answers
             return connection.execute(statement, values).fetchall()
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return math.inf
 
 
 def _allocated(directory: Path) -> int:

@@ -3,6 +3,7 @@
 import datetime as dt
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 from mlflow.models.model import ModelInfo
 
 from metamodel import registry, tables
+from metamodel.addresses import is_local
 from metamodel.bundle_logging import log_bundle
 from metamodel.bundle_writing import finish_bundle, library_versions, new_bundle
 from metamodel.checking import CheckedChild, check_children
@@ -138,11 +140,13 @@ def write_references(  # noqa: PLR0913 - what training reads off the table must 
     one_of("unknown", unknown, ("null", "error", "fallback"))
     group_by = [group_by] if isinstance(group_by, str) else list(group_by)
     settings = settings or ReferenceSettings()
+    settings = replace(settings, roots=tuple(str(Path(root).absolute()) for root in settings.roots))
     schema = KeySchema.infer(example, group_by)
     given = [column for column in example.columns if column not in (*group_by, target)]
     shape = FeatureSchema.infer(example, list(features or given))
-    table = children if isinstance(children, pd.DataFrame) else from_template(children, keys, group_by)
-    checked = check_children(read_uris(table, schema), shape, settings, pin=pin)
+    table = children if isinstance(children, pd.DataFrame) else from_template(children, keys, schema)
+    uris = {key: _absolute(uri) for key, uri in read_uris(table, schema).items()}
+    checked = check_children(uris, schema, shape, settings, pin=pin)
     manifest = _manifest(checked, schema, shape, _target(target, classes), unknown, settings)
     _write(Path(path), manifest, checked)
     return Path(path)
@@ -199,6 +203,11 @@ def reference_files(
     )
     facts = {"run_id": info.run_id, "model_uri": info.model_uri, "registered_model": register or None}
     return {**facts, "version": info.registered_model_version if register else None, "alias": alias or None}
+
+
+def _absolute(uri: str) -> str:
+    """Complete a path: who loads the model may stand in another directory."""
+    return str(Path(uri).absolute()) if is_local(uri) and not uri.lower().startswith("file:") else uri
 
 
 def _target(name: str, classes: Sequence[Any] | None) -> Target:

@@ -10,6 +10,7 @@ from types import FrameType
 import mlflow
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
 
+from metamodel.child_logging.earlier import TRAINING_TAG
 from metamodel.exceptions import InputError
 from metamodel.groups import Terminated
 
@@ -19,7 +20,7 @@ __all__ = ["LEDGER_TABLE", "claim", "cut", "training_run"]
 LEDGER_TABLE = {"path": "ledger.json", "type": "table"}
 _LONGEST = 500
 _ERROR_TAG = "metamodel.error"
-_DIGEST_TAG, _TRAINING_TAG = "metamodel.digest", "metamodel.training"
+_DIGEST_TAG = "metamodel.digest"
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def claim(run_id: str, digest: str, training: str = "", note: str = "") -> None:
     A description that the run has already stays.
     """
     tags = mlflow.get_run(run_id).data.tags
-    again = training and tags.get(_TRAINING_TAG) == training  # an attempt that was broken off goes on
+    again = training and tags.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
     if tags.get(_DIGEST_TAG, digest) != digest and not again:
         raise InputError(
             f"Run {run_id} holds another training already, and a run's parameters cannot change. "
@@ -92,7 +93,7 @@ def claim(run_id: str, digest: str, training: str = "", note: str = "") -> None:
     tables = json.loads(tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
     if LEDGER_TABLE not in tables:
         tables.append(LEDGER_TABLE)
-    own = {_DIGEST_TAG: digest, **({_TRAINING_TAG: training} if training else {})}
+    own = {_DIGEST_TAG: digest, **({TRAINING_TAG: training} if training else {})}
     if note:
         own[MLFLOW_RUN_NOTE] = tags.get(MLFLOW_RUN_NOTE) or note
     mlflow.set_tags({**own, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})

@@ -4,15 +4,19 @@ The threads of a process share a `RateLimiter`, the processes of a machine `Mach
 each other: each of their processes has its part of the rate, and begins at a moment of its own.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import math
+import os
 import platform
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from metamodel.exceptions import ChildUnavailable
 
@@ -66,11 +70,16 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._next: float | None = None
         self._paused_until = -math.inf
-        self._given_up_until = -math.inf
-        self._in_vain = 0.0
+        self._answered = -math.inf
+        self._given_up: dict[str, tuple[float, float]] = {}
 
-    def wait(self, key: str = "", longest: float = math.inf) -> None:
+    def wait(self, key: str = "", longest: float = math.inf) -> float:
         """Wait for the next turn; `key` decides how long the first one of the process is put off.
+
+        Returns
+        -------
+        float
+            How many seconds of it were due to this process's own pace, and not to the server or other processes.
 
         Raises
         ------
@@ -83,16 +92,21 @@ class RateLimiter:
                 self._next = now + first_delay(key, _SPREAD * self.interval)
             if self._paused_until - now > longest:
                 raise ChildUnavailable(f"the server wants to be left alone for {self._paused_until - now:.0f} s more")
+            own = max(0.0, self._next - now)
             turn = max(self._next, self._paused_until, now)
             self._next = turn + self.interval
         if turn > now:
             self._sleep(turn - now)
         if self._machine is not None:
             self._wait_for_others(self._machine, longest)
+        return own
 
     def _wait_for_others(self, machine: "MachineTurns", longest: float) -> None:
         # Asked for only now: who took it earlier would hold a turn that others could use meanwhile.
-        seconds = machine.take(longest)
+        try:
+            seconds = machine.take(longest)
+        except OSError:  # the disk is full, or gone: the process keeps its own part of the rate
+            return
         if seconds > longest:
             raise ChildUnavailable(f"the server is busy with other processes for {seconds:.0f} s more")
         if seconds > 0:
@@ -103,19 +117,50 @@ class RateLimiter:
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
         if self._machine is not None:
-            self._machine.pause(seconds)
+            with contextlib.suppress(OSError):
+                self._machine.pause(seconds)
 
-    def given_up(self, patience: float) -> bool:
-        """Whether the server has just left a call unanswered that was as patient, so that nobody needs to try."""
+    def answered(self) -> None:
+        """Note that the server has answered."""
         with self._lock:
-            return patience <= self._in_vain and self._clock() < self._given_up_until
+            self._answered = self._clock()
 
-    def give_up(self, patience: float) -> None:
-        """Note that the server does not answer a call that is so patient."""
+    def given_up(self, patience: float, what: str = "") -> bool:
+        """Whether a call that was as patient has just been left unanswered, so that nobody needs to try.
+
+        Parameters
+        ----------
+        patience
+            Seconds.
+        what
+            What would be asked for; "" for anything.
+        """
+        with self._lock:
+            until, in_vain = self._given_up.get(what, (-math.inf, 0.0))
+            return patience <= in_vain and self._clock() < until
+
+    def give_up(self, patience: float, what: str = "", began: float = math.inf) -> None:
+        """Note that a call that is so patient was not answered.
+
+        Parameters
+        ----------
+        patience
+            Seconds.
+        what
+            What was asked for: it alone is left alone where others were answered meanwhile, else the server is.
+        began
+            When the call began.
+        """
         with self._lock:
             now = self._clock()
-            self._in_vain = max(patience, self._in_vain if now < self._given_up_until else 0.0)
-            self._given_up_until = now + LONGEST_WAIT
+            what = what if self._answered > began else ""
+            self._given_up = {name: known for name, known in self._given_up.items() if now < known[0]}
+            _, before = self._given_up.get(what, (0.0, 0.0))
+            self._given_up[what] = (now + LONGEST_WAIT, max(patience, before))
+
+    def now(self) -> float:
+        """Tell the time."""
+        return self._clock()
 
 
 class MachineTurns:
@@ -142,9 +187,7 @@ class MachineTurns:
         self._interval = 1 / rate
         self._clock = clock
         name = hashlib.sha256(f"{platform.node()} {server} {rate!r}".encode()).hexdigest()
-        directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / name
-        self._path.open("ab").close()
         self.take(longest=-1.0)  # a first try, that takes nothing
 
     def take(self, longest: float) -> float:
@@ -156,8 +199,7 @@ class MachineTurns:
         self._move(lambda now, moment: max(now + seconds, moment) - self._interval, float("inf"))
 
     def _move(self, turn_of: Callable[[float, float], float], longest: float) -> float:
-        with self._path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._locked() as file:
             now, content = self._clock(), file.read(_MOMENT.size)
             moment: float = _MOMENT.unpack(content)[0] if len(content) == _MOMENT.size else now
             turn = turn_of(now, moment if moment - now < _TOO_FAR else now)
@@ -165,3 +207,19 @@ class MachineTurns:
                 file.seek(0)
                 file.write(_MOMENT.pack(turn + self._interval))
             return turn - now
+
+    @contextmanager
+    def _locked(self) -> Iterator[BinaryIO]:
+        """Hold the file, which whoever clears the directory may have taken away."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._path, "r+b", buffering=0, opener=_or_new) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield file
+            finally:
+                # Closing would not do where another thread forks in between: the new process has the file open too.
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _or_new(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o666)

@@ -26,7 +26,8 @@ from metamodel.bundle_writing import finish_bundle, new_bundle
 from metamodel.cache import ByteCache
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.fetching import load_model, open_bundle
-from metamodel.fetching.children import ElsewhereLoader, files_of
+from metamodel.fetching.children import ElsewhereLoader
+from metamodel.fetching.loading import files_of
 from metamodel.fetching.logged import bundle_path
 from metamodel.group_figures import FIGURES_DIR
 from metamodel.keys import decode_key, encode_key
@@ -94,6 +95,8 @@ def pack(
         raise InputError("--alias needs a registered model. Give --register NAME too.")
     if zip_file and Path(zip_file).exists():
         raise InputError(f"{zip_file} exists already. Name a file that does not.")
+    if zip_file and not Path(zip_file).absolute().parent.is_dir():
+        raise InputError(f"{Path(zip_file).absolute().parent} is no directory. Make it, or name a file elsewhere.")
     registry.check_names(register or None, alias or None)
     opened = load_model(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-pack-") as directory:

@@ -225,6 +225,27 @@ def test_references_answer_as_the_bundle_for_every_status(sales: metamodel.Train
     assert list(model.ledger.columns) == [*sales.ledger.columns, "uri"]
 
 
+def test_a_new_run_names_the_one_that_an_earlier_attempt_has_left(
+    sales: metamodel.TrainingResult, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(*_: Any) -> None:
+        raise RuntimeError("broken off")
+
+    def said() -> str:
+        with mlflow.start_run():
+            metamodel.log_model(sales, log_children="runs")
+        return capsys.readouterr().err
+
+    with monkeypatch.context() as patch, mlflow.start_run() as left:
+        patch.setattr("metamodel.child_logging.log_groups", broken_off)
+        with pytest.raises(RuntimeError, match="broken off"):
+            metamodel.log_model(sales, log_children="runs")
+    MlflowClient().set_terminated(left.info.run_id, "FAILED")
+    assert f"run {left.info.run_id} of the same training did not end (FAILED)" in said()
+    MlflowClient().set_terminated(left.info.run_id, "FINISHED")
+    assert "did not end" not in said()
+
+
 def test_a_logged_child_is_a_model_of_its_own(sales: metamodel.TrainingResult, info: Any) -> None:
     (model,) = [found for found in _models(info) if found.tags.get("store") == "a/b:c.d%\"e'"]
     rows = _sales()[_sales()["store"].str.startswith("a/b")][["u", "v", "n"]].astype(float)

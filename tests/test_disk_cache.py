@@ -1,6 +1,8 @@
 """The cache of downloaded children on disk: in bounds, one download at a time, and nothing left behind."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,6 +134,50 @@ def test_after_a_kill_the_next_process_clears_up(tmp_path: Path) -> None:
     assert {path.name.partition("-")[0] for path in (tmp_path / "partial").iterdir()} == {str(os.getpid())}
     with cache.entry("child", write) as directory:
         assert (directory / "model").read_bytes() == b"x" * 100
+
+
+def test_whoever_clears_the_directory_stops_nobody(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path / "cache", 10**6)
+    for _ in range(2):
+        with cache.entry("a", write) as directory:
+            assert (directory / "model").is_file()
+        shutil.rmtree(tmp_path / "cache")
+    with cache.entry("a", write):
+        shutil.rmtree(tmp_path / "cache" / "partial")
+    with cache.entry("b", write) as directory:
+        assert (directory / "model").is_file()
+
+
+def test_an_index_that_cannot_be_read_costs_downloads_and_no_answers(tmp_path: Path) -> None:
+    cache, fills = DiskCache(tmp_path, 10**6), []
+    for name in "ab":
+        with cache.entry(name, write):
+            pass
+    (tmp_path / "index.sqlite").write_bytes(b"no index" * 1000)
+    for asked in (cache, DiskCache(tmp_path, 10**6)):
+        with asked.entry("a", lambda directory: (write(directory), fills.append(1))) as directory:
+            assert (directory / "model").is_file()
+    assert len(fills) == 1
+    assert [path.name for path in (tmp_path / "entries").iterdir()] == [directory.name]  # nothing uncounted
+
+
+def test_what_cannot_be_used_is_fetched_again_but_not_at_once(tmp_path: Path) -> None:
+    cache, fills = DiskCache(tmp_path, 10**6), []
+
+    def use(error: Exception) -> Path:
+        with cache.entry("a", lambda directory: fills.append(write(directory))) as directory:
+            pass
+        with contextlib.suppress(type(error)), cache.entry("a", write):
+            raise error
+        return directory
+
+    path = use(ValueError("damaged"))
+    assert path.is_dir()
+    os.utime(path, (0, 0))
+    assert use(ImportError("a package is missing")).is_dir()
+    assert not use(ValueError("damaged")).exists()
+    use(ValueError("damaged"))
+    assert len(fills) == 2
 
 
 def test_a_living_process_keeps_its_downloads(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 import contextlib
 import json
+import socket
+import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -232,12 +235,97 @@ def test_every_form_of_an_answer_is_read(start: Callable[..., Endpoint], predict
 
 @pytest.mark.parametrize(
     ("content", "match"),
-    [({"predictions": [1.0]}, "gave 1 answer for 2 rows"), ({"answers": []}, "something else"), ([], "something else")],
+    [
+        ({"predictions": [1.0]}, "gave 1 answer for 2 rows"),
+        ({"answers": []}, "something else"),
+        ([], "something else"),
+        ({"predictions": "12"}, "something else"),
+        ({"predictions": [[1.0, 2.0], [3.0, 4.0]]}, "something else"),
+        ({"predictions": [{"a": 1.0, "b": 2.0}] * 2}, "something else"),
+    ],
 )
 def test_an_odd_answer_is_none(start: Callable[..., Endpoint], content: Any, match: str) -> None:
     endpoint = start(answer=lambda rows: (200, content))
     with pytest.raises(ChildUnavailable, match=match):
         EndpointChild(endpoint.url, LOCAL).predict(_x(1, 2))
+
+
+def _dripping(pieces: Sequence[bytes]) -> Callable[[socket.socket], None]:
+    def answer(connection: socket.socket) -> None:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.2)
+
+    return answer
+
+
+def _endless(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        connection.sendall(b" " * (1 << 20))
+
+
+@contextlib.contextmanager
+def _answering_with(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that writes to each connection as it likes."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1 << 16)
+            with contextlib.suppress(OSError):
+                answer(self.request)
+
+    class Endpoints(socketserver.ThreadingTCPServer):
+        daemon_threads, block_on_close = True, False
+
+    with Endpoints((HOST, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://{HOST}:{server.server_address[1]}/invocations"
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [
+        (_dripping([b"HTTP/1.1 200 OK\r\nX: ", *[b"a"] * 40]), "no answer within 1.5 s"),
+        (_dripping([b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n", *[b" "] * 40]), "no answer within 1.5 s"),
+        (_endless, "an answer that does not end"),
+    ],
+)
+def test_an_answer_that_comes_in_drops_or_never_ends_takes_no_longer_than_the_deadline(
+    answer: Callable[[socket.socket], None], match: str
+) -> None:
+    with _answering_with(answer) as url:
+        started = time.monotonic()
+        with pytest.raises(ChildUnavailable, match=match):
+            EndpointChild(url, LOCAL).predict(_x(1.0))
+        assert time.monotonic() - started < 5  # and not the eight seconds of the drops
+
+
+def test_the_deadline_begins_when_the_rows_are_given_and_not_when_their_turn_comes(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[..., Endpoint]
+) -> None:
+    slow, quick = start(seconds=30.0), start()
+    with ThreadPoolExecutor(1) as executor:
+        monkeypatch.setitem(endpoints._shared, "executor", executor)
+        started = time.monotonic()
+        first = EndpointChild(slow.url, LOCAL).submit(lambda child: child.predict(_x(1.0)))
+        second = EndpointChild(quick.url, LOCAL).submit(lambda child: child.predict(_x(1.0)))
+        for awaited in (first, second):
+            with pytest.raises(ChildUnavailable, match=r"no answer within 1\.5 s"):
+                awaited.result()
+        assert time.monotonic() - started < 1.5 * 2
+
+
+def test_a_row_that_json_cannot_carry_fails_alone(start: Callable[..., Endpoint], tmp_path: Path) -> None:
+    endpoint, rows = start(factor=2), panel(1).drop(columns="y")
+    children = pd.DataFrame({"store": [0], "uri": [endpoint.url]})
+    model = metamodel.load_model(write_references(tmp_path / "b", children, rows, "store", "y", settings=LOCAL))
+    rows.loc[2, "x"] = np.inf
+    answers = model.predict(rows)
+    assert answers["status"].tolist() == ["child"] * 2 + ["failed"] + ["child"] * 3
 
 
 def test_a_busy_endpoint_is_asked_again_within_the_deadline(start: Callable[..., Endpoint]) -> None:

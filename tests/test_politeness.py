@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.fetching import politeness
 from metamodel.fetching.politeness import Courtesy, courtesy_for, workers
-from metamodel.keys import encode_key
+from metamodel.keys import GroupKey, encode_key
 from metamodel.turns import MachineTurns, RateLimiter, first_delay
 
 pytestmark = pytest.mark.tableless
@@ -68,6 +69,22 @@ def test_fifty_workers_on_fifty_machines_stay_below_the_limit_in_the_first_secon
         assert np.histogram(arrivals, bins=np.arange(0, 6.5, 0.1))[0].max() <= 8  # no heap anywhere
 
 
+@given(st.sampled_from([1, 2, 4, 5, 10, 20]), st.integers(0, 10**6))
+def test_machines_whose_share_is_a_whole_number_keep_the_limit_in_every_second(machines: int, fleet: int) -> None:
+    arrivals = np.sort([moment for machine in range(machines) for moment in _turns(machines, (fleet, machine), 4)])
+    assert np.max(np.searchsorted(arrivals, arrivals + 1 - 1e-6) - np.arange(len(arrivals))) <= 20
+
+
+def _turns(processes: int, key: GroupKey, seconds: float) -> list[float]:
+    """Turns of one process that never rests."""
+    limits, clock = limiter(20 / processes)
+    turns = []
+    while clock.now < seconds:
+        limits.wait(encode_key(key))
+        turns.append(clock.now)
+    return turns
+
+
 def _first_turn(processes: int, key: str) -> float:
     limits, clock = limiter(20 / processes)
     limits.wait(key)
@@ -97,6 +114,50 @@ def test_real_processes_of_a_machine_take_turns(tmp_path: Path) -> None:
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     taken = sorted(turn for process in processes for turn in json.loads(process.communicate(timeout=60)[0]))
     np.testing.assert_allclose(taken, np.arange(75) / 20)  # none twice, none left out
+
+
+def test_whoever_clears_the_directory_stops_no_turns(tmp_path: Path) -> None:
+    turns = MachineTurns(tmp_path / "turns", "server", 20)
+    shutil.rmtree(tmp_path / "turns")
+    assert [turns.take(longest=1) <= 0.05 for _ in range(2)] == [True, True]
+
+
+def test_a_full_disk_leaves_a_process_its_own_part_of_the_rate(tmp_path: Path) -> None:
+    clock, machine = Clock(), MachineTurns(tmp_path, "server", 20)
+    limits = RateLimiter(20, clock, clock.sleep, machine)
+
+    def full(*_: object) -> float:
+        raise OSError(28, "No space left on device")
+
+    machine._move = full  # type: ignore[method-assign]
+    limits.pause(1)
+    limits.wait()
+    assert clock.now >= 1
+
+
+def test_a_fork_in_the_middle_of_a_turn_keeps_nobody_waiting(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, threading, time\nfrom pathlib import Path\nfrom metamodel.turns import MachineTurns\n"
+        "forked = []\n"
+        "def clock():\n"
+        "    if armed and not forked:\n"
+        "        forked.append(os.fork())\n"
+        "        if not forked[0]:\n"
+        "            time.sleep(60)\n"
+        "            os._exit(0)\n"
+        "    return time.time()\n"
+        "armed = []\n"
+        "turns = MachineTurns(Path(sys.argv[1]), 'server', 20, clock)\n"
+        "armed.append(1)\n"
+        "turns.take(1)\n"
+        "taker = threading.Thread(target=turns.take, args=(1,), daemon=True)\n"
+        "taker.start()\n"
+        "taker.join(10)\n"
+        "os.kill(forked[0], 9)\n"
+        "print(taker.is_alive())\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "False\n"
 
 
 def test_a_retry_after_holds_the_other_processes_too(tmp_path: Path) -> None:
@@ -242,12 +303,12 @@ def test_a_server_that_does_not_answer_is_left_alone_for_a_while() -> None:
 
 @pytest.mark.parametrize(("header", "expected"), [("3", 3.0), ("0.5", 0.5), ("", None), (None, None), ("soon", None)])
 def test_a_retry_after_in_seconds_is_read(header: Any, expected: Any) -> None:
-    assert politeness._seconds(header) == expected
+    assert politeness.seconds_to_wait(header) == expected
 
 
 def test_a_retry_after_with_a_date_is_read() -> None:
     header = email.utils.formatdate(time.time() + 100, usegmt=True)
-    assert politeness._seconds(header) == pytest.approx(100, abs=5)
+    assert politeness.seconds_to_wait(header) == pytest.approx(100, abs=5)
 
 
 def test_nobody_waits_longer_than_the_patience_for_a_server_that_asks_for_an_hour(
@@ -286,3 +347,41 @@ def test_the_brief_stop_only_the_brief() -> None:
     assert limits.given_up(120)
     clock.sleep(31)
     assert not limits.given_up(2)
+
+
+def test_what_is_broken_alone_is_left_alone_alone() -> None:
+    limits, clock = limiter(100)
+    began = limits.now()
+    clock.sleep(1)
+    limits.answered()  # to somebody else
+    limits.give_up(120, "broken", began)
+    assert (limits.given_up(120), limits.given_up(120, "broken")) == (False, True)
+    limits.give_up(120, "broken", limits.now())
+    assert limits.given_up(120)
+
+
+def test_the_own_pace_takes_nothing_from_the_patience(tmp_path: Path) -> None:
+    machine = MachineTurns(tmp_path, "server", 20)
+    courtesy = Courtesy(RateLimiter(20 / 4, machine=machine), patience=0.05)  # a tenth of the first wait, or less
+
+    def ask_twice() -> str:
+        call = politeness.current.get()
+        assert call is not None
+        for _ in range(2):
+            call.send(requests.Response, "GET", "url")
+        return "place"
+
+    assert [courtesy.call("key", ask_twice) for _ in range(2)] == ["place"] * 2
+
+
+def test_another_child_of_the_same_group_is_not_left_alone() -> None:
+    courtesy = _courtesy(patience=0.01)
+
+    def broken() -> None:
+        courtesy.limiter.answered()  # to another thread
+        raise requests.exceptions.ConnectionError("refused")
+
+    for match in ("refused", "a moment ago"):
+        with pytest.raises((requests.exceptions.ConnectionError, ChildUnavailable), match=match):
+            courtesy.call("key", broken, "one place")
+    assert courtesy.call("key", lambda: "child", "another") == "child"

@@ -1,23 +1,31 @@
 """What a reference says, what it may point to, and the tables that children are listed in."""
 
+import contextlib
+import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mlflow.models import Model
+from mlflow.models import Model, infer_signature
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import LinearRegression
 
 import metamodel
+from metamodel import disk_cache
 from metamodel.bundle import Bundle
 from metamodel.bundle_writing import finish_bundle
 from metamodel.checking import CheckedChild
 from metamodel.child_tables import from_template, read_uris
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns, UnreadableBundle
 from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
-from metamodel.fetching.children import files_of
+from metamodel.fetching.loading import files_of
 from metamodel.group_figures import write_figures
 from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
 from metamodel.ledger import who_answers
@@ -103,6 +111,21 @@ def test_an_address_with_two_meanings_is_refused(uri: str, allow_private: bool) 
     assert "the address" in ReferenceSettings(allow_private=allow_private).objection(uri)
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "file:///m/FR?1",
+        "file:///m/FR#1",
+        "models:/a#b@champion",
+        "models:/a?/3",
+        "runs:/1/FR%41",
+        "mlflow-artifacts:/%2e",
+    ],
+)
+def test_an_address_that_readers_would_shorten_or_change_is_refused(uri: str) -> None:
+    assert "the address holds" in ReferenceSettings(roots=("/m",)).objection(uri)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https", "mlflow-artifacts", "ftp", "sftp", "hdfs", "r2", "abfss"])
 @pytest.mark.parametrize(
     "host",
@@ -147,23 +170,73 @@ def test_a_file_outside_the_model_is_never_fetched(name: str) -> None:
 
 
 # -------- tables of children
+def _filled(template: str, rows: Sequence[tuple[object, ...]], schema: KeySchema = KEYS) -> list[str]:
+    return list(from_template(template, pd.DataFrame(rows, columns=schema.names), schema)["uri"])
+
+
 def test_a_template_is_filled_once_for_each_key() -> None:
-    keys = pd.DataFrame({"country": ["FR", "FR", "DE"], "store": [7, 7, 8]})
-    table = from_template("models:/{country}-{store:03d}/1", keys, ["country", "store"])
-    assert table["uri"].tolist() == ["models:/FR-007/1", "models:/DE-008/1"]
+    rows = [("FR", 7), ("FR", 7.0), ("DE", 8)]
+    assert _filled("models:/{country}-{store:03d}/1", rows) == ["models:/FR-007/1", "models:/DE-008/1"]
+    assert _filled("models:/stores@champion", rows) == ["models:/stores@champion"] * 2
+
+
+def test_a_template_takes_the_values_that_keys_have_and_not_how_they_are_written() -> None:
+    schema = KeySchema((KeyColumn("store", "integer"), KeyColumn("day", "timestamp")))
+    rows = [("07", pd.Timestamp("2026-01-31"))]
+    assert _filled("models:/s-{store}-{day:%Y%m%d}/1", rows, schema) == ["models:/s-7-20260131/1"]
 
 
 @pytest.mark.parametrize(
-    ("template", "match"), [("models:/{colour}/1", "'colour', no group column"), ("models:/{country", "cannot be read")]
+    ("template", "match"),
+    [
+        ("models:/{colour}/1", "'colour', no group column"),
+        ("models:/{country", "cannot be read"),
+        ("models:/{store[0]}/1", "no group column"),
+        ("models:/{store:{width}}/1", "cannot be filled with"),
+        ("models:/{country:03d}/1", "cannot be filled with"),
+    ],
 )
 def test_a_template_that_is_none_is_refused(template: str, match: str) -> None:
     with pytest.raises(InputError, match=match):
-        from_template(template, pd.DataFrame({"country": ["FR"]}), ["country"])
+        _filled(template, [("FR", 7)])
 
 
 def test_a_template_needs_keys() -> None:
     with pytest.raises(InputError, match="needs a table of keys"):
-        from_template("models:/{country}/1", None, ["country"])
+        from_template("models:/{country}/1", None, KEYS)
+
+
+@pytest.mark.parametrize("value", ["FR/1", "FR@2", "FR#", "FR?", "a:b", "a\\b", "a\nb", "..", ".", "", " "])
+@pytest.mark.parametrize("template", ["models:/s-{country}@champion", "/models/{country}", "s3://models/{country}"])
+def test_a_value_that_would_lead_elsewhere_is_refused(template: str, value: str) -> None:
+    with pytest.raises(InputError, match=r"The value .* cannot stand in a URI"):
+        _filled(template, [(value, 7)])
+
+
+def test_values_are_quoted_where_a_server_takes_the_quotes_away() -> None:
+    rows = [("../A", 1), ("%41", 1), ("A", 1), ("a?b#c", 1), ("é", 1)]
+    expected = ["..%2FA", "%2541", "A", "a%3Fb%23c", "%C3%A9"]
+    assert _filled("https://h/{country}/invocations", rows) == [f"https://h/{name}/invocations" for name in expected]
+    assert _filled("file:///m/{country}", rows) == [f"file:///m/{name}" for name in expected]
+
+
+def test_two_keys_that_a_template_leads_to_one_place_are_refused() -> None:
+    schema = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "string")))
+    with pytest.raises(InputError, match=r"leads \('a-b', 'c'\) and \('a', 'b-c'\) to one place, models:/a-b-c/1"):
+        _filled("models:/{country}-{store}/1", [("a-b", "c"), ("a", "b-c")], schema)
+
+
+def test_a_null_fills_no_template() -> None:
+    with pytest.raises(InputError, match="'store' of the keys holds a null"):
+        _filled("models:/{country}-{store}/1", [("FR", 7), ("FR", None)])
+
+
+@given(st.lists(st.tuples(st.text(max_size=4), st.integers(0, 99)), min_size=2, max_size=5, unique=True))
+def test_a_template_never_leads_two_keys_to_one_place(rows: list[tuple[str, int]]) -> None:
+    for template in ("https://h/{country}{store}/invocations", "models:/{country}{store}/1"):
+        with contextlib.suppress(InputError):
+            uris = _filled(template, rows)
+            assert len({urlsplit(unquote(uri) if "h/" in uri else uri).geturl() for uri in uris}) == len(rows)
 
 
 def test_text_of_files_and_tags_finds_its_kind_and_empty_columns_make_parents() -> None:
@@ -216,6 +289,71 @@ def test_an_estimator_gets_what_it_was_fitted_on() -> None:
     rows = pd.DataFrame({"x": [1.0, 2.0], "z": [3.0, 4.0]})
     assert list(EstimatorChild(Doubles()).predict(rows)) == [2.0, 4.0]
     assert list(EstimatorChild(ByName()).predict(rows)) == [3.0, 4.0]
+
+
+@pytest.fixture
+def of_array(tmp_path: Path) -> metamodel.MetaModel:
+    """A meta-model with one child in a directory, 100 b + a, which was fitted on an array."""
+    fitted = pd.DataFrame({"b": [1.0, 2.0, 4.0, 9.0], "a": [3.0, 1.0, 2.0, 5.0]})
+    estimator = LinearRegression().fit(fitted.to_numpy(), 100 * fitted["b"] + fitted["a"])
+    path, signature = tmp_path / "model", infer_signature(fitted)
+    mlflow.sklearn.save_model(estimator, str(path), signature=signature, pip_requirements=[])
+    children = pd.DataFrame({"store": [1], "uri": [str(path)]})
+    settings = ReferenceSettings(roots=(str(tmp_path),))
+    return metamodel.load_model(write_references(tmp_path / "of_array", children, ROWS, "store", settings=settings))
+
+
+ROWS = pd.DataFrame({"store": [1, 1], "a": [1.0, 2.0], "b": [4.0, 5.0]})
+
+
+def test_an_estimator_fitted_on_an_array_gets_the_columns_in_the_order_of_its_signature(
+    of_array: metamodel.MetaModel,
+) -> None:
+    np.testing.assert_allclose(of_array.predict(ROWS)["prediction"], [401, 502])
+
+
+def test_a_relative_path_is_that_of_the_one_who_refers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
+    mlflow.sklearn.save_model(
+        DummyRegressor().fit(x, x["a"]), str(tmp_path / "model"), signature=infer_signature(x), pip_requirements=[]
+    )
+    children, rows = pd.DataFrame({"store": [1], "uri": ["model"]}), ROWS[["store", "a"]]
+    monkeypatch.chdir(tmp_path)
+    path = write_references(tmp_path / "b", children, rows, "store", settings=ReferenceSettings(roots=(".",)))
+    monkeypatch.chdir("/")
+    assert metamodel.load_model(path).predict(rows)["status"].tolist() == ["child", "child"]
+
+
+def test_a_model_that_has_read_vendored_children_travels_to_other_processes(
+    of_array: metamodel.MetaModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(disk_cache, "_cache", None)
+    model = metamodel.load_model(vendor_bundle(of_array, tmp_path / "vendored"))
+    before = model.predict(ROWS)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(model)).predict(ROWS), before)
+
+
+@pytest.mark.parametrize("name", ["FR%41", "FR#1", "FR?1", "FRÀ a"])
+def test_a_directory_is_that_of_its_very_name(tmp_path: Path, name: str) -> None:
+    x = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
+    for number, directory in enumerate(("FRA", "FR", name)):
+        model, signature = DummyRegressor(strategy="constant", constant=number).fit(x, x["x"]), infer_signature(x)
+        mlflow.sklearn.save_model(model, str(tmp_path / "new"), signature=signature, pip_requirements=[])
+        (tmp_path / "new").rename(tmp_path / directory)
+    rows = pd.DataFrame({"country": [name], "x": [1.0]})
+    settings, template = ReferenceSettings(roots=(str(tmp_path),)), f"file://{tmp_path}/{{country}}"
+    path = write_references(tmp_path / "bundle", template, rows, "country", keys=rows, settings=settings)
+    assert metamodel.load_model(path).predict(rows)["prediction"].tolist() == [2]
+
+
+def test_an_estimator_that_counts_no_columns_gets_those_of_its_signature_by_name() -> None:
+    class Selecting:
+        def predict(self, x: pd.DataFrame) -> object:
+            return x["z"]
+
+    rows = pd.DataFrame({"x": [1.0, 2.0], "z": [3.0, 4.0]})
+    assert list(EstimatorChild(Selecting(), signature=["z", "x"]).predict(rows)) == [3.0, 4.0]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from metamodel.cache import ByteCache
 from metamodel.cli import main
 from metamodel.disk_cache import process_disk_cache
 from metamodel.exceptions import InputError
-from metamodel.fetching import children, politeness
+from metamodel.fetching import places, politeness
 from metamodel.fetching.politeness import courtesy_for
 from metamodel.referencing import write_references
 from metamodel.shards import ShardReader
@@ -311,14 +311,29 @@ def test_a_known_child_waits_briefly_for_the_server_and_once_a_refresh(
     uri = f"models:/{two_versions}@champion"
     settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=3600)
     courtesy = courtesy_for(mlflow.get_tracking_uri(), 500, 120)
-    known = children._resolved_again(uri, "key", settings, courtesy)
-    children._resolved = ByteCache(limit=1000)  # as if the time to refresh had come
+    known = places.place_now(uri, "key", settings, courtesy)
+    places._resolved = ByteCache(limit=1000)  # as if the time to refresh had come
     registered.proxy.broken_until = time.monotonic() + 600
     started = time.monotonic()
-    assert [children._resolved_again(uri, "key", settings, courtesy) for _ in range(3)] == [known] * 3
+    assert [places.place_now(uri, "key", settings, courtesy) for _ in range(3)] == [known] * 3
     took, registered.proxy.broken_until = time.monotonic() - started, 0.0
     assert took < 30  # and not three times the patience
     assert not courtesy.limiter.given_up(120)
+
+
+def test_an_alias_that_was_taken_away_is_not_followed_any_more(
+    registered: Registered, two_versions: str, tmp_path: Path
+) -> None:
+    settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=0.01)
+    rows, model = _refer_to(registered, two_versions, tmp_path / "bundle", settings=settings)
+    model.predict(rows)
+    MlflowClient().delete_registered_model_alias(two_versions, "champion")
+    time.sleep(0.02)
+
+    answers = model.predict(rows, {"detail": True})
+
+    assert set(answers["status"]) == {"failed"}
+    assert answers["error"].str.contains("alias champion not found").all()
 
 
 # -------- a server that wants to be spared
@@ -370,6 +385,24 @@ def test_a_dead_server_fails_the_rows_and_is_not_asked_for_every_group(registere
     assert answers["error"].str.contains("cannot be loaded").all()
     asked = {path for _, path, _ in registered.proxy.requests}
     assert len(asked) < 10
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_child_whose_files_are_broken_stops_no_other(registered: Registered, tmp_path: Path) -> None:
+    some = registered.rows[registered.rows["store"] < 20]
+    settings = metamodel.ReferenceSettings(requests_per_second=500, patience_seconds=1)
+    bundle = write_references(tmp_path / "b", TEMPLATE, some, "store", "y", keys=some, settings=settings, pin=True)
+    registered.proxy.unavailable = "/0/model.pkl"  # the server answers all that is asked beside it
+
+    model = metamodel.load_model(bundle, cache_bytes=10**8)
+    answers = model.predict(some)["status"]
+    registered.proxy.take()
+    again = model.predict(some)["status"]
+
+    failing = some["store"] == 0
+    assert set(answers[failing]) == set(again[failing]) == {"failed"}
+    assert set(answers[~failing]) == set(again[~failing]) == {"child"}
+    assert not registered.proxy.take()  # and is left alone itself for half a minute
 
 
 # -------- disk
@@ -551,7 +584,7 @@ def test_a_child_in_a_runs_artifacts_is_used(registered: Registered, tmp_path: P
 
 def test_a_runs_place_is_resolved_and_checked(registered: Registered) -> None:
     run = run_of(registered.sources[6])
-    place = children.resolve_place(f"runs:/{run}/6")
+    place = places.resolve_place(f"runs:/{run}/6")
     assert place == f"{MlflowClient().get_run(run).info.artifact_uri}/6"
 
 
@@ -561,17 +594,42 @@ def test_inspect_shows_where_children_are(registered: Registered, referring: str
     assert json.loads(result.stdout)["groups"] == {"referenced": GROUPS}
 
 
-def test_a_child_of_another_meta_model_is_used(registered: Registered, tmp_path: Path) -> None:
-    result = metamodel.train(registered.frame, "store", "y", "ridge", n_jobs=1, holdout=0)
-    bundle = metamodel.log_model(result).model_uri
+@pytest.fixture(scope="module")
+def other(registered: Registered) -> str:
+    """URI of another meta-model, that has no child for store 1."""
+    frame = registered.frame[registered.frame["store"] != 1]
+    return str(metamodel.log_model(metamodel.train(frame, "store", "y", "ridge", n_jobs=1, holdout=0)).model_uri)
+
+
+def test_a_child_of_another_meta_model_is_used(registered: Registered, other: str, tmp_path: Path) -> None:
     rows = registered.rows[registered.rows["store"] < 3]
-    children = _table(bundle, "models:/store-1@champion", bundle)
+    children = _table(other, "models:/store-1@champion", other)
 
     path = write_references(tmp_path / "b", children, rows, "store", "y", settings=FAST)
 
     answers = metamodel.load_model(path).predict(rows)
     assert set(answers["status"]) == {"child"}
     np.testing.assert_allclose(answers["prediction"], registered.expected[rows.index], rtol=1e-9)
+
+
+def test_a_meta_model_that_many_groups_refer_to_is_looked_at_once(
+    registered: Registered, other: str, tmp_path: Path
+) -> None:
+    children = pd.DataFrame({"store": range(2, GROUPS), "uri": other})
+    registered.proxy.take()
+    write_references(tmp_path / "b", children, registered.rows, "store", "y", settings=FAST)
+    assert len(registered.proxy.take()) < 10
+
+
+def test_a_group_that_another_meta_model_does_not_know_is_refused(registered: Registered, other: str) -> None:
+    match = r"1 of 3 references .*That meta-model has no child for the group: \(1,\) → models:/"
+    _refused(registered, _table(other, other, other), match)
+
+
+def test_a_meta_model_with_other_group_columns_is_refused(registered: Registered, other: str) -> None:
+    match = r"That meta-model's group columns are store \(integer\), not store \(string\)"
+    example = registered.rows.assign(store=registered.rows["store"].astype(str))
+    _refused(registered, _table(other, other).astype(str), match, example=example)
 
 
 # -------- the command

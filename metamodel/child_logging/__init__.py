@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 import mlflow
 
+from metamodel.child_logging.earlier import hint_at_earlier
 from metamodel.child_logging.facts import GroupFacts
 from metamodel.child_logging.models import ModelDestination, remove_unfinished
 from metamodel.child_logging.referring import refer_to
@@ -24,6 +25,7 @@ from metamodel.keys import encode_key
 from metamodel.ledger import keys_of
 from metamodel.model import MetaModel
 from metamodel.option_values import one_of
+from metamodel.progress import say
 from metamodel.references import ReferenceSettings
 from metamodel.training import TrainingResult
 
@@ -52,6 +54,7 @@ class ChildLogging:
     def __init__(self, mode: LogChildren, settings: ReferenceSettings | None = None) -> None:
         one_of("log_children", mode, get_args(LogChildren))
         self.mode = mode
+        self._identity = ""
         self._settings = settings or ReferenceSettings()
 
     def identity(self, result: TrainingResult) -> str:
@@ -62,7 +65,8 @@ class ChildLogging:
         digest = hashlib.sha256(f"{self.mode} {manifest.spec_digest}".encode())
         for key, fingerprint in zip(keys_of(ledger, manifest.keys), ledger["fingerprint"], strict=True):
             digest.update(f"{encode_key(key)}\0{fingerprint}\0".encode())
-        return digest.hexdigest()
+        self._identity = digest.hexdigest()
+        return self._identity
 
     @contextmanager
     def politely(self) -> Iterator[None]:
@@ -97,6 +101,8 @@ class ChildLogging:
             yield model
             return
         courtesy, concurrency = courtesy_of_tracking(self._settings), self._settings.concurrency
+        if (hint := hint_at_earlier(run, self._identity, courtesy)) is not None:
+            say(hint)
         facts = GroupFacts(result.ledger, result.manifest.keys, only_children=self.mode == "models")
         if self.mode == "runs":
             log_groups(RunDestination(facts, run, courtesy), courtesy, concurrency)

@@ -22,17 +22,26 @@ class EstimatorChild:
         The fitted estimator.
     features
         Of the bundle it comes from; None for an estimator from elsewhere, which knows its columns itself.
+    signature
+        Names of the columns that the logged model asks for, in their order; they count where the estimator itself knows
+        no names, because it was fitted on an array.
     """
 
-    def __init__(self, model: Any, features: FeatureSchema | None = None) -> None:
+    def __init__(
+        self, model: Any, features: FeatureSchema | None = None, signature: Sequence[str] | None = None
+    ) -> None:
         self.model = model
-        names = getattr(model, "feature_names_in_", None)
+        names = getattr(model, "feature_names_in_", signature)
         self._columns = None if names is None else [str(name) for name in names]
         self._matrix_dtype: Any = None
         if features is not None:
             self._columns = features.names
             self._matrix_dtype = features.matrix_dtype if features.layout == "array" else None
-        self._as_array = names is None if features is None else features.layout == "array"
+            self._as_array = features.layout == "array"
+        elif signature is None:
+            self._as_array = names is None
+        else:  # who counts columns and knows no names was fitted on an array; who does neither asks for them by name
+            self._as_array = hasattr(model, "n_features_in_") and not hasattr(model, "feature_names_in_")
 
     def predict(self, x: pd.DataFrame) -> Any:
         """Predict rows."""

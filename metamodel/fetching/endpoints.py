@@ -1,7 +1,6 @@
 """Children behind scoring servers: MLflow's protocol, with a deadline, retries, and a breaker for each endpoint."""
 
 import copy
-import json
 import os
 import threading
 import time
@@ -9,25 +8,28 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 import requests
 import tenacity
 
 from metamodel.exceptions import ChildFailed, ChildUnavailable, RowsRefused
-from metamodel.fetching.connections import open_session
+from metamodel.fetching.connections import deadline, open_session
+from metamodel.fetching.politeness import seconds_to_wait
+from metamodel.fetching.protocol import predictions_in, question
 from metamodel.frames import AnyArray
 from metamodel.references import ReferenceSettings
-from metamodel.wording import count, short
 
-__all__ = ["Breaker", "EndpointChild"]
+__all__ = ["Breaker", "EndpointChild", "objection_of"]
 
 # Endpoints that one process asks at the same moment.
-_THREADS = 32
+_THREADS = 64
 _FAILURES_TO_OPEN = 3
+_GRACE = 0.1
 _SECONDS_OPEN = 30.0
 _LATER = frozenset([408, 429, 502, 503, 504])
 _CHUNK = 1 << 16
+# An answer is no larger than this, and so much for each row.
+_LARGEST, _LARGEST_ROW = 1 << 20, 1 << 14
 
 
 class Breaker:
@@ -83,6 +85,22 @@ class _Busy(Exception):
         self.retry_after = retry_after
 
 
+class _Awaited:
+    """An answer that is on its way. Whoever waits for it waits no longer than its deadline, whatever delays it."""
+
+    def __init__(self, future: "Future[Any]", until: float, silent: str) -> None:
+        self._future, self._until, self._silent = future, until, silent
+
+    def result(self) -> Any:
+        """Return what was answered, or raise what was raised."""
+        try:
+            # The request ends itself in time, but for names that are slow to resolve, and queues.
+            return self._future.result(max(0.0, self._until - time.monotonic()) + _GRACE)
+        except TimeoutError:
+            self._future.cancel()
+            raise ChildUnavailable(f"{self._silent}.") from None
+
+
 class EndpointChild:
     """A child that answers over HTTP.
 
@@ -108,9 +126,11 @@ class EndpointChild:
         self._breaker = _breaker_of(url)
         self._until: float | None = None
 
-    def submit(self, ask: Callable[[], Any]) -> "Future[Any]":
-        """Run a question beside those to other endpoints."""
-        return _executor().submit(ask)
+    def submit(self, ask: "Callable[[Self], Any]") -> "_Awaited":
+        """Run a question beside those to other endpoints; its deadline begins now, whenever its turn comes."""
+        child = self.with_one_deadline()
+        assert child._until is not None  # it has just got one
+        return _Awaited(_executor().submit(ask, child), child._until, f"{self.url} {self._silent}")
 
     def with_one_deadline(self) -> Self:
         """Return a copy whose questions, however many, share one deadline that begins now."""
@@ -130,36 +150,46 @@ class EndpointChild:
         """
         now = time.monotonic()
         until = now + self._deadline if self._until is None else self._until
-        body = json.dumps({"dataframe_split": _split(x)}, allow_nan=False, default=str)
+        try:
+            body = question(x)
+        except ValueError as error:  # infinity
+            raise RowsRefused(f"JSON cannot carry a value of the rows ({error})") from error
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Busy),
             wait=_wait,
-            stop=tenacity.stop_before_delay(max(0.0, until - now)),
+            stop=lambda state: time.monotonic() + state.upcoming_sleep >= until,
             reraise=True,
         )
         try:
             return retrying(self._post, body, len(x), until)
         except _Busy as error:
-            raise ChildUnavailable(f"{self.url} gave no answer within {self._deadline:g} s ({error}).") from error
+            raise ChildUnavailable(f"{self.url} {self._silent} ({error}).") from error
 
     def predict_proba(self, x: pd.DataFrame) -> Any:
         """Raise: MLflow's protocol has no probabilities."""
         raise ChildFailed("An endpoint gives no probabilities. Ask for predict_method='predict'.")
 
+    @property
+    def _silent(self) -> str:
+        return f"gave no answer within {self._deadline:g} s"
+
     def _post(self, body: str, rows: int, until: float) -> AnyArray:
         if time.monotonic() >= until:
-            raise ChildUnavailable(f"{self.url} gave no answer within {self._deadline:g} s.")
+            raise ChildUnavailable(f"{self.url} {self._silent}.")
         if not self._breaker.lets_through():
             raise ChildUnavailable(
                 f"{self.url} has failed {_FAILURES_TO_OPEN} times in a row and is left alone for {_SECONDS_OPEN:g} s."
             )
         try:
-            status, content, retry_after = self._answer(body, until)
+            status, content, retry_after = self._answer(body, until, _LARGEST + rows * _LARGEST_ROW)
         except requests.exceptions.RequestException as error:
             self._breaker.failed()
             if isinstance(error, requests.exceptions.ReadTimeout) or time.monotonic() >= until:
-                raise ChildUnavailable(f"{self.url} gave no answer within {self._deadline:g} s.") from error
+                raise ChildUnavailable(f"{self.url} {self._silent}.") from error
             raise _Busy(f"{type(error).__name__}") from error
+        if content is None:
+            self._breaker.failed()
+            raise ChildUnavailable(f"{self.url} sends an answer that does not end.")
         if status == 400:
             self._breaker.succeeded()
             raise RowsRefused(f"{self.url} refused the rows with status 400")
@@ -168,21 +198,22 @@ class EndpointChild:
         # Anything else is not about the rows, so asking for half of them would not help.
         self._breaker.failed()
         if status in _LATER:
-            raise _Busy(f"status {status}", _seconds(retry_after))
+            raise _Busy(f"status {status}", seconds_to_wait(retry_after) or 0.0)
         raise ChildUnavailable(f"{self.url} answered with status {status}.")
 
     def _read(self, content: bytes, rows: int) -> AnyArray:
         try:
-            values = _values(content, rows)
+            values = predictions_in(content, rows)
         except ValueError as error:
             self._breaker.failed()
             raise ChildUnavailable(f"{self.url} {error}.") from error
         self._breaker.succeeded()
         return values
 
-    def _answer(self, body: str, until: float) -> tuple[int, bytes, str]:
-        """Read the whole answer, or raise as soon as the deadline has passed: a slow body must not hold the batch."""
+    def _answer(self, body: str, until: float, largest: int) -> tuple[int, bytes | None, str]:
+        """Return status, body and Retry-After, or raise once the deadline has passed; None is too large a body."""
         left = max(0.01, until - time.monotonic())
+        deadline.set(until)
         with _session(self._allow_private).post(
             self.url,
             data=body.encode(),
@@ -191,12 +222,12 @@ class EndpointChild:
             stream=True,
             allow_redirects=False,  # to an address that nobody has allowed
         ) as response:
-            content = b""
+            content = bytearray()
             for chunk in response.iter_content(_CHUNK):
                 content += chunk
-                if time.monotonic() > until:
-                    raise requests.exceptions.ReadTimeout("the answer came too slowly")
-            return response.status_code, content, response.headers.get("Retry-After", "")
+                if len(content) > largest:
+                    return response.status_code, None, ""
+            return response.status_code, bytes(content), response.headers.get("Retry-After", "")
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.1, max=5)
@@ -207,35 +238,20 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return float(_backoff(state)) + (error.retry_after if isinstance(error, _Busy) else 0.0)
 
 
-def _seconds(retry_after: str) -> float:
-    return float(retry_after) if retry_after.replace(".", "", 1).isdecimal() else 0.0
-
-
-def _split(x: pd.DataFrame) -> dict[str, Any]:
-    cells = x.astype(object).where(x.notna(), None)
-    return {"columns": [str(name) for name in x.columns], "data": cells.to_numpy(dtype=object).tolist()}
-
-
-def _values(content: bytes, rows: int) -> AnyArray:
+def objection_of(url: str, settings: ReferenceSettings) -> str:
+    """Ask whether an endpoint is there, and say what is wrong, or ""."""
+    address, seconds = url.rstrip("/").removesuffix("/invocations") + "/ping", settings.deadline_seconds
+    deadline.set(time.monotonic() + seconds)
     try:
-        predictions = json.loads(content)["predictions"]
-        if isinstance(predictions, dict):
-            predictions = predictions["prediction"]
-        values = [_value(entry) for entry in predictions]
-    except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
-        raise ValueError(f"answered with something else than predictions ({short(content)})") from error
-    if len(values) != rows:
-        raise ValueError(f"gave {count(len(values), 'answer')} for {count(rows, 'row')}")
-    answers = np.array(values, dtype=object)
-    numeric = all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
-    return answers.astype(np.float64) if numeric else answers
-
-
-def _value(entry: Any) -> Any:
-    """One prediction: a value, a list of one, or a record (an answer of a meta-model)."""
-    if isinstance(entry, dict):
-        return entry["prediction"] if "prediction" in entry else next(iter(entry.values()))
-    return entry[0] if isinstance(entry, list) else entry
+        with _session(settings.allow_private).get(
+            address, timeout=(seconds, seconds), stream=True, allow_redirects=False
+        ) as answer:
+            status = answer.status_code
+    except ChildUnavailable as error:
+        return str(error)
+    except requests.exceptions.RequestException as error:
+        return f"the endpoint does not answer ({type(error).__name__})"
+    return "" if status == 200 else f"the endpoint answers /ping with status {status}"
 
 
 _lock = threading.Lock()

@@ -7,7 +7,9 @@ from mlflow.models import Model
 
 from metamodel.exceptions import UnreadableBundle
 
-__all__ = ["bundle_of", "bundle_path", "inside", "one_line"]
+__all__ = ["MLMODEL", "bundle_of", "bundle_path", "inside", "one_line"]
+
+MLMODEL = "MLmodel"
 
 
 def bundle_path(logged: Model) -> str | None:

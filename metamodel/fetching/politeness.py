@@ -31,6 +31,7 @@ __all__ = [
     "LostAnswer",
     "courtesy_for",
     "is_network",
+    "seconds_to_wait",
     "server_of",
     "workers",
 ]
@@ -56,13 +57,29 @@ def workers() -> int:
     return int(text)
 
 
+class _Patience:
+    """How long a call may still take; the pace that this process keeps by itself does not count."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(0.0, self._until - time.monotonic())
+
+    def wait(self, limiter: RateLimiter, key: str) -> None:
+        """Wait for a turn."""
+        self._until += limiter.wait(key, self.left)
+
+
 @dataclass
 class _Call:
     """One call of MLflow's, and what its requests came to."""
 
     limiter: RateLimiter
     key: str
-    until: float
+    patience: _Patience
     redirects: bool = True
     turns: int = 0
     status: int = 0
@@ -72,7 +89,7 @@ class _Call:
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send a request in its turn, which the first one of a call has waited for already."""
         if self.turns:
-            self.limiter.wait(self.key, self.until - time.monotonic())
+            self.patience.wait(self.limiter, self.key)
         self.turns += 1
         try:
             answer = request()
@@ -80,7 +97,7 @@ class _Call:
             self.broken = True
             raise
         self.status = answer.status_code
-        self.retry_after = _seconds(answer.headers.get("Retry-After"))
+        self.retry_after = seconds_to_wait(answer.headers.get("Retry-After"))
         if not self.redirects and (answer.is_redirect or answer.history):
             raise ChildUnavailable("the store answers with a redirect, which is not followed")
         return answer
@@ -117,7 +134,7 @@ class Courtesy:
         # "Full jitter": any moment between now and the exponentially growing bound.
         self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)
 
-    def call(self, key: str, function: Callable[[], Result]) -> Result:
+    def call(self, key: str, function: Callable[[], Result], what: str = "") -> Result:
         """Call a function of MLflow's in turn, and again where the server or the network failed for the moment.
 
         Parameters
@@ -126,45 +143,52 @@ class Courtesy:
             The group's encoded key.
         function
             Sends requests through MLflow; safe to repeat.
+        what
+            What is asked for, which is left alone for a while where it alone is not given; "" for the key.
 
         Raises
         ------
         Exception
             What the function raised for good, or last.
         """
-        if self.limiter.given_up(self._patience):
+        if self.limiter.given_up(self._patience) or self.limiter.given_up(self._patience, what or key):
             raise ChildUnavailable("the server did not answer a moment ago; it is asked again in half a minute")
+        patience, began = _Patience(self._patience), self.limiter.now()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             wait=self._wait,
-            stop=tenacity.stop_before_delay(self._patience),
+            stop=lambda state: state.upcoming_sleep >= patience.left,
             reraise=True,
         )
         try:
-            return retrying(self._attempt, key, time.monotonic() + self._patience, function)
+            return retrying(self._attempt, key, patience, function)
         except _TryAgain as error:
-            self.limiter.give_up(self._patience)
+            self.limiter.give_up(self._patience, what or key, began)
             raise error.__cause__ or error from None
 
     def brief(self) -> "Courtesy":
         """Return one with little patience, for those who know another way; it stops only its like from trying."""
         return Courtesy(self.limiter, min(self._patience, _BRIEF), redirects=self._redirects)
 
-    def _attempt(self, key: str, until: float, function: Callable[[], Result]) -> Result:
+    def _attempt(self, key: str, patience: _Patience, function: Callable[[], Result]) -> Result:
         take_over()
-        self.limiter.wait(key, until - time.monotonic())
-        call = _Call(self.limiter, key, until, self._redirects)
+        patience.wait(self.limiter, key)
+        call = _Call(self.limiter, key, patience, self._redirects)
         token = current.set(call)
         try:
-            return function()
+            result = function()
         except LostAnswer:
             raise
         except Exception as error:
             if call.status in TRANSIENT or call.broken or is_network(error):
-                if call.retry_after is not None and time.monotonic() + call.retry_after < until:
+                if call.retry_after is not None and call.retry_after < patience.left:
                     self.limiter.pause(call.retry_after)
                 raise _TryAgain(call.retry_after) from error
+            self.limiter.answered()
             raise
+        else:
+            self.limiter.answered()
+            return result
         finally:
             current.reset(token)
 
@@ -189,8 +213,8 @@ def is_network(error: BaseException | None) -> bool:
     return False
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Read the header: seconds, or a date."""
+def seconds_to_wait(retry_after: str | None) -> float | None:
+    """Read the header Retry-After, seconds or a date; None where it says nothing."""
     if not retry_after:
         return None
     try:
@@ -202,9 +226,9 @@ def _seconds(retry_after: str | None) -> float | None:
 def _seconds_until(date: str) -> float | None:
     try:
         moment = email.utils.parsedate_to_datetime(date)
-    except ValueError:
+        return max(0.0, moment.timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 _lock = threading.Lock()
