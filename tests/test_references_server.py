@@ -324,7 +324,7 @@ def test_a_known_child_waits_briefly_for_the_server_and_once_a_refresh(
 def test_an_alias_that_was_taken_away_is_not_followed_any_more(
     registered: Registered, two_versions: str, tmp_path: Path
 ) -> None:
-    settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=0.01)
+    settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=0.01, patience_seconds=1)
     rows, model = _refer_to(registered, two_versions, tmp_path / "bundle", settings=settings)
     model.predict(rows)
     MlflowClient().delete_registered_model_alias(two_versions, "champion")
@@ -334,6 +334,9 @@ def test_an_alias_that_was_taken_away_is_not_followed_any_more(
 
     assert set(answers["status"]) == {"failed"}
     assert answers["error"].str.contains("alias champion not found").all()
+    registered.proxy.broken_until = time.monotonic() + 60
+    assert set(model.predict(rows)["status"]) == {"failed"}  # nor where the server cannot say so again
+    registered.proxy.broken_until = 0.0
 
 
 # -------- a server that wants to be spared

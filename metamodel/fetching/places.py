@@ -54,7 +54,10 @@ def place_now(uri: str, key: str, settings: ReferenceSettings, courtesy: Courtes
         try:
             place = (courtesy if known is None else courtesy.brief()).call(key, lambda: resolve_place(uri), uri)
         except Exception as error:
-            if known is None or _is_gone(error):
+            if _is_gone(error):
+                _last_known.pop(here, None)
+                raise
+            if known is None:
                 raise
             place = known  # better yesterday's champion than none, until the next refresh
         _last_known[here] = place
