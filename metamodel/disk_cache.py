@@ -40,6 +40,7 @@ _LIMIT_VARIABLE = "METAMODEL_DISK_CACHE_MB"
 _DEFAULT_MB = 2048
 # Seconds after which an entry that cannot be used is fetched again.
 _DOUBTED_AFTER = 30.0
+_TABLE = "CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, used REAL NOT NULL)"
 # What SQLite says where somebody has cleared the directory.
 _GONE = re.compile("no such table|unable to open database file")
 
@@ -65,7 +66,8 @@ class DiskCache:
     def __init__(self, root: Path, limit: int) -> None:
         self.root = root
         self.limit = limit
-        self._make()
+        self._make_directories()
+        self._execute(_TABLE)
         self._clean()
         self._partial = OwnedDirectory(root / "partial")
 
@@ -147,12 +149,9 @@ class DiskCache:
         self._execute("DELETE FROM entries WHERE name = ?", digest)
         shutil.rmtree(self.root / "entries" / digest, ignore_errors=True)
 
-    def _make(self) -> None:
+    def _make_directories(self) -> None:
         for name in ("entries", "partial", "locks"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
-        self._execute(
-            "CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, used REAL NOT NULL)"
-        )
 
     def _clean(self) -> None:
         """Take away what dead processes left behind."""
@@ -178,7 +177,8 @@ class DiskCache:
                 raise  # the disk is full, or another process has held the index for a minute
             if not isinstance(error, sqlite3.OperationalError):  # no index can be read from the file
                 (self.root / "index.sqlite").unlink(missing_ok=True)
-            self._make()
+            self._make_directories()
+            self._executed(_TABLE)  # once: where it fails again, nothing here would help
             self._clean()
             return self._executed(statement, *values)
 
@@ -211,9 +211,9 @@ def process_disk_cache() -> DiskCache:
             directory, limit = cache_directory(), limit_in_bytes(_LIMIT_VARIABLE, _DEFAULT_MB)
             try:
                 _cache = DiskCache(directory, limit)
-            except OSError as error:
+            except (OSError, sqlite3.Error) as error:
                 raise InputError(
-                    f"Children cannot be kept in {directory} ({error.strerror}). "
+                    f"Children cannot be kept in {directory} ({getattr(error, 'strerror', error)}). "
                     f"Set {_DIRECTORY_VARIABLE} to a directory of this machine that can be written."
                 ) from error
         return _cache

@@ -206,9 +206,13 @@ def test_a_limit_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPa
         process_disk_cache()
 
 
-def test_a_place_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["file/cache", "index"])
+def test_a_place_that_cannot_be_written_is_refused(
+    place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "index" / "index.sqlite").mkdir(parents=True)
     monkeypatch.setattr(disk_cache, "_cache", None)
-    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / place))
     with pytest.raises(InputError, match="Set METAMODEL_DISK_CACHE to a directory"):
         process_disk_cache()
