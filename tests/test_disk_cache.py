@@ -207,9 +207,7 @@ def test_a_limit_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("place", ["file/cache", "index"])
-def test_a_place_that_cannot_be_written_is_refused(
-    place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_place_that_cannot_be_written_is_refused(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "index" / "index.sqlite").mkdir(parents=True)
     monkeypatch.setattr(disk_cache, "_cache", None)

@@ -635,6 +635,26 @@ def test_a_meta_model_with_other_group_columns_is_refused(registered: Registered
     _refused(registered, _table(other, other).astype(str), match, example=example)
 
 
+def test_a_promoted_meta_model_with_other_group_columns_is_refused_and_not_fetched_again(
+    registered: Registered, empty_cache: Path, tmp_path: Path
+) -> None:
+    def promote(column: str) -> None:
+        frame = registered.frame.rename(columns={"store": column})
+        result = metamodel.train(frame, column, "y", "ridge", n_jobs=1, holdout=0)
+        metamodel.log_model(result, registered_model_name="regrouped", alias="champion")
+
+    promote("store")
+    settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=0.01)
+    rows, model = _refer_to(registered, "regrouped", tmp_path / "bundle", settings=settings)
+    promote("shop")
+    for _ in range(2):
+        time.sleep(0.02)
+        answers = model.predict(rows, {"detail": True})
+        (fetched,) = (empty_cache / "entries").iterdir()
+        os.utime(fetched, (0, 0))  # as if it had been fetched long ago
+    assert answers["error"].str.contains(r"group columns are shop \(integer\), not store", regex=True).all()
+
+
 # -------- the command
 def test_the_command_refers_to_what_a_search_finds(registered: Registered, tmp_path: Path) -> None:
     example = tmp_path / "rows.csv"

@@ -97,9 +97,9 @@ class ElsewhereLoader:
             with self.files(reference, key, place) as directory:
                 try:
                     return load_child(reference, key, directory, self._manifest.keys)
-                except UnknownGroup as error:
-                    unknown = error  # the files are as they should be
-            raise unknown
+                except (UnknownGroup, ChildUnavailable) as error:
+                    not_for_us = error  # the files are as they should be
+            raise not_for_us
 
     @contextmanager
     def files(self, reference: Reference, key: str, place: str) -> Iterator[Path]:
