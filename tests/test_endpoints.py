@@ -21,6 +21,7 @@ from servers import HOST, free_port, scoring_server
 import metamodel
 from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.fetching import endpoints
+from metamodel.fetching.connections import open_session
 from metamodel.fetching.endpoints import Breaker, EndpointChild
 from metamodel.referencing import write_references
 
@@ -368,6 +369,19 @@ def test_an_address_is_looked_at_again_when_it_is_reached(
     with pytest.raises(ChildUnavailable, match=r"127\.0\.0\.1 is a private, loopback or link-local address"):
         EndpointChild(endpoint.url, metamodel.ReferenceSettings()).predict(_x(1))
     assert endpoint.requests == 0
+
+
+@pytest.mark.parametrize("allow_private", [True, False])
+def test_a_socks_proxy_keeps_its_own_connections(allow_private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Manager:  # the real one needs PySocks
+        pool_classes_by_scheme = "of SOCKS"
+
+        def __init__(self, *_: Any, **options: Any) -> None: ...
+
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", Manager)
+    adapter = open_session(1, allow_private=allow_private).get_adapter("https://models.example/invocations")
+    assert adapter.proxy_manager_for("socks5h://proxy.example:1080").pool_classes_by_scheme == "of SOCKS"
+    assert adapter.proxy_manager_for("http://proxy.example:3128").pool_classes_by_scheme != "of SOCKS"
 
 
 def test_an_endpoint_that_is_down_is_refused_when_the_model_is_made(tmp_path: Path) -> None:
