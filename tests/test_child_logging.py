@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import _validate_tag_name
 
 import metamodel
@@ -244,6 +245,19 @@ def test_a_new_run_names_the_one_that_an_earlier_attempt_has_left(
     assert f"run {left.info.run_id} of the same training did not end (FAILED)" in said()
     MlflowClient().set_terminated(left.info.run_id, "FINISHED")
     assert "did not end" not in said()
+
+
+def test_who_may_not_search_runs_may_log(
+    sales: metamodel.TrainingResult, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise MlflowException("no right to search")
+
+    monkeypatch.setattr("metamodel.child_logging.log_groups", lambda *_: None)
+    monkeypatch.setattr(MlflowClient, "search_runs", refused)
+    with mlflow.start_run():
+        metamodel.log_model(sales, log_children="runs")
+    assert "whether an earlier attempt has left a run cannot be told (" in capsys.readouterr().err
 
 
 def test_a_logged_child_is_a_model_of_its_own(sales: metamodel.TrainingResult, info: Any) -> None:

@@ -2,7 +2,9 @@
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
+from metamodel.fetching.logged import one_line
 from metamodel.fetching.politeness import Courtesy
 
 __all__ = ["TRAINING_TAG", "hint_at_earlier"]
@@ -26,7 +28,10 @@ def hint_at_earlier(run: Run, training: str, courtesy: Courtesy) -> str | None:
         How the server is asked: once.
     """
     wanted = f"tags.`{TRAINING_TAG}` = '{training}'"
-    found = courtesy.call("", lambda: MlflowClient().search_runs([run.info.experiment_id], wanted, max_results=10))
+    try:
+        found = courtesy.call("", lambda: MlflowClient().search_runs([run.info.experiment_id], wanted, max_results=10))
+    except MlflowException as error:  # such as who may log, and not search: nothing else depends on it
+        return f"whether an earlier attempt has left a run cannot be told ({one_line(error)})"
     earlier = [other for other in found if other.info.run_id != run.info.run_id and other.info.status != "FINISHED"]
     if not earlier:
         return None
