@@ -379,7 +379,7 @@ def test_a_socks_proxy_keeps_its_own_connections(allow_private: bool, monkeypatc
         def __init__(self, *_: Any, **options: Any) -> None: ...
 
     monkeypatch.setattr("requests.adapters.SOCKSProxyManager", Manager)
-    adapter = open_session(1, allow_private=allow_private).get_adapter("https://models.example/invocations")
+    adapter: Any = open_session(1, allow_private=allow_private).get_adapter("https://models.example/invocations")
     assert adapter.proxy_manager_for("socks5h://proxy.example:1080").pool_classes_by_scheme == "of SOCKS"
     assert adapter.proxy_manager_for("http://proxy.example:3128").pool_classes_by_scheme != "of SOCKS"
 
