@@ -118,7 +118,8 @@ def _noise(one: AnyArray, other: AnyArray, mean: float, others: float, shares: A
     total = mean + others
     if not total or not np.isfinite(total):
         return 0.0
-    return float(shares @ (4 * (others * one - mean * other) / total**2) ** 2)
+    # Shares of the sum first: products of losses that are huge or tiny are no numbers any more.
+    return float(shares @ (4 * (others / total * (one / total) - mean / total * (other / total))) ** 2)
 
 
 def choose_together(contests: Mapping[str, Contest]) -> dict[str, str]:

@@ -97,6 +97,20 @@ def test_candidates_without_an_error_or_with_an_infinite_one_do_no_harm():
     assert not {"exact", "infinite", "lacking"} & set(chosen)
 
 
+@pytest.mark.parametrize("size", [1e90, 1e-90])
+def test_a_group_with_huge_or_tiny_errors_does_not_keep_the_others_from_having_a_say(size):
+    rng = np.random.default_rng(0)
+    given_ = contests(60, lambda i: (1.0, 1.2), 8)
+    chosen = choose_together(given_)
+    errors = rng.normal(size=(2, 8)) * [[1.0], [1.2]]
+    of_size = {
+        scale: Contest.of({"line": answers(scale * errors[0]), "tree": answers(scale * errors[1])}, "rmse", "line")
+        for scale in (1.0, size)
+    }
+    assert of_size[size].gain("line", "tree") == pytest.approx(of_size[1.0].gain("line", "tree"))
+    assert choose_together({**given_, "[60]": of_size[size]}) == chosen != {}
+
+
 def test_what_cannot_be_compared_row_by_row_is_no_contest():
     one = answers([1.0, 2.0])
     assert Contest.of({"line": one}, "mae", "line") is None
