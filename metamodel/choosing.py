@@ -8,8 +8,10 @@ beforehand which gains there are, and each group's own rows which of them is its
 Bayes.
 
 So where groups differ by no more than noise all take one candidate, where they differ clearly each takes its own, and
-a group of few rows is decided by its siblings sooner than a group of many. Plain numbers in, names out; nothing here
-knows estimators.
+a group of few rows is decided by its siblings sooner than a group of many. One group among very many that is unlike
+all others would still be drawn to them, whatever its rows say; so its gain is moved by a few standard errors at most
+(Efron and Morris 1972, "Limiting the risk of Bayes and empirical Bayes estimators, part II", JASA 67). Plain numbers
+in, names out; nothing here knows estimators.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +30,10 @@ __all__ = ["Contest", "choose_together"]
 _SUPPORT = 256
 # Groups whose gains are weighed at a time.
 _CHUNK = 4096
+# By so many standard errors, and no more, may the other groups change what a group's own rows say of a gain.
+_REACH = 3
+# Differences between gains up to this size are made by floating-point numbers.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,8 @@ def _noise(one: AnyArray, other: AnyArray, mean: float, others: float, shares: A
     total = mean + others
     if not total or not np.isfinite(total):
         return 0.0
-    return float(shares @ (4 * (others * one - mean * other) / total**2) ** 2)
+    # Shares of the sum first: products of losses that are huge or tiny are no numbers any more.
+    return float(shares @ (4 * (others / total * (one / total) - mean / total * (other / total))) ** 2)
 
 
 def choose_together(contests: Mapping[str, Contest]) -> dict[str, str]:
@@ -148,6 +155,8 @@ def choose_together(contests: Mapping[str, Contest]) -> dict[str, str]:
     keys = sorted(contests)
     base = _base([contests[key] for key in keys])
     keys = [key for key in keys if contests[key].has(base)]
+    if len(keys) < 2:
+        return {}
     names = dict.fromkeys(name for key in keys for name in contests[key].names)
     expected = {name: np.full(len(keys), np.nan) for name in names}
     for name in names:
@@ -164,7 +173,7 @@ def choose_together(contests: Mapping[str, Contest]) -> dict[str, str]:
         one = contests[key]
         gap = {name: expected[name][i] for name in one.names if one.has(name)}
         best = min(gap, key=lambda name: gap[name])
-        if one.best not in gap or gap[best] < gap[one.best]:
+        if one.best not in gap or gap[one.best] - gap[best] > _ROUNDING:
             chosen[key] = best
     return chosen
 
@@ -199,7 +208,8 @@ def _expected(gaps: AnyArray, noise: AnyArray, rows: AnyArray) -> AnyArray:
         distance = (gaps[some, None] - places) ** 2 / variances[some, None]
         weights = sizes * np.exp(-(distance - distance.min(axis=1, keepdims=True)) / 2)
         found.append(weights @ places / weights.sum(axis=1))
-    return np.concatenate(found)
+    reach = _REACH * np.sqrt(variances)
+    return np.clip(np.concatenate(found), gaps - reach, gaps + reach)
 
 
 def _random_effects(gaps: AnyArray, variances: AnyArray) -> tuple[float, float]:

@@ -14,8 +14,8 @@ __all__ = ["fitted_again", "superseded"]
 
 
 def fitted_again(result: TaskResult) -> set[str]:
-    """List the encoded keys of the groups that a result has a new child of; the others stay as they were."""
-    return {row["key"] for row in result.ledger if row["status"] == "fitted"}
+    """List the encoded keys of the groups that a result has a new, judged child of; the others stay as they were."""
+    return {row["key"] for row in result.ledger if row["status"] == "fitted" and row["folds"]}
 
 
 def superseded(results: Sequence[TaskResult]) -> list[TaskResult]:

@@ -86,6 +86,35 @@ def test_a_group_by_itself_is_decided_by_its_own_rows():
     assert choose_together(contests(1, lambda i: (1.0, 1.01), 4)) == {}
 
 
+@pytest.mark.parametrize("rows", [40, 10_000])
+def test_a_few_groups_unlike_very_many_others_keep_what_their_own_rows_say_clearly(rows):
+    rng = np.random.default_rng(0)
+
+    def of(gap, rows):
+        losses = (1.0, (2 + gap) / (2 - gap))
+        return Contest("mae", ("line", "tree"), losses, ((0.5,), ()), rows, "tree" if gap < 0 else "line")
+
+    usual = {f"[{i}]": of(0.3 + np.sqrt(0.5 / 40) * rng.normal(), 40) for i in range(5000)}
+    unlike = {f"[-{i}]": of(-5 * np.sqrt(0.5 / rows), rows) for i in range(3)}
+    chosen = choose_together(usual | unlike)
+    assert not unlike.keys() & chosen.keys()
+    assert {key for key, one in usual.items() if one.best == "tree"} == chosen.keys()
+
+
+def test_rounding_decides_nothing():
+    rng = np.random.default_rng(0)
+    alike = {}
+    for i in range(20):
+        errors = np.abs(rng.normal(size=30 + i))
+        # Sums of the same numbers in another order.
+        judged = {name: answers(rng.permutation(errors)) for name in NAMES}
+        one = Contest.of(judged, "rmse", "line")
+        alike[f"[{i}]"] = Contest(one.metric, one.names, one.losses, ((0.0, 0.0), (0.0,), ()), one.rows, one.best)
+        assert choose_together({"[0]": one}) == {}
+    assert len({loss for one in alike.values() for loss in one.losses}) > len(alike)
+    assert choose_together(alike) == {}
+
+
 def test_candidates_without_an_error_or_with_an_infinite_one_do_no_harm():
     rng = np.random.default_rng(0)
     given_ = contests(20, lambda i: (1.0, 1.3), 20)
@@ -95,6 +124,20 @@ def test_candidates_without_an_error_or_with_an_infinite_one_do_no_harm():
     given_["lacking"] = Contest("mae", ("tree", "mean"), (1.0, 2.0), ((0.5,), ()), 10.0, "tree", ("line failed",))
     chosen = choose_together(given_)
     assert not {"exact", "infinite", "lacking"} & set(chosen)
+
+
+@pytest.mark.parametrize("size", [1e90, 1e-90])
+def test_a_group_with_huge_or_tiny_errors_does_not_keep_the_others_from_having_a_say(size):
+    rng = np.random.default_rng(0)
+    given_ = contests(60, lambda i: (1.0, 1.2), 8)
+    chosen = choose_together(given_)
+    errors = rng.normal(size=(2, 8)) * [[1.0], [1.2]]
+    of_size = {
+        scale: Contest.of({"line": answers(scale * errors[0]), "tree": answers(scale * errors[1])}, "rmse", "line")
+        for scale in (1.0, size)
+    }
+    assert of_size[size].gain("line", "tree") == pytest.approx(of_size[1.0].gain("line", "tree"))
+    assert choose_together({**given_, "[60]": of_size[size]}) == chosen != {}
 
 
 def test_what_cannot_be_compared_row_by_row_is_no_contest():

@@ -206,3 +206,14 @@ def test_the_imbalance_of_classes_is_that_of_the_commonest_to_the_rarest():
     outcome = fit_group(group(y=y), spec(LogisticRegression(), task="classification"))
     assert outcome.facts["imbalance"] == 3.0
     assert np.isnan(fit_group(group(), spec(Ridge())).facts["imbalance"])
+
+
+def test_candidates_are_not_compared_by_a_metric_that_they_lack():
+    answering = [LogisticRegression(), LogisticRegression(C=0.1)]
+    asked = {"task": "classification", "metric": "log_loss"}
+    labels = group(y=np.where(np.arange(40) % 7 == 0, "no", LABELS))
+    together, _ = judging.choose(labels, spec(SVC(), *answering, **asked))
+    assert together.contest is not None
+    assert together.contest.names == ("c1", "c2")
+    alone, _ = judging.choose(labels, spec(SVC(), answering[0], **asked))
+    assert (alone.candidate.name, alone.contest) == ("c1", None)

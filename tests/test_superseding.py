@@ -18,6 +18,7 @@ def result(statuses, child, again=False):
         {
             "key": key,
             "status": status,
+            "folds": 2,
             "seconds": 1.5,
             "reason": "cold_start: new" if again else "",
             "own_best": child,
@@ -44,6 +45,12 @@ def test_a_group_stands_once_and_says_what_both_fits_know():
     assert before.evidence.holdout.to_pydict() == {"group": [1, 1, 2, 2], "predicted": ["tree"] * 4}
     assert after.evidence.holdout.to_pydict() == {"group": [0, 0], "predicted": ["line"] * 2}
     assert (set(before.samples), set(after.samples)) == ({"b", "c"}, {"a"})
+
+
+def test_a_judged_child_does_not_give_way_to_one_that_could_not_be_judged():
+    again = result({"a": "fitted", "b": "fitted"}, "line", again=True)
+    again.ledger[1]["folds"] = 0
+    assert fitted_again(again) == {"a"}
 
 
 def test_nothing_changes_where_nothing_was_fitted_again():
