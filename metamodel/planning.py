@@ -253,8 +253,9 @@ def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping
     bad = np.isin(grouping.codes, invalid)
     if keys.null_keys != "drop" or (bad & ~nulls).any():
         worst = int(np.flatnonzero(bad & ~nulls if (bad & ~nulls).any() else bad)[0])
+        verb = "belongs" if bad.sum() == 1 else "belong"
         raise InvalidKey(
-            f"{count(int(bad.sum()), 'row')} of {len(frame):,} belong to no group (first: row {worst}). "
+            f"{count(int(bad.sum()), 'row')} of {len(frame):,} {verb} to no group (first: row {worst}). "
             f"{grouping.keys[grouping.codes[worst]]}"
             + (' Or drop such rows with null_keys="drop".' if nulls[worst] else "")
         )

@@ -540,7 +540,7 @@ BAD_TRAINING = {
         ["--data", "twice.parquet"],
         "'twice.parquet' has more than one column named 'price'. R",
     ),
-    "null key": (["--data", "null_key.csv"], r"1 row of 3 belong to no group \(first: row 2\). .*null_keys=\"drop\""),
+    "null key": (["--data", "null_key.csv"], r"1 row of 3 belongs to no group \(first: row 2\). .*null_keys=\"drop\""),
     "fractions as keys": (
         ["--data", "fraction_key.csv"],
         "'store' holds numbers that are no whole numbers, such as 1.5",

@@ -92,6 +92,13 @@ def test_text_where_a_number_belongs_is_refused_before_any_row_is_scored(
         metamodel.score(panel.assign(x="cold"), model)
 
 
+def test_what_is_no_table_and_what_is_no_model_are_refused(panel: pd.DataFrame, model: metamodel.MetaModel):
+    with pytest.raises(InputError, match=r"data is a NoneType\. Give a pandas DataFrame, a path, or the name"):
+        metamodel.score(None, model)
+    with pytest.raises(InputError, match=r"3 \(int\) is no model\. Give the path or URI of one\."):
+        metamodel.score(panel, 3)
+
+
 def test_unknown_engine_is_refused(panel: pd.DataFrame, model: metamodel.MetaModel):
     with pytest.raises(InputError, match="engine='abacus' is unknown"):
         metamodel.score(panel, model, engine="abacus")

@@ -23,6 +23,7 @@ from metamodel.model import MetaModel
 from metamodel.preloading import Preload
 from metamodel.references import ReferenceSettings
 from metamodel.scratch import scratch_directory
+from metamodel.wording import short
 
 __all__ = ["load_model", "open_bundle"]
 
@@ -62,6 +63,8 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None, preload: Prel
 
 
 def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
+    if not isinstance(uri, str | Path):
+        raise InputError(f"{short(uri)} ({type(uri).__name__}) is no model. Give the path or URI of one.")
     path = Path(uri)
     if (path / MANIFEST_NAME).is_file():
         return open_bundle(path, cache)

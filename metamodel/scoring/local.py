@@ -19,6 +19,8 @@ __all__ = ["score", "score_file"]
 
 def score(data: pd.DataFrame | str | Path, model: Any, params: Mapping[str, Any] | None) -> pd.DataFrame:
     """Score a whole table; see `metamodel.scoring.score`."""
+    if not isinstance(data, pd.DataFrame | str | Path):
+        raise InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
     model = model if isinstance(model, MetaModel) else load_model(model)
     frame = data if isinstance(data, pd.DataFrame) else pd.concat(_parts(data, model), ignore_index=True)
     readable = _readable(frame, data, model)
