@@ -9,14 +9,13 @@ import pandas as pd
 
 from metamodel import registry
 from metamodel.as_pyfunc import recorded_defaults
-from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.fetching import load_model
 from metamodel.manifest import MANIFEST_NAME
 from metamodel.model import MetaModel
 from metamodel.packing import stack_bundle
 from metamodel.signatures import InputForm
-from metamodel.tables import read_table
+from metamodel.sources import read_data
 from metamodel.tracking import log_packed
 
 __all__ = ["repack"]
@@ -59,7 +58,7 @@ def repack(
     if not (in_place or output or register):
         raise InputError(f"{model} is a model of MLflow's, which is not changed. Give --output DIR or --register NAME.")
     opened = load_model(model)
-    table = load_sample(data) if data in SAMPLES else read_table(data, opened.manifest.keys.names)
+    table = read_data(data, opened.manifest.keys.names)
     with ExitStack() as stack:
         target = Path(model) if in_place else Path(output) if output else None
         if target is None:

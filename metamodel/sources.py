@@ -10,7 +10,7 @@ from metamodel import tables
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 
-__all__ = ["read_data", "read_source"]
+__all__ = ["no_table", "read_data", "read_source"]
 
 
 def read_source(data: Any, group_by: Sequence[str]) -> tuple[pd.DataFrame, str]:
@@ -27,7 +27,7 @@ def read_source(data: Any, group_by: Sequence[str]) -> tuple[pd.DataFrame, str]:
         return read_data(data, group_by), f"sample:{data}" if _is_sample(data) else str(data)
     if type(data).__module__.startswith("pyspark."):
         raise InputError('data is a Spark DataFrame, which only Spark can read. Train with engine="spark".')
-    raise InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
+    raise no_table(data)
 
 
 def read_data(data: str | Path, group_by: Sequence[str]) -> pd.DataFrame:
@@ -39,6 +39,11 @@ def read_data(data: str | Path, group_by: Sequence[str]) -> pd.DataFrame:
         There is no such file, or it is no table.
     """
     return load_sample(str(data)) if _is_sample(data) else tables.read_table(data, group_by)
+
+
+def no_table(data: object) -> InputError:
+    """Say of what cannot be read what can."""
+    return InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
 
 
 def _is_sample(data: str | Path) -> bool:

@@ -12,6 +12,7 @@ from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.fetching import load_model
 from metamodel.model import MetaModel
+from metamodel.sources import no_table
 from metamodel.wording import listing
 
 __all__ = ["score", "score_file"]
@@ -19,8 +20,6 @@ __all__ = ["score", "score_file"]
 
 def score(data: pd.DataFrame | str | Path, model: Any, params: Mapping[str, Any] | None) -> pd.DataFrame:
     """Score a whole table; see `metamodel.scoring.score`."""
-    if not isinstance(data, pd.DataFrame | str | Path):
-        raise InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
     model = model if isinstance(model, MetaModel) else load_model(model)
     frame = data if isinstance(data, pd.DataFrame) else pd.concat(_parts(data, model), ignore_index=True)
     readable = _readable(frame, data, model)
@@ -63,6 +62,8 @@ def score_file(
 
 
 def _parts(data: str | Path, model: MetaModel) -> Iterator[pd.DataFrame]:
+    if not isinstance(data, str | Path):
+        raise no_table(data)
     if isinstance(data, str) and data in SAMPLES:
         yield load_sample(data)
         return
