@@ -10,7 +10,7 @@ __all__ = ["open_store"]
 
 
 def open_store(artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> Any:
-    """Make the artifact repository of a ``zip:`` URI; see `metamodel.zip_store.open_store`."""
-    from metamodel.zip_store import open_store as open_packed
+    """Make the artifact repository of a ``zip:`` URI; see `metamodel.flavor.zip_repository.open_store`."""
+    from metamodel.flavor.zip_repository import open_store as open_packed
 
     return open_packed(artifact_uri, tracking_uri, registry_uri)

@@ -28,7 +28,7 @@ from registered_children import Unkind, panel, unkind_proxy
 from servers import tracking_server
 
 import metamodel
-from metamodel.requirements import requirements
+from metamodel.flavor.requirements import requirements
 
 LIMIT, BROKEN_SECONDS, CUT = 20, 10, 10
 # Below the limit: what leaves here evenly spaced arrives less so.

@@ -24,7 +24,7 @@ from measuring import show
 from predict import WORK
 from workloads import DISTINCT, bundle
 
-from metamodel.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
 
 _READS = 2000
 # zlib looks back 32 KB and no further.

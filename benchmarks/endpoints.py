@@ -29,7 +29,7 @@ from registered_children import export_all, panel, unkind_proxy
 from servers import Server, scoring_server
 
 import metamodel
-from metamodel.referencing import write_references
+from metamodel.tracking.references.reference_model import write_references
 
 SLOW_SECONDS = 30.0
 

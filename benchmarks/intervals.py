@@ -21,8 +21,8 @@ from selection import housing
 
 import metamodel
 from metamodel.datasets import make_store_sales
-from metamodel.heldout import level_column
-from metamodel.keys import decode_key
+from metamodel.evaluation.holdout import level_column
+from metamodel.tables.keys import decode_key
 
 FRESH_WEEKS = 26
 

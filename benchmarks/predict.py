@@ -35,8 +35,8 @@ from peers import (
 )
 from workloads import DISTINCT, FAMILIES, KEY, NUMBERS, Workload, workload
 
-from metamodel.cache import ByteCache
-from metamodel.model import MetaModel
+from metamodel.bundle.model import MetaModel
+from metamodel.common.byte_cache import ByteCache
 
 WORK = Path(tempfile.gettempdir()) / "metamodel-benchmarks"
 PEERS = ("groupby.apply", "loop", "slices", "eager dict", "grouped predictor")

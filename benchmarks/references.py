@@ -45,7 +45,7 @@ from registered_children import Unkind, export_all, panel, register_all, unkind_
 from servers import scoring_server, tracking_server
 
 import metamodel
-from metamodel.disk_cache import process_disk_cache
+from metamodel.flavor.remote.disk_cache import process_disk_cache
 
 MB = 2**20
 # A program that scores a file, in a process that can be killed.
@@ -175,8 +175,8 @@ def in_spark(fleet: Fleet) -> Any:
 @contextlib.contextmanager
 def own_cache(directory: Path) -> Iterator[None]:
     """Begin without a child on disk or in memory, in this process and in those that it starts."""
-    from metamodel import disk_cache
-    from metamodel.fetching import places
+    from metamodel.flavor.remote import aliases as places
+    from metamodel.flavor.remote import disk_cache
 
     before, mine = os.environ["METAMODEL_DISK_CACHE"], disk_cache._cache
     os.environ["METAMODEL_DISK_CACHE"], disk_cache._cache = str(directory), None

@@ -21,12 +21,12 @@ from measuring import median_seconds, show
 from sklearn.linear_model import Ridge
 
 import metamodel
-from metamodel.baselines import baselines
 from metamodel.datasets import make_store_sales
-from metamodel.fitting import fit_group
-from metamodel.groups import GroupData
-from metamodel.spec import Candidate, FitSpec
-from metamodel.splitting import folds_of, hash_holdout, row_hashes
+from metamodel.evaluation.splits import folds_of, hash_holdout, row_hashes
+from metamodel.fitting.baselines import baselines
+from metamodel.fitting.fit import fit_group
+from metamodel.fitting.group import GroupData
+from metamodel.fitting.spec import Candidate, FitSpec
 
 CANDIDATES = ["ridge", "hist_gradient_boosting", "nearest_neighbors"]
 SHARE = 0.25

@@ -43,10 +43,10 @@ from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
 from workloads import KEY, NUMBERS, Workload, workload
 
-from metamodel import model_code
-from metamodel.model import MetaModel
+from metamodel.bundle.model import MetaModel
+from metamodel.flavor import model_code
+from metamodel.flavor.signature import PACKED, signature
 from metamodel.serving.scorer import Scorer
-from metamodel.signatures import PACKED, signature
 
 HOST = "127.0.0.1"
 START_SECONDS = 120

@@ -21,8 +21,8 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
 import metamodel
-from metamodel.cache import ByteCache
-from metamodel.model import MetaModel
+from metamodel.bundle.model import MetaModel
+from metamodel.common.byte_cache import ByteCache
 
 # Groups with fewer rows are those that shrinkage is for.
 SMALL = 50

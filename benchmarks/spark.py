@@ -139,9 +139,9 @@ def passes(folder: Path, options: argparse.Namespace) -> None:
     """Compare one pass over sorted groups with a call per group, `applyInPandas`; shuffle, fits and results of both."""
     from pyspark.sql import SparkSession
 
-    from metamodel.backends.spark import SparkTraining, _Groups
-    from metamodel.backends.spark_worker import RESULT_SCHEMA, Searches
-    from metamodel.options import TrainingOptions
+    from metamodel.training.engines.spark.engine import SparkTraining, _Groups
+    from metamodel.training.engines.spark.worker import RESULT_SCHEMA, Searches
+    from metamodel.training.options import TrainingOptions
 
     spark = SparkSession.active()
     choices = TrainingOptions.create("store", target="sales", engine="spark")
@@ -170,8 +170,8 @@ def one_group(trainer: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def fit(frame: pd.DataFrame) -> pd.DataFrame:
         import json
 
-        from metamodel.backends.task import GroupFitter
-        from metamodel.evidence import EvidenceBuilder
+        from metamodel.bundle.diagnostics import EvidenceBuilder
+        from metamodel.training.engines.task import GroupFitter
 
         rows = trainer.rows(frame)
         group = rows.group((int(frame["store"].iloc[0]),), 0, len(frame))

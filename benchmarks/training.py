@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from workloads import KEY, NUMBERS, training_table
 
 import metamodel
-from metamodel.packing import stack_bundle
+from metamodel.training.build_stacks import stack_bundle
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers import tracking_server  # the tests' real servers, on free ports of 127.0.0.1

@@ -16,12 +16,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import metamodel
-from metamodel.bundle import Bundle
-from metamodel.bundle_writing import finish_bundle, new_bundle
-from metamodel.keys import encode_key
-from metamodel.model import MetaModel
-from metamodel.packing import stack_bundle
-from metamodel.shards import ShardReader, ShardWriter, compress_shard
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.reader import Bundle
+from metamodel.bundle.shards import ShardReader, ShardWriter, compress_shard
+from metamodel.bundle.writer import finish_bundle, new_bundle
+from metamodel.tables.keys import encode_key
+from metamodel.training.build_stacks import stack_bundle
 
 KEY = "store"
 NUMBERS = [f"x{i}" for i in range(10)]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metamodel import datasets, exceptions
+    from metamodel.bundle.model import MetaModel
+    from metamodel.bundle.references import ReferenceSettings
     from metamodel.exceptions import (
         AllGroupsFailed,
         BundleError,
@@ -20,15 +22,14 @@ if TYPE_CHECKING:
         MetaModelError,
         UnknownGroup,
     )
-    from metamodel.fetching import load_model
-    from metamodel.model import MetaModel
-    from metamodel.references import ReferenceSettings
-    from metamodel.referencing import reference
+    from metamodel.flavor.load import load_model
     from metamodel.scoring import score
-    from metamodel.tracking import log_model
-    from metamodel.training import TrainingResult, train
+    from metamodel.tracking.log_training import log_model
+    from metamodel.tracking.references.reference_model import reference
+    from metamodel.training.result import TrainingResult
+    from metamodel.training.train import train
 
-__version__ = "0.1.0"
+from metamodel.common.version import __version__ as __version__
 
 __all__ = [
     "AllGroupsFailed",
@@ -64,14 +65,14 @@ _ORIGINS = {
         ],
         "metamodel.exceptions",
     ),
-    "MetaModel": "metamodel.model",
-    "ReferenceSettings": "metamodel.references",
-    "TrainingResult": "metamodel.training",
-    "load_model": "metamodel.fetching",
-    "log_model": "metamodel.tracking",
-    "reference": "metamodel.referencing",
+    "MetaModel": "metamodel.bundle.model",
+    "ReferenceSettings": "metamodel.bundle.references",
+    "TrainingResult": "metamodel.training.result",
+    "load_model": "metamodel.flavor.load",
+    "log_model": "metamodel.tracking.log_training",
+    "reference": "metamodel.tracking.references.reference_model",
     "score": "metamodel.scoring",
-    "train": "metamodel.training",
+    "train": "metamodel.training.train",
 }
 
 

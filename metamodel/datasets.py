@@ -4,8 +4,6 @@ This room knows frames only: nothing of training, bundles or MLflow. Importing i
 scikit-learn is imported when the real table is asked for.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Mapping
 from numbers import Integral
@@ -27,15 +25,21 @@ SPECIAL_STORES: Mapping[int, str] = MappingProxyType(
         90_005: "target all missing",
     }
 )
+
 """The stores that ``make_store_sales(broken=True)`` adds, and what is wrong with each."""
 
 _COUNTRIES = ("DE", "ES", "FR", "IT")
+
 _FIRST_MONDAY = np.datetime64("2022-01-03", "ns")
+
 _DAYS_IN_YEAR = 365.25
+
 _CONSTANT_UNITS = 50.0
+
 # Upper bounds: ordinary store numbers stay below the special ones, product names keep three digits (so that
 # their text order is their number order), and the last week stays within datetime64[ns].
 _MOST_STORES, _MOST_PRODUCTS, _MOST_WEEKS = 90_000, 999, 10_000
+
 # A special store needs this many weeks to show its fault (three rows, or one missing value in four).
 _FEWEST_WEEKS_BROKEN = 4
 
@@ -148,6 +152,7 @@ def load_california() -> pd.DataFrame:
 
 
 SAMPLES: dict[str, Callable[[], pd.DataFrame]] = {"sales": make_store_sales, "california": load_california}
+
 """The sample tables by name; each is made or loaded by a call without arguments."""
 
 

@@ -23,7 +23,7 @@
 
 A message says fact, evidence, remedy, and holds everything a reader needs: errors cross process borders (joblib,
 Spark) as their arguments alone, so no class here has an ``__init__`` of its own. What a server may tell its callers
-is decided in :mod:`metamodel.pyfunc`, because a message may name group keys and these are the callers' data.
+is decided in :mod:`metamodel.flavor.pyfunc`, because a message may name group keys and these are the callers' data.
 """
 
 __all__ = [

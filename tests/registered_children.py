@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 from servers import HOST, answering, read_body, url_of
 
 import metamodel
-from metamodel.exporting import export_child
+from metamodel.flavor.export import export_child
 
 
 def panel(groups: int, rows: int = 6) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 
 import metamodel
 from metamodel.datasets import make_store_sales
-from metamodel.training import TrainingResult
+from metamodel.training.result import TrainingResult
 
 ODD_NAMES = ["<script>alert(1)</script>", "a&b \"q\" 'x'", "x" * 300, "", "\n\t"]
 FEATURES = ["price", "promotion", "trend", "season_sin", "season_cos"]

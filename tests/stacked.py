@@ -1,8 +1,8 @@
 """What the tests of stacks share: three features, and stacks built of children and their rows."""
 
-from metamodel.feature_columns import Feature
-from metamodel.features import FeatureSchema
-from metamodel.stacking.building import StackBuilder
+from metamodel.prediction.stacks.builder import StackBuilder
+from metamodel.tables.feature_columns import Feature
+from metamodel.tables.features import FeatureSchema
 
 NAMES = ["a", "b", "c"]
 SCHEMA = FeatureSchema(tuple(Feature(name, "number", "float64") for name in NAMES), "array")

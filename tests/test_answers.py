@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.answers import AnswerForm, Answers, PredictOptions
+from metamodel.prediction.output import AnswerForm, Answers, PredictOptions
 
 LABELS = {
     "integer": st.integers(-(2**53), 2**53),

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from registered_children import panel
 
 import metamodel
-from metamodel import archives
-from metamodel.archives import unpack, unpacked_for_good
+from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
 from metamodel.exceptions import ChildUnavailable, InputError
-from metamodel.fetching.children import ElsewhereLoader
-from metamodel.shards import ShardReader, ShardRow, ShardWriter
-from metamodel.vendoring import write_zip
+from metamodel.flavor import zip_file as archives
+from metamodel.flavor.remote.loader import ElsewhereLoader
+from metamodel.flavor.zip_file import unpack, unpacked_for_good
+from metamodel.tracking.pack_children import write_zip
 
 MANIFEST = "artifacts/bundle/manifest.json"
 

@@ -10,17 +10,18 @@ import pytest
 from children import MARK, Duck, HoldsLock, RaisesOnMark
 from sklearn.ensemble import RandomForestRegressor
 
-from metamodel.backends import Job, Task, TaskResult, get_backend
-from metamodel.backends.local import LocalBackend, process_count
-from metamodel.backends.sequential import SequentialBackend
-from metamodel.backends.task import run_task
-from metamodel.codecs import get_codec
-from metamodel.evidence import Evidence
+from metamodel.bundle.codecs import get_codec
+from metamodel.bundle.diagnostics import Evidence
+from metamodel.bundle.shards import ShardReader
 from metamodel.exceptions import InputError, WorkerDied
-from metamodel.keys import encode_key
-from metamodel.options import TrainingOptions
-from metamodel.planning import make_plan
-from metamodel.shards import ShardReader
+from metamodel.tables.keys import encode_key
+from metamodel.training.engines.base import Job
+from metamodel.training.engines.joblib_pool import LocalBackend, process_count
+from metamodel.training.engines.local import get_backend
+from metamodel.training.engines.sequential import SequentialBackend
+from metamodel.training.engines.task import Task, TaskResult, run_task
+from metamodel.training.options import TrainingOptions
+from metamodel.training.plan import make_plan
 
 BACKENDS = [SequentialBackend(), LocalBackend(2)]
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.baselines import baselines
-from metamodel.groups import GroupData
-from metamodel.splitting import rolling_folds, time_holdout
+from metamodel.evaluation.splits import rolling_folds, time_holdout
+from metamodel.fitting.baselines import baselines
+from metamodel.fitting.group import GroupData
 
 TIMES = st.lists(st.integers(0, 15), min_size=4, max_size=40)
 

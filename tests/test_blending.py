@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from test_routing import CHILDREN, KEYS, REGRESSION, ROWS, Line, Store, frame_of, naive, simple
 
-from metamodel.blending import parents_asked
 from metamodel.exceptions import CorruptBundle, TrainingFailed, UnknownGroup
-from metamodel.routing import PredictOptions, Tally
+from metamodel.prediction.blending import parents_asked
+from metamodel.prediction.dispatch import Tally
+from metamodel.prediction.output import PredictOptions
 
 
 class Gaps(Line):

@@ -8,10 +8,10 @@ import pytest
 from sklearn.base import clone
 
 import metamodel
-from metamodel.estimator_parts import packages, takes_arrays
-from metamodel.estimators import resolve
+from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import UnknownEstimator
-from metamodel.model import MetaModel
+from metamodel.fitting.estimator_info import packages, takes_arrays
+from metamodel.fitting.estimators import resolve
 
 pytest.importorskip("xgboost", reason="needs the extra xgboost")
 
@@ -67,7 +67,7 @@ def test_training_takes_missing_values_and_texts_and_repeats_itself(target):
 
 def test_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "xgboost", None)
-    monkeypatch.delitem(sys.modules, "metamodel.boosting", raising=False)
+    monkeypatch.delitem(sys.modules, "metamodel.fitting.xgboost_classifier", raising=False)
     for task in ("regression", "classification"):
         with pytest.raises(UnknownEstimator, match=r"pip install 'metamodel\[xgboost\]'"):
             resolve("xgboost", None, task, 0)

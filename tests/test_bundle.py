@@ -15,9 +15,12 @@ import pytest
 from pandas.testing import assert_frame_equal
 from sklearn.linear_model import Ridge
 
-from metamodel.bundle import Bundle
-from metamodel.bundle_writing import ShardMerger, library_versions, new_bundle
-from metamodel.cache import ByteCache
+from metamodel.bundle.manifest import FORMAT_VERSION
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.reader import Bundle
+from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.bundle.writer import ShardMerger, library_versions, new_bundle
+from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import (
     CorruptBundle,
     ForbiddenCodec,
@@ -26,10 +29,7 @@ from metamodel.exceptions import (
     UnknownGroup,
     UnreadableBundle,
 )
-from metamodel.manifest import FORMAT_VERSION
-from metamodel.model import MetaModel
-from metamodel.shards import ShardReader, ShardRow, ShardWriter
-from metamodel.training import train
+from metamodel.training.train import train
 
 DATA = Path(__file__).parent / "data"
 GROUPS = 12
@@ -61,7 +61,7 @@ def bundle(whole, tmp_path):
 @pytest.fixture(autouse=True)
 def _empty_cache(monkeypatch):
     """Copies of one bundle have one digest, so that children of the whole copies would hide damage."""
-    monkeypatch.setattr("metamodel.cache._process_cache", None)
+    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", None)
 
 
 def shard_of(bundle):
@@ -328,7 +328,7 @@ def test_a_forked_process_reads_on(bundle, table):
 
 
 def test_the_shards_of_tasks_become_few_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("metamodel.bundle_writing._SHARD_BYTES", 300_000)
+    monkeypatch.setattr("metamodel.bundle.writer._SHARD_BYTES", 300_000)
     (tmp_path / "shards").mkdir()
     merger = ShardMerger(tmp_path)
     names = []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.cache import ByteCache, process_cache
+from metamodel.common.byte_cache import ByteCache, process_cache
 from metamodel.exceptions import InputError
 
 pytestmark = pytest.mark.tableless
@@ -169,7 +169,7 @@ def test_the_limit_is_a_setting_of_the_environment(value, limit):
 
 @pytest.mark.parametrize("value", ["much", "inf", "-inf", "-1", "nan"])
 def test_a_limit_that_is_no_number_is_refused(monkeypatch, value):
-    monkeypatch.setattr("metamodel.cache._process_cache", None)
+    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", None)
     monkeypatch.setenv("METAMODEL_CACHE_MB", value)
     with pytest.raises(InputError, match=f"METAMODEL_CACHE_MB='{value}' is no number of megabytes. Set it to 0"):
         process_cache()

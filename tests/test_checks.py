@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.checks import findings, group_sizes, table_facts
 from metamodel.exceptions import InputError
-from metamodel.training import TrainingResult, train
+from metamodel.tables.checks import findings, group_sizes, table_facts
+from metamodel.training.result import TrainingResult
+from metamodel.training.train import train
 
 
 def clean(rows: int = 60) -> pd.DataFrame:
@@ -153,7 +154,7 @@ def test_the_difference_to_a_declared_schema_is_printed() -> None:
 
 @pytest.mark.parametrize("opened", [False, True])
 def test_the_difference_to_the_previous_version_is_printed(tmp_path: Path, opened: bool) -> None:
-    from metamodel.model import MetaModel
+    from metamodel.bundle.model import MetaModel
 
     before = fit(clean(), output_dir=tmp_path / "before").bundle_path
     previous = MetaModel(before) if opened else before

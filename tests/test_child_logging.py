@@ -20,15 +20,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import _validate_tag_name
 
 import metamodel
-from metamodel.child_logging.destination import Destination, Logged
-from metamodel.child_logging.facts import Group, GroupFacts, tag_names
-from metamodel.child_logging.work import _duration, log_groups
+from metamodel.bundle.references import Reference, ReferenceSettings
 from metamodel.cli import main
 from metamodel.exceptions import InputError, LoggingFailed
-from metamodel.fetching.pacing import courtesy_of_tracking
-from metamodel.fetching.politeness import Courtesy
-from metamodel.references import Reference, ReferenceSettings
-from metamodel.turns import RateLimiter
+from metamodel.flavor.remote.rate_limit import RateLimiter
+from metamodel.flavor.remote.throttle import Courtesy
+from metamodel.flavor.remote.throttled_tracking import courtesy_of_tracking
+from metamodel.tracking.children.destination import Destination, Logged
+from metamodel.tracking.children.group_facts import Group, GroupFacts, tag_names
+from metamodel.tracking.children.log_all import _duration, log_groups
 
 
 # -------- what is said of a group
@@ -238,7 +238,7 @@ def test_a_new_run_names_the_one_that_an_earlier_attempt_has_left(
         return capsys.readouterr().err
 
     with monkeypatch.context() as patch, mlflow.start_run() as left:
-        patch.setattr("metamodel.child_logging.log_groups", broken_off)
+        patch.setattr("metamodel.tracking.children.log_groups", broken_off)
         with pytest.raises(RuntimeError, match="broken off"):
             metamodel.log_model(sales, log_children="runs")
     MlflowClient().set_terminated(left.info.run_id, "FAILED")
@@ -253,7 +253,7 @@ def test_who_may_not_search_runs_may_log(
     def refused(*_: Any, **__: Any) -> None:
         raise MlflowException("no right to search")
 
-    monkeypatch.setattr("metamodel.child_logging.log_groups", lambda *_: None)
+    monkeypatch.setattr("metamodel.tracking.children.log_groups", lambda *_: None)
     monkeypatch.setattr(MlflowClient, "search_runs", refused)
     with mlflow.start_run():
         metamodel.log_model(sales, log_children="runs")

@@ -23,15 +23,15 @@ from registered_children import Unkind, panel, unkind_proxy
 from servers import Server, scoring_server, tracking_server
 
 import metamodel
-from metamodel import disk_cache
-from metamodel.child_logging.facts import GroupFacts
-from metamodel.child_logging.models import ModelDestination
-from metamodel.child_logging.runs import RunDestination, quiet
-from metamodel.child_logging.work import log_groups
 from metamodel.exceptions import LoggingFailed
-from metamodel.fetching import politeness
-from metamodel.fetching.pacing import courtesy_of_tracking
-from metamodel.vendoring import vendor_bundle
+from metamodel.flavor.remote import disk_cache
+from metamodel.flavor.remote import throttle as politeness
+from metamodel.flavor.remote.throttled_tracking import courtesy_of_tracking
+from metamodel.tracking.children.group_facts import GroupFacts
+from metamodel.tracking.children.log_all import log_groups
+from metamodel.tracking.children.models import ModelDestination
+from metamodel.tracking.children.runs import RunDestination, quiet
+from metamodel.tracking.pack_children import vendor_bundle
 
 pytestmark = [pytest.mark.server, pytest.mark.tableless]
 

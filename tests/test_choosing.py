@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metamodel import choosing
-from metamodel.choosing import Contest, choose_together
-from metamodel.evaluation import Answers
+from metamodel.evaluation import pooled_selection as choosing
+from metamodel.evaluation.metrics import Answers
+from metamodel.evaluation.pooled_selection import Contest, choose_together
 
 NAMES = ("line", "tree", "mean")
 

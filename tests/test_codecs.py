@@ -26,9 +26,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from skops.io import dumps
 
-from metamodel.codecs import CODECS, CloudpickleCodec, get_codec, resident_factor
-from metamodel.estimators import NAMED, resolve
+from metamodel.bundle.codecs import CODECS, CloudpickleCodec, get_codec, resident_factor
 from metamodel.exceptions import ForbiddenCodec, InputError
+from metamodel.fitting.estimators import NAMED, resolve
 
 PICKLES = ["cloudpickle", "joblib"]
 RNG = np.random.default_rng(0)

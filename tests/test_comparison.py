@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from metamodel.comparison import adjusted, compare_with_parents, paired_p_values, pruned
+from metamodel.evaluation.significance import adjusted, compare_with_parents, paired_p_values, pruned
 
 RNG = np.random.default_rng(0)
 FITTED = frozenset({("a",), ("b",), ()})

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel import disk_cache
-from metamodel.disk_cache import DiskCache, process_disk_cache
 from metamodel.exceptions import InputError
+from metamodel.flavor.remote import disk_cache
+from metamodel.flavor.remote.disk_cache import DiskCache, process_disk_cache
 
 MB = 2**20
 

@@ -20,10 +20,10 @@ from servers import HOST, free_port, scoring_server
 
 import metamodel
 from metamodel.exceptions import ChildUnavailable, InputError
-from metamodel.fetching import endpoints
-from metamodel.fetching.connections import open_session
-from metamodel.fetching.endpoints import Breaker, EndpointChild
-from metamodel.referencing import write_references
+from metamodel.flavor.remote import endpoint as endpoints
+from metamodel.flavor.remote.connections import open_session
+from metamodel.flavor.remote.endpoint import Breaker, EndpointChild
+from metamodel.tracking.references.reference_model import write_references
 
 pytestmark = pytest.mark.server
 LOCAL = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=1.5)

@@ -14,10 +14,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from metamodel.estimator_parts import describe, takes_arrays, with_feature_names
-from metamodel.estimators import NAMED, prepare, resolve, task_of
 from metamodel.exceptions import InputError, UnknownEstimator
-from metamodel.features import FeatureSchema
+from metamodel.fitting.estimator_info import describe, takes_arrays
+from metamodel.fitting.estimators import NAMED, prepare, resolve, task_of
+from metamodel.prediction.child import with_feature_names
+from metamodel.tables.features import FeatureSchema
 
 NUMBERS = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "z": [1.0, 0.0, 1.0, 0.0]})
 Y = np.array([0.0, 1.0, 2.0, 3.0])

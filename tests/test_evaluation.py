@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, log_loss, mean_absolute_error, r2_score, root_mean_squared_error
 
-from metamodel.evaluation import (
+from metamodel.evaluation.metrics import (
     METRICS,
     PARTS,
     PRIMARY,

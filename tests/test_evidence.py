@@ -6,8 +6,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import metamodel
-from metamodel.bundle import Bundle
-from metamodel.evidence import (
+from metamodel.bundle.diagnostics import (
     HOLDOUT_NAME,
     IMPORTANCE_NAME,
     Evidence,
@@ -16,9 +15,10 @@ from metamodel.evidence import (
     gather_importance,
     read_evidence,
 )
-from metamodel.heldout import HeldOut, child_ids, kept_share
-from metamodel.importance import Importance
-from metamodel.keys import encode_key
+from metamodel.bundle.reader import Bundle
+from metamodel.evaluation.holdout import HeldOut, child_ids, kept_share
+from metamodel.evaluation.importance import Importance
+from metamodel.tables.keys import encode_key
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ import pytest
 
 import metamodel
 from metamodel.exceptions import UnknownGroup
-from metamodel.exporting import export_child
+from metamodel.flavor.export import export_child
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import InputError, MissingColumns
-from metamodel.feature_columns import Feature, column_kind
-from metamodel.features import FeatureSchema
+from metamodel.tables.feature_columns import Feature, column_kind
+from metamodel.tables.features import FeatureSchema
 
 
 def schema_of(layout="frame", **columns):

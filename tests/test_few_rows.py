@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import UnknownGroup
-from metamodel.feature_columns import Feature
-from metamodel.features import FeatureSchema
-from metamodel.few_rows import read_few_rows, read_plain_rows
-from metamodel.frames import group_rows
-from metamodel.keys import KeyColumn, KeySchema
-from metamodel.routing import PredictOptions, Route
+from metamodel.prediction.output import PredictOptions
+from metamodel.prediction.routing import Route
+from metamodel.tables.feature_columns import Feature
+from metamodel.tables.features import FeatureSchema
+from metamodel.tables.grouping import group_rows
+from metamodel.tables.keys import KeyColumn, KeySchema
+from metamodel.tables.small_tables import read_few_rows, read_plain_rows
 
 KEYS = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
 FEATURES = FeatureSchema(

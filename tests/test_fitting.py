@@ -13,9 +13,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.svm import SVC
 
-from metamodel.fitting import GroupData, Terminated, error_text, fit_group, metric_names
-from metamodel.spec import Candidate, FitSpec
-from metamodel.splitting import hash_holdout, row_hashes
+from metamodel.common.messages import error_text
+from metamodel.evaluation.metrics import metric_names
+from metamodel.evaluation.splits import hash_holdout, row_hashes
+from metamodel.fitting.fit import fit_group
+from metamodel.fitting.group import GroupData, Terminated
+from metamodel.fitting.spec import Candidate, FitSpec
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))

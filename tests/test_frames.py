@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel import frames
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
-from metamodel.frames import check_columns, group_rows
-from metamodel.keys import KeyColumn, KeySchema, encode_key
+from metamodel.tables import grouping as frames
+from metamodel.tables.grouping import check_columns, group_rows
+from metamodel.tables.keys import KeyColumn, KeySchema, encode_key
 
 COUNTRY, STORE = KeyColumn("country", "string"), KeyColumn("store", "integer")
 BOTH = KeySchema((COUNTRY, STORE))

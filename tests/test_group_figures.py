@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metamodel.bundle.group_values import GroupFigures, write_figures
+from metamodel.bundle.key_index import KeyPlaces, key_index
+from metamodel.bundle.manifest import FileEntry
 from metamodel.exceptions import CorruptBundle, InvalidKey
-from metamodel.group_figures import GroupFigures, write_figures
-from metamodel.key_places import KeyPlaces, key_index
-from metamodel.keys import encode_key
-from metamodel.manifest import FileEntry
+from metamodel.tables.keys import encode_key
 
 _KEYS = [("FR", 7), ("FR",), (), ("DE", 7)]
 

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from metamodel.importance import importance_of
+from metamodel.evaluation.importance import importance_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 3)) * [1.0, 10.0, 1.0]

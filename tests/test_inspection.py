@@ -7,7 +7,7 @@ from sklearn.svm import LinearSVC
 
 import metamodel
 from metamodel.exceptions import InvalidKey, UnknownGroup
-from metamodel.inspection import one_child, overview
+from metamodel.report.inspection import one_child, overview
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,14 @@ from servers import metamodel_server, scoring_server
 from spark_tables import assert_same_ledger
 
 import metamodel
-from metamodel.bundle import Bundle
+from metamodel.bundle.reader import Bundle
 from metamodel.cli import main
-from metamodel.cli.common import SHARE
+from metamodel.cli.options import SHARE
+from metamodel.evaluation.conformal import INTERVAL_COLUMNS
 from metamodel.exceptions import CorruptBundle, InputError
-from metamodel.exporting import export_child
-from metamodel.inspection import overview
-from metamodel.planning import INTERVAL_COLUMNS
+from metamodel.flavor.export import export_child
 from metamodel.report import render_report
+from metamodel.report.inspection import overview
 
 KEYS, FEATURES = ["country", "store"], ["x", "z"]
 COLUMNS = ["prediction", "lower", "upper", "status"]

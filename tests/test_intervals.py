@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metamodel.evaluation.conformal import calibrate
+from metamodel.evaluation.holdout import child_ids
+from metamodel.evaluation.residuals import fewest_rows
 from metamodel.exceptions import InvalidKey
-from metamodel.frames import Grouping
-from metamodel.heldout import child_ids
-from metamodel.intervals import calibrate, radii_of_rows, with_intervals
-from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
-from metamodel.residuals import fewest_rows
+from metamodel.prediction.intervals import radii_of_rows
+from metamodel.tables.grouping import Grouping
+from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, encode_key
+from metamodel.training.calibrate_intervals import with_intervals
 
 LEVELS = [0.5, 0.8, 0.9, 0.95]
 KEYS = [("FR", 1), ("FR", 2), ("FR", 3), ("DE", 1), ("DE", 2)]

@@ -13,13 +13,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from metamodel import judging
-from metamodel.evaluation import skill
-from metamodel.fitting import fit_group
-from metamodel.groups import GroupData
-from metamodel.schemes import Scheme
-from metamodel.spec import Candidate, FitSpec
-from metamodel.splitting import hash_folds, row_hashes
+from metamodel.evaluation.metrics import skill
+from metamodel.evaluation.split_scheme import Scheme
+from metamodel.evaluation.splits import hash_folds, row_hashes
+from metamodel.fitting import model_selection as judging
+from metamodel.fitting.fit import fit_group
+from metamodel.fitting.group import GroupData
+from metamodel.fitting.spec import Candidate, FitSpec
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))

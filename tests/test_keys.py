@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
-from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
+from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, encode_key
 
 NASTY = [
     "🦉",

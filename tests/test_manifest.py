@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metamodel.bundle.manifest import FORMAT_VERSION, FileEntry, Manifest, Target
 from metamodel.exceptions import UnreadableBundle
-from metamodel.feature_columns import Feature
-from metamodel.features import FeatureSchema
-from metamodel.keys import KeyColumn, KeySchema
-from metamodel.manifest import FORMAT_VERSION, FileEntry, Manifest, Target
+from metamodel.tables.feature_columns import Feature
+from metamodel.tables.features import FeatureSchema
+from metamodel.tables.keys import KeyColumn, KeySchema
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(

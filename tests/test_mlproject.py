@@ -15,7 +15,7 @@ import yaml
 from mlflow import MlflowClient
 
 import metamodel
-from metamodel.cli.training import train
+from metamodel.cli.train import train
 from metamodel.datasets import make_store_sales
 
 pytestmark = pytest.mark.slow

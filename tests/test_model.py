@@ -15,10 +15,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from metamodel.cache import ByteCache
+from metamodel.bundle.model import MetaModel
+from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import InputError, InvalidKey, UnknownGroup
-from metamodel.model import MetaModel
-from metamodel.training import train
+from metamodel.training.train import train
 
 KEYS = ["country", "store"]
 

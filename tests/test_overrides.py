@@ -13,12 +13,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from spark_tables import assert_same_ledger
 
+from metamodel.common.time_limit import TimeLimitReached, time_limit
 from metamodel.exceptions import InputError
-from metamodel.fitting import fit_group
-from metamodel.groups import GroupData
-from metamodel.spec import Candidate, FitSpec
-from metamodel.time_limits import TimeLimitReached, time_limit
-from metamodel.training import train
+from metamodel.fitting.fit import fit_group
+from metamodel.fitting.group import GroupData
+from metamodel.fitting.spec import Candidate, FitSpec
+from metamodel.training.train import train
 
 
 def table() -> pd.DataFrame:

@@ -8,8 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns, UnknownEstimator
-from metamodel.options import TrainingOptions
-from metamodel.planning import make_plan
+from metamodel.training.options import TrainingOptions
+from metamodel.training.plan import make_plan
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame(

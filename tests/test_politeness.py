@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 
 from metamodel.exceptions import ChildUnavailable, InputError
-from metamodel.fetching import politeness
-from metamodel.fetching.politeness import Courtesy, courtesy_for, workers
-from metamodel.keys import GroupKey, encode_key
-from metamodel.turns import MachineTurns, RateLimiter, first_delay
+from metamodel.flavor.remote import throttle as politeness
+from metamodel.flavor.remote.rate_limit import MachineTurns, RateLimiter, first_delay
+from metamodel.flavor.remote.throttle import Courtesy, courtesy_for, workers
+from metamodel.tables.keys import GroupKey, encode_key
 
 pytestmark = pytest.mark.tableless
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metamodel.cache import ByteCache
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.preload import preload_setting
+from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import InputError
-from metamodel.fetching import load_model
-from metamodel.model import MetaModel
-from metamodel.preloading import preload_setting
-from metamodel.training import train
+from metamodel.flavor.load import load_model
+from metamodel.training.train import train
 
 KEYS = ["country", "store"]
 SIZES = {("FR", 7): 12, ("FR", 8): 30, ("DE", 7): 20, ("DE", 9): 1}
@@ -84,8 +84,8 @@ def test_a_damaged_child_is_reported_and_the_others_are_loaded(bundle, tmp_path)
 def damaged_copy(bundle, tmp_path):
     import shutil
 
-    from metamodel.keys import encode_key
-    from metamodel.shards import ShardReader
+    from metamodel.bundle.shards import ShardReader
+    from metamodel.tables.keys import encode_key
 
     copy = tmp_path / "bundle"
     shutil.copytree(bundle, copy)

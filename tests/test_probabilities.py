@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import metamodel
-from metamodel.model import MetaModel
-from metamodel.stacking.trees import NO_KERNEL
+from metamodel.bundle.model import MetaModel
+from metamodel.prediction.stacks.trees import NO_KERNEL
 
 
 @pytest.mark.parametrize("split", ["holdout", "kfold:3"])

@@ -12,11 +12,11 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.tree import DecisionTreeRegressor
 from stacked import SCHEMA
 
-from metamodel import proving
+from metamodel.bundle.shards import ShardRow, ShardWriter
 from metamodel.exceptions import CorruptBundle
-from metamodel.proving import Part, proven_children
-from metamodel.shards import ShardRow, ShardWriter
-from metamodel.stacking.linear import LinearProgram
+from metamodel.prediction.stacks.linear import LinearProgram
+from metamodel.training import verify_stacks as proving
+from metamodel.training.verify_stacks import Part, proven_children
 
 
 @pytest.fixture(autouse=True)

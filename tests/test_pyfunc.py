@@ -24,8 +24,8 @@ from numpy.testing import assert_allclose
 from sklearn.tree import DecisionTreeClassifier
 
 import metamodel
-from metamodel.cache import ByteCache
-from metamodel.pyfunc import PublicError
+from metamodel.common.byte_cache import ByteCache
+from metamodel.flavor.scoring_server import PublicError
 
 PACKAGE = Path(metamodel.__file__).parent
 
@@ -213,7 +213,7 @@ def test_threads_get_right_answers_from_a_cache_smaller_than_the_children(monkey
     result = metamodel.train(table, "group", "y", "linear_regression", holdout=0, n_jobs=1, stack=False)
     model = _load(result)
     cache = ByteCache(result.manifest.counts["resident_bytes"] // 6)
-    monkeypatch.setattr("metamodel.cache._process_cache", cache)
+    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", cache)
     batches = [table.sample(8, random_state=i) for i in range(200)]
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(model.predict, batches))
@@ -226,7 +226,7 @@ def test_threads_get_right_answers_from_a_cache_smaller_than_the_children(monkey
 def test_threads_that_ask_at_once_load_each_child_once(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"group": np.repeat([1, 2, 3], 2), "x": 0.0, "y": np.repeat([1.0, 2.0, 3.0], 2)})
     model = _load(metamodel.train(table, "group", "y", Counted(), holdout=0, n_jobs=1, duplicates="keep"))
-    monkeypatch.setattr("metamodel.cache._process_cache", ByteCache(2**20))
+    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", ByteCache(2**20))
     Counted.loads.clear()
     start = threading.Barrier(8)
 

@@ -8,9 +8,9 @@ import mlflow
 import pytest
 import servers
 
-from metamodel import reaching
 from metamodel.exceptions import InputError
-from metamodel.reaching import check_tracking_server
+from metamodel.tracking import server_check as reaching
+from metamodel.tracking.server_check import check_tracking_server
 
 
 @pytest.fixture

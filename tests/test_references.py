@@ -18,24 +18,24 @@ from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
 
 import metamodel
-from metamodel import disk_cache
-from metamodel.bundle import Bundle
-from metamodel.bundle_writing import finish_bundle
-from metamodel.checking import CheckedChild
-from metamodel.child_tables import from_template, read_uris
+from metamodel.bundle.group_values import write_figures
+from metamodel.bundle.ledger import who_answers
+from metamodel.bundle.manifest import FileEntry
+from metamodel.bundle.reader import Bundle
+from metamodel.bundle.references import Reference, ReferenceSettings, ReferenceTable, write_table
+from metamodel.bundle.writer import finish_bundle
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns, UnreadableBundle
-from metamodel.fetching.adapters import EstimatorChild, PyfuncChild
-from metamodel.fetching.loading import files_of
-from metamodel.group_figures import write_figures
-from metamodel.keys import KeyColumn, KeySchema, decode_key, encode_key
-from metamodel.ledger import who_answers
-from metamodel.manifest import FileEntry
-from metamodel.packing import stack_bundle
-from metamodel.references import Reference, ReferenceSettings, ReferenceTable, write_table
-from metamodel.referencing import write_references
-from metamodel.report.facts import Facts
-from metamodel.starts import Starts
-from metamodel.vendoring import vendor_bundle
+from metamodel.flavor.remote import disk_cache
+from metamodel.flavor.remote.adapters import EstimatorChild, PyfuncChild
+from metamodel.flavor.remote.child_files import files_of
+from metamodel.report.content import Facts
+from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, encode_key
+from metamodel.tracking.pack_children import vendor_bundle
+from metamodel.tracking.references.check_children import CheckedChild
+from metamodel.tracking.references.child_table import from_template, read_uris
+from metamodel.tracking.references.reference_model import write_references
+from metamodel.training.build_stacks import stack_bundle
+from metamodel.training.earlier_children import Starts
 
 KEYS = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
 
@@ -372,7 +372,7 @@ def test_a_pyfunc_child_gives_one_value_a_row(answers: object) -> None:
 def referring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle that refers to a directory that is gone."""
     monkeypatch.setattr(
-        "metamodel.referencing.check_children",
+        "metamodel.tracking.references.reference_model.check_children",
         lambda uris, *_, pin: [CheckedChild(key, Reference(uri, place=uri), "sklearn") for key, uri in uris.items()],
     )
     rows = pd.DataFrame({"store": [1, 2], "x": [1.0, 2.0]})
@@ -430,7 +430,9 @@ def test_vendoring_keeps_the_figures_of_groups(
     figures = write_figures(referring, pd.DataFrame({"radius": [2.5]}, index=[encode_key((1,))]))
     (referring / "manifest.json").unlink()
     finish_bundle(referring, replace(bundle.manifest, figures=figures), ledger)
-    monkeypatch.setattr("metamodel.vendoring._fetched", lambda references, loader: iter(()))  # the child is gone
+    monkeypatch.setattr(
+        "metamodel.tracking.pack_children._fetched", lambda references, loader: iter(())
+    )  # the child is gone
     vendored = metamodel.MetaModel(vendor_bundle(metamodel.load_model(referring), tmp_path / "vendored"))
     assert vendored.bundle.damaged_files() == []
     assert vendored.radius((1,)) == 2.5

@@ -29,16 +29,18 @@ from registered_children import Unkind, export_all, panel, register_all, run_of,
 from servers import HOST, Server, answering, metamodel_server, scoring_server, tracking_server, url_of
 
 import metamodel
-from metamodel import disk_cache, vendoring
-from metamodel.cache import ByteCache
+from metamodel.bundle.shards import ShardReader
 from metamodel.cli import main
-from metamodel.disk_cache import process_disk_cache
+from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import InputError
-from metamodel.fetching import places, politeness
-from metamodel.fetching.politeness import courtesy_for
-from metamodel.referencing import write_references
-from metamodel.shards import ShardReader
-from metamodel.vendoring import vendor_bundle
+from metamodel.flavor.remote import aliases as places
+from metamodel.flavor.remote import disk_cache
+from metamodel.flavor.remote import throttle as politeness
+from metamodel.flavor.remote.disk_cache import process_disk_cache
+from metamodel.flavor.remote.throttle import courtesy_for
+from metamodel.tracking import pack_children as vendoring
+from metamodel.tracking.pack_children import vendor_bundle
+from metamodel.tracking.references.reference_model import write_references
 
 pytestmark = [pytest.mark.server, pytest.mark.tableless]
 
@@ -99,7 +101,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A disk cache of the test's own, and no child in memory."""
     monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(disk_cache, "_cache", None)
-    monkeypatch.setattr("metamodel.cache._process_cache", None)
+    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", None)
     return tmp_path / "cache"
 
 

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 import metamodel
+from metamodel.bundle.model import MetaModel
 from metamodel.cli import main
-from metamodel.model import MetaModel
 
 
 @pytest.fixture(scope="module")

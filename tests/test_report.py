@@ -9,11 +9,11 @@ import pytest
 from reports import KINDS, small, train
 
 import metamodel
-from metamodel.bundle import Bundle
+from metamodel.bundle.reader import Bundle
 from metamodel.exceptions import InputError
 from metamodel.report import permute_worst, render_report, write_report
 from metamodel.report.charts import histogram, over_time, scatter
-from metamodel.report.facts import Facts
+from metamodel.report.content import Facts
 from metamodel.report.page import render
 
 VOID = {"meta", "link", "input"}

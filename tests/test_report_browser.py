@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from reports import train
 
-from metamodel.bundle import Bundle
+from metamodel.bundle.reader import Bundle
 from metamodel.report import render_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from metamodel.requirements import requirements
+from metamodel.flavor.requirements import requirements
 
 
 def _manifest(*modules: str, codec: str = "cloudpickle", stacks: tuple = ()) -> SimpleNamespace:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from metamodel.exceptions import CorruptBundle, InputError, InvalidKey, MissingColumns, TrainingFailed, UnknownGroup
-from metamodel.feature_columns import Feature
-from metamodel.features import FeatureSchema
-from metamodel.keys import KeyColumn, KeySchema, encode_key
-from metamodel.routing import PredictOptions, Route, output_columns, probability_column
+from metamodel.prediction.output import PredictOptions, probability_column
+from metamodel.prediction.routing import Route, output_columns
+from metamodel.tables.feature_columns import Feature
+from metamodel.tables.features import FeatureSchema
+from metamodel.tables.keys import KeyColumn, KeySchema, encode_key
 
 KEYS = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
 FEATURES = FeatureSchema((Feature("x", "number", "float64"), Feature("z", "number", "float64")), "array")

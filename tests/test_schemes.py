@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from metamodel.evaluation.split_scheme import Scheme
 from metamodel.exceptions import InputError
-from metamodel.schemes import Scheme
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 import metamodel
 from metamodel.exceptions import InputError, MissingColumns, UnknownGroup
 from metamodel.scoring.local import score_file
-from metamodel.tables import read_table
+from metamodel.tables.files import read_table
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_one_bad_field_of_a_csv_file_spoils_its_own_row_alone(
 def test_a_bad_number_alone_in_the_last_part_of_a_csv_file_spoils_its_own_row_alone(
     stores: pd.DataFrame, stores_model: metamodel.MetaModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("metamodel.tables.read_batches.__defaults__", ((), (), 79))
+    monkeypatch.setattr("metamodel.tables.files.read_batches.__defaults__", ((), (), 79))
     spoiled = stores.astype({"x": object})
     spoiled.loc[79, "x"] = "oops"
     spoiled.to_csv(tmp_path / "spoiled.csv", index=False)

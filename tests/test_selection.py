@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from spark_tables import assert_same_ledger
 
+from metamodel.bundle.model import MetaModel
 from metamodel.datasets import make_store_sales
 from metamodel.exceptions import InputError
-from metamodel.model import MetaModel
-from metamodel.training import train
+from metamodel.training.train import train
 
 KEYS, TARGET = ["country", "store"], "units"
 FEATURES = ["price", "promotion", "trend", "season_sin", "season_cos"]

@@ -26,8 +26,8 @@ from servers import Server, metamodel_server, scoring_server
 import metamodel
 from metamodel.serving import app
 from metamodel.serving.app import Limits, Service
-from metamodel.serving.figures import Figures
-from metamodel.serving.payloads import PlainRequest
+from metamodel.serving.json_request import PlainRequest
+from metamodel.serving.metrics import Figures
 from metamodel.serving.scorer import Reply, Scorer
 
 pytestmark = pytest.mark.server

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metamodel
-from metamodel.fetching import load_model
+from metamodel.flavor.load import load_model
 from metamodel.serving.scorer import Reply, Scorer
 
 JSON = "application/json"

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.compression import train_dictionary
+from metamodel.bundle.compression import train_dictionary
+from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter, compress_shard
 from metamodel.exceptions import CorruptBundle
-from metamodel.keys import encode_key
-from metamodel.shards import ShardReader, ShardRow, ShardWriter, compress_shard
+from metamodel.tables.keys import encode_key
 
 BLOBS = {f'["g{i}"]': bytes([i]) * (10 if i % 2 else 70_000) for i in range(6)}
 

@@ -10,8 +10,8 @@ from sklearn.linear_model import LinearRegression
 
 import metamodel
 from metamodel.datasets import make_store_sales
+from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.exceptions import InputError
-from metamodel.shrinkage import Shrinkage
 
 SIZES = st.lists(st.integers(1, 10**6), min_size=1, max_size=5).map(lambda sizes: sorted(sizes, reverse=True))
 METHODS = st.one_of(

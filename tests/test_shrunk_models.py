@@ -17,19 +17,19 @@ from sklearn.linear_model import LinearRegression, Ridge
 from spark_tables import assert_same_ledger
 
 import metamodel
-from metamodel.bundle import Bundle
-from metamodel.cache import ByteCache
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.reader import Bundle
 from metamodel.cli import main
+from metamodel.common.byte_cache import ByteCache
 from metamodel.datasets import make_store_sales
 from metamodel.exceptions import CorruptBundle
-from metamodel.fetching import load_model
-from metamodel.inspection import overview
-from metamodel.model import MetaModel
-from metamodel.packing import stack_bundle
-from metamodel.referencing import write_references
+from metamodel.flavor.load import load_model
 from metamodel.report import render_report
+from metamodel.report.inspection import overview
 from metamodel.serving.scorer import Scorer
-from metamodel.vendoring import vendor_bundle
+from metamodel.tracking.pack_children import vendor_bundle
+from metamodel.tracking.references.reference_model import write_references
+from metamodel.training.build_stacks import stack_bundle
 
 KEYS = ["country", "store", "product"]
 FEATURES = ["price", "promotion", "trend"]

@@ -16,7 +16,7 @@ from spark_cluster import Cluster, standalone
 from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
 
 import metamodel
-from metamodel.model import MetaModel
+from metamodel.bundle.model import MetaModel
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(900)]
 

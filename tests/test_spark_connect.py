@@ -14,7 +14,7 @@ from spark_cluster import connect_server
 from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
 
 import metamodel
-from metamodel.model import MetaModel
+from metamodel.bundle.model import MetaModel
 
 pytest.importorskip("grpc", reason="Spark Connect needs grpcio (pip install 'pyspark[connect]')")
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(900)]

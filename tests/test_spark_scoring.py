@@ -18,9 +18,9 @@ from spark_children import RecordingRidge
 from spark_tables import FEATURES, KEYS, TARGET, in_cells
 
 import metamodel
+from metamodel.bundle.model import MetaModel
 from metamodel.cli import main
 from metamodel.exceptions import InputError, MissingColumns
-from metamodel.model import MetaModel
 
 pytestmark = pytest.mark.spark
 

@@ -18,10 +18,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
 
 import metamodel
-from metamodel.backends.spark_worker import whole_groups
+from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import InputError, InvalidKey, TrainingError
-from metamodel.model import MetaModel
-from metamodel.spark_tables import reason
+from metamodel.tables.spark import reason
+from metamodel.training.engines.spark.worker import whole_groups
 
 pytestmark = pytest.mark.spark
 
@@ -255,8 +255,8 @@ def test_settings_of_the_session_are_as_before_and_nothing_stays_cached(spark: A
 
 
 def test_every_task_is_a_partition_of_its_own_and_only_needed_columns_travel(spark: Any, tmp_path: Path) -> None:
-    from metamodel.backends.spark import SparkTraining, _Groups
-    from metamodel.options import TrainingOptions
+    from metamodel.training.engines.spark.engine import SparkTraining, _Groups
+    from metamodel.training.options import TrainingOptions
 
     path = stored(odd_groups().dropna().assign(unused=1.0), tmp_path)
     training = SparkTraining(path, TrainingOptions.create("store", target="y", engine="spark"), "ridge", None, ["x"])
@@ -290,7 +290,7 @@ Result = namedtuple("Result", "number ledger holdout importance reason child sam
     ],
 )
 def test_lost_and_doubled_groups_are_errors(numbers: list[int], message: str, tmp_path: Path) -> None:
-    from metamodel.backends.spark import _chunks
+    from metamodel.training.engines.spark.engine import _chunks
 
     ledger = '{"status": "skipped", "resident": 0, "sha256": ""}'
     rows = (Result(number, ledger, None, None, "", None, b"") for number in numbers)

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from spark_children import FussyRidge, RecordingRidge
 
 import metamodel
-from metamodel.keys import encode_key
+from metamodel.tables.keys import encode_key
 
 pytestmark = pytest.mark.spark
 

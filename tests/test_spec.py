@@ -11,10 +11,10 @@ from sklearn.linear_model import Lasso, Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
-from metamodel.digests import spec_digest
 from metamodel.exceptions import InputError
-from metamodel.options import TrainingOptions
-from metamodel.spec import Candidate, FitSpec
+from metamodel.fitting.spec import Candidate, FitSpec
+from metamodel.training.digest import spec_digest
+from metamodel.training.options import TrainingOptions
 
 
 def options(**changes):

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.exceptions import InputError
-from metamodel.splitting import (
+from metamodel.evaluation.splits import (
     hash_folds,
     hash_holdout,
     repeated,
@@ -16,6 +15,7 @@ from metamodel.splitting import (
     time_holdout,
     time_order,
 )
+from metamodel.exceptions import InputError
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 5), st.sampled_from(["a", "b", None]), st.floats(-2, 2)), min_size=2, max_size=40

@@ -13,7 +13,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from stacked import NAMES, built
 
 import metamodel
-from metamodel.model import MetaModel
+from metamodel.bundle.model import MetaModel
 
 # Zeros, the smallest numbers, what 32 bits round, what they cannot hold, what a scaler makes overflow, and no numbers.
 CORNERS = [0.0, -0.0, 1e-310, 1e-45, -1e-45, 0.1, 16777217.0, 3.4028234e38, 3.4028235677973366e38, 3.5e38]

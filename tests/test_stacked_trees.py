@@ -21,8 +21,9 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from stacked import NAMES, built
 
 import metamodel
-from metamodel.model import MetaModel
-from metamodel.stacking import building, trees
+from metamodel.bundle.model import MetaModel
+from metamodel.prediction.stacks import builder as building
+from metamodel.prediction.stacks import trees
 
 LABELS = [["a", "b", "c"], ["b", "d"], ["a", "d"], ["a", "b", "c", "d"]]
 REGRESSORS = {
@@ -275,7 +276,7 @@ def test_a_large_tree_and_many_rows():
 
 
 def test_a_stack_is_closed_when_it_is_large(monkeypatch):
-    monkeypatch.setattr("metamodel.stacking.building._STACK_BYTES", 1)
+    monkeypatch.setattr("metamodel.prediction.stacks.builder._STACK_BYTES", 1)
     model = metamodel.train(table(), "store", "y", estimator="decision_tree", n_jobs=1)
     assert (len(model.manifest.stacks), set(model.ledger["stack"])) == (3, {""})
     opened = MetaModel(model.bundle_path)
@@ -349,7 +350,7 @@ def test_where_nothing_can_be_kept_on_disk_the_kernel_is_compiled_all_the_same(t
 def test_where_numba_is_broken_the_children_answer_and_one_warning_says_so(bundle, monkeypatch):
     expected = MetaModel(bundle).predict(table())
     trees.kernel_available.cache_clear()
-    monkeypatch.setitem(sys.modules, "metamodel.stacking.kernel", None)
+    monkeypatch.setitem(sys.modules, "metamodel.prediction.stacks.tree_kernel", None)
     with pytest.warns(RuntimeWarning, match="numba is installed but cannot compile") as warned:
         model = MetaModel(bundle)
     pd.testing.assert_frame_equal(model.predict(table()), expected, check_exact=True)

@@ -16,13 +16,13 @@ from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScal
 from stacked import NAMES, built
 
 import metamodel
-from metamodel import stack_blocks
-from metamodel.cache import ByteCache
+from metamodel.bundle import stack_digests as stack_blocks
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.shards import ShardReader
+from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import CorruptBundle
-from metamodel.inspection import damage
-from metamodel.model import MetaModel
-from metamodel.packing import stack_bundle
-from metamodel.shards import ShardReader
+from metamodel.report.inspection import damage
+from metamodel.training.build_stacks import stack_bundle
 
 REGRESSORS = {
     "LinearRegression": lm.LinearRegression,
@@ -216,8 +216,8 @@ def test_without_stacks_the_children_answer(tmp_path):
 @pytest.fixture
 def copied(bundle, tmp_path, monkeypatch):
     """A copy that a test may damage; children of the whole bundle, which has the same digest, would hide damage."""
-    monkeypatch.setattr("metamodel.cache._process_cache", None)
-    monkeypatch.setattr("metamodel.stack_blocks._MOST_CHILDREN", 2)
+    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", None)
+    monkeypatch.setattr("metamodel.bundle.stack_digests._MOST_CHILDREN", 2)
     metamodel.train(training_table(), ["country", "store"], "y", n_jobs=1, output_dir=tmp_path / "b")
     return tmp_path / "b"
 
@@ -319,7 +319,7 @@ def test_no_damaged_byte_changes_an_answer(bundle, tmp_path_factory, place, mask
 
 
 def test_the_first_answer_reads_one_block_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr("metamodel.stack_blocks._MOST_CHILDREN", 2)
+    monkeypatch.setattr("metamodel.bundle.stack_digests._MOST_CHILDREN", 2)
     path = metamodel.train(training_table(), ["country", "store"], "y", n_jobs=1, output_dir=tmp_path / "b").bundle_path
     read = []
     digest = stack_blocks._digest

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from metamodel import bundle_writing
-from metamodel.backends import TaskResult
-from metamodel.bundle_writing import ShardMerger
-from metamodel.evidence import Evidence
-from metamodel.shards import ShardReader, ShardRow, ShardWriter
-from metamodel.superseding import fitted_again, superseded
+from metamodel.bundle import writer as bundle_writing
+from metamodel.bundle.diagnostics import Evidence
+from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.bundle.writer import ShardMerger
+from metamodel.training.engines.task import TaskResult
+from metamodel.training.refits import fitted_again, superseded
 
 
 def result(statuses, child, again=False):

@@ -10,7 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from metamodel.exceptions import InputError
-from metamodel.tables import read_batches, read_table, write_table
+from metamodel.tables.files import read_batches, read_table, write_table
 
 FRAME = pd.DataFrame({"country": ["FR", "NA", "🦉"], "store": [7, 8, 9], "units": [1.5, np.nan, 3.0]})
 

@@ -25,10 +25,10 @@ from servers import Recorder, Server, count_by_endpoint, recording_proxy, tracki
 from sklearn.linear_model import LinearRegression, Ridge
 
 import metamodel
-from metamodel.bundle import Bundle
-from metamodel.cache import process_cache
+from metamodel.bundle.reader import Bundle
+from metamodel.common.byte_cache import process_cache
 from metamodel.report import render_report
-from metamodel.runs import training_run
+from metamodel.tracking.run import training_run
 
 pytestmark = pytest.mark.server
 

@@ -18,9 +18,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import AllGroupsFailed, InputError
-from metamodel.model import MetaModel
-from metamodel.training import train
+from metamodel.training.train import train
 
 RNG = np.random.default_rng(0)
 NUMBERS = ["housing_median_age", "total_rooms", "population", "households", "median_income"]

@@ -13,10 +13,10 @@ from sklearn.linear_model import Ridge
 from spark_tables import assert_same_ledger
 
 import metamodel
-from metamodel.backends import task
 from metamodel.cli import main
 from metamodel.datasets import make_store_sales
 from metamodel.exceptions import AllGroupsFailed, InputError
+from metamodel.training.engines import task
 
 KEYS, FEATURES = ["store", "product"], ["price", "promotion", "trend", "season_sin", "season_cos"]
 SPACE = {"ridge": {"alpha": (1e-3, 1e2, "log")}}

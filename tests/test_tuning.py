@@ -19,18 +19,19 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from metamodel.estimator_parts import describe
-from metamodel.estimators import resolve
-from metamodel.evaluation import Answers
+from metamodel.evaluation.metrics import Answers
+from metamodel.evaluation.split_scheme import Scheme
+from metamodel.evaluation.splits import hash_folds, hash_holdout
 from metamodel.exceptions import InputError
-from metamodel.fitting import fit_group
-from metamodel.groups import GroupData
-from metamodel.schemes import Scheme
-from metamodel.spec import Candidate, FitSpec, TuningSpec
-from metamodel.splitting import hash_folds, hash_holdout
-from metamodel.tuning import Search, read_space, require_optuna, spaces_of, tune, validation, validation_folds
-from metamodel.tuning.evidence import gain, gain_errors, more_than_noise
-from metamodel.tuning.rounds import others_rounds
+from metamodel.fitting.estimator_info import describe
+from metamodel.fitting.estimators import resolve
+from metamodel.fitting.fit import fit_group
+from metamodel.fitting.group import GroupData
+from metamodel.fitting.spec import Candidate, FitSpec, TuningSpec
+from metamodel.fitting.tuning import Search, read_space, require_optuna, spaces_of, tune, validation_folds
+from metamodel.fitting.tuning import folds as validation
+from metamodel.fitting.tuning.early_stopping import others_rounds
+from metamodel.fitting.tuning.gain import gain, gain_errors, more_than_noise
 
 pytestmark = pytest.mark.tableless
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.tuning import Pace, alarm, ends_of_budget, phase_end
-from metamodel.tuning.budget import OutOfTime
+from metamodel.fitting.tuning import Pace, alarm, ends_of_budget, phase_end
+from metamodel.fitting.tuning.budget import OutOfTime
 
 pytestmark = pytest.mark.tableless
 

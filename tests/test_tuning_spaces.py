@@ -10,12 +10,12 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from metamodel.estimator_parts import describe
-from metamodel.estimators import NAMED, resolve
 from metamodel.exceptions import InputError
-from metamodel.options import TrainingOptions
-from metamodel.spec import Candidate
-from metamodel.tuning import BUILT_IN, Dimension, read_space, spaces_of
+from metamodel.fitting.estimator_info import describe
+from metamodel.fitting.estimators import NAMED, resolve
+from metamodel.fitting.spec import Candidate
+from metamodel.fitting.tuning import BUILT_IN, Dimension, read_space, spaces_of
+from metamodel.training.options import TrainingOptions
 
 RANGE = {"ridge": {"alpha": {"low": 0.01, "high": 100, "log": True}}}
 ALPHA = Dimension("float", 0.01, 100, log=True)

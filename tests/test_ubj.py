@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metamodel.stacking.ubj import joined, lengths, read_ubj
+from metamodel.prediction.stacks.ubjson import joined, lengths, read_ubj
 
 LENGTH = b"L" + bytes(7)
 SMALL = (

@@ -27,14 +27,15 @@ from sklearn.preprocessing import StandardScaler
 from spark_tables import assert_same_ledger
 from xgboost import XGBRegressor
 
-from metamodel.boosting import XGBClassifier
-from metamodel.estimator_parts import describe
+from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import InputError
-from metamodel.groups import GroupData
-from metamodel.model import MetaModel
-from metamodel.spec import Candidate
-from metamodel.training import TrainingResult, train
-from metamodel.warm_start import Start, fit_from, why_only_cold
+from metamodel.fitting.estimator_info import describe
+from metamodel.fitting.group import GroupData
+from metamodel.fitting.spec import Candidate
+from metamodel.fitting.warm_start import Start, fit_from, why_only_cold
+from metamodel.fitting.xgboost_classifier import XGBClassifier
+from metamodel.training.result import TrainingResult
+from metamodel.training.train import train
 
 FOREST = RandomForestRegressor(n_estimators=5, max_depth=3)
 
@@ -133,10 +134,11 @@ def test_spark_brings_each_group_its_earlier_child(spark: Any) -> None:
 
 
 def test_a_task_that_was_done_is_not_taken_for_one_from_another_start(tmp_path: Path) -> None:
-    from metamodel.backends import Job, Task
-    from metamodel.options import TrainingOptions
-    from metamodel.planning import make_plan
-    from metamodel.starts import Starts
+    from metamodel.training.earlier_children import Starts
+    from metamodel.training.engines.base import Job
+    from metamodel.training.engines.task import Task
+    from metamodel.training.options import TrainingOptions
+    from metamodel.training.plan import make_plan
 
     bundles = [MetaModel(fit(table(seed=seed)).bundle_path).bundle for seed in (0, 1)]
     plan = make_plan(grown(), TrainingOptions.create("shop", target="y", warm_start=True), FOREST, None, None)

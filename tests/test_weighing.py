@@ -9,12 +9,12 @@ from children import MARK, RaisesOnMark
 from sklearn.linear_model import LinearRegression
 
 import metamodel
-from metamodel.bundle import Bundle
-from metamodel.evaluation import regression_metrics
-from metamodel.keys import encode_key
-from metamodel.ledger import keys_of
-from metamodel.shrinkage import Shrinkage
-from metamodel.weighing import blend_holdout, weight_table, weight_texts
+from metamodel.bundle.ledger import keys_of
+from metamodel.bundle.reader import Bundle
+from metamodel.evaluation.metrics import regression_metrics
+from metamodel.evaluation.shrinkage import Shrinkage
+from metamodel.tables.keys import encode_key
+from metamodel.training.blend_weights import blend_holdout, weight_table, weight_texts
 
 FEATURES = ["x", "z"]
 

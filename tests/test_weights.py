@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from metamodel.exceptions import InputError
-from metamodel.weights import check_takes_weights, fit_weighted, row_weights
+from metamodel.fitting.sample_weight import check_takes_weights, fit_weighted
+from metamodel.tables.weights import row_weights
 
 
 @pytest.mark.parametrize("values", [[1, 0, 2], [1.0, 0.0, 2.0], [Decimal(1), Decimal(0), Decimal(2)]])

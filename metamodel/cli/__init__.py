@@ -7,12 +7,12 @@ import os
 
 import click
 
-from metamodel import __version__
 from metamodel.cli.answering import score, serve
 from metamodel.cli.building import pack, reference, serve_check
-from metamodel.cli.commands import Commands
+from metamodel.cli.click_groups import Commands
 from metamodel.cli.looking import export, inspect, report
-from metamodel.cli.training import train
+from metamodel.cli.train import train
+from metamodel.common.version import __version__
 
 __all__ = ["main"]
 

@@ -4,8 +4,8 @@ import sys
 
 import click
 
-from metamodel.cli.common import WholeNumber, at_work, json_option
-from metamodel.cli.rendering import dumps
+from metamodel.cli.options import WholeNumber, at_work, json_option
+from metamodel.cli.output import dumps
 
 __all__ = ["score", "serve"]
 

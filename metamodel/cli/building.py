@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from metamodel.cli.common import Json, Names, at_work, inputs_option, json_option
-from metamodel.cli.rendering import dumps, packed_text, section
+from metamodel.cli.options import Json, Names, at_work, inputs_option, json_option
+from metamodel.cli.output import dumps, packed_text, section
 from metamodel.exceptions import InputError
 
 __all__ = ["pack", "reference", "serve_check"]
@@ -32,12 +32,12 @@ def pack(
         if output and not data:
             raise InputError("--output goes with --data. The file that --zip names is written where it says.")
         if data:
-            from metamodel.repacking import repack
+            from metamodel.tracking.pack_stacks import repack
 
             packed = repack(model, data, output or None, register or None, alias or None, **form)
             text = packed_text(packed, register, alias)
         else:
-            from metamodel import vendoring
+            from metamodel.tracking import pack_children as vendoring
 
             packed = vendoring.pack(model, zip_file=zip_file, register=register, alias=alias, **form)
             text = section("packed model", packed)
@@ -78,8 +78,8 @@ def reference(
 ) -> None:
     """Make a model of children that are registered, or served, already: it refers to them."""
     with at_work():
-        from metamodel.references import ReferenceSettings
-        from metamodel.referencing import reference_files
+        from metamodel.bundle.references import ReferenceSettings
+        from metamodel.tracking.references.reference_model import reference_files
 
         settings = ReferenceSettings(
             refresh_seconds=refresh,
@@ -98,7 +98,7 @@ def reference(
 def serve_check(file: str, as_json: bool) -> None:
     """Open a model that `pack --zip` wrote, as a server would, and load every child of it."""
     with at_work():
-        from metamodel import vendoring
+        from metamodel.tracking import pack_children as vendoring
 
         facts = vendoring.serve_check(file)
     click.echo(dumps(facts) if as_json else section("this file can be served", facts))

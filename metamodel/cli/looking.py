@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from metamodel.cli.common import Exit, Json, WholeNumber, at_work, json_option
-from metamodel.cli.rendering import dumps, section
+from metamodel.cli.options import Exit, Json, WholeNumber, at_work, json_option
+from metamodel.cli.output import dumps, section
 from metamodel.exceptions import InputError
 
 __all__ = ["export", "inspect", "report"]
@@ -23,8 +23,8 @@ __all__ = ["export", "inspect", "report"]
 def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_json: bool) -> None:
     """Show a model: its summary, its worst groups, or one child."""
     with at_work():
-        from metamodel import inspection
-        from metamodel.fetching import load_model
+        from metamodel.flavor.load import load_model
+        from metamodel.report import inspection
 
         opened = load_model(model)
         facts = inspection.one_child(opened, tuple(group)) if group is not None else inspection.overview(opened, worst)
@@ -47,10 +47,10 @@ def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_js
 def report(model: str, output: str, data: str, worst: int, as_json: bool) -> None:
     """Write the HTML report of a model: MODEL is a bundle's directory, an MLflow URI, or a run's id."""
     with at_work():
-        from metamodel.fetching import load_model
-        from metamodel.registry import model_of_run
+        from metamodel.flavor.load import load_model
         from metamodel.report import permute_worst, write_report
-        from metamodel.sources import read_data
+        from metamodel.tables.sources import read_data
+        from metamodel.tracking.registry import model_of_run
 
         bundle = load_model(model_of_run(model)).bundle
         permuted = permute_worst(bundle, read_data(data, bundle.manifest.keys.names), worst) if data else None
@@ -67,8 +67,8 @@ def report(model: str, output: str, data: str, worst: int, as_json: bool) -> Non
 def export(model: str, group: list[Any], output: str, as_json: bool) -> None:
     """Write one child as an ordinary MLflow scikit-learn model."""
     with at_work():
-        from metamodel.exporting import export_child
-        from metamodel.fetching import load_model
+        from metamodel.flavor.export import export_child
+        from metamodel.flavor.load import load_model
 
         if Path(output).exists():
             raise InputError(f"{output} exists already. Name a directory that does not.")

@@ -1,4 +1,7 @@
-"""What people look at: the plots of a run, and the one-file HTML report of a model."""
+"""What people look at: the plots of a run, the one-file HTML report of a model, one group's details.
+
+It knows the finished bundle, and nothing of training or MLflow.
+"""
 
 from metamodel.report.page import render_report, write_report
 from metamodel.report.permutation import permute_worst

@@ -10,18 +10,22 @@ import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
-from metamodel.frames import AnyArray
-from metamodel.report.numbers import number, percent
-from metamodel.wording import count
+from metamodel.common.arrays import AnyArray
+from metamodel.common.messages import count
+from metamodel.report.formatting import number, percent
 
 __all__ = ["histogram", "over_time", "scatter", "shares"]
 
 _SIZE = (380, 200)
+
 _SMALL = (260, 180)
+
 # Width of a digit in the pictures' own units.
 _DIGIT = 7
+
 # A point or two too many would make a page of many charts heavy.
 _POINTS = 150
+
 _LEGEND = (
     '<text class="label" x="258" y="9" text-anchor="end"><tspan class="actual-text">━ actual</tspan> '
     '<tspan class="predicted-text">━ predicted</tspan></text>'

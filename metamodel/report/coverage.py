@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from metamodel.intervals import summarize
+from metamodel.bundle.ledger import summarize
 from metamodel.report.charts import histogram
-from metamodel.report.facts import Facts
+from metamodel.report.content import Facts
 
 __all__ = ["Coverage", "coverage_of"]
 

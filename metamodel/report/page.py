@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from metamodel import __version__
-from metamodel.bundle import Bundle
-from metamodel.evidence import HOLDOUT_NAME, IMPORTANCE_NAME, read_evidence
-from metamodel.report import numbers
+from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME, read_evidence
+from metamodel.bundle.reader import Bundle
+from metamodel.common.version import __version__
+from metamodel.report import formatting as numbers
+from metamodel.report.content import STATISTICS, Facts
 from metamodel.report.coverage import coverage_of
-from metamodel.report.facts import STATISTICS, Facts
 
 __all__ = ["render_report", "write_report"]
 

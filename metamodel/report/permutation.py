@@ -7,15 +7,16 @@ are shuffled among the group's rows. Unlike importances that a child tells of it
 import pandas as pd
 from sklearn.inspection import permutation_importance
 
-from metamodel.bundle import Bundle
+from metamodel.bundle.ledger import WITH_CHILD, deciding_metric, keys_of, worst_first
+from metamodel.bundle.reader import Bundle
 from metamodel.exceptions import InputError
-from metamodel.frames import check_columns, group_rows
-from metamodel.keys import encode_key
-from metamodel.ledger import WITH_CHILD, deciding_metric, keys_of, worst_first
+from metamodel.tables.grouping import check_columns, group_rows
+from metamodel.tables.keys import encode_key
 
 __all__ = ["permute_worst"]
 
 _SCORING = {"regression": "neg_mean_absolute_error", "classification": "accuracy"}
+
 _ROWS = 5000
 
 

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from metamodel.wording import count
+from metamodel.common.messages import count
 
 __all__ = ["plot_actual_predicted", "plot_metric"]
 
 # Ten colours can be told apart; more groups share one.
 _COLOURED_GROUPS = 10
+
 _COLOURS = [
     "#4477AA",
     "#EE6677",

@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.frames import AnyArray
+from metamodel.common.arrays import AnyArray
 
 __all__ = ["ENOUGH_ROWS", "EXAMPLES", "column", "records"]
 
 # Groups that are shown as examples.
 EXAMPLES = 8
+
 # A group that is judged on fewer rows may be lucky.
 ENOUGH_ROWS = 5
 

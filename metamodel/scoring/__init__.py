@@ -1,9 +1,12 @@
-"""Batch scoring: a table in, the same table with predictions out."""
+"""Batch scoring: a table in, the same table with predictions out, on one machine or on Spark.
+
+It knows nothing of training, tracking or HTTP.
+"""
 
 from typing import TYPE_CHECKING, Any
 
+from metamodel.common.validation import one_of
 from metamodel.exceptions import InputError
-from metamodel.option_values import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

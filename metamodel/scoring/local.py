@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel import tables
+from metamodel.bundle.model import MetaModel
+from metamodel.common.messages import listing
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
-from metamodel.fetching import load_model
-from metamodel.model import MetaModel
-from metamodel.sources import no_table
-from metamodel.wording import listing
+from metamodel.flavor.load import load_model
+from metamodel.tables import files as tables
+from metamodel.tables.sources import no_table
 
 __all__ = ["score", "score_file"]
 

@@ -18,21 +18,24 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 from pyspark.sql import types as T  # noqa: N812
 
 from metamodel import exceptions
-from metamodel.backends.spark_plan import sample_frame
+from metamodel.bundle.model import MetaModel
+from metamodel.common.messages import listing
 from metamodel.exceptions import ChildFailed, InputError
-from metamodel.fetching import load_model
-from metamodel.frames import check_columns
-from metamodel.model import MetaModel
-from metamodel.routing import PredictOptions, Route, output_columns
+from metamodel.flavor.load import load_model
+from metamodel.prediction.output import PredictOptions
+from metamodel.prediction.routing import Route, output_columns
 from metamodel.scoring.spark_worker import ModelPlace, PartitionScorer
-from metamodel.spark_tables import column, read_spark, reason, write_spark
-from metamodel.wording import listing
+from metamodel.tables.grouping import check_columns
+from metamodel.tables.spark import column, read_spark, reason, sample_frame, write_spark
 
 __all__ = ["score", "score_table"]
 
 _ARROW_TYPES = {"status": pa.string(), "key": pa.string(), "level": pa.int64()}
+
 _ARROW_TYPES |= {"child_version": pa.string(), "error": pa.string()}
+
 _LABEL_TYPES = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "number": pa.float64()}
+
 _SPARK_TYPES: dict[pa.DataType, T.DataType] = {
     pa.string(): T.StringType(),
     pa.int64(): T.LongType(),
@@ -74,7 +77,7 @@ def score_table(data: Any, model: Any, output: str, params: Mapping[str, Any] | 
     data, model, params
         As for `metamodel.scoring.score`.
     output
-        Where to write; see `metamodel.spark_tables.write_spark`.
+        Where to write; see `metamodel.tables.spark.write_spark`.
 
     Returns
     -------

@@ -15,16 +15,18 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from metamodel.backends.spark_worker import arrow_to_pandas
-from metamodel.cache import ByteCache
+from metamodel.bundle.model import MetaModel
+from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import UnreadableBundle
-from metamodel.model import MetaModel
+from metamodel.tables.arrow import arrow_to_pandas
 
 __all__ = ["ModelPlace", "PartitionScorer"]
 
 _CACHE_MB = "METAMODEL_CACHE_MB"
+
 # Rows come sorted by group, so a child is not needed again once its rows have passed.
 _DEFAULT_CACHE_MB = 256.0
+
 _models: dict[str, MetaModel] = {}
 
 
@@ -72,7 +74,7 @@ class ModelPlace:
         except UnreadableBundle:
             return None
         if model.manifest.references is not None:  # its children are fetched through MLflow
-            from metamodel.fetching import open_bundle
+            from metamodel.flavor.load import open_bundle
 
             model = open_bundle(self.bundle, _cache())
         return model if model.bundle.digest == self.digest else None
@@ -84,7 +86,7 @@ class ModelPlace:
             )
         from pyspark import SparkFiles
 
-        from metamodel.fetching import load_model
+        from metamodel.flavor.load import load_model
 
         folder = Path(SparkFiles.getRootDirectory()) / f"metamodel-{self.digest[:16]}"
         model = load_model(_fetch_once(self.uri, self.tracking_uri, folder), cache_bytes=_cache().limit)

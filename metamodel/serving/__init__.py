@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from importlib.util import find_spec
 
+from metamodel.common.messages import count
 from metamodel.exceptions import InputError
-from metamodel.wording import count
 
 __all__ = ["serve"]
 
@@ -58,12 +58,12 @@ def serve(
         The extra `serve` is not installed, there is no such model, a number is too small, or the address cannot be had.
     """
     _check({"workers": workers, **(limits or {})})
-    from metamodel.fetching import load_model
-    from metamodel.fetching.politeness import WORKERS_VARIABLE
-    from metamodel.preloading import preload_setting
+    from metamodel.bundle.preload import preload_setting
+    from metamodel.flavor.load import load_model
+    from metamodel.flavor.remote.throttle import WORKERS_VARIABLE
     from metamodel.serving import workers as processes
     from metamodel.serving.app import Limits, Service
-    from metamodel.serving.figures import Figures
+    from metamodel.serving.metrics import Figures
     from metamodel.serving.scorer import Scorer
 
     allowed = Limits(**(limits or {}))  # type: ignore[arg-type]  # whole numbers where they are wanted

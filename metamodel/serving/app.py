@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from mlflow.version import VERSION
 
-from metamodel.serving.figures import WorkerFigures
-from metamodel.serving.payloads import PlainRequest
+from metamodel.serving.json_request import PlainRequest
+from metamodel.serving.metrics import WorkerFigures
 from metamodel.serving.scorer import Reply, Scorer, refusal
 
 __all__ = ["Limits", "Service"]
@@ -21,15 +21,19 @@ __all__ = ["Limits", "Service"]
 _logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # A plain body up to this size (some ten rows) is answered on the event loop: handing it to a thread and back costs more
 # than the answer. Larger ones would keep the loop from everybody else.
 _SMALL_BODY = 4096
+
 # ... if all that it needs is in memory, and no such answer took this long lately: the longest time is forgotten slowly,
 # multiplied by this at each further answer.
 _SLOW_SECONDS = 0.005
+
 _FADING = 0.98
 
 

@@ -18,17 +18,19 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
-from metamodel.csv_requests import accept_csv
-from metamodel.model import MetaModel
-from metamodel.pyfunc import predict_for_json, public_errors
-from metamodel.refusals import PublicError, hide_rows
-from metamodel.serving.payloads import PlainReader, PlainRequest
-from metamodel.signatures import PACKED, number_columns, signature
+from metamodel.bundle.model import MetaModel
+from metamodel.flavor.csv_requests import accept_csv
+from metamodel.flavor.pyfunc import predict_for_json, public_errors
+from metamodel.flavor.scoring_server import PublicError, hide_rows
+from metamodel.flavor.signature import PACKED, number_columns, signature
+from metamodel.serving.json_request import PlainReader, PlainRequest
 
 __all__ = ["Reply", "Scorer", "refusal"]
 
 _logger = logging.getLogger(__name__)
+
 _JSON = "application/json"
+
 _PLAIN_TYPES = {_JSON, f"{_JSON};charset=utf-8", f"{_JSON}; charset=utf-8", f"{_JSON}; charset=UTF-8"}
 
 

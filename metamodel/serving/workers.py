@@ -25,10 +25,13 @@ from metamodel.serving.app import Service
 __all__ = ["bind", "run_one", "run_several"]
 
 _logger = logging.getLogger(__name__)
+
 _BACKLOG = 2048
+
 # A worker that ends before it listened, or so soon after its start, has not served anybody; after so many in a row the
 # server gives up.
 _SOON_SECONDS = 5.0
+
 _PATIENCE = 5
 
 Start = Callable[[int, Callable[[], None]], None]

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from metamodel.model import MetaModel
-from metamodel.training import train
+from metamodel.bundle.model import MetaModel
+from metamodel.training.train import train
 
 # What the questions are asked with, by version.
 PARAMS = {version: {"predict_method": "predict_proba", "detail": True} for version in (1, 2)} | {3: {"detail": True}}

@@ -1,0 +1,213 @@
+"""A child to bytes and back: cloudpickle, joblib or skops.
+
+Pickles run code when they are read. Where the environment forbids that
+(``MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false``, MLflow's own switch), only skops bundles open.
+"""
+
+import importlib
+import io
+import os
+import pickle
+import threading
+import tracemalloc
+from abc import ABC, abstractmethod
+from functools import cache
+from typing import Any
+
+from metamodel.common.messages import listing
+from metamodel.common.validation import one_of
+from metamodel.exceptions import ForbiddenCodec, InputError
+
+__all__ = ["CODECS", "Codec", "get_codec", "resident_factor"]
+
+_ALLOW_PICKLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
+
+# What skops builds without asking, besides its own list: classes that these packages define, and scores that select
+# features. Never a whole package: a crafted file may name any callable in it (`builtins.eval`) and have it called.
+_TRUSTED_CLASSES = (
+    "sklearn.",
+    "xgboost.",
+    "lightgbm.",
+    "metamodel.fitting.xgboost_classifier.",
+    "scipy.interpolate.",
+    "scipy.sparse.",
+    "scipy.spatial.",
+)
+
+_TRUSTED_FUNCTIONS = ("sklearn.feature_selection.", "sklearn.metrics.")
+
+# Others need to be named here, separated by commas.
+_TRUSTED_TYPES = "METAMODEL_TRUSTED_TYPES"
+
+
+class Codec(ABC):
+    """Serializes children of one bundle."""
+
+    name: str
+
+    @abstractmethod
+    def dumps(self, child: Any) -> bytes:
+        """Serialize a child."""
+
+    @abstractmethod
+    def loads(self, blob: bytes) -> Any:
+        """Deserialize a child."""
+
+    def check_allowed(self) -> None:  # noqa: B027 - most codecs are allowed everywhere
+        """Raise `ForbiddenCodec` where the environment does not allow this codec to read."""
+
+
+class _PickleCodec(Codec):
+    def check_allowed(self) -> None:
+        if os.environ.get(_ALLOW_PICKLE, "true").strip().lower() in ("false", "0"):
+            raise ForbiddenCodec(
+                f"The children of this bundle are {self.name} pickles and {_ALLOW_PICKLE} is false. "
+                'Train with codec="skops", or allow pickles where you trust the bundle.'
+            )
+
+
+class CloudpickleCodec(_PickleCodec):
+    """cloudpickle to write (it also takes lambdas and classes of a notebook), plain pickle to read."""
+
+    name = "cloudpickle"
+
+    def dumps(self, child: Any) -> bytes:
+        """Serialize with pickle protocol 5."""
+        import cloudpickle
+
+        blob: bytes = cloudpickle.dumps(child, protocol=5)
+        return blob
+
+    def loads(self, blob: bytes) -> Any:
+        """Unpickle."""
+        return pickle.loads(blob)
+
+
+class JoblibCodec(_PickleCodec):
+    """joblib's own format."""
+
+    name = "joblib"
+
+    def dumps(self, child: Any) -> bytes:
+        """Serialize with joblib, uncompressed."""
+        import joblib
+
+        buffer = io.BytesIO()
+        joblib.dump(child, buffer)
+        return buffer.getvalue()
+
+    def loads(self, blob: bytes) -> Any:
+        """Load with joblib."""
+        import joblib
+
+        return joblib.load(io.BytesIO(blob))
+
+
+class SkopsCodec(Codec):
+    """skops: no code runs on reading, and only trusted types are built."""
+
+    name = "skops"
+
+    def dumps(self, child: Any) -> bytes:
+        """Serialize, and refuse at once what could not be read back."""
+        from skops.io import dumps
+
+        blob: bytes = dumps(child)
+        self._trusted(blob)
+        return blob
+
+    def loads(self, blob: bytes) -> Any:
+        """Build a child from trusted types alone."""
+        from skops.io import loads
+
+        return loads(blob, trusted=self._trusted(blob))
+
+    def types_to_trust(self, child: Any) -> list[str]:
+        """Types inside a child that skops builds only where it is told to trust them."""
+        from skops.io import dumps
+
+        return self._trusted(dumps(child))
+
+    @staticmethod
+    def _trusted(blob: bytes) -> list[str]:
+        from skops.io import get_untrusted_types
+
+        named = {name for name in os.environ.get(_TRUSTED_TYPES, "").split(",") if name}
+        found = get_untrusted_types(data=blob)
+        foreign = [name for name in found if name not in named and not _is_trusted(name)]
+        if foreign:
+            raise ForbiddenCodec(
+                f"skops does not trust the type {listing(foreign)} inside a child. "
+                f"Set {_TRUSTED_TYPES}={','.join(foreign)} where you trust its code, or use another codec."
+            )
+        return list(found)
+
+
+@cache
+def _is_trusted(name: str) -> bool:
+    if not name.startswith((*_TRUSTED_CLASSES, *_TRUSTED_FUNCTIONS)):
+        return False
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return False
+    # Defined there, not merely imported there.
+    if getattr(found, "__module__", None) != module:
+        return False
+    return isinstance(found, type) or name.startswith(_TRUSTED_FUNCTIONS)
+
+
+CODECS: dict[str, type[Codec]] = {codec.name: codec for codec in (CloudpickleCodec, JoblibCodec, SkopsCodec)}
+
+
+def get_codec(name: str) -> Codec:
+    """Look a codec up by name.
+
+    Examples
+    --------
+    >>> codec = get_codec("cloudpickle")
+    >>> codec.loads(codec.dumps({"alpha": 1.0}))
+    {'alpha': 1.0}
+    """
+    one_of("codec", name, tuple(CODECS))
+    if name == "skops":
+        try:
+            import skops.io  # noqa: F401
+        except ImportError as error:
+            raise InputError(
+                "codec='skops' needs the package skops. Install it with: pip install 'metamodel[skops]'"
+            ) from error
+    return CODECS[name]()
+
+
+# Tracing is a state of the whole process: one thread's end of it would spoil another one's measurement.
+_tracing = threading.Lock()
+
+
+def resident_factor(codec: Codec, blob: bytes) -> float:
+    """Bytes of memory that a loaded child takes for each byte of its blob (at least 1), measured by loading it."""
+    # Tracing counts what every thread allocates, so no other child is loaded or let go meanwhile.
+    with _tracing:
+        codec.loads(blob)  # imports and caches of the first load are not the child's
+        was_tracing = tracemalloc.is_tracing()  # by the caller, who wants to go on
+        if not was_tracing:
+            tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            child = codec.loads(blob)
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            if not was_tracing:
+                tracemalloc.stop()
+        del child
+    return max(1.0, (after - before) / max(1, len(blob)))
+
+
+def _release_after_fork() -> None:
+    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
+    global _tracing
+    _tracing = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_release_after_fork)

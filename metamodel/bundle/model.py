@@ -1,0 +1,325 @@
+"""The meta-model of a bundle: what the pyfunc wrapper, batch scoring and notebooks all call."""
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.bundle.display import model_line
+from metamodel.bundle.manifest import Manifest
+from metamodel.bundle.preload import Preload, Preloaded, preload_children
+from metamodel.bundle.reader import Bundle
+from metamodel.bundle.references import ChildLoader
+from metamodel.common.arrays import AnyArray
+from metamodel.common.byte_cache import ByteCache
+from metamodel.common.messages import short
+from metamodel.exceptions import InputError, InvalidKey
+from metamodel.prediction.blending import parents_asked
+from metamodel.prediction.child import with_feature_names
+from metamodel.prediction.dispatch import Tally
+from metamodel.prediction.intervals import RADIUS, radii_of_rows
+from metamodel.prediction.output import Answers, PredictOptions
+from metamodel.prediction.routing import Route
+from metamodel.tables.features import FeatureColumns
+from metamodel.tables.grouping import Grouping
+from metamodel.tables.keys import GroupKey
+
+__all__ = ["MetaModel"]
+
+
+class MetaModel:
+    """Many children behind one `predict`.
+
+    Parameters
+    ----------
+    path
+        A bundle's directory.
+    cache
+        Where loaded children are kept; by default the cache that all models of this process share.
+    defaults
+        Prediction params to use where a call gives none.
+    loader
+        Gets children that live elsewhere.
+    logged
+        Directory of the logged model that it was opened through; None where a bundle was opened by itself.
+
+    Examples
+    --------
+    >>> model = MetaModel(bundle_path)                                  # doctest: +SKIP
+    >>> model.predict(frame)                                            # doctest: +SKIP
+    >>> model.predict(frame, params={"detail": True, "unknown": "error"})    # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        cache: ByteCache | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        loader: ChildLoader | None = None,
+        logged: Path | None = None,
+    ) -> None:
+        self.logged = logged
+        self._bundle = Bundle(path, cache, loader)
+        self._loader = loader
+        self._defaults = dict(defaults or {})
+        self._stacks = self._bundle.stacks  # now, so that no request waits for a kernel to be compiled
+        self._tally = Tally()
+        self._preloaded: Preloaded | None = None
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes as the bundle's path: locks and open files cannot."""
+        place = self._bundle.path.absolute()
+        return _reopened, (place, self._bundle.own_limit, self._defaults, self._loader, self.logged)
+
+    def __repr__(self) -> str:
+        return model_line(self.manifest, self._bundle.path)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        return self._bundle.manifest
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle behind the model."""
+        return self._bundle
+
+    @cached_property
+    def route(self) -> Route:
+        """The schemas that rows are routed by."""
+        target = self.manifest.target
+        return Route(
+            self.manifest.keys,
+            self.manifest.features,
+            target.task,
+            target.label_kind,
+            target.classes,
+            self.manifest.levels,
+            all(
+                candidate.get("predict_proba", True)
+                for candidate in self.manifest.options.get("candidates", {}).values()
+            ),
+            RADIUS in (self.manifest.figures or {}).get("columns", ()),
+        )
+
+    @property
+    def ledger(self) -> pd.DataFrame:
+        """One row for every group seen in training."""
+        return self._bundle.ledger
+
+    def options(self, params: Mapping[str, Any] | None = None) -> PredictOptions:
+        """Complete a call's params with the recorded ones.
+
+        Raises
+        ------
+        InputError
+            A param is unknown, or has a value it cannot have.
+        """
+        if not params and isinstance(params, dict | None):
+            return self._recorded_options
+        if not isinstance(params, Mapping):
+            raise InputError(f'params is a {type(params).__name__}. Give a dict, such as {{"detail": True}}.')
+        return self._complete(params)
+
+    @cached_property
+    def _recorded_options(self) -> PredictOptions:
+        return self._complete({})
+
+    def _complete(self, params: Mapping[str, Any]) -> PredictOptions:
+        given = {**self._defaults, **params}
+        if odd := sorted(map(str, set(given) - {"detail", "predict_method", "unknown"})):
+            raise InputError(f"Unknown predict params: {', '.join(odd)}. There are: detail, predict_method, unknown.")
+        return PredictOptions(
+            detail=given.get("detail", False),
+            predict_method=given.get("predict_method") or "predict",
+            unknown=given.get("unknown") or self.manifest.unknown,  # type: ignore[arg-type]  # checked by PredictOptions
+        )
+
+    def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Answer every row of a table; see `metamodel.prediction.routing.Route.predict`.
+
+        Parameters
+        ----------
+        frame
+            Table with the group columns and the features, shape (n_rows, any).
+        params
+            ``{"detail": True}``, ``{"predict_method": "predict_proba"}``, ``{"unknown": "error"}``; or none.
+
+        Returns
+        -------
+        DataFrame
+            `prediction`, `lower` and `upper` where the model has intervals, `status`, and what the params ask for;
+            n_rows rows under the same index.
+        """
+        return self._answers(frame, params).frame(frame.index)
+
+    def predict_records(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Answer as `predict` does, one dict for each row, ready for JSON: what has no finite value is None."""
+        return self._answers(frame, params).records()
+
+    def _answers(self, frame: pd.DataFrame, params: Mapping[str, Any] | None) -> Answers:
+        if not isinstance(frame, pd.DataFrame):
+            raise InputError(f"predict takes a pandas DataFrame, not a {type(frame).__name__}.")
+        if frame.columns.nlevels > 1:
+            raise InputError(
+                f"The table's columns have {frame.columns.nlevels} levels (a MultiIndex), the first is "
+                f"{short(frame.columns[0])}. Name each column by one value."
+            )
+        options = self.options(params)
+        self.route.check(options)
+        return self._answer(self.route.read(frame), options)
+
+    def answer(self, read: tuple[Grouping, FeatureColumns], params: Mapping[str, Any] | None = None) -> Answers:
+        """Answer rows read without a table around them; see `metamodel.tables.small_tables.read_plain_rows`."""
+        options = self.options(params)
+        self.route.check(options)
+        return self._answer(read, options)
+
+    def at_hand(self, read: tuple[Grouping, FeatureColumns]) -> bool:
+        """Whether all that is needed to predict these rows is in memory: nothing has to be loaded or fetched."""
+        grouping, columns = read
+        if self._bundle.references is not None:  # an endpoint's answer is never in memory
+            return False
+        keys = [key for key in grouping.keys if isinstance(key, tuple)]
+        if (weights := self._bundle.weights) is not None:
+            keys += dict.fromkeys(parents_asked(keys, weights, len(self.manifest.keys.columns)))
+        # A stack leaves some rows with gaps to the children.
+        if columns.matrix is not None and np.isfinite(columns.matrix).all():
+            proba = self.route.task == "classification" and self.route.has_probabilities
+            for stack in self._stacks:
+                if keys and stack.takes(proba=proba):
+                    keys = [key for key, place in zip(keys, stack.positions(keys), strict=True) if place < 0]
+        return all(map(self._bundle.is_cached, keys))
+
+    def _answer(self, read: tuple[Grouping, FeatureColumns], options: PredictOptions) -> Answers:
+        tally = Tally()
+        answers = self.route.answer(read, self._bundle, options, self._stacks, tally, self._bundle.weights)
+        if answers.radius is not None:
+            depth = len(self.manifest.keys.columns)
+            answers.radius = radii_of_rows(read[0], answers.status, depth, self._radii_of)
+        with self._lock:
+            self._tally.add(tally)
+        return answers
+
+    def _radii_of(self, keys: Sequence[GroupKey | InvalidKey]) -> AnyArray:
+        figures = self._bundle.figures
+        assert figures is not None  # or there would be no radius to fill
+        radii: AnyArray = figures.of(keys, (RADIUS,))[:, 0]
+        return radii
+
+    def preload(self, preload: Preload) -> Preloaded:
+        """Load the children of hot groups now, as far as the cache has room; see `metamodel.load_model`.
+
+        Returns
+        -------
+        Preloaded
+            How many were asked for, loaded, left out, and why.
+        """
+        self._preloaded = preload_children(self._bundle, preload)
+        return self._preloaded
+
+    def warm_up(self) -> None:
+        """Map the arrays of the stacks into memory now; each block is read when the first of its groups is asked for.
+
+        The groups' figures are read and proven too, so that no request waits for it.
+
+        The list of all keys is not read: each process reads it at its first batch over more than 256 groups.
+        """
+        for stack in self._stacks:
+            stack.takes(proba=False)
+        if self._bundle.figures is not None:
+            self._bundle.figures.of((), ())
+
+    def child(self, key: object) -> Any:
+        """Return a copy of one group's fitted estimator.
+
+        Where predictions are blended (shrinkage) it is the group's own part; the meta-model adds its parents'.
+
+        Parameters
+        ----------
+        key
+            One value for every group column, in order; a bare value where there is one group column. A shorter tuple
+            names a parent, the empty tuple the global model.
+
+        Raises
+        ------
+        InvalidKey, UnknownGroup, CorruptBundle
+            The key is none, has no child, or its bytes are damaged.
+        """
+        child = self._bundle.fresh_child(self._canonical(key))
+        features = self.manifest.features
+        return with_feature_names(child, features.names) if features.layout == "array" else child
+
+    def radius(self, key: object) -> float | None:
+        """Half the width of one group's prediction intervals.
+
+        Parameters
+        ----------
+        key
+            As for `child`.
+
+        Returns
+        -------
+        float or None
+            In units of the target; None where the model, or the group, has no intervals.
+
+        Raises
+        ------
+        InvalidKey, CorruptBundle
+            The key is none, or the bundle's figures are damaged.
+        """
+        canonical = self._canonical(key)
+        radius = float(self._radii_of([canonical])[0]) if self.route.intervals else math.nan
+        return None if math.isnan(radius) else radius
+
+    def _canonical(self, key: object) -> GroupKey:
+        depth = len(self.manifest.keys.columns)
+        if isinstance(key, tuple) and len(key) < depth and len(key) in self.manifest.levels:
+            return tuple(self.manifest.keys.canonical_value(i, value) for i, value in enumerate(key))
+        return self.manifest.keys.canonical(key)
+
+    def stats(self) -> dict[str, Any]:
+        """Figures of this process: who answered how many rows, and where the time went.
+
+        Returns
+        -------
+        dict
+            `rows` (by status); `rows_stacked` (rows that a stack answered); `groups_damaged_in_stacks` (whose children
+            answer instead, as far as they were asked for); `fallback_rate` (share of the rows answered by a parent or
+            the global model); `cache` (hits, misses, evictions, refused, entries, bytes, limit; of all models that
+            share it); `preload` (groups asked, loaded, stacked, no_room, unknown, damaged; None without);
+            `seconds_reading`, `seconds_unpickling` and `seconds_predicting`.
+        """
+        with self._lock:
+            tally = replace(self._tally, rows=Counter(self._tally.rows))
+        total = sum(tally.rows.values())
+        fallback = sum(n for status, n in tally.rows.items() if status == "global" or status.startswith("parent:"))
+        return {
+            "rows": dict(tally.rows),
+            "rows_stacked": tally.rows_stacked,
+            "groups_damaged_in_stacks": sum(stack.damaged for stack in self._stacks),
+            "fallback_rate": fallback / total if total else 0.0,
+            "cache": self._bundle.cache.stats(),
+            "preload": None if self._preloaded is None else asdict(self._preloaded),
+            "seconds_reading": self._bundle.seconds_reading,
+            "seconds_unpickling": self._bundle.seconds_unpickling,
+            "seconds_predicting": tally.seconds_predicting,
+        }
+
+
+def _reopened(
+    path: Path,
+    limit: int | None,
+    defaults: Mapping[str, Any],
+    loader: ChildLoader | None = None,
+    logged: Path | None = None,
+) -> MetaModel:
+    return MetaModel(path, None if limit is None else ByteCache(limit), defaults, loader, logged)

@@ -1,0 +1,297 @@
+"""Read a bundle: manifest, ledger and shards in one directory; children are loaded when asked for."""
+
+import copy
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.bundle.codecs import get_codec
+from metamodel.bundle.compression import check_available
+from metamodel.bundle.group_values import GroupFigures
+from metamodel.bundle.key_index import KeyPlaces
+from metamodel.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, prove
+from metamodel.bundle.prefetch import look_ahead
+from metamodel.bundle.references import ChildLoader, Reference, ReferenceSettings, ReferenceTable
+from metamodel.bundle.shards import ShardReader, ShardRow
+from metamodel.bundle.stored_stacks import StoredStack, open_stacks
+from metamodel.common.byte_cache import ByteCache, Keep, process_cache
+from metamodel.exceptions import ChildUnavailable, CorruptBundle, TrainingFailed, UnknownGroup, UnreadableBundle
+from metamodel.prediction.blending import weight_columns
+from metamodel.tables.keys import GroupKey, encode_key
+
+__all__ = ["KEYS_NAME", "LEDGER_NAME", "SHARD_DIR", "Bundle"]
+
+LEDGER_NAME = "ledger.parquet"
+
+SHARD_DIR = "shards"
+
+KEYS_NAME = "keys.npy"
+
+
+class Bundle:
+    """A bundle on disk, opened for reading. Opening reads the manifest alone, whatever the number of groups.
+
+    Parameters
+    ----------
+    path
+        The bundle's directory.
+    cache
+        Where loaded children are kept; by default the cache that all models of this process share.
+    loader
+        Gets children that live elsewhere.
+
+    Raises
+    ------
+    UnreadableBundle
+        There is no bundle at `path`, or one that was not finished, or of an unknown format version.
+    ForbiddenCodec
+        The environment does not allow the bundle's codec.
+    """
+
+    def __init__(self, path: str | Path, cache: ByteCache | None = None, loader: ChildLoader | None = None) -> None:
+        self.path = Path(path)
+        try:
+            text = (self.path / MANIFEST_NAME).read_bytes()
+        except OSError as error:
+            raise UnreadableBundle(
+                f"{self.path} holds no {MANIFEST_NAME}, so it is no bundle or was not finished ({error.strerror}). "
+                "Give the directory that training wrote, or train again."
+            ) from error
+        self.manifest = Manifest.from_json(text.decode("utf-8", errors="replace"), str(self.path / MANIFEST_NAME))
+        self.digest = sha256(text).hexdigest()
+        self._codec = get_codec(self.manifest.codec)
+        self._codec.check_allowed()
+        if self.manifest.compression is not None:
+            check_available()
+        self._own_cache = cache
+        self._loader = loader
+        self._references = None
+        if self.manifest.references is not None:
+            self._references = ReferenceTable(self.path, self.manifest.files)
+        self._shards = [
+            ShardReader(self.path / name, entry.size)
+            for name, entry in sorted(self.manifest.files.items())
+            if name.startswith(f"{SHARD_DIR}/")
+        ]
+        self.seconds_reading = self.seconds_unpickling = 0.0
+        self._lock = threading.Lock()
+
+    @cached_property
+    def stacks(self) -> list[StoredStack]:
+        """Children that can be evaluated together."""
+        return open_stacks(self.path, self.manifest)
+
+    @cached_property
+    def figures(self) -> GroupFigures | None:
+        """Numbers of groups that answers need beside the children; None without any."""
+        described = self.manifest.figures
+        return None if described is None else GroupFigures(self.path, described, self.manifest.files)
+
+    @property
+    def weights(self) -> GroupFigures | None:
+        """How the predictions of each group are blended with its parents'; None where every model answers alone."""
+        figures = self.figures
+        return figures if figures is not None and weight_columns(0)[0] in figures.columns else None
+
+    @property
+    def cache(self) -> ByteCache:
+        """The cache its children are kept in."""
+        return self._own_cache or process_cache()
+
+    @property
+    def own_limit(self) -> int | None:
+        """Limit in bytes of a cache that this bundle was given, or None where it uses the one of the process."""
+        return None if self._own_cache is None else self._own_cache.limit
+
+    def load(self, key: GroupKey, *, keep: Keep = True) -> Any:
+        """Load the child of a group, from the cache where it is there.
+
+        Parameters
+        ----------
+        key
+            Canonical key.
+        keep
+            False to leave the cache as it is, "if_room" to push nothing out of it.
+
+        Returns
+        -------
+        tuple of (child, sha256)
+            The fitted estimator, shared with every other caller, and the digest of its bytes.
+
+        Raises
+        ------
+        UnknownGroup
+            The group was never seen, or was skipped in training.
+        TrainingFailed
+            The group was seen, but its training failed.
+        CorruptBundle
+            This group's bytes are damaged.
+        ChildUnavailable
+            The group's child lives elsewhere and cannot be fetched.
+        """
+        encoded = encode_key(key)
+        if self._references is not None and (reference := self._references.find(encoded)) is not None:
+            return self._load_elsewhere(reference, encoded, keep)
+        return self.cache.get((self.digest, encoded), lambda: self._read_child(key, encoded), keep=keep)
+
+    def is_cached(self, key: GroupKey) -> bool:
+        """Whether the child of a group is in memory; one that lives elsewhere may be, and yet be asked from afar."""
+        return (self.digest, encode_key(key)) in self.cache
+
+    def _load_elsewhere(self, reference: Reference, encoded: str, keep: Keep) -> Any:
+        loader = self._loader
+        if loader is None:
+            raise ChildUnavailable(
+                f"The child of group {encoded} lives at {reference.uri}. "
+                "Open the model with metamodel.load_model, which can fetch it."
+            )
+        place = loader.resolve(reference, encoded)
+        # A promoted child has another place, so its predecessor in the cache is not asked any more.
+        return self.cache.get((self.digest, encoded, place), lambda: loader.load(reference, encoded, place), keep=keep)
+
+    @contextmanager
+    def ahead(self, keys: Sequence[GroupKey], *, keep: Keep) -> Iterator[Callable[[GroupKey], Any]]:
+        """Hand out `load`; children that live elsewhere are fetched some places ahead of the one asked for.
+
+        Parameters
+        ----------
+        keys
+            Canonical keys in the order in which they will be asked for.
+        keep
+            As for `load`.
+        """
+        if self._references is None:
+            yield partial(self.load, keep=keep)
+            return
+        settings = ReferenceSettings.from_dict(self.manifest.references or {})
+        with look_ahead(partial(self.load, keep=keep), keys, settings.concurrency) as load:
+            yield load
+
+    @property
+    def references(self) -> ReferenceTable | None:
+        """Where children live that are not in this bundle; None without any."""
+        return self._references
+
+    def should_keep(self, n_groups: int) -> bool:
+        """Whether a batch over this many groups should leave its children in the cache.
+
+        A pass over more children than the cache holds would push out the ones that online traffic needs and, by its
+        end, its own first ones too; so it leaves the cache alone.
+        """
+        fitted = max(1, self.manifest.counts["fitted"])
+        return self.manifest.counts["resident_bytes"] / fitted * n_groups <= self.cache.limit
+
+    def fresh_child(self, key: GroupKey) -> Any:
+        """Load a copy of a child that belongs to the caller alone."""
+        encoded = encode_key(key)
+        if self._references is not None and (reference := self._references.find(encoded)) is not None:
+            child, _ = self._load_elsewhere(reference, encoded, keep=False)
+            return copy.deepcopy(getattr(child, "model", child))
+        (child, _), _ = self._read_child(key, encoded)
+        return child
+
+    def read(self, key: GroupKey) -> tuple[tuple[Any, str], int]:
+        """Read a child of this bundle's own shards, past every cache: ((child, sha256), bytes of memory)."""
+        return self._read_child(key, encode_key(key))
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """One row for every group seen, see docs/ledger.md."""
+        return self.read_ledger()
+
+    def read_ledger(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read the ledger, or only some of its columns."""
+        path = self.path / LEDGER_NAME
+        try:
+            return pd.read_parquet(path, columns=columns)
+        except (OSError, ValueError) as error:
+            raise CorruptBundle(f"The ledger {path} cannot be read: {error}. Restore the bundle.") from error
+
+    def damaged_files(self) -> list[str]:
+        """Names of the files whose bytes are not those that were written. Reads every file."""
+        damaged = []
+        for name, entry in self.manifest.files.items():
+            path = self.path / name
+            if not path.is_file() or FileEntry.of(path) != entry:
+                damaged.append(name)
+        return damaged
+
+    def damaged_groups(self) -> dict[str, list[str]]:
+        """Read every group; encoded keys of those with damaged bytes → where: "child", "stack", or both."""
+        damaged: dict[str, list[str]] = {}
+        for shard in self._shards:
+            for key in shard.damaged_keys():
+                damaged.setdefault(key, []).append("child")
+        for stack in self.stacks:
+            for key in stack.damaged_keys():
+                damaged.setdefault(key, []).append("stack")
+        return damaged
+
+    def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
+        started = time.perf_counter()
+        row = self._find(encoded)
+        read = time.perf_counter()
+        with self._lock:
+            self.seconds_reading += read - started
+        if row is None:
+            self._check_unknown(key)
+            raise UnknownGroup(f"No child model for group {key} ({self.manifest.counts['fitted']:,} known). {_REMEDY}")
+        if row.child is None:
+            kind = TrainingFailed if row.status == "failed" else UnknownGroup
+            raise kind(f"No child model for group {key}: it was {row.status} in training ({row.reason}). {_REMEDY}")
+        try:
+            child = self._codec.loads(row.child)
+        except Exception as error:  # a codec raises whatever the child's own code raises
+            raise CorruptBundle(
+                f"The child of group {key} cannot be deserialized ({error!r}). Install what it needs."
+            ) from error
+        finally:
+            with self._lock:
+                self.seconds_unpickling += time.perf_counter() - read
+        return (child, row.sha256), row.resident
+
+    def _check_unknown(self, key: GroupKey) -> None:
+        """Raise `CorruptBundle` for a group that was written: a damaged index must not make it a stranger."""
+        if self._written is not None and self._written.of([key])[0] >= 0:
+            raise CorruptBundle(
+                f"Group {key} was written to {self.path}, but the index of its shard does not find it. "
+                "Restore the bundle from the tracking server, or train again."
+            )
+
+    @cached_property
+    def _written(self) -> KeyPlaces | None:
+        """Every group that was written; None in a bundle of an older release."""
+        if KEYS_NAME not in self.manifest.files:
+            return None
+        return KeyPlaces(np.load(prove(self.path, KEYS_NAME, self.manifest.files), mmap_mode="r"))
+
+    def find(self, key: GroupKey) -> ShardRow | None:
+        """Read a group's row of this bundle's own shards, its child not yet opened; None for a group never seen.
+
+        Raises
+        ------
+        CorruptBundle
+            This group's bytes, or the index that should find them, are damaged.
+        """
+        row = self._find(encode_key(key))
+        if row is None:
+            self._check_unknown(key)
+        return row
+
+    def _find(self, encoded: str) -> ShardRow | None:
+        for shard in self._shards:
+            row = shard.read(encoded)
+            if row is not None:
+                return row
+        return None
+
+
+_REMEDY = 'Train it, or train with unknown="fallback".'

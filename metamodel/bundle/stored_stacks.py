@@ -1,0 +1,232 @@
+"""Stacks on disk: arrays that are memory-mapped, and the keys of the children in them.
+
+``stacks/00000.<array>.npy``; beside them ``index`` (where each key's child is), ``versions`` and ``digests`` (of blocks
+of children), and ``stacks/00000.keys.parquet`` (encoded key of each child, in order). The rest stands in the manifest.
+Opening reads none of them. What answers is proven intact before it does; the child of a group whose numbers are not
+answers in their place.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from metamodel.bundle.key_index import KeyPlaces, key_index
+from metamodel.bundle.manifest import FileEntry, Manifest, prove
+from metamodel.bundle.stack_digests import Blocks, block_digests, block_size
+from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.messages import count
+from metamodel.exceptions import CorruptBundle, InvalidKey
+from metamodel.prediction.stacks import BuiltStack, load_program, prepare
+from metamodel.tables.keys import GroupKey, decode_keys
+
+__all__ = ["STACK_DIR", "StoredStack", "open_stacks", "write_stack"]
+
+STACK_DIR = "stacks"
+
+# From here on it is faster to read all keys once than to find these one by one.
+_MANY_KEYS = 256
+
+_VERSION_CHARACTERS = 12
+
+_UNREADABLE = (CorruptBundle, OSError, ValueError, KeyError, TypeError, OverflowError, pa.ArrowException)
+
+
+def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, Any]:
+    """Write a stack into an unfinished bundle; returns what the manifest has to say of it."""
+    (directory / STACK_DIR).mkdir(exist_ok=True)
+    name, program, n_children = f"{STACK_DIR}/{number:05d}", stack.program, len(stack.keys)
+    versions = np.array(stack.versions, dtype=f"S{_VERSION_CHARACTERS}")
+    size = block_size(sum(values.nbytes for values in program.arrays.values()), n_children)
+    digests = block_digests(_Parts(program, versions), n_children, size)
+    arrays = {**program.arrays, "versions": versions, "index": key_index(stack.keys), "digests": digests}
+    for array, values in arrays.items():
+        np.save(directory / f"{name}.{array}.npy", values)
+    pq.write_table(pa.table({"key": stack.keys}), directory / f"{name}.keys.parquet")
+    described = {"family": program.family, "name": name, "arrays": sorted(program.arrays)}
+    return {**described, "children": n_children, "block": size, **program.describe()}
+
+
+def open_stacks(directory: Path, manifest: Manifest) -> list["StoredStack"]:
+    """Open the stacks of a bundle without reading them; compiles the kernels that they need."""
+    for family in {str(description.get("family")) for description in manifest.stacks}:
+        prepare(family)
+    return [StoredStack(directory, description, manifest.files) for description in manifest.stacks]
+
+
+class _Parts:
+    """All that the answers of a range of children are computed from."""
+
+    def __init__(self, program: Any, versions: AnyArray) -> None:
+        self._program = program
+        self._versions = versions
+
+    def __call__(self, start: int, stop: int) -> Iterator[AnyArray]:
+        yield from self._program.parts(start, stop)
+        yield self._versions[start:stop]
+
+
+class _KeyList:
+    """All keys in order, for batches over many groups."""
+
+    def __init__(self, keys: Sequence[GroupKey]) -> None:
+        self._keys = keys
+        self._texts: pa.Array | None = None
+        if all(len(key) == 1 and isinstance(key[0], str) for key in keys):
+            self._texts = pa.array([key[0] for key in keys], type=pa.string())
+
+    def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
+        """Where each key stands, -1 where it does not."""
+        if self._texts is not None:
+            # An invalid key among them, or one of another level: as other keys, below.
+            with contextlib.suppress(TypeError, ValueError):
+                wanted = pa.array([text for (text,) in keys], type=pa.string())  # type: ignore[misc]  # or a TypeError
+                return np.asarray(pc.index_in(wanted, self._texts).fill_null(-1)).astype(np.int64)
+        get = self._places.get
+        return np.fromiter((get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+
+    @cached_property
+    def _places(self) -> dict[Any, int]:
+        return {key: i for i, key in enumerate(self._keys)}
+
+
+class StoredStack:
+    """A stack in a bundle; safe to share between threads.
+
+    Parameters
+    ----------
+    directory
+        The bundle's directory.
+    description
+        The manifest's entry.
+    files
+        The manifest's files.
+    """
+
+    def __init__(self, directory: Path, description: dict[str, Any], files: dict[str, FileEntry]) -> None:
+        self._directory = directory
+        self._description = description
+        self._name = str(description.get("name"))
+        self._entries = {file: entry for file, entry in files.items() if file.startswith(f"{self._name}.")}
+        self._read = self._warned = self._list_read = False
+        self._program: Any = None
+        self._blocks: Blocks | None = None
+        self._places = KeyPlaces(np.empty((3, 0), dtype=np.uint64))
+        self._list: _KeyList | None = None
+        self._versions: AnyArray = np.empty(0, dtype="S1")
+
+    @property
+    def damaged(self) -> int:
+        """Children that are left to themselves because their numbers here are damaged, as far as that is known."""
+        if self._read and self._program is None:
+            return int(self._description.get("children", 0))
+        return 0 if self._blocks is None else self._blocks.damaged
+
+    def damaged_keys(self) -> list[str]:
+        """Read everything; encoded keys of the children whose numbers are not what was written."""
+        self._load()
+        try:
+            keys: list[str] = pq.read_table(self._directory / f"{self._name}.keys.parquet")["key"].to_pylist()
+        except _UNREADABLE:  # a damaged file, which `Bundle.damaged_files` names
+            return []
+        return keys if self._blocks is None else [keys[i] for i in self._blocks.damaged_positions().tolist()]
+
+    def takes(self, *, proba: bool) -> bool:
+        """Whether it can answer calls with, or without, probabilities."""
+        self._load()
+        return self._program is not None and bool(self._program.takes(proba=proba))
+
+    def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
+        """Where each key's child is in the stack; -1 where it is not, or is not what was written."""
+        if len(keys) > _MANY_KEYS and (listed := self._listed()) is not None:
+            return self._proven(listed.positions(keys))
+        places = self._places.remembered(keys)
+        if places is None:
+            places = self._proven(self._places.search(keys))
+            self._places.remember(keys, places)
+        return places
+
+    def versions(self, positions: IntArray) -> AnyArray:
+        """Versions of children."""
+        return self._versions.take(positions).astype(str).astype(object)
+
+    def answer(
+        self, columns: Sequence[AnyArray], positions: IntArray, *, proba: bool
+    ) -> tuple[AnyArray, AnyArray | None, AnyArray | None]:
+        """Evaluate rows; see `metamodel.prediction.stacks.linear.LinearProgram.answer`."""
+        answers: tuple[AnyArray, AnyArray | None, AnyArray | None] = self._program.answer(
+            columns, positions, proba=proba
+        )
+        return answers
+
+    def _proven(self, positions: IntArray) -> IntArray:
+        blocks, here = self._blocks, positions >= 0
+        if blocks is None or not here.any():
+            return positions
+        intact = blocks.intact(positions[here])
+        if not intact.all():
+            positions[here] = np.where(intact, positions[here], -1)
+            self._warn(f"the numbers of {count(blocks.damaged, 'group')} are not what was written")
+        return positions
+
+    def _listed(self) -> "_KeyList | None":
+        """Give all keys; reads them once."""
+        if not self._list_read:
+            try:
+                self._check_whole("keys.parquet")
+                table = pq.read_table(self._directory / f"{self._name}.keys.parquet")
+                self._list = _KeyList(decode_keys(table["key"].to_pylist()))
+            except _UNREADABLE as error:  # they are found one by one, then
+                self._warn(str(error))
+            self._list_read = True
+        return self._list
+
+    def _load(self) -> None:
+        # Without a lock, which a fork could leave locked: two threads at once read the same twice, and nothing is lost.
+        if self._read:
+            return
+        try:
+            self._check_sizes()
+            self._check_whole("index.npy")
+            self._check_whole("digests.npy")
+            arrays = {array: self._map(array) for array in self._description["arrays"]}
+            places, self._versions = KeyPlaces(self._map("index")), self._map("versions")
+            program, size = load_program(self._description, arrays), int(self._description["block"])
+            n_children = int(self._description["children"])
+            self._blocks = Blocks(_Parts(program, self._versions), n_children, size, self._map("digests"))
+            self._places, self._program = places, program
+        except _UNREADABLE as error:
+            self._warn(f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError) else str(error))
+        self._read = True
+
+    def _map(self, array: str) -> AnyArray:
+        # A memmap object costs microseconds at every slice; a plain view of the same bytes does not.
+        return np.asarray(np.load(self._directory / f"{self._name}.{array}.npy", mmap_mode="r"))
+
+    def _check_sizes(self) -> None:
+        # A truncated file is never mapped: reading behind its end would kill the process.
+        for file, entry in self._entries.items():
+            path = self._directory / file
+            if not path.is_file() or path.stat().st_size != entry.size:
+                raise CorruptBundle(f"{file} is missing or has another size")
+
+    def _check_whole(self, end: str) -> None:
+        prove(self._directory, f"{self._name}.{end}", self._entries)
+
+    def _warn(self, problem: str) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        warnings.warn(
+            f"Stack {self._name} of {self._directory.name} is damaged: {problem}. Their children answer instead, more "
+            "slowly. Restore the bundle.",
+            RuntimeWarning,
+            stacklevel=2,
+        )

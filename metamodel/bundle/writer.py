@@ -1,0 +1,176 @@
+"""Write a bundle: everything under another name first, and the manifest with all digests at the very end."""
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from metamodel.bundle.key_index import key_index
+from metamodel.bundle.manifest import COMPRESSED_VERSION, MANIFEST_NAME, FileEntry, Manifest
+from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, SHARD_DIR
+from metamodel.bundle.references import REFERENCE_DIR
+from metamodel.bundle.shards import ShardReader, ShardWriter, compress_shard, drop_children, forget_groups
+from metamodel.exceptions import AllGroupsFailed, InputError
+
+__all__ = ["ShardMerger", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
+
+# One shard is one upload. Above this, the next shard begins.
+_SHARD_BYTES = 2 * 2**30
+
+
+def library_versions(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of Python and of the installed packages among `packages`."""
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+@contextmanager
+def new_bundle(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Write a bundle's files in a work directory beside `path`, and put it there when all went well.
+
+    The work directory outlives a process that is killed, so that the same call can go on with what was done. An error
+    that would come again (bad input, all groups failed) takes it away.
+
+    Parameters
+    ----------
+    path
+        Where the bundle shall stand. An older bundle there is replaced in the last moment; anything else is refused.
+
+    Yields
+    ------
+    directory, tasks : tuple of Path
+        The unfinished bundle, with an empty folder for shards; and a folder for what tasks leave behind.
+
+    Raises
+    ------
+    InputError
+        Something else than a bundle stands at `path`, or another process is writing there.
+    """
+    if path.exists() and not (path / MANIFEST_NAME).is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} exists and is no bundle. Name another output directory, or empty this one.")
+    work = path.with_name(f".{path.name}.work")
+    lock = _lock(work, path)
+    directory, tasks, old = work / "bundle", work / "tasks", work / "old"
+    try:
+        if old.exists() and not path.exists():
+            old.rename(path)  # the last process was killed between two renames
+        shutil.rmtree(directory, ignore_errors=True)
+        (directory / SHARD_DIR).mkdir(parents=True)
+        tasks.mkdir(exist_ok=True)
+        yield directory, tasks
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
+        directory.rename(path)
+        shutil.rmtree(work)
+    except (InputError, AllGroupsFailed):
+        shutil.rmtree(work)
+        raise
+    finally:
+        os.close(lock)
+
+
+def _lock(work: Path, path: Path) -> int:
+    """Claim the work directory for this process until it ends, however it ends."""
+    work.mkdir(parents=True, exist_ok=True)
+    lock = os.open(work, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_ino != work.stat().st_ino:
+            raise FileNotFoundError(work)
+    except OSError as error:  # held by another process, or taken away by one that has just finished
+        os.close(lock)
+        raise InputError(
+            f"Another process is writing {path}. Wait for it to end, or name another output directory."
+        ) from error
+    return lock
+
+
+def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> Manifest:
+    """Write the ledger, the list of all keys and, last of all, the manifest with the digests of every other file."""
+    ledger.to_parquet(directory / LEDGER_NAME, index=False)
+    shards = [ShardReader(path, path.stat().st_size) for path in sorted(directory.rglob("*.sqlite"))]
+    of_groups = [shard for shard in shards if shard.path.parent.name in (SHARD_DIR, REFERENCE_DIR)]
+    np.save(directory / KEYS_NAME, key_index([key for shard in of_groups for key in shard.keys(None)]))
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    entries = {path.relative_to(directory).as_posix(): FileEntry.of(path) for path in files}
+    compressed = any(shard.compressed for shard in shards)
+    complete = replace(manifest, files=entries, compression="zstd" if compressed else None)
+    if compressed:
+        complete = replace(complete, format_version=max(complete.format_version, COMPRESSED_VERSION))
+    unfinished = directory / f"{MANIFEST_NAME}.unfinished"
+    unfinished.write_text(complete.to_json(), encoding="utf-8")
+    unfinished.rename(directory / MANIFEST_NAME)
+    return complete
+
+
+def prune_children(directory: Path, reasons: Mapping[str, str]) -> None:
+    """Take children out of an unfinished bundle's shards; their rows stay, and say why there is no child."""
+    if not reasons:
+        return
+    for path in sorted((directory / SHARD_DIR).glob("*.sqlite")):
+        drop_children(path, reasons)
+
+
+class ShardMerger:
+    """Gathers the shards of many tasks into few files: logging a bundle costs the same uploads whatever the groups.
+
+    Parameters
+    ----------
+    directory
+        The bundle's directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory / SHARD_DIR
+        self._names: list[str] = []
+        self._writer = self._next()
+
+    def add(self, shard: Path) -> str:
+        """Append a task's shard; returns the name of the shard its groups are in now."""
+        self._make_room()
+        self._writer.add_all_of(shard)
+        return self._names[-1]
+
+    def replace(self, shard: Path, keys: Collection[str]) -> str:
+        """Put some groups of a task's shard in the place of what was added of them before; returns as `add` does."""
+        self._make_room()
+        for name in self._names[:-1]:
+            forget_groups(self._directory / name, keys)
+        self._writer.forget(keys)
+        for row in ShardReader(shard, shard.stat().st_size).rows():
+            if row.key in keys:
+                self._writer.add(row)
+        return self._names[-1]
+
+    def close(self) -> None:
+        """Finish the last shard, and compress all of them where that is worthwhile."""
+        self._writer.__exit__(None)
+        for name in self._names:
+            compress_shard(self._directory / name)
+
+    def abandon(self) -> None:
+        """Throw the unfinished shard away."""
+        self._writer.__exit__(True)
+
+    def _make_room(self) -> None:
+        if self._writer.size > _SHARD_BYTES:
+            self._writer.__exit__(None)
+            self._writer = self._next()
+
+    def _next(self) -> ShardWriter:
+        self._names.append(f"{len(self._names):05d}.sqlite")
+        return ShardWriter(self._directory / self._names[-1])

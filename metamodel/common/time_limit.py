@@ -1,0 +1,61 @@
+"""A time limit for a piece of work in this very thread, without signals and without killing a process."""
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["TimeLimitReached", "time_limit"]
+
+
+class TimeLimitReached(BaseException):
+    """Raised in the middle of the work; no `Exception`, so that an estimator's own error handling lets it through."""
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise `TimeLimitReached` inside the block when its time is over.
+
+    A second thread asks the interpreter to raise it here, which it does between two steps of Python code. So a single
+    call into native code is not interrupted: the limit holds as soon as that call comes back.
+
+    Parameters
+    ----------
+    seconds
+        The limit; None for none.
+
+    Examples
+    --------
+    >>> with time_limit(0.01):
+    ...     while True:
+    ...         pass
+    Traceback (most recent call last):
+    metamodel.common.time_limit.TimeLimitReached
+    """
+    if seconds is None:
+        yield
+        return
+    lock, thread, state = threading.Lock(), threading.get_ident(), {"done": False, "asked": False}
+
+    def interrupt() -> None:
+        with lock:
+            if not state["done"]:
+                state["asked"] = True
+                _raise_in(thread, TimeLimitReached)
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            state["done"] = True
+        timer.cancel()
+        if state["asked"]:
+            _raise_in(thread, None)  # take the request back, should it still wait
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    wanted = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), wanted)

@@ -1,0 +1,132 @@
+r"""What a URI's address is, and whether it is one of the open internet.
+
+Parsers disagree about odd addresses: of ``http://127.0.0.1\@8.8.8.8/`` one reads the first host, another the second.
+An address is therefore refused unless it has one meaning.
+"""
+
+import ipaddress
+import re
+import socket
+from pathlib import Path
+from urllib.parse import ParseResult, unquote, urlparse
+
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+__all__ = ["is_endpoint", "is_local", "is_open", "local_path", "malformed", "private_address"]
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Where others have a host these have a bucket, a profile, or nothing.
+_WITHOUT_HOST = frozenset(["s3", "gs", "wasbs", "dbfs", "models", "runs"])
+
+# Of these, readers look at the path alone.
+_CUT = frozenset(["file", "models", "runs", "mlflow-artifacts"])
+
+# An account of these is reached by its cloud's own rules, also where its address is a private link.
+_AZURE = (".core.windows.net", ".core.chinacloudapi.cn", ".core.usgovcloudapi.net", ".fabric.microsoft.com")
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def is_local(uri: str) -> bool:
+    """Whether a URI is a path of this machine."""
+    return urlparse(uri).scheme in ("", "file")
+
+
+def local_path(uri: str) -> Path:
+    """Path that a file URI, or a plain path, names."""
+    parsed = urlparse(uri)
+    return Path(unquote(parsed.path) if parsed.scheme == "file" else uri)
+
+
+def is_endpoint(uri: str) -> bool:
+    """Whether a URI names a scoring server rather than files.
+
+    Examples
+    --------
+    >>> is_endpoint("https://models.example/fr/invocations"), is_endpoint("https://store.example/model")
+    (True, False)
+    """
+    parsed = urlparse(uri)
+    return parsed.scheme in ("http", "https") and parsed.path.rstrip("/").endswith("/invocations")
+
+
+def malformed(uri: str) -> str:
+    r"""Say what is wrong with the address in a URI, or "".
+
+    Examples
+    --------
+    >>> malformed("http://127.0.0.1\\@8.8.8.8/invocations")
+    "the address '127.0.0.1\\\\@8.8.8.8' can be read in more than one way"
+    >>> malformed("https://models.example/fr/invocations"), malformed("models:/my model@champion")
+    ('', '')
+    """
+    try:
+        return _ambiguous(uri, urlparse(uri)) or _host_problem(uri, urlparse(uri))
+    except (ValueError, LocationParseError) as error:
+        return f"the address cannot be read ({error})"
+
+
+def _ambiguous(uri: str, parsed: ParseResult) -> str:
+    if not is_local(uri) and any(ord(character) < 32 or ord(character) == 127 for character in uri):
+        return "the address holds a control character"
+    if parsed.scheme in _CUT and set("?#") & set(uri):
+        return "the address holds ? or #, and what follows would be left out"
+    if parsed.scheme in ("runs", "mlflow-artifacts") and (quoted := re.search("%[0-9a-fA-F]{2}", uri)):
+        return f"the address holds {quoted[0]}, which servers read in more than one way"
+    return ""
+
+
+def _host_problem(uri: str, parsed: ParseResult) -> str:
+    if is_local(uri) or parsed.scheme in _WITHOUT_HOST:
+        return ""
+    host = _host(uri)
+    _ = parsed.port  # raises where it is none
+    if parsed.scheme in ("http", "https") and not host:
+        return "the address has no host"
+    plain = parsed.netloc.isascii() and "\\" not in parsed.netloc and " " not in parsed.netloc
+    if parsed.netloc and not (plain and (parsed.hostname or "") == host):
+        return f"the address {parsed.netloc!r} can be read in more than one way"
+    return ""
+
+
+def private_address(uri: str) -> str:
+    """Say which private, loopback or link-local address a URI leads to, that its host cannot be resolved, or ""."""
+    scheme = urlparse(uri).scheme
+    host = "" if is_local(uri) or scheme in _WITHOUT_HOST else _host(uri)
+    if not host or (scheme == "abfss" and host.endswith(_AZURE)):
+        return ""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return f"the host {host!r} cannot be resolved"
+    if odd := sorted(address for address in found if not is_open(address)):
+        return f"{odd[0]} is a private, loopback or link-local address"
+    return ""
+
+
+def is_open(address: str) -> bool:
+    """Whether an IP address belongs to the open internet: not to this machine, its network, or a metadata service.
+
+    Examples
+    --------
+    >>> [is_open(address) for address in ("8.8.8.8", "10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::")]
+    [True, False, False, False, False]
+    """
+    parsed = _carried(ipaddress.ip_address(address.partition("%")[0]))
+    return parsed.is_global and not parsed.is_reserved and not parsed.is_multicast
+
+
+def _carried(address: _Address) -> _Address:
+    """Take the IPv4 address out of an IPv6 address that leads to it: mapped, 6to4 and NAT64."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _host(uri: str) -> str:
+    parsed: ParseResult = urlparse(uri)
+    return (parse_url(uri).host or "").strip("[]").lower() if parsed.scheme and parsed.netloc else ""

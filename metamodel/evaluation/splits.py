@@ -1,0 +1,253 @@
+"""Holdouts that leak nothing: which of a group's rows are kept back to judge its child."""
+
+import warnings
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray
+from metamodel.common.messages import count, short
+from metamodel.evaluation.split_scheme import HOLDOUT, Scheme
+from metamodel.exceptions import InputError
+from metamodel.tables.key_values import ISO_TIMESTAMP
+
+__all__ = [
+    "Fold",
+    "folds_of",
+    "hash_folds",
+    "hash_holdout",
+    "mixed_columns",
+    "repeated",
+    "rolling_folds",
+    "row_hashes",
+    "time_holdout",
+    "time_order",
+]
+
+# Masks of the training rows and of the test rows, each of shape (n_rows,).
+Fold = tuple[BoolArray, BoolArray]
+
+
+def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float, scheme: Scheme = HOLDOUT) -> list[Fold]:
+    """Split a group's rows into training and test rows, once or several times.
+
+    Parameters
+    ----------
+    hashes
+        From `row_hashes`, shape (n_rows,).
+    times
+        From `time_order`, shape (n_rows,), or None.
+    fraction
+        Share that a single holdout keeps back; 0 for none.
+    scheme
+        How to split.
+
+    Returns
+    -------
+    list of Fold
+        Empty where nothing is to be kept back, or the rows cannot be split.
+    """
+    if scheme.kind == "kfold":
+        return hash_folds(hashes, scheme.folds)
+    if scheme.kind == "rolling":
+        assert times is not None  # TrainingOptions insists on it
+        return rolling_folds(times, scheme.folds, scheme.horizon, scheme.step)
+    if fraction == 0:
+        return []
+    held = hash_holdout(hashes, fraction) if times is None else time_holdout(times, fraction)
+    return [] if held is None else [(~held, held)]
+
+
+def row_hashes(
+    frame: pd.DataFrame, columns: Sequence[str], random_state: int, mixed: Collection[str] | None = None
+) -> HashArray:
+    """Hash every row's content, shape (n_rows,).
+
+    A row's hash depends on its own values and the seed alone: neither the row order nor other rows change it, and exact
+    duplicates share it, so that they land on the same side of a split.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    columns
+        Whose content counts.
+    random_state
+        Seed.
+    mixed
+        The `mixed_columns` of the whole table where `frame` is only a part of it.
+    """
+    chosen = frame[list(columns)]
+    mixed = mixed_columns(chosen) if mixed is None else mixed
+    # Objects of mixed types cannot be hashed as they are; their text can.
+    hashable = chosen.assign(**{name: chosen[name].map(repr) for name in mixed}) if mixed else chosen
+    content = pd.util.hash_pandas_object(hashable, index=False).to_numpy()
+    return pd.util.hash_array(content ^ np.uint64(random_state * 0x9E3779B97F4A7C15 % 2**64))
+
+
+def mixed_columns(frame: pd.DataFrame) -> set[str]:
+    """Names of the columns that hold other objects than text."""
+    return {
+        name
+        for name in frame.columns
+        if frame[name].dtype == object and pd.api.types.infer_dtype(frame[name], skipna=True) != "string"
+    }
+
+
+def hash_holdout(hashes: HashArray, fraction: float) -> BoolArray | None:
+    """Keep back the rows whose hash falls into the first `fraction` of all hashes.
+
+    Parameters
+    ----------
+    hashes
+        From `row_hashes`, shape (n_rows,).
+    fraction
+        Share to keep back, 0 < fraction < 1.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,), or None
+        True for the rows kept back. Rows that are added later do not move the others. Where chance leaves a side
+        empty, the row with the smallest (largest) hash is moved over; None where all rows are equal, or there is only
+        one.
+    """
+    if len(hashes) == 0 or hashes.min() == hashes.max():
+        return None
+    held = hashes < np.uint64(int(fraction * 2**64))
+    if not held.any():
+        return hashes == hashes.min()
+    if held.all():
+        return hashes != hashes.max()
+    return held
+
+
+def hash_folds(hashes: HashArray, folds: int) -> list[Fold]:
+    """Test every row once, by the share of all hashes that its own falls into.
+
+    Parameters
+    ----------
+    hashes
+        From `row_hashes`, shape (n_rows,).
+    folds
+        Number of shares; of few rows some may be empty, and then there are fewer folds.
+
+    Returns
+    -------
+    list of Fold
+        Rows that are added later do not move the others to another fold. Where chance puts all rows into one share, the
+        row with the smallest hash has a fold of its own; empty where all rows are equal, or there is only one.
+    """
+    if len(hashes) == 0 or hashes.min() == hashes.max():
+        return []
+    shares = hashes // np.uint64(2**64 // folds + 1)
+    present = np.unique(shares)
+    if len(present) == 1:
+        shares = (hashes != hashes.min()).astype(np.uint64)
+        present = np.unique(shares)
+    return [(shares != share, shares == share) for share in present]
+
+
+def rolling_folds(times: AnyArray, folds: int, horizon: int, step: int) -> list[Fold]:
+    """Backtest: train on everything before an origin, test on the time steps behind it, and move the origin.
+
+    Parameters
+    ----------
+    times
+        From `time_order`, shape (n_rows,). Distinct times are the time steps.
+    folds
+        How many origins, as far as the rows reach back; the last one tests the latest `horizon` time steps.
+    horizon
+        How many time steps are tested behind each origin.
+    step
+        How many time steps lie between two origins; fewer than `horizon` test some rows more than once.
+
+    Returns
+    -------
+    list of Fold
+        The earliest origin first. Every training row is strictly older than every test row; empty where there are not
+        more than `horizon` time steps.
+    """
+    steps, positions = np.unique(times, return_inverse=True)
+    starts = [len(steps) - horizon - i * step for i in range(folds)]
+    return [
+        (positions < start, (positions >= start) & (positions < start + horizon)) for start in starts[::-1] if start > 0
+    ]
+
+
+def repeated(hashes: HashArray, weights: AnyArray | None = None, children: IntArray | None = None) -> BoolArray:
+    """Find exact copies of earlier rows, shape (n_rows,).
+
+    Parameters
+    ----------
+    hashes
+        From `row_hashes`, shape (n_rows,). Two rows with one 64-bit hash are taken for copies.
+    weights
+        Weights of the rows; rows that differ in their weight alone are no copies.
+    children
+        Numbers of the groups that a parent's rows are of; equal rows of two groups are two observations.
+
+    Examples
+    --------
+    >>> repeated(np.array([5, 7, 5], dtype=np.uint64)).tolist()
+    [False, False, True]
+    """
+    content = hashes
+    for values in (weights, children):
+        content = content if values is None else pd.util.hash_array(content ^ pd.util.hash_array(values))
+    _, first = np.unique(content, return_index=True)
+    copies = np.ones(len(content), dtype=bool)
+    copies[first] = False
+    return copies
+
+
+def time_order(values: pd.Series, name: str) -> AnyArray:
+    """Bring the time column to sortable numbers, shape (n_rows,): numbers as they are, times in microseconds.
+
+    Raises
+    ------
+    InputError
+        A value is missing or is no time.
+    """
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+        times = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "could not infer format": said below, with an example
+            times = pd.to_datetime(values, errors="coerce", utc=True, **_format_of(values))
+    if bad := int(times.isna().sum()):
+        example = values[times.isna().to_numpy()].iloc[0]
+        raise InputError(
+            f"Time column {name!r} has {count(bad, 'value')} missing or no time (first: {short(example)}). "
+            "Correct or remove these rows."
+        )
+    # In one unit, whatever the column's own is.
+    return times.to_numpy() if times.dtype == np.float64 else times.dt.as_unit("us").astype("int64").to_numpy()
+
+
+def _format_of(values: pd.Series) -> dict[str, str]:
+    # Without it pandas takes the first text's format for all, and "10:00:00.500" beside "10:00:00" for no time.
+    iso = values.dropna().map(lambda value: isinstance(value, str) and ISO_TIMESTAMP.fullmatch(value) is not None)
+    return {"format": "ISO8601"} if values.dtype.kind not in "mM" and len(iso) and iso.all() else {}
+
+
+def time_holdout(times: AnyArray, fraction: float) -> BoolArray | None:
+    """Keep back the latest rows: every row for training is strictly older than every row kept back.
+
+    Parameters
+    ----------
+    times
+        From `time_order`, shape (n_rows,).
+    fraction
+        Share to keep back; rows of one time stay together, so it may become more.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,), or None
+        None where all rows have one time.
+    """
+    distinct = np.unique(times)
+    if len(distinct) < 2:
+        return None
+    wanted = np.sort(times)[min(int(np.floor(len(times) * (1 - fraction))), len(times) - 1)]
+    return times >= max(wanted, distinct[1])

@@ -1,0 +1,148 @@
+"""What an estimator is made of: its steps, the packages they come from, and the parameters that were set."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import FunctionTransformer
+
+from metamodel.prediction.child import first_step
+
+__all__ = ["content", "describe", "packages", "takes_arrays"]
+
+
+def takes_arrays(estimator: BaseEstimator) -> bool:
+    """Whether an estimator surely gives the same results on a matrix as on a frame.
+
+    True for scikit-learn's own (and XGBoost's and LightGBM's) estimators whose parts do not pick columns by name,
+    unless the first one hands its input on to an estimator inside it (a grid search): that one would have to know the
+    features' names when `MetaModel.child` hands the child out.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> takes_arrays(Ridge()), takes_arrays(make_pipeline(FunctionTransformer(), Ridge()))
+    (True, False)
+    """
+    known = {"sklearn", "xgboost", "lightgbm"}
+    first = first_step(estimator)
+    if first in ("passthrough", None) or len(list(_parts(first))) > 1:
+        return False
+    return all(
+        _package(part) in known and not isinstance(part, ColumnTransformer | FunctionTransformer)
+        for part in _parts(estimator)
+    )
+
+
+def packages(estimator: BaseEstimator) -> list[str]:
+    """Top-level packages that an estimator and its parts come from.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> packages(make_pipeline(StandardScaler(), FunctionTransformer()))
+    ['sklearn']
+    """
+    return sorted({_package(part) for part in _parts(estimator)})
+
+
+def describe(estimator: BaseEstimator) -> tuple[str, str]:
+    """Name an estimator and give its non-default parameters as JSON, for the ledger.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> describe(Ridge(alpha=2.0))
+    ('Ridge', '{"alpha": 2.0}')
+    """
+    steps = getattr(estimator, "steps", None)
+    name = type(estimator).__name__ if steps is None else " > ".join(type(step).__name__ for _, step in steps)
+    return name, json.dumps(_changed_params(estimator), sort_keys=True, default=str)
+
+
+def _parameter(cls: type, name: str) -> inspect.Parameter | None:
+    """Find a parameter of a class, or of the base to which it hands on what it does not know (XGBoost's)."""
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base).parameters
+        if name in parameters or not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            return parameters.get(name)
+    return None
+
+
+def _package(part: Any) -> str:
+    """Top-level package that an estimator's class comes from; our own classes only adapt those of others."""
+    names = [cls.__module__.partition(".")[0] for cls in type(part).__mro__]
+    return next(name for name in names if name != "metamodel")
+
+
+def _parts(estimator: Any) -> Iterator[Any]:
+    yield estimator
+    if hasattr(estimator, "get_params"):
+        for value in estimator.get_params(deep=True).values():
+            if callable(getattr(value, "fit", None)) and not isinstance(value, type):
+                yield value
+
+
+def _changed_params(estimator: Any) -> dict[str, Any]:
+    if not hasattr(estimator, "get_params"):
+        return {}
+    params = estimator.get_params(deep=True)
+    changed = {}
+    for name, value in params.items():
+        owner_name, _, own = name.rpartition("__")
+        owner = params.get(owner_name) if owner_name else estimator
+        parameter = _parameter(type(owner), own)
+        if isinstance(value, np.ndarray):  # alphas=np.logspace(...)
+            value = value.tolist()
+        simple = value is None or isinstance(value, str | int | float | bool | list | tuple | dict)
+        if not simple or parameter is None or own in ("steps", "transformers"):
+            continue
+        if value != parameter.default and str(value) != "nan":
+            changed[name] = value
+    return changed
+
+
+def content(value: Any) -> Any:
+    """Describe an estimator or one of its parameters in full, and the same in every process."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [content(item) for item in value]
+    if isinstance(value, dict):
+        return {repr(name): content(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return [value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
+    if isinstance(value, type | FunctionType | BuiltinFunctionType | np.ufunc):
+        return _callable_content(value)
+    own = value.get_params(deep=False) if hasattr(value, "get_params") else getattr(value, "__dict__", None)
+    return [_path(type(value)), content(own) if own else repr(value)]
+
+
+def _callable_content(value: Any) -> list[Any]:
+    code = getattr(value, "__code__", None)
+    if code is None:
+        return [_path(value)]
+    # A lambda's name says nothing of what it does, nor does its code of what it encloses.
+    body = hashlib.sha256(code.co_code + repr((code.co_names, code.co_consts)).encode()).hexdigest()
+    enclosed = [content(cell.cell_contents) for cell in value.__closure__ or ()]
+    used = {name: content(value.__globals__[name]) for name in code.co_names if _is_data(value.__globals__, name)}
+    return [_path(value), body, enclosed, content(value.__defaults__), content(value.__kwdefaults__), used]
+
+
+def _is_data(names: Mapping[str, Any], name: str) -> bool:
+    """Whether a name stands for a plain value, such as a constant of the module."""
+    return isinstance(names.get(name), str | int | float | bool | tuple | list | dict | np.ndarray)
+
+
+def _path(value: Any) -> str:
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value)}"

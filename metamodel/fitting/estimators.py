@@ -1,0 +1,242 @@
+"""Which estimator to fit: names, dotted paths and objects resolved to one unfitted scikit-learn estimator.
+
+A name stands for the plain scikit-learn class. Only where the table holds what that class cannot take (strings,
+missing numbers) is it put behind an imputer and a one-hot encoder; an estimator given as an object is never touched
+but for its seed.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.utils import get_tags
+
+from metamodel.common.messages import listing
+from metamodel.exceptions import InputError, UnknownEstimator
+from metamodel.tables.features import FeatureSchema
+
+__all__ = ["NAMED", "Task", "prepare", "resolve", "task_of"]
+
+Task = Literal["regression", "classification"]
+
+# name → (class for regression, class for classification); None where the name has only one task.
+NAMED: dict[str, tuple[str | None, str | None]] = {
+    "linear_regression": ("sklearn.linear_model.LinearRegression", None),
+    "ridge": ("sklearn.linear_model.Ridge", None),
+    "lasso": ("sklearn.linear_model.Lasso", None),
+    "elastic_net": ("sklearn.linear_model.ElasticNet", None),
+    "bayesian_ridge": ("sklearn.linear_model.BayesianRidge", None),
+    "huber": ("sklearn.linear_model.HuberRegressor", None),
+    "poisson": ("sklearn.linear_model.PoissonRegressor", None),
+    "logistic_regression": (None, "sklearn.linear_model.LogisticRegression"),
+    "gaussian_nb": (None, "sklearn.naive_bayes.GaussianNB"),
+    "svm": ("sklearn.svm.SVR", "sklearn.svm.SVC"),
+    "nearest_neighbors": ("sklearn.neighbors.KNeighborsRegressor", "sklearn.neighbors.KNeighborsClassifier"),
+    "decision_tree": ("sklearn.tree.DecisionTreeRegressor", "sklearn.tree.DecisionTreeClassifier"),
+    "random_forest": ("sklearn.ensemble.RandomForestRegressor", "sklearn.ensemble.RandomForestClassifier"),
+    "extra_trees": ("sklearn.ensemble.ExtraTreesRegressor", "sklearn.ensemble.ExtraTreesClassifier"),
+    "gradient_boosting": (
+        "sklearn.ensemble.GradientBoostingRegressor",
+        "sklearn.ensemble.GradientBoostingClassifier",
+    ),
+    "hist_gradient_boosting": (
+        "sklearn.ensemble.HistGradientBoostingRegressor",
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+    ),
+    "xgboost": ("xgboost.XGBRegressor", "metamodel.fitting.xgboost_classifier.XGBClassifier"),
+    "dummy": ("sklearn.dummy.DummyRegressor", "sklearn.dummy.DummyClassifier"),
+}
+
+# What a name sets beside the class's own defaults: XGBoost would take every core in every process.
+_NAMED_PARAMS: dict[str, dict[str, Any]] = {"xgboost": {"n_jobs": 1}}
+
+# Packages that a name needs and that are extras.
+_EXTRAS = {"xgboost": "xgboost"}
+
+
+def task_of(estimator: object, target_is_numeric: bool, params: Mapping[str, Any] | None = None) -> Task:
+    """Tell regression from classification.
+
+    Parameters
+    ----------
+    estimator
+        A name, a dotted path or an estimator.
+    target_is_numeric
+        Decides for names that serve both tasks and for estimators that do not say what they are.
+    params
+        As in `resolve`; a class may need them to be built at all.
+
+    Examples
+    --------
+    >>> task_of("random_forest", target_is_numeric=False), task_of("ridge", target_is_numeric=True)
+    ('classification', 'regression')
+    """
+    guess: Task = "regression" if target_is_numeric else "classification"
+    if isinstance(estimator, str) and estimator in NAMED:
+        regressor, classifier = NAMED[estimator]
+        return "regression" if classifier is None else "classification" if regressor is None else guess
+    instance = estimator
+    if isinstance(estimator, str):
+        instance = _from_path(estimator, dict(params or {}))
+    elif isinstance(estimator, type):
+        instance = _construct(estimator, dict(params or {}))
+    try:
+        if is_classifier(instance):
+            return "classification"
+        return "regression" if is_regressor(instance) else guess
+    except (AttributeError, TypeError):  # an estimator that follows scikit-learn without deriving from it
+        return guess
+
+
+def resolve(estimator: object, params: Mapping[str, Any] | None, task: Task, random_state: int | None) -> BaseEstimator:
+    """Build one unfitted estimator.
+
+    Parameters
+    ----------
+    estimator
+        A name of `NAMED`, a dotted path to a class, or an estimator object (a pipeline too), which is cloned.
+    params
+        Parameters to set, in scikit-learn's own spelling (``ridge__alpha`` reaches into a pipeline).
+    task
+        Which class a name stands for.
+    random_state
+        Set wherever the estimator has a `random_state` that is None, so that training can be repeated.
+
+    Raises
+    ------
+    UnknownEstimator
+        The name or path leads nowhere, or to something without `fit` and `predict`.
+    InputError
+        A parameter does not exist.
+
+    Examples
+    --------
+    >>> resolve("ridge", {"alpha": 2.0}, "regression", random_state=0)
+    Ridge(alpha=2.0, random_state=0)
+    """
+    params = dict(params or {})
+    if isinstance(estimator, str):
+        built = _from_path(_path_of_name(estimator, task), {**_NAMED_PARAMS.get(estimator, {}), **params})
+    elif isinstance(estimator, type):
+        built = _construct(estimator, params)
+    else:
+        built = _set_params(_checked_clone(estimator), params)
+    for name in ("fit", "predict"):
+        if not callable(getattr(built, name, None)):
+            raise UnknownEstimator(
+                f"{type(built).__module__}.{type(built).__qualname__} has no method {name!r}, so it is no estimator. "
+                "Give a scikit-learn style regressor, classifier or pipeline."
+            )
+    _seed(built, random_state)
+    return built
+
+
+def prepare(estimator: BaseEstimator, features: FeatureSchema, missing: set[str]) -> BaseEstimator:
+    """Put a named estimator behind what the table needs, and nothing else.
+
+    Parameters
+    ----------
+    estimator
+        The plain estimator that a name stood for.
+    features
+        The training table's features.
+    missing
+        Names of the features with missing values.
+
+    Returns
+    -------
+    BaseEstimator
+        The same estimator where every feature is a number it can take, else a pipeline: one-hot encoding of strings and
+        categories, median imputation of missing numbers (unless the estimator handles them itself).
+    """
+    if dates := [feature.name for feature in features.features if feature.kind == "timestamp"]:
+        raise InputError(
+            f"Feature column {listing(map(repr, dates))} holds timestamps, which a named estimator cannot take. "
+            f"Name it as the time column (time_column={dates[0]!r}), derive numbers from it (month, days since ...), "
+            "or leave it out of features."
+        )
+    texts = [feature.name for feature in features.features if feature.kind in ("string", "category")]
+    numbers = [name for name in features.names if name not in texts]
+    takes_missing = bool(get_tags(estimator).input_tags.allow_nan)
+    impute = bool(missing.intersection(numbers)) and not takes_missing
+    if not texts and not impute:
+        return estimator
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True) if impute else "passthrough"
+    if not texts:
+        return make_pipeline(imputer, estimator)
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = ColumnTransformer(
+        [("numbers", imputer, numbers), ("texts", encoder, texts)], verbose_feature_names_out=False
+    )
+    return make_pipeline(columns, estimator)
+
+
+def _path_of_name(name: str, task: Task) -> str:
+    if name not in NAMED:
+        return name
+    path = NAMED[name][0 if task == "regression" else 1]
+    if path is None:
+        raise InputError(f"Estimator {name!r} does not do {task}. Choose another one, or convert the target.")
+    return path
+
+
+def _from_path(path: str, params: dict[str, Any]) -> Any:
+    if path in NAMED:
+        path = next(entry for entry in NAMED[path] if entry is not None)
+    module_name, _, attribute = path.rpartition(".")
+    known = f"Known names: {', '.join(sorted(NAMED))}. Or give a dotted path such as sklearn.linear_model.Ridge."
+    if not module_name:
+        raise UnknownEstimator(f"There is no estimator named {path!r}. {known}")
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        if extra := _EXTRAS.get(getattr(error, "name", None) or ""):
+            raise UnknownEstimator(
+                f"Estimator {path!r} needs a package that is not installed ({error}). "
+                f"Run: pip install 'metamodel[{extra}]'."
+            ) from error
+        raise UnknownEstimator(f"Estimator {path!r} cannot be imported ({error}). {known}") from error
+    if not isinstance(found, type):
+        raise UnknownEstimator(f"{path!r} is a {type(found).__name__}, not a class. {known}")
+    return _construct(found, params)
+
+
+def _construct(cls: type, params: dict[str, Any]) -> Any:
+    try:
+        return cls(**params)
+    except TypeError as error:
+        raise InputError(f"{cls.__name__} cannot be built with {params}: {error}. Correct estimator_params.") from error
+
+
+def _checked_clone(estimator: object) -> Any:
+    try:
+        return clone(estimator)
+    except TypeError as error:
+        raise UnknownEstimator(
+            f"A {type(estimator).__name__} is no estimator: scikit-learn cannot clone it. "
+            "Give a name, a dotted path, or an object with get_params, fit and predict."
+        ) from error
+
+
+def _set_params(estimator: Any, params: dict[str, Any]) -> Any:
+    try:
+        return estimator.set_params(**params)
+    except ValueError as error:
+        first_line = str(error).splitlines()[0]
+        raise InputError(f"{type(estimator).__name__} does not take these parameters: {first_line}") from error
+
+
+def _seed(estimator: Any, random_state: int | None) -> None:
+    if random_state is None or not hasattr(estimator, "get_params"):
+        return
+    unset = [
+        name
+        for name, value in estimator.get_params(deep=True).items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    ]
+    estimator.set_params(**dict.fromkeys(unset, random_state))

@@ -1,0 +1,166 @@
+"""Get a model from where it lives, once a process, and leave nothing behind."""
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+from metamodel.bundle.manifest import MANIFEST_NAME
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.preload import Preload
+from metamodel.bundle.references import ReferenceSettings
+from metamodel.common.byte_cache import ByteCache
+from metamodel.common.messages import short
+from metamodel.common.temp_dirs import scratch_directory
+from metamodel.exceptions import InputError, UnreadableBundle
+from metamodel.flavor.remote.loader import ElsewhereLoader, fetch_description, fetch_files
+from metamodel.flavor.remote.mlmodel import bundle_path, one_line
+from metamodel.flavor.remote.throttled_tracking import courtesy_of_tracking, paced
+from metamodel.flavor.zip_file import unpacked_for_good
+
+__all__ = ["load_model", "open_bundle"]
+
+
+def load_model(uri: str | Path, *, cache_bytes: int | None = None, preload: Preload | None = None) -> MetaModel:
+    """Open a meta-model without MLflow's wrapper around it: no signature between you and the model.
+
+    Parameters
+    ----------
+    uri
+        An MLflow URI (``models:/sales@champion``, ``models:/sales/3``, ``models:/m-...``, ``runs:/.../model``), or
+        the directory of a bundle or of a logged model, or the file that ``metamodel pack --zip`` wrote.
+    cache_bytes
+        Upper bound of the memory for this model's loaded children; by default the model shares the cache of the process
+        (METAMODEL_CACHE_MB megabytes).
+    preload
+        Hot groups whose children to load now, so that no request waits for them: a number (those with the most training
+        rows), a list of keys, or the path of a table (CSV or Parquet) with the group columns. Fills the room that the
+        cache has and pushes nothing out; `model.stats()["preload"]` says what came of it, and a warning names groups
+        without a child.
+
+    Returns
+    -------
+    MetaModel
+
+    Raises
+    ------
+    InputError
+        There is no such model.
+    UnreadableBundle
+        The model is not one that `metamodel` logged.
+    """
+    model = _opened(uri, None if cache_bytes is None else ByteCache(cache_bytes))
+    if preload is not None:
+        model.preload(preload)
+    return model
+
+
+def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
+    if not isinstance(uri, str | Path):
+        raise InputError(f"{short(uri)} ({type(uri).__name__}) is no model. Give the path or URI of one.")
+    path = Path(uri)
+    if (path / MANIFEST_NAME).is_file():
+        return open_bundle(path, cache)
+    if path.is_file():
+        path = unpacked_for_good(path)
+    elif not path.is_dir():
+        path = _local_copy(str(uri))
+    try:
+        logged = Model.load(str(path))
+    except MlflowException as error:
+        raise InputError(f"{uri} holds neither a bundle nor an MLflow model. Give the path or URI of one.") from error
+    # MLflow keeps the name that the directory had where it was logged from.
+    entry = logged.flavors.get("python_function", {}).get("artifacts", {}).get("bundle")
+    if entry is None:
+        raise UnreadableBundle(f"{uri} is an MLflow model, but not one that metamodel logged. Load it with MLflow.")
+    recorded: dict[str, Any] = (logged.metadata or {}).get("metamodel", {})
+    return open_bundle(path / entry["path"], cache, recorded.get("defaults"), path)
+
+
+def open_bundle(
+    path: str | Path,
+    cache: ByteCache | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    logged: Path | None = None,
+) -> MetaModel:
+    """Open a bundle whose children may live elsewhere; they are fetched when they are asked for.
+
+    Parameters
+    ----------
+    path, cache, defaults, logged
+        As for `MetaModel`.
+    """
+    return MetaModel(path, cache, defaults, ElsewhereLoader(str(Path(path).absolute())), logged)
+
+
+def _local_copy(uri: str) -> Path:
+    if urlparse(uri).scheme in ("", "file"):
+        raise InputError(
+            f"There is no model at {uri!r}. Give an existing directory, or a URI such as models:/NAME@ALIAS."
+        )
+    try:
+        underlying = _underlying(uri)
+        if underlying is None:
+            return _download(uri)
+        if urlparse(underlying).scheme in ("", "file"):
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))  # the place itself, not a copy
+        return _downloaded_once(uri, (mlflow.get_tracking_uri(), underlying))
+    except Exception as error:  # a store's client raises whatever it likes
+        raise InputError(
+            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()} ({one_line(error)}). "
+            "Check the name, the version or alias, MLFLOW_TRACKING_URI, and that the store's package is installed."
+        ) from error
+
+
+def _underlying(uri: str) -> str | None:
+    """Say where a logged model's files are, or None where they may change or MLflow does not tell."""
+    if ModelsArtifactRepository.is_models_uri(uri):
+        with paced(courtesy_of_tracking(ReferenceSettings())):
+            return str(ModelsArtifactRepository.get_underlying_uri(uri))
+    return None
+
+
+_download_lock = threading.Lock()
+
+_downloaded: dict[tuple[str, str], Path] = {}
+
+
+def _downloaded_once(uri: str, place: tuple[str, str]) -> Path:
+    with _download_lock:
+        path = _downloaded.get(place)
+        if path is None or not path.is_dir():
+            path = _downloaded[place] = _fetched(uri, place[1])
+        return path
+
+
+def _fetched(uri: str, place: str) -> Path:
+    """Fetch a logged model; what lies on the tracking server file by file, politely, and without the code in it."""
+    if urlparse(place).scheme != "mlflow-artifacts":
+        return _download(uri)
+    courtesy, directory = courtesy_of_tracking(ReferenceSettings()), scratch_directory("model")
+    logged = fetch_description(courtesy, uri, place, directory)
+    example = (logged.saved_input_example_info or {}).get("artifact_path")
+    bundle = bundle_path(logged)
+    fetch_files(courtesy, uri, place, directory, ([example] if example else [], [bundle] if bundle else []))
+    return directory
+
+
+def _download(uri: str) -> Path:
+    directory = scratch_directory("model")  # MLflow would leave its own temporary directory behind
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(directory)))
+
+
+def _release_after_fork() -> None:
+    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
+    global _download_lock
+    _download_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_release_after_fork)

@@ -1,0 +1,150 @@
+"""The `PythonModel` that MLflow loads: `load_context`, `predict`, and the translation of errors for the outside world.
+
+All state is in the bundle; the wrapper is logged as code (`metamodel/model_code.py`), so nothing of it is pickled.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.preload import preload_setting
+from metamodel.common.arrays import AnyArray
+from metamodel.exceptions import BundleError, InputError, UnknownGroup
+from metamodel.flavor.csv_requests import accept_csv
+from metamodel.flavor.load import open_bundle
+from metamodel.flavor.scoring_server import PublicError, hide_rows
+from metamodel.flavor.signature import number_columns, unpacked
+
+__all__ = ["GroupedModel", "predict_for_json", "public_errors"]
+
+_logger = logging.getLogger(__name__)
+
+# Set by MLflow's scoring server in its own process.
+_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
+
+
+class GroupedModel(PythonModel):
+    """Serves a bundle."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Open the bundle that the context's artifact `bundle` names, and load the children of hot groups."""
+        self._model = open_bundle(context.artifacts["bundle"])
+        preload = preload_setting((context.model_config or {}).get("preload"))
+        if preload is not None:
+            self._model.preload(preload)
+        accept_csv(self._model.manifest)
+        hide_rows(number_columns(self._model.manifest))
+
+    @property
+    def model(self) -> MetaModel:
+        """The meta-model, for `child`, `ledger` and `stats`."""
+        return self._model
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame | list[dict[str, Any]]:
+        """Answer every row; see `metamodel.prediction.routing.Route.predict`.
+
+        In MLflow's server: one dict a row, ready for JSON.
+
+        Raises
+        ------
+        PublicError
+            The request is wrong as a whole (status 400), or the bundle is (500). The message holds none of the
+            caller's data.
+        """
+        del context
+        if os.environ.get(_SERVING) == "true":
+            return predict_for_json(self._model, model_input, params)
+        with public_errors():
+            answers = self._model.predict(_as_table(model_input, self._model), params)
+        return _for_spark(answers)
+
+
+def predict_for_json(
+    model: MetaModel, frame: pd.DataFrame, params: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Answer as a server does: every null is None, not NaN, which is no JSON, and every error may leave the server."""
+    with public_errors():
+        return model.predict_records(_as_table(frame, model), params)
+
+
+@contextmanager
+def public_errors() -> Iterator[None]:
+    """Turn whatever a prediction raises into a `PublicError`."""
+    try:
+        yield
+    except UnknownGroup as error:
+        fact = 'The batch has rows of groups without a child model, and the policy for these is "error".'
+        raise PublicError(
+            f'{fact} Leave them out, or send params {{"unknown": "null"}}.', INVALID_PARAMETER_VALUE
+        ) from error
+    except InputError as error:
+        raise PublicError(str(error), INVALID_PARAMETER_VALUE) from error
+    except BundleError as error:
+        raise PublicError(str(error)) from error
+    except Exception as error:
+        _logger.exception("Prediction failed")
+        raise PublicError(
+            f"The model failed with a {type(error).__name__}. The server's log has the details."
+        ) from error
+
+
+def _as_table(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
+    return unpacked(_unnested(frame), model.manifest)
+
+
+def _unnested(frame: pd.DataFrame) -> pd.DataFrame:
+    """Undo what MLflow does to ``{"inputs": {column: [text, text]}}``: it makes one row of whole lists."""
+    lists = len(frame) == 1 and len(frame.columns) > 0 and all(isinstance(cell, list) for cell in frame.iloc[0])
+    if not lists:
+        return frame
+    if len({len(cell) for cell in frame.iloc[0]}) > 1:
+        raise InputError("The columns have different numbers of values. Give one for every row in each.")
+    return pd.DataFrame({name: frame[name].iloc[0] for name in frame.columns})
+
+
+def _for_spark(answers: pd.DataFrame) -> pd.DataFrame:
+    """Keep null labels null inside Spark tasks: MLflow casts string fields with `astype(str)`, which writes "None"."""
+    if not _in_spark_task() or answers["prediction"].dtype.kind == "f":
+        return answers
+    labels = answers["prediction"]
+    if labels.dtype.name in ("object", "str", "boolean"):
+        return answers.assign(prediction=pd.Series(_NullKeepingText.of(labels), index=answers.index))
+    return answers.assign(prediction=labels.astype("float64"))
+
+
+def _in_spark_task() -> bool:
+    pyspark = sys.modules.get("pyspark")
+    return pyspark is not None and pyspark.TaskContext.get() is not None
+
+
+class _NullKeepingText(pd.arrays.StringArray):
+    """Text whose nulls survive what MLflow does to it: ``astype(str)`` in a struct, ``map(str)`` for a string."""
+
+    @classmethod
+    def of(cls, labels: pd.Series) -> "_NullKeepingText":
+        text = [pd.NA if missing else str(label) for label, missing in zip(labels, labels.isna(), strict=True)]
+        return cls(np.array(text, dtype=object))
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        if dtype is str or getattr(dtype, "kind", "") == "U":
+            return self._texts()
+        return super().astype(dtype, copy=copy)
+
+    def map(self, mapper: Any, na_action: Any = None) -> Any:
+        if getattr(mapper, "func", mapper) is str:  # DataFrame.map wraps it
+            return self._texts()
+        return super().map(mapper, na_action=na_action)
+
+    def _texts(self) -> AnyArray:
+        return np.array([None if value is pd.NA else value for value in self], dtype=object)

@@ -1,0 +1,47 @@
+"""A finished bundle as MLflow takes it: the parts of a pyfunc model."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metamodel.bundle.model import MetaModel
+from metamodel.flavor import model_code
+from metamodel.flavor.requirements import requirements
+from metamodel.flavor.signature import InputForm, input_example, signature
+
+__all__ = ["pyfunc_parts", "recorded_defaults"]
+
+
+def pyfunc_parts(bundle: Path, model: MetaModel, data: pd.DataFrame | None, inputs: InputForm) -> dict[str, Any]:
+    """Arguments with which MLflow logs, or saves, a finished bundle as a pyfunc model.
+
+    Parameters
+    ----------
+    bundle
+        Path of the bundle.
+    model
+        The same bundle, opened; what a call without params answers is recorded.
+    data
+        Rows of which some become the input example; without any, there is none.
+    inputs
+        Form of the signature.
+    """
+    manifest = model.manifest
+    shown = None if data is None or data.empty else input_example(manifest, data, inputs=inputs)
+    return {
+        "python_model": model_code.__file__,
+        "artifacts": {"bundle": str(bundle)},
+        "signature": signature(manifest, model.route, model.options(), inputs),
+        "input_example": shown,
+        "pip_requirements": requirements(manifest),
+        "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded
+        "code_paths": [str(Path(model_code.__file__).parents[1])],
+        "metadata": {"metamodel": {"defaults": recorded_defaults(model)}},
+    }
+
+
+def recorded_defaults(model: MetaModel) -> dict[str, Any]:
+    """Say what a call without params answers."""
+    options = model.options()
+    return {"predict_method": options.predict_method, "detail": options.detail}

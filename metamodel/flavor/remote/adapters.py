@@ -1,0 +1,120 @@
+"""Children that others made, behind the one face that routing asks: `predict` and `predict_proba` of a frame."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.common.arrays import AnyArray
+from metamodel.exceptions import ChildFailed
+from metamodel.tables.features import FeatureSchema
+
+__all__ = ["BlendedChild", "EstimatorChild", "PyfuncChild"]
+
+
+class EstimatorChild:
+    """A scikit-learn estimator that takes columns by name, or an array where it was fitted on one.
+
+    Parameters
+    ----------
+    model
+        The fitted estimator.
+    features
+        Of the bundle it comes from; None for an estimator from elsewhere, which knows its columns itself.
+    signature
+        Names of the columns that the logged model asks for, in their order; they count where the estimator itself knows
+        no names, because it was fitted on an array.
+    """
+
+    def __init__(
+        self, model: Any, features: FeatureSchema | None = None, signature: Sequence[str] | None = None
+    ) -> None:
+        self.model = model
+        names = getattr(model, "feature_names_in_", signature)
+        self._columns = None if names is None else [str(name) for name in names]
+        self._matrix_dtype: Any = None
+        if features is not None:
+            self._columns = features.names
+            self._matrix_dtype = features.matrix_dtype if features.layout == "array" else None
+            self._as_array = features.layout == "array"
+        elif signature is None:
+            self._as_array = names is None
+        else:  # who counts columns and knows no names was fitted on an array; who does neither asks for them by name
+            self._as_array = hasattr(model, "n_features_in_") and not hasattr(model, "feature_names_in_")
+
+    def predict(self, x: pd.DataFrame) -> Any:
+        """Predict rows."""
+        return self.model.predict(self._input(x))
+
+    def predict_proba(self, x: pd.DataFrame) -> Any:
+        """Probabilities of rows."""
+        return self.model.predict_proba(self._input(x))
+
+    @property
+    def classes_(self) -> Any:
+        """Classes of a classifier."""
+        return self.model.classes_
+
+    def _input(self, x: pd.DataFrame) -> Any:
+        table = x if self._columns is None else x[self._columns]
+        return table.to_numpy(dtype=self._matrix_dtype) if self._as_array else table
+
+
+class BlendedChild:
+    """A child of a meta-model with shrinkage, together with the parents that it is blended with there.
+
+    Parameters
+    ----------
+    own
+        The child and its weight.
+    parents
+        The same of every parent that has a say, the global model first.
+    """
+
+    def __init__(self, own: tuple[EstimatorChild, float], parents: Sequence[tuple[EstimatorChild, float]]) -> None:
+        self._own, self._weight = own
+        self._parents = parents
+
+    @property
+    def model(self) -> Any:
+        """The group's own estimator."""
+        return self._own.model
+
+    def predict(self, x: pd.DataFrame) -> AnyArray:
+        """Predict rows; raises where a parent gives no number, because without its part it would be another model's."""
+        said = _numbers(self._own, x)
+        blended = np.where(self._weight == 0, 0.0, self._weight * said)
+        for parent, weight in self._parents:
+            part = _numbers(parent, x)
+            if (np.isnan(part) & ~np.isnan(blended)).any():
+                raise ChildFailed("A parent whose prediction is blended in gave none.")
+            blended = blended + weight * part
+        return blended
+
+
+def _numbers(child: EstimatorChild, x: pd.DataFrame) -> AnyArray:
+    return np.asarray(child.predict(x)).reshape(len(x)).astype(np.float64, copy=False)
+
+
+class PyfuncChild:
+    """An MLflow model of any flavor; it predicts one value a row, and no probabilities."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def predict(self, x: pd.DataFrame) -> AnyArray:
+        """Predict rows."""
+        return first_column(self.model.predict(x))
+
+    def predict_proba(self, x: pd.DataFrame) -> Any:
+        """Raise: the pyfunc flavor has no probabilities."""
+        raise ChildFailed("A pyfunc child gives no probabilities. Log it with the sklearn flavor.")
+
+
+def first_column(answers: Any) -> AnyArray:
+    """Values of one prediction a row, whatever table they come in."""
+    if isinstance(answers, pd.DataFrame):
+        name = "prediction" if "prediction" in answers.columns else answers.columns[0]
+        return answers[name].to_numpy()
+    return np.asarray(answers)

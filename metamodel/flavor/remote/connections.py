@@ -1,0 +1,141 @@
+"""Connections to endpoints: timely, and to addresses that are allowed.
+
+A name may lead elsewhere when the connection is made than when it was checked; the address of the other end may not, so
+it is looked at before anything is sent. A timeout of `requests` begins anew with every byte; a deadline does not, so
+each read waits for no more than what is left of it.
+"""
+
+import http.client
+import io
+import socket
+import time
+from contextvars import ContextVar
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from metamodel.common.uris import is_open
+from metamodel.exceptions import ChildUnavailable
+
+__all__ = ["deadline", "open_session"]
+
+# Moment, of the monotonic clock, by which the answer to this context's request must have come.
+deadline: ContextVar[float] = ContextVar("metamodel_deadline")
+
+
+def open_session(connections: int, *, allow_private: bool) -> requests.Session:
+    """Open a session that threads share; whoever sends a request says its `deadline`.
+
+    Parameters
+    ----------
+    connections
+        Endpoints, and connections to each, that are kept.
+    allow_private
+        Whether the other end may be a private, loopback or link-local address. A proxy of the environment may be one.
+    """
+    session = requests.Session()
+    adapter = (_Adapter if allow_private else _OpenAdapter)(connections, connections)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+class _Timely(io.RawIOBase):
+    """Reads from a socket until the deadline."""
+
+    def __init__(self, source: socket.socket) -> None:
+        self._source = source
+        self._raw = source.makefile("rb", buffering=0)
+        self._until = deadline.get()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer came too slowly")
+        self._source.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Source:
+    """What http.client knows of a socket when it reads an answer."""
+
+    def __init__(self, source: socket.socket) -> None:
+        self._source = source
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Timely(self._source))
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(_Source(sock), *args, **kwargs)  # type: ignore[arg-type]
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _TLSConnection(HTTPSConnection):
+    response_class = _Response
+
+
+def _checked(reached: socket.socket) -> socket.socket:
+    address = str(reached.getpeername()[0])
+    if not is_open(address):
+        reached.close()
+        raise ChildUnavailable(f"{address} is a private, loopback or link-local address; allow_private is off")
+    return reached
+
+
+class _OpenConnection(_Connection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(super()._new_conn())
+
+
+class _OpenTLSConnection(_TLSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(super()._new_conn())
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+class _OpenPool(HTTPConnectionPool):
+    ConnectionCls = _OpenConnection
+
+
+class _OpenTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _OpenTLSConnection
+
+
+class _Adapter(HTTPAdapter):
+    pools: dict[str, Any] = {"http": _Pool, "https": _TLSPool}  # noqa: RUF012 - never changed
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self.pools
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):  # whose own pools say how it is spoken to
+            manager.pool_classes_by_scheme = _Adapter.pools  # the proxy decides what a name leads to
+        return manager
+
+
+class _OpenAdapter(_Adapter):
+    pools = {"http": _OpenPool, "https": _OpenTLSPool}  # noqa: RUF012 - never changed

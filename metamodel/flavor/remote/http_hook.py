@@ -1,0 +1,89 @@
+"""Stand between MLflow and the network: who is responsible for a context's requests says when each is sent."""
+
+import inspect
+import os
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+import requests
+from mlflow.utils import rest_utils
+
+__all__ = ["Request", "Sender", "current", "requests_sent", "take_over"]
+
+Request = Callable[[], requests.Response]
+
+_FUNCTION = "_get_http_response_with_retries"
+
+
+class Sender(Protocol):
+    """Sends the requests that MLflow wants to send."""
+
+    redirects: bool
+
+    def send(self, request: Request, method: str, url: str) -> requests.Response:
+        """Send one, now or later, once or again."""
+        ...
+
+
+current: ContextVar[Sender | None] = ContextVar("metamodel_sender", default=None)
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self.total = 0
+        self._lock = threading.Lock()
+
+    def add(self) -> None:
+        with self._lock:
+            self.total += 1
+
+
+_sent = _Counter()
+
+
+def requests_sent() -> int:
+    """Count the requests that this process has sent through a sender so far."""
+    return _sent.total
+
+
+def take_over() -> None:
+    """Make MLflow's one function that sends requests hand them to the context's sender, and not retry by itself."""
+    original = getattr(rest_utils, _FUNCTION, None)
+    if original is None or getattr(original, "polite", False):
+        return
+
+    parameters = inspect.signature(original)
+
+    def send(*args: Any, **kwargs: Any) -> Any:
+        sender = current.get()
+        if sender is None:
+            return original(*args, **kwargs)
+        given = parameters.bind(*args, **kwargs)
+        given.arguments |= {"max_retries": 0, "raise_on_status": False}
+        if not sender.redirects:
+            given.arguments["allow_redirects"] = False
+        body: Any = given.kwargs.get("data")
+        start = body.tell() if hasattr(body, "seek") else None
+
+        def request() -> requests.Response:
+            if start is not None:
+                body.seek(start)  # a file that was sent before is at its end
+            _sent.add()
+            answer: requests.Response = original(*given.args, **given.kwargs)
+            return answer
+
+        return sender.send(request, given.arguments["method"], given.arguments["url"])
+
+    send.polite = True  # type: ignore[attr-defined]
+    setattr(rest_utils, _FUNCTION, send)
+
+
+def _count_anew() -> None:
+    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
+    global _sent
+    _sent = _Counter()
+
+
+os.register_at_fork(after_in_child=_count_anew)

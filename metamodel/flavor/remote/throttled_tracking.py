@@ -1,0 +1,93 @@
+"""Log politely: requests that MLflow sends by itself take turns too, and a lost answer does not end the whole work."""
+
+import contextlib
+import io
+import math
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import mlflow
+import requests
+
+from metamodel.bundle.references import ReferenceSettings
+from metamodel.flavor.remote.http_hook import Request, current, take_over
+from metamodel.flavor.remote.throttle import TRANSIENT, Courtesy, LostAnswer, courtesy_for
+
+__all__ = ["courtesy_of_tracking", "paced"]
+
+# What another request of the same kind would make a second time, and what is made so seldom that nobody looks for it.
+_MAKING = ("/runs/create", "/model-versions/create")
+
+# What MLflow's server refuses the second time, because it is there.
+_REFUSED_TWICE = "/runs/outputs"
+
+
+def courtesy_of_tracking(settings: ReferenceSettings) -> Courtesy:
+    """How the tracking server is called; where it is a file of this machine, there is nobody to be spared."""
+    server = mlflow.get_tracking_uri()
+    remote = urlsplit(server).scheme in ("http", "https", "databricks")
+    rate = settings.requests_per_second if remote else math.inf
+    return courtesy_for(server, rate, settings.patience_seconds)
+
+
+@contextlib.contextmanager
+def paced(courtesy: Courtesy) -> Iterator[None]:
+    """Send every request of MLflow's in the block in its turn, and again where the server failed for the moment.
+
+    A request that makes something is not sent again when its answer was lost, because the server may have made it:
+    that is an error of MLflow's, as ever.
+    """
+    take_over()
+    token = current.set(_Paced(courtesy))
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+class _Refused(Exception):
+    def __init__(self, answer: requests.Response) -> None:
+        super().__init__(answer.status_code)
+        self.answer = answer
+
+
+class _Paced:
+    """Makes a polite call of every single request."""
+
+    redirects = True
+
+    def __init__(self, courtesy: Courtesy) -> None:
+        self._courtesy = courtesy
+
+    def send(self, request: Request, method: str, url: str) -> requests.Response:
+        """Send in turn until there is an answer, or patience ends."""
+        path, lost = urlsplit(url).path, False
+        makes = method.upper() == "POST" and path.endswith(_MAKING)
+
+        def once() -> requests.Response:
+            nonlocal lost
+            call = current.get()
+            assert call is not None  # the courtesy's, which waits for its turn
+            try:
+                answer = call.send(request, method, url)
+            except requests.exceptions.RequestException as error:
+                if makes:
+                    raise LostAnswer from error
+                lost = True
+                raise
+            if answer.status_code in TRANSIENT:
+                raise _Refused(answer)
+            return _accepted() if lost and answer.status_code == 400 and path.endswith(_REFUSED_TWICE) else answer
+
+        try:
+            return self._courtesy.call(url, once)
+        except _Refused as refusal:
+            return refusal.answer
+        except LostAnswer as lost_answer:
+            raise lost_answer.__cause__ or lost_answer from None
+
+
+def _accepted() -> requests.Response:
+    answer = requests.Response()
+    answer.status_code, answer.raw = 200, io.BytesIO(b"{}")
+    return answer

@@ -1,7 +1,0 @@
-"""The file that MLflow runs to load a logged meta-model (models from code)."""
-
-from mlflow.models import set_model
-
-from metamodel.pyfunc import GroupedModel
-
-set_model(GroupedModel())

@@ -1,0 +1,243 @@
+"""Ask children for their rows, one group after the other; no child that raises hides another one's answers."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from metamodel.common.arrays import IntArray
+from metamodel.common.messages import error_text
+from metamodel.exceptions import BundleError, ChildUnavailable, InvalidKey, RowsRefused, TrainingFailed, UnknownGroup
+from metamodel.prediction.output import AnswerForm, Answers
+from metamodel.tables.features import FeatureTable
+from metamodel.tables.keys import GroupKey, encode_key
+
+__all__ = ["AskedChildren", "Load", "Rows", "Tally"]
+
+# A child that raises is asked again with half the rows, to find the rows it cannot answer; after this many failures
+# without one success it is taken to fail always.
+_PATIENCE = 256
+
+Load = Callable[[GroupKey], tuple[Any, str]]
+
+
+@dataclass
+class Tally:
+    """What the calls of one model came to.
+
+    Attributes
+    ----------
+    rows
+        Rows by status.
+    rows_stacked
+        Rows that a stack answered.
+    seconds_predicting
+        Time spent in children and stacks.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    rows_stacked: int = 0
+    seconds_predicting: float = 0.0
+
+    def add(self, other: "Tally") -> None:
+        """Add the figures of another one."""
+        self.rows.update(other.rows)
+        self.rows_stacked += other.rows_stacked
+        self.seconds_predicting += other.seconds_predicting
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A slice of the table in group order."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def slice(self) -> slice:
+        """The same as Python's slice."""
+        return slice(self.start, self.stop)
+
+    def halves(self) -> "list[Rows]":
+        """Cut in two; the second half comes first, as a stack wants it."""
+        middle = (self.start + self.stop) // 2
+        return [Rows(middle, self.stop), Rows(self.start, middle)]
+
+
+@dataclass(frozen=True)
+class _Orphan:
+    """Rows of a group without a child."""
+
+    key: GroupKey
+    rows: Rows
+    error: UnknownGroup
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A child and the rows it is asked for; `order` says where these stand among all rows, None for the same places."""
+
+    child: Any
+    level: int
+    version: str
+    table: FeatureTable
+    order: IntArray | None = None
+
+    def where(self, rows: Rows) -> slice | IntArray:
+        """Where a slice of the table stands among all rows."""
+        return rows.slice if self.order is None else self.order[rows.slice]
+
+
+class _Awaited(Protocol):
+    """An answer that a child far away will have given when `result` returns it, or raises."""
+
+    def result(self) -> Any: ...
+
+
+class AskedChildren:
+    """Rows in group order that children answer one group after the other.
+
+    Parameters
+    ----------
+    levels
+        Levels of the fallback chain that exist.
+    table
+        The rows' features, in group order.
+    form
+        What the answers look like.
+    tally
+        Where to count the time.
+    answers
+        Where to put the answers, in the order of `table`.
+    """
+
+    def __init__(
+        self, levels: Sequence[int], table: FeatureTable, form: AnswerForm, tally: Tally, answers: Answers
+    ) -> None:
+        self.answers = answers
+        self._levels = levels
+        self._table = table
+        self._form = form
+        self._tally = tally
+        self._orphans: list[_Orphan] = []
+        self._awaited: list[tuple[_Asked, Rows, _Awaited]] = []
+
+    def answer(self, key: GroupKey | InvalidKey, rows: Rows, load: Load) -> None:
+        """Answer one group's rows; under "fallback" those without a child wait for `answer_orphans`."""
+        answers, unknown = self.answers, self._form.options.unknown
+        if isinstance(key, InvalidKey):
+            answers.refuse(rows.slice, "invalid_key", str(key))
+            return
+        if self._form.options.detail:
+            answers.name(rows.slice, encode_key(key))
+        try:
+            child, version = load(key)
+        except BundleError as error:
+            answers.refuse(rows.slice, "failed", str(error))
+        except UnknownGroup as error:
+            if unknown == "error":
+                raise
+            orphan = _Orphan(key, rows, error)
+            if unknown == "fallback":
+                self._orphans.append(orphan)
+            else:
+                self._refuse(orphan)
+        else:
+            self._ask(_Asked(child, len(key), version, self._table), rows)
+
+    def answer_orphans(self, load: Load) -> None:
+        """Let parents answer for groups without a child: each parent is loaded and asked once, for all its groups."""
+        orphans, self._orphans = self._orphans, []
+        for level in self._levels:
+            families: dict[GroupKey, list[_Orphan]] = {}
+            for orphan in orphans:
+                families.setdefault(orphan.key[:level], []).append(orphan)
+            orphans = []
+            for parent, family in families.items():
+                try:
+                    self._answer_family(parent, family, load)
+                except UnknownGroup:
+                    orphans += family
+        for orphan in orphans:
+            self._refuse(orphan)
+
+    def _answer_family(self, parent: GroupKey, family: Sequence["_Orphan"], load: Load) -> None:
+        where = np.concatenate([np.arange(orphan.rows.start, orphan.rows.stop) for orphan in family])
+        try:
+            child, version = load(parent)
+        except BundleError as error:
+            self.answers.refuse(where, "failed", str(error))
+        else:
+            self._ask(_Asked(child, len(parent), version, self._table.take(where), where), Rows(0, len(where)))
+
+    def _refuse(self, orphan: "_Orphan") -> None:
+        status = "failed" if isinstance(orphan.error, TrainingFailed) else "unknown_group"
+        self.answers.refuse(orphan.rows.slice, status, str(orphan.error))
+
+    def _ask(self, asked: "_Asked", rows: Rows) -> None:
+        for part, problem in _usable(rows, asked.table):
+            if problem:
+                self.answers.refuse(asked.where(part), "failed", problem)
+            elif hasattr(asked.child, "submit"):
+                # Far away: the others are asked while it thinks.
+                ask = partial(self._form.ask, x=asked.table.slice(part.start, part.stop))
+                self._awaited.append((asked, part, asked.child.submit(ask)))
+            else:
+                self._ask_usable(asked, part)
+
+    def collect(self) -> None:
+        """Wait for the children that were asked from afar; those that can answer some rows are asked for these."""
+        awaited, self._awaited = self._awaited, []
+        for asked, rows, answer in awaited:
+            try:
+                labels, probabilities = answer.result()
+            except ChildUnavailable as error:
+                self.answers.refuse(asked.where(rows), "failed", str(error))
+            except RowsRefused:
+                self._ask_usable(replace(asked, child=asked.child.with_one_deadline()), rows)
+            except Exception as error:  # noqa: BLE001 - an answer may be anything, and the other rows must be answered
+                self.answers.refuse(asked.where(rows), "failed", error_text(error))
+            else:
+                self.answers.accept(asked.where(rows), asked.level, asked.version[:12], labels, probabilities)
+
+    def _ask_usable(self, asked: "_Asked", rows: Rows) -> None:
+        """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
+        waiting, failures, successes = deque([rows]), 0, 0
+        while waiting:
+            # In turn the smallest and the largest part: bad rows may stand in one block or be spread everywhere.
+            part = waiting.pop() if failures % 2 else waiting.popleft()
+            started = time.perf_counter()
+            try:
+                labels, probabilities = self._form.ask(asked.child, asked.table.slice(part.start, part.stop))
+            except ChildUnavailable as error:  # asking for half the rows would not help
+                self.answers.refuse(asked.where(part), "failed", str(error))
+            except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
+                failures += 1
+                if len(part) == 1 or (failures >= _PATIENCE and not successes):
+                    self.answers.refuse(asked.where(part), "failed", error_text(error))
+                else:
+                    waiting += part.halves()
+            else:
+                successes += 1
+                self.answers.accept(asked.where(part), asked.level, asked.version[:12], labels, probabilities)
+            finally:
+                self._tally.seconds_predicting += time.perf_counter() - started
+
+
+def _usable(rows: Rows, table: FeatureTable) -> Iterator[tuple[Rows, str]]:
+    """Cut a slice at the rows whose features cannot be used; those come with the problem."""
+    start = rows.start
+    for row in sorted(row for row in table.problems if rows.start <= row < rows.stop) if table.problems else []:
+        if start < row:
+            yield Rows(start, row), ""
+        yield Rows(row, row + 1), table.problems[row]
+        start = row + 1
+    if start < rows.stop:
+        yield Rows(start, rows.stop), ""

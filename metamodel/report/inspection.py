@@ -1,0 +1,120 @@
+"""What there is to see in a model: an overview of all groups, or one child with its ledger row."""
+
+from typing import Any
+
+import pandas as pd
+
+from metamodel.bundle.ledger import deciding_metric, summarize, worst_first
+from metamodel.bundle.manifest import Manifest
+from metamodel.bundle.model import MetaModel
+
+__all__ = ["damage", "one_child", "overview"]
+
+_SHOWN = ["level", "status", "reason", "error", "rows"]
+
+
+def overview(model: MetaModel, worst: int) -> dict[str, Any]:
+    """Summarise a model.
+
+    Parameters
+    ----------
+    model
+        The model.
+    worst
+        How many of the worst groups to show.
+
+    Returns
+    -------
+    dict
+        `model`: facts; `groups`: counts by status; `data_checks`: what they found before the training, where they
+        found anything; `worst_groups` and `groups_without_child`: DataFrames.
+    """
+    manifest, ledger = model.manifest, model.ledger
+    children = ledger[ledger["level"] == len(manifest.keys.columns)]
+    metric = deciding_metric(children, manifest.target.task)
+    shown = [*manifest.keys.names, *_SHOWN, metric]
+    facts = {
+        "format version": manifest.format_version,
+        "created": manifest.created,
+        "group columns": ", ".join(f"{column.name} ({column.kind})" for column in manifest.keys.columns),
+        "features": ", ".join(manifest.features.names),
+        "target": f"{manifest.target.name} ({manifest.target.task})",
+        "estimators": ", ".join(sorted(set(children["estimator"]) - {""})),
+        "unknown groups": manifest.unknown,
+        **_blending(manifest.options.get("shrinkage")),
+        "codec": manifest.codec,
+        **_intervals(model),
+        "worst groups by": metric,
+        "children": f"{manifest.counts['fitted']:,} fitted, {int(ledger['bytes'].sum()):,} bytes",
+        "digest": model.bundle.digest,
+    }
+    return {
+        "model": facts,
+        "groups": {str(status): int(number) for status, number in children["status"].value_counts().items()},
+        **({"data_checks": _findings(manifest)} if manifest.findings else {}),
+        "worst_groups": worst_first(children, metric).head(worst)[shown],
+        "groups_without_child": children[children["status"].isin(["skipped", "failed"])][shown[:-1]].head(worst),
+    }
+
+
+def _findings(manifest: Manifest) -> dict[str, str]:
+    return {f"{one['check']} of {', '.join(one['columns'])}": one["message"] for one in manifest.findings or ()}
+
+
+def _blending(shrinkage: dict[str, Any] | None) -> dict[str, str]:
+    """Say how predictions are blended with the parents'; nothing where they are not."""
+    if not shrinkage:
+        return {}
+    arguments = ", ".join(f"{name}={value}" for name, value in shrinkage["params"].items())
+    return {"shrinkage": f"{shrinkage['method']} {arguments}".rstrip()}
+
+
+def _intervals(model: MetaModel) -> dict[str, str]:
+    if not model.route.intervals:
+        return {}
+    found = summarize(model.ledger, len(model.manifest.keys.columns))
+    reached = f", {found['interval_coverage']:.1%} reached" if "interval_coverage" in found else ""
+    whose = "{groups_with_own_interval:,} groups by their own rows, {groups_borrowing_interval:,} by borrowed ones"
+    return {"intervals": f"for {model.manifest.options['interval']:.1%} of the rows{reached}; {whose.format(**found)}"}
+
+
+def damage(model: MetaModel) -> dict[str, Any]:
+    """Read every byte of a model's bundle.
+
+    Returns
+    -------
+    dict
+        `damaged_files`: their names. `damaged_groups`: encoded key → "child", "stack" or both, only where there are
+        any. A group with one of the two intact is still answered.
+    """
+    files, groups = model.bundle.damaged_files(), model.bundle.damaged_groups()
+    found: dict[str, Any] = {"damaged_files": files}
+    if groups:
+        found["damaged_groups"] = {key: ", ".join(where) for key, where in groups.items()}
+    return found
+
+
+def one_child(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:
+    """Show one group: its ledger row and its estimator.
+
+    Raises
+    ------
+    InvalidKey, UnknownGroup, CorruptBundle
+        As `MetaModel.child`.
+    """
+    child = model.child(key)
+    return {"ledger": _row_of(model, key), "child": repr(child)}
+
+
+def _row_of(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:
+    ledger, columns = model.ledger, model.manifest.keys.columns
+    found = ledger["level"] == len(key)
+    for column, value in zip(columns, key, strict=False):
+        canonical = column.canonical(value)
+        found &= ledger[column.name].isna() if canonical is None else ledger[column.name].map(_same(canonical))
+    row: pd.Series = ledger[found].iloc[0]
+    return {str(name): value for name, value in row.items()}
+
+
+def _same(wanted: Any) -> Any:
+    return lambda value: bool(not pd.isna(value) and value == wanted)

@@ -1,0 +1,164 @@
+"""Counters of all workers in one piece of shared memory, shown in Prometheus' text format.
+
+Every worker writes into a row of its own, so nothing is locked between processes; whoever is asked for /metrics adds
+the rows up. The memory is anonymous and made before the workers are: no file, and a worker that is started again goes
+on counting where its forerunner stopped.
+"""
+
+import mmap
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+__all__ = ["Figures", "WorkerFigures"]
+
+_CODES = (200, 400, 413, 415, 500, 503, 504)
+
+_WAYS = ("plain", "mlflow")
+
+_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
+
+_CACHE_COUNTERS = ("hits", "misses", "evictions")
+
+_CACHE_GAUGES = ("entries", "bytes", "limit")
+
+_SECONDS = ("reading", "unpickling", "predicting")
+
+
+class Figures:
+    """What all workers of a server have counted.
+
+    Parameters
+    ----------
+    workers
+        Number of workers.
+    statuses
+        All values that a row's `status` can have.
+    """
+
+    def __init__(self, workers: int, statuses: Sequence[str]) -> None:
+        self.statuses = tuple(statuses)
+        names = [f"code {code}" for code in _CODES]
+        names += [f"way {way}" for way in _WAYS]
+        names += [f"bucket {bound}" for bound in _BUCKETS]
+        names += [f"rows {status}" for status in self.statuses]
+        names += [f"cache {name}" for name in (*_CACHE_COUNTERS, *_CACHE_GAUGES)]
+        names += [f"seconds {name}" for name in (*_SECONDS, "answering")]
+        names += ["rows stacked", "waiting", "bytes in"]
+        self.where = {name: i for i, name in enumerate(names)}
+        shared = mmap.mmap(-1, 8 * workers * len(names))
+        self._table = np.frombuffer(shared, dtype=np.float64).reshape(workers, len(names))
+
+    def of_worker(self, number: int) -> "WorkerFigures":
+        """One worker's own row, to be written by that worker alone."""
+        return WorkerFigures(self, self._table[number])
+
+    def text(self) -> bytes:
+        """All figures in Prometheus' text format."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the sums over the workers, as `prometheus_client` wants them."""
+        total = dict(zip(self.where, self._table.sum(axis=0).tolist(), strict=True))
+        requests = CounterMetricFamily(
+            "metamodel_requests", "Requests to /invocations by HTTP status.", labels=["code"]
+        )
+        for code in _CODES:
+            requests.add_metric([str(code)], total[f"code {code}"])
+        yield requests
+        ways = CounterMetricFamily(
+            "metamodel_answers", "Requests by the way they were read: plain, or by MLflow's code.", labels=["way"]
+        )
+        for way in _WAYS:
+            ways.add_metric([way], total[f"way {way}"])
+        yield ways
+        yield self._latency(total)
+        yield from self._rows(total)
+        yield from _of_cache(total)
+        spent = CounterMetricFamily("metamodel_model_seconds", "Seconds in the model by what for.", labels=["work"])
+        for work in _SECONDS:
+            spent.add_metric([work], total[f"seconds {work}"])
+        yield spent
+        yield CounterMetricFamily("metamodel_request_bytes", "Bytes of request bodies.", total["bytes in"])
+        yield GaugeMetricFamily("metamodel_requests_in_pool", "Requests in thread pools now.", total["waiting"])
+
+    def _latency(self, total: Mapping[str, float]) -> Metric:
+        cumulated = np.cumsum([total[f"bucket {bound}"] for bound in _BUCKETS]).tolist()
+        bounds = [*map(str, _BUCKETS[:-1]), "+Inf"]
+        latency = HistogramMetricFamily("metamodel_request_seconds", "Seconds from a request's head to its answer.")
+        latency.add_metric([], list(zip(bounds, cumulated, strict=True)), total["seconds answering"])
+        return latency
+
+    def _rows(self, total: Mapping[str, float]) -> Iterator[Metric]:
+        rows = CounterMetricFamily("metamodel_rows", "Rows by who answered them.", labels=["status"])
+        for status in self.statuses:
+            rows.add_metric([status], total[f"rows {status}"])
+        yield rows
+        yield CounterMetricFamily("metamodel_rows_stacked", "Rows that a stack answered.", total["rows stacked"])
+        answered = sum(total[f"rows {status}"] for status in self.statuses)
+        fallback = sum(total[f"rows {s}"] for s in self.statuses if s == "global" or s.startswith("parent:"))
+        yield GaugeMetricFamily(
+            "metamodel_fallback_ratio",
+            "Share of all rows that a parent or the global model answered.",
+            fallback / answered if answered else 0.0,
+        )
+
+
+def _of_cache(total: Mapping[str, float]) -> Iterator[Metric]:
+    for name in _CACHE_COUNTERS:
+        yield CounterMetricFamily(f"metamodel_cache_{name}", f"Cache of children: {name}.", total[f"cache {name}"])
+    for name in _CACHE_GAUGES:
+        yield GaugeMetricFamily(f"metamodel_cache_{name}", f"Cache of children: {name} now.", total[f"cache {name}"])
+
+
+class WorkerFigures:
+    """The figures of one worker.
+
+    Parameters
+    ----------
+    figures
+        Those of all workers.
+    row
+        This worker's memory.
+    """
+
+    def __init__(self, figures: Figures, row: Any) -> None:
+        self.all = figures
+        self._row = row
+        self._where = figures.where
+        # A forerunner in this place has gone with its cache and its requests; what it counted stays.
+        for name in ("waiting", *(f"cache {gauge}" for gauge in _CACHE_GAUGES)):
+            row[self._where[name]] = 0
+        self._before = row.copy()
+
+    def record(self, status: int, way: str, seconds: float, body_bytes: int) -> None:
+        """Count one request."""
+        row, where = self._row, self._where
+        row[where.get(f"code {status}", where["code 500"])] += 1
+        row[where[f"bucket {_BUCKETS[bisect_left(_BUCKETS, seconds)]}"]] += 1
+        row[where["seconds answering"]] += seconds
+        row[where["bytes in"]] += body_bytes
+        if way:
+            row[where[f"way {way}"]] += 1
+
+    def waiting(self, number: int) -> None:
+        """Say how many requests are in the thread pool."""
+        self._row[self._where["waiting"]] = number
+
+    def publish(self, stats: Mapping[str, Any]) -> None:
+        """Take over what the model has counted; see `metamodel.bundle.model.MetaModel.stats`."""
+        counted = {f"rows {status}": number for status, number in stats["rows"].items()}
+        counted |= {f"cache {name}": stats["cache"][name] for name in _CACHE_COUNTERS}
+        counted |= {f"seconds {name}": stats[f"seconds_{name}"] for name in _SECONDS}
+        counted["rows stacked"] = stats["rows_stacked"]
+        for name, number in counted.items():
+            where = self._where[name]
+            self._row[where] = self._before[where] + number
+        for name in _CACHE_GAUGES:
+            self._row[self._where[f"cache {name}"]] = stats["cache"][name]

@@ -1,0 +1,247 @@
+"""Look at a training table before anything is fitted, and say what a careful person would ask about.
+
+Nothing here changes the table or the training. Each engine counts in its own way (`TableFacts`); what follows from the
+counts is decided here, in the same words.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from metamodel.common.messages import count, listing, short
+from metamodel.exceptions import InputError
+from metamodel.tables.features import FeatureSchema
+from metamodel.tables.keys import GroupKey, KeySchema
+
+__all__ = ["ColumnFacts", "Finding", "TableFacts", "findings", "group_sizes", "kinds_of", "refuse", "table_facts"]
+
+# Two columns are taken for linear copies from this correlation on, if they share this many rows.
+COPY_CORRELATION, COPY_ROWS = 1 - 1e-9, 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is probably wrong with a table.
+
+    Attributes
+    ----------
+    check
+        "schema", "null", "constant", "infinite", "leakage" or "keys".
+    columns
+        The columns it is about.
+    message
+        Fact, evidence and remedy, in one line.
+    """
+
+    check: str
+    columns: tuple[str, ...]
+    message: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """Counts of one feature or target column; `copies_target` says that it is the target, or a linear copy of it."""
+
+    present: int
+    constant: bool
+    infinite: int = 0
+    copies_target: bool = False
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """Counts of the columns of a table, and the distinct texts of its group columns.
+
+    `copies` says of a feature in which groups it is the target or a linear copy of it.
+    """
+
+    columns: Mapping[str, ColumnFacts]
+    key_texts: Mapping[str, Collection[str]]
+    copies: Mapping[str, Sequence[GroupKey]] = field(default_factory=dict)
+
+
+def table_facts(frame: pd.DataFrame, features: Sequence[str], target: str, group_by: Sequence[str]) -> TableFacts:
+    """Count in a table of this machine.
+
+    Parameters
+    ----------
+    frame
+        The training table.
+    features, target, group_by
+        Its columns.
+    """
+    columns = {name: _column_facts(frame[name], frame[target]) for name in features}
+    columns[target] = _column_facts(frame[target], None)
+    texts = {name: {one for one in frame[name].unique() if isinstance(one, str)} for name in group_by}
+    return TableFacts(columns, texts)
+
+
+def findings(
+    facts: TableFacts, target: str, kinds: Mapping[str, str], expected: Mapping[str, str] | None
+) -> list[Finding]:
+    """Say what is probably wrong.
+
+    Parameters
+    ----------
+    facts
+        Counts of the table.
+    target
+        Name of the target.
+    kinds
+        Kind of every column that has a role; see `kinds_of`.
+    expected
+        What the kinds should be: declared, or those of the previous version; None for no expectation.
+    """
+    found = [] if expected is None else _schema(kinds, expected)
+    for name, column in facts.columns.items():
+        found += _column(name, column, name == target)
+        if name in facts.copies and not column.copies_target:
+            found.append(_copy_in_groups(name, facts.copies[name]))
+    for name, texts in facts.key_texts.items():
+        found += _near_keys(name, texts)
+    return found
+
+
+def kinds_of(keys: KeySchema, features: FeatureSchema) -> dict[str, str]:
+    """Kind of every group column and feature, as the manifest records it."""
+    return {column.name: column.kind for column in keys.columns} | {one.name: one.kind for one in features.features}
+
+
+def refuse(found: Sequence[Finding]) -> None:
+    """Make an error of findings.
+
+    Raises
+    ------
+    InputError
+        There are any; the message names all of them.
+    """
+    if found:
+        said = " ".join(f"({i}) {one.message}" for i, one in enumerate(found, start=1))
+        raise InputError(f"{count(len(found), 'data check')} failed under strict=True: {said}")
+
+
+def group_sizes(sizes: Iterable[int]) -> dict[str, float]:
+    """How unequal the groups are: the smallest, the median and the largest one, and the Gini coefficient of their rows.
+
+    The coefficient is 0 for groups of one size, and near 1 where one group has nearly all rows.
+
+    Examples
+    --------
+    >>> group_sizes([10, 10, 10])["group_rows_gini"], group_sizes([1, 1, 1, 97])["group_rows_gini"]
+    (0.0, 0.72)
+    """
+    rows = np.sort(np.fromiter(sizes, dtype=np.int64))
+    ranks = np.arange(1, len(rows) + 1)
+    return {
+        "group_rows_min": int(rows[0]),
+        "group_rows_median": float(np.median(rows)),
+        "group_rows_max": int(rows[-1]),
+        "group_rows_gini": float(((2 * ranks - len(rows) - 1) @ rows) / (len(rows) * rows.sum())),
+    }
+
+
+def _column_facts(values: pd.Series, target: pd.Series | None) -> ColumnFacts:
+    present = values.dropna()
+    # Unhashable values (lists) are refused by the plan before.
+    constant = len(present) > 1 and bool((present == present.iloc[0]).all())
+    infinite = 0
+    if types.is_float_dtype(values.dtype):
+        infinite = int(np.isinf(present.to_numpy(dtype=np.float64)).sum())
+    copies = target is not None and not constant and not infinite and _copies(values, target)
+    return ColumnFacts(len(present), constant, infinite, copies)
+
+
+def _copies(values: pd.Series, target: pd.Series) -> bool:
+    values, target = values.reset_index(drop=True), target.reset_index(drop=True)
+    both = (values.notna() & target.notna()).to_numpy()
+    if both.sum() < COPY_ROWS:
+        return False
+    if not _is_number(target):
+        # The first rows tell nearly all columns apart; making texts of whole columns is slow.
+        return all(
+            bool((values[rows].astype(str) == target[rows].astype(str)).all())
+            for rows in (np.flatnonzero(both)[:COPY_ROWS], both)
+        )
+    if not _is_number(values):
+        return False
+    pair = [one[both].to_numpy(dtype=np.float64) for one in (values, target)]
+    with np.errstate(all="ignore"):  # a constant or infinite target has no correlation
+        x, y = ((one - one.mean()) / (np.abs(one - one.mean()).max() or 1) for one in pair)
+        correlation = (x @ y) / np.sqrt((x @ x) * (y @ y))
+    return bool(abs(correlation) >= COPY_CORRELATION)
+
+
+def _is_number(values: pd.Series) -> bool:
+    return types.is_numeric_dtype(values.dtype) and not types.is_bool_dtype(values.dtype)
+
+
+def _column(name: str, facts: ColumnFacts, is_target: bool) -> list[Finding]:
+    found = []
+    remedy = "Check where it comes from." if is_target else "Leave it out of features, or correct it."
+    role = "Target" if is_target else "Feature"
+    if not facts.present:
+        found.append(Finding("null", (name,), f"{role} {name!r} is null in every row. {remedy}"))
+    if facts.constant:
+        found.append(Finding("constant", (name,), f"{role} {name!r} has one value in every row. {remedy}"))
+    if facts.infinite:
+        text = f"{role} {name!r} is infinite in {count(facts.infinite, 'row')}; most estimators fail on such rows."
+        found.append(Finding("infinite", (name,), f"{text} Replace the values by nulls, or remove the rows."))
+    if facts.copies_target:
+        text = f"Feature {name!r} is the target or a linear copy of it, so it tells what it should help to predict."
+        found.append(Finding("leakage", (name,), f"{text} Leave it out of features."))
+    return found
+
+
+def _copy_in_groups(name: str, groups: Sequence[GroupKey]) -> Finding:
+    text = f"Feature {name!r} is the target or a linear copy of it within {count(len(groups), 'group')}"
+    text += f" ({listing(groups, 3)}), where it tells what it should help to predict. Leave it out of features."
+    return Finding("leakage", (name,), text)
+
+
+def _near_keys(name: str, texts: Collection[str]) -> list[Finding]:
+    alike: dict[str, list[str]] = defaultdict(list)
+    for text in sorted(texts):
+        alike["".join(text.split()).casefold()].append(text)
+    twins = [same for same in alike.values() if len(same) > 1]
+    if not twins:
+        return []
+    shown = listing([" and ".join(short(text, 30) for text in same[:3]) for same in twins], 5)
+    return [
+        Finding(
+            "keys",
+            (name,),
+            f"Group column {name!r} has {count(len(twins), 'value')} in spellings that differ only by case or blanks "
+            f"({shown}), which makes groups of their own. Spell them alike.",
+        )
+    ]
+
+
+def _schema(kinds: Mapping[str, str], expected: Mapping[str, str]) -> list[Finding]:
+    changed = {name: f"{name!r}: {expected[name]} → {kinds[name]}" for name in expected if kinds.get(name, "") != ""}
+    changed = {name: text for name, text in changed.items() if kinds[name] != expected[name]}
+    missing = [name for name in expected if name not in kinds]
+    new = [name for name in kinds if name not in expected]
+    parts = [
+        f"changed {listing(changed.values())}" if changed else "",
+        f"missing {listing(f'{name!r}: {expected[name]}' for name in missing)}" if missing else "",
+        f"new {listing(f'{name!r}: {kinds[name]}' for name in new)}" if new else "",
+    ]
+    if not any(parts):
+        return []
+    text = "; ".join(part for part in parts if part)
+    return [
+        Finding(
+            "schema",
+            (*changed, *missing, *new),
+            f"The columns are not the expected ones: {text}. Correct the table or features, or expect this schema.",
+        )
+    ]

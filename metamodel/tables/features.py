@@ -1,0 +1,212 @@
+"""The feature columns as the training table had them, and how a later table is brought to the same form.
+
+A child model that takes arrays gets slices of one contiguous matrix; one that needs column names gets slices of one
+frame. Both forms come from here, in training and in prediction alike, so that a child never sees a kind it was not
+fitted on. A value that cannot be converted (text where a number belongs) spoils its own row and no other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.messages import listing
+from metamodel.exceptions import InputError
+from metamodel.tables.feature_columns import Feature, column_kind, convert
+from metamodel.tables.grouping import check_columns
+
+__all__ = ["FeatureColumns", "FeatureSchema", "FeatureTable", "Layout"]
+
+Layout = Literal["array", "frame"]
+
+# Rows of a matrix that are filled at a time; they stay in the processor's cache.
+_CHUNK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """The features of many rows in the form that children take.
+
+    Attributes
+    ----------
+    values
+        Matrix of shape (n_rows, n_features), or a frame with a fresh RangeIndex.
+    problems
+        Row position → why this row's features cannot be used.
+    """
+
+    values: AnyArray | pd.DataFrame
+    problems: dict[int, str]
+
+    def take(self, rows: IntArray) -> "FeatureTable":
+        """Reorder or select rows; problems stay with their rows."""
+        if isinstance(self.values, pd.DataFrame):
+            values: AnyArray | pd.DataFrame = self.values.take(rows).reset_index(drop=True)
+        else:
+            # With mode="clip" np.take writes straight into `out`; every other mode goes through a buffer.
+            values = np.empty((len(rows), self.values.shape[1]), dtype=self.values.dtype)
+            np.take(self.values, rows, axis=0, out=values, mode="clip")
+        if not self.problems:
+            return FeatureTable(values, {})
+        return FeatureTable(
+            values, {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems}
+        )
+
+    def slice(self, start: int, stop: int) -> AnyArray | pd.DataFrame:
+        """Rows `start` to `stop` without a copy."""
+        if isinstance(self.values, pd.DataFrame):
+            return self.values.iloc[start:stop]
+        return self.values[start:stop]
+
+
+@dataclass(frozen=True)
+class FeatureColumns:
+    """The features of many rows, column by column, as far as possible without a copy of the caller's table.
+
+    Attributes
+    ----------
+    arrays
+        One array for each feature, in order.
+    problems
+        Row position → why this row's features cannot be used.
+    schema
+        The features' schema.
+    matrix
+        The same as one matrix, where it is there already.
+    """
+
+    arrays: list[Any]
+    problems: dict[int, str]
+    schema: "FeatureSchema"
+    matrix: AnyArray | None = None
+
+    def table(self) -> FeatureTable:
+        """Put the columns into the form that children take."""
+        if self.schema.layout == "frame":
+            rows = pd.RangeIndex(len(self.arrays[0]))
+            columns = dict(zip(self.schema.names, self.arrays, strict=True))
+            return FeatureTable(pd.DataFrame(columns, index=rows), self.problems)
+        if self.matrix is not None:
+            return FeatureTable(self.matrix, self.problems)
+        matrix = np.empty((len(self.arrays[0]), len(self.arrays)), dtype=self.schema.matrix_dtype)
+        # Part by part: a column written at once would go through the cache line by line for every column anew.
+        for start in range(0, len(matrix), _CHUNK_ROWS):
+            stop = start + _CHUNK_ROWS
+            for i, values in enumerate(self.arrays):
+                matrix[start:stop, i] = values[start:stop]
+        return FeatureTable(matrix, self.problems)
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The features of a model, in order, and the form in which its children take them.
+
+    Parameters
+    ----------
+    features
+        The columns.
+    layout
+        "array": one matrix (every feature is a number or a boolean); "frame": a DataFrame with the columns' names.
+    """
+
+    features: tuple[Feature, ...]
+    layout: Layout = "frame"
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the feature columns, in the order that children expect."""
+        return [feature.name for feature in self.features]
+
+    @property
+    def all_numeric(self) -> bool:
+        """Whether the features fit into one matrix of numbers."""
+        return all(feature.kind in ("number", "boolean") for feature in self.features)
+
+    @cached_property
+    def narrow(self) -> list[tuple[int, str]]:
+        """Position and dtype of the features that were narrower than double precision in training."""
+        dtypes = [feature.dtype.lower() for feature in self.features]
+        return [(i, dtype) for i, dtype in enumerate(dtypes) if dtype in ("float16", "float32")]
+
+    @cached_property
+    def matrix_dtype(self) -> np.dtype[Any]:
+        """float32 where every feature was float32 in training, as scikit-learn would keep it; else float64."""
+        floats = {np.dtype(f.dtype) for f in self.features if f.dtype in ("float16", "float32")}
+        only = len(floats) > 0 and all(f.dtype in ("float16", "float32") for f in self.features)
+        return np.dtype("float32") if only else np.dtype("float64")
+
+    @classmethod
+    def infer(cls, frame: pd.DataFrame, names: Sequence[str]) -> Self:
+        """Read the features off the training table.
+
+        Raises
+        ------
+        InputError
+            There is no feature, or a column holds something no estimator takes (lists, dicts, mixed objects).
+        """
+        if not names:
+            raise InputError(
+                "There is no feature column left besides group, target, time and weight. Name some in features."
+            )
+        check_columns(frame, names, "feature column")
+        features = tuple(Feature.infer(name, frame[name]) for name in names)
+        if odd := [feature.name for feature in features if feature.kind == "object"]:
+            found = types.infer_dtype(frame[odd[0]], skipna=True)
+            raise InputError(
+                f"Feature column {listing(map(repr, odd))} holds values of no usable kind ({found}). "
+                "Convert it to numbers, booleans, strings, categories or timestamps, or leave it out of features."
+            )
+        return cls(features)
+
+    def table(self, frame: pd.DataFrame) -> FeatureTable:
+        """Bring a table's feature columns to the training form.
+
+        Parameters
+        ----------
+        frame
+            Any table that has the features; other columns and the columns' order do not matter.
+
+        Raises
+        ------
+        MissingColumns
+            A feature is not there.
+        """
+        return self.columns(frame).table()
+
+    def columns(self, frame: pd.DataFrame) -> FeatureColumns:
+        """Bring a table's feature columns to the training form, each for itself; raises as `table` does."""
+        check_columns(frame, self.names, "feature column")
+        problems: dict[int, str] = {}
+        arrays = [convert(frame[feature.name], feature, problems) for feature in self.features]
+        return FeatureColumns(arrays, problems, self)
+
+    def check_kinds(self, frame: pd.DataFrame) -> None:
+        """Refuse a table with a numeric feature that holds no number at all, before any row is scored.
+
+        Raises
+        ------
+        InputError
+            With the names of the columns and what they hold.
+        """
+        check_columns(frame, self.names, "feature column")
+        for feature in self.features:
+            found = column_kind(frame[feature.name])
+            if feature.kind == "number" and found in ("string", "timestamp") and len(frame):
+                raise InputError(
+                    f"Feature column {feature.name!r} holds {found}s, but the model was trained on {feature.dtype}. "
+                    "Convert the column, or check that the right one carries this name."
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form, for the manifest."""
+        return {"features": [asdict(feature) for feature in self.features], "layout": self.layout}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Inverse of `to_dict`."""
+        return cls(tuple(Feature.from_dict(feature) for feature in data["features"]), data["layout"])

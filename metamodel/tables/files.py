@@ -1,0 +1,298 @@
+"""Read tables from files and write them: CSV, Parquet, and folders of Parquet files."""
+
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pandas._libs.parsers import STR_NA_VALUES
+
+from metamodel.common.messages import listing
+from metamodel.exceptions import InputError
+
+__all__ = ["csv_options", "is_csv", "read_batches", "read_table", "with_parsed_fields", "write_table"]
+
+_CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv")
+
+_PARQUET = (".parquet", ".pq")
+
+_BATCH_ROWS = 200_000
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
+
+# Reads every number as it was written; since pandas 3.1 that is how pandas reads, and the option is deprecated.
+_EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
+
+# What readers raise for damaged or foreign bytes, decompressors included.
+_UNREADABLE = (
+    pd.errors.ParserError,
+    pd.errors.EmptyDataError,
+    UnicodeDecodeError,
+    pa.ArrowException,
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
+def read_table(path: str | Path, group_by: Sequence[str] = (), text_columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a whole table.
+
+    Parameters
+    ----------
+    path
+        A CSV file, a Parquet file, or a folder of Parquet files.
+    group_by
+        Group columns. In a CSV file only an empty field is null there: the country code "NA" is Namibia.
+    text_columns
+        Columns of a CSV file to keep as text even where they look like numbers.
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty, unreadable, or names a column twice.
+    """
+    frames = list(read_batches(path, group_by, text_columns, batch_rows=None))
+    return frames[0]
+
+
+def read_batches(
+    path: str | Path,
+    group_by: Sequence[str] = (),
+    text_columns: Sequence[str] = (),
+    batch_rows: int | None = _BATCH_ROWS,
+) -> Iterator[pd.DataFrame]:
+    """Read a table in parts of at most `batch_rows` rows (None: in one part); see `read_table`."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(
+            f"There is no file or folder {str(path)!r}. Check the path (relative paths start at {Path.cwd()})."
+        )
+    name = path.name.lower()
+    try:
+        if name.endswith(_CSV):
+            yield from _read_csv(path, group_by, text_columns, batch_rows)
+        elif path.is_dir() or name.endswith(_PARQUET):
+            yield from _read_parquet(path, batch_rows)
+        else:
+            raise InputError(
+                f"{path.name!r} is no table that can be read. Use {', '.join((*_CSV[:2], *_PARQUET[:1]))} or a folder."
+            )
+    except ImportError as error:
+        raise InputError(
+            f"{path.name!r} cannot be read without the package zstandard. Install it with: pip install zstandard"
+        ) from error
+    except _UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+        raise InputError(
+            f"{str(path)!r} cannot be read: {reason}. Check that the file is complete and of its kind."
+        ) from error
+
+
+def write_table(path: str | Path, frames: Iterable[pd.DataFrame]) -> int:
+    """Write parts of a table to one CSV or Parquet file, under a temporary name until it is complete.
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    if not name.endswith((".csv", *_PARQUET)):
+        raise InputError(f"{path.name!r} is no table that can be written. End the name with .parquet or .csv.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        rows = (_write_csv if name.endswith(".csv") else _write_parquet)(unfinished, frames)
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return rows
+
+
+def csv_options(columns: Sequence[str], group_by: Sequence[str], text_columns: Sequence[str]) -> dict[str, Any]:
+    """Make options for `pandas.read_csv` under which group columns keep texts that pandas takes for null ("NA")."""
+    return {
+        "keep_default_na": False,
+        "na_values": {name: [""] if name in group_by else sorted(STR_NA_VALUES) for name in columns},
+        "dtype": dict.fromkeys(text_columns, str),
+        "low_memory": False,
+        # The default parser is three times as fast, and wrong in the last digit now and then.
+        **_EXACT,
+    }
+
+
+def is_csv(path: str | Path) -> bool:
+    """Whether a file's name is that of a CSV file."""
+    return Path(path).name.lower().endswith(_CSV)
+
+
+def with_parsed_fields(frame: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Make values of the fields in columns that were read as text; a field that is none stays text.
+
+    pandas gives a column of a CSV file one type, so one odd field would turn all the others into text.
+
+    Parameters
+    ----------
+    frame
+        Rows of a CSV file.
+    kinds
+        Column → "integer", "boolean" or "number"; columns of any other kind are left as they are.
+
+    Returns
+    -------
+    DataFrame
+        With object columns in place of the parsed ones; `frame` itself is not changed.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"store": ["7", "north"], "units": ["2.5", "oops"]})
+    >>> with_parsed_fields(frame, {"store": "integer", "units": "number"}).values.tolist()
+    [[7, 2.5], ['north', 'oops']]
+    """
+    texts = [name for name in kinds if name in frame.columns and frame[name].dtype.kind not in "iufb"]
+    parsed = {name: frame[name].map(_PARSERS[kinds[name]]).astype(object) for name in texts if kinds[name] in _PARSERS}
+    return frame.assign(**parsed)
+
+
+def _integer(field: Any) -> Any:
+    return int(field.partition(".")[0]) if isinstance(field, str) and _INTEGER.fullmatch(field) else field
+
+
+def _boolean(field: Any) -> Any:
+    return {"true": True, "false": False}.get(field.lower(), field) if isinstance(field, str) else field
+
+
+def _number(field: Any) -> Any:
+    if not isinstance(field, str) or "_" in field:  # Python takes "1_000" for a number, pandas does not
+        return field
+    try:
+        return float(field)
+    except ValueError:
+        return _boolean(field)
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {"integer": _integer, "boolean": _boolean, "number": _number}
+
+
+def _read_csv(
+    path: Path, group_by: Sequence[str], text_columns: Sequence[str], batch_rows: int | None
+) -> Iterator[pd.DataFrame]:
+    separator = "\t" if path.name.lower().endswith(".tsv") else ","
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
+    columns = header.iloc[0].tolist()
+    # pandas would rename the second "a" to "a.1" and go on.
+    _refuse_twice(path, columns)
+    options = {"sep": separator, **csv_options(columns, group_by, text_columns)}
+    if batch_rows is None:
+        yield _with_leading_zeros(pd.read_csv(path, **options), path, group_by, options)
+        return
+    with pd.read_csv(path, chunksize=batch_rows, **options) as parts:
+        first = next(parts)
+        if len(first) < batch_rows:
+            yield first
+            return
+        kinds = {str(name): {str(dtype)} for name, dtype in first.dtypes.items()}
+        for part in parts:
+            for name, dtype in part.dtypes.items():
+                kinds[str(name)].add(str(dtype))
+    with pd.read_csv(path, chunksize=batch_rows, **{**options, "dtype": options["dtype"] | _common(kinds)}) as parts:
+        yield from parts
+
+
+def _common(kinds: Mapping[str, set[str]]) -> dict[str, Any]:
+    """Choose a type for each column that pandas would read as numbers in one part and as something else in another."""
+    return {name: "float64" if found <= _NUMBERS else str for name, found in kinds.items() if len(found) > 1}
+
+
+_NUMBERS = {"int64", "uint64", "float64"}
+
+
+def _with_leading_zeros(
+    frame: pd.DataFrame, path: Path, group_by: Sequence[str], options: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Keep group columns such as "007" text: as numbers, "007" and "7" would become one group."""
+    numbers = [name for name in group_by if name in frame.columns and frame[name].dtype.kind in "iuf"]
+    if not numbers:
+        return frame
+    texts = pd.read_csv(path, **{**options, "usecols": numbers, "dtype": str})
+    return frame.assign(**{name: texts[name] for name in numbers if texts[name].str.match("[+-]?0[0-9]").any()})
+
+
+def _refuse_twice(path: Path, columns: Sequence[str]) -> None:
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise InputError(f"{path.name!r} has more than one column named {listing(map(repr, twice))}. Rename one.")
+
+
+def _read_parquet(path: Path, batch_rows: int | None) -> Iterator[pd.DataFrame]:
+    try:
+        dataset = ds.dataset(path, format="parquet", partitioning="hive" if path.is_dir() else None)
+    except pa.ArrowInvalid:
+        # Arrow refuses a name that is there twice, but does not say which.
+        for file in sorted(path.rglob("*.parquet")) if path.is_dir() else [path]:
+            _refuse_twice(file, pq.read_schema(file).names)
+        raise
+    if not dataset.files:
+        raise InputError(f"The folder {str(path)!r} holds no Parquet file. Check the path.")
+    if batch_rows is None:
+        yield _plain(dataset.to_table())
+        return
+    empty = True
+    for batch in dataset.to_batches(batch_size=batch_rows):
+        if batch.num_rows:
+            empty = False
+            yield _plain(pa.Table.from_batches([batch]))
+    if empty:
+        yield _plain(dataset.schema.empty_table())
+
+
+def _plain(table: pa.Table) -> pd.DataFrame:
+    # Partition columns come as dictionaries; categories are kept apart from the strings of a single file otherwise.
+    # An integer column with nulls would become floats, which cannot hold large keys; pandas' own Int64 can.
+    nullable = {
+        pa.int8(): pd.Int8Dtype(),
+        pa.int16(): pd.Int16Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+    }
+    with_nulls = {field.type for field, column in zip(table.schema, table.columns, strict=True) if column.null_count}
+    return table.to_pandas(
+        types_mapper={k: v for k, v in nullable.items() if k in with_nulls}.get, ignore_metadata=True
+    )
+
+
+def _write_csv(path: Path, frames: Iterable[pd.DataFrame]) -> int:
+    rows = 0
+    for i, frame in enumerate(frames):
+        frame.to_csv(path, mode="a" if i else "w", header=i == 0, index=False)
+        rows += len(frame)
+    return rows
+
+
+def _write_parquet(path: Path, frames: Iterable[pd.DataFrame]) -> int:
+    rows, writer = 0, None
+    try:
+        for frame in frames:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if writer is None:
+                writer = pq.ParquetWriter(path, _typed(table.schema))
+            writer.write_table(table.cast(writer.schema))
+            rows += len(frame)
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def _typed(schema: pa.Schema) -> pa.Schema:
+    # A column that is all null in the first part says nothing of its type; text takes whatever comes later.
+    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
+    return pa.schema([field.remove_metadata() for field in fields])

@@ -1,0 +1,50 @@
+"""Where the table of a training on this machine comes from: the caller's memory, a built-in sample, or files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metamodel.datasets import SAMPLES, load_sample
+from metamodel.exceptions import InputError
+from metamodel.tables import files as tables
+
+__all__ = ["no_table", "read_data", "read_source"]
+
+
+def read_source(data: Any, group_by: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Take the caller's table, or read it, and say where it came from.
+
+    Raises
+    ------
+    InputError
+        It is no table, or one that only Spark can read.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data, "DataFrame"
+    if isinstance(data, str | Path):
+        return read_data(data, group_by), f"sample:{data}" if _is_sample(data) else str(data)
+    if type(data).__module__.startswith("pyspark."):
+        raise InputError('data is a Spark DataFrame, which only Spark can read. Train with engine="spark".')
+    raise no_table(data)
+
+
+def read_data(data: str | Path, group_by: Sequence[str]) -> pd.DataFrame:
+    """Read a built-in sample by its name, or a table by its path.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is no table.
+    """
+    return load_sample(str(data)) if _is_sample(data) else tables.read_table(data, group_by)
+
+
+def no_table(data: object) -> InputError:
+    """Say of what cannot be read what can."""
+    return InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
+
+
+def _is_sample(data: str | Path) -> bool:
+    return isinstance(data, str) and data in SAMPLES

@@ -1,0 +1,216 @@
+"""Each child as an MLflow model of its own, made by the one run; found again by its tags, so never made twice.
+
+A child takes five requests where `mlflow.sklearn.log_model` takes eleven: one makes the model with its tags and
+parameters, three upload MLmodel, the pickle and python_env.yaml (which lists the requirements itself, so that there is
+no requirements.txt), one marks it READY, which says that nothing is missing. The metrics of many models are one
+request; they are logged behind the meta-model, to which MLflow would copy what the run has of metrics before.
+
+Children are no *outputs* of the run: MLflow keeps these in a list that every look at the run fetches, and lists one
+twice whose request was repeated.
+"""
+
+import copy
+import hashlib
+import itertools
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelStatus, Metric, Run
+from mlflow.models import Model
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from metamodel.bundle.codecs import SkopsCodec, get_codec
+from metamodel.bundle.model import MetaModel
+from metamodel.flavor.remote.throttle import Courtesy
+from metamodel.flavor.requirements import requirements
+from metamodel.flavor.signature import child_signature
+from metamodel.tracking.children.destination import Destination, Logged
+from metamodel.tracking.children.group_facts import CHILD_TAG, GROUP_TAG, Group, GroupFacts
+
+__all__ = ["ModelDestination", "remove_unfinished"]
+
+_FILE_TAG = "metamodel.sha256"
+
+_MLMODEL, _ENVIRONMENT = "MLmodel", "python_env.yaml"
+
+_LARGEST_BATCH = 1000
+
+
+class ModelDestination(Destination):
+    """Logs children as models.
+
+    Parameters
+    ----------
+    model
+        The trained bundle.
+    facts
+        Its groups with a child.
+    run
+        The run that makes the models.
+    name
+        The meta-model's name, with which the names of its children begin.
+    courtesy
+        How the server is called.
+    """
+
+    what = "models"
+
+    def __init__(self, model: MetaModel, facts: GroupFacts, run: Run, name: str, courtesy: Courtesy) -> None:
+        super().__init__(facts, run, courtesy)
+        self._model = model
+        self._name = name
+        self._files = _Files(model)
+
+    def log(self, group: Group) -> None:
+        """Make the model, unless it is there, upload its files, and mark it as READY."""
+        child = self._files.serialized(self._model.child(group.key))
+        digests = (child.sha256, group.child_sha256)
+        known = self._dismissed(group, same=lambda found: (found.sha256, found.child_sha256) == digests)
+        if known is None:
+            known = self._found_or_made(group, lambda: self._made(group, child.sha256))
+        self.logged[group.digest] = known
+        with tempfile.TemporaryDirectory(prefix="metamodel-log-") as directory:
+            repository = get_artifact_repository(known.place)
+            for path in self._files.written(Path(directory), child, known, self.run_id, group):
+                self._courtesy.call(group.encoded, lambda path=path: repository.log_artifact(str(path)))  # type: ignore[misc]
+        self._courtesy.call(group.encoded, lambda: self._client.finalize_logged_model(known.id, "READY"))
+
+    def log_metrics(self) -> None:
+        """Log the metrics of all models, a thousand a request.
+
+        They stand in the run too, as one curve over the groups. Repeated ones are the same ones, because they have the
+        same time.
+        """
+        moment = self._run.info.start_time
+        metrics = (
+            Metric(name, value, moment, group.number, model_id=self.logged[group.digest].id)
+            for group in self.facts
+            for name, value in self.facts.metrics(group, but=["rows"]).items()  # the run has `rows` of its own
+        )
+        while batch := list(itertools.islice(metrics, _LARGEST_BATCH)):
+            self._courtesy.call("", lambda batch=batch: self._client.log_batch(self.run_id, metrics=batch))  # type: ignore[misc]
+
+    def _made(self, group: Group, sha256: str) -> Logged:
+        made = self._client.create_logged_model(
+            self._run.info.experiment_id,
+            name=f"{self._name}-{group.label}",
+            source_run_id=self.run_id,
+            tags={**self.facts.tags(group), _FILE_TAG: sha256},
+            params=self.facts.params(group),
+        )
+        return _what_is_there(made)
+
+    def _listed(self, digest: str = "") -> Iterator[tuple[str, Logged]]:
+        condition = f"tags.`{GROUP_TAG}` = '{digest}'" if digest else ""
+        for found in _models_of(self._run, self._courtesy, condition):
+            if GROUP_TAG in found.tags:
+                yield found.tags[GROUP_TAG], _what_is_there(found)
+
+    def _delete(self, key: str, found: Logged) -> None:
+        self._courtesy.call(key, lambda: self._client.delete_logged_model(found.id))
+
+
+def _what_is_there(model: LoggedModel) -> Logged:
+    ready = model.status == LoggedModelStatus.READY
+    child, file = model.tags.get(CHILD_TAG, ""), model.tags.get(_FILE_TAG, "")
+    return Logged(model.model_id, child, ready, model.artifact_location, file)
+
+
+def remove_unfinished(run: Run, name: str, courtesy: Courtesy) -> None:
+    """Delete meta-models of a run that were made and never finished: of attempts whose answer was lost."""
+    client = MlflowClient()
+    for found in list(_models_of(run, courtesy, f"name = '{name}'")):
+        if found.status != LoggedModelStatus.READY:
+            courtesy.call("", lambda found=found: client.delete_logged_model(found.model_id))  # type: ignore[misc]
+
+
+def _models_of(run: Run, courtesy: Courtesy, condition: str = "") -> Iterator[LoggedModel]:
+    """Yield the models that a run has made, the oldest first."""
+    client, experiment = MlflowClient(), run.info.experiment_id
+    wanted = " AND ".join(filter(None, [f"source_run_id = '{run.info.run_id}'", condition]))
+    oldest_first = [{"field_name": "creation_timestamp", "ascending": True}]
+    token: str | None = None
+    while True:
+        page = courtesy.call(
+            "",
+            lambda token=token: client.search_logged_models(  # type: ignore[misc]
+                [experiment], wanted, order_by=oldest_first, page_token=token
+            ),
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+@dataclass(frozen=True)
+class _Serialized:
+    content: bytes
+    sha256: str
+    trusted: list[str] | None
+
+
+class _Files:
+    """Writes the files of children; what all of them share is made by MLflow once.
+
+    Parameters
+    ----------
+    model
+        The trained bundle.
+    """
+
+    def __init__(self, model: MetaModel) -> None:
+        self._skops = SkopsCodec() if model.manifest.codec == "skops" else None
+        self._pickle = get_codec("cloudpickle")
+        self._template, self._environment = _template(model, skops=self._skops is not None)
+        self._digest = model.bundle.digest
+
+    def serialized(self, child: Any) -> _Serialized:
+        """Serialize a child as MLflow's sklearn flavor reads it."""
+        content = (self._skops or self._pickle).dumps(child)
+        trusted = self._skops.types_to_trust(child) if self._skops else None
+        return _Serialized(content, hashlib.sha256(content).hexdigest(), trusted)
+
+    def written(self, directory: Path, child: _Serialized, logged: Logged, run_id: str, group: Group) -> list[Path]:
+        """Write the files of one child; MLmodel is the last of them."""
+        described = copy.copy(self._template)
+        described.flavors = copy.deepcopy(self._template.flavors)
+        described.flavors["sklearn"]["skops_trusted_types"] = child.trusted
+        described.model_id, described.run_id, described.artifact_path = logged.id, run_id, logged.place
+        described.model_size_bytes = len(child.content) + len(self._environment)
+        described.metadata = {"metamodel": {"group": [str(value) for value in group.key], "bundle": self._digest}}
+        contents = {
+            described.flavors["sklearn"]["pickled_model"]: child.content,
+            _ENVIRONMENT: self._environment,
+            _MLMODEL: described.to_yaml().encode(),
+        }
+        for name, content in contents.items():
+            (directory / name).write_bytes(content)
+        return [directory / name for name in contents]
+
+
+def _template(model: MetaModel, *, skops: bool) -> tuple[Model, bytes]:
+    """Let MLflow describe one child: (its MLmodel, its environment)."""
+    from sklearn.dummy import DummyRegressor
+
+    packages = requirements(model.manifest)
+    with tempfile.TemporaryDirectory(prefix="metamodel-log-") as directory:
+        path = Path(directory) / "model"
+        mlflow.sklearn.save_model(
+            DummyRegressor(),
+            str(path),
+            signature=child_signature(model.manifest),
+            serialization_format="skops" if skops else "cloudpickle",
+            skops_trusted_types=["sklearn.dummy.DummyRegressor"] if skops else None,
+            pip_requirements=packages,
+        )
+        described = Model.load(str(path))
+        environment = yaml.safe_load((path / _ENVIRONMENT).read_text(encoding="utf-8"))
+    described.flavors["python_function"]["env"] = {"virtualenv": _ENVIRONMENT}
+    return described, yaml.safe_dump({**environment, "dependencies": packages}, sort_keys=False).encode()

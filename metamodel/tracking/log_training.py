@@ -1,0 +1,148 @@
+"""Log a training as ONE run: parameters, aggregates, ledger, plots, data set, environment, and the one model.
+
+The number of requests does not depend on the number of groups: nothing here is logged, tagged or uploaded for a
+single group.
+"""
+
+from collections.abc import Mapping
+
+import mlflow
+import pandas as pd
+from mlflow.models.model import ModelInfo
+
+from metamodel.bundle.display import description
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.references import ReferenceSettings
+from metamodel.common.temp_dirs import plainly_named
+from metamodel.common.version import __version__
+from metamodel.exceptions import InputError
+from metamodel.flavor.pyfunc_args import pyfunc_parts
+from metamodel.flavor.signature import InputForm, signature
+from metamodel.tracking import registry
+from metamodel.tracking.children import ChildLogging, LogChildren
+from metamodel.tracking.run import claim, training_run
+from metamodel.tracking.run_contents import log_artifacts, log_facts
+from metamodel.training.result import TrainingResult
+
+__all__ = ["log_model", "log_packed"]
+
+_WHERE_TO_LOOK = "Under Artifacts, `report.html` shows the worst and best groups, `ledger.json` what became of each."
+
+
+def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
+    result: TrainingResult,
+    name: str = "model",
+    registered_model_name: str | None = None,
+    alias: str | None = None,
+    *,
+    predict_method: str = "predict",
+    detail: bool = False,
+    inputs: InputForm = "columns",
+    log_children: LogChildren = "bundle",
+    settings: ReferenceSettings | None = None,
+) -> ModelInfo:
+    """Log a training and its meta-model into one run, and register one version of it.
+
+    Parameters
+    ----------
+    result
+        What `metamodel.train` returned.
+    name
+        Name of the logged model.
+    registered_model_name
+        Register a version under this name.
+    alias
+        Point this alias at the new version.
+    predict_method, detail
+        What a call without params answers; recorded in the signature, so that Spark knows the columns beforehand.
+    inputs
+        How the signature declares the features, on which the costs of a request to MLflow's server depend: "columns",
+        "unchecked" or "packed"; see docs/serving.md.
+    log_children
+        "bundle": the children are in the meta-model, and no request is sent for a group. "models": each child is an
+        MLflow model of its own, to which the meta-model refers. "runs": a nested run for each group beside the bundle.
+        See docs/references.md for what these cost.
+    settings
+        With "models" and "runs": requests a second, concurrency and patience; they are kept for fetching the models.
+
+    Returns
+    -------
+    mlflow.models.model.ModelInfo
+        With `model_uri`, `run_id` and, where it was registered, `registered_model_version`.
+
+    Raises
+    ------
+    InputError
+        `alias` without `registered_model_name`, a name that MLflow does not take, a prediction that this model cannot
+        make, or a run that holds another training. Nothing was logged then.
+    LoggingFailed
+        Some groups could not be logged one by one. Nothing was registered; the same call into the same run goes on.
+    """
+    if not isinstance(result, TrainingResult):
+        raise InputError(f"log_model takes what metamodel.train returned, not a {type(result).__name__}.")
+    if alias and not registered_model_name:
+        raise InputError("alias needs a registered model. Give registered_model_name too.")
+    registry.check_names(registered_model_name, alias, name)
+    model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
+    model.route.check(model.options())
+    # Raises what it has to raise before anything is logged.
+    signature(result.manifest, model.route, model.options(), inputs)
+    children = ChildLogging(log_children, settings)
+    with children.politely(), training_run() as run:
+        described = description(result.summary, result.manifest)
+        claim(run.info.run_id, model.bundle.digest, children.identity(result), f"{described} {_WHERE_TO_LOOK}")
+        log_facts(result)
+        log_artifacts(result)
+        with children.logged(result, run, name, model) as logged, plainly_named(logged.bundle.path) as bundle:
+            info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, logged, result.data, inputs))
+        # Metrics that are there before the model would be fetched again one by one, to be copied to it.
+        metrics = {name: float(value) for name, value in result.summary.items()}
+        mlflow.log_metrics(metrics, model_id=info.model_id)
+        if registered_model_name:
+            info.registered_model_version = registry.register_version(
+                registered_model_name, info.model_uri, described, _tags(result), alias
+            )
+    return info
+
+
+def log_packed(
+    model: MetaModel,
+    data: pd.DataFrame,
+    registered_model_name: str,
+    alias: str | None = None,
+    name: str = "model",
+    inputs: InputForm = "columns",
+) -> ModelInfo:
+    """Log an existing bundle, such as one that was given stacks, into a run and register it as a new version.
+
+    Parameters
+    ----------
+    model
+        The bundle to log; what a call without params answers stays as it is.
+    data
+        Rows with the group columns and the features, for the input example.
+    registered_model_name, alias, name, inputs
+        As in `log_model`.
+
+    Returns
+    -------
+    mlflow.models.model.ModelInfo
+    """
+    registry.check_names(registered_model_name, alias, name)
+    manifest = model.manifest
+    with training_run() as run, plainly_named(model.bundle.path) as bundle:
+        claim(run.info.run_id, model.bundle.digest)
+        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, data, inputs))
+        described = f"{manifest.counts['fitted']:,} children for {manifest.target.name}, packed again."
+        info.registered_model_version = registry.register_version(
+            registered_model_name, info.model_uri, described, {"metamodel.version": __version__}, alias
+        )
+    return info
+
+
+def _tags(result: TrainingResult) -> Mapping[str, str]:
+    counts = {name: str(result.summary[f"groups_{name}"]) for name in ("fitted", "skipped", "failed")}
+    return {
+        **{f"metamodel.groups_{name}": value for name, value in counts.items()},
+        "metamodel.version": __version__,
+    }

@@ -1,0 +1,82 @@
+"""Pack a model that exists: a bundle on disk, or a model that MLflow holds, which itself is never changed."""
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metamodel.bundle.manifest import MANIFEST_NAME
+from metamodel.bundle.model import MetaModel
+from metamodel.exceptions import InputError
+from metamodel.flavor.load import load_model
+from metamodel.flavor.pyfunc_args import recorded_defaults
+from metamodel.flavor.signature import InputForm
+from metamodel.tables.sources import read_data
+from metamodel.tracking import registry
+from metamodel.tracking.log_training import log_packed
+from metamodel.training.build_stacks import stack_bundle
+
+__all__ = ["repack"]
+
+
+def repack(
+    model: str, data: str, output: str | None, register: str | None, alias: str | None, inputs: InputForm = "columns"
+) -> dict[str, Any]:
+    """Give a model stacks, and say what became of its groups.
+
+    Parameters
+    ----------
+    model
+        A bundle's directory, a logged model's, or an MLflow URI.
+    data
+        A table with the group columns and the features: a file, or the name of a built-in sample.
+    output
+        Where to write the bundle. Without it a bundle given by its directory is replaced, in one moment at the end.
+    register, alias
+        Register the packed model as a new version, and point an alias at it.
+    inputs
+        Form of the new version's signature; see `metamodel.tracking.log_training.log_model`.
+
+    Returns
+    -------
+    dict
+        `groups_fitted`, `groups_stacked`, `not_stacked` (reason → groups), `output`, `model_uri` and `version`.
+
+    Raises
+    ------
+    InputError
+        A model of MLflow's with neither `output` nor `register`; a name that MLflow does not take; a wrong table.
+    CorruptBundle
+        A child's bytes are damaged: packing would record them as right.
+    """
+    registry.check_names(register, alias)
+    if alias and not register:
+        raise InputError("--alias needs a registered model. Give --register NAME too.")
+    in_place = output is None and (Path(model) / MANIFEST_NAME).is_file()
+    if not (in_place or output or register):
+        raise InputError(f"{model} is a model of MLflow's, which is not changed. Give --output DIR or --register NAME.")
+    opened = load_model(model)
+    table = read_data(data, opened.manifest.keys.names)
+    with ExitStack() as stack:
+        target = Path(model) if in_place else Path(output) if output else None
+        if target is None:
+            target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metamodel-pack-"))) / "bundle"
+        stack_bundle(opened.bundle.path, table, target)
+        packed = MetaModel(target, defaults=recorded_defaults(opened))
+        info = log_packed(packed, table, register, alias, inputs=inputs) if register else None
+        facts = _facts(packed.ledger)
+    where = str(target) if in_place or output else None
+    uri, version = (info.model_uri, str(info.registered_model_version)) if info else (None, None)
+    return {**facts, "output": where, "model_uri": uri, "version": version}
+
+
+def _facts(ledger: pd.DataFrame) -> dict[str, Any]:
+    fitted = ledger[ledger["status"].isin(["fitted", "carried"])]
+    reasons = fitted.loc[fitted["stack"] != "", "stack"].value_counts()
+    return {
+        "groups_fitted": len(fitted),
+        "groups_stacked": int((fitted["stack"] == "").sum()),
+        "not_stacked": {str(reason): int(groups) for reason, groups in reasons.items()},
+    }

@@ -1,0 +1,110 @@
+"""The model registry: what is said of a version, and which one is the champion."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from metamodel.exceptions import InputError
+from metamodel.flavor.remote.throttle import is_network
+
+__all__ = ["check_names", "model_of_run", "register_version"]
+
+_LOST_ANSWERS = 3
+
+
+def check_names(name: str | None, alias: str | None, logged: str = "model") -> None:
+    """Insist on names that MLflow takes, before there is a version that is half described.
+
+    Parameters
+    ----------
+    name, alias
+        Of the registered model; empty or None where there is none.
+    logged
+        Name of the logged model.
+
+    Raises
+    ------
+    InputError
+        MLflow would refuse one of them.
+
+    Examples
+    --------
+    >>> check_names("sales", "v2")
+    Traceback (most recent call last):
+    metamodel.exceptions.InputError: MLflow does not take the alias 'v2'. Use letters, digits, _ and -, \
+but neither 'latest' nor 'v' with a number.
+    """
+    if name and (not name.strip() or re.search("[/:]", name)):
+        raise InputError(f"MLflow does not take the name {name!r} for a model. Leave '/' and ':' out of it.")
+    if not logged or re.search(r"[/:.%\"']", logged):
+        raise InputError(
+            f"MLflow does not take the name {logged!r} for a logged model. Leave / : . % and quotation marks out of it."
+        )
+    if alias and (not re.fullmatch("[A-Za-z0-9_-]+", alias) or re.fullmatch("latest|v[0-9]+", alias, re.IGNORECASE)):
+        raise InputError(
+            f"MLflow does not take the alias {alias!r}. "
+            "Use letters, digits, _ and -, but neither 'latest' nor 'v' with a number."
+        )
+
+
+def model_of_run(uri: str) -> str:
+    """Find the model that a run logged.
+
+    Parameters
+    ----------
+    uri
+        A run's id, or ``runs:/<id>``; anything else is handed back as it is.
+
+    Raises
+    ------
+    InputError
+        There is no such run, or it logged no model.
+    """
+    run_id = uri.removeprefix("runs:/").rstrip("/")
+    if not re.fullmatch("[0-9a-f]{32}", run_id) or Path(uri).exists():
+        return uri
+    try:
+        run = mlflow.get_run(run_id)
+    except MlflowException as error:
+        raise InputError(
+            f"There is no run {run_id!r} at {mlflow.get_tracking_uri()}. Check its id and MLFLOW_TRACKING_URI."
+        ) from error
+    models = run.outputs.model_outputs if run.outputs else []
+    if not models:
+        raise InputError(f"Run {run_id!r} logged no model. Give a run that metamodel trained in, or a model's URI.")
+    return f"models:/{models[-1].model_id}"
+
+
+def register_version(name: str, model_uri: str, description: str, tags: Mapping[str, str], alias: str | None) -> int:
+    """Register a version and, last of all, point the alias at it: who loads by alias never sees half a description.
+
+    Returns
+    -------
+    int
+        The new version's number.
+    """
+    client = MlflowClient()
+    version = _registered_once(client, name, model_uri, tags)
+    client.update_model_version(name, version.version, description)
+    if alias:
+        client.set_registered_model_alias(name, alias, version.version)
+    return int(version.version)
+
+
+def _registered_once(client: MlflowClient, name: str, model_uri: str, tags: Mapping[str, str]) -> ModelVersion:
+    """Register a version; where the answer was lost, look first for what the request may have made."""
+    for _ in range(_LOST_ANSWERS):
+        try:
+            return mlflow.register_model(model_uri, name, tags=dict(tags))
+        except MlflowException as error:
+            if not is_network(error):
+                raise
+            made = client.search_model_versions(f"source_path = '{model_uri}'")
+            if mine := [version for version in made if version.name == name]:
+                return mine[0]
+    return mlflow.register_model(model_uri, name, tags=dict(tags))

@@ -1,0 +1,107 @@
+"""The run to log into: opened, ended whatever happens, and claimed by ONE training."""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import mlflow
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
+
+from metamodel.exceptions import InputError
+from metamodel.fitting.group import Terminated
+from metamodel.tracking.children.earlier_runs import TRAINING_TAG
+
+__all__ = ["LEDGER_TABLE", "claim", "cut", "training_run"]
+
+# How MLflow's page finds the table.
+LEDGER_TABLE = {"path": "ledger.json", "type": "table"}
+
+_LONGEST = 500
+
+_ERROR_TAG = "metamodel.error"
+
+_DIGEST_TAG = "metamodel.digest"
+
+
+@contextmanager
+def training_run(
+    experiment: str | None = None, run_name: str | None = None, run_id: str | None = None
+) -> Iterator[mlflow.ActiveRun]:
+    """Open the run to log into, and end it FAILED when anything goes wrong, SIGTERM included.
+
+    Parameters
+    ----------
+    experiment
+        Experiment of a new run. Not used where there is a run already (an active one, or the one that `mlflow run`
+        made).
+    run_name
+        Name of a new run.
+    run_id
+        Instead of a new run: the one to go on in.
+
+    Yields
+    ------
+    mlflow.ActiveRun
+        The active run where there is one, else the run of ``MLFLOW_RUN_ID``, else that of `run_id`, else a new one.
+    """
+    active = mlflow.active_run()
+    if active is not None:
+        yield active
+        return
+    given = mlflow.environment_variables.MLFLOW_RUN_ID.get()
+    if experiment and not given and not run_id:
+        mlflow.set_experiment(experiment)
+    with _terminable(), mlflow.start_run(None if given else run_id, run_name=run_name) as run:
+        try:
+            yield run
+        except BaseException as error:
+            mlflow.set_tag(_ERROR_TAG, cut(f"{type(error).__name__}: {error}"))
+            raise
+        if _ERROR_TAG in run.data.tags:  # of an attempt before this one
+            mlflow.delete_tag(_ERROR_TAG)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that a run that is told to stop does not stay RUNNING for ever."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def claim(run_id: str, digest: str, training: str = "", note: str = "") -> None:
+    """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training.
+
+    A description that the run has already stays.
+    """
+    tags = mlflow.get_run(run_id).data.tags
+    again = training and tags.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
+    if tags.get(_DIGEST_TAG, digest) != digest and not again:
+        raise InputError(
+            f"Run {run_id} holds another training already, and a run's parameters cannot change. "
+            "End it (mlflow.end_run()), and log this one into a run of its own."
+        )
+    tables = json.loads(tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
+    if LEDGER_TABLE not in tables:
+        tables.append(LEDGER_TABLE)
+    own = {_DIGEST_TAG: digest, **({TRAINING_TAG: training} if training else {})}
+    if note:
+        own[MLFLOW_RUN_NOTE] = tags.get(MLFLOW_RUN_NOTE) or note
+    mlflow.set_tags({**own, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
+
+
+def cut(text: str) -> str:
+    """Shorten a text to what a tag or a parameter may hold."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

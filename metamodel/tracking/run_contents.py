@@ -1,0 +1,103 @@
+"""What a training's run says beside the model: parameters, data set, plots, tables, report.
+
+The number of requests does not depend on the number of groups.
+"""
+
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.exceptions import MlflowException
+
+from metamodel import report
+from metamodel.bundle.diagnostics import IMPORTANCE_NAME
+from metamodel.bundle.reader import Bundle
+from metamodel.evaluation.metrics import PRIMARY
+from metamodel.tables.keys import KeySchema
+from metamodel.tracking.run import LEDGER_TABLE, cut
+from metamodel.training.result import TrainingResult
+
+__all__ = ["log_artifacts", "log_facts"]
+
+# MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
+_TABLE_ROWS = 10_000
+
+# The actual-against-predicted plot shows about this many points.
+_PLOTTED_ROWS = 5000
+
+
+def log_facts(result: TrainingResult) -> None:
+    """Log the options as parameters, what the data checks found as a tag, and the table as the run's data set."""
+    options = result.manifest.options
+    # `mlflow run` has logged the project's parameters under their plain names before; a parameter cannot be logged
+    # twice.
+    mlflow.log_params({f"train.{name}": cut(str(value)) for name, value in options.items() if name != "candidates"})
+    mlflow.set_tag("metamodel.checks", ", ".join(sorted({one.check for one in result.findings})) or "nothing found")
+    # As one value: MLflow does not take every name ("ridge alpha=1") for a parameter.
+    mlflow.log_param("train.candidates", cut(json.dumps(options["candidates"], default=str)))
+    with warnings.catch_warnings():
+        # MLflow's advice about integer columns is for signatures; this is a description of the data set.
+        warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
+        # It knows two names for one kind of source: a file.
+        warnings.filterwarnings("ignore", message="The specified dataset source can be interp", category=UserWarning)
+        target = result.manifest.target.name
+        dataset = from_pandas(result.data, source=_source(result.source), targets=target, name=result.source[-500:])
+        try:
+            mlflow.log_input(dataset, context="training")
+        except MlflowException:
+            # Of two runs that log one data set at the same time, the slower one is refused; by now it is there.
+            mlflow.log_input(dataset, context="training")
+
+
+def _source(source: str) -> Any:
+    return source if Path(source).exists() else None
+
+
+def log_artifacts(result: TrainingResult) -> None:
+    """Log plots, ledger, report, importances, the record of the searches, findings and versions as files."""
+    depth = len(result.manifest.keys.columns)
+    children = result.ledger[result.ledger["level"] == depth]
+    metric = f"holdout_{PRIMARY[result.manifest.target.task]}"
+    plot = report.plot_actual_predicted(_few(result.holdout), result.manifest.target.name, result.manifest.target.task)
+    with warnings.catch_warnings():
+        # Names in a script that the font does not have are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        mlflow.log_figure(report.plot_metric(children, metric), "plots/holdout_metric.png")
+        mlflow.log_figure(plot, "plots/actual_predicted.png")
+    mlflow.log_dict(result.manifest.versions, "environment.json")
+    mlflow.log_dict({"findings": [one.to_dict() for one in result.findings]}, "checks.json")
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "ledger.parquet"
+        result.ledger.to_parquet(path, index=False)
+        mlflow.log_artifact(str(path))
+        if len(result.importance):
+            mlflow.log_artifact(str(result.bundle_path / IMPORTANCE_NAME))
+        mlflow.log_artifact(str(report.write_report(Bundle(result.bundle_path), Path(directory) / "report.html")))
+        if len(result.tuning):
+            result.tuning.to_parquet(Path(directory) / "tuning.parquet", index=False)
+            result.tuning.to_csv(Path(directory) / "tuning.csv", index=False)
+            for name in ("tuning.parquet", "tuning.csv"):
+                mlflow.log_artifact(str(Path(directory) / name))
+    # What mlflow.log_table writes; that would append to the table of an earlier call in the same run.
+    table = _shown(result.ledger, result.manifest.keys, metric).to_json(orient="split", index=False, date_format="iso")
+    mlflow.log_text(table, LEDGER_TABLE["path"])
+
+
+def _few(holdout: pd.DataFrame) -> pd.DataFrame:
+    """Thin out the held-out rows evenly, so that every group keeps its share of the plot."""
+    return holdout.iloc[:: max(1, len(holdout) // _PLOTTED_ROWS)]
+
+
+def _shown(ledger: pd.DataFrame, keys: KeySchema, metric: str) -> pd.DataFrame:
+    """Cut the ledger for MLflow's page: failures first, then the worst children, then the parents."""
+    rank = ledger["status"].map({"failed": 0, "skipped": 1}).fillna(2)
+    ranked = pd.DataFrame({"level": -ledger["level"], "rank": rank, "metric": -ledger[metric]})
+    shown = ledger.loc[ranked.sort_values(["level", "rank", "metric"]).index].head(_TABLE_ROWS)
+    # A parent does not use every group column; an empty cell says so better than "<NA>".
+    texts = {name: shown[name].astype(object).where(shown[name].notna(), "").astype(str) for name in keys.names}
+    return shown.assign(**texts)

@@ -1,0 +1,202 @@
+"""Build the stacks of a bundle: at the end of training, or later from a table of real rows.
+
+Every child is compared with its stack on rows of its own group; what the comparison refuses is answered by the child,
+and the ledger's column `stack` says why.
+"""
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.bundle.ledger import keys_of
+from metamodel.bundle.manifest import Manifest
+from metamodel.bundle.reader import LEDGER_NAME, Bundle
+from metamodel.bundle.stored_stacks import STACK_DIR, write_stack
+from metamodel.bundle.writer import finish_bundle, new_bundle
+from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.prediction.stacks import BuiltStack, Proven, StackBuilder, why_not
+from metamodel.tables.features import FeatureTable
+from metamodel.tables.grouping import Grouping, group_rows, spread
+from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.training.engines.joblib_pool import on_one_thread
+from metamodel.training.plan import Plan, TablePlan
+from metamodel.training.verify_stacks import parts_of, proven_children
+
+__all__ = ["stack_bundle", "stack_plan"]
+
+# Rows of each group on which child and stack are compared.
+_COMPARED_ROWS = 16
+
+
+def stack_plan(
+    directory: Path,
+    plan: Plan,
+    manifest: Manifest,
+    ledger: pd.DataFrame,
+    samples: Mapping[str, AnyArray],
+    end: float = math.inf,
+) -> tuple[Manifest, pd.DataFrame]:
+    """Add stacks to a bundle that training is about to finish, compared on training rows.
+
+    Parameters
+    ----------
+    directory
+        The unfinished bundle, with its shards.
+    plan
+        What was trained.
+    manifest, ledger
+        As they are without stacks.
+    samples
+        Encoded key → rows to compare on, where the plan holds no table: after training on Spark.
+    end
+        When the last child may be stacked, a point of the wall clock.
+
+    Returns
+    -------
+    manifest, ledger
+        The manifest with `stacks`, the ledger with its column `stack`.
+    """
+    if not plan.options.stack:
+        return manifest, ledger.assign(stack="not asked for")
+    reasons = [why_not(candidate.estimator) for candidate in plan.spec.every_candidate]
+    if all(reasons):
+        return _recorded(manifest, ledger, _Packed(), "; ".join(dict.fromkeys(reasons)))
+    rows_of: Callable[[str], AnyArray | None] = samples.get
+    if isinstance(plan, TablePlan):
+        rows_of = _sampler(plan.table.features, _rows_by_key(plan.grouping, plan.levels))
+    return _recorded(manifest, ledger, _pack(directory, manifest, rows_of, plan.options.n_jobs, end))
+
+
+def stack_bundle(
+    path: str | Path, data: pd.DataFrame, output: str | Path | None = None, *, n_jobs: int = -1
+) -> Manifest:
+    """Give an existing bundle stacks, or new ones.
+
+    Parameters
+    ----------
+    path
+        The bundle's directory.
+    data
+        Real rows with the group columns and the features. A child without rows here is not stacked.
+    output
+        Where to write the bundle with stacks; by default it replaces the one at `path` in one moment. It has a new
+        digest.
+    n_jobs
+        Worker processes, where there is work for several; -1 for one a core.
+
+    Returns
+    -------
+    Manifest
+        The manifest of the new bundle; `stacks` says what was built, the ledger's column `stack` what was not and why.
+
+    Raises
+    ------
+    UnreadableBundle
+        There is no bundle at `path`.
+    MissingColumns
+        The table lacks a column.
+    InputError
+        Something else than a bundle stands at `output`.
+    """
+    bundle = Bundle(path)
+    manifest = replace(bundle.manifest, stacks=())
+    table = manifest.features.table(data)
+    rows = _rows_by_key(group_rows(data, manifest.keys), manifest.levels)
+    with new_bundle(Path(os.path.abspath(output or bundle.path))) as (directory, _):
+        for name in manifest.files:  # all but what is written anew
+            if name != LEDGER_NAME and not name.startswith(f"{STACK_DIR}/"):
+                _link(bundle.path / name, directory / name)
+        packed = _pack(directory, manifest, _sampler(table, rows), n_jobs)
+        manifest, ledger = _recorded(manifest, bundle.ledger, packed)
+        return finish_bundle(directory, manifest, ledger)
+
+
+@dataclass
+class _Packed:
+    """What became of the children: the stacks as the manifest has them, who is in them, and why others are not."""
+
+    described: list[dict[str, Any]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def _pack(
+    directory: Path,
+    manifest: Manifest,
+    rows_of: Callable[[str], AnyArray | None],
+    n_jobs: int,
+    end: float = math.inf,
+) -> _Packed:
+    packed = _Packed()
+    if manifest.features.layout != "array":
+        return packed
+    parts, refused = parts_of(directory, manifest, end), packed.refused
+    builder = StackBuilder(manifest.features, manifest.target.classes, refused)
+    with on_one_thread(), tempfile.TemporaryDirectory(prefix=".stacking-", dir=directory.parent) as scratch:
+        for stack in _stacks(proven_children(parts, rows_of, refused, n_jobs, Path(scratch)), builder):
+            packed.described.append(write_stack(directory, len(packed.described), stack))
+            packed.keys.update(stack.keys)
+    return packed
+
+
+def _stacks(proving: Iterator[list[Proven]], builder: StackBuilder) -> Iterator[BuiltStack]:
+    """Gather the children that passed; a stack is handed out when it is large enough, so that memory is bounded."""
+    for proven in proving:
+        for one in proven:
+            builder.take([one])
+            yield from builder.full()
+    yield from builder.finish()
+
+
+def _recorded(
+    manifest: Manifest, ledger: pd.DataFrame, packed: _Packed, otherwise: str = "not read"
+) -> tuple[Manifest, pd.DataFrame]:
+    otherwise = "the children take frames" if manifest.features.layout != "array" else otherwise
+    reasons = []
+    for key, status in zip(map(encode_key, keys_of(ledger, manifest.keys)), ledger["status"], strict=True):
+        reason = packed.refused.get(key, otherwise) if status in ("fitted", "carried") else "no child"
+        reasons.append("" if key in packed.keys else reason)
+    return replace(manifest, stacks=tuple(packed.described)), ledger.assign(stack=reasons)
+
+
+def _sampler(table: FeatureTable, rows: Mapping[str, IntArray]) -> Callable[[str], AnyArray | None]:
+    return lambda key: _sample(table, rows[key]) if key in rows else None
+
+
+def _sample(table: FeatureTable, rows: IntArray) -> AnyArray:
+    chosen = rows[spread(len(rows), _COMPARED_ROWS)]
+    if table.problems:
+        chosen = chosen[[row not in table.problems for row in chosen.tolist()]]
+    return np.asarray(table.values)[chosen]
+
+
+def _rows_by_key(grouping: Grouping, levels: Sequence[int]) -> dict[str, IntArray]:
+    rows = {
+        key: grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
+        for i, key in enumerate(grouping.keys)
+        if isinstance(key, tuple)
+    }
+    found: dict[GroupKey, IntArray] = dict(rows)
+    for level in levels:
+        parents: dict[GroupKey, list[IntArray]] = {}
+        for key, positions in rows.items():
+            parents.setdefault(key[:level], []).append(positions)
+        found |= {key: np.concatenate(parts) for key, parts in parents.items()}
+    return {encode_key(key): positions for key, positions in found.items()}
+
+
+def _link(source: Path, target: Path) -> None:
+    # The same bytes under a second name where the file system can, else a copy.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,61 @@
+"""Calibrate the intervals of all models of a training, and write them into its ledger."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from metamodel.bundle.ledger import WITH_CHILD, keys_of, summarize
+from metamodel.evaluation.conformal import INTERVAL_COLUMNS, calibrate
+from metamodel.prediction.intervals import RADIUS
+from metamodel.tables.keys import KeySchema, encode_key
+
+__all__ = ["with_intervals"]
+
+
+def with_intervals(
+    ledger: pd.DataFrame,
+    holdouts: Mapping[int, pd.DataFrame],
+    schema: KeySchema,
+    level: float | None,
+    answering_levels: Sequence[int] = (),
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
+    """Calibrate all models of a ledger.
+
+    Parameters
+    ----------
+    ledger
+        The ledger; groups without a model get no radius.
+    holdouts
+        As for `calibrate`, with what will be answered under `predicted`.
+    schema
+        The group columns.
+    level
+        As for `calibrate`; None for no intervals.
+    answering_levels
+        Levels of the parents that answer for groups without a child.
+
+    Returns
+    -------
+    ledger : DataFrame
+        With `INTERVAL_COLUMNS`.
+    figures : DataFrame, index encoded key
+        The column `RADIUS`, for the bundle.
+    summary : dict
+        From `summarize`, and what parents' intervals reach on rows of groups without a child.
+    """
+    if level is None:
+        return ledger, pd.DataFrame(), {}
+    keys = keys_of(ledger, schema)
+    fitted = [key for key, status in zip(keys, ledger["status"], strict=True) if status in WITH_CHILD]
+    depth = len(schema.columns)
+    without = {key for key in keys if len(key) == depth}.difference(fitted) if answering_levels else ()
+    calibrated = calibrate(holdouts, fitted, level, without)
+    columns = calibrated[list(INTERVAL_COLUMNS)].reindex(list(map(encode_key, keys))).reset_index(drop=True)
+    columns = columns.fillna({"interval_rows": 0, "coverage_rows": 0})
+    columns = columns.astype({"interval_rows": np.int64, "coverage_rows": np.int64})
+    ledger = pd.concat([ledger, columns], axis=1)
+    radii = calibrated[["interval_radius"]].set_axis([RADIUS], axis=1)
+    covered, rows = (int(calibrated[name].sum()) for name in ("fallback_covered", "fallback_rows"))
+    fallback = {"interval_coverage_fallback": covered / rows} if rows else {}
+    return ledger, radii, {**summarize(ledger, depth), **fallback}

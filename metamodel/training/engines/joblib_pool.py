@@ -1,0 +1,140 @@
+"""Many processes of one machine, through joblib.
+
+Children's own threads and the processes share the cores: with as many processes as cores, each child runs on one
+thread.
+
+A process that is killed (out of memory, a crash in native code) takes its task with it, never the job: the unfinished
+tasks are run again one at a time, and the group that kills its process a second time is recorded as failed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from threadpoolctl import threadpool_limits
+
+from metamodel.exceptions import WorkerDied
+from metamodel.tables.keys import GroupKey, decode_key
+from metamodel.training.engines.base import Backend, Job
+from metamodel.training.engines.task import Task, TaskResult, run_task
+
+__all__ = ["LocalBackend", "in_processes", "on_one_thread", "process_count"]
+
+T = TypeVar("T")
+
+
+def process_count(n_jobs: int) -> int:
+    """Translate joblib's convention: -1 is one process a core."""
+    return joblib.cpu_count() if n_jobs == -1 else n_jobs
+
+
+class LocalBackend(Backend):
+    """Runs tasks in `n_jobs` processes.
+
+    Parameters
+    ----------
+    n_jobs
+        Number of processes.
+    """
+
+    def __init__(self, n_jobs: int) -> None:
+        self._n_jobs = n_jobs
+
+    @property
+    def parallelism(self) -> int:
+        """Number of processes."""
+        return self._n_jobs
+
+    def run(self, tasks: Sequence[Task], job: Job) -> Iterator[TaskResult]:
+        """Run every task; results come as they are ready."""
+        waiting = {job.digest(task): task for task in tasks}
+        try:
+            for result in self._parallel(list(waiting.values()), job, self._n_jobs):
+                del waiting[result.shard.stem]
+                yield result
+        except TerminatedWorkerError:
+            yield from self._one_by_one(waiting, job)
+
+    def _one_by_one(self, waiting: dict[str, Task], job: Job) -> Iterator[TaskResult]:
+        suspects = [digest for digest in waiting if (job.directory / f"{digest}.current").is_file()]
+        # A process may die before it names a group, when it reads its task. Then one task is tried alone.
+        for digest in suspects or list(waiting)[:1]:
+            yield self._survive(waiting.pop(digest), job)
+        yield from self.run(list(waiting.values()), job)
+
+    def _survive(self, task: Task, job: Job) -> TaskResult:
+        """Run one task alone; each time its process dies, leave out the group it died at.
+
+        A group that was being tuned is tried once more without a search, which may have asked for too much.
+        """
+        while (done := job.finished(task)) is None:
+            try:
+                (done,) = self._parallel([task], job, 1)
+            except TerminatedWorkerError as error:
+                culprit = self._culprit(task, job)
+                if culprit in task.killers:
+                    raise WorkerDied(f"The worker process dies again and again at group {culprit}: {error}") from error
+                if job.plan.spec.tuning is not None and culprit not in task.untuned:
+                    task = replace(task, untuned=task.untuned | {culprit})
+                else:
+                    task = replace(task, killers=task.killers | {culprit})
+        return done
+
+    @staticmethod
+    def _culprit(task: Task, job: Job) -> GroupKey:
+        marker = job.directory / f"{job.digest(task)}.current"
+        text = marker.read_text(encoding="utf-8") if marker.is_file() else ""
+        marker.unlink(missing_ok=True)
+        return decode_key(text) if text else task.groups[0].key
+
+    def _parallel(self, tasks: Sequence[Task], job: Job, n_jobs: int) -> Iterator[TaskResult]:
+        parallel = _workers(n_jobs, self._n_jobs, "generator_unordered")
+        yield from parallel(joblib.delayed(_run_in_worker)(run_task, *job.work_of(task)) for task in tasks)
+
+
+def in_processes(work: Callable[..., T], items: Iterable[tuple[Any, ...]], n_jobs: int) -> Iterator[T]:
+    """Yield ``work(*item)`` for one item after the other, made in the processes that fitted, where they still run.
+
+    Parameters
+    ----------
+    work
+        Taken from a module, so that it can be sent.
+    items
+        Read while the work goes on.
+    n_jobs
+        Number of processes.
+
+    Raises
+    ------
+    WorkerDied
+        A process was killed, at the item that would be next or at one soon after it.
+    """
+    try:
+        yield from _workers(n_jobs, n_jobs, "generator")(joblib.delayed(_run_in_worker)(work, *item) for item in items)
+    except TerminatedWorkerError as error:
+        raise WorkerDied(f"A worker process was killed: {error}") from error
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Keep what small batches are computed with from starting threads, which would take longer than the batch."""
+    with threadpool_limits(1), joblib.parallel_config(backend="sequential"):
+        yield
+
+
+def _workers(n_jobs: int, sharing: int, return_as: str) -> joblib.Parallel:
+    """Get worker processes, `sharing` of which share the cores."""
+    threads = max(1, joblib.cpu_count() // sharing)
+    # With n_jobs=1 joblib would fit in this very process, so there are always two workers. Large arrays reach
+    # them as copy-on-write maps ("c"), because some estimators write into their input.
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+        return joblib.Parallel(n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as=return_as, mmap_mode="c")
+
+
+def _run_in_worker(work: Callable[..., T], *item: Any) -> T:
+    # A forest with n_jobs=-1 would start threads of its own beside the other processes.
+    with joblib.parallel_config(backend="sequential"):
+        return work(*item)

@@ -1,0 +1,71 @@
+"""What the candidates of all groups did, and the plan of fitting those groups again that the others' rows decide.
+
+A group's child is the one that its own rows favour until all groups are judged; few of them change then, and only
+these are fitted once more, so that there is no second pass over all rows.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from metamodel.evaluation.pooled_selection import Contest, choose_together
+from metamodel.fitting.spec import FitSpec
+from metamodel.tables.keys import decode_key
+from metamodel.training.plan import Plan
+
+__all__ = ["Choices"]
+
+_Plan = TypeVar("_Plan", bound=Plan)
+
+
+class Choices:
+    """Gathers contests; groups of one level that have the same candidates, compared alike, decide together.
+
+    Parameters
+    ----------
+    spec
+        What was to be fit.
+    """
+
+    def __init__(self, spec: FitSpec) -> None:
+        self._spec = spec
+        self._usual = _described(spec)
+        self._contests: dict[tuple[int, str], dict[str, Contest]] = {}
+
+    def learn(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take over the contests of some ledger rows."""
+        for row in rows:
+            if row["contest"] is None or _described(self._spec.of(decode_key(row["key"]))) != self._usual:
+                continue
+            contest = Contest.from_dict(row["contest"])
+            self._contests.setdefault((row["level"], contest.metric), {})[row["key"]] = contest
+
+    def plan_again(self, plan: _Plan) -> _Plan | None:
+        """Plan those groups that get another candidate than their own best, each with that one alone.
+
+        Returns
+        -------
+        Plan or None
+            `spec.overrides` has these groups and no others; None where there are none.
+        """
+        names: dict[str, str] = {}
+        overrides: dict[Any, FitSpec] = {}
+        for (_, metric), contests in sorted(self._contests.items()):
+            chosen = choose_together(contests)
+            names |= chosen
+            for encoded, name in chosen.items():
+                key = decode_key(encoded)
+                spec = self._spec.of(key)
+                candidates = tuple(one for one in spec.candidates if one.name == name)
+                overrides[key] = replace(spec, candidates=candidates, metric=metric, overrides={})
+        if not names:
+            return None
+        # Choices of other groups must not be taken for these where a training is resumed.
+        digest = hashlib.sha256(json.dumps([plan.digest, names], sort_keys=True).encode()).hexdigest()
+        return replace(plan, spec=replace(self._spec, overrides=overrides), digest=digest)
+
+
+def _described(spec: FitSpec) -> list[tuple[str, str, str]]:
+    return [(one.name, one.label, one.params) for one in spec.candidates]

@@ -1,0 +1,275 @@
+"""From a Spark table to a plan, without collecting its rows.
+
+The schema, the distinct keys with their counts, one aggregation that counts values, and the distinct labels of a
+classifier are all that comes to the driver. They make a *profile*, a small frame that stands for the table, by which
+the same code decides as for a table of this machine.
+"""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
+
+from metamodel.common.messages import count
+from metamodel.evaluation.splits import time_order
+from metamodel.exceptions import InputError, InvalidKey
+from metamodel.tables.arrow import arrow_to_pandas
+from metamodel.tables.grouping import check_columns, group_rows
+from metamodel.tables.keys import GroupKey, KeySchema
+from metamodel.tables.spark import SPARK_SAMPLES, SparkTable, column, sample_rows, sampled_kinds
+from metamodel.training.options import TrainingOptions
+from metamodel.training.overrides import Override, place
+from metamodel.training.plan import Plan, check_table, levels_of
+from metamodel.training.problem import decide, feature_names, task_of_candidates
+
+__all__ = ["SparkPlan", "plan_on_spark"]
+
+_MOST_LABELS = 10_000
+
+
+@dataclass(frozen=True)
+class SparkPlan(Plan):
+    """A plan whose rows stay in Spark.
+
+    Attributes
+    ----------
+    frame
+        The needed columns of the rows that belong to a group.
+    raw_keys
+        The distinct values of the group columns as Spark holds them.
+    keys_of_raw
+        The group of each of them, None where it is none.
+    dtypes
+        pandas dtype of every needed column.
+    profile
+        The frame that the decisions were made by.
+    times
+        Order of the texts of a time column of texts.
+    """
+
+    frame: DataFrame
+    raw_keys: pa.Table
+    keys_of_raw: list[GroupKey | None]
+    dtypes: dict[str, str]
+    profile: pd.DataFrame
+    times: dict[str, int] | None
+
+
+def plan_on_spark(
+    table: SparkTable,
+    options: TrainingOptions,
+    estimator: object,
+    estimator_params: Mapping[str, Any] | None,
+    features: Sequence[str] | None,
+    overrides: Sequence[Override] = (),
+) -> SparkPlan:
+    """Check a Spark table and everything asked of it; see `metamodel.training.plan.make_plan`."""
+    names = pd.DataFrame(columns=table.frame.columns)
+    check_table(names, 1, options, features)
+    chosen = feature_names(names, options, features)
+    check_columns(names, chosen, "feature column")
+    survey = _Survey(table, options, chosen)
+    counted, raw_keys = survey.keys()
+    check_table(names, int(counted.sum()), options, features)
+    keys, groups, dropped = _group(raw_keys, counted, options)
+    numeric = survey.kind(options.target) not in ("boolean", "string") and survey.dtype(options.target) != "object"
+    task = task_of_candidates(estimator, estimator_params, numeric)
+    profile = survey.profile(labels=task == "classification" or not numeric)
+    survey.check_weights()
+    decided = decide(profile, options, estimator, estimator_params, features, overrides)
+    sizes: Counter[GroupKey] = Counter()
+    for key, rows in zip(groups, counted.tolist(), strict=True):
+        if key is not None:
+            sizes[key] += rows
+    return SparkPlan(
+        options,
+        keys,
+        decided.features,
+        decided.target,
+        decided.spec_of_groups(place(overrides, keys, sizes)),
+        dict(sizes),
+        levels_of(keys, options),
+        dropped,
+        decided.digest,
+        survey.frame,
+        raw_keys,
+        groups,
+        {name: str(profile[name].dtype) for name in profile},
+        profile,
+        survey.times(),
+    )
+
+
+def _group(raw: pa.Table, counted: Any, options: TrainingOptions) -> tuple[KeySchema, list[GroupKey | None], int]:
+    frame = arrow_to_pandas(
+        raw, {name: _exact(field) for name, field in zip(raw.column_names, raw.schema, strict=True)}
+    )
+    schema = KeySchema.infer(frame, options.group_by, options.null_keys)
+    grouping = group_rows(frame, schema)
+    found = [grouping.keys[code] for code in grouping.codes]
+    bad = np.array([isinstance(key, InvalidKey) for key in found], dtype=bool)
+    nulls = frame[schema.names].isna().any(axis=1).to_numpy()
+    if bad.any() and (options.null_keys != "drop" or (bad & ~nulls).any()):
+        worst = int(np.flatnonzero(bad & ~nulls if (bad & ~nulls).any() else bad)[0])
+        raise InvalidKey(
+            f"{count(int(counted[bad].sum()), 'row')} of {int(counted.sum()):,} belong to no group. {found[worst]}"
+            + (' Or drop such rows with null_keys="drop".' if nulls[worst] else "")
+        )
+    if bad.all():
+        raise InputError("Every row has a null in its group columns, so no row is left. Fill the group columns.")
+    groups = [None if isinstance(key, InvalidKey) else key for key in found]
+    return schema, groups, int(counted[bad].sum())
+
+
+def _exact(field: pa.Field) -> str:
+    """Choose a pandas dtype for key values that loses nothing beside a null."""
+    if pa.types.is_integer(field.type):
+        return f"Int{field.type.bit_width}"
+    if pa.types.is_floating(field.type):
+        return f"float{field.type.bit_width}"
+    if pa.types.is_timestamp(field.type):
+        return "datetime64[us, UTC]" if field.type.tz else "datetime64[us]"
+    return "object"
+
+
+class _Survey:
+    """Everything that is asked of the table, in few passes."""
+
+    def __init__(self, table: SparkTable, options: TrainingOptions, features: Sequence[str]) -> None:
+        others = [name for name in (options.time_column, options.sample_weight) if name]
+        self._options = options
+        self._wanted = list(dict.fromkeys([*features, options.target, *others]))
+        needed = list(dict.fromkeys([*options.group_by, *self._wanted]))
+        self._integers_with_nulls = table.integers_with_nulls
+        self.frame = table.frame.select(*(column(name) for name in needed))
+        self.sampled_kinds = sampled_kinds(self.frame)
+
+    def kind(self, name: str) -> str:
+        """Spark's word for a column's type."""
+        return self.sampled_kinds[name]
+
+    def keys(self) -> tuple[Any, pa.Table]:
+        """Rows of each distinct key, shape (n_keys,), and the keys."""
+        names = list(self._options.group_by)
+        number = F.count(F.lit(1)).alias("__metamodel_rows")
+        counted = self.frame.groupBy(*(column(name) for name in names)).agg(number).toArrow()
+        return counted.column(len(names)).to_numpy(), counted.select(names)
+
+    @cached_property
+    def _values(self) -> dict[str, tuple[int, int, int]]:
+        """Of each column: values in the whole table; values, and rows, in rows with a key."""
+        keyed = self._keyed()
+        wanted = [F.count(F.when(keyed, F.lit(1)))]
+        for name in self._wanted:
+            present = self._present(name)
+            wanted += [F.count(F.when(present, F.lit(1))), F.count(F.when(present & keyed, F.lit(1)))]
+        total = F.count(F.lit(1))
+        row = list(self.frame.agg(*(c.alias(f"c{i}") for i, c in enumerate([total, *wanted]))).collect()[0])
+        self._total, rows, counts = row[0], row[1], row[2:]
+        return {name: (counts[2 * i], counts[2 * i + 1], rows) for i, name in enumerate(self._wanted)}
+
+    def _keyed(self) -> Column:
+        """Whether a row belongs to a group."""
+        keyed: Column = F.lit(True)
+        if self._options.null_keys == "drop":
+            for name in self._options.group_by:
+                keyed = keyed & self._present(name)
+        return keyed
+
+    def _present(self, name: str) -> Column:
+        there = column(name).isNotNull()
+        return there & ~F.isnan(column(name)) if self.kind(name) in ("float", "double") else there
+
+    def dtype(self, name: str) -> str:
+        """Name the pandas dtype that this machine's engine would have read the column with."""
+        kind = self.kind(name)
+        sample = SPARK_SAMPLES.get(kind)
+        if sample is None:
+            return "object"
+        if kind in ("tinyint", "smallint", "int", "bigint"):
+            return self._integer_dtype(name, sample[1])
+        if kind == "boolean":
+            return "object" if self._has_nulls(name) else "bool"
+        return sample[1]
+
+    def _integer_dtype(self, name: str, plain: str) -> str:
+        if self._integers_with_nulls == "float64":
+            return "float64" if self._has_nulls(name) else plain
+        # As in a Parquet file: one column with nulls, and all of that type are nullable.
+        alike = [other for other in self._wanted if self.kind(other) == self.kind(name)]
+        return plain.replace("int", "Int") if any(map(self._has_nulls, alike)) else plain
+
+    def _has_nulls(self, name: str) -> bool:
+        values, _, _ = self._values[name]
+        return values < self._total
+
+    def profile(self, labels: bool) -> pd.DataFrame:
+        """Make a small frame that stands for the table; see `metamodel.training.problem.decide`."""
+        targets = self._labels() if labels else self._samples(self._options.target)
+        size = max(2, len(targets))
+        columns = {name: self._samples(name) for name in self._wanted}
+        columns[self._options.target] = targets
+        return pd.DataFrame(
+            {
+                name: pd.Series([*values[:1] * (size - len(values)), *values], dtype=self.dtype(name))
+                for name, values in columns.items()
+            }
+        )
+
+    def _samples(self, name: str) -> list[Any]:
+        """List one value, where the column has any, and a null, where it has any."""
+        _, values, rows = self._values[name]
+        return [*([sample_rows(self.kind(name))] if values else []), *([None] if values < rows else [])]
+
+    def _labels(self) -> list[Any]:
+        name = self._options.target
+        _, values, rows = self._values[name]
+        present = self.frame.where(self._present(name)).select(column(name)).distinct().limit(_MOST_LABELS + 1)
+        found = [row[0] for row in present.collect()]
+        if len(found) > _MOST_LABELS and self.kind(name) != "string":
+            raise InputError(f"The target {name!r} has more than {_MOST_LABELS:,} classes. Name a column of labels.")
+        return [*found, *([None] if values < rows else [])]
+
+    def check_weights(self) -> None:
+        """Refuse weights that are missing, negative or no numbers, in the words of `weights.row_weights`."""
+        name = self._options.sample_weight
+        if name is None:
+            return
+        if isinstance(sample_rows(self.kind(name)), str | dt.date | list):
+            raise InputError(
+                f"Weight column {name!r} holds {self.kind(name)} values, which are no weights. "
+                "Name a column of numbers."
+            )
+        value = column(name).cast("double")
+        good = self._present(name) & (value >= 0) & (value < float("inf"))
+        bad = ~F.coalesce(good, F.lit(False)) & self._keyed()
+        number, first = list(self.frame.agg(F.count(F.when(bad, F.lit(1))), F.min(F.when(bad, value))).collect()[0])
+        if number:
+            raise InputError(
+                f"Weight column {name!r} has {count(number, 'value')} missing, infinite or below 0 "
+                f"(smallest: {first}). Correct or remove these rows."
+            )
+
+    def times(self) -> dict[str, int] | None:
+        """Check the time column; for texts, the order of all of them."""
+        name = self._options.time_column
+        if name is None:
+            return None
+        _, values, rows = self._values[name]
+        if missing := rows - values:
+            raise InputError(
+                f"Time column {name!r} has {count(missing, 'value')} missing or no time. Correct or remove these rows."
+            )
+        if self.kind(name) != "string":
+            time_order(pd.Series(self._samples(name), dtype=self.dtype(name)), name)
+            return None
+        texts = [row[0] for row in self.frame.where(self._keyed()).select(column(name)).distinct().collect()]
+        return dict(zip(texts, time_order(pd.Series(texts), name).tolist(), strict=True))

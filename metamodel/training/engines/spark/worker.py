@@ -1,0 +1,280 @@
+"""What runs inside Spark's Python workers: whole groups in, one result row a group out.
+
+Arrow batches come in sorted by group; the groups that are complete are fitted by the code that every engine uses, so
+memory is bounded by the largest group and one batch. Nothing here knows Spark or MLflow, and a worker that trains
+imports neither MLflow nor anything that talks to a tracking server.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from threadpoolctl import threadpool_limits
+
+from metamodel.bundle.diagnostics import EvidenceBuilder
+from metamodel.common.arrays import AnyArray
+from metamodel.evaluation.splits import row_hashes, time_order
+from metamodel.fitting.group import GroupData
+from metamodel.fitting.spec import FitSpec
+from metamodel.fitting.tuning import Found, Pace, Search, require_optuna
+from metamodel.tables.arrow import arrow_to_pandas
+from metamodel.tables.features import FeatureSchema
+from metamodel.tables.grouping import spread
+from metamodel.tables.weights import row_weights
+from metamodel.training.earlier_children import PackedStart
+from metamodel.training.engines.spark.forked import in_forks
+from metamodel.training.engines.task import TRIAL_KILLED, GroupFitter, GroupRecord, killed, seconds_fitting
+from metamodel.training.plan import TrainingTable
+from metamodel.training.problem import TargetInfo
+
+__all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "Searches", "whole_groups"]
+
+RESULT_SCHEMA = (
+    "number long, ledger string, holdout binary, importance binary, reason string, child binary, sample binary"
+)
+
+_ARROW_SCHEMA = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("ledger", pa.string()),
+        # Of all groups of a batch, in its last row.
+        ("holdout", pa.binary()),
+        ("importance", pa.binary()),
+        ("reason", pa.string()),
+        ("child", pa.binary()),
+        ("sample", pa.binary()),
+    ]
+)
+
+# Results are handed back when they come to this, so that many large children never lie in memory together.
+_RESULT_BYTES = 8 * 2**20
+
+# Column of the earlier child in the one row of a group that holds it; nulls in all others.
+START = "__metamodel_start"
+
+# Column that says which group of all columns a row is of (`heldout.child_ids`), where there are parents.
+CHILD = "__metamodel_child"
+
+# What joblib takes for the number of cores; an estimator with n_jobs=-1 asks it.
+_CORES = "LOKY_MAX_CPU_COUNT"
+
+
+def whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Cut a stream of batches, sorted by the group number in column 0, into tables that hold whole groups."""
+    waiting: list[pa.RecordBatch] = []  # rows of one group, which may go on in the next batch
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        numbers = batch.column(0).to_numpy()
+        start = int(np.searchsorted(numbers, numbers[-1]))
+        goes_on = bool(waiting) and waiting[-1].column(0)[0].as_py() == numbers[0]
+        if start or (waiting and not goes_on):
+            yield pa.Table.from_batches([*waiting, *([batch.slice(0, start)] if start else [])])
+            waiting = [batch.slice(start)]
+        else:
+            waiting.append(batch)
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+@dataclass(frozen=True)
+class Searches:
+    """What the searches of one phase start from, and when they end.
+
+    Parameters
+    ----------
+    first
+        Group's number → what its parent found.
+    costs
+        Of the groups of every task, in the order of their numbers; empty where there is no end.
+    end
+        When the searches have to be over, a point of the wall clock.
+    """
+
+    first: Mapping[int, Found] = field(default_factory=dict)
+    costs: Sequence[Sequence[float]] = ()
+    end: float = math.inf
+
+    def pace(self, number: int) -> Pace:
+        """Share the time out over the groups of the task whose first group has this number."""
+        start = 0
+        for costs in self.costs:
+            if number < start + len(costs):
+                return Pace(costs, self.end, first=start)
+            start += len(costs)
+        return Pace([], math.inf)
+
+    def of(self, number: int, pace: Pace, refusal: str) -> Search:
+        """Say what one group's search starts from, and when it ends."""
+        found = self.first.get(number, Found({}))
+        return Search(found.params, *pace.next(number), refusal=refusal, first_latest=found.latest)
+
+
+@dataclass(frozen=True)
+class PartitionTrainer:
+    """Fits all groups of a partition.
+
+    Parameters
+    ----------
+    features, target, spec, codec
+        As in the plan.
+    target_name, time_name, weight_name
+        The columns.
+    dtypes
+        pandas dtype of every column, the same in every part of the table.
+    hashed, mixed
+        Columns whose content identifies a row, and those of them that are hashed as text.
+    times
+        Order of every text of the time column, where it holds texts.
+    random_state, kept_share
+        As for every engine.
+    sampled_rows
+        Rows of each group's features to hand back, on which its child is compared with its stack.
+    threads
+        Cores that Spark gives to a task.
+    searches
+        Of the groups' parameters.
+    """
+
+    features: FeatureSchema
+    target: TargetInfo
+    spec: FitSpec
+    codec: str
+    target_name: str
+    time_name: str | None
+    weight_name: str | None
+    dtypes: dict[str, str]
+    hashed: list[str]
+    mixed: set[str]
+    times: dict[str, int] | None
+    random_state: int
+    kept_share: float
+    sampled_rows: int
+    threads: int
+    searches: Searches
+
+    def train(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Fit the groups of a partition; column 0 of every batch is the group's number."""
+        fitter = GroupFitter(self.spec, self.codec, self.kept_share)
+        pace = None
+        if self.spec.tuning is not None:
+            require_optuna()  # once, and not in every forked process
+        with _on_cores(self.threads):
+            for table in whole_groups(batches):
+                pace = pace or self.searches.pace(table.column(0)[0].as_py())
+                yield from _in_parts(self._fit(table, fitter, pace))
+
+    def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> Iterator[tuple[int, GroupRecord, bytes]]:
+        table, earlier = _without_starts(table)
+        numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
+        rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
+        bounds = [*starts.tolist(), len(rows.y)]
+
+        def group(i: int) -> GroupData:
+            # The driver knows the key of every number, so that keys need not travel with the rows.
+            return rows.group((int(numbers[i]),), bounds[i], bounds[i + 1])
+
+        def digest(i: int) -> str:
+            return rows.fingerprint(slice(bounds[i], bounds[i + 1]))
+
+        def fit(i: int, refusal: str = "") -> tuple[GroupRecord, list[float]]:
+            search = self.searches.of(int(numbers[i]), pace, refusal)
+            record = fitter.fit(group(i), digest(i), search, earlier.get(int(numbers[i])))
+            pace.done(int(numbers[i]), seconds_fitting(record.ledger))
+            return record, fitter.factors
+
+        def died(i: int) -> tuple[GroupRecord, list[float]]:
+            if self.spec.tuning is not None:
+                return next(in_forks(lambda _: fit(i, TRIAL_KILLED), lambda _: given_up(i), 1))
+            return given_up(i)
+
+        def given_up(i: int) -> tuple[GroupRecord, list[float]]:
+            data = group(i)
+            return fitter.record(killed(data.key, len(data.y)), digest(i)), fitter.factors
+
+        # After a fork OpenMP hangs where it had more than one thread before; then a group can take the task with it.
+        total = len(numbers)
+        results = in_forks(fit, died, total) if self.threads == 1 else map(fit, range(total))
+        for i, (record, fitter.factors) in enumerate(results):
+            # A forked process has told only itself.
+            pace.done(int(numbers[i]), seconds_fitting(record.ledger))
+            yield int(numbers[i]), record, self._sample(group(i).x)
+
+    def _sample(self, x: AnyArray | pd.DataFrame) -> bytes:
+        if not self.sampled_rows or isinstance(x, pd.DataFrame):
+            return b""
+        return x[spread(len(x), self.sampled_rows)].tobytes()
+
+    def rows(self, frame: pd.DataFrame) -> TrainingTable:
+        """Bring rows to the form that children take."""
+        hashes = row_hashes(frame, self.hashed, self.random_state, self.mixed)
+        times = None
+        if self.time_name is not None and self.times is not None:
+            times = frame[self.time_name].map(self.times).to_numpy()
+        elif self.time_name is not None:
+            times = time_order(frame[self.time_name], self.time_name)
+        y = self.target.convert(frame[self.target_name])
+        weights = None if self.weight_name is None else row_weights(frame[self.weight_name])
+        children = frame[CHILD].to_numpy(dtype=np.int64) if CHILD in frame else None
+        return TrainingTable(self.features.table(frame), y, hashes, times, weights, children)
+
+
+def _without_starts(table: pa.Table) -> tuple[pa.Table, dict[int, PackedStart]]:
+    """Take the rows that hold earlier children out of a table; the children by their groups' numbers."""
+    if START not in table.column_names:
+        return table, {}
+    is_start = table.column(START).is_valid()
+    held = table.filter(is_start)
+    earlier = zip(held.column(0).to_pylist(), held.column(START).to_pylist(), strict=True)
+    rows = table.filter(pc.invert(is_start)).drop_columns([START])
+    return rows, {number: PackedStart.from_bytes(start) for number, start in earlier}
+
+
+def _in_parts(records: Iterator[tuple[int, GroupRecord, bytes]]) -> Iterator[pa.RecordBatch]:
+    waiting: list[tuple[int, GroupRecord, bytes]] = []
+    size = 0
+    for number, record, sample in records:
+        waiting.append((number, record, sample))
+        size += len(record.row.child or b"") + len(sample)
+        if size > _RESULT_BYTES:
+            yield _batch(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield _batch(waiting)
+
+
+def _batch(records: Sequence[tuple[int, GroupRecord, bytes]]) -> pa.RecordBatch:
+    evidence = EvidenceBuilder()
+    for number, record, _ in records:
+        evidence.add(number, record.holdout, record.importance)
+    none = [(None, None)] * (len(records) - 1)
+    rows = [
+        (number, json.dumps(record.ledger), *streams, record.row.reason, record.row.child, sample)
+        for (number, record, sample), streams in zip(records, [*none, evidence.finish().to_bytes()], strict=True)
+    ]
+    columns = [
+        pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), _ARROW_SCHEMA, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=_ARROW_SCHEMA)
+
+
+@contextmanager
+def _on_cores(threads: int) -> Iterator[None]:
+    """Keep a child's own threads to the cores that Spark gave to its task."""
+    before = os.environ.get(_CORES)
+    os.environ[_CORES] = str(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        if before is None:
+            del os.environ[_CORES]
+        else:
+            os.environ[_CORES] = before

@@ -1,0 +1,266 @@
+"""From the caller's table to a plan: every check that can be made before the first fit is made here.
+
+A table plan holds the whole table once, as arrays in the form that children take, and for each level of the fallback
+chain which rows belong to which group. Nothing here knows processes or files.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.bundle.ledger import BEFORE_METRICS, BEHIND_METRICS, LEDGER_COLUMNS
+from metamodel.common.arrays import AnyArray, HashArray, IntArray
+from metamodel.common.messages import count, listing
+from metamodel.evaluation.conformal import INTERVAL_COLUMNS
+from metamodel.evaluation.holdout import child_ids
+from metamodel.evaluation.metrics import metric_names
+from metamodel.evaluation.shrinkage import BLENDED
+from metamodel.evaluation.splits import row_hashes, time_order
+from metamodel.exceptions import InputError, InvalidKey
+from metamodel.fitting.group import GroupData
+from metamodel.fitting.spec import FitSpec
+from metamodel.fitting.tuning import TUNING_COLUMNS
+from metamodel.tables.features import FeatureSchema, FeatureTable
+from metamodel.tables.grouping import Grouping, check_columns, group_rows
+from metamodel.tables.keys import GroupKey, KeySchema
+from metamodel.tables.weights import row_weights
+from metamodel.training.options import TrainingOptions
+from metamodel.training.overrides import Override, place
+from metamodel.training.problem import TargetInfo, decide
+
+__all__ = [
+    "GroupRows",
+    "Plan",
+    "TablePlan",
+    "TrainingTable",
+    "check_table",
+    "fingerprint",
+    "hashed_columns",
+    "levels_of",
+    "make_plan",
+]
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """Rows as children take them: features, target, and what the holdout needs; all of one length.
+
+    `children` says which group of all columns each row is of (`heldout.child_ids`), where there are parents.
+    """
+
+    features: FeatureTable
+    y: AnyArray
+    hashes: HashArray
+    times: AnyArray | None
+    weights: AnyArray | None = None
+    children: IntArray | None = None
+
+    def take(self, rows: IntArray) -> "TrainingTable":
+        """Gather rows."""
+        others = (None if values is None else values[rows] for values in (self.times, self.weights, self.children))
+        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], *others)
+
+    def fingerprint(self, rows: IntArray | slice) -> str:
+        """Digest of the content of some rows, in their order."""
+        return fingerprint(self.hashes[rows], None if self.weights is None else self.weights[rows])
+
+    def group(self, key: GroupKey, start: int, stop: int) -> GroupData:
+        """Rows `start` to `stop` as one group's data, without a copy."""
+        others = (self.times, self.weights, self.children)
+        parts = (None if values is None else values[start:stop] for values in others)
+        return GroupData(key, self.features.slice(start, stop), self.y[start:stop], self.hashes[start:stop], *parts)
+
+
+@dataclass(frozen=True)
+class GroupRows:
+    """One group to fit: its key, the positions of its rows in the table, and the fingerprint of their content."""
+
+    key: GroupKey
+    rows: IntArray
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that training needs to know besides the rows; `sizes` says how many rows each group has."""
+
+    options: TrainingOptions
+    keys: KeySchema
+    features: FeatureSchema
+    target: TargetInfo
+    spec: FitSpec
+    sizes: dict[GroupKey, int]
+    levels: tuple[int, ...]
+    dropped_rows: int
+    digest: str
+
+    @property
+    def ledger_columns(self) -> list[str]:
+        """Every column of the ledger, in order."""
+        blended = BLENDED if self.options.shrinkage is not None else ()
+        return [*self.keys.names, *BEFORE_METRICS, *metric_names(self.spec.task), *BEHIND_METRICS, *blended]
+
+    @property
+    def rows(self) -> int:
+        """Rows that belong to a group."""
+        return sum(self.sizes.values())
+
+    @property
+    def answering_levels(self) -> tuple[int, ...]:
+        """Levels of the parents that answer for a group without a child; with shrinkage alone there may be others."""
+        return self.levels if self.options.unknown == "fallback" else ()
+
+    def sizes_of_all_levels(self) -> dict[GroupKey, int]:
+        """Rows of every group of every level: the children first, then their parents, then the global model."""
+        sizes: Counter[GroupKey] = Counter(self.sizes)
+        for level in self.levels:
+            for key, rows in self.sizes.items():
+                sizes[key[:level]] += rows
+        return dict(sizes)
+
+
+@dataclass(frozen=True)
+class TablePlan(Plan):
+    """A plan that holds the table."""
+
+    table: TrainingTable
+    grouping: Grouping
+
+    def groups(self) -> Iterator[GroupRows]:
+        """Every group of every level: the children first, then their parents, then the global model."""
+        for level in (len(self.keys.columns), *self.levels):
+            grouping = self.grouping.at_level(level)
+            for i, key in enumerate(grouping.keys):
+                assert isinstance(key, tuple)
+                rows = grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
+                yield GroupRows(key, rows, self.table.fingerprint(rows))
+
+
+def make_plan(
+    frame: pd.DataFrame,
+    options: TrainingOptions,
+    estimator: object,
+    estimator_params: Mapping[str, Any] | None,
+    features: Sequence[str] | None,
+    overrides: Sequence[Override] = (),
+) -> TablePlan:
+    """Check a training table and everything asked of it.
+
+    Parameters
+    ----------
+    frame
+        The table, any index.
+    options
+        Checked options.
+    estimator, estimator_params
+        As in `metamodel.train`.
+    features
+        Feature columns; None for every column that has no other role.
+    overrides
+        Exceptions for single groups.
+
+    Raises
+    ------
+    InputError
+        With fact, evidence and remedy, before anything was fitted or written.
+    """
+    check_table(frame, len(frame), options, features)
+    keys = KeySchema.infer(frame, options.group_by, options.null_keys)
+    frame, grouping, dropped = _group(frame, keys)
+    decided = decide(frame, options, estimator, estimator_params, features, overrides)
+    times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
+    hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
+    weights = None if options.sample_weight is None else row_weights(frame[options.sample_weight])
+    # `_group` leaves no invalid key.
+    sizes: dict[GroupKey, int] = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))  # type: ignore[arg-type]
+    children = child_ids(sizes)[grouping.codes] if options.with_parents else None
+    table = TrainingTable(decided.features.table(frame), decided.target.values, hashes, times, weights, children)
+    return TablePlan(
+        options,
+        keys,
+        decided.features,
+        decided.target,
+        decided.spec_of_groups(place(overrides, keys, sizes)),
+        sizes,
+        levels_of(keys, options),
+        dropped,
+        decided.digest,
+        table,
+        grouping,
+    )
+
+
+def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]:
+    """Columns whose content makes two rows the same row."""
+    times = [options.time_column] if options.time_column else []
+    return list(dict.fromkeys([*schema.names, options.target, *times]))
+
+
+def levels_of(keys: KeySchema, options: TrainingOptions) -> tuple[int, ...]:
+    """Levels of the parents that are trained, from the longest prefix to 0 (global)."""
+    return tuple(range(len(keys.columns) - 1, -1, -1)) if options.with_parents else ()
+
+
+def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, features: Sequence[str] | None) -> None:
+    """Insist on the columns that are needed; only the names of the frame's columns count."""
+    check_columns(frame, options.group_by, "group column")
+    check_columns(frame, [options.target], "target column")
+    for role, name in (("time column", options.time_column), ("weight column", options.sample_weight)):
+        if name is not None:
+            check_columns(frame, [name], role)
+    if not rows:
+        raise InputError("The table has no rows. Give a table with at least one group.")
+    if twice := frame.columns[frame.columns.duplicated()].tolist():
+        raise InputError(
+            f"The table has more than one column named {listing(map(repr, twice))}. Keep one, rename the others."
+        )
+    if odd := [name for name in frame.columns if not isinstance(name, str)]:
+        raise InputError(f"Column names must be text; {listing(map(repr, odd))} is none. Rename such columns.")
+    if clash := [name for name in options.group_by if name in _reserved(options)]:
+        raise InputError(f"Group column {listing(map(repr, clash))} has the name of a ledger column. Rename it.")
+    for role, name in (("target", options.target), ("weight", options.sample_weight)):
+        if features is not None and name in ([features] if isinstance(features, str) else features):
+            raise InputError(f"{name!r} is the {role} and a feature. Leave it out of features.")
+
+
+def _reserved(options: TrainingOptions) -> set[str]:
+    """Names of the columns of the tables that stand beside the group columns."""
+    tuned = TUNING_COLUMNS if options.tune is not None else ()
+    blended = BLENDED if options.shrinkage is not None else ()
+    calibrated = INTERVAL_COLUMNS if options.interval is not None else ()
+    metrics = (*metric_names("regression"), *metric_names("classification"))
+    return {*LEDGER_COLUMNS, *metrics, *tuned, *blended, *calibrated}
+
+
+def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping, int]:
+    grouping = group_rows(frame, keys)
+    invalid = [i for i, key in enumerate(grouping.keys) if isinstance(key, InvalidKey)]
+    if not invalid:
+        return frame, grouping, 0
+    nulls = frame[keys.names].isna().any(axis=1).to_numpy()
+    bad = np.isin(grouping.codes, invalid)
+    if keys.null_keys != "drop" or (bad & ~nulls).any():
+        worst = int(np.flatnonzero(bad & ~nulls if (bad & ~nulls).any() else bad)[0])
+        verb = "belongs" if bad.sum() == 1 else "belong"
+        raise InvalidKey(
+            f"{count(int(bad.sum()), 'row')} of {len(frame):,} {verb} to no group (first: row {worst}). "
+            f"{grouping.keys[grouping.codes[worst]]}"
+            + (' Or drop such rows with null_keys="drop".' if nulls[worst] else "")
+        )
+    if bad.all():
+        raise InputError("Every row has a null in its group columns, so no row is left. Fill the group columns.")
+    frame = frame.loc[~bad]
+    return frame, group_rows(frame, keys), int(bad.sum())
+
+
+def fingerprint(hashes: HashArray, weights: AnyArray | None = None) -> str:
+    """Digest of a group's rows."""
+    digest = hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=16)
+    if weights is not None:
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,278 @@
+"""What a table's columns and values decide: the task, the candidates, the target's form, and the spec of every group.
+
+Which row belongs to whom plays no part, so that a profile (a few rows that stand for a table which is not in this
+process) decides the same.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from metamodel.common.arrays import AnyArray
+from metamodel.common.messages import short
+from metamodel.evaluation.metrics import METRICS
+from metamodel.exceptions import InputError
+from metamodel.fitting import estimator_info as estimator_parts
+from metamodel.fitting import estimators
+from metamodel.fitting.sample_weight import check_takes_weights
+from metamodel.fitting.spec import Candidate, FitSpec, TuningSpec
+from metamodel.fitting.tuning import require_optuna, spaces_of
+from metamodel.tables.features import FeatureSchema
+from metamodel.tables.keys import GroupKey
+from metamodel.training.digest import spec_digest
+from metamodel.training.options import TrainingOptions
+from metamodel.training.overrides import Override
+
+__all__ = ["Decisions", "TargetInfo", "decide", "feature_names", "task_of_candidates"]
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """The target column, brought to the form that estimators take."""
+
+    values: AnyArray
+    dtype: str
+    label_kind: str | None
+    classes: tuple[Any, ...]
+
+    def convert(self, values: pd.Series) -> AnyArray:
+        """Bring other values of the same column to the same form."""
+        return _labels(values) if self.values.dtype == object else _numeric_target(values)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What follows from a table's columns and values, and not from which row is whose."""
+
+    features: FeatureSchema
+    target: TargetInfo
+    spec: FitSpec
+    overridden: tuple[FitSpec, ...]
+    digest: str
+
+    def spec_of_groups(self, overridden: Sequence[GroupKey]) -> FitSpec:
+        """Complete the spec with what single groups do otherwise: those of the overrides, in their order."""
+        return replace(self.spec, overrides=dict(zip(overridden, self.overridden, strict=True)))
+
+
+def decide(
+    profile: pd.DataFrame,
+    options: TrainingOptions,
+    estimator: object,
+    estimator_params: Mapping[str, Any] | None,
+    features: Sequence[str] | None,
+    overrides: Sequence[Override] = (),
+) -> Decisions:
+    """Decide what to fit.
+
+    Parameters
+    ----------
+    profile
+        The table, or a frame that stands for it: the same columns and dtypes, a value in every column that has one, a
+        null in every column that has one, and of a target with class labels every label.
+    options, estimator, estimator_params, features, overrides
+        As for `make_plan`.
+    """
+    schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
+    task, candidates, others = _candidates(estimator, estimator_params, schema, profile, options, overrides)
+    arrays = all(estimator_parts.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
+    schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
+    target = _target(profile[options.target], task)
+    _check_metric(options.metric, task)
+    _check_shrinkage(options, task)
+    _check_interval(options.interval, task)
+    spec = FitSpec(
+        task,
+        candidates,
+        float(options.holdout),
+        options.min_rows,
+        target.dtype,
+        split=options.scheme,
+        metric=options.metric or "",
+        season=options.season,
+        drop_duplicates=options.duplicates == "drop",
+        group_seconds=options.group_seconds,
+        tuning=_tuning(options, candidates),
+    )
+    overridden = tuple(
+        replace(
+            spec,
+            candidates=own,
+            min_rows=one.min_rows or spec.min_rows,
+            skip=one.skip,
+            # What is said of one group in so many words is not searched for.
+            tuning=spec.tuning if one.estimator is None and one.estimator_params is None else None,
+        )
+        for own, one in zip(others, overrides, strict=True)
+    )
+    digest = spec_digest(options, spec, schema.to_dict())
+    for one, own in zip(overrides, overridden, strict=True):
+        digest = spec_digest(
+            options, own, {"before": digest, "of": repr(one.key), "min_rows": own.min_rows, "skip": own.skip}
+        )
+    return Decisions(schema, target, spec, overridden, digest)
+
+
+def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> list[str]:
+    """Names of the feature columns: the caller's, or every column without another role."""
+    if isinstance(features, str):
+        return [features]
+    if features is not None:
+        return list(dict.fromkeys(features))
+    taken = {*options.group_by, options.target, options.time_column, options.sample_weight}
+    return [name for name in frame.columns if name not in taken]
+
+
+def task_of_candidates(estimator: object, params: Mapping[str, Any] | None, numeric: bool) -> estimators.Task:
+    """Tell the one task of an estimator, or of all candidates; `numeric` says whether the target is a number."""
+    tasks = {name: estimators.task_of(one, numeric, params) for name, one in _named(estimator).items()}
+    if len(set(tasks.values())) > 1:
+        raise InputError(f"The candidates do different tasks ({tasks}). Give regressors or classifiers, not both.")
+    return next(iter(tasks.values()))
+
+
+def _candidates(
+    estimator: object,
+    params: Mapping[str, Any] | None,
+    schema: FeatureSchema,
+    frame: pd.DataFrame,
+    options: TrainingOptions,
+    overrides: Sequence[Override],
+) -> tuple[estimators.Task, tuple[Candidate, ...], list[tuple[Candidate, ...]]]:
+    """Build the candidates of all groups, and those of each override."""
+    named = _named(estimator)
+    dtype = frame[options.target].dtype
+    task = task_of_candidates(estimator, params, types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype))
+    _check_comparable(named, options)
+    missing = {name for name in schema.names if frame[name].isna().any()}
+
+    def build(named: Mapping[str, object], params: Mapping[str, Any] | None) -> Iterator[Candidate]:
+        for name, one in named.items():
+            built = estimators.resolve(one, params, task, options.random_state)
+            if isinstance(one, str) and one in estimators.NAMED:
+                built = estimators.prepare(built, schema, missing)
+            if options.sample_weight is not None:
+                check_takes_weights(built)
+            yield Candidate(name, built, *estimator_parts.describe(built))
+
+    others = []
+    for override in overrides:
+        own = named if override.estimator is None else _named(override.estimator)
+        _check_comparable(own, options, f"Override of group {override.key}: ")
+        if any(
+            estimators.task_of(one, task == "regression", override.estimator_params) != task for one in own.values()
+        ):
+            raise InputError(
+                f"The override of group {override.key} does another task than {task}. Correct its estimator."
+            )
+        base = dict(params or {}) if override.estimator is None else {}
+        others.append(tuple(build(own, base | dict(override.estimator_params or {}))))
+    return task, tuple(build(named, params)), others
+
+
+def _check_comparable(named: Mapping[str, object], options: TrainingOptions, where: str = "") -> None:
+    if len(named) > 1 and options.holdout == 0 and options.scheme.kind == "holdout":
+        raise InputError(
+            f"{where}{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator."
+        )
+
+
+def _tuning(options: TrainingOptions, candidates: tuple[Candidate, ...]) -> TuningSpec | None:
+    if options.tune is None:
+        return None
+    require_optuna()
+    spaces = spaces_of(options.tune, candidates)
+    limits = options.trials, options.patience, options.tune_seconds, options.budget_seconds
+    return TuningSpec(spaces, *limits, options.random_state)
+
+
+def _named(estimator: object) -> Mapping[str, object]:
+    if isinstance(estimator, Mapping):
+        named: Mapping[str, object] = estimator
+    else:
+        listed = estimator.split(",") if isinstance(estimator, str) else estimator
+        several = [one.strip() if isinstance(one, str) else one for one in listed] if _is_list(listed) else [estimator]
+        named = {one if isinstance(one, str) else type(one).__name__: one for one in several}
+        if len(named) < len(several):
+            raise InputError("Two candidates have one name. Give a dict of names of your own and estimators.")
+    if not named:
+        raise InputError("estimator names no candidate. Give at least one.")
+    return named
+
+
+def _is_list(estimator: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    return isinstance(estimator, list | tuple)
+
+
+def _check_metric(metric: str | None, task: str) -> None:
+    if metric is not None and metric not in METRICS[task]:
+        raise InputError(f"metric={short(metric)} is unknown for {task}. Use one of: {', '.join(METRICS[task])}.")
+
+
+def _check_shrinkage(options: TrainingOptions, task: str) -> None:
+    if options.shrinkage is not None and task != "regression":
+        raise InputError(
+            f"shrinkage={options.shrinkage.name!r} blends numbers, but the target {options.target!r} makes this a "
+            "classification. Leave shrinkage out, or train a regressor."
+        )
+
+
+def _check_interval(level: float | None, task: str) -> None:
+    if level is not None and task != "regression":
+        raise InputError(f"interval={level} is for regression, but the estimator is a classifier. Leave interval out.")
+
+
+def _target(values: pd.Series, task: estimators.Task) -> TargetInfo:
+    if values.isna().all():
+        raise InputError(f"The target {values.name!r} is null in every row. Name a column with values to learn from.")
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if task == "regression":
+        return TargetInfo(_numeric_target(values), "float64", None, ())
+    inferred = types.infer_dtype(values, skipna=True)
+    kinds = {"string": ("string", "object"), "boolean": ("boolean", "bool"), "integer": ("integer", "int64")}
+    if inferred in ("floating", "mixed-integer-float", "decimal"):
+        numbers = _numeric_target(values)
+        whole = bool(np.all(np.isnan(numbers) | (numbers == np.round(numbers))))
+        kind, dtype = ("integer", "int64") if whole else ("number", "float64")
+        return TargetInfo(numbers, dtype, kind, tuple(np.unique(numbers[~np.isnan(numbers)].astype(dtype)).tolist()))
+    if inferred not in kinds:
+        raise InputError(
+            f"The target {values.name!r} holds {inferred} values, which are no class labels. "
+            "Convert it to strings, integers or booleans of one kind."
+        )
+    kind, dtype = kinds[inferred]
+    return TargetInfo(_labels(values), dtype, kind, tuple(sorted(values.dropna().unique().tolist())))
+
+
+def _labels(values: pd.Series) -> AnyArray:
+    labels: AnyArray = values.astype(object).where(values.notna(), None).to_numpy()
+    return labels
+
+
+def _numeric_target(values: pd.Series) -> AnyArray:
+    if types.is_datetime64_any_dtype(values.dtype):
+        raise InputError(
+            f"The target {values.name!r} holds timestamps, but a regressor predicts numbers. Name a numeric column."
+        )
+    try:
+        return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"The target {values.name!r} is not numeric (first text: {short(_first_text(values.dropna()))}), "
+            "but the estimator is a regressor. Name a numeric target, or use a classifier."
+        ) from error
+
+
+def _first_text(values: pd.Series) -> object:
+    """Find what is no number: in a column of texts, numbers may be texts too."""
+    for value in values:
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return value
+    return values.iloc[0]

@@ -1,0 +1,268 @@
+"""Train: table → plan → tasks → back end → bundle and ledger."""
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metamodel.bundle.codecs import get_codec
+from metamodel.bundle.model import MetaModel
+from metamodel.common.validation import one_of
+from metamodel.evaluation.shrinkage import Shrinkage
+from metamodel.fitting.tuning import ends_of_budget, read_space
+from metamodel.tables import files as tables
+from metamodel.tables.checks import Finding, TableFacts, findings, kinds_of, refuse
+from metamodel.training.assemble import fit_and_assemble
+from metamodel.training.engines.local import LocalTraining
+from metamodel.training.options import TrainingOptions
+from metamodel.training.overrides import Override, read_overrides
+from metamodel.training.plan import Plan
+from metamodel.training.previous import expected_kinds, open_previous, starts_from
+from metamodel.training.result import TrainingResult
+
+if TYPE_CHECKING:
+    from metamodel.training.engines.spark.engine import SparkTraining
+
+__all__ = ["train"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def train(  # noqa: PLR0913 - the one call that everybody makes; every argument but three has a default
+    data: Any,
+    group_by: str | Sequence[str],
+    target: str,
+    estimator: Any = "ridge",
+    estimator_params: Mapping[str, Any] | None = None,
+    features: Sequence[str] | None = None,
+    *,
+    holdout: float = 0.2,
+    time_column: str | None = None,
+    min_rows: int = 2,
+    unknown: str = "null",
+    null_keys: str = "error",
+    codec: str = "cloudpickle",
+    engine: str = "local",
+    n_jobs: int = -1,
+    output_dir: str | Path | None = None,
+    random_state: int = 0,
+    max_group_rows: int | None = None,
+    stack: bool = True,
+    prune: bool = False,
+    split: str = "holdout",
+    metric: str | None = None,
+    season: int = 0,
+    duplicates: str = "drop",
+    sample_weight: str | None = None,
+    schema: Mapping[str, str] | None = None,
+    previous: MetaModel | str | Path | None = None,
+    warm_start: bool = False,
+    strict: bool = False,
+    overrides: Any = None,
+    group_seconds: float | None = None,
+    tune: Any = None,
+    trials: int = 30,
+    patience: int = 10,
+    tune_seconds: float | None = None,
+    budget_seconds: float | None = None,
+    shrinkage: Any = None,
+    shrinkage_params: Mapping[str, Any] | None = None,
+    interval: float | None = None,
+) -> TrainingResult:
+    """Fit one child model for every group of a table, and write them as one bundle.
+
+    Parameters
+    ----------
+    data
+        A DataFrame; the path of a CSV file, a Parquet file or a folder of Parquet files; or the name of a built-in
+        sample ("sales", "california"). With engine="spark" also a Spark DataFrame, a table's name, or a Delta folder.
+    group_by
+        Columns whose values tell the groups apart.
+    target
+        Column to predict.
+    estimator
+        A name ("ridge", "random_forest", "hist_gradient_boosting", "logistic_regression", ...), a dotted path to a
+        class, a scikit-learn estimator or pipeline, or several of these as candidates (a list, a dict with names, or
+        "ridge,random_forest") of which held-out rows choose, the group's own and those of the other groups.
+    estimator_params
+        Parameters to set on it.
+    features
+        Feature columns; by default every column without another role.
+    holdout
+        Share of each group's rows to judge its child on, 0 for none. The child that is stored is fitted on all rows.
+    time_column
+        Hold back the latest rows by this column instead of random ones.
+    min_rows
+        Groups with fewer rows that have a target are recorded as skipped.
+    unknown
+        What predicting does with a group without a child: "null" answers null, "error" raises, "fallback" asks the
+        parents (prefixes of the group columns, then one global model), which are then trained too.
+    null_keys
+        Rows with a null group column: "error" refuses the table, "group" makes null a value like any other, "drop"
+        leaves them out.
+    codec
+        How children are stored: "cloudpickle", "joblib" or "skops".
+    engine
+        "local": processes of this machine. "spark": the active Spark session, or the one that Spark's own settings
+        start (docs/spark.md).
+    n_jobs
+        Processes; -1 for one a core. On Spark: how many tasks run at a time, -1 for what the cluster says.
+    output_dir
+        Where to write the bundle; by default a temporary directory that goes with this process. With a directory, a
+        training that was killed goes on where it was when the same call is made again.
+    random_state
+        Seed of the holdout, and of every estimator that has a `random_state` that is None.
+    max_group_rows
+        Groups with more rows are recorded as skipped, and their rows are not loaded by any worker.
+    stack
+        Whether children whose prediction is an array program (linear models; with numba tree ensembles) are also stored
+        as one, so that a batch over many groups costs about what one model costs. The ledger's column `stack` says who
+        is not, and why; see docs/benchmarks.md.
+    prune
+        Whether to leave out children that are not better than their parent on held-out rows. Their rows are answered by
+        the parent, so unknown="fallback" is needed.
+    split
+        How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`; "kfold:5"
+        tests every row once; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column.
+    metric
+        What candidates are compared by, and what `skill` is measured in: "mae", "rmse" or "r2"; "accuracy", "f1_macro"
+        or "log_loss". By default "rmse" and "log_loss".
+    season
+        Length of a season in time steps, for the baseline that repeats the value of one season ago; 0 for none.
+    duplicates
+        Exact copies of a row within a group: "drop" removes them before splitting, "keep" only counts them.
+    sample_weight
+        Column of row weights, used in fits, metrics and baselines; never a feature.
+    schema
+        Expected kind of every group column and feature ({"store": "integer", "price": "number"}); a difference is a
+        finding of the data checks.
+    previous
+        The model before this one, or its bundle's path; without `schema`, its columns are the expected ones.
+    warm_start
+        Whether the stored child of a group goes on from the previous model's one, where the estimator can; candidates
+        are judged without it. The ledger's column `started_from` says from which child; see docs/training.md.
+    strict
+        Whether findings of the data checks refuse the table; by default they are logged and recorded.
+    overrides
+        Exceptions for single groups: a DataFrame, a list of dicts or a file's path with the group columns and any of
+        `estimator`, `estimator_params` (a dict or JSON), `min_rows` and `skip`.
+    group_seconds
+        Time limit for all fits of one group, which is recorded as failed beyond it; see docs/training.md for what is
+        guaranteed.
+    tune
+        Search every group's parameters on its training part: True or "auto" for built-in search spaces, the path of a
+        YAML or JSON file, or a dict such as ``{"ridge": {"alpha": (0.01, 100, "log")}}``. Needs the extra `tuning`;
+        see docs/training.md.
+    trials, patience
+        At most so many trials for each group and candidate, and an end after so many without a gain (0: never before).
+    tune_seconds, budget_seconds
+        Limits in seconds of the search in one group, and of the whole training.
+    shrinkage, shrinkage_params
+        Blend each prediction of a regressor with those of the group's parents, which are then trained too: "constant"
+        (with ``{"alpha": 0.3}``, the parents' share), "equal", "min_n_obs" (with ``{"min_n_obs": 50}``), "relative",
+        or a function from the row counts of the levels, the global one first, to their weights.
+    interval
+        Share of rows that prediction intervals shall cover, such as 0.9: every answer then has `lower` and `upper`,
+        and the ledger says what share of held-out rows such intervals reached. For regression, with a holdout; see
+        docs/training.md.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    InputError
+        The table or an option is wrong; nothing was written.
+    AllGroupsFailed
+        Not one group could be fitted; nothing was written but the message, which holds the commonest reasons.
+
+    Examples
+    --------
+    >>> from metamodel.datasets import make_store_sales
+    >>> sales = make_store_sales(n_stores=2, n_products=1, n_weeks=20, broken=False)
+    >>> result = train(sales, ["store", "product"], "units", features=["price", "promotion"], n_jobs=1)
+    >>> result.summary["groups_fitted"], result.ledger["status"].tolist()
+    (2, ['fitted', 'fitted'])
+    """
+    started = time.time()
+    options = TrainingOptions.create(
+        group_by,
+        target=target,
+        holdout=holdout,
+        time_column=time_column or None,
+        min_rows=min_rows,
+        unknown=unknown,
+        null_keys=null_keys,
+        codec=codec,
+        engine=engine,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        max_group_rows=max_group_rows,
+        stack=stack,
+        prune=prune,
+        warm_start=warm_start,
+        split=split,
+        metric=metric or None,
+        season=season,
+        duplicates=duplicates,
+        sample_weight=sample_weight or None,
+        group_seconds=group_seconds or None,
+        tune=read_space(tune),
+        trials=trials,
+        patience=patience,
+        tune_seconds=tune_seconds,
+        budget_seconds=budget_seconds,
+        shrinkage=Shrinkage.create(shrinkage, shrinkage_params),
+        interval=interval,
+    )
+    end, stacked_by = ends_of_budget(started, options.budget_seconds, stack=options.stack)
+    get_codec(codec)
+    one_of("engine", engine, ("local", "spark"))
+    path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
+    before = open_previous(previous, warm_start)
+    expected = expected_kinds(schema, before)
+    exceptions = _exceptions(overrides, options.group_by)
+    training = _engine(engine)(data, options, estimator, estimator_params, features, exceptions)
+    plan = training.plan
+    found = _check(plan, training.facts(), expected, strict)
+    fit = partial(training.fit, end, starts_from(before, plan))
+    return fit_and_assemble(plan, fit, path, training.head, training.source, found, stacked_by)
+
+
+def _engine(name: str) -> "type[LocalTraining | SparkTraining]":
+    if name == "spark":
+        from metamodel.training.engines.spark.engine import SparkTraining
+
+        return SparkTraining
+    return LocalTraining
+
+
+def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
+    """Read a table of overrides; in a file keys are text, whatever they look like."""
+    if not isinstance(overrides, str | Path):
+        return read_overrides(overrides, group_by)
+    if not overrides:
+        return ()
+    return read_overrides(tables.read_table(overrides, group_by, group_by), group_by, from_text=True)
+
+
+def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, strict: bool) -> list[Finding]:
+    found = findings(facts, plan.options.target, kinds_of(plan.keys, plan.features), expected)
+    if strict:
+        refuse(found)
+    for one in found:
+        _LOG.warning("warning: %s", one.message)
+    return found
+
+
+def _temporary_bundle() -> Path:
+    directory = tempfile.mkdtemp(prefix="metamodel-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return Path(directory) / "bundle"
