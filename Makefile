@@ -34,7 +34,7 @@ demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow 
 test: $(VENV)/.dev  ## run the whole test suite (ARGS="-k keys" narrows it)
 	@echo "==> pytest"
 	@$(RUN) $(TEST_ENV) OMP_NUM_THREADS=1 $(PYTEST) -m "not speed" $(ARGS)
-	@$(if $(ARGS),,$(RUN) $(TEST_ENV) python -m pytest -m speed $$(grep -l "mark\.speed" tests/*.py))
+	@$(if $(ARGS),,$(RUN) $(TEST_ENV) python -m pytest -m speed $$(grep -rl "mark\.speed" tests))
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	@echo "==> ruff"

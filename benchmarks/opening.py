@@ -24,7 +24,7 @@ _PREAMBLE = """
 import os, sys, time, pickle
 import pandas as pd
 import sklearn.linear_model, sklearn.neighbors
-from metamodel.model import MetaModel
+from metamodel.bundle.model import MetaModel
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

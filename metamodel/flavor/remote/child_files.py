@@ -79,7 +79,7 @@ def group_columns(keys: KeySchema) -> str:
 
     Examples
     --------
-    >>> from metamodel.keys import KeyColumn
+    >>> from metamodel.tables.keys import KeyColumn
     >>> group_columns(KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer"))))
     'country (string), store (integer)'
     """

@@ -5,7 +5,7 @@
     entries/<name>/      files of one child
     partial/<owner>/     downloads of a process that holds the lock `partial/<owner>.lock`
     locks/<xx>.lock      one download of a child at a time; 256 locks for all children
-    turns/               when requests may be sent (metamodel.turns)
+    turns/               when requests may be sent (metamodel.flavor.remote.rate_limit)
     index.sqlite         what is there, how large it is on disk, and when it was last used
 
 A process that is killed releases its locks; the next one that opens the cache takes its partial downloads away, and

@@ -42,7 +42,7 @@ def kernel_available() -> bool:
     if find_spec("numba") is None:
         return False
     try:
-        import_module("metamodel.stacking.kernel")
+        import_module("metamodel.prediction.stacks.tree_kernel")
     except Exception as error:  # noqa: BLE001 - an installation may be broken in any way, and the children can answer
         warnings.warn(
             f"numba is installed but cannot compile ({type(error).__name__}: {error}). Stacked trees are answered by "

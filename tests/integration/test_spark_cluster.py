@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from places import IMPORTS, SUPPORT
 from spark_cluster import Cluster, standalone
 from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
 
@@ -20,7 +21,6 @@ from metamodel.bundle.model import MetaModel
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(900)]
 
-TESTS = Path(__file__).parent
 SECONDS = 400  # a minute on a machine that does nothing else
 
 
@@ -28,14 +28,14 @@ SECONDS = 400  # a minute on a machine that does nothing else
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One cluster for both tests, of which the last kills a worker."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", IMPORTS, prepend=os.pathsep)
         with standalone(tmp_path_factory.mktemp("cluster")) as running:
             yield running
 
 
 @contextmanager
 def program(cluster: Cluster, folder: Path, what: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, str(TESTS / "cluster_program.py"), cluster.master, str(folder), what]
+    command = [sys.executable, str(SUPPORT / "cluster_program.py"), cluster.master, str(folder), what]
     with (folder / "program.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as running:
         try:
             yield running

@@ -125,7 +125,10 @@ def test_group_above_the_row_limit_is_skipped_by_name_on_both_engines(spark: Any
 
 def test_code_of_the_workers_imports_neither_mlflow_nor_spark() -> None:
     """Python workers are shared by all jobs of a session, so look at a fresh process; the cluster's test does too."""
-    code = "import sys, metamodel.backends.spark_worker; print([m for m in ('mlflow', 'pyspark') if m in sys.modules])"
+    code = (
+        "import sys, metamodel.training.engines.spark.worker; "
+        "print([m for m in ('mlflow', 'pyspark') if m in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert found.stdout.strip() == "[]"

@@ -54,7 +54,7 @@ def test_threads_that_ask_at_once_share_one_download(tmp_path: Path) -> None:
 
 def test_processes_that_ask_at_once_share_one_download(tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom metamodel.disk_cache import DiskCache\n"
+        "import sys\nfrom pathlib import Path\nfrom metamodel.flavor.remote.disk_cache import DiskCache\n"
         "cache = DiskCache(Path(sys.argv[1]), 10**6)\n"
         "def fill(path):\n    (path / 'model').write_text('1')\n    print('filled')\n"
         "with cache.entry('child', fill): pass\n"
@@ -114,7 +114,7 @@ def test_what_a_download_raises_is_raised_and_leaves_nothing(tmp_path: Path) -> 
 
 def test_after_a_kill_the_next_process_clears_up(tmp_path: Path) -> None:
     program = (
-        "import sys, time\nfrom pathlib import Path\nfrom metamodel.disk_cache import DiskCache\n"
+        "import sys, time\nfrom pathlib import Path\nfrom metamodel.flavor.remote.disk_cache import DiskCache\n"
         "cache = DiskCache(Path(sys.argv[1]), 10**6)\n"
         "def fill(path):\n    (path / 'model').write_text('half')\n    print('writing', flush=True)\n"
         "    time.sleep(600)\n"

@@ -22,13 +22,13 @@ import pytest
 import servers
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
+from places import ROOT
 from sklearn.linear_model import Ridge
 
 import metamodel
 from metamodel.cli import main
 from metamodel.datasets import make_store_sales
 
-ROOT = Path(__file__).parents[1]
 # What each pandas first finds wrong with a binary file that is called a CSV.
 NO_TEXT = "'utf-8' codec" if int(pd.__version__.partition(".")[0]) < 3 else r"Error tokenizing data\."
 FEATURES = ["price", "promotion", "trend"]

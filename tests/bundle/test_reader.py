@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from places import DATA
 from sklearn.linear_model import Ridge
 
 from metamodel.bundle.manifest import FORMAT_VERSION
@@ -31,7 +32,6 @@ from metamodel.exceptions import (
 )
 from metamodel.training.train import train
 
-DATA = Path(__file__).parent / "data"
 GROUPS = 12
 
 

@@ -183,7 +183,7 @@ def _program(*lines: str) -> list[str]:
 
 def test_what_a_killed_process_leaves_is_taken_away_by_the_next(tmp_path: Path) -> None:
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    start = ("from metamodel.scratch import scratch_directory", "print(scratch_directory('test'), flush=True)")
+    start = ("from metamodel.common.temp_dirs import scratch_directory", "print(scratch_directory('test'), flush=True)")
     with subprocess.Popen(
         _program(*start, "import time; time.sleep(600)"), env=env, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -200,7 +200,7 @@ def test_what_a_killed_process_leaves_is_taken_away_by_the_next(tmp_path: Path) 
 def test_a_forked_process_has_a_directory_of_its_own(tmp_path: Path) -> None:
     program = _program(
         "import os, sys",
-        "from metamodel.scratch import scratch_directory",
+        "from metamodel.common.temp_dirs import scratch_directory",
         "mine = scratch_directory('test')",
         "if (child := os.fork()) == 0:",
         "    sys.exit(0 if scratch_directory('test').parent != mine.parent else 1)",

@@ -10,8 +10,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from children import MARK, Duck, HoldsLock, KillsWorker, RaisesOnMark, RaisesOnPredict, Warns
+from children import Duck, HoldsLock, KillsWorker, RaisesOnMark, RaisesOnPredict, Warns
+from linear_groups import fit, marked, table
 from pandas.testing import assert_frame_equal
+from places import SUPPORT
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -24,26 +26,6 @@ from metamodel.training.train import train
 
 RNG = np.random.default_rng(0)
 NUMBERS = ["housing_median_age", "total_rooms", "population", "households", "median_income"]
-
-
-def table(groups=4, rows=30):
-    """Groups "g0", "g1", ... of equal size, two features and a target that is linear in them but for noise."""
-    x = np.random.default_rng(1).normal(size=(groups * rows, 2))
-    key = np.repeat([f"g{i}" for i in range(groups)], rows)
-    y = x @ [2.0, -1.0] + np.repeat(range(groups), rows) + np.random.default_rng(2).normal(size=len(x))
-    return pd.DataFrame({"g": key, "a": x[:, 0], "b": x[:, 1], "y": y})
-
-
-def marked(*groups, frame=None):
-    """The table with one marked row in each of these groups."""
-    frame = table() if frame is None else frame
-    for group in groups:
-        frame.loc[frame.index[frame["g"] == group][0], "a"] = MARK
-    return frame
-
-
-def fit(frame, estimator="linear_regression", **options):
-    return train(frame, **({"group_by": "g", "target": "y", "estimator": estimator, "n_jobs": 1} | options))
 
 
 def predictions(result, frame):
@@ -327,7 +309,7 @@ def test_a_bundle_whose_replacement_was_cut_short_is_put_back(tmp_path):
 
 
 def test_without_an_output_directory_the_bundle_goes_with_the_process():
-    program = "from test_training import fit, table; path = fit(table()).bundle_path; print(path.parent, path.is_dir())"
+    program = "from linear_groups import fit, table; path = fit(table()).bundle_path; print(path.parent, path.is_dir())"
     folder, was_there = run_here(program).stdout.split()
     assert (was_there, os.path.exists(folder)) == ("True", False)
 
@@ -336,9 +318,8 @@ def test_without_an_output_directory_the_bundle_goes_with_the_process():
 
 
 def run_here(program, **options):
-    here = os.path.dirname(__file__)
     command = [sys.executable, "-W", "ignore", "-c", program]
-    return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, timeout=120, **options)
+    return subprocess.run(command, cwd=SUPPORT, capture_output=True, text=True, check=True, timeout=120, **options)
 
 
 @pytest.mark.tableless
@@ -361,7 +342,7 @@ def test_a_second_process_is_told_that_the_directory_is_taken(tmp_path):
     first.start()
     inside.wait(60)
     program = f"""
-from test_training import fit, table
+from linear_groups import fit, table
 try:
     fit(table(), output_dir={str(tmp_path / "out")!r})
 except Exception as error:
@@ -378,7 +359,7 @@ except Exception as error:
 @pytest.mark.tableless
 def test_two_processes_that_write_one_directory_leave_one_whole_bundle(tmp_path):
     program = f"""
-from test_training import fit, table
+from linear_groups import fit, table
 from metamodel.exceptions import InputError
 for _ in range(5):
     try:
@@ -387,7 +368,7 @@ for _ in range(5):
         assert "Another process is writing" in str(error)
 """
     command = [sys.executable, "-W", "ignore", "-c", program]
-    both = [subprocess.Popen(command, cwd=os.path.dirname(__file__), stderr=subprocess.PIPE) for _ in range(2)]
+    both = [subprocess.Popen(command, cwd=SUPPORT, stderr=subprocess.PIPE) for _ in range(2)]
     assert [(process.communicate(timeout=120)[1], process.returncode) for process in both] == [(b"", 0)] * 2
     model = MetaModel(tmp_path / "out")
     assert (model.bundle.damaged_files(), len(model.ledger)) == ([], 20)
@@ -402,7 +383,7 @@ def test_the_same_call_goes_on_where_a_killed_process_was(tmp_path):
     program = f"""
 import pandas as pd
 from children import KillsWorker
-from test_training import fit
+from linear_groups import fit
 fit(pd.read_parquet({str(tmp_path / "table.parquet")!r}), KillsWorker({str(flag)!r}), output_dir={str(out)!r})
 """
     with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from places import ROOT
 from sklearn.linear_model import LogisticRegression, Ridge
 from spark_children import RecordingRidge
 from spark_tables import FEATURES, KEYS, TARGET, in_cells
@@ -122,7 +123,7 @@ def test_the_command_scores_in_a_process_of_its_own_where_no_session_is(tmp_path
     bundle, output = trained(data, "shop", "y"), tmp_path / "answers.parquet"
     place = ["--data", tmp_path / "rows.parquet", "--model", bundle, "--output", output]
     command = [sys.executable, "-m", "metamodel", "score", "--engine", "spark", *map(str, place)]
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "SPARK_CONF_DIR": str(tmp_path)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "SPARK_CONF_DIR": str(tmp_path)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
 
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
+from places import ROOT
 
 import metamodel
 from metamodel.cli.train import train
@@ -20,7 +21,6 @@ from metamodel.datasets import make_store_sales
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
 QUICK = {"n_jobs": "1", "holdout": "0"}
 
 

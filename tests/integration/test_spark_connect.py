@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from places import IMPORTS, SUPPORT
 from spark_cluster import connect_server
 from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
 
@@ -19,13 +20,11 @@ from metamodel.bundle.model import MetaModel
 pytest.importorskip("grpc", reason="Spark Connect needs grpcio (pip install 'pyspark[connect]')")
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(900)]
 
-TESTS = Path(__file__).parent
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", f"{TESTS}{os.pathsep}{TESTS.parent}", prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", IMPORTS, prepend=os.pathsep)
         with connect_server(tmp_path_factory.mktemp("connect")) as url:
             yield url
 
@@ -40,7 +39,7 @@ def test_connect_trains_and_scores_as_this_machine_does(
     unknown = "fallback" if what == "housing" else "null"
     local = metamodel.train(data, KEYS, TARGET, features=FEATURES, unknown=unknown, n_jobs=1)
     with (tmp_path / "program.log").open("w") as log:
-        command = [sys.executable, str(TESTS / "cluster_program.py"), server, str(tmp_path), what]
+        command = [sys.executable, str(SUPPORT / "cluster_program.py"), server, str(tmp_path), what]
         code = subprocess.run(command, stdout=log, stderr=log, timeout=400, check=False).returncode
 
     assert code == 0, (tmp_path / "program.log").read_text()[-3000:]

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from places import ROOT
 
 from metamodel.cli import main
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

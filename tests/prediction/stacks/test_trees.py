@@ -334,7 +334,10 @@ def test_where_nothing_can_be_kept_on_disk_the_kernel_is_compiled_all_the_same(t
     (tmp_path / "metamodel" / "stacking" / "__pycache__").touch()  # a file in the folder's place: for root too
     env = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     env |= {"HOME": os.devnull, "PYTHONPATH": str(tmp_path)}
-    program = "from metamodel.stacking import kernel; print(kernel.__file__, len(kernel.walk.signatures))"
+    program = (
+        "from metamodel.prediction.stacks import tree_kernel; "
+        "print(tree_kernel.__file__, len(tree_kernel.walk.signatures))"
+    )
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         cwd=tmp_path,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from test_routing import CHILDREN, KEYS, REGRESSION, ROWS, Line, Store, frame_of, naive, simple
+from routes import CHILDREN, KEYS, REGRESSION, ROWS, Line, Store, frame_of, naive, simple
 
 from metamodel.exceptions import CorruptBundle, TrainingFailed, UnknownGroup
 from metamodel.prediction.blending import parents_asked

@@ -160,7 +160,7 @@ def fork_quietly(check) -> int:
 
 @pytest.mark.parametrize(("value", "limit"), [("2", 2 * 2**20), ("0.5", 2**19), ("", 1024 * 2**20)])
 def test_the_limit_is_a_setting_of_the_environment(value, limit):
-    program = "from metamodel.cache import process_cache; print(process_cache().limit)"
+    program = "from metamodel.common.byte_cache import process_cache; print(process_cache().limit)"
     environment = {k: v for k, v in os.environ.items() if k != "METAMODEL_CACHE_MB"}
     environment |= {"METAMODEL_CACHE_MB": value} if value else {}
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)

@@ -21,6 +21,7 @@ from edge_children import Hopeless
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from PIL import Image
+from places import SUPPORT
 from servers import Recorder, Server, count_by_endpoint, recording_proxy, tracking_server
 from sklearn.linear_model import LinearRegression, Ridge
 
@@ -359,7 +360,7 @@ def _command(*arguments: str, cwd: Path, temporary: Path) -> "subprocess.Popen[s
     return subprocess.Popen(
         [sys.executable, "-m", "metamodel", *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(temporary)},
+        env={**os.environ, "PYTHONPATH": str(SUPPORT), "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

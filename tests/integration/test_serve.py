@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 import requests
 from edge_children import Slow
+from places import IMPORTS
 from servers import Server, metamodel_server, scoring_server
 
 import metamodel
@@ -35,7 +36,6 @@ pytestmark = pytest.mark.server
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 COLUMNS = ["country", "store", "price", "count", "colour"]
 ROW = {"country": "FR", "store": 1, "price": 0.5, "count": 3, "colour": "red"}
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -436,7 +436,7 @@ def _slowly(seconds: float, rows: int = 1) -> str:
 
 @pytest.mark.tableless
 def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slow: Path, tmp_path: Path) -> None:
-    path = {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
+    path = {"PYTHONPATH": IMPORTS}
     with (
         metamodel_server(slow, tmp_path, env=path, timeout=1, max_waiting=2, threads=1) as server,
         ThreadPoolExecutor(8) as pool,
@@ -453,7 +453,7 @@ def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slo
 
 @pytest.mark.tableless
 def test_what_is_under_way_is_finished_after_the_signal(slow: Path, tmp_path: Path) -> None:
-    path = {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
+    path = {"PYTHONPATH": IMPORTS}
     with metamodel_server(slow, tmp_path, 2, env=path, drain=0) as server, ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(_post, server, _slowly(2))
         deadline = time.monotonic() + 30
@@ -466,7 +466,7 @@ def test_what_is_under_way_is_finished_after_the_signal(slow: Path, tmp_path: Pa
 
 @pytest.mark.tableless
 def test_a_child_that_never_ends_does_not_keep_the_only_worker(slow: Path, tmp_path: Path) -> None:
-    path = {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
+    path = {"PYTHONPATH": IMPORTS}
     with metamodel_server(slow, tmp_path, env=path, timeout=1, drain=0) as server:
         _refused(_post(server, _slowly(600)), 504, "The answer took longer than 1 s.")
         os.kill(server.process.pid, signal.SIGTERM)

@@ -14,6 +14,7 @@ import pytest
 import requests
 from edge_children import Moody
 from numpy.testing import assert_allclose
+from places import SUPPORT
 from servers import Server, scoring_server
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
@@ -82,7 +83,7 @@ def _strict(text: str) -> Any:
 
 def _serve(model_uri: str, directory: Path, workers: int = 1, **env: str) -> Any:
     # The server imports the children's classes.
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    path = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return scoring_server(model_uri, directory, workers, {"PYTHONPATH": path, **env})
 
 

@@ -106,7 +106,7 @@ def test_the_processes_of_a_machine_are_below_the_limit_in_every_second(
 
 def test_real_processes_of_a_machine_take_turns(tmp_path: Path) -> None:
     program = (
-        "import sys, time\nfrom pathlib import Path\nfrom metamodel.turns import MachineTurns\n"
+        "import sys, time\nfrom pathlib import Path\nfrom metamodel.flavor.remote.rate_limit import MachineTurns\n"
         "turns = MachineTurns(Path(sys.argv[1]), 'server', 20, clock=lambda: 1000.0)\n"
         "print([turns.take(longest=100) for _ in range(25)])\n"
     )
@@ -137,7 +137,8 @@ def test_a_full_disk_leaves_a_process_its_own_part_of_the_rate(tmp_path: Path) -
 
 def test_a_fork_in_the_middle_of_a_turn_keeps_nobody_waiting(tmp_path: Path) -> None:
     program = (
-        "import os, sys, threading, time\nfrom pathlib import Path\nfrom metamodel.turns import MachineTurns\n"
+        "import os, sys, threading, time\nfrom pathlib import Path\n"
+        "from metamodel.flavor.remote.rate_limit import MachineTurns\n"
         "forked = []\n"
         "def clock():\n"
         "    if armed and not forked:\n"
