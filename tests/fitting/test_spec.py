@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from places import ROOT
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import BaggingRegressor
 from sklearn.linear_model import Lasso, Ridge, RidgeCV
@@ -113,9 +114,9 @@ def test_every_parameter_of_an_estimator_changes_the_digest():
 
 
 def test_the_digest_is_the_same_in_every_process():
-    program = "import test_spec as t; print(*[t.digest(estimator) for estimator in t.ESTIMATORS])"
+    program = "import tests.fitting.test_spec as t; print(*[t.digest(estimator) for estimator in t.ESTIMATORS])"
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=__file__.rpartition("/")[0]
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
     )
     assert run.stdout.split() == [digest(estimator) for estimator in ESTIMATORS]
 

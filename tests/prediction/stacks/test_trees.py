@@ -331,7 +331,8 @@ def test_without_numba_at_training_the_ledger_says_so(monkeypatch):
 def test_where_nothing_can_be_kept_on_disk_the_kernel_is_compiled_all_the_same(tmp_path):
     package = Path(metamodel.__file__).parent
     shutil.copytree(package, tmp_path / "metamodel", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "metamodel" / "stacking" / "__pycache__").touch()  # a file in the folder's place: for root too
+    stacks = tmp_path / "metamodel" / "prediction" / "stacks"
+    (stacks / "__pycache__").touch()  # a file in the folder's place: for root too
     env = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     env |= {"HOME": os.devnull, "PYTHONPATH": str(tmp_path)}
     program = (
@@ -347,7 +348,7 @@ def test_where_nothing_can_be_kept_on_disk_the_kernel_is_compiled_all_the_same(t
         timeout=120,
         check=False,
     )
-    assert run.stdout.split() == [str(tmp_path / "metamodel" / "stacking" / "kernel.py"), "3"], run.stderr
+    assert run.stdout.split() == [str(stacks / "tree_kernel.py"), "3"], run.stderr
 
 
 def test_where_numba_is_broken_the_children_answer_and_one_warning_says_so(bundle, monkeypatch):
