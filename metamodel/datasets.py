@@ -1,6 +1,6 @@
 """Sample tables to try metamodel on: one synthetic, made here, and one real, fetched by scikit-learn.
 
-This room knows frames only: nothing of training, bundles or MLflow. Importing it costs numpy and pandas;
+This module knows frames only: nothing of training, bundles or MLflow. Importing it costs numpy and pandas;
 scikit-learn is imported when the real table is asked for.
 """
 

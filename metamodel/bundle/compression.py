@@ -1,7 +1,8 @@
 """Compress the children of a shard with zstd and a dictionary that was trained on some of them.
 
 Children of one family are the same bytes but for their numbers; a dictionary holds what they share, so that even a
-child of 700 bytes shrinks to a third (docs/benchmarks.md has the measurements). This room knows bytes and nothing else.
+child of 700 bytes shrinks to a third (docs/benchmarks.md has the measurements). This module
+knows bytes and nothing else.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.bundle.key_index import KeyPlaces, key_index
-from metamodel.bundle.manifest import FileEntry, prove
+from metamodel.bundle.manifest import FileEntry, verified_path
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.tables.keys import GroupKey
@@ -95,7 +95,7 @@ class GroupFigures:
     def _open(self) -> tuple[KeyPlaces, AnyArray]:
         # Without a lock, which a fork could leave locked: two threads at once read the same twice, and nothing is lost.
         if self._opened is None:
-            paths = [prove(self._directory, name, self._files) for name in (_INDEX, _VALUES)]
+            paths = [verified_path(self._directory, name, self._files) for name in (_INDEX, _VALUES)]
             index, values = (np.asarray(np.load(path, mmap_mode="r")) for path in paths)
             if values.shape != (index.shape[1], len(self.columns)):
                 raise CorruptBundle(f"{self._directory / _VALUES} has shape {values.shape}. Restore the bundle.")

@@ -14,8 +14,8 @@ __all__ = [
     "LEDGER_COLUMNS",
     "WITH_CHILD",
     "deciding_metric",
+    "interval_summary",
     "keys_of",
-    "summarize",
     "who_answers",
     "with_keys",
     "worst_first",
@@ -47,7 +47,7 @@ BEHIND_METRICS = (*GROUP_FACTS, "fingerprint", "shard", "bytes", "sha256", "warn
 LEDGER_COLUMNS = (*BEFORE_METRICS, *BEHIND_METRICS)
 
 
-def summarize(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
+def interval_summary(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
     """Count groups by whose rows set their radius, and the rows that intervals reached; parents are left out.
 
     Parameters

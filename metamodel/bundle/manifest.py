@@ -28,7 +28,7 @@ __all__ = [
     "FileEntry",
     "Manifest",
     "Target",
-    "prove",
+    "verified_path",
 ]
 
 PLAIN_VERSION = 1
@@ -56,7 +56,7 @@ class FileEntry:
             return cls(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
 
 
-def prove(directory: Path, name: str, files: Mapping[str, FileEntry]) -> Path:
+def verified_path(directory: Path, name: str, files: Mapping[str, FileEntry]) -> Path:
     """Read one file of a bundle whole, and return its path if it is what was written; else raise `CorruptBundle`."""
     path = directory / name
     if name not in files or not path.is_file() or FileEntry.of(path) != files[name]:

@@ -17,7 +17,7 @@ from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.compression import check_available
 from metamodel.bundle.group_values import GroupFigures
 from metamodel.bundle.key_index import KeyPlaces
-from metamodel.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, prove
+from metamodel.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, verified_path
 from metamodel.bundle.prefetch import look_ahead
 from metamodel.bundle.references import ChildLoader, Reference, ReferenceSettings, ReferenceTable
 from metamodel.bundle.shards import ShardReader, ShardRow
@@ -271,7 +271,7 @@ class Bundle:
         """Every group that was written; None in a bundle of an older release."""
         if KEYS_NAME not in self.manifest.files:
             return None
-        return KeyPlaces(np.load(prove(self.path, KEYS_NAME, self.manifest.files), mmap_mode="r"))
+        return KeyPlaces(np.load(verified_path(self.path, KEYS_NAME, self.manifest.files), mmap_mode="r"))
 
     def find(self, key: GroupKey) -> ShardRow | None:
         """Read a group's row of this bundle's own shards, its child not yet opened; None for a group never seen.

@@ -24,7 +24,7 @@ __all__ = [
     "Reference",
     "ReferenceSettings",
     "ReferenceTable",
-    "write_table",
+    "write_reference_table",
 ]
 
 REFERENCE_DIR = "references"
@@ -219,7 +219,7 @@ class ReferenceTable:
                 yield row.key, Reference.from_json(row.child or b"")
 
 
-def write_table(directory: Path, rows: Iterable[tuple[str, int, Reference]]) -> None:
+def write_reference_table(directory: Path, rows: Iterable[tuple[str, int, Reference]]) -> None:
     """Write the references of a bundle: (encoded key, level, reference)."""
     (directory / REFERENCE_DIR).mkdir()
     with ShardWriter(directory / REFERENCE_DIR / "00000.sqlite") as shard:

@@ -19,12 +19,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metamodel.bundle.key_index import KeyPlaces, key_index
-from metamodel.bundle.manifest import FileEntry, Manifest, prove
+from metamodel.bundle.manifest import FileEntry, Manifest, verified_path
 from metamodel.bundle.stack_digests import Blocks, block_digests, block_size
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.messages import count
 from metamodel.exceptions import CorruptBundle, InvalidKey
-from metamodel.prediction.stacks import BuiltStack, load_program, prepare
+from metamodel.prediction.stacks import BuiltStack, load_program, warm_up
 from metamodel.tables.keys import GroupKey, decode_keys
 
 __all__ = ["STACK_DIR", "StoredStack", "open_stacks", "write_stack"]
@@ -57,7 +57,7 @@ def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, An
 def open_stacks(directory: Path, manifest: Manifest) -> list["StoredStack"]:
     """Open the stacks of a bundle without reading them; compiles the kernels that they need."""
     for family in {str(description.get("family")) for description in manifest.stacks}:
-        prepare(family)
+        warm_up(family)
     return [StoredStack(directory, description, manifest.files) for description in manifest.stacks]
 
 
@@ -218,7 +218,7 @@ class StoredStack:
                 raise CorruptBundle(f"{file} is missing or has another size")
 
     def _check_whole(self, end: str) -> None:
-        prove(self._directory, f"{self._name}.{end}", self._entries)
+        verified_path(self._directory, f"{self._name}.{end}", self._entries)
 
     def _warn(self, problem: str) -> None:
         if self._warned:

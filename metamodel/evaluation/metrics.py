@@ -14,7 +14,7 @@ __all__ = [
     "PARTS",
     "PRIMARY",
     "SECONDARY",
-    "Answers",
+    "Predictions",
     "aggregate",
     "classification_metrics",
     "effective_rows",
@@ -196,7 +196,7 @@ def _log_losses(y: AnyArray, probabilities: AnyArray, classes: AnyArray) -> AnyA
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """A child's answers to some rows, beside what came true.
 
     Attributes
@@ -218,7 +218,7 @@ class Answers:
     weights: AnyArray | None = None
 
     @classmethod
-    def pooled(cls, parts: "Sequence[Answers]") -> "Answers":
+    def pooled(cls, parts: "Sequence[Predictions]") -> "Predictions":
         """Put the rows of several folds behind one another."""
         if len(parts) == 1:
             return parts[0]

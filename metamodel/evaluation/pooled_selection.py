@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from metamodel.common.arrays import AnyArray
-from metamodel.evaluation.metrics import Answers, effective_rows
+from metamodel.evaluation.metrics import Predictions, effective_rows
 
 __all__ = ["Contest", "choose_together"]
 
@@ -45,7 +45,7 @@ class Contest:
     Parameters
     ----------
     metric
-        What they are compared by; the mean over rows of `Answers.losses` decides it.
+        What they are compared by; the mean over rows of `Predictions.losses` decides it.
     names
         The candidates that could be judged, in the caller's order.
     losses
@@ -70,7 +70,7 @@ class Contest:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, judged: Mapping[str, Answers], metric: str, best: str, notes: Sequence[str] = ()) -> Self | None:
+    def of(cls, judged: Mapping[str, Predictions], metric: str, best: str, notes: Sequence[str] = ()) -> Self | None:
         """Sum answers to the same rows up; None where there is no choice, or the metric is no mean over rows."""
         if len(judged) < 2 or metric == "f1_macro":
             return None

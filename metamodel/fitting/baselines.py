@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
-from metamodel.evaluation.metrics import Answers
+from metamodel.evaluation.metrics import Predictions
 from metamodel.evaluation.splits import Fold
 from metamodel.fitting.group import GroupData
 
 __all__ = ["baselines"]
 
 
-def baselines(group: GroupData, folds: Sequence[Fold], task: str, season: int) -> Iterator[tuple[str, Answers]]:
+def baselines(group: GroupData, folds: Sequence[Fold], task: str, season: int) -> Iterator[tuple[str, Predictions]]:
     """Answer the test rows of all folds without a model.
 
     Parameters
@@ -70,17 +70,17 @@ class _Known:
         filled = total > 0
         return sums / np.where(filled, total, 1).reshape(-1, 1), filled
 
-    def answers(self, test: BoolArray, averages: AnyArray) -> Answers:
+    def answers(self, test: BoolArray, averages: AnyArray) -> Predictions:
         """Answer the test rows with one average each."""
         actual, weights = self.y[test], None if self.weights is None else self.weights[test]
         if not len(self.classes):
-            return Answers(actual, averages[:, 0], None, self.classes, weights)
-        return Answers(actual, self.classes[averages.argmax(axis=1)], averages, self.classes, weights)
+            return Predictions(actual, averages[:, 0], None, self.classes, weights)
+        return Predictions(actual, self.classes[averages.argmax(axis=1)], averages, self.classes, weights)
 
 
 def _one(
     name: str, known: _Known, folds: Sequence[Fold], slots: IntArray, lag: int | None
-) -> Iterator[tuple[str, Answers]]:
+) -> Iterator[tuple[str, Predictions]]:
     """Answer all folds by the average of the slot that lies a whole number of lags before; nothing if one has none."""
     parts = []
     for train, test in folds:
@@ -93,4 +93,4 @@ def _one(
         if not filled[source].all():
             return
         parts.append(known.answers(test, averages[source]))
-    yield name, Answers.pooled(parts)
+    yield name, Predictions.pooled(parts)

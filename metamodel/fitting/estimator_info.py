@@ -14,7 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from metamodel.prediction.child import first_step
 
-__all__ = ["content", "describe", "packages", "takes_arrays"]
+__all__ = ["content", "label_and_params", "packages", "takes_arrays"]
 
 
 def takes_arrays(estimator: BaseEstimator) -> bool:
@@ -54,13 +54,13 @@ def packages(estimator: BaseEstimator) -> list[str]:
     return sorted({_package(part) for part in _parts(estimator)})
 
 
-def describe(estimator: BaseEstimator) -> tuple[str, str]:
+def label_and_params(estimator: BaseEstimator) -> tuple[str, str]:
     """Name an estimator and give its non-default parameters as JSON, for the ledger.
 
     Examples
     --------
     >>> from sklearn.linear_model import Ridge
-    >>> describe(Ridge(alpha=2.0))
+    >>> label_and_params(Ridge(alpha=2.0))
     ('Ridge', '{"alpha": 2.0}')
     """
     steps = getattr(estimator, "steps", None)

@@ -7,7 +7,7 @@ but for its seed.
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.compose import ColumnTransformer
@@ -18,11 +18,10 @@ from sklearn.utils import get_tags
 
 from metamodel.common.messages import listing
 from metamodel.exceptions import InputError, UnknownEstimator
+from metamodel.fitting.spec import TaskName
 from metamodel.tables.features import FeatureSchema
 
-__all__ = ["NAMED", "Task", "prepare", "resolve", "task_of"]
-
-Task = Literal["regression", "classification"]
+__all__ = ["NAMED", "resolve", "task_of", "with_preprocessing"]
 
 # name → (class for regression, class for classification); None where the name has only one task.
 NAMED: dict[str, tuple[str | None, str | None]] = {
@@ -59,7 +58,7 @@ _NAMED_PARAMS: dict[str, dict[str, Any]] = {"xgboost": {"n_jobs": 1}}
 _EXTRAS = {"xgboost": "xgboost"}
 
 
-def task_of(estimator: object, target_is_numeric: bool, params: Mapping[str, Any] | None = None) -> Task:
+def task_of(estimator: object, target_is_numeric: bool, params: Mapping[str, Any] | None = None) -> TaskName:
     """Tell regression from classification.
 
     Parameters
@@ -76,7 +75,7 @@ def task_of(estimator: object, target_is_numeric: bool, params: Mapping[str, Any
     >>> task_of("random_forest", target_is_numeric=False), task_of("ridge", target_is_numeric=True)
     ('classification', 'regression')
     """
-    guess: Task = "regression" if target_is_numeric else "classification"
+    guess: TaskName = "regression" if target_is_numeric else "classification"
     if isinstance(estimator, str) and estimator in NAMED:
         regressor, classifier = NAMED[estimator]
         return "regression" if classifier is None else "classification" if regressor is None else guess
@@ -93,7 +92,9 @@ def task_of(estimator: object, target_is_numeric: bool, params: Mapping[str, Any
         return guess
 
 
-def resolve(estimator: object, params: Mapping[str, Any] | None, task: Task, random_state: int | None) -> BaseEstimator:
+def resolve(
+    estimator: object, params: Mapping[str, Any] | None, task: TaskName, random_state: int | None
+) -> BaseEstimator:
     """Build one unfitted estimator.
 
     Parameters
@@ -136,7 +137,7 @@ def resolve(estimator: object, params: Mapping[str, Any] | None, task: Task, ran
     return built
 
 
-def prepare(estimator: BaseEstimator, features: FeatureSchema, missing: set[str]) -> BaseEstimator:
+def with_preprocessing(estimator: BaseEstimator, features: FeatureSchema, missing: set[str]) -> BaseEstimator:
     """Put a named estimator behind what the table needs, and nothing else.
 
     Parameters
@@ -176,7 +177,7 @@ def prepare(estimator: BaseEstimator, features: FeatureSchema, missing: set[str]
     return make_pipeline(columns, estimator)
 
 
-def _path_of_name(name: str, task: Task) -> str:
+def _path_of_name(name: str, task: TaskName) -> str:
     if name not in NAMED:
         return name
     path = NAMED[name][0 if task == "regression" else 1]

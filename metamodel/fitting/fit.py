@@ -1,4 +1,4 @@
-"""Fit ONE group: a fitted child, or a reason why there is none. No exception of an estimator leaves this room."""
+"""Fit ONE group: a fitted child, or a reason why there is none. No exception of an estimator leaves this module."""
 
 import time
 import warnings
@@ -14,16 +14,16 @@ from metamodel.common.messages import count, error_text, short
 from metamodel.common.time_limit import TimeLimitReached, time_limit
 from metamodel.evaluation.splits import repeated
 from metamodel.fitting.group import GroupData, GroupOutcome, Terminated
-from metamodel.fitting.model_selection import choose, score
+from metamodel.fitting.model_selection import choose, training_metrics
 from metamodel.fitting.spec import Candidate, FitSpec
 from metamodel.fitting.tuning import Search, TuningRecord, tune
-from metamodel.fitting.warm_start import Start, fit_chosen
+from metamodel.fitting.warm_start import WarmStart, fit_chosen
 
 __all__ = ["fit_group"]
 
 
 def fit_group(
-    group: GroupData, spec: FitSpec, search: Search | None = None, start: Start | None = None
+    group: GroupData, spec: FitSpec, search: Search | None = None, start: WarmStart | None = None
 ) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
@@ -79,7 +79,7 @@ def _why_skipped(spec: FitSpec, rows: int, duplicates: int, notes: Sequence[str]
 
 
 def _fitted_or_failed(
-    group: GroupData, spec: FitSpec, search: Search, start: Start | None, searched: list[TuningRecord]
+    group: GroupData, spec: FitSpec, search: Search, start: WarmStart | None, searched: list[TuningRecord]
 ) -> GroupOutcome:
     """Turn whatever an estimator raises into the group's outcome."""
     try:
@@ -94,14 +94,14 @@ def _fitted_or_failed(
 
 
 def _fit(
-    group: GroupData, spec: FitSpec, search: Search, start: Start | None, searched: list[TuningRecord]
+    group: GroupData, spec: FitSpec, search: Search, start: WarmStart | None, searched: list[TuningRecord]
 ) -> GroupOutcome:
     """Tune, choose, and fit the chosen one on all rows; `searched` keeps what was searched even where this raises."""
     tuned = tune(group, spec, search, searched)
     evaluated, notes = choose(group, tuned.spec, tuned.of_folds)
     candidate = evaluated.candidate
     child, started_from, cold = fit_chosen(candidate, group, start, again=bool(evaluated.metrics))
-    metrics = evaluated.metrics or score(child, group, spec.task)
+    metrics = evaluated.metrics or training_metrics(child, group, spec.task)
     return GroupOutcome(
         group.key,
         "fitted",

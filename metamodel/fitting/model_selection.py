@@ -10,7 +10,7 @@ from sklearn import config_context
 from metamodel.common.arrays import IntArray
 from metamodel.common.messages import count, error_text
 from metamodel.evaluation.holdout import HeldOut
-from metamodel.evaluation.metrics import PRIMARY, SECONDARY, Answers, is_better, rounding_error, skill
+from metamodel.evaluation.metrics import PRIMARY, SECONDARY, Predictions, is_better, rounding_error, skill
 from metamodel.evaluation.pooled_selection import Contest
 from metamodel.evaluation.splits import Fold, folds_of
 from metamodel.fitting.baselines import baselines
@@ -19,7 +19,7 @@ from metamodel.fitting.sample_weight import fit_weighted
 from metamodel.fitting.spec import Candidate, FitSpec
 from metamodel.prediction.child import class_probabilities
 
-__all__ = ["Evaluated", "answer", "choose", "evaluate", "fit_candidate", "score"]
+__all__ = ["Evaluated", "choose", "evaluate", "fit_candidate", "predictions_of", "training_metrics"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Evaluated:
     metrics: dict[str, float]
     holdout: HeldOut | None
     facts: dict[str, Any] = field(default_factory=dict)
-    answers: Answers | None = None
+    answers: Predictions | None = None
     contest: Contest | None = None
 
 
@@ -107,10 +107,10 @@ def evaluate(
     for one, (train, test) in zip(of_folds or [candidate] * len(folds), folds, strict=True):
         part = group.take(train)
         child = fit_candidate(one, part)
-        seen.append(answer(child, part, task))
-        unseen.append(answer(child, group.take(test), task))
-    tested = Answers.pooled(unseen)
-    metrics = _prefixed("train", Answers.pooled(seen).metrics(task)) | _prefixed("holdout", tested.metrics(task))
+        seen.append(predictions_of(child, part, task))
+        unseen.append(predictions_of(child, group.take(test), task))
+    tested = Predictions.pooled(unseen)
+    metrics = _prefixed("train", Predictions.pooled(seen).metrics(task)) | _prefixed("holdout", tested.metrics(task))
     rows, last = _last_tested(folds)
     others = (None if values is None else values[rows] for values in (group.times, group.weights, group.children))
     held = HeldOut.of(group.hashes[rows], tested.actual[last], tested.predicted[last], *others)
@@ -139,19 +139,19 @@ def fit_candidate(candidate: Candidate, group: GroupData, *, again: bool = False
         return fit_weighted(candidate.unfitted(), x, group.y, group.weights)
 
 
-def answer(child: Any, group: GroupData, task: str) -> Answers:
+def predictions_of(child: Any, group: GroupData, task: str) -> Predictions:
     """Let a fitted child predict the rows of a group."""
     predicted = np.asarray(child.predict(group.x)).reshape(-1)
     if task == "regression":
-        return Answers(group.y, predicted, None, np.empty(0), group.weights)
+        return Predictions(group.y, predicted, None, np.empty(0), group.weights)
     probabilities = class_probabilities(child, group.x) if hasattr(child, "predict_proba") else None
     classes = np.asarray(getattr(child, "classes_", np.unique(group.y)))
-    return Answers(group.y, predicted, probabilities, classes, group.weights)
+    return Predictions(group.y, predicted, probabilities, classes, group.weights)
 
 
-def score(child: Any, group: GroupData, task: str) -> dict[str, float]:
+def training_metrics(child: Any, group: GroupData, task: str) -> dict[str, float]:
     """Measure a child on the rows that it was fitted on."""
-    return _prefixed("train", answer(child, group, task).metrics(task))
+    return _prefixed("train", predictions_of(child, group, task).metrics(task))
 
 
 def _decisive(judged: Sequence[Evaluated], spec: FitSpec) -> str:

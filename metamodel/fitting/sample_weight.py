@@ -5,8 +5,9 @@ from typing import Any
 
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import InputError
+from metamodel.prediction.child import last_step
 
-__all__ = ["check_takes_weights", "fit_weighted", "last_step"]
+__all__ = ["check_takes_weights", "fit_weighted"]
 
 
 def check_takes_weights(estimator: Any) -> None:
@@ -33,10 +34,3 @@ def fit_weighted(estimator: Any, x: Any, y: AnyArray, weights: AnyArray | None, 
     steps = getattr(estimator, "steps", None)
     name = "sample_weight" if steps is None else f"{steps[-1][0]}__sample_weight"
     return estimator.fit(x, y, **{name: weights}, **options)
-
-
-def last_step(estimator: Any) -> Any:
-    """Give the estimator at the end of a pipeline; of anything else, itself."""
-    while getattr(estimator, "steps", None):
-        estimator = estimator.steps[-1][1]
-    return estimator

@@ -16,13 +16,14 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from metamodel.common.messages import error_text, listing
-from metamodel.fitting.estimator_info import content, describe
+from metamodel.fitting.estimator_info import content, label_and_params
 from metamodel.fitting.group import GroupData, Terminated
 from metamodel.fitting.model_selection import fit_candidate
-from metamodel.fitting.sample_weight import fit_weighted, last_step
+from metamodel.fitting.sample_weight import fit_weighted
 from metamodel.fitting.spec import Candidate
+from metamodel.prediction.child import last_step
 
-__all__ = ["Start", "fit_chosen", "fit_from", "why_only_cold"]
+__all__ = ["WarmStart", "fit_chosen", "fit_from", "why_only_cold"]
 
 # Parameters of the last step that may differ: how much is added is the new fit's business, and XGBoost writes the
 # objective of more than two classes into its own parameters.
@@ -30,7 +31,7 @@ _FREE = ("warm_start", "n_estimators", "objective")
 
 
 @dataclass(frozen=True)
-class Start:
+class WarmStart:
     """The child that a group's fit may go on from.
 
     Parameters
@@ -67,7 +68,7 @@ def why_only_cold(estimator: Any) -> str:
     return f"{name} has neither warm_start nor partial_fit"
 
 
-def fit_from(start: Start, candidate: Candidate, group: GroupData) -> tuple[Any, str]:
+def fit_from(start: WarmStart, candidate: Candidate, group: GroupData) -> tuple[Any, str]:
     """Go on from an earlier child on all rows of a group.
 
     - XGBoost adds `n_estimators` rounds to the earlier booster, fitted on the group's rows.
@@ -105,7 +106,7 @@ def fit_from(start: Start, candidate: Candidate, group: GroupData) -> tuple[Any,
     return child, ""
 
 
-def fit_chosen(candidate: Candidate, group: GroupData, start: Start | None, *, again: bool) -> tuple[Any, str, str]:
+def fit_chosen(candidate: Candidate, group: GroupData, start: WarmStart | None, *, again: bool) -> tuple[Any, str, str]:
     """Fit the chosen candidate on all rows: warm where that is asked for and possible, else from nothing.
 
     Returns
@@ -147,7 +148,7 @@ def _go_on(child: Any, estimator: Any, group: GroupData) -> None:
 
 def _unlike(child: Any, estimator: Any) -> str:
     """Say how the earlier child's class or parameters differ."""
-    before, now = describe(child)[0], describe(estimator)[0]
+    before, now = label_and_params(child)[0], label_and_params(estimator)[0]
     if before != now:
         return f"another estimator before ({before})"
     mine, theirs = _parameters(child), _parameters(estimator)

@@ -1,6 +1,6 @@
 """XGBoost's classifier for labels of any kind, as scikit-learn's own classifiers take them.
 
-Importing this room needs XGBoost, which is an extra; it is named by `estimators` and imported when it is asked for.
+Importing this module needs XGBoost, which is an extra; it is named by `estimators` and imported when it is asked for.
 """
 
 from typing import Any, Self

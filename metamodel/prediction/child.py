@@ -7,7 +7,7 @@ import numpy as np
 
 from metamodel.common.arrays import AnyArray
 
-__all__ = ["class_probabilities", "with_feature_names"]
+__all__ = ["class_probabilities", "first_step", "last_step", "with_feature_names"]
 
 
 def class_probabilities(child: Any, x: Any) -> AnyArray:
@@ -51,6 +51,14 @@ def with_feature_names(estimator: Any, names: list[str]) -> Any:
 
 
 def first_step(estimator: Any) -> Any:
+    """Give the estimator at the beginning of a pipeline; of anything else, itself."""
     while getattr(estimator, "steps", None):
         estimator = estimator.steps[0][1]
+    return estimator
+
+
+def last_step(estimator: Any) -> Any:
+    """Give the estimator at the end of a pipeline; of anything else, itself."""
+    while getattr(estimator, "steps", None):
+        estimator = estimator.steps[-1][1]
     return estimator

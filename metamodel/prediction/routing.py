@@ -1,7 +1,7 @@
 """Send every row of a mixed table to its group's child, and say who answered it.
 
 Rows in = rows out, in the same order and under the same index, whatever the table holds. Children come through the
-small `ChildStore` protocol, so that this room knows nothing of files.
+small `ChildStore` protocol, so that this package knows nothing of files.
 """
 
 import time
@@ -90,7 +90,7 @@ class Route:
     has_probabilities
         Whether the children have `predict_proba`.
     intervals
-        Whether answers have the columns `lower` and `upper`; what fills them is not in this room.
+        Whether answers have the columns `lower` and `upper`; what fills them is not in this package.
     """
 
     keys: KeySchema

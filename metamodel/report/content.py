@@ -16,7 +16,7 @@ from metamodel.evaluation.metrics import METRICS, aggregate
 from metamodel.report.charts import histogram, shares
 from metamodel.report.group_chart import picture
 from metamodel.report.parents import LocalOrGlobal, with_adjusted
-from metamodel.report.rows import ENOUGH_ROWS, EXAMPLES, column, records
+from metamodel.report.rows import ENOUGH_ROWS, EXAMPLES, floats, records
 from metamodel.tables.keys import decode_key, encode_key
 
 __all__ = ["Facts"]
@@ -119,7 +119,7 @@ class Facts:
 
     def metric_picture(self) -> Markup:
         """Distribution of the deciding metric."""
-        return histogram(column(self.fitted, self.metric), self.metric_name)
+        return histogram(floats(self.fitted, self.metric), self.metric_name)
 
     @cached_property
     def skill(self) -> pd.Series | None:

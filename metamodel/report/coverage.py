@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from metamodel.bundle.ledger import summarize
+from metamodel.bundle.ledger import interval_summary
 from metamodel.report.charts import histogram
 from metamodel.report.content import Facts
 
@@ -22,7 +22,7 @@ class Coverage:
     level
         Share of rows that they were to cover.
     counts
-        From `intervals.summarize`.
+        From `ledger.interval_summary`.
     reached
         Share reached in each group, in percent; NaN where it was not counted.
     rows
@@ -44,6 +44,6 @@ def coverage_of(facts: Facts) -> Coverage | None:
     level = facts.manifest.options.get("interval")
     if level is None or "interval_radius" not in facts.children:
         return None
-    counts = summarize(facts.ledger, len(facts.manifest.keys.columns))
+    counts = interval_summary(facts.ledger, len(facts.manifest.keys.columns))
     reached = facts.fitted["coverage"].to_numpy(dtype=np.float64, na_value=np.nan)
     return Coverage(level, counts, 100 * reached, int(facts.fitted["coverage_rows"].sum()))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.bundle.ledger import deciding_metric, summarize, worst_first
+from metamodel.bundle.ledger import deciding_metric, interval_summary, worst_first
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.model import MetaModel
 
@@ -72,7 +72,7 @@ def _blending(shrinkage: dict[str, Any] | None) -> dict[str, str]:
 def _intervals(model: MetaModel) -> dict[str, str]:
     if not model.route.intervals:
         return {}
-    found = summarize(model.ledger, len(model.manifest.keys.columns))
+    found = interval_summary(model.ledger, len(model.manifest.keys.columns))
     reached = f", {found['interval_coverage']:.1%} reached" if "interval_coverage" in found else ""
     whose = "{groups_with_own_interval:,} groups by their own rows, {groups_borrowing_interval:,} by borrowed ones"
     return {"intervals": f"for {model.manifest.options['interval']:.1%} of the rows{reached}; {whose.format(**found)}"}

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from metamodel.evaluation.significance import COMPARED, adjusted, verdicts
 from metamodel.report.charts import histogram, shares
-from metamodel.report.rows import ENOUGH_ROWS, EXAMPLES, column, records
+from metamodel.report.rows import ENOUGH_ROWS, EXAMPLES, floats, records
 
 __all__ = ["LocalOrGlobal", "with_adjusted"]
 
@@ -20,7 +20,7 @@ def with_adjusted(children: pd.DataFrame) -> pd.DataFrame:
     """Adjust verdicts for their number, where the ledger is of a release that did not."""
     if "p_value" not in children or "p_value_adjusted" in children:
         return children
-    p, saved = adjusted(column(children, "p_value")), column(children, "error_saved")
+    p, saved = adjusted(floats(children, "p_value")), floats(children, "error_saved")
     verdict = np.where(children["compared_rows"] > 0, verdicts(p, saved), "")
     return children.assign(p_value_adjusted=p, better_than_parent=verdict)
 
@@ -74,7 +74,7 @@ class LocalOrGlobal:
 
     def saved_picture(self) -> Markup:
         """Distribution of the error saved."""
-        return histogram(column(self.compared, "error_saved") * 100, "error saved, %", lowest=-100)
+        return histogram(floats(self.compared, "error_saved") * 100, "error saved, %", lowest=-100)
 
     def least_saved(self) -> list[dict[str, Any]]:
         """Find the groups that gain least from a model of their own."""
@@ -83,7 +83,7 @@ class LocalOrGlobal:
     def most_saved(self) -> list[dict[str, Any]]:
         """Find the groups that gain most."""
         best = self._compared_well.sort_values("error_saved", ascending=False, kind="stable")
-        return records(best[np.isfinite(column(best, "error_saved"))].head(EXAMPLES))
+        return records(best[np.isfinite(floats(best, "error_saved"))].head(EXAMPLES))
 
     @cached_property
     def pruned(self) -> int:

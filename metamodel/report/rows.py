@@ -7,7 +7,7 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray
 
-__all__ = ["ENOUGH_ROWS", "EXAMPLES", "column", "records"]
+__all__ = ["ENOUGH_ROWS", "EXAMPLES", "floats", "records"]
 
 # Groups that are shown as examples.
 EXAMPLES = 8
@@ -16,7 +16,7 @@ EXAMPLES = 8
 ENOUGH_ROWS = 5
 
 
-def column(frame: pd.DataFrame, name: str) -> AnyArray:
+def floats(frame: pd.DataFrame, name: str) -> AnyArray:
     """Give one column as floats, shape (n_rows,)."""
     values: AnyArray = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
     return values

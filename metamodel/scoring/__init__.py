@@ -49,14 +49,14 @@ def score(
     """
     one_of("engine", engine, ("local", "spark"))
     if engine == "spark":
-        from metamodel.scoring import spark
+        from metamodel.scoring.spark import score_on_spark
 
-        return spark.score(data, model, params)
+        return score_on_spark(data, model, params)
     if type(data).__module__.startswith("pyspark."):
         raise InputError('data is a Spark DataFrame, which only Spark can read. Score with engine="spark".')
-    from metamodel.scoring import local
+    from metamodel.scoring.local import score_frame
 
-    return local.score(data, model, params)
+    return score_frame(data, model, params)
 
 
 def score_file(
@@ -79,9 +79,9 @@ def score_file(
     """
     one_of("engine", engine, ("local", "spark"))
     if engine == "spark":
-        from metamodel.scoring import spark
+        from metamodel.scoring.spark import score_to_table
 
-        return spark.score_table(data, model, output, params)
-    from metamodel.scoring import local
+        return score_to_table(data, model, output, params)
+    from metamodel.scoring.local import score_to_file
 
-    return local.score_file(data, model, output, params)
+    return score_to_file(data, model, output, params)

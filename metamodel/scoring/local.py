@@ -15,10 +15,10 @@ from metamodel.flavor.load import load_model
 from metamodel.tables import files as tables
 from metamodel.tables.sources import no_table
 
-__all__ = ["score", "score_file"]
+__all__ = ["score_frame", "score_to_file"]
 
 
-def score(data: pd.DataFrame | str | Path, model: Any, params: Mapping[str, Any] | None) -> pd.DataFrame:
+def score_frame(data: pd.DataFrame | str | Path, model: Any, params: Mapping[str, Any] | None) -> pd.DataFrame:
     """Score a whole table; see `metamodel.scoring.score`."""
     model = model if isinstance(model, MetaModel) else load_model(model)
     frame = data if isinstance(data, pd.DataFrame) else pd.concat(_parts(data, model), ignore_index=True)
@@ -27,7 +27,7 @@ def score(data: pd.DataFrame | str | Path, model: Any, params: Mapping[str, Any]
     return _scored(frame, readable, model, params)
 
 
-def score_file(
+def score_to_file(
     data: str | Path, model: Any, output: str | Path, params: Mapping[str, Any] | None = None
 ) -> dict[str, int]:
     """Score a file into another one, part by part.

@@ -28,7 +28,7 @@ from metamodel.scoring.spark_worker import ModelPlace, PartitionScorer
 from metamodel.tables.grouping import check_columns
 from metamodel.tables.spark import column, read_spark, reason, sample_frame, write_spark
 
-__all__ = ["score", "score_table"]
+__all__ = ["score_on_spark", "score_to_table"]
 
 _ARROW_TYPES = {"status": pa.string(), "key": pa.string(), "level": pa.int64()}
 
@@ -44,7 +44,7 @@ _SPARK_TYPES: dict[pa.DataType, T.DataType] = {
 }
 
 
-def score(data: Any, model: Any, params: Mapping[str, Any] | None) -> DataFrame:
+def score_on_spark(data: Any, model: Any, params: Mapping[str, Any] | None) -> DataFrame:
     """Score a table; see `metamodel.scoring.score`. Nothing runs before the result is used."""
     return _scored(data, _opened(model), model, params)
 
@@ -69,7 +69,7 @@ def _scored(data: Any, opened: MetaModel, model: Any, params: Mapping[str, Any] 
     return frame.repartition(*together).sortWithinPartitions(*together).mapInArrow(scorer.score, schema)
 
 
-def score_table(data: Any, model: Any, output: str, params: Mapping[str, Any] | None = None) -> dict[str, int]:
+def score_to_table(data: Any, model: Any, output: str, params: Mapping[str, Any] | None = None) -> dict[str, int]:
     """Score a table into another one.
 
     Parameters

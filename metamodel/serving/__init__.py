@@ -63,7 +63,7 @@ def serve(
     from metamodel.flavor.remote.throttle import WORKERS_VARIABLE
     from metamodel.serving import workers as processes
     from metamodel.serving.app import Limits, Service
-    from metamodel.serving.metrics import Figures
+    from metamodel.serving.prometheus import Figures
     from metamodel.serving.scorer import Scorer
 
     allowed = Limits(**(limits or {}))  # type: ignore[arg-type]  # whole numbers where they are wanted

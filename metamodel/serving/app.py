@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from mlflow.version import VERSION
 
 from metamodel.serving.json_request import PlainRequest
-from metamodel.serving.metrics import WorkerFigures
+from metamodel.serving.prometheus import WorkerFigures
 from metamodel.serving.scorer import Reply, Scorer, refusal
 
 __all__ = ["Limits", "Service"]

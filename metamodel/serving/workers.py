@@ -34,7 +34,7 @@ _SOON_SECONDS = 5.0
 
 _PATIENCE = 5
 
-Start = Callable[[int, Callable[[], None]], None]
+RunWorker = Callable[[int, Callable[[], None]], None]
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -121,7 +121,7 @@ def run_one(service: Service, listening: socket.socket, drain_seconds: float, pa
         os._exit(0)
 
 
-def run_several(start: Start, workers: int, grace_seconds: float) -> int:
+def run_several(start: RunWorker, workers: int, grace_seconds: float) -> int:
     """Fork workers, start again whichever dies, and end them all on SIGTERM or SIGINT.
 
     Parameters
@@ -145,7 +145,7 @@ def run_several(start: Start, workers: int, grace_seconds: float) -> int:
 class _Watch:
     """Watches over workers."""
 
-    start: Start
+    start: RunWorker
     grace_seconds: float
     listened: mmap.mmap  # a byte of each worker, 1 once it has
     stopping: bool = False

@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-__all__ = ["ISO_TIMESTAMP", "KeyValue", "Kind", "converted_to", "is_null"]
+__all__ = ["ISO_TIMESTAMP", "KeyKind", "KeyValue", "converted_to", "is_null"]
 
-Kind = Literal["string", "integer", "boolean", "date", "timestamp"]
+KeyKind = Literal["string", "integer", "boolean", "date", "timestamp"]
 
 KeyValue: TypeAlias = str | int | bool | dt.date | pd.Timestamp | None
 
@@ -22,7 +22,7 @@ _FLOAT_EXACT = 2**53
 _INT64 = range(-(2**63), 2**63)
 
 
-def converted_to(kind: Kind, value: object, *, utc: bool = False, from_text: bool = False) -> KeyValue:
+def converted_to(kind: KeyKind, value: object, *, utc: bool = False, from_text: bool = False) -> KeyValue:
     """Bring a value that is not null to a kind; None where it is none of that kind, or would change on the way.
 
     Parameters

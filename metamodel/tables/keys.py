@@ -5,7 +5,7 @@ once; afterwards each incoming value is brought to that kind without loss or not
 ``np.int64(7)``, ``7.0`` and ``Decimal(7)`` name the same group of an integer column and ``7.5``, ``"7"`` and ``True``
 name none.
 
-This room knows values and columns. It knows nothing of rows, models or files.
+This module knows values and columns. It knows nothing of rows, models or files.
 """
 
 import datetime as dt
@@ -19,7 +19,7 @@ import pandas as pd
 
 from metamodel.common.messages import count, listing, short
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
-from metamodel.tables.key_values import KeyValue, Kind, converted_to, is_null
+from metamodel.tables.key_values import KeyKind, KeyValue, converted_to, is_null
 
 __all__ = ["GroupKey", "KeyColumn", "KeySchema", "NullKeys", "decode_key", "decode_keys", "encode_key", "prefixes"]
 
@@ -27,7 +27,7 @@ NullKeys = Literal["error", "group", "drop"]
 
 GroupKey: TypeAlias = tuple[KeyValue, ...]
 
-_INFERRED: dict[str, Kind] = {
+_INFERRED: dict[str, KeyKind] = {
     "string": "string",
     "integer": "integer",
     "floating": "integer",
@@ -67,7 +67,7 @@ Send the value in the kind the model was trained with.
     """
 
     name: str
-    kind: Kind
+    kind: KeyKind
     utc: bool = False
     from_text: bool = False
 

@@ -21,7 +21,7 @@ from metamodel.bundle.group_values import FIGURES_DIR
 from metamodel.bundle.ledger import WITH_CHILD, keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import Bundle
-from metamodel.bundle.references import VENDORED_DIR, Reference, write_table
+from metamodel.bundle.references import VENDORED_DIR, Reference, write_reference_table
 from metamodel.bundle.shards import ShardRow, ShardWriter
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.byte_cache import ByteCache
@@ -155,7 +155,9 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
                 if child.archive and child.reference.vendored not in seen:  # one archive may lie in two places
                     seen.add(child.reference.vendored)
                     shard.add(ShardRow.of_child(child.reference.vendored, 0, "", child.archive, 0))
-        write_table(directory, ((key, len(decode_key(key)), reference) for key, reference in references.items()))
+        write_reference_table(
+            directory, ((key, len(decode_key(key)), reference) for key, reference in references.items())
+        )
         _carry_figures(bundle, directory)
         ledger = bundle.ledger
         keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]

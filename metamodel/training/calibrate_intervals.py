@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import WITH_CHILD, keys_of, summarize
+from metamodel.bundle.ledger import WITH_CHILD, interval_summary, keys_of
 from metamodel.evaluation.conformal import INTERVAL_COLUMNS, calibrate
 from metamodel.prediction.intervals import RADIUS
 from metamodel.tables.keys import KeySchema, encode_key
@@ -42,7 +42,7 @@ def with_intervals(
     figures : DataFrame, index encoded key
         The column `RADIUS`, for the bundle.
     summary : dict
-        From `summarize`, and what parents' intervals reach on rows of groups without a child.
+        From `interval_summary`, and what parents' intervals reach on rows of groups without a child.
     """
     if level is None:
         return ledger, pd.DataFrame(), {}
@@ -58,4 +58,4 @@ def with_intervals(
     radii = calibrated[["interval_radius"]].set_axis([RADIUS], axis=1)
     covered, rows = (int(calibrated[name].sum()) for name in ("fallback_covered", "fallback_rows"))
     fallback = {"interval_coverage_fallback": covered / rows} if rows else {}
-    return ledger, radii, {**summarize(ledger, depth), **fallback}
+    return ledger, radii, {**interval_summary(ledger, depth), **fallback}

@@ -16,10 +16,9 @@ from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import short
 from metamodel.evaluation.metrics import METRICS
 from metamodel.exceptions import InputError
-from metamodel.fitting import estimator_info as estimator_parts
-from metamodel.fitting import estimators
+from metamodel.fitting import estimator_info, estimators
 from metamodel.fitting.sample_weight import check_takes_weights
-from metamodel.fitting.spec import Candidate, FitSpec, TuningSpec
+from metamodel.fitting.spec import Candidate, FitSpec, TaskName, TuningSpec
 from metamodel.fitting.tuning import require_optuna, spaces_of
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey
@@ -79,7 +78,7 @@ def decide(
     """
     schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
     task, candidates, others = _candidates(estimator, estimator_params, schema, profile, options, overrides)
-    arrays = all(estimator_parts.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
+    arrays = all(estimator_info.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
     schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
     target = _target(profile[options.target], task)
     _check_metric(options.metric, task)
@@ -127,7 +126,7 @@ def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Seque
     return [name for name in frame.columns if name not in taken]
 
 
-def task_of_candidates(estimator: object, params: Mapping[str, Any] | None, numeric: bool) -> estimators.Task:
+def task_of_candidates(estimator: object, params: Mapping[str, Any] | None, numeric: bool) -> TaskName:
     """Tell the one task of an estimator, or of all candidates; `numeric` says whether the target is a number."""
     tasks = {name: estimators.task_of(one, numeric, params) for name, one in _named(estimator).items()}
     if len(set(tasks.values())) > 1:
@@ -142,7 +141,7 @@ def _candidates(
     frame: pd.DataFrame,
     options: TrainingOptions,
     overrides: Sequence[Override],
-) -> tuple[estimators.Task, tuple[Candidate, ...], list[tuple[Candidate, ...]]]:
+) -> tuple[TaskName, tuple[Candidate, ...], list[tuple[Candidate, ...]]]:
     """Build the candidates of all groups, and those of each override."""
     named = _named(estimator)
     dtype = frame[options.target].dtype
@@ -154,10 +153,10 @@ def _candidates(
         for name, one in named.items():
             built = estimators.resolve(one, params, task, options.random_state)
             if isinstance(one, str) and one in estimators.NAMED:
-                built = estimators.prepare(built, schema, missing)
+                built = estimators.with_preprocessing(built, schema, missing)
             if options.sample_weight is not None:
                 check_takes_weights(built)
-            yield Candidate(name, built, *estimator_parts.describe(built))
+            yield Candidate(name, built, *estimator_info.label_and_params(built))
 
     others = []
     for override in overrides:
@@ -226,7 +225,7 @@ def _check_interval(level: float | None, task: str) -> None:
         raise InputError(f"interval={level} is for regression, but the estimator is a classifier. Leave interval out.")
 
 
-def _target(values: pd.Series, task: estimators.Task) -> TargetInfo:
+def _target(values: pd.Series, task: TaskName) -> TargetInfo:
     if values.isna().all():
         raise InputError(f"The target {values.name!r} is null in every row. Name a column with values to learn from.")
     if isinstance(values.dtype, pd.CategoricalDtype):

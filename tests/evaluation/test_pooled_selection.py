@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metamodel.evaluation import pooled_selection as choosing
-from metamodel.evaluation.metrics import Answers
+from metamodel.evaluation.metrics import Predictions
 from metamodel.evaluation.pooled_selection import Contest, choose_together
 
 NAMES = ("line", "tree", "mean")
@@ -16,7 +16,7 @@ NAMES = ("line", "tree", "mean")
 
 def answers(errors, weights=None):
     errors = np.asarray(errors, dtype=float)
-    return Answers(np.zeros(len(errors)), errors, None, np.empty(0), weights)
+    return Predictions(np.zeros(len(errors)), errors, None, np.empty(0), weights)
 
 
 def contest(scales, rows, rng, weights=None):

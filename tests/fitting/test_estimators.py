@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from metamodel.exceptions import InputError, UnknownEstimator
-from metamodel.fitting.estimator_info import describe, takes_arrays
-from metamodel.fitting.estimators import NAMED, prepare, resolve, task_of
+from metamodel.fitting.estimator_info import label_and_params, takes_arrays
+from metamodel.fitting.estimators import NAMED, resolve, task_of, with_preprocessing
 from metamodel.prediction.child import with_feature_names
 from metamodel.tables.features import FeatureSchema
 
@@ -114,26 +114,28 @@ def test_a_parameter_that_does_not_exist_is_refused(estimator):
 
 
 def test_a_name_stands_for_the_plain_class_where_that_takes_the_table():
-    assert type(prepare(Ridge(), schema(NUMBERS), set())) is Ridge
+    assert type(with_preprocessing(Ridge(), schema(NUMBERS), set())) is Ridge
 
 
 @pytest.mark.parametrize("estimator", [Ridge(), HistGradientBoostingRegressor(max_iter=2)], ids=repr)
 def test_texts_and_missing_numbers_are_prepared_for(estimator):
     frame = NUMBERS.assign(town=["a", "b", None, "a"], x=[0.0, np.nan, 2.0, 3.0])
-    built = prepare(estimator, schema(frame), {"x", "town"}).fit(frame, Y)
+    built = with_preprocessing(estimator, schema(frame), {"x", "town"}).fit(frame, Y)
     new = frame.assign(town="never seen")
     assert np.isfinite(built.predict(new)).all()
 
 
 def test_an_estimator_that_takes_missing_numbers_gets_them():
     frame = NUMBERS.assign(x=[0.0, np.nan, 2.0, 3.0])
-    assert type(prepare(HistGradientBoostingRegressor(), schema(frame), {"x"})) is HistGradientBoostingRegressor
+    assert (
+        type(with_preprocessing(HistGradientBoostingRegressor(), schema(frame), {"x"})) is HistGradientBoostingRegressor
+    )
 
 
 def test_a_timestamp_is_refused_for_a_name():
     frame = NUMBERS.assign(t=pd.Timestamp("2026-01-01"))
     with pytest.raises(InputError, match=r"'t' holds timestamps, .*take. Name it as .*time_column='t'\), derive num"):
-        prepare(Ridge(), schema(frame), set())
+        with_preprocessing(Ridge(), schema(frame), set())
 
 
 # --- arrays or frames
@@ -176,7 +178,7 @@ def test_other_estimators_get_frames(estimator):
 
 
 def test_an_estimator_is_described_by_what_differs_from_the_default():
-    name, params = describe(make_pipeline(StandardScaler(with_mean=False), Ridge(alpha=2.0)))
+    name, params = label_and_params(make_pipeline(StandardScaler(with_mean=False), Ridge(alpha=2.0)))
     assert (name, json.loads(params)) == (
         "StandardScaler > Ridge",
         {"standardscaler__with_mean": False, "ridge__alpha": 2.0},
@@ -185,8 +187,8 @@ def test_an_estimator_is_described_by_what_differs_from_the_default():
 
 @pytest.mark.parametrize("alphas", [np.array([0.1, 1.0, 10.0]), np.logspace(-3, 3, 7), [1.0, 2.0], (0.5,)], ids=repr)
 def test_a_parameter_may_be_an_array(alphas):
-    assert json.loads(describe(RidgeCV(alphas=alphas))[1]) in ({"alphas": list(alphas)}, {})
+    assert json.loads(label_and_params(RidgeCV(alphas=alphas))[1]) in ({"alphas": list(alphas)}, {})
 
 
 def test_an_estimator_without_parameters_is_described_by_its_name():
-    assert describe(Duck()) == ("Duck", "{}")
+    assert label_and_params(Duck()) == ("Duck", "{}")

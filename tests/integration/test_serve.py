@@ -28,7 +28,7 @@ import metamodel
 from metamodel.serving import app
 from metamodel.serving.app import Limits, Service
 from metamodel.serving.json_request import PlainRequest
-from metamodel.serving.metrics import Figures
+from metamodel.serving.prometheus import Figures
 from metamodel.serving.scorer import Reply, Scorer
 
 pytestmark = pytest.mark.server

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 import metamodel
 from metamodel.exceptions import InputError, MissingColumns, UnknownGroup
-from metamodel.scoring.local import score_file
+from metamodel.scoring.local import score_to_file
 from metamodel.tables.files import read_table
 
 
@@ -96,7 +96,7 @@ def test_what_is_no_table_and_what_is_no_model_are_refused(panel: pd.DataFrame, 
     with pytest.raises(InputError, match=r"data is a NoneType\. Give a pandas DataFrame, a path, or the name"):
         metamodel.score(None, model)
     with pytest.raises(InputError, match=r"data is a int\. Give a pandas DataFrame, a path, or the name"):
-        score_file(3, model, "scored.csv")
+        score_to_file(3, model, "scored.csv")
     with pytest.raises(InputError, match=r"3 \(int\) is no model\. Give the path or URI of one\."):
         metamodel.score(panel, 3)
 
@@ -184,7 +184,7 @@ def test_one_bad_field_of_a_csv_file_spoils_its_own_row_alone(
     if output is None:
         scored = metamodel.score(tmp_path / "spoiled.csv", stores_model)
     else:
-        score_file(tmp_path / "spoiled.csv", stores_model, tmp_path / output)
+        score_to_file(tmp_path / "spoiled.csv", stores_model, tmp_path / output)
         scored = read_table(tmp_path / output)
 
     assert scored["status"].tolist() == ["child"] * 5 + [status] + ["child"] * 74
@@ -201,7 +201,7 @@ def test_a_bad_number_alone_in_the_last_part_of_a_csv_file_spoils_its_own_row_al
     spoiled.loc[79, "x"] = "oops"
     spoiled.to_csv(tmp_path / "spoiled.csv", index=False)
 
-    statuses = score_file(tmp_path / "spoiled.csv", stores_model, tmp_path / "out.csv")
+    statuses = score_to_file(tmp_path / "spoiled.csv", stores_model, tmp_path / "out.csv")
 
     assert statuses == {"child": 79, "failed": 1}
 
@@ -228,7 +228,7 @@ def test_large_file_in_parts_gives_the_same_as_at_once(
 ):
     at_once = metamodel.score(read_table(big_csv, ["shop"], ["shop"]), model)
 
-    statuses = score_file(big_csv, model, tmp_path / output)
+    statuses = score_to_file(big_csv, model, tmp_path / output)
 
     written = read_table(tmp_path / output, ["shop"], ["shop"])
     assert statuses == dict(Counter(at_once["status"])) == {"child": 200_100, "unknown_group": 400}
@@ -253,7 +253,7 @@ def test_output_appears_only_when_it_is_complete(big_csv: Path, model: metamodel
     output.write_bytes(b"an older file")
 
     with pytest.raises(UnknownGroup, match="1 group without a child model"):  # in the second part
-        score_file(big_csv, model, output, {"unknown": "error"})
+        score_to_file(big_csv, model, output, {"unknown": "error"})
 
     assert output.read_bytes() == b"an older file"
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]

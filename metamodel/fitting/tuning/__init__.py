@@ -1,6 +1,6 @@
 """Search each group's hyper-parameters on its training part, within a budget of trials and time.
 
-This room knows one group at a time; engines tell it what the group's parent found and when to end.
+This package knows one group at a time; engines tell it what the group's parent found and when to end.
 """
 
 from metamodel.fitting.tuning.budget import Pace, Search, alarm, ends_of_budget, phase_end

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from metamodel.common.arrays import AnyArray
-from metamodel.evaluation.metrics import Answers, effective_rows, is_better
+from metamodel.evaluation.metrics import Predictions, effective_rows, is_better
 
 __all__ = ["gain", "gain_errors", "more_than_noise"]
 
@@ -24,7 +24,7 @@ def gain(metric: str, old: float, new: float) -> float:
     return new - old if is_better(metric, 1.0, 0.0) else old - new
 
 
-def more_than_noise(metric: str, old: Answers, new: Answers) -> bool:
+def more_than_noise(metric: str, old: Predictions, new: Predictions) -> bool:
     """Say whether answers are better than others to the same rows by more than chance explains (one-sided, 95 %).
 
     Few rows have to gain more standard errors than many: 6.3 of them where there are two rows, 1.65 from some hundred
@@ -34,7 +34,7 @@ def more_than_noise(metric: str, old: Answers, new: Answers) -> bool:
     return rows >= 2 and gain_errors(metric, old, new) > float(stdtrit(rows - 1, _LEVEL))
 
 
-def gain_errors(metric: str, old: Answers, new: Answers) -> float:
+def gain_errors(metric: str, old: Predictions, new: Predictions) -> float:
     """Tell how much better some answers are than others to the same rows, in standard errors of the difference.
 
     The difference is taken row by row, so that what makes a row hard for both does not count as noise.
@@ -44,7 +44,7 @@ def gain_errors(metric: str, old: Answers, new: Answers) -> float:
     metric
         By which rows are compared.
     old, new
-        Answers to the same rows in the same order.
+        Predictions for the same rows in the same order.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def gain_errors(metric: str, old: Answers, new: Answers) -> float:
     Examples
     --------
     >>> def answers(*predicted):
-    ...     return Answers(np.zeros(4), np.array(predicted), None, np.empty(0))
+    ...     return Predictions(np.zeros(4), np.array(predicted), None, np.empty(0))
     >>> round(gain_errors("mae", answers(4.0, 3.0, 4.0, 3.0), answers(1.0, 2.0, 2.0, 1.0)), 2)
     4.9
     """
@@ -71,5 +71,5 @@ def gain_errors(metric: str, old: Answers, new: Answers) -> float:
     return float(mean / np.sqrt(spread / (rows - 1))) if spread > 0 else float(np.copysign(np.inf, mean))
 
 
-def _weights(answers: Answers) -> AnyArray:
+def _weights(answers: Predictions) -> AnyArray:
     return np.ones(len(answers.actual)) if answers.weights is None else answers.weights

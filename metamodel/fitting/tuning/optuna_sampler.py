@@ -13,7 +13,7 @@ from metamodel.exceptions import InputError
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.tuning.spaces import Dimension, Space
 
-__all__ = ["encoded", "quiet", "require_optuna", "seed", "suggested"]
+__all__ = ["encoded", "optuna_silenced", "require_optuna", "seed", "suggested"]
 
 
 def require_optuna() -> Any:
@@ -65,7 +65,7 @@ def _position(value: Any, choices: Sequence[Any]) -> int:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def optuna_silenced() -> Iterator[None]:
     """Keep Optuna from writing a line for each trial, and trials' warnings from looking like the child's."""
     optuna = require_optuna()
     before = optuna.logging.get_verbosity()

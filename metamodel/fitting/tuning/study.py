@@ -13,10 +13,10 @@ from typing import Any
 from sklearn.base import clone
 
 from metamodel.common.messages import error_text
-from metamodel.evaluation.metrics import PRIMARY, SECONDARY, Answers, is_better
-from metamodel.fitting.estimator_info import describe
+from metamodel.evaluation.metrics import PRIMARY, SECONDARY, Predictions, is_better
+from metamodel.fitting.estimator_info import label_and_params
 from metamodel.fitting.group import GroupData, Terminated
-from metamodel.fitting.model_selection import answer, fit_candidate
+from metamodel.fitting.model_selection import fit_candidate, predictions_of
 from metamodel.fitting.spec import Candidate, FitSpec
 from metamodel.fitting.tuning.budget import OutOfTime, Search, alarm
 from metamodel.fitting.tuning.early_stopping import (
@@ -28,7 +28,7 @@ from metamodel.fitting.tuning.early_stopping import (
 )
 from metamodel.fitting.tuning.folds import halves, validation_folds
 from metamodel.fitting.tuning.gain import gain, gain_errors, more_than_noise
-from metamodel.fitting.tuning.optuna_sampler import encoded, quiet, require_optuna, seed, suggested
+from metamodel.fitting.tuning.optuna_sampler import encoded, optuna_silenced, require_optuna, seed, suggested
 from metamodel.fitting.tuning.record import TuningRecord
 from metamodel.fitting.tuning.spaces import Space, parameter_path
 
@@ -50,7 +50,7 @@ class _Tried:
     counts: list[int]  # each fold's best number of boosting rounds
     seconds: float
     children: list[Any]
-    answers: Answers
+    answers: Predictions
 
     @property
     def rounds(self) -> int | None:
@@ -108,7 +108,7 @@ class Study:
             return self._candidate, replace(self.record(), reason="the training rows cannot be split")
         if _end_in_any_case(search) <= time.time():
             return self._candidate, replace(self.record(), reason="no time left")
-        with quiet():
+        with optuna_silenced():
             self._measure_untuned(search)
             self._try_many(search)
             reason = self._settle_in_time(search)
@@ -154,8 +154,8 @@ class Study:
         contenders = [best] if self._parents is None or self._parents is best else [self._parents, best]
         fair = [self._fairly(one) for one in contenders] if self._counting else contenders
         if self._counting and len(self._parts) == 1:  # the same rows in the same order
-            answers = [answer(untuned.children[0], half, self._spec.task) for _, half in self._judging]
-            untuned = self._untuned = replace(untuned, answers=Answers.pooled(answers))
+            answers = [predictions_of(untuned.children[0], half, self._spec.task) for _, half in self._judging]
+            untuned = self._untuned = replace(untuned, answers=Predictions.pooled(answers))
         self._gain_errors = gain_errors(self._metric, untuned.answers, fair[-1].answers)
         settled = untuned
         for one in fair:
@@ -172,20 +172,21 @@ class Study:
         answers = []
         for rounds, (part, unseen) in zip(others_rounds(counts), self._judging, strict=True):
             candidate = replace(self._candidate, estimator=with_rounds(clone(estimator), rounds))
-            answers.append(answer(fit_candidate(candidate, part), unseen, self._spec.task))
-        return replace(tried, score=self._score(answers, settling=False), answers=Answers.pooled(answers))
+            answers.append(predictions_of(fit_candidate(candidate, part), unseen, self._spec.task))
+        return replace(tried, score=self._score(answers, settling=False), answers=Predictions.pooled(answers))
 
     def _chosen(self, best: _Tried, record: TuningRecord) -> tuple[Candidate, TuningRecord]:
         seen = [
-            answer(child, part, self._spec.task) for child, (part, _) in zip(best.children, self._parts, strict=True)
+            predictions_of(child, part, self._spec.task)
+            for child, (part, _) in zip(best.children, self._parts, strict=True)
         ]
-        record = replace(record, train_score=Answers.pooled(seen).metrics(self._spec.task)[self._metric])
+        record = replace(record, train_score=Predictions.pooled(seen).metrics(self._spec.task)[self._metric])
         if best is self._untuned:
             return self._candidate, record
         estimator = self._with(best.params)
         if best.rounds is not None:
             estimator = with_rounds(estimator, best.rounds)
-        label, params = describe(estimator)
+        label, params = label_and_params(estimator)
         return Candidate(self._candidate.name, estimator, label, params), record
 
     def _why_untuned(self) -> str:
@@ -277,7 +278,7 @@ class Study:
             else:
                 child = fit_candidate(candidate, part)
             children.append(child)
-            answers.append(answer(child, unseen, self._spec.task))
+            answers.append(predictions_of(child, unseen, self._spec.task))
             score = self._score(answers, settling)
             if trial is not None and step + 1 < len(self._parts):
                 trial.report(score, step)
@@ -285,10 +286,10 @@ class Study:
                     import optuna
 
                     raise optuna.TrialPruned
-        return _Tried(params, score, counts, time.perf_counter() - started, children, Answers.pooled(answers))
+        return _Tried(params, score, counts, time.perf_counter() - started, children, Predictions.pooled(answers))
 
-    def _score(self, answers: Sequence[Answers], settling: bool) -> float:
-        metrics = Answers.pooled(answers).metrics(self._spec.task)
+    def _score(self, answers: Sequence[Predictions], settling: bool) -> float:
+        metrics = Predictions.pooled(answers).metrics(self._spec.task)
         if settling and math.isnan(metrics[self._metric]):
             self._metric = SECONDARY[self._spec.task]  # an estimator without probabilities has no log loss
         score = metrics[self._metric]

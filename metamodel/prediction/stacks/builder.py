@@ -8,10 +8,10 @@ from metamodel.common.arrays import AnyArray
 from metamodel.prediction.stacks.linear_reader import LINEAR
 from metamodel.prediction.stacks.tree_reader import is_tree_model
 from metamodel.prediction.stacks.trees import NO_KERNEL, TreeProgram, kernel_available
-from metamodel.prediction.stacks.verification import PROGRAMS, Form, Program, Proven, Prover, last_step
+from metamodel.prediction.stacks.verification import PROGRAMS, Form, Program, Proven, Prover, last_active_step
 from metamodel.tables.features import FeatureSchema
 
-__all__ = ["BuiltStack", "StackBuilder", "load_program", "prepare", "why_not"]
+__all__ = ["BuiltStack", "StackBuilder", "load_program", "warm_up", "why_not"]
 
 # Bytes of arrays from which on a stack is closed and the next one begins: what is being built must fit into memory.
 _STACK_BYTES = 2**28
@@ -89,13 +89,13 @@ def load_program(description: dict[str, Any], arrays: dict[str, AnyArray]) -> Pr
 
 def why_not(estimator: Any) -> str:
     """Why children of an unfitted estimator cannot be stacked whatever they learn; "" where it is worth a try."""
-    last = last_step(estimator)
+    last = last_active_step(estimator)
     if is_tree_model(last):
         return "" if kernel_available() else NO_KERNEL
     return "" if type(last) in LINEAR else f"no stack for {type(last).__name__}"
 
 
-def prepare(family: str) -> None:
+def warm_up(family: str) -> None:
     """Compile a family's kernel, or load the one compiled before, so that the first answer does not wait for it."""
     if family == TreeProgram.family:
         kernel_available()

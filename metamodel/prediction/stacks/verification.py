@@ -16,7 +16,7 @@ from metamodel.prediction.stacks.tree_reader import is_tree_model, tree_form
 from metamodel.prediction.stacks.trees import TreeForm, TreeProgram
 from metamodel.tables.features import FeatureSchema
 
-__all__ = ["PROGRAMS", "Form", "Program", "Proven", "Prover", "last_step"]
+__all__ = ["PROGRAMS", "Form", "Program", "Proven", "Prover", "last_active_step"]
 
 Form = LinearForm | TreeForm
 
@@ -108,7 +108,7 @@ class Prover:
         if self._features.layout != "array":
             return "the children take frames"
         n_features, dtype = len(self._features.features), str(self._features.matrix_dtype)
-        if is_tree_model(last_step(child)):
+        if is_tree_model(last_active_step(child)):
             return tree_form(child, n_features, dtype)
         form = linear_form(child, n_features)
         return f"the features are {dtype}" if isinstance(form, LinearForm) and dtype != "float64" else form
@@ -134,7 +134,7 @@ class Prover:
         return [one.one for one in waiting if one.one.key not in wrong]
 
 
-def last_step(estimator: Any) -> Any:
+def last_active_step(estimator: Any) -> Any:
     """Look up the last step of a pipeline that does anything; an estimator that is none is returned itself."""
     steps = [step for _, step in getattr(estimator, "steps", ()) if step is not None and not isinstance(step, str)]
     return steps[-1] if steps else estimator

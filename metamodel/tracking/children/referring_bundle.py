@@ -10,7 +10,7 @@ import pandas as pd
 from metamodel.bundle.ledger import WITH_CHILD, keys_of
 from metamodel.bundle.manifest import FORMAT_VERSION
 from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, SHARD_DIR, Bundle
-from metamodel.bundle.references import REFERENCE_DIR, Reference, ReferenceSettings, write_table
+from metamodel.bundle.references import REFERENCE_DIR, Reference, ReferenceSettings, write_reference_table
 from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
 from metamodel.bundle.stored_stacks import STACK_DIR
 from metamodel.bundle.writer import finish_bundle, new_bundle
@@ -64,7 +64,7 @@ def refer_to(bundle: Bundle, children: Mapping[str, Logged], settings: Reference
             for row in _without_child(bundle):
                 shard.add(row)
         keys = (key for key, there in zip(encoded, here, strict=True) if there)
-        write_table(directory, zip(keys, own["level"].tolist(), references, strict=True))
+        write_reference_table(directory, zip(keys, own["level"].tolist(), references, strict=True))
         own = own.assign(shard=f"{REFERENCE_DIR}/00000.sqlite", stack="no child", uri=uris)
         own["sha256"] = [child.sha256 for child in logged]
         rest = ledger[~here].assign(uri="")

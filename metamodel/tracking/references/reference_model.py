@@ -13,7 +13,7 @@ from mlflow.models.model import ModelInfo
 
 from metamodel.bundle.ledger import LEDGER_COLUMNS, with_keys
 from metamodel.bundle.manifest import REFERENCES_VERSION, Manifest, Target
-from metamodel.bundle.references import ReferenceSettings, write_table
+from metamodel.bundle.references import ReferenceSettings, write_reference_table
 from metamodel.bundle.writer import finish_bundle, library_versions, new_bundle
 from metamodel.common.messages import short
 from metamodel.common.uris import is_local
@@ -259,7 +259,7 @@ def _manifest(
 def _write(path: Path, manifest: Manifest, checked: Sequence[CheckedChild]) -> None:
     with new_bundle(path) as (directory, _):
         rows = [(encode_key(child.key), len(child.key), child.reference) for child in checked]
-        write_table(directory, sorted(rows, key=lambda row: row[0]))
+        write_reference_table(directory, sorted(rows, key=lambda row: row[0]))
         finish_bundle(directory, manifest, _ledger(manifest, checked))
 
 

@@ -1,4 +1,4 @@
-"""One training on this machine; the twin of the room for Spark."""
+"""One training on this machine; the twin of the engine for Spark."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -19,11 +19,11 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from metamodel.evaluation.metrics import Answers
+from metamodel.evaluation.metrics import Predictions
 from metamodel.evaluation.split_scheme import Scheme
 from metamodel.evaluation.splits import hash_folds, hash_holdout
 from metamodel.exceptions import InputError
-from metamodel.fitting.estimator_info import describe
+from metamodel.fitting.estimator_info import label_and_params
 from metamodel.fitting.estimators import resolve
 from metamodel.fitting.fit import fit_group
 from metamodel.fitting.group import GroupData
@@ -46,7 +46,7 @@ def group_of(rows=80, times=False, task="regression", random_state=0):
 
 
 def spec_of(estimator, space, task="regression", holdout=0.2, **settings):
-    candidates = (Candidate("child", estimator, *describe(estimator)),)
+    candidates = (Candidate("child", estimator, *label_and_params(estimator)),)
     tuning = TuningSpec(spaces_of(read_space({"child": space}), candidates), **{"trials": 8, **settings})
     dtype = "float64" if task == "regression" else "object"
     return FitSpec(task, candidates, holdout, target_dtype=dtype, tuning=tuning)
@@ -152,7 +152,7 @@ def test_as_good_answers_pass_for_better_in_one_of_twenty_groups_however_small(r
     rng = np.random.default_rng(0)
     passed = 0
     for _ in range(4000):
-        old, new = (Answers(np.zeros(rows), rng.normal(size=rows), None, np.empty(0)) for _ in range(2))
+        old, new = (Predictions(np.zeros(rows), rng.normal(size=rows), None, np.empty(0)) for _ in range(2))
         passed += more_than_noise("rmse", old, new)
     assert 0.02 < passed / 4000 < 0.07
 
@@ -160,7 +160,7 @@ def test_as_good_answers_pass_for_better_in_one_of_twenty_groups_however_small(r
 @pytest.mark.parametrize("weights", [None, np.full(4, 0.1), np.array([1.0, 1.0, 0.0, 0.0])])
 def test_gain_is_compared_with_students_distribution_of_so_many_rows(weights):
     gained = np.array([1.0, 1.5, 1.0, 1.5])
-    old, new = (Answers(np.zeros(4), values, None, np.empty(0), weights) for values in (gained + 1, np.ones(4)))
+    old, new = (Predictions(np.zeros(4), values, None, np.empty(0), weights) for values in (gained + 1, np.ones(4)))
     errors = gain_errors("mae", old, new)
     rows = 4 if weights is None or weights.all() else 2
     assert more_than_noise("mae", old, new) == (errors > scipy.stats.t.ppf(0.95, rows - 1)) == (rows == 4)
@@ -169,7 +169,7 @@ def test_gain_is_compared_with_students_distribution_of_so_many_rows(weights):
 
 def test_one_row_proves_nothing_and_the_same_gain_in_each_of_two_everything():
     for rows, proved in ((1, False), (2, True)):
-        old, new = (Answers(np.zeros(rows), np.full(rows, value), None, np.empty(0)) for value in (2.0, 1.0))
+        old, new = (Predictions(np.zeros(rows), np.full(rows, value), None, np.empty(0)) for value in (2.0, 1.0))
         assert more_than_noise("mae", old, new) == proved
     alone = np.array([1.0, 0.0])
     assert not more_than_noise("mae", replace(old, weights=alone), replace(new, weights=alone))
@@ -201,7 +201,7 @@ def test_gain_in_standard_errors_is_the_paired_t_statistic(weighted):
     rng = np.random.default_rng(0)
     y, old, new = rng.normal(size=(3, 50))
     weights = np.full(50, 3.0) if weighted else None
-    one, other = (Answers(y, predicted, None, np.empty(0), weights) for predicted in (old, new))
+    one, other = (Predictions(y, predicted, None, np.empty(0), weights) for predicted in (old, new))
     expected = scipy.stats.ttest_rel((old - y) ** 2, (new - y) ** 2).statistic
     assert gain_errors("rmse", one, other) == pytest.approx(expected)
     assert gain_errors("rmse", other, one) == pytest.approx(-expected)

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from metamodel.exceptions import InputError
-from metamodel.fitting.estimator_info import describe
+from metamodel.fitting.estimator_info import label_and_params
 from metamodel.fitting.estimators import NAMED, resolve
 from metamodel.fitting.spec import Candidate
 from metamodel.fitting.tuning import BUILT_IN, Dimension, read_space, spaces_of
@@ -23,7 +23,7 @@ ALPHA = Dimension("float", 0.01, 100, log=True)
 
 def candidate(name="ridge", estimator=None):
     estimator = Ridge() if estimator is None else estimator
-    return Candidate(name, estimator, *describe(estimator))
+    return Candidate(name, estimator, *label_and_params(estimator))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from metamodel.bundle.group_values import write_figures
 from metamodel.bundle.ledger import who_answers
 from metamodel.bundle.manifest import FileEntry
 from metamodel.bundle.reader import Bundle
-from metamodel.bundle.references import Reference, ReferenceSettings, ReferenceTable, write_table
+from metamodel.bundle.references import Reference, ReferenceSettings, ReferenceTable, write_reference_table
 from metamodel.bundle.writer import finish_bundle
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns, UnreadableBundle
 from metamodel.flavor.remote import disk_cache
@@ -55,7 +55,7 @@ def test_a_reference_that_is_none_is_refused(text: bytes) -> None:
 
 def test_a_table_gives_each_group_its_reference(tmp_path: Path) -> None:
     rows = [(encode_key((i,)), 1, Reference(f"models:/m-{i}")) for i in range(100)]
-    write_table(tmp_path, rows)
+    write_reference_table(tmp_path, rows)
     table = ReferenceTable(tmp_path, {"references/00000.sqlite": FileEntry.of(tmp_path / "references/00000.sqlite")})
     assert table.find("[7]") == Reference("models:/m-7")
     assert table.find("[100]") is None
