@@ -12,16 +12,19 @@ model predicted has the parent's errors, on the sample panel ten times as wide.)
 back itself: of the groups for which it answers, where these have enough rows.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.holdout import child_ids
-from metamodel.evaluation.residuals import Residuals, fewest_rows
-from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.tables.keys import GroupKey, decode_key, encode_key
 
-__all__ = ["INTERVAL_COLUMNS", "calibrate"]
+__all__ = ["INTERVAL_COLUMNS", "Residuals", "calibrate", "fewest_rows"]
 
 # Columns that the calibration of intervals adds.
 INTERVAL_COLUMNS = ("interval_radius", "interval_rows", "interval_level", "coverage", "coverage_rows")
@@ -87,3 +90,137 @@ def _of_level(
         },
         index=list(map(encode_key, models)),
     )
+
+
+def fewest_rows(level: float) -> int:
+    """Tell how many held-out rows a group needs for a radius of its own.
+
+    From there on the radius is not the largest residual, so that no single wild row sets it, and it covers at most
+    half of what is left out, (1 - level) / 2, too much.
+
+    Examples
+    --------
+    >>> fewest_rows(0.9), fewest_rows(0.5)
+    (19, 3)
+    """
+    # So many that (rows + 1) · level <= rows - 1, but for rounding.
+    enough = range(1, int(2 / (1 - level)) + 3)
+    return 1 + bisect_left(enough, True, key=lambda rows: bool(_rank(np.array([rows]), level)[0] < rows))
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Absolute residuals of the models of one level.
+
+    Attributes
+    ----------
+    models
+        Keys of one length.
+    of_row
+        Shape (n_rows,): which model each row was predicted by.
+    values
+        Shape (n_rows,), none of them NaN.
+    halves
+        Pairs of masks: rows that calibrate, and rows that are counted.
+    fallback
+        Shape (n_rows,): whether the row is of a group without a model, for which this model answers.
+    """
+
+    models: Sequence[GroupKey]
+    of_row: IntArray
+    values: AnyArray
+    halves: Sequence[tuple[BoolArray, BoolArray]]
+    fallback: BoolArray
+
+    @classmethod
+    def of(
+        cls, holdout: pd.DataFrame, models: Sequence[GroupKey], answering: Mapping[int, GroupKey], fewest: int
+    ) -> "Residuals":
+        """Take the rows that the models held back.
+
+        Parameters
+        ----------
+        holdout
+            Rows of one level, from `evidence.gather_holdouts`.
+        models
+            Keys of that level.
+        answering
+            Which parent answers for each group without a model, by the number of the group (`heldout.child_ids`).
+        fewest
+            Of a model that answers for so many rows of such groups these alone count, of another all of its rows.
+        """
+        number = {key: i for i, key in enumerate(models)}
+        model_of = np.array([number.get(decode_key(key), -1) for key in holdout["key"].cat.categories], dtype=np.int64)
+        codes = holdout["key"].cat.codes.to_numpy().astype(np.int64)
+        of_row = model_of[codes]
+        difference = holdout["predicted"].to_numpy(dtype=np.float64) - holdout["actual"].to_numpy(dtype=np.float64)
+        known = (of_row >= 0) & ~np.isnan(difference)  # the others are of groups without a model
+        children, group = np.unique(holdout.get("child", codes), return_inverse=True)
+        parents = {child: number.get(parent, -1) for child, parent in answering.items()}
+        parent = np.array([parents.get(child, -1) for child in children.tolist()], dtype=np.int64)[group]
+        fallback = known & (parent == of_row)
+        enough = np.bincount(of_row[fallback], minlength=len(models)) >= fewest
+        chosen = known & (fallback | ~enough[of_row])
+        times = holdout["time"].to_numpy()[chosen] if "time" in holdout else None
+        halves = _halves(holdout["row"].to_numpy()[chosen], times, group[chosen])
+        return cls(models, of_row[chosen], np.abs(difference[chosen]), halves, fallback[chosen])
+
+    def radii(self, level: float) -> tuple[AnyArray, IntArray, IntArray]:
+        """Find each model's radius, the number of rows that set it, and the level of the key that these share."""
+        radius = np.full(len(self.models), np.nan)
+        rows, used = np.zeros(len(self.models), dtype=np.int64), np.full(len(self.models), -1)
+        fewest = fewest_rows(level)
+        for shared in range(len(self.models[0]), -1, -1):
+            found, counts = self._quantiles(shared, level)
+            new = (used < 0) & (counts >= fewest) & np.isfinite(found)
+            radius[new], rows[new], used[new] = found[new], counts[new], shared
+        return radius, rows, used
+
+    def covered(self, used: IntArray, level: float) -> tuple[BoolArray, BoolArray]:
+        """Say which rows lie inside a radius from the other half of their category, and which were looked at."""
+        inside, counted = np.zeros((2, len(self.values)), dtype=bool)
+        for shared in np.unique(used[used >= 0]).tolist():
+            for calibrating, looked_at in self.halves:
+                radius = np.where(used == shared, self._quantiles(shared, level, calibrating)[0], np.nan)
+                limits = radius[self.of_row]
+                counted |= looked_at & ~np.isnan(limits)
+                inside |= looked_at & (self.values <= limits)
+        return inside, counted
+
+    def per_model(self, rows: BoolArray) -> IntArray:
+        """Count the rows of a mask that each model predicted."""
+        return np.bincount(self.of_row[rows], minlength=len(self.models))
+
+    def _quantiles(self, shared: int, level: float, some: BoolArray | None = None) -> tuple[AnyArray, IntArray]:
+        """Find for each model the radius and the number of rows of all that share so much of its key."""
+        categories: dict[GroupKey, int] = {}
+        category_of = np.array([categories.setdefault(key[:shared], len(categories)) for key in self.models])
+        of_row, values = (self.of_row, self.values) if some is None else (self.of_row[some], self.values[some])
+        category = category_of[of_row]
+        counts = np.bincount(category, minlength=len(categories))
+        ordered = values[np.lexsort((values, category))]
+        rank = _rank(counts, level)
+        there = rank <= counts
+        radius = np.full(len(counts), np.nan)
+        radius[there] = ordered[(np.cumsum(counts) - counts + rank - 1)[there]]
+        return radius[category_of], counts[category_of]
+
+
+def _rank(rows: IntArray, level: float) -> IntArray:
+    """Say which of the sorted residuals is the radius, counted from 1; beyond `rows` where none is large enough."""
+    # Rounded first: 10 · 0.7 is a little more than 7 in binary fractions.
+    rank: IntArray = np.ceil(np.round((rows + 1) * level, 9)).astype(np.int64)
+    return rank
+
+
+def _halves(rows: Any, times: Any, group: IntArray) -> list[tuple[BoolArray, BoolArray]]:
+    if times is None:
+        # A row's hash decides, so equal rows stay together; its upper bits have chosen the holdout.
+        odd = (rows.astype(np.uint64) & np.uint64(1)).astype(bool)
+        return [(odd, ~odd), (~odd, odd)]
+    order = np.lexsort((times, group))
+    counts = np.bincount(group)
+    starts = np.cumsum(counts) - counts
+    middle = np.take(times[order], np.minimum(starts + counts // 2, max(len(order) - 1, 0))) if len(order) else times
+    earlier = times < middle[group]
+    return [(earlier, ~earlier)]

@@ -1,7 +1,6 @@
 """Metrics of one child, and the aggregates over all of them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,11 @@ __all__ = [
     "PARTS",
     "PRIMARY",
     "SECONDARY",
-    "Predictions",
     "aggregate",
     "classification_metrics",
     "effective_rows",
     "is_better",
+    "log_losses",
     "metric_names",
     "regression_metrics",
     "rounding_error",
@@ -181,10 +180,11 @@ def _f1_macro(y: AnyArray, predicted: AnyArray, weights: AnyArray | None) -> flo
 def _log_loss(y: AnyArray, probabilities: AnyArray, classes: AnyArray, weights: AnyArray | None) -> float:
     if len(np.unique(np.concatenate([classes, y]))) < 2:
         return float("nan")
-    return _mean(_log_losses(y, probabilities, classes), weights)
+    return _mean(log_losses(y, probabilities, classes), weights)
 
 
-def _log_losses(y: AnyArray, probabilities: AnyArray, classes: AnyArray) -> AnyArray:
+def log_losses(y: AnyArray, probabilities: AnyArray, classes: AnyArray) -> AnyArray:
+    """Each row's log loss, shape (n_rows,); parameters as of `classification_metrics`."""
     every, codes = np.unique(np.concatenate([classes, y]), return_inverse=True)
     column = np.full(len(every), -1)
     column[codes[: len(classes)]] = np.arange(len(classes))
@@ -193,67 +193,6 @@ def _log_losses(y: AnyArray, probabilities: AnyArray, classes: AnyArray) -> AnyA
     epsilon = np.finfo(np.float64).eps
     losses: AnyArray = -np.log(given.clip(epsilon, 1 - epsilon))
     return losses
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """A child's answers to some rows, beside what came true.
-
-    Attributes
-    ----------
-    actual, predicted
-        Target, shape (n_rows,).
-    probabilities
-        Shape (n_rows, n_classes), or None where the child gives none.
-    classes
-        The classes of its columns.
-    weights
-        Weight of each row, shape (n_rows,), or None for equal ones.
-    """
-
-    actual: AnyArray
-    predicted: AnyArray
-    probabilities: AnyArray | None
-    classes: AnyArray
-    weights: AnyArray | None = None
-
-    @classmethod
-    def pooled(cls, parts: "Sequence[Predictions]") -> "Predictions":
-        """Put the rows of several folds behind one another."""
-        if len(parts) == 1:
-            return parts[0]
-        actual = np.concatenate([part.actual for part in parts])
-        predicted = np.concatenate([part.predicted for part in parts])
-        given = [part.weights for part in parts if part.weights is not None]
-        weights = np.concatenate(given) if given else None
-        if any(part.probabilities is None for part in parts):
-            return cls(actual, predicted, None, parts[0].classes, weights)
-        classes = np.unique(np.concatenate([part.classes for part in parts]))
-        probabilities = np.zeros((len(actual), len(classes)))
-        start = 0
-        for part in parts:
-            stop = start + len(part.actual)
-            probabilities[start:stop, np.searchsorted(classes, part.classes)] = part.probabilities
-            start = stop
-        return cls(actual, predicted, probabilities, classes, weights)
-
-    def metrics(self, task: str) -> dict[str, float]:
-        """Every metric of the task."""
-        if task == "regression":
-            return regression_metrics(self.actual, self.predicted, self.weights)
-        return classification_metrics(self.actual, self.predicted, self.probabilities, self.classes, self.weights)
-
-    def losses(self, metric: str) -> AnyArray:
-        """Each row's share in a metric, shape (n_rows,); less is better.
-
-        RMSE and R² are made of squared errors. Macro F1 is no mean over rows; a row counts as for accuracy.
-        """
-        if metric == "log_loss" and self.probabilities is not None:
-            return _log_losses(self.actual, self.probabilities, self.classes)
-        if metric not in METRICS["regression"]:
-            return (self.actual != self.predicted).astype(np.float64)
-        error = np.abs(self.predicted - self.actual)
-        return error if metric == "mae" else error**2
 
 
 def aggregate(ledger: pd.DataFrame, task: str) -> dict[str, float]:

@@ -21,7 +21,8 @@ from typing import Any, Self
 import numpy as np
 
 from metamodel.common.arrays import AnyArray
-from metamodel.evaluation.metrics import Predictions, effective_rows
+from metamodel.evaluation.metrics import effective_rows
+from metamodel.evaluation.predictions import Predictions
 
 __all__ = ["Contest", "choose_together"]
 

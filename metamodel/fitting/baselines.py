@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
-from metamodel.evaluation.metrics import Predictions
+from metamodel.evaluation.predictions import Predictions
 from metamodel.evaluation.splits import Fold
 from metamodel.fitting.group import GroupData
 

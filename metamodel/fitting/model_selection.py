@@ -10,8 +10,9 @@ from sklearn import config_context
 from metamodel.common.arrays import IntArray
 from metamodel.common.messages import count, error_text
 from metamodel.evaluation.holdout import HeldOut
-from metamodel.evaluation.metrics import PRIMARY, SECONDARY, Predictions, is_better, rounding_error, skill
+from metamodel.evaluation.metrics import PRIMARY, SECONDARY, is_better, rounding_error, skill
 from metamodel.evaluation.pooled_selection import Contest
+from metamodel.evaluation.predictions import Predictions
 from metamodel.evaluation.splits import Fold, folds_of
 from metamodel.fitting.baselines import baselines
 from metamodel.fitting.group import GroupData, Terminated

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.evaluation.conformal import calibrate
+from metamodel.evaluation.conformal import calibrate, fewest_rows
 from metamodel.evaluation.holdout import child_ids
-from metamodel.evaluation.residuals import fewest_rows
 from metamodel.exceptions import InvalidKey
 from metamodel.prediction.intervals import radii_of_rows
 from metamodel.tables.grouping import Grouping

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metamodel.evaluation import pooled_selection as choosing
-from metamodel.evaluation.metrics import Predictions
 from metamodel.evaluation.pooled_selection import Contest, choose_together
+from metamodel.evaluation.predictions import Predictions
 
 NAMES = ("line", "tree", "mean")
 

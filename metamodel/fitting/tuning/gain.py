@@ -4,7 +4,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from metamodel.common.arrays import AnyArray
-from metamodel.evaluation.metrics import Predictions, effective_rows, is_better
+from metamodel.evaluation.metrics import effective_rows, is_better
+from metamodel.evaluation.predictions import Predictions
 
 __all__ = ["gain", "gain_errors", "more_than_noise"]
 

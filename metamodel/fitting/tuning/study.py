@@ -13,7 +13,8 @@ from typing import Any
 from sklearn.base import clone
 
 from metamodel.common.messages import error_text
-from metamodel.evaluation.metrics import PRIMARY, SECONDARY, Predictions, is_better
+from metamodel.evaluation.metrics import PRIMARY, SECONDARY, is_better
+from metamodel.evaluation.predictions import Predictions
 from metamodel.fitting.estimator_info import label_and_params
 from metamodel.fitting.group import GroupData, Terminated
 from metamodel.fitting.model_selection import fit_candidate, predictions_of

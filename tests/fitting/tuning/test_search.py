@@ -19,7 +19,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from metamodel.evaluation.metrics import Predictions
+from metamodel.evaluation.predictions import Predictions
 from metamodel.evaluation.split_scheme import Scheme
 from metamodel.evaluation.splits import hash_folds, hash_holdout
 from metamodel.exceptions import InputError
