@@ -178,7 +178,7 @@ def gather_holdouts(
         `depth`, and each of `levels` if they are wanted → DataFrame with `key` (categorical, encoded), `row`, `time`
         and `weight` where there is one, `actual`, `predicted`, and for each shorter level the parent's prediction: null
         where the parent did not hold this row back, or has no evaluation. Those of parents have `child` too
-        (`heldout.child_ids`), 0 where it is not known.
+        (`holdout.child_ids`), 0 where it is not known.
     """
     every, names = _together_by_name([(keys, _with_child(table)) for keys, table in parts])
     if not len(every):

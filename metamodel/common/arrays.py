@@ -4,7 +4,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["AnyArray", "BoolArray", "HashArray", "IntArray"]
+__all__ = ["FEW_ROWS", "AnyArray", "BoolArray", "HashArray", "IntArray"]
+
+# For so few rows each call of NumPy costs more than a loop.
+FEW_ROWS = 16
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -38,7 +38,7 @@ def calibrate(
     Parameters
     ----------
     holdouts
-        Held-out rows of each level's models as `evidence.gather_holdouts` gives them: `key`, `row`, `actual`,
+        Held-out rows of each level's models as `diagnostics.gather_holdouts` gives them: `key`, `row`, `actual`,
         `predicted`, `time` where there is one, and `child` where the models are parents. Rows without a prediction do
         not count. Weights play no part: coverage is a share of rows.
     keys
@@ -141,11 +141,11 @@ class Residuals:
         Parameters
         ----------
         holdout
-            Rows of one level, from `evidence.gather_holdouts`.
+            Rows of one level, from `diagnostics.gather_holdouts`.
         models
             Keys of that level.
         answering
-            Which parent answers for each group without a model, by the number of the group (`heldout.child_ids`).
+            Which parent answers for each group without a model, by the number of the group (`holdout.child_ids`).
         fewest
             Of a model that answers for so many rows of such groups these alone count, of another all of its rows.
         """

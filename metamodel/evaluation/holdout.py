@@ -55,12 +55,12 @@ class HeldOut:
     Parameters
     ----------
     rows
-        From `splitting.row_hashes`: the same row has the same hash in its group, in every parent and in the global
+        From `splits.row_hashes`: the same row has the same hash in its group, in every parent and in the global
         model. Equal rows share it.
     actual, predicted
         Target and prediction; floats, or class labels.
     times
-        From `splitting.time_order`, or None.
+        From `splits.time_order`, or None.
     weights
         From `weights.row_weights`, or None for equal ones.
     children

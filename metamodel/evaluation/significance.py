@@ -41,7 +41,7 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     Parameters
     ----------
     holdout
-        From `evidence.gather_holdouts`, of the children.
+        From `diagnostics.gather_holdouts`, of the children.
     task
         "regression" or "classification".
     fitted

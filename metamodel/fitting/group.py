@@ -33,13 +33,13 @@ class GroupData:
     y
         Target, shape (n_rows,); may hold nulls.
     hashes
-        From `splitting.row_hashes`, shape (n_rows,).
+        From `splits.row_hashes`, shape (n_rows,).
     times
-        From `splitting.time_order`, or None for a random holdout.
+        From `splits.time_order`, or None for a random holdout.
     weights
         From `weights.row_weights`, or None for equal ones.
     children
-        From `heldout.child_ids`: which group of all columns each row is of. None where there are no parents.
+        From `holdout.child_ids`: which group of all columns each row is of. None where there are no parents.
     """
 
     key: GroupKey

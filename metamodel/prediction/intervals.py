@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.arrays import FEW_ROWS, AnyArray, IntArray
 from metamodel.exceptions import InvalidKey
 from metamodel.tables.grouping import Grouping
 from metamodel.tables.keys import GroupKey
@@ -13,9 +13,6 @@ __all__ = ["RADIUS", "radii_of_rows"]
 
 # Name of the figure in a bundle.
 RADIUS = "radius"
-
-# For so few rows each call of NumPy costs more than a loop.
-_FEW_ROWS = 16
 
 _LookUp = Callable[[Sequence[GroupKey | InvalidKey]], AnyArray]
 
@@ -42,7 +39,7 @@ def radii_of_rows(grouping: Grouping, answered_by: AnyArray, depth: int, look_up
     array of shape (n_rows,)
         NaN where nobody answered, or who did has no radius.
     """
-    if len(answered_by) <= _FEW_ROWS:
+    if len(answered_by) <= FEW_ROWS:
         return _of_few(grouping, answered_by.tolist(), depth, look_up)
     radii = np.full(len(answered_by), np.nan)
     for level in np.unique(answered_by).tolist():

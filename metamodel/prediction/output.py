@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.arrays import FEW_ROWS, AnyArray, IntArray
 from metamodel.common.messages import count
 from metamodel.common.validation import one_of
 from metamodel.exceptions import ChildFailed, InputError
@@ -47,8 +47,6 @@ _PLAIN_KINDS: dict[str, Callable[[Any], Any]] = {
     "number": lambda value: float(value) if math.isfinite(value) else None,
     "string": str,
 }
-
-_FEW = 16
 
 _REFUSALS = ("unknown_group", "invalid_key", "failed")
 
@@ -303,7 +301,7 @@ class Answers:
 
 
 def _plain(numbers: AnyArray) -> list[float | None]:
-    if len(numbers) <= _FEW:  # NumPy's calls would cost more than the loop
+    if len(numbers) <= FEW_ROWS:  # NumPy's calls would cost more than the loop
         return [value if math.isfinite(value) else None for value in numbers.tolist()]
     values: list[float | None] = numbers.tolist()
     if np.isfinite(numbers).all():

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.arrays import FEW_ROWS, AnyArray, IntArray
 from metamodel.common.messages import count, listing
 from metamodel.exceptions import InputError, InvalidKey, UnknownGroup
 from metamodel.prediction.blending import Weights, blend_answers
@@ -30,7 +30,7 @@ from metamodel.prediction.output import (
 from metamodel.tables.features import FeatureColumns, FeatureSchema
 from metamodel.tables.grouping import Grouping, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema, encode_key
-from metamodel.tables.small_tables import FEW_ROWS, read_few_rows
+from metamodel.tables.small_tables import read_few_rows
 
 __all__ = ["ChildStore", "Route", "Stack", "output_columns"]
 

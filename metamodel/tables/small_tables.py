@@ -12,16 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import FEW_ROWS, AnyArray
 from metamodel.exceptions import InvalidKey
 from metamodel.tables.features import FeatureColumns, FeatureSchema
 from metamodel.tables.grouping import Grouping, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
 
-__all__ = ["FEW_ROWS", "read_few_rows", "read_plain_rows"]
-
-# From here on the general way is faster.
-FEW_ROWS = 16
+__all__ = ["read_few_rows", "read_plain_rows"]
 
 _PLAIN = {float, int, bool}
 

@@ -80,7 +80,7 @@ def shrink(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> Shrunk:
     ledger
         From `ledger.assemble`.
     holdout
-        From `evidence.gather_holdouts`, of the children.
+        From `diagnostics.gather_holdouts`, of the children.
     plan
         What was asked.
     """
@@ -176,7 +176,7 @@ def blend_holdout(holdout: pd.DataFrame, table: pd.DataFrame, depth: int, levels
     Parameters
     ----------
     holdout
-        From `evidence.gather_holdouts`, of the children.
+        From `diagnostics.gather_holdouts`, of the children.
     table
         From `weight_table`.
     depth, levels

@@ -96,7 +96,7 @@ def judge(
     ledger
         From `assemble`.
     holdout
-        From `evidence.gather_holdouts`, of the children.
+        From `diagnostics.gather_holdouts`, of the children.
     plan
         What was asked.
     answered

@@ -50,7 +50,7 @@ __all__ = [
 class TrainingTable:
     """Rows as children take them: features, target, and what the holdout needs; all of one length.
 
-    `children` says which group of all columns each row is of (`heldout.child_ids`), where there are parents.
+    `children` says which group of all columns each row is of (`holdout.child_ids`), where there are parents.
     """
 
     features: FeatureTable

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
-from metamodel.tables import grouping as frames
 from metamodel.tables.grouping import check_columns, group_rows
 from metamodel.tables.keys import KeyColumn, KeySchema, encode_key
 
@@ -180,25 +179,6 @@ def test_a_column_that_is_there_twice_is_named():
 
 def test_a_column_that_nobody_needs_may_be_there_twice():
     assert check_columns(pd.DataFrame([[1, 2, 3]], columns=["x", "x", "store"]), ["store"], "group column") is None
-
-
-SHARED = {
-    "texts": ["a", "b", "ab", "é", ""],
-    "texts and nulls": ["a", None, np.nan, "b", pd.NA],
-    "equal values of different types": [1, 1.0, True, "1", np.int64(1)],
-    "equal texts that are several objects": ["".join(["s", "tore"]) for _ in range(7)] + ["other"],
-}
-
-
-@pytest.mark.parametrize("case", SHARED)
-def test_many_rows_that_share_objects_are_coded_like_few(case, monkeypatch):
-    objects = np.array([*SHARED[case], *(f"filler-{i}" for i in range(40))], dtype=object)
-    values = pd.Series(objects[np.random.default_rng(0).integers(0, len(objects), 30_000)])
-    codes, uniques, _ = frames._factorize(values)
-    monkeypatch.setattr(frames, "_MANY_ROWS", 10**9)
-    other_codes, other_uniques, _ = frames._factorize(values)
-    assert [(type(one), one) for one in uniques] == [(type(one), one) for one in other_uniques]
-    assert codes.tolist() == other_codes.tolist()
 
 
 @pytest.mark.parametrize("odd", [None, 7, np.nan, b"bytes", "\ud800", "new"], ids=repr)

@@ -35,7 +35,7 @@ class TuningRecord:
     reason
         Why the group was fitted untuned; empty where it was searched.
     latest
-        Latest time that had a say in the parameters, as `splitting.time_order` counts; None without a time column.
+        Latest time that had a say in the parameters, as `splits.time_order` counts; None without a time column.
     """
 
     candidate: str

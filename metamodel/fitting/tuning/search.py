@@ -85,7 +85,7 @@ def _seen_by_parent(held: GroupData, fraction: float, search: Search) -> bool:
     """Whether the search for what is tried first may have seen rows that are held out here."""
     if held.times is not None:
         return search.first_latest is None or search.first_latest >= held.times.min()
-    # A row that a small group holds out for want of others (`splitting.hash_holdout`) is one that its parent trains on.
+    # A row that a small group holds out for want of others (`splits.hash_holdout`) is one that its parent trains on.
     return bool((held.hashes >= np.uint64(int(fraction * 2**64))).any())
 
 

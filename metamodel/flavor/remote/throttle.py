@@ -1,8 +1,8 @@
 """Be a good guest of the tracking server: take turns, start at different moments, and wait when told to.
 
 Requests that MLflow sends inside `Courtesy.call` are sent once, in their turn; what the server says about waiting is
-heard, and tenacity decides when to try again (docs/decisions/0008-references.md). Inside `pacing.paced` each request is
-such a call of its own. MLflow's other requests go as ever.
+heard, and tenacity decides when to try again (docs/decisions/0008-references.md). Inside `throttled_tracking.paced`
+each request is such a call of its own. MLflow's other requests go as ever.
 """
 
 import email.utils

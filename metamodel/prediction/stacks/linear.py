@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.arrays import FEW_ROWS, AnyArray, IntArray
 from metamodel.prediction.stacks.link_functions import finish
 from metamodel.prediction.stacks.threads import on_ranges
 
@@ -19,8 +19,6 @@ __all__ = ["LinearForm", "LinearProgram"]
 
 # Rows that are evaluated at a time; their scores and one column of products stay in the processor's cache.
 _CHUNK_ROWS = 16_384
-
-_FEW_ROWS = 16
 
 # Relative to the sum of the absolute values of a score's terms: a sum in another order differs by a few last bits.
 TOLERANCE = 1e-12
@@ -173,7 +171,7 @@ class LinearProgram:
         return TOLERANCE * np.maximum(terms, 1) * (np.abs(expected) if self.link == "log" else 1)
 
     def _scores(self, columns: Sequence[AnyArray], positions: IntArray, absolute: bool = False) -> AnyArray:
-        if len(positions) <= _FEW_ROWS and not absolute:
+        if len(positions) <= FEW_ROWS and not absolute:
             return self._few_scores(columns, positions)
         scores = np.empty((len(self.arrays["intercept"]), len(positions)))
 

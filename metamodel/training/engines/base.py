@@ -59,7 +59,7 @@ class Job:
     directory
         Where tasks leave their files.
     kept_share
-        Share of the held-out rows to hand back, from `heldout.kept_share`.
+        Share of the held-out rows to hand back, from `holdout.kept_share`.
     starts
         What fits go on from; None where they start from nothing.
     """

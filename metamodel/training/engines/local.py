@@ -70,7 +70,7 @@ class LocalTraining:
         directory
             Where tasks leave their shards and results; what is there already is not done again.
         kept_share
-            Share of the held-out rows to hand back, from `heldout.kept_share`.
+            Share of the held-out rows to hand back, from `holdout.kept_share`.
         """
         return fit_on_this_machine(self.plan, self._backend, end, starts, directory, kept_share)
 

@@ -140,7 +140,7 @@ class GroupFitter:
     spec, codec_name
         What to fit, and how to serialize it.
     kept_share
-        Share of the held-out rows to hand back, from `heldout.kept_share`.
+        Share of the held-out rows to hand back, from `holdout.kept_share`.
     """
 
     def __init__(self, spec: FitSpec, codec_name: str, kept_share: float) -> None:
@@ -191,7 +191,7 @@ def run_task(
     directory, digest
         Where to write, and the name of the files.
     kept_share
-        Share of the held-out rows to hand back, from `heldout.kept_share`.
+        Share of the held-out rows to hand back, from `holdout.kept_share`.
     starts
         What groups go on from; those without one start from nothing.
     """

@@ -119,7 +119,7 @@ class SparkTraining:
         directory
             Where to write shards, on the driver.
         kept_share
-            Share of the held-out rows to hand back, from `heldout.kept_share`.
+            Share of the held-out rows to hand back, from `holdout.kept_share`.
 
         Raises
         ------

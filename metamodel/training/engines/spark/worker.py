@@ -59,7 +59,7 @@ _RESULT_BYTES = 8 * 2**20
 # Column of the earlier child in the one row of a group that holds it; nulls in all others.
 START = "__metamodel_start"
 
-# Column that says which group of all columns a row is of (`heldout.child_ids`), where there are parents.
+# Column that says which group of all columns a row is of (`holdout.child_ids`), where there are parents.
 CHILD = "__metamodel_child"
 
 # What joblib takes for the number of cores; an estimator with n_jobs=-1 asks it.
