@@ -1,10 +1,8 @@
 """What an estimator is made of: its steps, the packages they come from, and the parameters that were set."""
 
-import hashlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, FunctionType
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from metamodel.prediction.child import first_step
 
-__all__ = ["content", "label_and_params", "packages", "takes_arrays"]
+__all__ = ["label_and_params", "packages", "takes_arrays"]
 
 
 def takes_arrays(estimator: BaseEstimator) -> bool:
@@ -110,39 +108,3 @@ def _changed_params(estimator: Any) -> dict[str, Any]:
         if value != parameter.default and str(value) != "nan":
             changed[name] = value
     return changed
-
-
-def content(value: Any) -> Any:
-    """Describe an estimator or one of its parameters in full, and the same in every process."""
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if isinstance(value, list | tuple):
-        return [content(item) for item in value]
-    if isinstance(value, dict):
-        return {repr(name): content(item) for name, item in value.items()}
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return [value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
-    if isinstance(value, type | FunctionType | BuiltinFunctionType | np.ufunc):
-        return _callable_content(value)
-    own = value.get_params(deep=False) if hasattr(value, "get_params") else getattr(value, "__dict__", None)
-    return [_path(type(value)), content(own) if own else repr(value)]
-
-
-def _callable_content(value: Any) -> list[Any]:
-    code = getattr(value, "__code__", None)
-    if code is None:
-        return [_path(value)]
-    # A lambda's name says nothing of what it does, nor does its code of what it encloses.
-    body = hashlib.sha256(code.co_code + repr((code.co_names, code.co_consts)).encode()).hexdigest()
-    enclosed = [content(cell.cell_contents) for cell in value.__closure__ or ()]
-    used = {name: content(value.__globals__[name]) for name in code.co_names if _is_data(value.__globals__, name)}
-    return [_path(value), body, enclosed, content(value.__defaults__), content(value.__kwdefaults__), used]
-
-
-def _is_data(names: Mapping[str, Any], name: str) -> bool:
-    """Whether a name stands for a plain value, such as a constant of the module."""
-    return isinstance(names.get(name), str | int | float | bool | tuple | list | dict | np.ndarray)
-
-
-def _path(value: Any) -> str:
-    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value)}"

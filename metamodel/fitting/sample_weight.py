@@ -28,9 +28,17 @@ def check_takes_weights(estimator: Any) -> None:
 
 
 def fit_weighted(estimator: Any, x: Any, y: AnyArray, weights: AnyArray | None, **options: Any) -> Any:
-    """Fit an estimator, with options of its `fit`; weights go to a pipeline's last step alone."""
-    if weights is None:
-        return estimator.fit(x, y, **options)
-    steps = getattr(estimator, "steps", None)
-    name = "sample_weight" if steps is None else f"{steps[-1][0]}__sample_weight"
-    return estimator.fit(x, y, **{name: weights}, **options)
+    """Fit an estimator, with options of its `fit`; weights go to a pipeline's last step alone.
+
+    Returns
+    -------
+    estimator
+        The estimator itself, as scikit-learn's own tools take it: what its `fit` returns may be something else, such as
+        the results object of another library.
+    """
+    if weights is not None:
+        steps = getattr(estimator, "steps", None)
+        name = "sample_weight" if steps is None else f"{steps[-1][0]}__sample_weight"
+        options = {name: weights, **options}
+    estimator.fit(x, y, **options)
+    return estimator

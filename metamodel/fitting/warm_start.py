@@ -16,7 +16,8 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from metamodel.common.messages import error_text, listing
-from metamodel.fitting.estimator_info import content, label_and_params
+from metamodel.fitting.content import content
+from metamodel.fitting.estimator_info import label_and_params
 from metamodel.fitting.group import GroupData, Terminated
 from metamodel.fitting.model_selection import fit_candidate
 from metamodel.fitting.sample_weight import fit_weighted

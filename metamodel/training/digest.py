@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from metamodel.fitting.estimator_info import content
+from metamodel.fitting.content import content
 from metamodel.fitting.spec import FitSpec
 from metamodel.training.options import TrainingOptions
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
@@ -63,3 +64,15 @@ def test_in_a_pipeline_the_last_step_alone_is_weighted():
     scaler = StandardScaler().fit(x)
     assert child[0].mean_.tolist() == scaler.mean_.tolist()
     assert child[1].coef_.tolist() == Ridge().fit(scaler.transform(x), y, weights).coef_.tolist()
+
+
+@pytest.mark.parametrize("weights", [None, np.ones(4)])
+def test_what_is_fitted_is_the_estimator_whatever_its_fit_returns(weights):
+    class Results(BaseEstimator, RegressorMixin):
+        def fit(self, X, y, sample_weight=None):
+            self.mean_ = np.mean(y)
+            return {"params": self.mean_}
+
+    estimator = Results()
+    assert fit_weighted(estimator, np.zeros((4, 1)), np.arange(4.0), weights) is estimator
+    assert estimator.mean_ == 1.5
