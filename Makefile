@@ -12,12 +12,13 @@ RUN      = PATH="$(abspath $(VENV))/bin:$$PATH"
 # The suite brings its own tracking stores; Spark must not guess a network address.
 TEST_ENV = SPARK_LOCAL_IP=127.0.0.1
 # Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests go together.
-PYTEST   = python -m pytest -n $(WORKERS)
+PYTEST   = $(TEST_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --durations=25
+QUICK    = not server and not spark and not browser and not slow and not speed
 DEFINITION = setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-pandas3 demo test lint types layers check test-pandas3 clean
+.PHONY: help venv venv-pandas3 demo quick test lint types layers check test-pandas3 clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +32,13 @@ demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow 
 	@$(RUN) mlflow run . --env-manager local --experiment-name metamodel-demo
 	@echo "==> Done. Look at the run with: $(VENV)/bin/mlflow ui"
 
+quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser: under two minutes (ARGS="-k keys" narrows them)
+	@echo "==> pytest, the quick tests"
+	@$(RUN) $(PYTEST) -m "$(QUICK)" $(ARGS)
+
 test: $(VENV)/.dev  ## run the whole test suite (ARGS="-k keys" narrows it)
 	@echo "==> pytest"
-	@$(RUN) $(TEST_ENV) OMP_NUM_THREADS=1 $(PYTEST) -m "not speed" $(ARGS)
+	@$(RUN) $(PYTEST) -m "not speed" $(ARGS)
 	@$(if $(ARGS),,$(RUN) $(TEST_ENV) python -m pytest -m speed $$(grep -rl "mark\.speed" tests))
 
 lint: $(VENV)/.dev  ## ruff: rules and format
@@ -54,7 +59,7 @@ check: lint types layers  ## lint, types and layers
 
 test-pandas3: $(VENV3)/.dev  ## run the tests of tables on pandas 3, without those of Spark
 	@echo "==> pytest on pandas 3"
-	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(TEST_ENV) OMP_NUM_THREADS=1 $(PYTEST) \
+	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(PYTEST) \
 		-m "not speed and not slow and not spark and not tableless" -W ignore::pandas.errors.Pandas4Warning $(ARGS)
 
 clean:  ## remove environments and caches, but no run and no model

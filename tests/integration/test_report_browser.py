@@ -23,6 +23,7 @@ FLAGS = [
 DESK, PHONE = 1440, 390
 
 pytestmark = [
+    pytest.mark.browser,
     pytest.mark.tableless,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)"),
 ]

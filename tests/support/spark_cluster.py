@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyspark
+from java import SHORT_LIVED
 from servers import free_port
 
 HOME = Path(pyspark.__file__).parent
@@ -40,6 +41,7 @@ def launched(folder: Path, name: str, *command: str) -> Iterator[tuple[subproces
         "SPARK_LOCAL_DIRS": str(folder / f"{name}-local"),
         "SPARK_DAEMON_MEMORY": "768m",
         "PYSPARK_PYTHON": sys.executable,
+        "JDK_JAVA_OPTIONS": " ".join(SHORT_LIVED),
     }
     with log.open("wb") as output:
         process = subprocess.Popen(

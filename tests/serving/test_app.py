@@ -1,0 +1,113 @@
+"""The application alone, without a server: what it answers, and on which thread."""
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from serving import JSON, PARQUET, ROW, records
+
+import metamodel
+from metamodel.serving import app
+from metamodel.serving.app import Limits, Service
+from metamodel.serving.json_request import PlainRequest
+from metamodel.serving.prometheus import Figures
+from metamodel.serving.scorer import Reply, Scorer
+
+
+@pytest.fixture
+def service(bundle: Path) -> Iterator[Service]:
+    model = metamodel.load_model(bundle, cache_bytes=2**20)
+    figures = Figures(1, model.route.form(model.options()).statuses)
+    service = Service(Scorer(model, max_rows=500), figures.of_worker(0), Limits())
+    yield service
+    service.close()
+
+
+def _ask(service: Service, body: str | bytes, *messages: dict[str, Any], kind: str = JSON) -> list[dict[str, Any]]:
+    """Send a body, or a first part of it and then the messages; returns what is sent back."""
+    data = body.encode() if isinstance(body, str) else body
+    waiting = [{"type": "http.request", "body": data, "more_body": bool(messages)}, *messages]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/invocations", "method": "POST", "headers": [(b"content-type", kind.encode())]}
+    asyncio.run(service(scope, receive, send))
+    return sent
+
+
+def _threads_of(service: Service, monkeypatch: pytest.MonkeyPatch, *bodies: str) -> list[bool]:
+    """Say for each body whether a thread answered it."""
+    answer, found = service._scorer.answer, []
+
+    def noted(request: PlainRequest) -> Reply:
+        found.append(threading.current_thread() is not threading.main_thread())
+        return answer(request)
+
+    monkeypatch.setattr(service._scorer, "answer", noted)
+    for body in bodies:
+        assert _ask(service, body)[0]["status"] == 200
+    return found
+
+
+def test_a_body_that_breaks_off_is_not_answered(service: Service) -> None:
+    assert _ask(service, records({}), {"type": "http.disconnect"}) == []
+    assert service._scorer.model.stats()["rows"] == {}
+    assert _ask(service, records({}))[0]["status"] == 200
+
+
+def test_whatever_goes_wrong_is_a_counted_500_without_the_rows(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(service._scorer, "answer", fail)
+    start, body = _ask(service, records({"country": "marker-41c7"}))
+    assert (start["status"], body["body"]) == (500, b"Internal Server Error")
+    assert 'metamodel_requests_total{code="500"} 1.0' in service._figures.all.text().decode()
+    assert "marker-41c7" not in caplog.text
+
+
+def test_only_what_is_in_memory_and_was_not_slow_lately_is_answered_on_the_loop(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_SLOW_SECONDS", 10.0)
+    fr, de = records({}), records({"country": "DE"})
+    assert _threads_of(service, monkeypatch, fr, fr, de, de) == [True, False, True, False]
+    monkeypatch.undo()
+    service._learn(4.0)
+    assert _threads_of(service, monkeypatch, fr, fr) == [True, True]
+    for _ in range(400):
+        service._learn(0.0)
+    assert _threads_of(service, monkeypatch, fr) == [False]
+
+
+def test_stacked_rows_are_answered_on_the_loop_at_once(plain_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = metamodel.load_model(plain_model)
+    figures = Figures(1, model.route.form(model.options()).statuses)
+    service = Service(Scorer(model, max_rows=500), figures.of_worker(0), Limits())
+    monkeypatch.setattr(app, "_SLOW_SECONDS", 10.0)
+    assert _threads_of(service, monkeypatch, records({}), records({"country": "nowhere"})) == [False, True]
+    service.close()
+
+
+def test_rows_of_parquet_are_counted_before_they_are_read(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    pd.DataFrame([ROW] * 501).to_parquet(buffer, index=False)
+    monkeypatch.setattr(pd, "read_parquet", None)
+    start, body = _ask(service, buffer.getvalue(), kind=PARQUET)
+    assert (start["status"], json.loads(body["body"])["message"]) == (
+        413,
+        "The request has 501 rows; this server takes 500. Send them in parts.",
+    )

@@ -1,0 +1,37 @@
+"""What cannot be served is said in one line."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import metamodel
+
+
+def _command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "metamodel", "serve", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False)
+
+
+@pytest.mark.tableless
+def test_a_port_that_is_taken_and_a_model_that_is_none_are_one_line(tmp_path: Path, bundle: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        done = _command(str(bundle), "--port", str(listening.getsockname()[1]))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "Cannot listen on 127.0.0.1" in done.stderr
+    done = _command(str(tmp_path / "nothing"), "--port", "0")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "There is no model" in done.stderr
+
+
+def test_without_the_extra_one_line_names_it(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from metamodel import serving
+
+    monkeypatch.setattr(serving, "_NEEDED", ("orjson", "not_installed"))
+    with pytest.raises(
+        metamodel.exceptions.InputError, match=r"needs not_installed\. Install it: .*metamodel\[serve\]"
+    ):
+        serving.serve(str(bundle))

