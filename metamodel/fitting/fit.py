@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import AnyArray
+from metamodel.common.autologging import autologging_off
 from metamodel.common.messages import count, error_text, short
 from metamodel.common.time_limit import TimeLimitReached, time_limit
 from metamodel.evaluation.splits import repeated
@@ -55,7 +56,7 @@ def fit_group(
         return GroupOutcome(group.key, "skipped", len(group.y), reason, facts=facts)
     notes += _target_notes(group.y, spec)
     searched: list[TuningRecord] = []
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, autologging_off():
         warnings.simplefilter("always")
         outcome = _fitted_or_failed(group, spec, search or Search(), start, searched)
     return replace(
