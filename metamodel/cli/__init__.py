@@ -1,6 +1,7 @@
 """The command line; MLproject's entry points call it.
 
-Results go to stdout, progress to stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
+It knows options and how results are shown, and nothing of how anything is done. Results go to stdout, progress to
+stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
 """
 
 import os

@@ -2,6 +2,7 @@
 
 The same requests, answers and refusals as `mlflow models serve` at /invocations, /ping, /health and /version, and
 Prometheus metrics at /metrics; a request of plain JSON takes a shorter way (docs/serving.md).
+It knows nothing of training and tracking.
 """
 
 import gc
