@@ -73,10 +73,9 @@ class CloudpickleCodec(_PickleCodec):
 
     def dumps(self, child: Any) -> bytes:
         """Serialize with pickle protocol 5."""
-        import cloudpickle
+        from metamodel.bundle.canonical_pickle import dumps
 
-        blob: bytes = cloudpickle.dumps(child, protocol=5)
-        return blob
+        return dumps(child)
 
     def loads(self, blob: bytes) -> Any:
         """Unpickle."""
