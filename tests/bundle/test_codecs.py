@@ -195,7 +195,7 @@ def test_threads_that_measure_at_once_all_measure():
             time.sleep(0.01 * len(blob) % 0.03)
             return child
 
-    blobs = [pickle.dumps(b"x" * size) for size in (100_000, 200_001, 300_002, 400_003)]
+    blobs = [pickle.dumps(b"x" * size) for size in (1_000_000, 2_000_001, 3_000_002, 4_000_003)]
     with ThreadPoolExecutor(4) as pool:
         factors = list(pool.map(lambda blob: resident_factor(Slow(), blob), blobs * 3))
     assert factors == pytest.approx([1.0] * 12, rel=0.1)
