@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from metamodel import datasets, exceptions
     from metamodel.bundle.model import MetaModel
     from metamodel.bundle.references import ReferenceSettings
+    from metamodel.evaluation.shrinkage import Shrinkage
     from metamodel.exceptions import (
         AllGroupsFailed,
         BundleError,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from metamodel.scoring import score
     from metamodel.tracking.log_training import log_model
     from metamodel.tracking.references.reference_model import reference
+    from metamodel.training.options.groups import Tuning
+    from metamodel.training.options.splits import Holdout, KFold, Rolling
     from metamodel.training.result import TrainingResult
     from metamodel.training.train import train
 
@@ -35,12 +38,17 @@ __all__ = [
     "AllGroupsFailed",
     "BundleError",
     "CorruptBundle",
+    "Holdout",
     "InputError",
     "InvalidKey",
+    "KFold",
     "MetaModel",
     "MetaModelError",
     "ReferenceSettings",
+    "Rolling",
+    "Shrinkage",
     "TrainingResult",
+    "Tuning",
     "UnknownGroup",
     "datasets",
     "exceptions",
@@ -65,9 +73,12 @@ _ORIGINS = {
         ],
         "metamodel.exceptions",
     ),
+    **dict.fromkeys(["Holdout", "KFold", "Rolling"], "metamodel.training.options.splits"),
     "MetaModel": "metamodel.bundle.model",
     "ReferenceSettings": "metamodel.bundle.references",
+    "Shrinkage": "metamodel.evaluation.shrinkage",
     "TrainingResult": "metamodel.training.result",
+    "Tuning": "metamodel.training.options.groups",
     "load_model": "metamodel.flavor.load",
     "log_model": "metamodel.tracking.log_training",
     "reference": "metamodel.tracking.references.reference_model",

@@ -1,8 +1,7 @@
 """How values and lists of names are shown in messages: short, and on one line."""
 
+import sys
 from collections.abc import Iterable
-
-import numpy as np
 
 __all__ = ["count", "error_text", "listing", "short", "short_line"]
 
@@ -12,10 +11,12 @@ def short(value: object, limit: int = 60) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> short(np.int64(7)), short("x" * 100, limit=5)
     ('7', "'xxxx...")
     """
-    text = repr(value.item() if isinstance(value, np.generic) else value)
+    numpy = sys.modules.get("numpy")  # what nobody has imported cannot be here; `metamodel --help` does without
+    text = repr(value.item() if numpy and isinstance(value, numpy.generic) else value)
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 

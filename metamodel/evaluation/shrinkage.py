@@ -9,7 +9,7 @@ weights.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -29,7 +29,7 @@ _TRIED = ([10], [10, 5, 2])
 _LEAST_SUM = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Shrinkage:
     """A way to weigh the levels of a group.
 
@@ -38,26 +38,45 @@ class Shrinkage:
     method
         "constant", "equal", "min_n_obs" or "relative"; or a function that takes the row counts from the global level
         down to the group (a list) and returns one weight for each.
-    params
-        Arguments of the method: `alpha` of "constant", `min_n_obs` of "min_n_obs"; of a function, whatever it takes.
+    params, arguments
+        Arguments of the method, as a dict or by name: `alpha` of "constant", `min_n_obs` of "min_n_obs"; of a function,
+        whatever it takes.
+
+    Raises
+    ------
+    InputError
+        There is no such method, an argument is missing or odd, or the function returns no weights.
+
+    Examples
+    --------
+    >>> Shrinkage("constant", alpha=0.25).weights([100, 20, 5]).tolist()
+    [0.0625, 0.1875, 0.75]
     """
 
     method: str | Callable[..., Any]
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any]
+
+    def __init__(
+        self, method: str | Callable[..., Any], params: Mapping[str, Any] | None = None, **arguments: Any
+    ) -> None:
+        object.__setattr__(self, "method", method)
+        object.__setattr__(self, "params", {**(params or {}), **arguments})
+        if callable(method):
+            for sizes in _TRIED:
+                self.weights(sizes)
+            return
+        if not isinstance(method, str) or method not in _METHODS:
+            raise InputError(f"shrinkage={short(method)} is unknown. Use one of: {', '.join(_METHODS)}, or a function.")
+        _check_arguments(method, self.params)
 
     @classmethod
     def create(cls, method: object, params: object = None) -> Self | None:
-        """Check what a caller asked for; None, or "" from the command line, is no shrinkage.
+        """Check what a caller asked for; None, or "", is no shrinkage.
 
         Raises
         ------
         InputError
-            There is no such method, an argument is missing or odd, or the function returns no weights.
-
-        Examples
-        --------
-        >>> Shrinkage.create("constant", {"alpha": 0.25}).weights([100, 20, 5]).tolist()
-        [0.0625, 0.1875, 0.75]
+            As the class, or there are arguments without a method.
         """
         if method is None or method == "":
             if params:
@@ -65,16 +84,7 @@ class Shrinkage:
             return None
         if params is not None and not isinstance(params, Mapping):
             raise InputError(f'shrinkage_params={short(params)} is no dict. Give one, such as {{"alpha": 0.5}}.')
-        given = dict(params or {})
-        if callable(method):
-            made = cls(method, given)
-            for sizes in _TRIED:
-                made.weights(sizes)
-            return made
-        if not isinstance(method, str) or method not in _METHODS:
-            raise InputError(f"shrinkage={short(method)} is unknown. Use one of: {', '.join(_METHODS)}, or a function.")
-        _check_arguments(method, given)
-        return cls(method, given)
+        return cls(method, params)  # type: ignore[arg-type]  # insists on it
 
     def check_rows(self, rows: int) -> None:
         """Refuse a method that leaves a table of so many rows without a single level."""

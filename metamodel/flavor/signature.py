@@ -9,7 +9,7 @@ column is optional: what is missing or wrong is found by us, with a message that
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import AnyType
 
 from metamodel.bundle.manifest import Manifest
+from metamodel.common.choices import InputForm
 from metamodel.common.messages import listing
 from metamodel.common.validation import one_of
 from metamodel.exceptions import InputError
@@ -25,9 +26,7 @@ from metamodel.prediction.output import PredictOptions
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.tables.feature_columns import Feature
 
-__all__ = ["PACKED", "InputForm", "child_signature", "input_example", "number_columns", "signature", "unpacked"]
-
-InputForm = Literal["columns", "unchecked", "packed"]
+__all__ = ["PACKED", "child_signature", "input_example", "number_columns", "signature", "unpacked"]
 
 # The one column that holds all features of a row, in order, in the form "packed".
 PACKED = "features"

@@ -7,12 +7,13 @@ linear model.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import FEW_ROWS, AnyArray, IntArray
+from metamodel.common.choices import PredictMethod, UnknownPolicy
 from metamodel.common.messages import count
 from metamodel.common.validation import one_of
 from metamodel.exceptions import ChildFailed, InputError
@@ -24,11 +25,8 @@ __all__ = [
     "AnswerForm",
     "Answers",
     "PredictOptions",
-    "UnknownPolicy",
     "probability_column",
 ]
-
-PredictMethod = Literal["predict", "predict_proba"]
 
 DETAIL_COLUMNS = ("key", "level", "child_version", "error")
 
@@ -49,8 +47,6 @@ _PLAIN_KINDS: dict[str, Callable[[Any], Any]] = {
 }
 
 _REFUSALS = ("unknown_group", "invalid_key", "failed")
-
-UnknownPolicy = Literal["null", "error", "fallback"]
 
 
 @dataclass(frozen=True)

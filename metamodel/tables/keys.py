@@ -13,17 +13,16 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import Any, Self, TypeAlias, get_args
 
 import pandas as pd
 
+from metamodel.common.choices import NullKeys
 from metamodel.common.messages import count, listing, short
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.tables.key_values import KeyKind, KeyValue, converted_to, is_null
 
-__all__ = ["GroupKey", "KeyColumn", "KeySchema", "NullKeys", "decode_key", "decode_keys", "encode_key", "prefixes"]
-
-NullKeys = Literal["error", "group", "drop"]
+__all__ = ["GroupKey", "KeyColumn", "KeySchema", "decode_key", "decode_keys", "encode_key", "prefixes"]
 
 GroupKey: TypeAlias = tuple[KeyValue, ...]
 

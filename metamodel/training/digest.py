@@ -4,16 +4,15 @@ import hashlib
 import json
 from typing import Any
 
+from metamodel.common.option import declared
 from metamodel.fitting.content import content
 from metamodel.fitting.spec import FitSpec
-from metamodel.training.options import TrainingOptions
+from metamodel.training.options import TrainingOptions, Tuning
 
 __all__ = ["spec_digest"]
 
-# Of tuning, `FitSpec.tuning` says what counts.
-_TUNING = ("tune", "trials", "patience", "tune_seconds", "budget_seconds")
-
-_NOT_DECISIVE = ("engine", "n_jobs", "unknown", "max_group_rows", "stack", "prune", "shrinkage", "interval", *_TUNING)
+# What `FitSpec.tuning` says of a search counts, not how it was asked for.
+_DECISIVE = {one.name for one in declared(TrainingOptions) if one.decisive} - {one.name for one in declared(Tuning)}
 
 
 def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any]) -> str:
@@ -22,7 +21,7 @@ def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any
     Where and how fast the work is done (engine, n_jobs, stack) is left out, and so is which groups are fitted at all
     and which children are stored.
     """
-    decisive = {name: value for name, value in options.to_dict().items() if name not in _NOT_DECISIVE}
+    decisive = {name: value for name, value in options.to_dict().items() if name in _DECISIVE}
     candidates = [[c.name, c.label, content(c.estimator)] for c in spec.candidates]
     # The parents' best parameters are tried first, where there are parents.
     tuning = [content(spec.tuning), options.with_parents] if spec.tuning is not None else []

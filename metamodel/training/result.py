@@ -40,6 +40,8 @@ class TrainingResult:
         What the data checks found; see `metamodel.tables.checks.Finding`.
     tuning
         DataFrame, one row for every group and candidate whose parameters were searched; without tuning, no rows.
+    config
+        The options that were given or taken by default, as far as a file can hold them; see docs/options.md.
     """
 
     ledger: pd.DataFrame
@@ -52,6 +54,7 @@ class TrainingResult:
     importance: pd.DataFrame
     findings: tuple[Finding, ...] = ()
     tuning: pd.DataFrame = field(default_factory=pd.DataFrame)
+    config: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return result_line(self.summary, self.manifest, self.bundle_path)

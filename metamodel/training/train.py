@@ -7,20 +7,24 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.model import MetaModel
-from metamodel.common.validation import one_of
+from metamodel.common.option import named
 from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.fitting.tuning import ends_of_budget, read_space
 from metamodel.tables import files as tables
 from metamodel.tables.checks import Finding, TableFacts, findings, kinds_of, refuse
 from metamodel.training.assemble import fit_and_assemble
 from metamodel.training.engines.local import LocalTraining
-from metamodel.training.options import TrainingOptions
+from metamodel.training.options import Inputs, TrainingOptions
+from metamodel.training.options.objects import takes_objects
+from metamodel.training.options.splits import Split
+from metamodel.training.options.written import written_down
 from metamodel.training.overrides import Override, read_overrides
 from metamodel.training.plan import Plan
 from metamodel.training.previous import expected_kinds, open_previous, starts_from
@@ -34,6 +38,7 @@ __all__ = ["train"]
 _LOG = logging.getLogger(__name__)
 
 
+@takes_objects
 def train(  # noqa: PLR0913 - the one call that everybody makes; every argument but three has a default
     data: Any,
     group_by: str | Sequence[str],
@@ -55,7 +60,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     max_group_rows: int | None = None,
     stack: bool = True,
     prune: bool = False,
-    split: str = "holdout",
+    split: str | Split = "holdout",
     metric: str | None = None,
     season: int = 0,
     duplicates: str = "drop",
@@ -129,7 +134,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         the parent, so unknown="fallback" is needed.
     split
         How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`; "kfold:5"
-        tests every row once; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column.
+        tests every row once; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column. Or an
+        object: `Holdout(0.3)`, `KFold(5)`, `Rolling(folds=3, horizon=4)`.
     metric
         What candidates are compared by, and what `skill` is measured in: "mae", "rmse" or "r2"; "accuracy", "f1_macro"
         or "log_loss". By default "rmse" and "log_loss".
@@ -157,8 +163,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         guaranteed.
     tune
         Search every group's parameters on its training part: True or "auto" for built-in search spaces, the path of a
-        YAML or JSON file, or a dict such as ``{"ridge": {"alpha": (0.01, 100, "log")}}``. Needs the extra `tuning`;
-        see docs/training.md.
+        YAML or JSON file, or a dict such as ``{"ridge": {"alpha": (0.01, 100, "log")}}``. Or
+        `Tuning("space.yaml", trials=50)`, with the limits in it. Needs the extra `tuning`; see docs/training.md.
     trials, patience
         At most so many trials for each group and candidate, and an end after so many without a gain (0: never before).
     tune_seconds, budget_seconds
@@ -166,7 +172,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     shrinkage, shrinkage_params
         Blend each prediction of a regressor with those of the group's parents, which are then trained too: "constant"
         (with ``{"alpha": 0.3}``, the parents' share), "equal", "min_n_obs" (with ``{"min_n_obs": 50}``), "relative",
-        or a function from the row counts of the levels, the global one first, to their weights.
+        or a function from the row counts of the levels, the global one first, to their weights. Or
+        `Shrinkage("constant", alpha=0.3)`.
     interval
         Share of rows that prediction intervals shall cover, such as 0.9: every answer then has `lower` and `upper`,
         and the ledger says what share of held-out rows such intervals reached. For regression, with a holdout; see
@@ -179,7 +186,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     Raises
     ------
     InputError
-        The table or an option is wrong; nothing was written.
+        The table or an option is wrong, or an option stands beside the object that holds it; nothing was written.
     AllGroupsFailed
         Not one group could be fitted; nothing was written but the message, which holds the commonest reasons.
 
@@ -191,49 +198,31 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     >>> result.summary["groups_fitted"], result.ledger["status"].tolist()
     (2, ['fitted', 'fitted'])
     """
+    return _train(locals())  # every argument by its name
+
+
+def _train(asked: Mapping[str, Any]) -> TrainingResult:
     started = time.time()
-    options = TrainingOptions.create(
-        group_by,
-        target=target,
-        holdout=holdout,
-        time_column=time_column or None,
-        min_rows=min_rows,
-        unknown=unknown,
-        null_keys=null_keys,
-        codec=codec,
-        engine=engine,
-        n_jobs=n_jobs,
-        random_state=random_state,
-        max_group_rows=max_group_rows,
-        stack=stack,
-        prune=prune,
-        warm_start=warm_start,
-        split=split,
-        metric=metric or None,
-        season=season,
-        duplicates=duplicates,
-        sample_weight=sample_weight or None,
-        group_seconds=group_seconds or None,
-        tune=read_space(tune),
-        trials=trials,
-        patience=patience,
-        tune_seconds=tune_seconds,
-        budget_seconds=budget_seconds,
-        shrinkage=Shrinkage.create(shrinkage, shrinkage_params),
-        interval=interval,
-    )
+    plain = {
+        "tune": read_space(asked["tune"]),
+        "shrinkage": Shrinkage.create(asked["shrinkage"], asked["shrinkage_params"]),
+    }
+    options = TrainingOptions.create(**named(TrainingOptions, {**asked, **plain}))
+    inputs = Inputs(**named(Inputs, asked))
     end, stacked_by = ends_of_budget(started, options.budget_seconds, stack=options.stack)
-    get_codec(codec)
-    one_of("engine", engine, ("local", "spark"))
-    path = Path(os.path.abspath(output_dir)) if output_dir else _temporary_bundle()
-    before = open_previous(previous, warm_start)
-    expected = expected_kinds(schema, before)
-    exceptions = _exceptions(overrides, options.group_by)
-    training = _engine(engine)(data, options, estimator, estimator_params, features, exceptions)
+    get_codec(options.codec)
+    path = Path(os.path.abspath(inputs.output_dir)) if inputs.output_dir else _temporary_bundle()
+    before = open_previous(inputs.previous, options.warm_start)
+    expected = expected_kinds(inputs.schema, before)
+    exceptions = _exceptions(inputs.overrides, options.group_by)
+    training = _engine(options.engine)(
+        inputs.data, options, inputs.estimator, inputs.estimator_params, inputs.features, exceptions
+    )
     plan = training.plan
-    found = _check(plan, training.facts(), expected, strict)
+    found = _check(plan, training.facts(), expected, inputs.strict)
     fit = partial(training.fit, end, starts_from(before, plan))
-    return fit_and_assemble(plan, fit, path, training.head, training.source, found, stacked_by)
+    result = fit_and_assemble(plan, fit, path, training.head, training.source, found, stacked_by)
+    return replace(result, config=written_down({**asked, "tune": options.tune}))
 
 
 def _engine(name: str) -> "type[LocalTraining | SparkTraining]":

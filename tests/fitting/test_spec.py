@@ -65,7 +65,7 @@ def test_an_option_out_of_range_is_refused(changes, message):
         options(**changes)
 
 
-@pytest.mark.parametrize("changes", [{"n_jobs": 2}, {"engine": "other"}, {"unknown": "fallback"}], ids=repr)
+@pytest.mark.parametrize("changes", [{"n_jobs": 2}, {"engine": "spark"}, {"unknown": "fallback"}], ids=repr)
 def test_where_and_how_fast_the_work_is_done_does_not_change_the_digest(changes):
     assert digest(**changes) == digest()
 

@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import mlflow
 
 from metamodel.bundle.ledger import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import ReferenceSettings
+from metamodel.common.choices import LogChildren
 from metamodel.common.progress import say
 from metamodel.common.validation import one_of
 from metamodel.flavor.load import open_bundle
@@ -29,9 +30,7 @@ from metamodel.tracking.children.referring_bundle import refer_to
 from metamodel.tracking.children.runs import RunDestination, quiet
 from metamodel.training.result import TrainingResult
 
-__all__ = ["ChildLogging", "LogChildren"]
-
-LogChildren = Literal["bundle", "models", "runs"]
+__all__ = ["ChildLogging"]
 
 
 class ChildLogging:

@@ -1,0 +1,30 @@
+"""The words that callers choose among, where several packages name them. Imports nothing, so that `--help` is quick."""
+
+from typing import Literal
+
+__all__ = [
+    "CodecName",
+    "Duplicates",
+    "Engine",
+    "InputForm",
+    "LogChildren",
+    "NullKeys",
+    "PredictMethod",
+    "UnknownPolicy",
+]
+
+CodecName = Literal["cloudpickle", "joblib", "skops"]
+
+Duplicates = Literal["drop", "keep"]
+
+Engine = Literal["local", "spark"]
+
+InputForm = Literal["columns", "unchecked", "packed"]
+
+LogChildren = Literal["bundle", "models", "runs"]
+
+NullKeys = Literal["error", "group", "drop"]
+
+PredictMethod = Literal["predict", "predict_proba"]
+
+UnknownPolicy = Literal["null", "error", "fallback"]

@@ -1,0 +1,132 @@
+"""How an option is declared: once, as a field of a frozen dataclass that stands for a group of options.
+
+What there is to know of the option stands in the field: its name, type and default, what its value may be, a line of
+help, how it is written on the command line, and whether it decides what is fitted. The command line, files of options,
+the spec digest, the checks and the table in docs/options.md are made from that. Imports nothing heavy, so that
+`metamodel --help` is quick.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal
+
+from metamodel.common.messages import short
+from metamodel.exceptions import InputError
+
+__all__ = ["Check", "Form", "Option", "OptionGroup", "check_options", "declared", "named", "option"]
+
+# A value → what it is not, and what to give instead; "" where nothing is wrong with it.
+Check = Callable[[Any], str]
+
+# How the value is written on the command line; a file of options may say the same in YAML's own types.
+Form = Literal["text", "texts", "names", "object", "space", "table", "whole", "number", "seconds", "share", "switch"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as it was declared.
+
+    Parameters
+    ----------
+    name
+        As in Python.
+    default
+        `dataclasses.MISSING` where there is none, so that it has to be given.
+    help
+        One line.
+    form
+        How it is written on the command line.
+    choices
+        The words it may be; empty where it is no choice among words.
+    check
+        Says what a value is not.
+    decisive
+        Whether it decides what a group's rows are turned into, and so belongs into the spec digest.
+    """
+
+    name: str
+    default: Any
+    help: str
+    form: Form
+    choices: tuple[str, ...]
+    check: Check | None
+    decisive: bool
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is MISSING
+
+    def complaint(self, value: object) -> str:
+        """Say what is wrong with a value; an optional one may always be None."""
+        if value is None and self.default is None:
+            return ""
+        if self.choices and value not in self.choices:
+            return f"unknown. Use one of: {', '.join(self.choices)}."
+        return self.check(value) if self.check else ""
+
+
+def option(
+    default: Any = MISSING,
+    *,
+    help: str,
+    form: Form = "text",
+    choices: tuple[str, ...] = (),
+    check: Check | None = None,
+    decisive: bool = True,
+) -> Any:
+    """Declare an option as a field of a dataclass; see `Option`. What is not said to be indecisive is in the digest."""
+
+    def declare(name: str) -> Option:
+        return Option(name, default, help, form, choices, check, decisive)
+
+    return field(default=default, metadata={"declare": declare})
+
+
+def declared(group: type) -> Iterator[Option]:
+    """Yield the options of a dataclass, its bases' too, in their order."""
+    for one in fields(group):
+        yield one.metadata["declare"](one.name)
+
+
+def named(group: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick the options of a dataclass out of many values."""
+    return {one.name: values[one.name] for one in declared(group) if one.name in values}
+
+
+def check_options(options: Any) -> None:
+    """Insist on what the options of a dataclass's instance may be.
+
+    Raises
+    ------
+    InputError
+        The first value that is not what its declaration says.
+    """
+    for one in declared(type(options)):
+        value = getattr(options, one.name)
+        if complaint := one.complaint(value):
+            raise InputError(f"{one.name}={short(value)} is {complaint}")
+
+
+@dataclass(frozen=True)
+class OptionGroup:
+    """Options that belong together: a heading in `--help`, a key in files of options, a table in the docs.
+
+    Parameters
+    ----------
+    key
+        In files of options.
+    heading
+        In the help and in the docs.
+    classes
+        The dataclasses that declare them.
+    """
+
+    key: str
+    heading: str
+    classes: tuple[type, ...]
+
+    @property
+    def options(self) -> list[Option]:
+        """The options, those that have to be given first."""
+        return sorted((one for group in self.classes for one in declared(group)), key=lambda one: not one.required)

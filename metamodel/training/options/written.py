@@ -1,0 +1,82 @@
+"""The options of a training as they can be written into a file that repeats it: `config.yaml`, beside the run."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metamodel.common.messages import short
+from metamodel.common.option import OptionGroup
+
+__all__ = ["OBJECTS", "config_text", "written_down"]
+
+# Under this key stands what only a program can give again.
+OBJECTS = "objects"
+
+_HEAD = "# The options of a training; `metamodel train --config FILE` takes them. What is not here was not given.\n"
+
+
+def written_down(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring options to what YAML can hold; objects are named, never copied, and a table not even shown.
+
+    Examples
+    --------
+    >>> written_down({"estimator": "ridge", "trials": np.int64(5), "data": object, "metric": None})
+    {'estimator': 'ridge', 'trials': 5, 'objects': {'data': 'type'}}
+    """
+    plain, objects = {}, {}
+    for name, value in options.items():
+        try:
+            plain[name] = _plain(value)
+        except TypeError:
+            objects[name] = _described(value)
+    given = {name: value for name, value in plain.items() if value is not None}
+    return given | ({OBJECTS: objects} if objects else {})
+
+
+def config_text(options: Mapping[str, Any], groups: Iterable[OptionGroup]) -> str:
+    """Write options, those of each group under its key.
+
+    Parameters
+    ----------
+    options
+        From `written_down`, and others of the same kind.
+    groups
+        In the order of the file; what belongs to none of them comes last.
+    """
+    import yaml
+
+    left = dict(options)
+    grouped = {
+        group.key: {one.name: left.pop(one.name) for one in group.options if one.name in left} for group in groups
+    }
+    content = {key: held for key, held in grouped.items() if held} | left
+    return _HEAD + str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _plain(value: Any) -> Any:
+    """Make plain values of one option's value, or raise TypeError."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, Mapping):
+        return {_word(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if value is None or type(value) in (str, bool, int, float):
+        return value
+    raise TypeError(type(value).__name__)
+
+
+def _word(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(type(name).__name__)
+    return name
+
+
+def _described(value: Any) -> str:
+    """Name an object; a table, or a model with one inside, is not shown."""
+    estimators = hasattr(value, "get_params") or isinstance(value, list | tuple | Mapping)
+    return " ".join(short(value).split()) if estimators and not hasattr(value, "columns") else type(value).__name__
