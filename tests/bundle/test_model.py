@@ -227,6 +227,7 @@ def test_a_copy_of_a_model_without_a_cache_of_its_own_shares_that_of_the_process
     assert copy.deepcopy(shared).bundle.cache is shared.bundle.cache
 
 
+@pytest.mark.slow
 def test_joblib_workers_predict(model, table):
     parts = [table[table["country"] == country] for country in ("FR", "DE")]
     answers = joblib.Parallel(n_jobs=2)(joblib.delayed(model.predict)(part) for part in parts)

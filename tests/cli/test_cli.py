@@ -19,10 +19,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import servers
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from places import ROOT
+from servers import Server
 from sklearn.linear_model import Ridge
 
 import metamodel
@@ -274,12 +274,11 @@ class terminal:  # noqa: N801 - used as a function
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_json_stays_json_where_mlflow_prints_links_to_a_server(folder: Path, tmp_path_factory: Any) -> None:
+def test_json_stays_json_where_mlflow_prints_links_to_a_server(folder: Path, tracking: Server) -> None:
     """MLflow writes two links for every run on a server to stdout."""
-    with servers.tracking_server(tmp_path_factory.mktemp("server")) as server:
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": server.url}
-        command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "sales.csv", "--json"]
-        done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False, text=True)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": tracking.url}
+    command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "sales.csv", "--json"]
+    done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False, text=True)
 
     assert done.returncode == 0, done.stderr
     assert "View run" in done.stderr
@@ -697,6 +696,7 @@ def test_a_model_of_another_kind_is_refused(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_a_bad_file_ends_the_process_with_code_2_and_no_traceback(folder: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -112,6 +112,7 @@ def test_parents_go_on_from_parents() -> None:
     assert after.ledger["started_from"].tolist()[-1] == before.ledger["sha256"].tolist()[-1] != ""
 
 
+@pytest.mark.slow
 def test_one_process_two_and_a_second_time_give_the_same_children() -> None:
     before = MetaModel(fit(table()).bundle_path)
     options = {"previous": before, "warm_start": True}

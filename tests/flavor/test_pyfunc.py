@@ -364,6 +364,7 @@ print(json.dumps([answers["prediction"].tolist(), sorted({module.__file__ for mo
 """
 
 
+@pytest.mark.slow
 def test_the_model_loads_and_predicts_with_the_code_that_travelled_with_it(keyed: Any, tmp_path: Path) -> None:
     rows = TABLE.astype({"day": str, "at": str}).to_json(orient="records")
     predictions, files = _python(FROM_ITS_OWN_CODE, str(_directory(keyed)), rows, cwd=tmp_path, isolated=True)
@@ -386,6 +387,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_without_pickle_a_skops_model_predicts_and_another_is_refused_in_one_sentence(tmp_path: Path) -> None:
     table = pd.DataFrame({"group": [1, 1, 2, 2], "x": [0.0, 1, 0, 1], "y": [0.0, 1, 5, 6]})

@@ -20,7 +20,7 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from registered_children import Unkind, panel, unkind_proxy
-from servers import Server, scoring_server, tracking_server
+from servers import Server, scoring_server
 
 import metamodel
 from metamodel.exceptions import LoggingFailed
@@ -48,13 +48,12 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    directory = tmp_path_factory.mktemp("tracking")
-    with tracking_server(directory) as server, unkind_proxy(server.url) as proxy, pytest.MonkeyPatch.context() as patch:
+def place(tracking: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with unkind_proxy(tracking.url) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", proxy.url)
-        patch.setenv("METAMODEL_DISK_CACHE", str(directory / "cache"))
+        patch.setenv("METAMODEL_DISK_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(disk_cache, "_cache", None)
-        yield Place(server, proxy)
+        yield Place(tracking, proxy)
 
 
 @pytest.fixture(autouse=True)

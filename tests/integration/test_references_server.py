@@ -26,7 +26,7 @@ import requests
 from click.testing import CliRunner
 from mlflow import MlflowClient
 from registered_children import Unkind, export_all, panel, register_all, run_of, unkind_proxy, upload_all
-from servers import HOST, Server, answering, metamodel_server, scoring_server, tracking_server, url_of
+from servers import HOST, Server, answering, metamodel_server, scoring_server, url_of
 
 import metamodel
 from metamodel.bundle.shards import ShardReader
@@ -71,20 +71,18 @@ class Registered:
 
 
 @pytest.fixture(scope="module")
-def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
-    directory = tmp_path_factory.mktemp("registered")
+def registered(tracking: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
     frame = panel(GROUPS)
     result = metamodel.train(frame, "store", "y", "ridge", n_jobs=1, holdout=0)
     bundled = metamodel.MetaModel(result.bundle_path)
-    served = tmp_path_factory.mktemp("server")
-    with tracking_server(served) as server, unkind_proxy(server.url) as proxy, pytest.MonkeyPatch.context() as patch:
+    with unkind_proxy(tracking.url) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", proxy.url)
-        patch.setenv("METAMODEL_DISK_CACHE", str(directory / "cache"))
+        patch.setenv("METAMODEL_DISK_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(disk_cache, "_cache", None)
         exported = tmp_path_factory.mktemp("exported")
-        sources = upload_all(export_all(bundled, range(GROUPS), exported), served / "artifacts")
+        sources = upload_all(export_all(bundled, range(GROUPS), exported), tracking.directory / "artifacts")
         register_all([f"store-{key}" for key in range(GROUPS)], sources, project="stores")
-        yield Registered(server, proxy, frame, bundled, sources)
+        yield Registered(tracking, proxy, frame, bundled, sources)
 
 
 @pytest.fixture(autouse=True)

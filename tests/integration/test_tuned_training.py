@@ -127,6 +127,7 @@ def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, 
     assert () not in again
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 @pytest.mark.parametrize("engine", ["local", pytest.param("spark", marks=pytest.mark.spark)])
 def test_trial_that_kills_its_process_becomes_a_row_of_the_ledger(engine, request):

@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from PIL import Image
 from places import SUPPORT
-from servers import Recorder, Server, count_by_endpoint, recording_proxy, tracking_server
+from servers import Recorder, Server, count_by_endpoint, recording_proxy
 from sklearn.linear_model import LinearRegression, Ridge
 
 import metamodel
@@ -42,12 +42,6 @@ def _no_active_experiment() -> Iterator[None]:
         patch.delenv("MLFLOW_EXPERIMENT_ID")
         patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
         yield
-
-
-@pytest.fixture(scope="module")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with tracking_server(tmp_path_factory.mktemp("tracking")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module", autouse=True)

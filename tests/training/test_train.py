@@ -308,6 +308,7 @@ def test_a_bundle_whose_replacement_was_cut_short_is_put_back(tmp_path):
     assert len(MetaModel(tmp_path / "out").ledger) == 2
 
 
+@pytest.mark.slow
 def test_without_an_output_directory_the_bundle_goes_with_the_process():
     program = "from linear_groups import fit, table; path = fit(table()).bundle_path; print(path.parent, path.is_dir())"
     folder, was_there = run_here(program).stdout.split()
@@ -322,6 +323,7 @@ def run_here(program, **options):
     return subprocess.run(command, cwd=SUPPORT, capture_output=True, text=True, check=True, timeout=120, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_a_second_process_is_told_that_the_directory_is_taken(tmp_path):
     class Waits(LinearRegression):
@@ -356,6 +358,7 @@ except Exception as error:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_two_processes_that_write_one_directory_leave_one_whole_bundle(tmp_path):
     program = f"""
@@ -375,6 +378,7 @@ for _ in range(5):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_the_same_call_goes_on_where_a_killed_process_was(tmp_path):
     frame = marked("g5", frame=table(groups=40))
@@ -398,6 +402,7 @@ fit(pd.read_parquet({str(tmp_path / "table.parquet")!r}), KillsWorker({str(flag)
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_a_group_that_kills_its_worker_is_a_failed_row_and_every_other_group_is_fitted():
     killers = ["g0", "g5"]
@@ -408,6 +413,7 @@ def test_a_group_that_kills_its_worker_is_a_failed_row_and_every_other_group_is_
     assert ledger.loc[killers[0], "error"].startswith("WorkerDied: the process that fitted this group was killed")
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_a_worker_that_is_killed_once_costs_nothing(tmp_path):
     frame = marked("g2", frame=table(groups=24))

@@ -64,6 +64,7 @@ def test_several_processes_find_what_one_finds(tmp_path):
     assert together == alone
 
 
+@pytest.mark.slow
 def test_who_kills_the_process_is_left_out_with_its_part_and_no_other(tmp_path):
     class Killer(Ridge):
         def __setstate__(self, state):

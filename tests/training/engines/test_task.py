@@ -190,6 +190,7 @@ class KillsOnArrival(Duck):
         return os._exit, (1,)
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_workers_that_die_before_their_first_group_end_the_job_with_a_clear_error(tmp_path):
     job = job_of(tmp_path, Duck(), groups=2)
