@@ -21,12 +21,14 @@ from metamodel.flavor.signature import InputForm, signature
 from metamodel.tracking import registry
 from metamodel.tracking.children import ChildLogging, LogChildren
 from metamodel.tracking.run import claim, training_run
-from metamodel.tracking.run_contents import log_artifacts, log_facts
+from metamodel.tracking.run_contents import log_facts, log_pictures, log_tables
 from metamodel.training.result import TrainingResult
 
 __all__ = ["log_model", "log_packed"]
 
-_WHERE_TO_LOOK = "Under Artifacts, `report.html` shows the worst and best groups, `ledger.json` what became of each."
+# Where to look under the run's artifacts, with the report and without it.
+_WITH_REPORT = "`report.html` shows the worst and best groups, `ledger.json` what became of each."
+_WITHOUT_REPORT = "`ledger.json` shows what became of each group."
 
 
 def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
@@ -40,6 +42,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     inputs: InputForm = "columns",
     log_children: LogChildren = "bundle",
     settings: ReferenceSettings | None = None,
+    report: bool = True,
 ) -> ModelInfo:
     """Log a training and its meta-model into one run, and register one version of it.
 
@@ -64,6 +67,8 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         See docs/references.md for what these cost.
     settings
         With "models" and "runs": requests a second, concurrency and patience; they are kept for fetching the models.
+    report
+        Whether the run gets the plots and `report.html`; without them it has the tables alone, and is logged sooner.
 
     Returns
     -------
@@ -90,9 +95,12 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     children = ChildLogging(log_children, settings)
     with children.politely(), training_run() as run:
         described = description(result.summary, result.manifest)
-        claim(run.info.run_id, model.bundle.digest, children.identity(result), f"{described} {_WHERE_TO_LOOK}")
+        where = _WITH_REPORT if report else _WITHOUT_REPORT
+        claim(run.info.run_id, model.bundle.digest, children.identity(result), f"{described} Under Artifacts, {where}")
         log_facts(result)
-        log_artifacts(result)
+        if report:
+            log_pictures(result)
+        log_tables(result)
         with children.logged(result, run, name, model) as logged, plainly_named(logged.bundle.path) as bundle:
             info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, logged, result.data, inputs))
         # Metrics that are there before the model would be fetched again one by one, to be copied to it.

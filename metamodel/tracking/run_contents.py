@@ -22,7 +22,7 @@ from metamodel.tables.keys import KeySchema
 from metamodel.tracking.run import LEDGER_TABLE, cut
 from metamodel.training.result import TrainingResult
 
-__all__ = ["log_artifacts", "log_facts"]
+__all__ = ["log_facts", "log_pictures", "log_tables"]
 
 # MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
 _TABLE_ROWS = 10_000
@@ -58,17 +58,26 @@ def _source(source: str) -> Any:
     return source if Path(source).exists() else None
 
 
-def log_artifacts(result: TrainingResult) -> None:
-    """Log plots, ledger, report, importances, the record of the searches, findings and versions as files."""
+def log_pictures(result: TrainingResult) -> None:
+    """Log the plots and the report."""
     depth = len(result.manifest.keys.columns)
     children = result.ledger[result.ledger["level"] == depth]
-    metric = f"holdout_{PRIMARY[result.manifest.target.task]}"
     plot = report.plot_actual_predicted(_few(result.holdout), result.manifest.target.name, result.manifest.target.task)
     with warnings.catch_warnings():
         # Names in a script that the font does not have are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        mlflow.log_figure(report.plot_metric(children, metric), "plots/holdout_metric.png")
+        mlflow.log_figure(report.plot_metric(children, _metric(result)), "plots/holdout_metric.png")
         mlflow.log_figure(plot, "plots/actual_predicted.png")
+    with tempfile.TemporaryDirectory() as directory:
+        mlflow.log_artifact(str(report.write_report(Bundle(result.bundle_path), Path(directory) / "report.html")))
+
+
+def _metric(result: TrainingResult) -> str:
+    return f"holdout_{PRIMARY[result.manifest.target.task]}"
+
+
+def log_tables(result: TrainingResult) -> None:
+    """Log ledger, importances, the record of the searches, findings and versions as files."""
     mlflow.log_dict(result.manifest.versions, "environment.json")
     mlflow.log_dict({"findings": [one.to_dict() for one in result.findings]}, "checks.json")
     with tempfile.TemporaryDirectory() as directory:
@@ -77,15 +86,14 @@ def log_artifacts(result: TrainingResult) -> None:
         mlflow.log_artifact(str(path))
         if len(result.importance):
             mlflow.log_artifact(str(result.bundle_path / IMPORTANCE_NAME))
-        mlflow.log_artifact(str(report.write_report(Bundle(result.bundle_path), Path(directory) / "report.html")))
         if len(result.tuning):
             result.tuning.to_parquet(Path(directory) / "tuning.parquet", index=False)
             result.tuning.to_csv(Path(directory) / "tuning.csv", index=False)
             for name in ("tuning.parquet", "tuning.csv"):
                 mlflow.log_artifact(str(Path(directory) / name))
     # What mlflow.log_table writes; that would append to the table of an earlier call in the same run.
-    table = _shown(result.ledger, result.manifest.keys, metric).to_json(orient="split", index=False, date_format="iso")
-    mlflow.log_text(table, LEDGER_TABLE["path"])
+    shown = _shown(result.ledger, result.manifest.keys, _metric(result))
+    mlflow.log_text(shown.to_json(orient="split", index=False, date_format="iso"), LEDGER_TABLE["path"])
 
 
 def _few(holdout: pd.DataFrame) -> pd.DataFrame:

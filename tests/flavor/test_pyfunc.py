@@ -31,7 +31,7 @@ PACKAGE = Path(metamodel.__file__).parent
 
 
 def _load(result: metamodel.TrainingResult, **options: Any) -> Any:
-    return mlflow.pyfunc.load_model(metamodel.log_model(result, **options).model_uri)
+    return mlflow.pyfunc.load_model(metamodel.log_model(result, **options, report=False).model_uri)
 
 
 def _directory(model: Any) -> Path:
@@ -197,7 +197,7 @@ def test_one_row_alone_has_the_shape_of_one_row() -> None:
 def test_what_was_recorded_when_the_model_was_logged_holds_without_params() -> None:
     table = pd.DataFrame({"group": [1, 1, 2, 2], "x": [0.0, 1, 0, 1], "y": ["a", "b", "c", "c"]})
     result = metamodel.train(table, "group", "y", "decision_tree", holdout=0, n_jobs=1)
-    info = metamodel.log_model(result, predict_method="predict_proba", detail=True)
+    info = metamodel.log_model(result, predict_method="predict_proba", detail=True, report=False)
     columns = ["prediction", "probability_a", "probability_b", "probability_c", "status"]
     columns += ["key", "level", "child_version", "error"]
     assert info.signature.outputs.input_names() == columns
@@ -327,9 +327,9 @@ def test_packed_features_of_another_number_are_refused(features: list[Any]) -> N
 def test_features_cannot_be_packed_where_a_column_has_that_name() -> None:
     result = metamodel.train(_prices().rename(columns={"x": "features"}), "store", "y", "ridge", holdout=0, n_jobs=1)
     with pytest.raises(metamodel.exceptions.InputError, match="a column of the model has that name"):
-        metamodel.log_model(result, inputs="packed")
+        metamodel.log_model(result, inputs="packed", report=False)
     with pytest.raises(metamodel.exceptions.InputError, match="inputs='neither' is unknown"):
-        metamodel.log_model(result, inputs="neither")
+        metamodel.log_model(result, inputs="neither", report=False)
 
 
 def test_the_code_travels_whole_with_the_model(keyed: Any) -> None:
@@ -395,7 +395,7 @@ def test_without_pickle_a_skops_model_predicts_and_another_is_refused_in_one_sen
         metamodel.train(table, "group", "y", "linear_regression", codec=codec, holdout=0, n_jobs=1)
         for codec in ("skops", "cloudpickle", "joblib")
     ]
-    uris = [metamodel.log_model(result).model_uri for result in results]
+    uris = [metamodel.log_model(result, report=False).model_uri for result in results]
     allowed, *refused = _python(WITHOUT_PICKLE, *uris, cwd=tmp_path, MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false")
     assert allowed == pytest.approx([2.0, 7.0])
     assert [text.partition(" and ")[0] for text in refused] == [
@@ -408,7 +408,9 @@ def test_without_pickle_a_skops_model_predicts_and_another_is_refused_in_one_sen
 @pytest.mark.parametrize("how", ["model_config", "variable"])
 def test_the_children_of_hot_groups_are_loaded_with_the_model(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     table = TABLE[["store", "x", "y"]]
-    uri = metamodel.log_model(metamodel.train(table, "store", "y", "dummy", holdout=0, min_rows=1, n_jobs=1)).model_uri
+    uri = metamodel.log_model(
+        metamodel.train(table, "store", "y", "dummy", holdout=0, min_rows=1, n_jobs=1), report=False
+    ).model_uri
     if how == "variable":
         monkeypatch.setenv("METAMODEL_PRELOAD", "2")
     model = mlflow.pyfunc.load_model(uri, model_config={"preload": 2} if how == "model_config" else None)

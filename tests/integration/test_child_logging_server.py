@@ -92,7 +92,7 @@ def expected(result: metamodel.TrainingResult, rows: pd.DataFrame) -> Any:
 @pytest.fixture(scope="module")
 def info(place: Place, result: metamodel.TrainingResult) -> Any:
     """A model whose children are models in the same run."""
-    return metamodel.log_model(result, log_children="models", settings=FAST)
+    return metamodel.log_model(result, log_children="models", settings=FAST, report=False)
 
 
 def _experiment(run_id: str) -> str:
@@ -194,7 +194,7 @@ def test_nested_runs_are_found_by_their_group(place: Place) -> None:
     frame = panel(4).assign(country=lambda table: table["store"].map({0: "FR", 1: "FR", 2: "DE", 3: "d'Or"}))
     frame.loc[frame["store"] == 3, "x"] = np.inf
     trained = metamodel.train(frame, ["country", "store"], "y", n_jobs=1, unknown="fallback")
-    info = metamodel.log_model(trained, log_children="runs", settings=FAST)
+    info = metamodel.log_model(trained, log_children="runs", settings=FAST, report=False)
     assert {_store(run) for run in _nested(info.run_id, " AND tags.country = 'FR' AND tags.store LIKE '%'")} == {
         "0",
         "1",
@@ -221,7 +221,9 @@ def test_nothing_is_lost_or_doubled_and_the_limit_is_kept(
     with mlflow.start_run() as run:
         proxy.take()
         proxy.limit, proxy.broken_until, proxy.cut, proxy.cut_all = 60, time.monotonic() + 2, 7, True
-        info = metamodel.log_model(result, log_children=mode, settings=settings, registered_model_name=name)
+        info = metamodel.log_model(
+            result, log_children=mode, settings=settings, registered_model_name=name, report=False
+        )
         answers = metamodel.load_model(info.model_uri).predict(rows)
         log = proxy.take()
         busiest = max(sum(1 for other, _, _ in log if moment <= other < moment + 1) for moment, _, _ in log)
@@ -243,12 +245,12 @@ def test_a_broken_off_logging_goes_on_with_what_is_missing(place: Place, result:
     with mlflow.start_run() as run:
         proxy.ends_after = 52
         with pytest.raises(LoggingFailed, match=rf"nothing was registered .*MLFLOW_RUN_ID={run.info.run_id}"):
-            metamodel.log_model(result, settings=settings, **options)
+            metamodel.log_model(result, settings=settings, report=False, **options)
         _be_kind(proxy)
         before = {model.model_id: str(model.status) for model in _models(run.info.run_id)}
         assert 0 < Counter(before.values())["READY"] < GROUPS
         assert not client.search_registered_models("name = 'broken-off'")
-        metamodel.log_model(result, settings=FAST, **options)
+        metamodel.log_model(result, settings=FAST, report=False, **options)
         made = sum(path.endswith("/model.pkl") for _, path, _ in proxy.take()) - 1  # the meta-model's example asks one
     models = _models(run.info.run_id)
     _assert_one_each(models)

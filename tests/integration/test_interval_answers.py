@@ -297,7 +297,7 @@ def test_an_empty_interval_is_none(given):
 
 @pytest.mark.server
 def test_both_servers_answer_alike(result, model, rows, tmp_path_factory):
-    uri = metamodel.log_model(result).model_uri
+    uri = metamodel.log_model(result, report=False).model_uri
     known = rows[rows["country"].notna() & (rows["store"] % 1 == 0)].astype({"store": int})
     expected = model.predict_records(known)
     request = json.dumps({"dataframe_records": known.to_dict(orient="records")})
@@ -326,7 +326,7 @@ def test_spark_trains_and_scores_alike(spark, table, result, model, rows):
 
     from pyspark.sql import functions
 
-    udf = mlflow.pyfunc.spark_udf(spark, metamodel.log_model(result).model_uri, env_manager="local")
+    udf = mlflow.pyfunc.spark_udf(spark, metamodel.log_model(result, report=False).model_uri, env_manager="local")
     answers = frame.withColumn("answer", udf(functions.struct(*KEYS, *FEATURES))).select("row", "answer.*")
     got = answers.toPandas().sort_values("row")[COLUMNS].reset_index(drop=True)
     pd.testing.assert_frame_equal(got, expected, rtol=1e-9)

@@ -91,7 +91,7 @@ def _serve(model_uri: str, directory: Path, workers: int = 1, **env: str) -> Any
 @pytest.fixture(scope="module")
 def housing_model(_housing: pd.DataFrame) -> str:
     result = metamodel.train(_housing, "ocean_proximity", "median_house_value", "ridge", n_jobs=1)
-    return metamodel.log_model(result).model_uri
+    return metamodel.log_model(result, report=False).model_uri
 
 
 @pytest.fixture(
@@ -308,7 +308,7 @@ CELLS_CACHE_MB = 0.03
 
 @pytest.fixture(scope="module")
 def cells_server(cells_result: metamodel.TrainingResult, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    uri = metamodel.log_model(cells_result).model_uri
+    uri = metamodel.log_model(cells_result, report=False).model_uri
     with _serve(uri, tmp_path_factory.mktemp("cells"), METAMODEL_CACHE_MB=str(CELLS_CACHE_MB)) as running:
         yield running
 
@@ -389,7 +389,7 @@ def test_one_bad_key_of_a_csv_body_spoils_no_other_row(cells_server: Server, cel
 def moody_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     table = pd.DataFrame({"store": [1, 1, 2, 2, 3, 3], "x": 1.0, "y": [5.0, 5, -1, -1, -2, -2]})
     result = metamodel.train(table, "store", "y", Moody(), holdout=0, n_jobs=1, duplicates="keep")
-    with _serve(metamodel.log_model(result).model_uri, tmp_path_factory.mktemp("moody")) as running:
+    with _serve(metamodel.log_model(result, report=False).model_uri, tmp_path_factory.mktemp("moody")) as running:
         yield running
 
 
@@ -425,7 +425,7 @@ def texts() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def texts_server(texts: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     result = metamodel.train(texts, ["country", "code", "day"], "by_hand", "dummy", holdout=0, n_jobs=1)
-    with _serve(metamodel.log_model(result).model_uri, tmp_path_factory.mktemp("texts")) as running:
+    with _serve(metamodel.log_model(result, report=False).model_uri, tmp_path_factory.mktemp("texts")) as running:
         yield running
 
 

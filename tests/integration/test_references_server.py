@@ -601,7 +601,9 @@ def test_inspect_shows_where_children_are(registered: Registered, referring: str
 def other(registered: Registered) -> str:
     """URI of another meta-model, that has no child for store 1."""
     frame = registered.frame[registered.frame["store"] != 1]
-    return str(metamodel.log_model(metamodel.train(frame, "store", "y", "ridge", n_jobs=1, holdout=0)).model_uri)
+    return str(
+        metamodel.log_model(metamodel.train(frame, "store", "y", "ridge", n_jobs=1, holdout=0), report=False).model_uri
+    )
 
 
 def test_a_child_of_another_meta_model_is_used(registered: Registered, other: str, tmp_path: Path) -> None:
@@ -641,7 +643,7 @@ def test_a_promoted_meta_model_with_other_group_columns_is_refused_and_not_fetch
     def promote(column: str) -> None:
         frame = registered.frame.rename(columns={"store": column})
         result = metamodel.train(frame, column, "y", "ridge", n_jobs=1, holdout=0)
-        metamodel.log_model(result, registered_model_name="regrouped", alias="champion")
+        metamodel.log_model(result, registered_model_name="regrouped", alias="champion", report=False)
 
     promote("store")
     settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=0.01)
@@ -754,7 +756,7 @@ def test_packing_keeps_what_a_call_answers_and_takes_packed_examples(
     registered: Registered, tmp_path: Path, inputs: Any
 ) -> None:
     result = metamodel.train(registered.frame, "store", "y", "ridge", n_jobs=1, holdout=0)
-    info = metamodel.log_model(result, detail=True, inputs="packed")
+    info = metamodel.log_model(result, detail=True, inputs="packed", report=False)
     file = str(tmp_path / "model.zip")
     command = ["pack", info.model_uri, "--zip", file, "--register", f"kept-{inputs}", "--inputs", inputs]
     packed = CliRunner().invoke(main, command)
@@ -777,7 +779,7 @@ def test_another_meta_model_is_packed_once(
     archive = vendoring._archive
     monkeypatch.setattr(vendoring, "_archive", lambda directory: (made.append(directory), archive(directory))[1])
     result = metamodel.train(registered.frame, "store", "y", "ridge", n_jobs=1, holdout=0)
-    bundle = metamodel.log_model(result).model_uri
+    bundle = metamodel.log_model(result, report=False).model_uri
     rows = registered.rows[registered.rows["store"] < 6]
     path = write_references(tmp_path / "b", _table(*[bundle] * 6), rows, "store", "y", settings=FAST)
     vendored = metamodel.load_model(vendor_bundle(metamodel.load_model(path), tmp_path / "vendored"))

@@ -71,7 +71,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def logged(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(metamodel.log_model(fit(), detail=True).model_uri)
+    return str(metamodel.log_model(fit(), detail=True, report=False).model_uri)
 
 
 def test_answers_are_the_childrens_own_ones_blended_by_the_ledgers_weights(bundle: Path) -> None:

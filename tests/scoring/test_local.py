@@ -40,7 +40,9 @@ def test_score_adds_prediction_and_status_behind_the_callers_columns(panel: pd.D
 
 
 def test_score_takes_a_model_a_uri_or_a_path(panel: pd.DataFrame, model: metamodel.MetaModel):
-    info = metamodel.log_model(metamodel.train(panel, "shop", "y", Ridge(alpha=1e-9), holdout=0, n_jobs=1))
+    info = metamodel.log_model(
+        metamodel.train(panel, "shop", "y", Ridge(alpha=1e-9), holdout=0, n_jobs=1), report=False
+    )
     expected = metamodel.score(panel, model)
 
     for given in (info.model_uri, str(model.bundle.path), model.bundle.path):

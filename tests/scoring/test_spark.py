@@ -152,7 +152,7 @@ def test_model_that_workers_cannot_reach_is_downloaded_once(spark: Any, tmp_path
 
     data = pd.DataFrame({"shop": ["a", "b"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
     result = metamodel.train(data, "shop", "y", n_jobs=1)
-    uri = metamodel.log_model(result).model_uri
+    uri = metamodel.log_model(result, report=False).model_uri
     place = scoring._place
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "_place", lambda *given: replace(place(*given), bundle=str(tmp_path / "nowhere")))
@@ -169,7 +169,7 @@ def test_plain_udf_leaves_nothing_behind_after_a_thousand_batches(spark: Any, tm
 
     rows = 10_000
     data = pd.DataFrame({"shop": ["a", "b"] * (rows // 2), "x": np.arange(float(rows)), "y": np.arange(float(rows))})
-    uri = metamodel.log_model(metamodel.train(data.head(100), "shop", "y", Ridge(), n_jobs=1)).model_uri
+    uri = metamodel.log_model(metamodel.train(data.head(100), "shop", "y", Ridge(), n_jobs=1), report=False).model_uri
     table = spark.createDataFrame(data).repartition(8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path))  # of the driver; workers have one of their own

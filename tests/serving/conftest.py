@@ -23,7 +23,7 @@ def log(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Any:
         path = tmp_path_factory.mktemp("serve") / "bundle"
         options = {"estimator": "ridge", **options}
         result = metamodel.train(table, ["country", "store"], "sales", holdout=0, n_jobs=1, output_dir=path, **options)
-        return metamodel.log_model(result).model_uri
+        return metamodel.log_model(result, report=False).model_uri
 
     return train
 

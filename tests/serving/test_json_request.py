@@ -58,7 +58,7 @@ def integers(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
 @pytest.fixture(scope="module")
 def packed(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     result = metamodel.train(_table(), ["country", "store"], "amount", "ridge", features=NAMES[2:], n_jobs=1, holdout=0)
-    return Scorer(load_model(metamodel.log_model(result, inputs="packed").model_uri), max_rows=1000)
+    return Scorer(load_model(metamodel.log_model(result, inputs="packed", report=False).model_uri), max_rows=1000)
 
 
 @pytest.fixture(scope="module", params=["regression", "texts", "integers"])

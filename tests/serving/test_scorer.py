@@ -220,7 +220,7 @@ def test_the_bundle_of_a_logged_model_is_served_without_what_was_logged(
 ) -> None:
     rows = table.drop(columns="colour")
     result = metamodel.train(rows, ["country", "store"], "sales", holdout=0, n_jobs=1, output_dir=tmp_path / "b")
-    uri = metamodel.log_model(result, detail=True).model_uri
+    uri = metamodel.log_model(result, detail=True, report=False).model_uri
     logged = metamodel.load_model(uri)
     for model, columns in ((logged, 6), (metamodel.load_model(logged.bundle.path), 2)):
         scorer = Scorer(model, max_rows=500)

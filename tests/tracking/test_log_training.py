@@ -107,7 +107,7 @@ def test_the_run_is_described(logged: Any) -> None:
 
 def test_a_description_of_the_callers_own_stays() -> None:
     with mlflow.start_run(description="Black Friday") as run:
-        metamodel.log_model(_train_tiny(2))
+        metamodel.log_model(_train_tiny(2), report=False)
     assert MlflowClient().get_run(run.info.run_id).data.tags["mlflow.note.content"] == "Black Friday"
 
 
@@ -191,6 +191,23 @@ def test_there_is_one_registered_version_with_tags_and_alias(
     assert result.summary["groups_fitted"] == 5
 
 
+@pytest.mark.tableless
+def test_without_the_report_the_run_has_the_tables_and_no_picture(client: MlflowClient) -> None:
+    result = _train_tiny(2)
+    with_report, without = (metamodel.log_model(result, report=report).run_id for report in (True, False))
+    left_out = _files(client, with_report) - _files(client, without)
+    assert left_out == {"plots/actual_predicted.png", "plots/holdout_metric.png", "report.html"}
+    assert {"ledger.parquet", "ledger.json", "environment.json"} <= _files(client, without)
+    assert "report.html" not in client.get_run(without).data.tags["mlflow.note.content"]
+
+
+def _files(client: MlflowClient, run_id: str) -> set[str]:
+    listed = client.list_artifacts(run_id)
+    folders = [entry.path for entry in listed if entry.is_dir]
+    listed += [inner for folder in folders for inner in client.list_artifacts(run_id, folder)]
+    return {entry.path for entry in listed if not entry.is_dir}
+
+
 # -------- number of requests
 @pytest.mark.tableless
 def test_logging_and_registering_costs_the_same_requests_for_5_groups_and_for_5000(recorder: Recorder) -> None:
@@ -211,7 +228,7 @@ def test_logging_and_registering_costs_the_same_requests_for_5_groups_and_for_50
 def test_an_active_run_is_used_and_left_open(client: MlflowClient) -> None:
     result = _train_tiny(2)
     with mlflow.start_run() as run:
-        info = metamodel.log_model(result)
+        info = metamodel.log_model(result, report=False)
         assert client.get_run(run.info.run_id).info.status == "RUNNING"
     assert info.run_id == run.info.run_id
     assert client.get_run(run.info.run_id).info.status == "FINISHED"
@@ -222,7 +239,7 @@ def test_the_run_that_mlflow_run_has_made_is_used(client: MlflowClient, monkeypa
     made = client.create_run(experiment).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
     with training_run("another experiment"):
-        info = metamodel.log_model(_train_tiny(2))
+        info = metamodel.log_model(_train_tiny(2), report=False)
     assert info.run_id == made
     assert client.get_run(made).info.status == "FINISHED"
     assert mlflow.get_experiment_by_name("another experiment") is None
@@ -232,7 +249,7 @@ def test_the_run_that_mlflow_run_has_made_is_used(client: MlflowClient, monkeypa
 def test_logging_twice_into_one_run_gives_two_models_and_one_ledger() -> None:
     result = _train_tiny(2)
     with training_run("twice"):
-        infos = [metamodel.log_model(result, name=name) for name in ("one", "other")]
+        infos = [metamodel.log_model(result, name=name, report=False) for name in ("one", "other")]
     (run,) = _runs("twice")
     assert {info.run_id for info in infos} == {run.info.run_id}
     mlflow.set_experiment("twice")
@@ -243,10 +260,10 @@ def test_logging_twice_into_one_run_gives_two_models_and_one_ledger() -> None:
 def test_another_training_is_refused_by_a_run_before_anything_is_logged(client: MlflowClient) -> None:
     first, second = _train_tiny(2), _train_tiny(3)
     with mlflow.start_run() as run:
-        metamodel.log_model(first)
+        metamodel.log_model(first, report=False)
         before = client.get_run(run.info.run_id).to_dictionary()
         with pytest.raises(metamodel.InputError, match="holds another training already"):
-            metamodel.log_model(second)
+            metamodel.log_model(second, report=False)
     assert client.get_run(run.info.run_id).data.to_dictionary() == before["data"]
 
 
@@ -255,7 +272,7 @@ def test_a_name_that_mlflow_refuses_is_refused_before_anything_is_logged(name: s
     result = _train_tiny(2)
     recorder.take()
     with pytest.raises(metamodel.InputError, match="MLflow does not take the name"):
-        metamodel.log_model(result, name=name)
+        metamodel.log_model(result, name=name, report=False)
     assert recorder.take() == []
 
 
@@ -263,7 +280,7 @@ def test_a_name_that_mlflow_refuses_is_refused_before_anything_is_logged(name: s
 def test_candidates_may_have_any_name() -> None:
     candidates = {"ridge alpha=1": Ridge(), "größer, 50%": Ridge(alpha=2.0)}
     result = metamodel.train(_tiny(2), "group", "y", candidates, holdout=0.4, n_jobs=1)
-    info = metamodel.log_model(result)
+    info = metamodel.log_model(result, report=False)
     assert json.loads(mlflow.get_run(info.run_id).data.params["train.candidates"]).keys() == candidates.keys()
 
 
@@ -273,7 +290,7 @@ def test_the_output_directory_may_have_any_name(folder: str, tmp_path: Path) -> 
     result = metamodel.train(
         _tiny(2), "group", "y", LinearRegression(), n_jobs=1, output_dir=tmp_path / folder / "bundle #1"
     )
-    loaded = metamodel.load_model(metamodel.log_model(result).model_uri)
+    loaded = metamodel.load_model(metamodel.log_model(result, report=False).model_uri)
     assert loaded.bundle.damaged_files() == []
 
 
@@ -290,7 +307,7 @@ def test_a_data_set_that_another_run_has_just_inserted_is_logged_all_the_same(
         log_input(*args, **kwargs)
 
     monkeypatch.setattr(mlflow, "log_input", refused_once)
-    info = metamodel.log_model(_train_tiny(2))
+    info = metamodel.log_model(_train_tiny(2), report=False)
     assert len(client.get_run(info.run_id).inputs.dataset_inputs) == 1
 
 
@@ -315,7 +332,9 @@ def test_an_exception_ends_the_run_failed_with_its_reason() -> None:
 def _train_hopeless(experiment: str) -> None:
     with training_run(experiment):
         metamodel.log_model(
-            metamodel.train(_tiny(3), "group", "y", Hopeless(), n_jobs=1), registered_model_name="hopeless"
+            metamodel.train(_tiny(3), "group", "y", Hopeless(), n_jobs=1),
+            registered_model_name="hopeless",
+            report=False,
         )
 
 
@@ -340,7 +359,7 @@ def test_when_the_model_cannot_be_uploaded_nothing_is_registered(
 
     def log() -> None:
         with training_run("full"):
-            metamodel.log_model(result, registered_model_name="lost", alias="champion")
+            metamodel.log_model(result, registered_model_name="lost", alias="champion", report=False)
 
     with pytest.raises(MlflowException, match=r"artifacts/.* failed with exception"):
         log()
@@ -437,7 +456,7 @@ for uri in sys.argv[1:]:
 
 @pytest.mark.tableless
 def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_temporary_directory(tmp_path: Path) -> None:
-    info = metamodel.log_model(_train_tiny(2), registered_model_name="loaded", alias="champion")
+    info = metamodel.log_model(_train_tiny(2), registered_model_name="loaded", alias="champion", report=False)
     uris = ["models:/loaded@champion", "models:/loaded/1", info.model_uri, f"runs:/{info.run_id}/model"]
     assert info.model_uri.startswith("models:/m-")
     temporary = tmp_path / "temporary"
@@ -458,7 +477,7 @@ def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_tempor
 @pytest.mark.tableless
 def test_a_model_that_is_loaded_again_is_downloaded_once_and_finds_its_children() -> None:
     result = metamodel.train(_tiny(2), "group", "y", LinearRegression(), holdout=0, n_jobs=1, stack=False)
-    info = metamodel.log_model(result, registered_model_name="once", alias="champion")
+    info = metamodel.log_model(result, registered_model_name="once", alias="champion", report=False)
     misses = process_cache().stats()["misses"]
 
     with ThreadPoolExecutor(3) as pool:

@@ -55,7 +55,7 @@ def test_a_copy_leaves_the_bundle_as_it_was_and_says_who_is_not_stacked(files: P
 
 def test_a_registered_model_gets_a_new_version(files: Path, table: pd.DataFrame) -> None:
     result = metamodel.train(table, "store", "y", n_jobs=1, stack=False)
-    metamodel.log_model(result, registered_model_name="slow", alias="champion", detail=True)
+    metamodel.log_model(result, registered_model_name="slow", alias="champion", detail=True, report=False)
     arguments = ("models:/slow@champion", "--data", files / "all.csv", "--register", "slow", "--alias", "champion")
     code, printed, errors = pack(*arguments, "--json")
     facts = json.loads(printed)

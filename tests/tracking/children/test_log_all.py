@@ -189,7 +189,7 @@ def test_times_are_shown_roughly() -> None:
 # -------- into a database of this machine
 def _logged(result: metamodel.TrainingResult, **options: Any) -> Any:
     with mlflow.start_run():
-        return metamodel.log_model(result, log_children="models", **options)
+        return metamodel.log_model(result, log_children="models", report=False, **options)
 
 
 @pytest.fixture(scope="module")
@@ -234,13 +234,13 @@ def test_a_new_run_names_the_one_that_an_earlier_attempt_has_left(
 
     def said() -> str:
         with mlflow.start_run():
-            metamodel.log_model(sales, log_children="runs")
+            metamodel.log_model(sales, log_children="runs", report=False)
         return capsys.readouterr().err
 
     with monkeypatch.context() as patch, mlflow.start_run() as left:
         patch.setattr("metamodel.tracking.children.log_groups", broken_off)
         with pytest.raises(RuntimeError, match="broken off"):
-            metamodel.log_model(sales, log_children="runs")
+            metamodel.log_model(sales, log_children="runs", report=False)
     MlflowClient().set_terminated(left.info.run_id, "FAILED")
     assert f"run {left.info.run_id} of the same training did not end (FAILED)" in said()
     MlflowClient().set_terminated(left.info.run_id, "FINISHED")
@@ -256,7 +256,7 @@ def test_who_may_not_search_runs_may_log(
     monkeypatch.setattr("metamodel.tracking.children.log_groups", lambda *_: None)
     monkeypatch.setattr(MlflowClient, "search_runs", refused)
     with mlflow.start_run():
-        metamodel.log_model(sales, log_children="runs")
+        metamodel.log_model(sales, log_children="runs", report=False)
     assert "whether an earlier attempt has left a run cannot be told (" in capsys.readouterr().err
 
 
