@@ -8,6 +8,8 @@ import pytest
 from metamodel import exceptions
 from metamodel.exceptions import MetaModelError
 
+pytestmark = pytest.mark.tableless
+
 CLASSES = [getattr(exceptions, name) for name in exceptions.__all__]
 
 

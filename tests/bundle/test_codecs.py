@@ -30,6 +30,8 @@ from metamodel.bundle.codecs import CODECS, CloudpickleCodec, get_codec, residen
 from metamodel.exceptions import ForbiddenCodec, InputError
 from metamodel.fitting.estimators import NAMED, resolve
 
+pytestmark = pytest.mark.tableless
+
 PICKLES = ["cloudpickle", "joblib"]
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))

@@ -12,6 +12,8 @@ from metamodel.tables.feature_columns import Feature
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import KeyColumn, KeySchema
 
+pytestmark = pytest.mark.tableless
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,

@@ -11,6 +11,8 @@ from metamodel.evaluation import pooled_selection as choosing
 from metamodel.evaluation.pooled_selection import Contest, choose_together
 from metamodel.evaluation.predictions import Predictions
 
+pytestmark = pytest.mark.tableless
+
 NAMES = ("line", "tree", "mean")
 
 

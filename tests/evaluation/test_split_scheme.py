@@ -7,6 +7,8 @@ import pytest
 from metamodel.evaluation.split_scheme import Scheme
 from metamodel.exceptions import InputError
 
+pytestmark = pytest.mark.tableless
+
 
 @pytest.mark.parametrize(
     ("text", "scheme"),

@@ -7,6 +7,8 @@ import pytest
 
 from metamodel.flavor.requirements import requirements
 
+pytestmark = pytest.mark.tableless
+
 
 def _manifest(*modules: str, codec: str = "cloudpickle", stacks: tuple = ()) -> SimpleNamespace:
     candidates = {f"candidate {i}": {"packages": [module]} for i, module in enumerate(modules)}

@@ -1,6 +1,10 @@
 """The figures that the workers of a server share."""
 
+import pytest
+
 from metamodel.serving.prometheus import Figures
+
+pytestmark = pytest.mark.tableless
 
 
 def test_a_worker_that_follows_another_one_starts_with_an_empty_pool_and_cache() -> None:

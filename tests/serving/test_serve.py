@@ -10,6 +10,8 @@ import pytest
 
 import metamodel
 
+pytestmark = pytest.mark.tableless
+
 
 def _command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "metamodel", "serve", *arguments]

@@ -12,6 +12,8 @@ from metamodel.exceptions import InputError
 from metamodel.tracking import server_check as reaching
 from metamodel.tracking.server_check import check_tracking_server
 
+pytestmark = pytest.mark.tableless
+
 
 @pytest.fixture
 def refusing() -> Iterator[str]:

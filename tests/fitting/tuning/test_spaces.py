@@ -17,6 +17,8 @@ from metamodel.fitting.spec import Candidate
 from metamodel.fitting.tuning import BUILT_IN, Dimension, read_space, spaces_of
 from metamodel.training.options import TrainingOptions
 
+pytestmark = pytest.mark.tableless
+
 RANGE = {"ridge": {"alpha": {"low": 0.01, "high": 100, "log": True}}}
 ALPHA = Dimension("float", 0.01, 100, log=True)
 

@@ -25,7 +25,6 @@ from metamodel.flavor.remote.connections import open_session
 from metamodel.flavor.remote.endpoint import Breaker, EndpointChild
 from metamodel.tracking.references.reference_model import write_references
 
-pytestmark = pytest.mark.server
 LOCAL = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=1.5)
 
 Behaviour = Callable[[list[list[Any]]], tuple[int, Any]]
@@ -111,6 +110,7 @@ def _x(*values: float) -> pd.DataFrame:
 
 
 # -------- many endpoints behind one model
+@pytest.mark.server
 @pytest.mark.tableless
 def test_slow_and_dead_endpoints_fail_in_time_and_the_others_answer(
     start: Callable[..., Endpoint], tmp_path: Path

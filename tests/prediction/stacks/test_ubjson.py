@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from metamodel.prediction.stacks.ubjson import joined, lengths, read_ubj
 
+pytestmark = pytest.mark.tableless
+
 LENGTH = b"L" + bytes(7)
 SMALL = (
     b"{"
