@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ import pytest
 from click.testing import CliRunner
 from places import ROOT
 from sklearn.linear_model import LogisticRegression, Ridge
-from spark_children import RecordingRidge
-from spark_tables import FEATURES, KEYS, TARGET, in_cells
+from spark_tables import FEATURES, KEYS, TARGET, entries, in_cells
 
 import metamodel
 from metamodel.bundle.model import MetaModel
@@ -65,21 +63,6 @@ def test_unanswered_labels_of_every_kind_are_null(spark: Any, labels: list[Any],
     assert [row["status"] for row in rows] == ["child", "unknown_group", "invalid_key", "child"]
     assert [row[f"probability_{labels[1]}"] is None for row in rows] == [False, True, True, False]
     assert rows[0]["key"] == "[7]"
-
-
-def test_each_child_is_read_once_a_job(spark: Any, tmp_path: Path) -> None:
-    journal = tmp_path / "journal.csv"
-    rng = np.random.default_rng(0)
-    data = pd.DataFrame({"shop": np.tile(np.arange(50), 40), "x": rng.normal(size=2000), "y": rng.normal(size=2000)})
-    bundle = trained(data, "shop", "y", RecordingRidge(str(journal)))
-    journal.write_text("")
-
-    statuses = metamodel.score(spark.createDataFrame(data).repartition(7), bundle, engine="spark").select("status")
-
-    assert {row[0] for row in statuses.collect()} == {"child"}
-    loads = Counter(line.split(",")[2] for line in journal.read_text().splitlines() if line.startswith("load"))
-    assert len(loads) == 50
-    assert set(loads.values()) == {1}
 
 
 def test_wrong_tables_are_refused_before_anything_runs(spark: Any, tmp_path: Path) -> None:
@@ -144,25 +127,6 @@ def test_policy_error_names_the_group_and_writes_nothing(spark: Any, tmp_path: P
         score_file(str(source), bundle, str(tmp_path / "out.parquet"), engine="spark", params={"unknown": "error"})
 
 
-def test_model_that_workers_cannot_reach_is_downloaded_once(spark: Any, tmp_path: Path) -> None:
-    """A folder that only the driver sees: the workers fetch the model from where it is logged."""
-    from dataclasses import replace
-
-    from metamodel.scoring import spark as scoring
-
-    data = pd.DataFrame({"shop": ["a", "b"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
-    result = metamodel.train(data, "shop", "y", n_jobs=1)
-    uri = metamodel.log_model(result, report=False).model_uri
-    place = scoring._place
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "_place", lambda *given: replace(place(*given), bundle=str(tmp_path / "nowhere")))
-        before = entries(spark)
-        answers = metamodel.score(spark.createDataFrame(data), uri, engine="spark").toPandas()
-
-    assert set(answers["status"]) == {"child"}
-    assert entries(spark) == before
-
-
 @pytest.mark.slow
 def test_plain_udf_leaves_nothing_behind_after_a_thousand_batches(spark: Any, tmp_path: Path) -> None:
     from pyspark.sql import functions
@@ -183,9 +147,3 @@ def test_plain_udf_leaves_nothing_behind_after_a_thousand_batches(spark: Any, tm
             spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
 
     assert (entries(spark), os.listdir(tmp_path)) == before
-
-
-def entries(spark: Any) -> dict[str, int]:
-    """Files below the temporary folder of Spark's workers, and their bytes."""
-    folder = Path(spark.conf.get("spark.metamodel.tests.workersTemp"))
-    return {str(path): path.stat().st_size for path in folder.rglob("*") if path.is_file()}

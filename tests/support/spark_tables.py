@@ -1,5 +1,8 @@
 """Tables and comparisons that the Spark tests share."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -24,3 +27,9 @@ def assert_same_ledger(one: pd.DataFrame, other: pd.DataFrame) -> None:
     assert list(one.columns) == list(other.columns)
     left, right = (ledger.drop(columns=list(out & set(ledger.columns))) for ledger in (one, other))
     pd.testing.assert_frame_equal(left, right, rtol=1e-9)
+
+
+def entries(spark: Any) -> dict[str, int]:
+    """Files below the temporary folder of Spark's workers, and their bytes."""
+    folder = Path(spark.conf.get("spark.metamodel.tests.workersTemp"))
+    return {str(path): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
