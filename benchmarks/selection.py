@@ -22,11 +22,12 @@ from sklearn.linear_model import Ridge
 
 import metamodel
 from metamodel.datasets import make_store_sales
-from metamodel.evaluation.splits import folds_of, hash_holdout, row_hashes
+from metamodel.evaluation.splits import folds_of, hash_holdout
 from metamodel.fitting.baselines import baselines
 from metamodel.fitting.fit import fit_group
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import Candidate, FitSpec
+from metamodel.tables.row_hashes import row_hashes
 
 CANDIDATES = ["ridge", "hist_gradient_boosting", "nearest_neighbors"]
 SHARE = 0.25

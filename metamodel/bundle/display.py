@@ -59,7 +59,7 @@ def summary_text(summary: dict[str, Any]) -> str:
     lines = [
         f"groups            {summary['groups']:,}: {_statuses(summary)}",
         f"rows              {summary['rows']:,}, {summary['rows_dropped']:,} more dropped for a null key; "
-        f"{summary['duplicate_rows']:,} exact copies",
+        f"{_copies(summary)}",
         f"sizes             {summary['group_rows_min']:,} to {summary['group_rows_max']:,} rows a group, median "
         f"{summary['group_rows_median']:,.0f}, Gini {summary['group_rows_gini']:.2f}",
         f"fallback          {summary['fallback_groups']:,} groups, {summary['fallback_row_share']:.2%} of the rows; "
@@ -81,6 +81,14 @@ def summary_text(summary: dict[str, Any]) -> str:
     metrics = {name: found for name, found in metrics.items() if "mean" in found}  # medians of counts stand above
     table = pd.DataFrame.from_dict(metrics, orient="index", columns=list(_STATISTICS))
     return "\n".join(lines) + (f"\n\nOver the groups:\n{table.to_string(float_format=number_text)}" if metrics else "")
+
+
+def _copies(summary: dict[str, Any]) -> str:
+    number, dropped = summary["duplicate_rows"], summary["duplicate_rows_dropped"]
+    if not number:
+        return "no exact copies"
+    kept = f"{number:,} equal to another one, kept"
+    return f"{dropped:,} of {summary['rows']:,} left out as exact copies" if dropped else kept
 
 
 def _compared(summary: dict[str, Any]) -> list[str]:

@@ -80,7 +80,7 @@ _SECTIONS = {
 )
 @click.option("--metric", default="", help="What candidates are compared by; default: rmse or log_loss.")
 @click.option("--season", type=WholeNumber(), default=0, help="Length of a season in time steps, for the baseline.")
-@click.option("--duplicates", default="drop", show_default=True, help="Exact copies of a row: drop or keep.")
+@click.option("--duplicates", default="auto", show_default=True, help="Exact copies of a row: auto, drop or keep.")
 @click.option("--sample-weight", default="", help="Column of row weights; never a feature.")
 @click.option("--schema", type=Json(dict), default=None, help='Expected kinds, such as {"price": "number"}.')
 @click.option("--previous", default="", help="Model before this one, whose columns are expected: MLflow URI or path.")

@@ -15,7 +15,7 @@ __all__ = [
 
 CodecName = Literal["cloudpickle", "joblib", "skops"]
 
-Duplicates = Literal["drop", "keep"]
+Duplicates = Literal["auto", "drop", "keep"]
 
 Engine = Literal["local", "spark"]
 

@@ -55,8 +55,7 @@ class HeldOut:
     Parameters
     ----------
     rows
-        From `splits.row_hashes`: the same row has the same hash in its group, in every parent and in the global
-        model. Equal rows share it.
+        From `split_hashes`: the same row has the same hash in its group, in every parent and in the global model.
     actual, predicted
         Target and prediction; floats, or class labels.
     times

@@ -1,7 +1,6 @@
 """Holdouts that leak nothing: which of a group's rows are kept back to judge its child."""
 
 import warnings
-from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,13 +13,13 @@ from metamodel.tables.key_values import ISO_TIMESTAMP
 
 __all__ = [
     "Fold",
+    "copies",
     "folds_of",
     "hash_folds",
     "hash_holdout",
-    "mixed_columns",
-    "repeated",
+    "identities",
     "rolling_folds",
-    "row_hashes",
+    "split_hashes",
     "time_holdout",
     "time_order",
 ]
@@ -35,7 +34,7 @@ def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float, scheme:
     Parameters
     ----------
     hashes
-        From `row_hashes`, shape (n_rows,).
+        From `split_hashes`, shape (n_rows,).
     times
         From `time_order`, shape (n_rows,), or None.
     fraction
@@ -59,49 +58,13 @@ def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float, scheme:
     return [] if held is None else [(~held, held)]
 
 
-def row_hashes(
-    frame: pd.DataFrame, columns: Sequence[str], random_state: int, mixed: Collection[str] | None = None
-) -> HashArray:
-    """Hash every row's content, shape (n_rows,).
-
-    A row's hash depends on its own values and the seed alone: neither the row order nor other rows change it, and exact
-    duplicates share it, so that they land on the same side of a split.
-
-    Parameters
-    ----------
-    frame
-        The table.
-    columns
-        Whose content counts.
-    random_state
-        Seed.
-    mixed
-        The `mixed_columns` of the whole table where `frame` is only a part of it.
-    """
-    chosen = frame[list(columns)]
-    mixed = mixed_columns(chosen) if mixed is None else mixed
-    # Objects of mixed types cannot be hashed as they are; their text can.
-    hashable = chosen.assign(**{name: chosen[name].map(repr) for name in mixed}) if mixed else chosen
-    content = pd.util.hash_pandas_object(hashable, index=False).to_numpy()
-    return pd.util.hash_array(content ^ np.uint64(random_state * 0x9E3779B97F4A7C15 % 2**64))
-
-
-def mixed_columns(frame: pd.DataFrame) -> set[str]:
-    """Names of the columns that hold other objects than text."""
-    return {
-        name
-        for name in frame.columns
-        if frame[name].dtype == object and pd.api.types.infer_dtype(frame[name], skipna=True) != "string"
-    }
-
-
 def hash_holdout(hashes: HashArray, fraction: float) -> BoolArray | None:
     """Keep back the rows whose hash falls into the first `fraction` of all hashes.
 
     Parameters
     ----------
     hashes
-        From `row_hashes`, shape (n_rows,).
+        From `split_hashes`, shape (n_rows,).
     fraction
         Share to keep back, 0 < fraction < 1.
 
@@ -128,7 +91,7 @@ def hash_folds(hashes: HashArray, folds: int) -> list[Fold]:
     Parameters
     ----------
     hashes
-        From `row_hashes`, shape (n_rows,).
+        From `split_hashes`, shape (n_rows,).
     folds
         Number of shares; of few rows some may be empty, and then there are fewer folds.
 
@@ -175,30 +138,61 @@ def rolling_folds(times: AnyArray, folds: int, horizon: int, step: int) -> list[
     ]
 
 
-def repeated(hashes: HashArray, weights: AnyArray | None = None, children: IntArray | None = None) -> BoolArray:
-    """Find exact copies of earlier rows, shape (n_rows,).
+def identities(hashes: HashArray, children: IntArray | None = None) -> HashArray:
+    """Hash whose row it is and what it holds, shape (n_rows,).
 
     Parameters
     ----------
     hashes
-        From `row_hashes`, shape (n_rows,). Two rows with one 64-bit hash are taken for copies.
-    weights
-        Weights of the rows; rows that differ in their weight alone are no copies.
+        From `row_hashes`. Two rows with one 64-bit hash are taken for equal.
     children
-        Numbers of the groups that a parent's rows are of; equal rows of two groups are two observations.
+        Numbers of the groups that rows are of; equal rows of two groups are two observations, and are held back
+        independently of each other.
+    """
+    return hashes if children is None else pd.util.hash_array(hashes ^ pd.util.hash_array(children))
+
+
+def copies(identities: HashArray, weights: AnyArray | None = None) -> BoolArray:
+    """Find exact copies of earlier rows, shape (n_rows,); rows that differ in their weight alone are none.
 
     Examples
     --------
-    >>> repeated(np.array([5, 7, 5], dtype=np.uint64)).tolist()
+    >>> copies(np.array([5, 7, 5], dtype=np.uint64)).tolist()
     [False, False, True]
     """
-    content = hashes
-    for values in (weights, children):
-        content = content if values is None else pd.util.hash_array(content ^ pd.util.hash_array(values))
-    _, first = np.unique(content, return_index=True)
-    copies = np.ones(len(content), dtype=bool)
-    copies[first] = False
-    return copies
+    if weights is not None:
+        identities = pd.util.hash_array(identities ^ pd.util.hash_array(weights))
+    return _running_numbers(identities, None) > 0
+
+
+def split_hashes(identities: HashArray, weights: AnyArray | None = None) -> HashArray:
+    """Give each of several equal rows a hash of its own, by which it is held back or not, shape (n_rows,).
+
+    The hash of the k-th of equal rows depends on their content and on k alone. Which of them is the k-th does not
+    matter, because they are equal (rows that differ in their weight alone are counted by it): the split depends neither
+    on the order of the rows nor on rows that are added. And as no two rows share both, each is held back by a draw of
+    its own, as in a random split.
+
+    Parameters
+    ----------
+    identities
+        From `identities`.
+    weights
+        Weights of the rows.
+    """
+    numbers = _running_numbers(identities, weights)
+    spread = pd.util.hash_array(identities + numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    return np.where(numbers == 0, identities, spread)
+
+
+def _running_numbers(identities: HashArray, weights: AnyArray | None) -> IntArray:
+    """Count the rows of each identity from 0, by their weights."""
+    order = np.argsort(identities, kind="stable") if weights is None else np.lexsort((weights, identities))
+    places = np.arange(len(order))
+    starts = np.append(True, np.diff(identities[order]) != 0)[: len(order)]
+    numbers = np.empty(len(order), dtype=np.int64)
+    numbers[order] = places - np.maximum.accumulate(np.where(starts, places, 0))
+    return numbers
 
 
 def time_order(values: pd.Series, name: str) -> AnyArray:

@@ -13,7 +13,7 @@ from metamodel.common.arrays import AnyArray
 from metamodel.common.autologging import autologging_off
 from metamodel.common.messages import count, error_text, short
 from metamodel.common.time_limit import TimeLimitReached, time_limit
-from metamodel.evaluation.splits import repeated
+from metamodel.evaluation.splits import copies, identities, split_hashes
 from metamodel.fitting.group import GroupData, GroupOutcome, Terminated
 from metamodel.fitting.model_selection import choose, training_metrics
 from metamodel.fitting.spec import Candidate, FitSpec
@@ -28,9 +28,9 @@ def fit_group(
 ) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
-    Rows without a target are left out (and counted in `reason`), and so are exact copies of a row. Each candidate is
-    fitted on training rows and judged on held-out rows; the best one is fitted again on all rows, and that is the
-    child.
+    Rows without a target are left out (and counted in `reason`), and so are exact copies of a row, where the spec says
+    so. Each candidate is fitted on training rows and judged on held-out rows; the best one is fitted again on all rows,
+    and that is the child. Where there is a time, all of them see their rows in its order.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def fit_group(
     """
     started = time.perf_counter()
     group, notes = _without_missing_target(group, spec.target_dtype)
-    group, duplicates = _without_duplicates(group, spec.drop_duplicates)
+    group, duplicates = _told_apart(group, spec)
+    group = _in_order_of_time(group)
     facts = {"duplicates": duplicates, "imbalance": _imbalance(group.y, spec.task)}
     if reason := _why_skipped(spec, len(group.y), duplicates, notes):
         return GroupOutcome(group.key, "skipped", len(group.y), reason, facts=facts)
@@ -136,10 +137,20 @@ def _without_missing_target(group: GroupData, dtype: str) -> tuple[GroupData, li
     return replace(kept, y=kept.y.astype(dtype)), [f"target_missing: {count(lost, 'row')} left out"]
 
 
-def _without_duplicates(group: GroupData, drop: bool) -> tuple[GroupData, int]:
-    copies = repeated(group.hashes, group.weights, group.children)
-    number = int(copies.sum())
-    return group.take(~copies) if number and drop else group, number
+def _told_apart(group: GroupData, spec: FitSpec) -> tuple[GroupData, int]:
+    """Leave out exact copies or tell them apart, as the spec says; and count them."""
+    same = identities(group.hashes, group.children)
+    again = copies(same, group.weights)
+    apart = replace(group, hashes=split_hashes(same, group.weights) if spec.spread_copies else same)
+    return apart.take(~again) if spec.drop_duplicates and again.any() else apart, int(again.sum())
+
+
+def _in_order_of_time(group: GroupData) -> GroupData:
+    """Sort rows by time, for estimators to which the order is the time; rows of one time, by their content."""
+    if group.times is None:
+        return group
+    order = np.lexsort((group.hashes, group.times))
+    return group if (order[1:] > order[:-1]).all() else group.take(order)
 
 
 def _imbalance(y: AnyArray, task: str) -> float:

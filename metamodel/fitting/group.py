@@ -33,13 +33,13 @@ class GroupData:
     y
         Target, shape (n_rows,); may hold nulls.
     hashes
-        From `splits.row_hashes`, shape (n_rows,).
+        From `row_hashes`, shape (n_rows,).
     times
         From `splits.time_order`, or None for a random holdout.
     weights
         From `weights.row_weights`, or None for equal ones.
     children
-        From `holdout.child_ids`: which group of all columns each row is of. None where there are no parents.
+        From `holdout.child_ids`: which group of all columns each row is of. None where all are of one.
     """
 
     key: GroupKey
@@ -50,10 +50,10 @@ class GroupData:
     weights: AnyArray | None = None
     children: IntArray | None = None
 
-    def take(self, rows: BoolArray) -> "GroupData":
-        """Keep the rows for which a mask of shape (n_rows,) is true."""
+    def take(self, rows: BoolArray | IntArray) -> "GroupData":
+        """Keep the rows for which a mask of shape (n_rows,) is true, or those at some positions, in their order."""
         others = (None if values is None else values[rows] for values in (self.times, self.weights, self.children))
-        return GroupData(self.key, self.x[rows], self.y[rows], self.hashes[rows], *others)
+        return GroupData(self.key, _rows_of(self.x, rows), self.y[rows], self.hashes[rows], *others)
 
 
 @dataclass(frozen=True)
@@ -89,3 +89,7 @@ class GroupOutcome:
     holdout: HeldOut | None = None
     tuning: Sequence[dict[str, Any]] = ()
     contest: Contest | None = None
+
+
+def _rows_of(x: AnyArray | pd.DataFrame, rows: BoolArray | IntArray) -> AnyArray | pd.DataFrame:
+    return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]

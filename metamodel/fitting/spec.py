@@ -102,6 +102,8 @@ class FitSpec:
         Length of a season in time steps, for the seasonal baseline; 0 for none.
     drop_duplicates
         Whether exact copies of a row are left out.
+    spread_copies
+        Whether each of several equal rows is held back on its own; else all lie on one side of a split.
     group_seconds
         Time limit for all fits of one group; None for none.
     skip
@@ -121,6 +123,7 @@ class FitSpec:
     metric: str = ""
     season: int = 0
     drop_duplicates: bool = True
+    spread_copies: bool = True
     group_seconds: float | None = None
     skip: bool = False
     overrides: Mapping[GroupKey, "FitSpec"] = field(default_factory=dict)

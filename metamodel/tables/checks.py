@@ -15,10 +15,21 @@ from pandas.api import types
 
 from metamodel.common.messages import count, listing, short
 from metamodel.exceptions import InputError
+from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey, KeySchema
 
-__all__ = ["ColumnFacts", "Finding", "TableFacts", "findings", "group_sizes", "kinds_of", "refuse", "table_facts"]
+__all__ = [
+    "ColumnFacts",
+    "Finding",
+    "TableFacts",
+    "copy_findings",
+    "findings",
+    "group_sizes",
+    "kinds_of",
+    "refuse",
+    "table_facts",
+]
 
 # Two columns are taken for linear copies from this correlation on, if they share this many rows.
 COPY_CORRELATION, COPY_ROWS = 1 - 1e-9, 10
@@ -31,7 +42,7 @@ class Finding:
     Attributes
     ----------
     check
-        "schema", "null", "constant", "infinite", "leakage" or "keys".
+        "schema", "null", "constant", "infinite", "leakage", "keys" or "duplicates".
     columns
         The columns it is about.
     message
@@ -127,6 +138,30 @@ def refuse(found: Sequence[Finding]) -> None:
     if found:
         said = " ".join(f"({i}) {one.message}" for i, one in enumerate(found, start=1))
         raise InputError(f"{count(len(found), 'data check')} failed under strict=True: {said}")
+
+
+def copy_findings(equal: EqualRows, duplicates: str) -> list[Finding]:
+    """Say what becomes of exact copies, where that is not what was asked for or what a careful person would do.
+
+    Parameters
+    ----------
+    equal
+        The copies, and whether chance explains them.
+    duplicates
+        What was asked for.
+    """
+    if not equal.copies or duplicates == "keep":
+        return []
+    text = f"{equal.copies:,} of {count(equal.rows, 'row')} are exact copies of another row of their group"
+    if equal.are_observations and duplicates == "drop":
+        text += ' and are left out (duplicates="drop"), but chance explains them: they look like observations of their '
+        text += 'own. Use duplicates="auto".'
+    elif not equal.are_observations and duplicates == "auto":
+        text += ", more than chance explains, and are left out. Look where they come from; if they are observations of "
+        text += 'their own, use duplicates="keep".'
+    else:
+        return []
+    return [Finding("duplicates", (), text)]
 
 
 def group_sizes(sizes: Iterable[int]) -> dict[str, float]:

@@ -25,5 +25,6 @@ def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any
     candidates = [[c.name, c.label, content(c.estimator)] for c in spec.candidates]
     # The parents' best parameters are tried first, where there are parents.
     tuning = [content(spec.tuning), options.with_parents] if spec.tuning is not None else []
-    text = json.dumps([decisive, spec.task, candidates, features, *tuning], sort_keys=True, default=str)
+    copies = [spec.drop_duplicates, spec.spread_copies]
+    text = json.dumps([decisive, spec.task, candidates, features, copies, *tuning], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

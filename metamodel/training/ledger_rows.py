@@ -148,6 +148,8 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         **{f"groups_{status}": int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
         "rows": plan.rows,
         "rows_dropped": plan.dropped_rows,
+        "duplicate_rows": plan.equal_rows.copies,
+        "duplicate_rows_dropped": plan.equal_rows.copies if plan.spec.drop_duplicates else 0,
         "parents_fitted": int(((ledger["level"] < depth) & (ledger["status"] == "fitted")).sum()),
         "seconds_fitting": float(ledger["seconds"].sum()),
         "model_bytes": int(ledger["bytes"].sum()),
@@ -172,10 +174,9 @@ def _local_or_global(children: pd.DataFrame) -> dict[str, int]:
 
 
 def _against_baselines(children: pd.DataFrame) -> dict[str, float]:
-    """How many children beat the baseline beside them, of those that have one, and how clearly; copies left out."""
+    """How many children beat the baseline beside them, of those that have one, and how clearly."""
     skill = children.loc[children["status"] == "fitted", "skill"].dropna()
     return {
-        "duplicate_rows": int(children["duplicates"].sum()),
         "groups_with_baseline": len(skill),
         "groups_above_baseline": int((skill > 0).sum()),
         **({"skill_median": float(skill.median())} if len(skill) else {}),

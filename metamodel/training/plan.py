@@ -20,18 +20,20 @@ from metamodel.evaluation.conformal import INTERVAL_COLUMNS
 from metamodel.evaluation.holdout import child_ids
 from metamodel.evaluation.metrics import metric_names
 from metamodel.evaluation.shrinkage import BLENDED
-from metamodel.evaluation.splits import row_hashes, time_order
+from metamodel.evaluation.splits import time_order
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import FitSpec
 from metamodel.fitting.tuning import TUNING_COLUMNS
+from metamodel.tables.equal_rows import EqualRows, equal_rows
 from metamodel.tables.features import FeatureSchema, FeatureTable
 from metamodel.tables.grouping import Grouping, check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
+from metamodel.tables.row_hashes import row_hashes
 from metamodel.tables.weights import row_weights
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
-from metamodel.training.problem import TargetInfo, decide
+from metamodel.training.problem import TargetInfo, decide, feature_names
 
 __all__ = [
     "GroupRows",
@@ -43,6 +45,7 @@ __all__ = [
     "hashed_columns",
     "levels_of",
     "make_plan",
+    "row_columns",
 ]
 
 
@@ -50,7 +53,7 @@ __all__ = [
 class TrainingTable:
     """Rows as children take them: features, target, and what the holdout needs; all of one length.
 
-    `children` says which group of all columns each row is of (`holdout.child_ids`), where there are parents.
+    `children` says which group of all columns each row is of (`holdout.child_ids`).
     """
 
     features: FeatureTable
@@ -98,6 +101,7 @@ class Plan:
     levels: tuple[int, ...]
     dropped_rows: int
     digest: str
+    equal_rows: EqualRows
 
     @property
     def ledger_columns(self) -> list[str]:
@@ -172,13 +176,16 @@ def make_plan(
     check_table(frame, len(frame), options, features)
     keys = KeySchema.infer(frame, options.group_by, options.null_keys)
     frame, grouping, dropped = _group(frame, keys)
-    decided = decide(frame, options, estimator, estimator_params, features, overrides)
+    chosen = feature_names(frame, options, features)
+    check_columns(frame, chosen, "feature column")
+    equal = equal_rows(frame, row_columns(chosen, options), options.target, grouping.codes)
+    decided = decide(frame, options, estimator, estimator_params, features, overrides, equal)
     times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
     hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
     weights = None if options.sample_weight is None else row_weights(frame[options.sample_weight])
     # `_group` leaves no invalid key.
     sizes: dict[GroupKey, int] = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))  # type: ignore[arg-type]
-    children = child_ids(sizes)[grouping.codes] if options.with_parents else None
+    children = child_ids(sizes)[grouping.codes]
     table = TrainingTable(decided.features.table(frame), decided.target.values, hashes, times, weights, children)
     return TablePlan(
         options,
@@ -190,6 +197,7 @@ def make_plan(
         levels_of(keys, options),
         dropped,
         decided.digest,
+        equal,
         table,
         grouping,
     )
@@ -199,6 +207,12 @@ def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]
     """Columns whose content makes two rows the same row."""
     times = [options.time_column] if options.time_column else []
     return list(dict.fromkeys([*schema.names, options.target, *times]))
+
+
+def row_columns(features: Sequence[str], options: TrainingOptions) -> list[str]:
+    """Columns in which two rows have to agree to be copies of each other."""
+    others = [options.target, options.time_column, options.sample_weight]
+    return list(dict.fromkeys([*features, *(name for name in others if name)]))
 
 
 def levels_of(keys: KeySchema, options: TrainingOptions) -> tuple[int, ...]:

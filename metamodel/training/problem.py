@@ -20,6 +20,7 @@ from metamodel.fitting import estimator_info, estimators
 from metamodel.fitting.sample_weight import check_takes_weights
 from metamodel.fitting.spec import Candidate, FitSpec, TaskName, TuningSpec
 from metamodel.fitting.tuning import require_optuna, spaces_of
+from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey
 from metamodel.training.digest import spec_digest
@@ -27,6 +28,9 @@ from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override
 
 __all__ = ["Decisions", "TargetInfo", "decide", "feature_names", "task_of_candidates"]
+
+
+_NO_EQUAL_ROWS = EqualRows(0)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def decide(
     estimator_params: Mapping[str, Any] | None,
     features: Sequence[str] | None,
     overrides: Sequence[Override] = (),
+    equal: EqualRows = _NO_EQUAL_ROWS,
 ) -> Decisions:
     """Decide what to fit.
 
@@ -75,6 +80,8 @@ def decide(
         null in every column that has one, and of a target with class labels every label.
     options, estimator, estimator_params, features, overrides
         As for `make_plan`.
+    equal
+        What the equal rows of the table are.
     """
     schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
     task, candidates, others = _candidates(estimator, estimator_params, schema, profile, options, overrides)
@@ -93,7 +100,8 @@ def decide(
         split=options.scheme,
         metric=options.metric or "",
         season=options.season,
-        drop_duplicates=options.duplicates == "drop",
+        drop_duplicates=_drops(options.duplicates, equal),
+        spread_copies=equal.are_observations,
         group_seconds=options.group_seconds,
         tuning=_tuning(options, candidates),
     )
@@ -210,6 +218,10 @@ def _is_list(estimator: object) -> TypeGuard[list[object] | tuple[object, ...]]:
 def _check_metric(metric: str | None, task: str) -> None:
     if metric is not None and metric not in METRICS[task]:
         raise InputError(f"metric={short(metric)} is unknown for {task}. Use one of: {', '.join(METRICS[task])}.")
+
+
+def _drops(duplicates: str, equal: EqualRows) -> bool:
+    return duplicates == "drop" or (duplicates == "auto" and not equal.are_observations)
 
 
 def _check_shrinkage(options: TrainingOptions, task: str) -> None:

@@ -18,7 +18,7 @@ from metamodel.common.option import named
 from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.fitting.tuning import ends_of_budget, read_space
 from metamodel.tables import files as tables
-from metamodel.tables.checks import Finding, TableFacts, findings, kinds_of, refuse
+from metamodel.tables.checks import Finding, TableFacts, copy_findings, findings, kinds_of, refuse
 from metamodel.training.assemble import fit_and_assemble
 from metamodel.training.engines.local import LocalTraining
 from metamodel.training.options import Inputs, TrainingOptions
@@ -63,7 +63,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     split: str | Split = "holdout",
     metric: str | None = None,
     season: int = 0,
-    duplicates: str = "drop",
+    duplicates: str = "auto",
     sample_weight: str | None = None,
     schema: Mapping[str, str] | None = None,
     previous: MetaModel | str | Path | None = None,
@@ -142,7 +142,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     season
         Length of a season in time steps, for the baseline that repeats the value of one season ago; 0 for none.
     duplicates
-        Exact copies of a row within a group: "drop" removes them before splitting, "keep" only counts them.
+        Exact copies of a row within a group: "auto" removes them before splitting where chance does not explain them
+        (a table of measurements, or with a time), and takes them for observations of their own where it does; "drop"
+        removes them, "keep" only counts them.
     sample_weight
         Column of row weights, used in fits, metrics and baselines; never a feature.
     schema
@@ -244,6 +246,7 @@ def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]
 
 def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, strict: bool) -> list[Finding]:
     found = findings(facts, plan.options.target, kinds_of(plan.keys, plan.features), expected)
+    found += copy_findings(plan.equal_rows, plan.options.duplicates)
     if strict:
         refuse(found)
     for one in found:

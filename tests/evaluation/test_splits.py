@@ -7,15 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.evaluation.splits import (
+    copies,
     hash_folds,
     hash_holdout,
-    repeated,
+    identities,
     rolling_folds,
-    row_hashes,
+    split_hashes,
     time_holdout,
     time_order,
 )
 from metamodel.exceptions import InputError
+from metamodel.tables.row_hashes import row_hashes
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 5), st.sampled_from(["a", "b", None]), st.floats(-2, 2)), min_size=2, max_size=40
@@ -186,9 +188,57 @@ def test_the_origins_of_a_backtest_lie_a_step_apart_and_the_earliest_comes_first
 
 def test_rows_that_differ_in_their_weight_alone_are_no_copies():
     hashes = np.array([5, 5, 5], dtype=np.uint64)
-    assert repeated(hashes, np.array([1.0, 2.0, 1.0])).tolist() == [False, False, True]
+    assert copies(hashes, np.array([1.0, 2.0, 1.0])).tolist() == [False, False, True]
 
 
 def test_equal_rows_of_two_children_are_no_copies_in_their_parent():
-    hashes = np.array([5, 5, 5, 6], dtype=np.uint64)
-    assert repeated(hashes, None, np.array([1, 2, 1, 1])).tolist() == [False, False, True, False]
+    hashes = identities(np.array([5, 5, 5, 6], dtype=np.uint64), np.array([1, 2, 1, 1]))
+    assert copies(hashes).tolist() == [False, False, True, False]
+
+
+WEIGHTED_ROWS = st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from([1.0, 2.0])), max_size=60)
+
+
+def spread(rows):
+    frame = pd.DataFrame(rows, columns=["x", "y", "w"]).astype({"x": "int64", "y": "bool", "w": "float64"})
+    return split_hashes(row_hashes(frame, ["x", "y"], 0), frame["w"].to_numpy())
+
+
+@given(WEIGHTED_ROWS, st.randoms())
+def test_which_of_equal_rows_is_held_back_does_not_depend_on_their_order(rows, random):
+    shuffled = random.sample(rows, len(rows))
+    assert sorted(zip(spread(rows), rows, strict=True)) == sorted(zip(spread(shuffled), shuffled, strict=True))
+
+
+@given(WEIGHTED_ROWS)
+def test_no_two_observations_share_the_draw_that_holds_them_back(rows):
+    assert len(set(spread(rows).tolist())) == len(rows)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=40), st.data())
+def test_added_rows_move_no_observation_to_the_other_side(rows, data):
+    added = data.draw(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=10))
+    before = spread([(*row, 1.0) for row in rows]).tolist()
+    after = spread([(*row, 1.0) for row in [*rows, *added]]).tolist()
+    assert after[: len(rows)] == before
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.3])
+def test_of_many_equal_rows_the_share_asked_for_is_held_back_whatever_their_target(fraction):
+    late = np.repeat([True, False], [6000, 14000])
+    frame = pd.DataFrame({"month": 1, "hour": 8, "late": late})
+    held = hash_holdout(split_hashes(row_hashes(frame, list(frame), 0)), fraction)
+    for rows in (late, ~late):
+        assert abs(held[rows].mean() - fraction) < 4 * np.sqrt(fraction * (1 - fraction) / rows.sum())
+
+
+def test_equal_rows_of_different_groups_are_held_back_independently():
+    same = identities(np.full(2000, 7, dtype=np.uint64), np.arange(2000))
+    assert 0.15 < hash_holdout(split_hashes(same), 0.2).mean() < 0.25
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_equal_observations_are_spread_over_all_folds(k):
+    shares = [test.mean() for _, test in hash_folds(split_hashes(np.full(5000, 3, dtype=np.uint64)), k)]
+    assert len(shares) == k
+    assert max(shares) - min(shares) < 0.05

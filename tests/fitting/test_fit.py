@@ -15,10 +15,11 @@ from sklearn.svm import SVC
 
 from metamodel.common.messages import error_text
 from metamodel.evaluation.metrics import metric_names
-from metamodel.evaluation.splits import hash_holdout, row_hashes
+from metamodel.evaluation.splits import hash_holdout
 from metamodel.fitting.fit import fit_group
 from metamodel.fitting.group import GroupData, Terminated
 from metamodel.fitting.spec import Candidate, FitSpec
+from metamodel.tables.row_hashes import row_hashes
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))

@@ -15,11 +15,12 @@ from sklearn.svm import SVC
 
 from metamodel.evaluation.metrics import skill
 from metamodel.evaluation.split_scheme import Scheme
-from metamodel.evaluation.splits import hash_folds, row_hashes
+from metamodel.evaluation.splits import hash_folds
 from metamodel.fitting import model_selection as judging
 from metamodel.fitting.fit import fit_group
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import Candidate, FitSpec
+from metamodel.tables.row_hashes import row_hashes
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))

@@ -97,7 +97,7 @@ def test_weights_are_no_feature() -> None:
         ({"split": "kfold:3", "time_column": "week"}, "would train on rows later than those it tests"),
         ({"season": 4}, "season=4 goes by time, but there is no time_column. Name one."),
         ({"season": -1, "time_column": "week"}, "season=-1 is no number of time steps."),
-        ({"duplicates": "remove"}, "duplicates='remove' is unknown. Use one of: drop, keep."),
+        ({"duplicates": "remove"}, "duplicates='remove' is unknown. Use one of: auto, drop, keep."),
         (
             {"sample_weight": "units"},
             "sample_weight 'units' is the target or a group column. Name a column of its own.",

@@ -90,7 +90,9 @@ class Judging:
         check=whole(0, "number of time steps", "Use a whole number, 0 for none."),
         help="Length of a season in time steps, for the baseline.",
     )
-    duplicates: Duplicates = option("drop", choices=get_args(Duplicates), help="Exact copies of a row: drop or keep.")
+    duplicates: Duplicates = option(
+        "auto", choices=get_args(Duplicates), decisive=False, help="Exact copies of a row: auto, drop or keep."
+    )
     sample_weight: str | None = option(None, help="Column of row weights; never a feature.")
 
 

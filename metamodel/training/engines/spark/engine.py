@@ -31,13 +31,13 @@ from metamodel.bundle.shards import ShardRow, ShardWriter
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count, listing
 from metamodel.evaluation.holdout import child_ids
-from metamodel.evaluation.splits import mixed_columns
 from metamodel.exceptions import TrainingError
 from metamodel.fitting.spec import FitSpec
 from metamodel.prediction.stacks import why_not
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.checks import TableFacts
 from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.tables.row_hashes import mixed_columns
 from metamodel.tables.spark import column, read_spark, reason, settings
 from metamodel.training.earlier_children import Starts
 from metamodel.training.engines.base import balance
@@ -205,7 +205,7 @@ class SparkTraining:
         return ordered.drop(_TASK, _ROW)
 
     def _at_level(self, numbered: DataFrame, level: int, groups: "_Groups") -> DataFrame | None:
-        data = [column(name) for name in self.plan.dtypes] + ([F.col(CHILD)] if self.plan.levels else [])
+        data = [*(column(name) for name in self.plan.dtypes), F.col(CHILD)]
         seats = self._seats(level, groups)
         if not seats.num_rows:
             return None

@@ -22,12 +22,14 @@ from metamodel.common.messages import count
 from metamodel.evaluation.splits import time_order
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.tables.arrow import arrow_to_pandas
+from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.grouping import check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.spark import SPARK_SAMPLES, SparkTable, column, sample_rows, sampled_kinds
+from metamodel.training.engines.spark.equal_rows import spark_equal_rows
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
-from metamodel.training.plan import Plan, check_table, levels_of
+from metamodel.training.plan import Plan, check_table, levels_of, row_columns
 from metamodel.training.problem import decide, feature_names, task_of_candidates
 
 __all__ = ["SparkPlan", "plan_on_spark"]
@@ -84,7 +86,8 @@ def plan_on_spark(
     task = task_of_candidates(estimator, estimator_params, numeric)
     profile = survey.profile(labels=task == "classification" or not numeric)
     survey.check_weights()
-    decided = decide(profile, options, estimator, estimator_params, features, overrides)
+    equal = survey.equal_rows(row_columns(chosen, options))
+    decided = decide(profile, options, estimator, estimator_params, features, overrides, equal)
     sizes: Counter[GroupKey] = Counter()
     for key, rows in zip(groups, counted.tolist(), strict=True):
         if key is not None:
@@ -99,6 +102,7 @@ def plan_on_spark(
         levels_of(keys, options),
         dropped,
         decided.digest,
+        equal,
         survey.frame,
         raw_keys,
         groups,
@@ -237,6 +241,12 @@ class _Survey:
         if len(found) > _MOST_LABELS and self.kind(name) != "string":
             raise InputError(f"The target {name!r} has more than {_MOST_LABELS:,} classes. Name a column of labels.")
         return [*found, *([None] if values < rows else [])]
+
+    def equal_rows(self, names: Sequence[str]) -> EqualRows:
+        """Count the exact copies, by the content of some columns, and judge them."""
+        target = self._options.target
+        known = self.frame.where(self._keyed() & self._present(target))
+        return spark_equal_rows(known, self._options.group_by, names, target, self.sampled_kinds)
 
     def check_weights(self) -> None:
         """Refuse weights that are missing, negative or no numbers, in the words of `weights.row_weights`."""

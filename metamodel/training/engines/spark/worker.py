@@ -20,13 +20,14 @@ from threadpoolctl import threadpool_limits
 
 from metamodel.bundle.diagnostics import EvidenceBuilder
 from metamodel.common.arrays import AnyArray
-from metamodel.evaluation.splits import row_hashes, time_order
+from metamodel.evaluation.splits import time_order
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import FitSpec
 from metamodel.fitting.tuning import Found, Pace, Search, require_optuna
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.grouping import spread
+from metamodel.tables.row_hashes import row_hashes
 from metamodel.tables.weights import row_weights
 from metamodel.training.earlier_children import PackedStart
 from metamodel.training.engines.spark.forked import in_forks
@@ -59,7 +60,7 @@ _RESULT_BYTES = 8 * 2**20
 # Column of the earlier child in the one row of a group that holds it; nulls in all others.
 START = "__metamodel_start"
 
-# Column that says which group of all columns a row is of (`holdout.child_ids`), where there are parents.
+# Column that says which group of all columns a row is of (`holdout.child_ids`).
 CHILD = "__metamodel_child"
 
 # What joblib takes for the number of cores; an estimator with n_jobs=-1 asks it.
