@@ -52,7 +52,9 @@ class Agreement:
 
     @property
     def odds_ratio(self) -> float:
-        """How much the odds of agreeing in the column grow where the others agree; infinite without a near miss.
+        """How much the odds of agreeing in the column grow where the others agree.
+
+        Infinite without a near miss; NaN where the column, or all others, have one value, which tells nothing.
 
         Examples
         --------
@@ -63,7 +65,9 @@ class Agreement:
         """
         near_misses = (self.others - self.both) * (self.own - self.both)
         neither = self.pairs - self.others - self.own + self.both
-        return self.both * neither / near_misses if near_misses else float("inf")
+        if near_misses:
+            return self.both * neither / near_misses
+        return float("inf") if neither else float("nan")
 
 
 @dataclass(frozen=True)
@@ -95,12 +99,16 @@ class EqualRows:
         """Look at one column after the other until one explains the copies; `pairs` are those of equal rows."""
         if _crowded(rows, distinct, pairs):
             return cls(rows, rows - distinct, crowded=True)
-        lowest = float("inf")
-        for one in agreements if rows > distinct else ():
-            lowest = min(lowest, one.odds_ratio)
-            if lowest <= MOST_ODDS:
+        if rows == distinct:
+            return cls(rows)
+        odds = []
+        for one in agreements:
+            if not np.isnan(one.odds_ratio):
+                odds.append(one.odds_ratio)
+            if odds and odds[-1] <= MOST_ODDS:
                 break
-        return cls(rows, rows - distinct, lowest)
+        # Where a single column varies there is nothing to set it beside, and a value that comes ten times is common.
+        return cls(rows, rows - distinct, min(odds, default=float("inf")), not odds and rows >= _CROWD * distinct)
 
 
 def equal_rows(frame: pd.DataFrame, columns: Sequence[str], target: str, groups: IntArray) -> EqualRows:

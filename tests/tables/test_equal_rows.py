@@ -72,6 +72,13 @@ def test_one_row_that_was_written_a_thousand_times_is_one_row():
     assert not judged(pd.concat([frame, *[frame.iloc[:1]] * 1000], ignore_index=True), "a").are_observations
 
 
+@pytest.mark.parametrize(("values", "observations"), [(3, True), (10**6, False)])
+def test_where_one_column_varies_its_common_values_are_observations(values, observations):
+    frame = pd.DataFrame({"x": 1, "y": RNG.integers(0, values, 300)})
+    found = judged(copied(frame, 0.1), "y")
+    assert (found.copies > 0, found.are_observations) == (True, observations)
+
+
 def test_columns_that_say_the_same_do_not_make_observations_copies():
     frame = answers().assign(a_again=lambda f: f["a"] * 10, a_name=lambda f: f["a"].map(str))
     assert judged(frame, "kind").are_observations
