@@ -151,11 +151,11 @@ def test_slow_and_dead_endpoints_fail_in_time_and_the_others_answer(
 
 
 def test_endpoints_are_asked_side_by_side(start: Callable[..., Endpoint], tmp_path: Path) -> None:
-    together = threading.Barrier(4)
+    together = threading.Barrier(8)
 
     def only_beside_others(store: int) -> Behaviour:
         def answer(rows: list[list[Any]]) -> tuple[int, Any]:
-            together.wait(30)  # breaks, so that this one gets no answer, where four are never asked at once
+            together.wait(30)  # breaks, so that this one gets no answer, where all eight are not asked at once
             return 200, {"predictions": [x * store for x, _ in rows]}
 
         return answer
@@ -163,7 +163,7 @@ def test_endpoints_are_asked_side_by_side(start: Callable[..., Endpoint], tmp_pa
     endpoints = [start(answer=only_beside_others(store)) for store in range(8)]
     rows = panel(8).drop(columns="y")
     children = pd.DataFrame({"store": range(8), "uri": [endpoint.url for endpoint in endpoints]})
-    settings = metamodel.ReferenceSettings(allow_private=True, concurrency=4, deadline_seconds=60)
+    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=60)
     model = metamodel.load_model(write_references(tmp_path / "b", children, rows, "store", "y", settings=settings))
     answers = model.predict(rows)
     np.testing.assert_allclose(answers["prediction"], rows["x"] * rows["store"], rtol=1e-9)
