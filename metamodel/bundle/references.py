@@ -18,8 +18,8 @@ from metamodel.common.validation import is_number, one_of
 from metamodel.exceptions import CorruptBundle, InputError
 
 __all__ = [
+    "PACKED_DIR",
     "REFERENCE_DIR",
-    "VENDORED_DIR",
     "ChildLoader",
     "Reference",
     "ReferenceSettings",
@@ -29,7 +29,7 @@ __all__ = [
 
 REFERENCE_DIR = "references"
 
-VENDORED_DIR = "vendored"
+PACKED_DIR = "packed"
 
 Kind = Literal["model", "bundle", "endpoint"]
 
@@ -46,7 +46,7 @@ class Reference:
         "model" (an MLflow model), "bundle" (the same group of another meta-model) or "endpoint".
     place
         Where that is, if it cannot change: then nobody needs to be asked again. "" for an alias that is followed.
-    vendored
+    packed
         Name of the archive in this bundle that holds the child's files; "" where they are fetched.
     sha256
         Digest that the serialized child must have; "" where nobody knows it beforehand.
@@ -55,7 +55,7 @@ class Reference:
     uri: str
     kind: Kind = "model"
     place: str = ""
-    vendored: str = ""
+    packed: str = ""
     sha256: str = ""
 
     def to_json(self) -> bytes:

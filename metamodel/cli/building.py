@@ -37,9 +37,9 @@ def pack(
             packed = repack(model, data, output or None, register or None, alias or None, **form)
             text = packed_text(packed, register, alias)
         else:
-            from metamodel.tracking import pack_children as vendoring
+            from metamodel.tracking import pack_children as packing
 
-            packed = vendoring.pack(model, zip_file=zip_file, register=register, alias=alias, **form)
+            packed = packing.pack(model, zip_file=zip_file, register=register, alias=alias, **form)
             text = section("packed model", packed)
     click.echo(dumps(packed) if as_json else text)
 
@@ -98,7 +98,7 @@ def reference(
 def serve_check(file: str, as_json: bool) -> None:
     """Open a model that `pack --zip` wrote, as a server would, and load every child of it."""
     with at_work():
-        from metamodel.tracking import pack_children as vendoring
+        from metamodel.tracking import pack_children as packing
 
-        facts = vendoring.serve_check(file)
+        facts = packing.serve_check(file)
     click.echo(dumps(facts) if as_json else section("this file can be served", facts))

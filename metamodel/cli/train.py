@@ -155,7 +155,7 @@ def _train_and_log(
 
     children = ChildLogging(logged["log_children"], logged["settings"])
     resumed = options["output_dir"] if logged["log_children"] != "bundle" else None
-    with children.politely(), resumable_run(experiment or None, resumed):
+    with children.throttled(), resumable_run(experiment or None, resumed):
         previous = metamodel.load_model(options["previous"]) if options["previous"] else None
         result = metamodel.train(**options | {"previous": previous, "features": options["features"] or None})
         return result, metamodel.log_model(result, **logged)

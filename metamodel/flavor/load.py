@@ -22,7 +22,7 @@ from metamodel.common.temp_dirs import scratch_directory
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.remote.loader import ElsewhereLoader, fetch_description, fetch_files
 from metamodel.flavor.remote.mlmodel import bundle_path, one_line
-from metamodel.flavor.remote.throttled_tracking import courtesy_of_tracking, paced
+from metamodel.flavor.remote.throttled_tracking import throttled, tracking_throttle
 from metamodel.flavor.zip_file import unpacked_for_good
 
 __all__ = ["load_model", "open_bundle"]
@@ -122,7 +122,7 @@ def _local_copy(uri: str) -> Path:
 def _underlying(uri: str) -> str | None:
     """Say where a logged model's files are, or None where they may change or MLflow does not tell."""
     if ModelsArtifactRepository.is_models_uri(uri):
-        with paced(courtesy_of_tracking(ReferenceSettings())):
+        with throttled(tracking_throttle(ReferenceSettings())):
             return str(ModelsArtifactRepository.get_underlying_uri(uri))
     return None
 
@@ -141,14 +141,14 @@ def _downloaded_once(uri: str, place: tuple[str, str]) -> Path:
 
 
 def _fetched(uri: str, place: str) -> Path:
-    """Fetch a logged model; what lies on the tracking server file by file, politely, and without the code in it."""
+    """Fetch a logged model; what lies on the tracking server file by file, throttled, and without the code in it."""
     if urlparse(place).scheme != "mlflow-artifacts":
         return _download(uri)
-    courtesy, directory = courtesy_of_tracking(ReferenceSettings()), scratch_directory("model")
-    logged = fetch_description(courtesy, uri, place, directory)
+    throttle, directory = tracking_throttle(ReferenceSettings()), scratch_directory("model")
+    logged = fetch_description(throttle, uri, place, directory)
     example = (logged.saved_input_example_info or {}).get("artifact_path")
     bundle = bundle_path(logged)
-    fetch_files(courtesy, uri, place, directory, ([example] if example else [], [bundle] if bundle else []))
+    fetch_files(throttle, uri, place, directory, ([example] if example else [], [bundle] if bundle else []))
     return directory
 
 

@@ -61,7 +61,7 @@ def without_advice() -> Iterator[None]:
 def _far(model: MetaModel) -> int:
     """Count the children that the bundle does not hold."""
     references = model.bundle.references
-    return 0 if references is None else sum(not reference.vendored for _, reference in references.items())
+    return 0 if references is None else sum(not reference.packed for _, reference in references.items())
 
 
 def _description(model: MetaModel, far: int) -> str:

@@ -85,15 +85,13 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     """
     if not isinstance(result, TrainingResult):
         raise InputError(f"log_model takes what metamodel.train returned, not a {type(result).__name__}.")
-    if alias and not registered_model_name:
-        raise InputError("alias needs a registered model. Give registered_model_name too.")
     registry.check_names(registered_model_name, alias, name)
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
     model.route.check(model.options())
     # Raises what it has to raise before anything is logged.
     signature(result.manifest, model.route, model.options(), inputs)
     children = ChildLogging(log_children, settings)
-    with children.politely(), training_run() as run:
+    with children.throttled(), training_run() as run:
         described = description(result.summary, result.manifest)
         where = _WITH_REPORT if report else _WITHOUT_REPORT
         claim(run.info.run_id, model.bundle.digest, children.identity(result), f"{described} Under Artifacts, {where}")

@@ -21,7 +21,7 @@ from metamodel.bundle.group_values import FIGURES_DIR
 from metamodel.bundle.ledger import WITH_CHILD, keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import Bundle
-from metamodel.bundle.references import VENDORED_DIR, Reference, write_reference_table
+from metamodel.bundle.references import PACKED_DIR, Reference, write_reference_table
 from metamodel.bundle.shards import ShardRow, ShardWriter
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.byte_cache import ByteCache
@@ -38,7 +38,7 @@ from metamodel.tables.keys import decode_key, encode_key
 from metamodel.tracking import registry
 from metamodel.tracking.log_bundle import log_bundle, without_advice
 
-__all__ = ["pack", "serve_check", "vendor_bundle", "write_zip"]
+__all__ = ["pack", "pack_children", "serve_check", "write_zip"]
 
 _MLMODEL = "MLmodel"
 
@@ -47,7 +47,7 @@ _LARGEST_ARCHIVE = 10**9
 
 
 @dataclass(frozen=True)
-class _Vendored:
+class _PackedChild:
     key: str
     reference: Reference
     version: str
@@ -92,8 +92,6 @@ def pack(
     dict
         What was written, logged and registered.
     """
-    if alias and not register:
-        raise InputError("--alias needs a registered model. Give --register NAME too.")
     if zip_file and Path(zip_file).exists():
         raise InputError(f"{zip_file} exists already. Name a file that does not.")
     if zip_file and not Path(zip_file).absolute().parent.is_dir():
@@ -104,7 +102,7 @@ def pack(
         path = opened.bundle.path
         example = _example_of(opened)
         if opened.bundle.references is not None:
-            path = vendor_bundle(opened, Path(directory) / "bundle")
+            path = pack_children(opened, Path(directory) / "bundle")
         packed = open_bundle(path, defaults=recorded_defaults(opened))
         facts: dict[str, Any] = {"model": model, "groups": opened.manifest.counts["fitted"]}
         if zip_file:
@@ -117,7 +115,7 @@ def pack(
     return facts
 
 
-def vendor_bundle(model: MetaModel, path: Path) -> Path:
+def pack_children(model: MetaModel, path: Path) -> Path:
     """Write a bundle that holds what a model refers to; endpoints stay what they are.
 
     Parameters
@@ -146,15 +144,15 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
     loader = ElsewhereLoader(str(bundle.path.absolute()))
     versions: dict[str, str] = {}
     with new_bundle(path) as (directory, _):
-        (directory / VENDORED_DIR).mkdir()
+        (directory / PACKED_DIR).mkdir()
         seen: set[str] = set()
-        with ShardWriter(directory / VENDORED_DIR / "00000.sqlite") as shard:
+        with ShardWriter(directory / PACKED_DIR / "00000.sqlite") as shard:
             for child in _fetched(references, loader):
                 versions[child.key] = child.version
                 references[child.key] = child.reference
-                if child.archive and child.reference.vendored not in seen:  # one archive may lie in two places
-                    seen.add(child.reference.vendored)
-                    shard.add(ShardRow.of_child(child.reference.vendored, 0, "", child.archive, 0))
+                if child.archive and child.reference.packed not in seen:  # one archive may lie in two places
+                    seen.add(child.reference.packed)
+                    shard.add(ShardRow.of_child(child.reference.packed, 0, "", child.archive, 0))
         write_reference_table(
             directory, ((key, len(decode_key(key)), reference) for key, reference in references.items())
         )
@@ -163,7 +161,7 @@ def vendor_bundle(model: MetaModel, path: Path) -> Path:
         keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]
         digests = [versions.get(key, "") for key in keys]
         ledger = ledger.assign(sha256=digests)
-        ledger.loc[np.array([key in versions for key in keys]), "shard"] = f"{VENDORED_DIR}/00000.sqlite"
+        ledger.loc[np.array([key in versions for key in keys]), "shard"] = f"{PACKED_DIR}/00000.sqlite"
         finish_bundle(directory, replace(model.manifest, files={}), ledger)
     return path
 
@@ -175,17 +173,17 @@ def _carry_figures(bundle: Bundle, directory: Path) -> None:
         shutil.copyfile(bundle.path / name, directory / name)
 
 
-def _fetched(references: dict[str, Reference], loader: ElsewhereLoader) -> Iterator[_Vendored]:
+def _fetched(references: dict[str, Reference], loader: ElsewhereLoader) -> Iterator[_PackedChild]:
     threads = loader.settings.concurrency
     wanted = [(key, reference) for key, reference in references.items() if reference.kind != "endpoint"]
     archives = _Archives(len(wanted))
     with ThreadPoolExecutor(threads) as executor:
         for start in range(0, len(wanted), 4 * threads):  # not all archives in memory at once
             part = wanted[start : start + 4 * threads]
-            yield from executor.map(lambda entry: _vendored(entry[0], entry[1], loader, archives), part)
+            yield from executor.map(lambda entry: _packed_child(entry[0], entry[1], loader, archives), part)
 
 
-def _vendored(key: str, reference: Reference, loader: ElsewhereLoader, archives: _Archives) -> _Vendored:
+def _packed_child(key: str, reference: Reference, loader: ElsewhereLoader, archives: _Archives) -> _PackedChild:
     place = loader.resolve(reference, key)
     (_, version), _ = loader.load(reference, key, place)  # what cannot be loaded here is not worth packing
 
@@ -197,7 +195,7 @@ def _vendored(key: str, reference: Reference, loader: ElsewhereLoader, archives:
         return packed
 
     digest, packed = archives.of(place, make)
-    return _Vendored(key, replace(reference, place=place, vendored=digest), version, packed)
+    return _PackedChild(key, replace(reference, place=place, packed=digest), version, packed)
 
 
 def _archive(directory: Path) -> bytes:
@@ -276,7 +274,7 @@ def serve_check(file: str) -> dict[str, Any]:
         if damaged := model.bundle.damaged_files():
             raise UnreadableBundle(f"{file} holds damaged files: {', '.join(damaged)}. Make it again.")
         references = {} if model.bundle.references is None else dict(model.bundle.references.items())
-        far = [reference.uri for reference in references.values() if not reference.vendored]
+        far = [reference.uri for reference in references.values() if not reference.packed]
         keys = [encode_key(key) for key in keys_of(model.ledger, model.manifest.keys)]
         fitted = model.ledger["status"].isin(WITH_CHILD)
         here = [key for key, there in zip(keys, fitted, strict=True) if there and _is_here(references.get(key))]
@@ -286,4 +284,4 @@ def serve_check(file: str) -> dict[str, Any]:
 
 
 def _is_here(reference: Reference | None) -> bool:
-    return reference is None or bool(reference.vendored)
+    return reference is None or bool(reference.packed)

@@ -52,8 +52,6 @@ def repack(
         A child's bytes are damaged: packing would record them as right.
     """
     registry.check_names(register, alias)
-    if alias and not register:
-        raise InputError("--alias needs a registered model. Give --register NAME too.")
     in_place = output is None and (Path(model) / MANIFEST_NAME).is_file()
     if not (in_place or output or register):
         raise InputError(f"{model} is a model of MLflow's, which is not changed. Give --output DIR or --register NAME.")

@@ -30,7 +30,7 @@ def check_names(name: str | None, alias: str | None, logged: str = "model") -> N
     Raises
     ------
     InputError
-        MLflow would refuse one of them.
+        MLflow would refuse one of them, or there is an alias and no model that could have it.
 
     Examples
     --------
@@ -39,6 +39,8 @@ def check_names(name: str | None, alias: str | None, logged: str = "model") -> N
     metamodel.exceptions.InputError: MLflow does not take the alias 'v2'. Use letters, digits, _ and -, \
 but neither 'latest' nor 'v' with a number.
     """
+    if alias and not name:
+        raise InputError("An alias needs a registered model. Give registered_model_name (--register NAME) too.")
     if name and (not name.strip() or re.search("[/:]", name)):
         raise InputError(f"MLflow does not take the name {name!r} for a model. Leave '/' and ':' out of it.")
     if not logged or re.search(r"[/:.%\"']", logged):

@@ -25,13 +25,13 @@ from servers import Server, scoring_server
 import metamodel
 from metamodel.exceptions import LoggingFailed
 from metamodel.flavor.remote import disk_cache
-from metamodel.flavor.remote import throttle as politeness
-from metamodel.flavor.remote.throttled_tracking import courtesy_of_tracking
+from metamodel.flavor.remote import throttle as throttling
+from metamodel.flavor.remote.throttled_tracking import tracking_throttle
 from metamodel.tracking.children.group_facts import GroupFacts
 from metamodel.tracking.children.log_all import log_groups
 from metamodel.tracking.children.models import ModelDestination
 from metamodel.tracking.children.runs import RunDestination, quiet
-from metamodel.tracking.pack_children import vendor_bundle
+from metamodel.tracking.pack_children import pack_children
 
 pytestmark = [pytest.mark.server, pytest.mark.tableless]
 
@@ -67,7 +67,7 @@ def kind_again(place: Place) -> Iterator[None]:
 def _be_kind(proxy: Unkind) -> None:
     proxy.limit, proxy.broken_until, proxy.cut, proxy.cut_all, proxy.ends_after = float("inf"), 0.0, 0, False, None
     proxy.take()
-    politeness._limiters.clear()
+    throttling._limiters.clear()
 
 
 def _train(groups: int = GROUPS) -> metamodel.TrainingResult:
@@ -141,13 +141,13 @@ def test_a_model_takes_five_requests_and_a_run_three(
     mode: str, requests_a_group: int, place: Place, result: metamodel.TrainingResult
 ) -> None:
     facts = GroupFacts(result.ledger, result.manifest.keys, only_children=True)
-    courtesy, destination = courtesy_of_tracking(FAST), None
+    throttle, destination = tracking_throttle(FAST), None
     with mlflow.start_run() as run, quiet():
         if mode == "models":
             model = metamodel.MetaModel(result.bundle_path)
-            destination = ModelDestination(model, facts, run, "model", courtesy)
+            destination = ModelDestination(model, facts, run, "model", throttle)
         place.proxy.take()
-        log_groups(destination or RunDestination(facts, run, courtesy), courtesy, 4)
+        log_groups(destination or RunDestination(facts, run, throttle), throttle, 4)
         sent = len(place.proxy.take())
     assert sent == requests_a_group * GROUPS + 2  # what is there before, and what is there behind
 
@@ -180,12 +180,12 @@ def test_it_answers_in_spark(info: Any, rows: pd.DataFrame, expected: Any, spark
 def test_its_children_can_be_brought_into_it(
     info: Any, rows: pd.DataFrame, expected: Any, tmp_path: Path, place: Place
 ) -> None:
-    vendored = metamodel.load_model(vendor_bundle(metamodel.load_model(info.model_uri), tmp_path / "vendored"))
+    packed = metamodel.load_model(pack_children(metamodel.load_model(info.model_uri), tmp_path / "packed"))
     place.proxy.take()
-    answers = vendored.predict(rows, {"detail": True})
+    answers = packed.predict(rows, {"detail": True})
     np.testing.assert_allclose(answers["prediction"], expected, rtol=1e-9)
     assert answers["child_version"].tolist() == [
-        vendored.ledger.set_index("store")["sha256"][store][:12] for store in rows["store"]
+        packed.ledger.set_index("store")["sha256"][store][:12] for store in rows["store"]
     ]
     assert not place.proxy.requests
 

@@ -27,7 +27,7 @@ from metamodel.flavor.load import load_model
 from metamodel.report import render_report
 from metamodel.report.inspection import overview
 from metamodel.serving.scorer import Scorer
-from metamodel.tracking.pack_children import vendor_bundle
+from metamodel.tracking.pack_children import pack_children
 from metamodel.tracking.references.reference_model import write_references
 from metamodel.training.build_stacks import stack_bundle
 
@@ -173,8 +173,8 @@ def test_a_reference_to_a_child_of_this_model_answers_blended(logged: str, tmp_p
     answers = referring.predict(rows)
     assert set(answers["status"]) == {"child"}
     np.testing.assert_allclose(answers["prediction"], expected, rtol=1e-9)
-    vendored = load_model(vendor_bundle(referring, tmp_path / "vendored"))
-    np.testing.assert_allclose(vendored.predict(rows)["prediction"], expected, rtol=1e-9)
+    packed = load_model(pack_children(referring, tmp_path / "packed"))
+    np.testing.assert_allclose(packed.predict(rows)["prediction"], expected, rtol=1e-9)
     key = tuple(rows.iloc[0][KEYS])
     assert isinstance(referring.child(key), Ridge)
 

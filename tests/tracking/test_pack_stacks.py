@@ -72,7 +72,7 @@ def test_a_registered_model_gets_a_new_version(files: Path, table: pd.DataFrame)
         (["models:/any@champion", "--data", "all.csv"], "which is not changed. Give --output DIR or --register NAME."),
         (["nothing", "--data", "all.csv", "--output", "new"], "There is no model at 'nothing'."),
         (["bundle", "--data", "none.csv"], "There is no file or folder"),
-        (["bundle", "--data", "all.csv", "--alias", "champion"], "--alias needs a registered model."),
+        (["bundle", "--data", "all.csv", "--alias", "champion"], "An alias needs a registered model."),
         (["bundle", "--data", "all.csv", "--register", "a/b"], "MLflow does not take the name 'a/b'"),
         (["bundle", "--data", "short.csv"], "The table lacks feature column 'b'"),
         (["bundle", "--data", "all.csv", "--output", "full"], "exists and is no bundle."),

@@ -11,7 +11,7 @@ from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.byte_cache import ByteCache
 from metamodel.flavor.remote.rate_limit import first_delay
-from metamodel.flavor.remote.throttle import Courtesy
+from metamodel.flavor.remote.throttle import Throttle
 
 __all__ = ["place_now", "resolve_place"]
 
@@ -31,7 +31,7 @@ _resolved = ByteCache(limit=1_000_000)
 _last_known: dict[tuple[str, str], str] = {}
 
 
-def place_now(uri: str, key: str, settings: ReferenceSettings, courtesy: Courtesy) -> str:
+def place_now(uri: str, key: str, settings: ReferenceSettings, throttle: Throttle) -> str:
     """Say where the files of a model are, as this process knows it; asked again where the settings say so.
 
     Parameters
@@ -42,7 +42,7 @@ def place_now(uri: str, key: str, settings: ReferenceSettings, courtesy: Courtes
         The group's encoded key.
     settings
         How often to ask.
-    courtesy
+    throttle
         How to ask.
     """
     here = (mlflow.get_tracking_uri(), uri)
@@ -53,7 +53,7 @@ def place_now(uri: str, key: str, settings: ReferenceSettings, courtesy: Courtes
     def ask() -> tuple[str, int]:
         known = _last_known.get(here)
         try:
-            place = (courtesy if known is None else courtesy.brief()).call(key, lambda: resolve_place(uri), uri)
+            place = (throttle if known is None else throttle.brief()).call(key, lambda: resolve_place(uri), uri)
         except Exception as error:
             if _is_gone(error):
                 _last_known.pop(here, None)

@@ -51,7 +51,7 @@ def requests_sent() -> int:
 def take_over() -> None:
     """Make MLflow's one function that sends requests hand them to the context's sender, and not retry by itself."""
     original = getattr(rest_utils, _FUNCTION, None)
-    if original is None or getattr(original, "polite", False):
+    if original is None or getattr(original, "throttles", False):
         return
 
     parameters = inspect.signature(original)
@@ -76,7 +76,7 @@ def take_over() -> None:
 
         return sender.send(request, given.arguments["method"], given.arguments["url"])
 
-    send.polite = True  # type: ignore[attr-defined]
+    send.throttles = True  # type: ignore[attr-defined]
     setattr(rest_utils, _FUNCTION, send)
 
 

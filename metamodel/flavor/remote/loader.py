@@ -1,4 +1,4 @@
-"""Get referenced children: resolve the reference, bring the files to disk politely, load what is there."""
+"""Get referenced children: resolve the reference, bring the files to disk throttled, load what is there."""
 
 import hashlib
 import io
@@ -24,9 +24,9 @@ from metamodel.flavor.remote.child_files import RESIDENT_BASE, files_of, load_ch
 from metamodel.flavor.remote.disk_cache import process_disk_cache
 from metamodel.flavor.remote.endpoint import EndpointChild
 from metamodel.flavor.remote.mlmodel import MLMODEL, inside, one_line
-from metamodel.flavor.remote.throttle import Courtesy, courtesy_for, server_of
+from metamodel.flavor.remote.throttle import Throttle, server_of, throttle_for
 
-__all__ = ["ElsewhereLoader", "courtesy_of", "fetch_description", "fetch_files"]
+__all__ = ["ElsewhereLoader", "fetch_description", "fetch_files", "throttle_of"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ElsewhereLoader:
         return [
             ShardReader(Path(self.bundle) / name, entry.size)
             for name, entry in sorted(files.items())
-            if name.startswith("vendored/")
+            if name.startswith("packed/")
         ]
 
     def resolve(self, reference: Reference, key: str) -> str:
@@ -71,14 +71,14 @@ class ElsewhereLoader:
         ChildUnavailable
             There is no such child, or nobody can tell.
         """
-        if reference.vendored:
-            return f"vendored:{reference.vendored}"
+        if reference.packed:
+            return f"packed:{reference.packed}"
         if reference.kind == "endpoint":
             return reference.uri
         if reference.place:
             return reference.place
         with _explained(reference, key):
-            return place_now(reference.uri, key, self.settings, courtesy_of(reference.uri, self.settings))
+            return place_now(reference.uri, key, self.settings, throttle_of(reference.uri, self.settings))
 
     def load(self, reference: Reference, key: str, place: str) -> tuple[tuple[Any, str], int]:
         """Load a child from its place.
@@ -105,8 +105,8 @@ class ElsewhereLoader:
     def files(self, reference: Reference, key: str, place: str) -> Iterator[Path]:
         """Hold a directory with the files of a child."""
         disk = process_disk_cache
-        if reference.vendored:
-            with disk().entry(place, lambda directory: self._unpack(reference.vendored, directory)) as directory:
+        if reference.packed:
+            with disk().entry(place, lambda directory: self._unpack(reference.packed, directory)) as directory:
                 yield directory
             return
         if objection := self.settings.objection_behind(reference.uri, place):
@@ -115,8 +115,8 @@ class ElsewhereLoader:
             yield local_path(place)
         else:
             name = f"{mlflow.get_tracking_uri()} {reference.kind} {place}"
-            courtesy = courtesy_of(place, self.settings)
-            with disk().entry(name, lambda directory: _download(courtesy, key, place, directory)) as directory:
+            throttle = throttle_of(place, self.settings)
+            with disk().entry(name, lambda directory: _download(throttle, key, place, directory)) as directory:
                 yield directory
 
     def _unpack(self, name: str, directory: Path) -> None:
@@ -133,10 +133,10 @@ class ElsewhereLoader:
         raise ChildUnavailable(f"the bundle lacks the archive {name}; restore it")
 
 
-def courtesy_of(place: str, settings: ReferenceSettings) -> Courtesy:
+def throttle_of(place: str, settings: ReferenceSettings) -> Throttle:
     """How the server of a place is called: each at the rate, and a web store without following it elsewhere."""
     redirects = not place.startswith(("http:", "https:"))
-    return courtesy_for(server_of(place), settings.requests_per_second, settings.patience_seconds, redirects=redirects)
+    return throttle_for(server_of(place), settings.requests_per_second, settings.patience_seconds, redirects=redirects)
 
 
 @contextmanager
@@ -153,25 +153,25 @@ def _explained(reference: Reference, key: str) -> Iterator[None]:
         ) from error
 
 
-def fetch_description(courtesy: Courtesy, key: str, place: str, directory: Path) -> Model:
+def fetch_description(throttle: Throttle, key: str, place: str, directory: Path) -> Model:
     """Fetch the file MLmodel of a model, and read it."""
     repository = get_artifact_repository(place)
-    courtesy.call(key, lambda: repository._download_file(MLMODEL, str(directory / MLMODEL)), place)
+    throttle.call(key, lambda: repository._download_file(MLMODEL, str(directory / MLMODEL)), place)
     return Model.load(str(directory))
 
 
-def _download(courtesy: Courtesy, key: str, place: str, directory: Path) -> None:
-    fetch_files(courtesy, key, place, directory, files_of(fetch_description(courtesy, key, place, directory)))
+def _download(throttle: Throttle, key: str, place: str, directory: Path) -> None:
+    fetch_files(throttle, key, place, directory, files_of(fetch_description(throttle, key, place, directory)))
 
 
 def fetch_files(
-    courtesy: Courtesy, key: str, place: str, directory: Path, needed: tuple[Sequence[str], Sequence[str]]
+    throttle: Throttle, key: str, place: str, directory: Path, needed: tuple[Sequence[str], Sequence[str]]
 ) -> None:
     """Fetch some files and folders of a model whose MLmodel is there already."""
     repository = get_artifact_repository(place)
 
     def everything(folder: str | None) -> Iterator[str]:
-        for file in courtesy.call(key, lambda: repository.list_artifacts(folder), place):
+        for file in throttle.call(key, lambda: repository.list_artifacts(folder), place):
             if file.is_dir:
                 yield from everything(file.path)
             else:
@@ -182,4 +182,4 @@ def fetch_files(
         if name != MLMODEL:
             target = directory / inside(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            courtesy.call(key, partial(repository._download_file, name, str(target)), place)
+            throttle.call(key, partial(repository._download_file, name, str(target)), place)

@@ -1,7 +1,7 @@
-"""Be a good guest of the tracking server: take turns, start at different moments, and wait when told to.
+"""Throttle requests to a server: take turns, start at different moments, and wait when told to.
 
-Requests that MLflow sends inside `Courtesy.call` are sent once, in their turn; what the server says about waiting is
-heard, and tenacity decides when to try again (docs/decisions/0008-references.md). Inside `throttled_tracking.paced`
+Requests that MLflow sends inside `Throttle.call` are sent once, in their turn; what the server says about waiting is
+heard, and tenacity decides when to try again (docs/decisions/0008-references.md). Inside `throttled_tracking.throttled`
 each request is such a call of its own. MLflow's other requests go as ever.
 """
 
@@ -27,12 +27,12 @@ from metamodel.flavor.remote.rate_limit import LONGEST_WAIT, MachineTurns, RateL
 __all__ = [
     "TRANSIENT",
     "WORKERS_VARIABLE",
-    "Courtesy",
     "LostAnswer",
-    "courtesy_for",
+    "Throttle",
     "is_network",
     "seconds_to_wait",
     "server_of",
+    "throttle_for",
     "workers",
 ]
 
@@ -61,7 +61,7 @@ def workers() -> int:
     return int(text)
 
 
-class _Patience:
+class _Deadline:
     """How long a call may still take; the pace that this process keeps by itself does not count."""
 
     def __init__(self, seconds: float) -> None:
@@ -83,7 +83,7 @@ class _Call:
 
     limiter: RateLimiter
     key: str
-    patience: _Patience
+    patience: _Deadline
     redirects: bool = True
     turns: int = 0
     status: int = 0
@@ -117,8 +117,8 @@ class _TryAgain(Exception):
         self.retry_after = retry_after
 
 
-class Courtesy:
-    """Calls a server politely.
+class Throttle:
+    """Calls a server at a rate, and again where it failed for the moment.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class Courtesy:
         """
         if self.limiter.given_up(self._patience) or self.limiter.given_up(self._patience, what or key):
             raise ChildUnavailable("the server did not answer a moment ago; it is asked again in half a minute")
-        patience, began = _Patience(self._patience), self.limiter.now()
+        patience, began = _Deadline(self._patience), self.limiter.now()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             wait=self._wait,
@@ -170,11 +170,11 @@ class Courtesy:
             self.limiter.give_up(self._patience, what or key, began)
             raise error.__cause__ or error from None
 
-    def brief(self) -> "Courtesy":
+    def brief(self) -> "Throttle":
         """Return one with little patience, for those who know another way; it stops only its like from trying."""
-        return Courtesy(self.limiter, min(self._patience, _BRIEF), redirects=self._redirects)
+        return Throttle(self.limiter, min(self._patience, _BRIEF), redirects=self._redirects)
 
-    def _attempt(self, key: str, patience: _Patience, function: Callable[[], Result]) -> Result:
+    def _attempt(self, key: str, patience: _Deadline, function: Callable[[], Result]) -> Result:
         take_over()
         patience.wait(self.limiter, key)
         call = _Call(self.limiter, key, patience, self._redirects)
@@ -240,7 +240,7 @@ _lock = threading.Lock()
 _limiters: dict[tuple[str, float], RateLimiter] = {}
 
 
-def courtesy_for(server: str, requests_per_second: float, patience: float, *, redirects: bool = True) -> Courtesy:
+def throttle_for(server: str, requests_per_second: float, patience: float, *, redirects: bool = True) -> Throttle:
     """Share one limiter for each server and rate among the threads of this process.
 
     It has its worker's part of the rate, and all processes of the machine together have no more than the rate.
@@ -250,7 +250,7 @@ def courtesy_for(server: str, requests_per_second: float, patience: float, *, re
         if (server, rate) not in _limiters:
             turns = _machine_turns(server, requests_per_second)
             _limiters[server, rate] = RateLimiter(rate, machine=turns)
-        return Courtesy(_limiters[server, rate], patience, redirects=redirects)
+        return Throttle(_limiters[server, rate], patience, redirects=redirects)
 
 
 def server_of(place: str) -> str:

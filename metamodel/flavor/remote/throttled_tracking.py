@@ -1,4 +1,4 @@
-"""Log politely: requests that MLflow sends by itself take turns too, and a lost answer does not end the whole work."""
+"""Throttle what MLflow sends by itself: each request takes its turn, and a lost answer does not end the whole work."""
 
 import contextlib
 import io
@@ -11,9 +11,9 @@ import requests
 
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.flavor.remote.http_hook import Request, current, take_over
-from metamodel.flavor.remote.throttle import TRANSIENT, Courtesy, LostAnswer, courtesy_for
+from metamodel.flavor.remote.throttle import TRANSIENT, LostAnswer, Throttle, throttle_for
 
-__all__ = ["courtesy_of_tracking", "paced"]
+__all__ = ["throttled", "tracking_throttle"]
 
 # What another request of the same kind would make a second time, and what is made so seldom that nobody looks for it.
 _MAKING = ("/runs/create", "/model-versions/create")
@@ -22,23 +22,23 @@ _MAKING = ("/runs/create", "/model-versions/create")
 _REFUSED_TWICE = "/runs/outputs"
 
 
-def courtesy_of_tracking(settings: ReferenceSettings) -> Courtesy:
+def tracking_throttle(settings: ReferenceSettings) -> Throttle:
     """How the tracking server is called; where it is a file of this machine, there is nobody to be spared."""
     server = mlflow.get_tracking_uri()
     remote = urlsplit(server).scheme in ("http", "https", "databricks")
     rate = settings.requests_per_second if remote else math.inf
-    return courtesy_for(server, rate, settings.patience_seconds)
+    return throttle_for(server, rate, settings.patience_seconds)
 
 
 @contextlib.contextmanager
-def paced(courtesy: Courtesy) -> Iterator[None]:
+def throttled(throttle: Throttle) -> Iterator[None]:
     """Send every request of MLflow's in the block in its turn, and again where the server failed for the moment.
 
     A request that makes something is not sent again when its answer was lost, because the server may have made it:
     that is an error of MLflow's, as ever.
     """
     take_over()
-    token = current.set(_Paced(courtesy))
+    token = current.set(_ThrottledSender(throttle))
     try:
         yield
     finally:
@@ -51,13 +51,13 @@ class _Refused(Exception):
         self.answer = answer
 
 
-class _Paced:
-    """Makes a polite call of every single request."""
+class _ThrottledSender:
+    """Makes a throttled call of every single request."""
 
     redirects = True
 
-    def __init__(self, courtesy: Courtesy) -> None:
-        self._courtesy = courtesy
+    def __init__(self, throttle: Throttle) -> None:
+        self._throttle = throttle
 
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send in turn until there is an answer, or patience ends."""
@@ -67,7 +67,7 @@ class _Paced:
         def once() -> requests.Response:
             nonlocal lost
             call = current.get()
-            assert call is not None  # the courtesy's, which waits for its turn
+            assert call is not None  # the throttle's, which waits for its turn
             try:
                 answer = call.send(request, method, url)
             except requests.exceptions.RequestException as error:
@@ -80,7 +80,7 @@ class _Paced:
             return _accepted() if lost and answer.status_code == 400 and path.endswith(_REFUSED_TWICE) else answer
 
         try:
-            return self._courtesy.call(url, once)
+            return self._throttle.call(url, once)
         except _Refused as refusal:
             return refusal.answer
         except LostAnswer as lost_answer:

@@ -20,7 +20,7 @@ from metamodel.common.choices import LogChildren
 from metamodel.common.progress import say
 from metamodel.common.validation import one_of
 from metamodel.flavor.load import open_bundle
-from metamodel.flavor.remote.throttled_tracking import courtesy_of_tracking, paced
+from metamodel.flavor.remote.throttled_tracking import throttled, tracking_throttle
 from metamodel.tables.keys import encode_key
 from metamodel.tracking.children.earlier_runs import hint_at_earlier
 from metamodel.tracking.children.group_facts import GroupFacts
@@ -68,12 +68,12 @@ class ChildLogging:
         return self._identity
 
     @contextmanager
-    def politely(self) -> Iterator[None]:
+    def throttled(self) -> Iterator[None]:
         """Let all that is logged in the block take turns, unless all of it is a bundle's few requests."""
         if self.mode == "bundle":
             yield
             return
-        with paced(courtesy_of_tracking(self._settings)), quiet():
+        with throttled(tracking_throttle(self._settings)), quiet():
             yield
 
     @contextmanager
@@ -99,20 +99,20 @@ class ChildLogging:
         if self.mode == "bundle":
             yield model
             return
-        courtesy, concurrency = courtesy_of_tracking(self._settings), self._settings.concurrency
-        if (hint := hint_at_earlier(run, self._identity, courtesy)) is not None:
+        throttle, concurrency = tracking_throttle(self._settings), self._settings.concurrency
+        if (hint := hint_at_earlier(run, self._identity, throttle)) is not None:
             say(hint)
         facts = GroupFacts(result.ledger, result.manifest.keys, only_children=self.mode == "models")
         if self.mode == "runs":
-            log_groups(RunDestination(facts, run, courtesy), courtesy, concurrency)
+            log_groups(RunDestination(facts, run, throttle), throttle, concurrency)
             yield model
-            remove_unfinished(run, name, courtesy)
+            remove_unfinished(run, name, throttle)
             return
-        models = ModelDestination(model, facts, run, name, courtesy)
-        log_groups(models, courtesy, concurrency)
+        models = ModelDestination(model, facts, run, name, throttle)
+        log_groups(models, throttle, concurrency)
         with tempfile.TemporaryDirectory(prefix="metamodel-refer-") as directory:
             path = refer_to(model.bundle, models.logged, self._settings, Path(directory) / "bundle")
             options = model.options()
             yield open_bundle(path, defaults={"predict_method": options.predict_method, "detail": options.detail})
             models.log_metrics()
-            remove_unfinished(run, name, courtesy)
+            remove_unfinished(run, name, throttle)

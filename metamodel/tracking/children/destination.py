@@ -10,7 +10,7 @@ from mlflow.entities import Run
 
 from metamodel.common.messages import count
 from metamodel.exceptions import LoggingFailed
-from metamodel.flavor.remote.throttle import Courtesy
+from metamodel.flavor.remote.throttle import Throttle
 from metamodel.tracking.children.group_facts import Group, GroupFacts
 
 __all__ = ["Destination", "Logged"]
@@ -48,7 +48,7 @@ class Destination(ABC):
         The groups.
     run
         The one run.
-    courtesy
+    throttle
         How the server is called.
 
     Attributes
@@ -61,12 +61,12 @@ class Destination(ABC):
 
     what: str
 
-    def __init__(self, facts: GroupFacts, run: Run, courtesy: Courtesy) -> None:
+    def __init__(self, facts: GroupFacts, run: Run, throttle: Throttle) -> None:
         self.logged: dict[str, Logged] = {}
         self.facts = facts
         self.run_id = run.info.run_id
         self._run = run
-        self._courtesy = courtesy
+        self._throttle = throttle
         self._client = MlflowClient()
 
     def look(self) -> None:
@@ -114,7 +114,7 @@ class Destination(ABC):
                     return found
             return make()
 
-        return self._courtesy.call(group.encoded, found_or_made)
+        return self._throttle.call(group.encoded, found_or_made)
 
     def _dismissed(self, group: Group, *, same: Callable[[Logged], bool]) -> Logged | None:
         """Return what the server has of a group; what it has of another child is deleted."""

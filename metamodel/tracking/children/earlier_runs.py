@@ -5,7 +5,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from metamodel.flavor.remote.mlmodel import one_line
-from metamodel.flavor.remote.throttle import Courtesy
+from metamodel.flavor.remote.throttle import Throttle
 
 __all__ = ["TRAINING_TAG", "hint_at_earlier"]
 
@@ -13,7 +13,7 @@ __all__ = ["TRAINING_TAG", "hint_at_earlier"]
 TRAINING_TAG = "metamodel.training"
 
 
-def hint_at_earlier(run: Run, training: str, courtesy: Courtesy) -> str | None:
+def hint_at_earlier(run: Run, training: str, throttle: Throttle) -> str | None:
     """Say where an earlier attempt can be gone on with, if there is one.
 
     It is not gone on with unasked: a run that was killed says that it is running, like one that is.
@@ -24,12 +24,12 @@ def hint_at_earlier(run: Run, training: str, courtesy: Courtesy) -> str | None:
         The run that is logged into.
     training
         What its tag says.
-    courtesy
+    throttle
         How the server is asked: once.
     """
     wanted = f"tags.`{TRAINING_TAG}` = '{training}'"
     try:
-        found = courtesy.call("", lambda: MlflowClient().search_runs([run.info.experiment_id], wanted, max_results=10))
+        found = throttle.call("", lambda: MlflowClient().search_runs([run.info.experiment_id], wanted, max_results=10))
     except MlflowException as error:  # such as who may log, and not search: nothing else depends on it
         return f"whether an earlier attempt has left a run cannot be told ({one_line(error)})"
     earlier = [other for other in found if other.info.run_id != run.info.run_id and other.info.status != "FINISHED"]

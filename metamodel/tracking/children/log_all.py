@@ -11,7 +11,7 @@ from metamodel.common.progress import progress_bar, say
 from metamodel.exceptions import ChildUnavailable, LoggingFailed, MetaModelError
 from metamodel.flavor.remote.http_hook import requests_sent
 from metamodel.flavor.remote.mlmodel import one_line
-from metamodel.flavor.remote.throttle import Courtesy
+from metamodel.flavor.remote.throttle import Throttle
 from metamodel.tracking.children.destination import Destination
 from metamodel.tracking.children.group_facts import Group
 
@@ -28,14 +28,14 @@ _TOGETHER = 50
 _MOST_FAILURES = 10
 
 
-def log_groups(destination: Destination, courtesy: Courtesy, concurrency: int) -> None:
+def log_groups(destination: Destination, throttle: Throttle, concurrency: int) -> None:
     """Log every group that the server does not hold yet.
 
     Parameters
     ----------
     destination
         Where to, and which groups.
-    courtesy
+    throttle
         Gives turns, and decides about trying again.
     concurrency
         Groups side by side.
@@ -63,7 +63,7 @@ def log_groups(destination: Destination, courtesy: Courtesy, concurrency: int) -
         bar.update(len(first))
         if first:
             each = (time.monotonic() - started) / len(first)
-            say(_cost(what, run, len(left), (requests_sent() - sent) / len(first), each, courtesy))
+            say(_cost(what, run, len(left), (requests_sent() - sent) / len(first), each, throttle))
         for start in range(_MEASURED, len(left), _TOGETHER):
             if work.is_vain:
                 break
@@ -100,9 +100,9 @@ class _Work:
         self.done += len(groups) - len(errors)
 
 
-def _cost(what: str, run: str, groups: int, requests: float, seconds: float, courtesy: Courtesy) -> str:
+def _cost(what: str, run: str, groups: int, requests: float, seconds: float, throttle: Throttle) -> str:
     """Say what logging will take, as the first groups took it."""
-    rate = 1 / courtesy.limiter.interval if courtesy.limiter.interval else math.inf
+    rate = 1 / throttle.limiter.interval if throttle.limiter.interval else math.inf
     limit = "" if math.isinf(rate) else f" at no more than {rate:,.3g} requests/s"
     total = groups * max(seconds, requests / rate)
     return (

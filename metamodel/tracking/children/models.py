@@ -27,7 +27,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from metamodel.bundle.codecs import SkopsCodec, get_codec
 from metamodel.bundle.model import MetaModel
-from metamodel.flavor.remote.throttle import Courtesy
+from metamodel.flavor.remote.throttle import Throttle
 from metamodel.flavor.requirements import requirements
 from metamodel.flavor.signature import child_signature
 from metamodel.tracking.children.destination import Destination, Logged
@@ -55,14 +55,14 @@ class ModelDestination(Destination):
         The run that makes the models.
     name
         The meta-model's name, with which the names of its children begin.
-    courtesy
+    throttle
         How the server is called.
     """
 
     what = "models"
 
-    def __init__(self, model: MetaModel, facts: GroupFacts, run: Run, name: str, courtesy: Courtesy) -> None:
-        super().__init__(facts, run, courtesy)
+    def __init__(self, model: MetaModel, facts: GroupFacts, run: Run, name: str, throttle: Throttle) -> None:
+        super().__init__(facts, run, throttle)
         self._model = model
         self._name = name
         self._files = _Files(model)
@@ -78,8 +78,8 @@ class ModelDestination(Destination):
         with tempfile.TemporaryDirectory(prefix="metamodel-log-") as directory:
             repository = get_artifact_repository(known.place)
             for path in self._files.written(Path(directory), child, known, self.run_id, group):
-                self._courtesy.call(group.encoded, lambda path=path: repository.log_artifact(str(path)))  # type: ignore[misc]
-        self._courtesy.call(group.encoded, lambda: self._client.finalize_logged_model(known.id, "READY"))
+                self._throttle.call(group.encoded, lambda path=path: repository.log_artifact(str(path)))  # type: ignore[misc]
+        self._throttle.call(group.encoded, lambda: self._client.finalize_logged_model(known.id, "READY"))
 
     def log_metrics(self) -> None:
         """Log the metrics of all models, a thousand a request.
@@ -94,7 +94,7 @@ class ModelDestination(Destination):
             for name, value in self.facts.metrics(group, but=["rows"]).items()  # the run has `rows` of its own
         )
         while batch := list(itertools.islice(metrics, _LARGEST_BATCH)):
-            self._courtesy.call("", lambda batch=batch: self._client.log_batch(self.run_id, metrics=batch))  # type: ignore[misc]
+            self._throttle.call("", lambda batch=batch: self._client.log_batch(self.run_id, metrics=batch))  # type: ignore[misc]
 
     def _made(self, group: Group, sha256: str) -> Logged:
         made = self._client.create_logged_model(
@@ -108,12 +108,12 @@ class ModelDestination(Destination):
 
     def _listed(self, digest: str = "") -> Iterator[tuple[str, Logged]]:
         condition = f"tags.`{GROUP_TAG}` = '{digest}'" if digest else ""
-        for found in _models_of(self._run, self._courtesy, condition):
+        for found in _models_of(self._run, self._throttle, condition):
             if GROUP_TAG in found.tags:
                 yield found.tags[GROUP_TAG], _what_is_there(found)
 
     def _delete(self, key: str, found: Logged) -> None:
-        self._courtesy.call(key, lambda: self._client.delete_logged_model(found.id))
+        self._throttle.call(key, lambda: self._client.delete_logged_model(found.id))
 
 
 def _what_is_there(model: LoggedModel) -> Logged:
@@ -122,22 +122,22 @@ def _what_is_there(model: LoggedModel) -> Logged:
     return Logged(model.model_id, child, ready, model.artifact_location, file)
 
 
-def remove_unfinished(run: Run, name: str, courtesy: Courtesy) -> None:
+def remove_unfinished(run: Run, name: str, throttle: Throttle) -> None:
     """Delete meta-models of a run that were made and never finished: of attempts whose answer was lost."""
     client = MlflowClient()
-    for found in list(_models_of(run, courtesy, f"name = '{name}'")):
+    for found in list(_models_of(run, throttle, f"name = '{name}'")):
         if found.status != LoggedModelStatus.READY:
-            courtesy.call("", lambda found=found: client.delete_logged_model(found.model_id))  # type: ignore[misc]
+            throttle.call("", lambda found=found: client.delete_logged_model(found.model_id))  # type: ignore[misc]
 
 
-def _models_of(run: Run, courtesy: Courtesy, condition: str = "") -> Iterator[LoggedModel]:
+def _models_of(run: Run, throttle: Throttle, condition: str = "") -> Iterator[LoggedModel]:
     """Yield the models that a run has made, the oldest first."""
     client, experiment = MlflowClient(), run.info.experiment_id
     wanted = " AND ".join(filter(None, [f"source_run_id = '{run.info.run_id}'", condition]))
     oldest_first = [{"field_name": "creation_timestamp", "ascending": True}]
     token: str | None = None
     while True:
-        page = courtesy.call(
+        page = throttle.call(
             "",
             lambda token=token: client.search_logged_models(  # type: ignore[misc]
                 [experiment], wanted, order_by=oldest_first, page_token=token

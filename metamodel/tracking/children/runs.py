@@ -12,7 +12,7 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
 
-from metamodel.flavor.remote.throttle import Courtesy
+from metamodel.flavor.remote.throttle import Throttle
 from metamodel.tracking.children.destination import Destination, Logged
 from metamodel.tracking.children.group_facts import CHILD_TAG, GROUP_TAG, Group, GroupFacts
 
@@ -46,14 +46,14 @@ class RunDestination(Destination):
 
     Parameters
     ----------
-    facts, run, courtesy
+    facts, run, throttle
         As for `Destination`.
     """
 
     what = "runs"
 
-    def __init__(self, facts: GroupFacts, run: Run, courtesy: Courtesy) -> None:
-        super().__init__(facts, run, courtesy)
+    def __init__(self, facts: GroupFacts, run: Run, throttle: Throttle) -> None:
+        super().__init__(facts, run, throttle)
         self._inherited = {name: run.data.tags[name] for name in _INHERITED if name in run.data.tags}
 
     def log(self, group: Group) -> None:
@@ -65,10 +65,10 @@ class RunDestination(Destination):
         moment, run_id = self._run.info.start_time, known.id
         metrics = [Metric(name, value, moment, 0) for name, value in self.facts.metrics(group).items()]
         params = [Param(name, value) for name, value in self.facts.params(group).items()]
-        self._courtesy.call(group.encoded, lambda: self._client.log_batch(run_id, metrics, params))
+        self._throttle.call(group.encoded, lambda: self._client.log_batch(run_id, metrics, params))
         status = "FAILED" if group.row["status"] == "failed" else "FINISHED"
         ended = moment + round(1000 * float(group.row["seconds"]))
-        self._courtesy.call(group.encoded, lambda: self._client.set_terminated(run_id, status, ended))
+        self._throttle.call(group.encoded, lambda: self._client.set_terminated(run_id, status, ended))
 
     def _made(self, group: Group) -> Logged:
         tags = {**self._inherited, **self.facts.tags(group), MLFLOW_PARENT_RUN_ID: self.run_id}
@@ -80,7 +80,7 @@ class RunDestination(Destination):
         wanted = f"{nested} AND tags.`{GROUP_TAG}` = '{digest}'" if digest else nested
         token: str | None = None
         while True:
-            page = self._courtesy.call(
+            page = self._throttle.call(
                 "",
                 lambda token=token: self._client.search_runs(  # type: ignore[misc]
                     [self._run.info.experiment_id], wanted, max_results=_PAGE, page_token=token
@@ -94,7 +94,7 @@ class RunDestination(Destination):
                 return
 
     def _delete(self, key: str, found: Logged) -> None:
-        self._courtesy.call(key, lambda: self._client.delete_run(found.id))
+        self._throttle.call(key, lambda: self._client.delete_run(found.id))
 
 
 def _what_is_there(run: Run) -> Logged:

@@ -22,7 +22,7 @@ from metamodel.exceptions import BundleError, InputError, UnreadableBundle
 from metamodel.flavor.remote.aliases import resolve_place
 from metamodel.flavor.remote.child_files import files_of, group_columns
 from metamodel.flavor.remote.endpoint import objection_of
-from metamodel.flavor.remote.loader import courtesy_of, fetch_description, fetch_files
+from metamodel.flavor.remote.loader import fetch_description, fetch_files, throttle_of
 from metamodel.flavor.remote.mlmodel import bundle_path, inside, one_line
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey, KeySchema, encode_key
@@ -86,7 +86,7 @@ class _Problem(Exception):
 def check_children(
     uris: Mapping[GroupKey, str], keys: KeySchema, features: FeatureSchema, settings: ReferenceSettings, *, pin: bool
 ) -> list[CheckedChild]:
-    """Check every child, politely and side by side.
+    """Check every child, throttled and side by side.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class _Check:
 
     def _place(self, encoded: str, uri: str) -> str:
         try:
-            return courtesy_of(uri, self.settings).call(encoded, lambda: resolve_place(uri), uri)
+            return throttle_of(uri, self.settings).call(encoded, lambda: resolve_place(uri), uri)
         except Exception as error:  # a store's client raises whatever it likes
             raise _Problem(f"not found ({_general(one_line(error), uri)})") from error
 
@@ -177,7 +177,7 @@ class _Check:
         try:
             if is_local(place):
                 return Model.load(str(path))
-            return fetch_description(courtesy_of(place, self.settings), encoded, place, path)
+            return fetch_description(throttle_of(place, self.settings), encoded, place, path)
         except Exception as error:  # a store's client raises whatever it likes, and an MLmodel may hold anything
             raise _Problem(f"no MLflow model can be read there ({_general(one_line(error), place)})") from error
 
@@ -197,7 +197,7 @@ class _Check:
             return
         try:
             needed = [inside(f"{bundle}/{name}") for name in (MANIFEST_NAME, LEDGER_NAME)]
-            fetch_files(courtesy_of(place, self.settings), encoded, place, path, (needed, []))
+            fetch_files(throttle_of(place, self.settings), encoded, place, path, (needed, []))
         except Exception as error:  # a store's client raises whatever it likes
             raise _Problem(f"its bundle cannot be read ({_general(one_line(error), place)})") from error
 

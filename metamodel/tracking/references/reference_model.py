@@ -75,8 +75,6 @@ def reference(
     ...     "models:/sales-{country}-{store}@champion", frame, ["country", "store"], "sales", keys=frame,
     ...     registered_model_name="sales", alias="champion")
     """
-    if alias and not registered_model_name:
-        raise InputError("alias needs a registered model. Give registered_model_name too.")
     registry.check_names(registered_model_name, alias, name)
     with tempfile.TemporaryDirectory(prefix="metamodel-reference-") as directory:
         path = write_references(Path(directory) / "bundle", children, example, group_by, target, **options)

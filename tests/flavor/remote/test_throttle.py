@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 
 from metamodel.exceptions import ChildUnavailable, InputError
-from metamodel.flavor.remote import throttle as politeness
+from metamodel.flavor.remote import throttle as throttling
 from metamodel.flavor.remote.rate_limit import MachineTurns, RateLimiter, first_delay
-from metamodel.flavor.remote.throttle import Courtesy, courtesy_for, workers
+from metamodel.flavor.remote.throttle import Throttle, throttle_for, workers
 from metamodel.tables.keys import GroupKey, encode_key
 
 pytestmark = pytest.mark.tableless
@@ -197,8 +197,8 @@ def test_where_nothing_can_be_written_a_process_keeps_the_rate_alone(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(politeness, "_limiters", {})
-    assert courtesy_for("server", 500, 1).call("key", lambda: 7) == 7
+    monkeypatch.setattr(throttling, "_limiters", {})
+    assert throttle_for("server", 500, 1).call("key", lambda: 7) == 7
 
 
 def test_the_first_delay_is_the_same_in_every_process() -> None:
@@ -206,11 +206,11 @@ def test_the_first_delay_is_the_same_in_every_process() -> None:
 
 
 def test_workers_share_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(politeness, "_limiters", {})
-    assert courtesy_for("server", 20, 1).limiter.interval == pytest.approx(0.05)
+    monkeypatch.setattr(throttling, "_limiters", {})
+    assert throttle_for("server", 20, 1).limiter.interval == pytest.approx(0.05)
     monkeypatch.setenv("METAMODEL_FETCH_WORKERS", "4")
-    assert courtesy_for("server", 20, 1).limiter.interval == pytest.approx(0.2)
-    assert courtesy_for("server", 20, 9).limiter is courtesy_for("server", 20, 1).limiter
+    assert throttle_for("server", 20, 1).limiter.interval == pytest.approx(0.2)
+    assert throttle_for("server", 20, 9).limiter is throttle_for("server", 20, 1).limiter
 
 
 @pytest.mark.parametrize("text", ["0", "many", "-2", "1.5"])
@@ -234,8 +234,8 @@ class Flaky:
         return "answer"
 
 
-def _courtesy(patience: float = 60) -> Courtesy:
-    return Courtesy(RateLimiter(1000), patience)
+def _throttle(patience: float = 60) -> Throttle:
+    return Throttle(RateLimiter(1000), patience)
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def _wrapped(error: Exception) -> MlflowException:
 )
 def test_what_may_pass_is_tried_again(error: Exception) -> None:
     flaky = Flaky(error, error)
-    assert _courtesy().call("key", flaky) == "answer"
+    assert _throttle().call("key", flaky) == "answer"
     assert flaky.calls == 3
 
 
@@ -273,7 +273,7 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
 def test_what_will_not_change_is_raised_at_once() -> None:
     flaky = Flaky(MlflowException("RESOURCE_DOES_NOT_EXIST"))
     with pytest.raises(MlflowException, match="RESOURCE_DOES_NOT_EXIST"):
-        _courtesy().call("key", flaky)
+        _throttle().call("key", flaky)
     assert flaky.calls == 1
 
 
@@ -282,34 +282,34 @@ def test_a_call_inside_a_call_ends_too() -> None:
     refused = MlflowException("503")
 
     def inner() -> str:
-        call = politeness.current.get()
+        call = throttling.current.get()
         assert call is not None
         call.status = 503  # type: ignore[attr-defined]
         raise refused
 
     with pytest.raises(MlflowException, match="503"):
-        _courtesy(0.1).call("outer", lambda: _courtesy(0.1).call("inner", inner))
+        _throttle(0.1).call("outer", lambda: _throttle(0.1).call("inner", inner))
 
 
 def test_a_server_that_does_not_answer_is_left_alone_for_a_while() -> None:
-    courtesy = _courtesy(patience=0.01)
+    throttle = _throttle(patience=0.01)
     flaky = Flaky(*[requests.exceptions.ConnectionError("refused")] * 1000)
     with pytest.raises(requests.exceptions.ConnectionError, match="refused"):
-        courtesy.call("key", flaky)
+        throttle.call("key", flaky)
     calls = flaky.calls
     with pytest.raises(ChildUnavailable, match="a moment ago"):
-        courtesy.call("key", flaky)
+        throttle.call("key", flaky)
     assert flaky.calls == calls
 
 
 @pytest.mark.parametrize(("header", "expected"), [("3", 3.0), ("0.5", 0.5), ("", None), (None, None), ("soon", None)])
 def test_a_retry_after_in_seconds_is_read(header: Any, expected: Any) -> None:
-    assert politeness.seconds_to_wait(header) == expected
+    assert throttling.seconds_to_wait(header) == expected
 
 
 def test_a_retry_after_with_a_date_is_read() -> None:
     header = email.utils.formatdate(time.time() + 100, usegmt=True)
-    assert politeness.seconds_to_wait(header) == pytest.approx(100, abs=5)
+    assert throttling.seconds_to_wait(header) == pytest.approx(100, abs=5)
 
 
 def test_nobody_waits_longer_than_the_patience_for_a_server_that_asks_for_an_hour(
@@ -317,17 +317,17 @@ def test_nobody_waits_longer_than_the_patience_for_a_server_that_asks_for_an_hou
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
-    courtesy = Courtesy(RateLimiter(1000, sleep=slept.append), patience=120)
+    throttle = Throttle(RateLimiter(1000, sleep=slept.append), patience=120)
 
     def refused() -> None:
-        call = politeness.current.get()
+        call = throttling.current.get()
         assert call is not None
         call.status, call.retry_after = 429, 3600.0  # type: ignore[attr-defined]
         raise MlflowException("429")
 
     with pytest.raises(MlflowException, match="429"):
-        courtesy.call("key", refused)
-    courtesy.limiter.wait()
+        throttle.call("key", refused)
+    throttle.limiter.wait()
     assert sum(slept) < 1
 
 
@@ -363,26 +363,26 @@ def test_what_is_broken_alone_is_left_alone_alone() -> None:
 
 def test_the_own_pace_takes_nothing_from_the_patience(tmp_path: Path) -> None:
     machine = MachineTurns(tmp_path, "server", 20)
-    courtesy = Courtesy(RateLimiter(20 / 4, machine=machine), patience=0.05)  # a tenth of the first wait, or less
+    throttle = Throttle(RateLimiter(20 / 4, machine=machine), patience=0.05)  # a tenth of the first wait, or less
 
     def ask_twice() -> str:
-        call = politeness.current.get()
+        call = throttling.current.get()
         assert call is not None
         for _ in range(2):
             call.send(requests.Response, "GET", "url")
         return "place"
 
-    assert [courtesy.call("key", ask_twice) for _ in range(2)] == ["place"] * 2
+    assert [throttle.call("key", ask_twice) for _ in range(2)] == ["place"] * 2
 
 
 def test_another_child_of_the_same_group_is_not_left_alone() -> None:
-    courtesy = _courtesy(patience=0.01)
+    throttle = _throttle(patience=0.01)
 
     def broken() -> None:
-        courtesy.limiter.answered()  # to another thread
+        throttle.limiter.answered()  # to another thread
         raise requests.exceptions.ConnectionError("refused")
 
     for match in ("refused", "a moment ago"):
         with pytest.raises((requests.exceptions.ConnectionError, ChildUnavailable), match=match):
-            courtesy.call("key", broken, "one place")
-    assert courtesy.call("key", lambda: "child", "another") == "child"
+            throttle.call("key", broken, "one place")
+    assert throttle.call("key", lambda: "child", "another") == "child"

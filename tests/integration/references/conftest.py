@@ -11,7 +11,7 @@ from servers import Server
 
 import metamodel
 from metamodel.flavor.remote import disk_cache
-from metamodel.flavor.remote import throttle as politeness
+from metamodel.flavor.remote import throttle as throttling
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def kind_again(registered: Registered) -> None:
     proxy = registered.proxy
     proxy.limit, proxy.broken_until, proxy.unavailable, proxy.cut = float("inf"), 0.0, "", 0
     proxy.take()
-    politeness._limiters.clear()
+    throttling._limiters.clear()
 
 
 @pytest.fixture

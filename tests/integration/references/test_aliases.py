@@ -15,7 +15,7 @@ from registered_children import register_all, run_of
 import metamodel
 from metamodel.common.byte_cache import ByteCache
 from metamodel.flavor.remote import aliases as places
-from metamodel.flavor.remote.throttle import courtesy_for
+from metamodel.flavor.remote.throttle import throttle_for
 
 pytestmark = [pytest.mark.server, pytest.mark.tableless]
 
@@ -74,15 +74,15 @@ def test_a_known_child_waits_briefly_for_the_server_and_once_a_refresh(
 ) -> None:
     uri = f"models:/{two_versions}@champion"
     settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=3600)
-    courtesy = courtesy_for(mlflow.get_tracking_uri(), 500, 120)
-    known = places.place_now(uri, "key", settings, courtesy)
+    throttle = throttle_for(mlflow.get_tracking_uri(), 500, 120)
+    known = places.place_now(uri, "key", settings, throttle)
     places._resolved = ByteCache(limit=1000)  # as if the time to refresh had come
     registered.proxy.broken_until = time.monotonic() + 600
     started = time.monotonic()
-    assert [places.place_now(uri, "key", settings, courtesy) for _ in range(3)] == [known] * 3
+    assert [places.place_now(uri, "key", settings, throttle) for _ in range(3)] == [known] * 3
     took, registered.proxy.broken_until = time.monotonic() - started, 0.0
     assert took < 30  # and not three times the patience
-    assert not courtesy.limiter.given_up(120)
+    assert not throttle.limiter.given_up(120)
 
 
 def test_an_alias_that_was_taken_away_is_not_followed_any_more(

@@ -22,8 +22,8 @@ import metamodel
 from metamodel.bundle.shards import ShardReader
 from metamodel.cli import main
 from metamodel.flavor.remote import disk_cache
-from metamodel.tracking import pack_children as vendoring
-from metamodel.tracking.pack_children import vendor_bundle
+from metamodel.tracking import pack_children as packing
+from metamodel.tracking.pack_children import pack_children
 from metamodel.tracking.references.reference_model import write_references
 
 pytestmark = [pytest.mark.server, pytest.mark.tableless]
@@ -80,16 +80,16 @@ def test_serve_check_refuses_what_is_no_zip(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("empty_cache")
-def test_vendored_children_are_the_same_bytes(registered: Registered, referring: str, tmp_path: Path) -> None:
+def test_packed_children_are_the_same_bytes(registered: Registered, referring: str, tmp_path: Path) -> None:
     model = metamodel.load_model(referring)
-    vendored = metamodel.load_model(vendor_bundle(model, tmp_path / "vendored"))
+    packed = metamodel.load_model(pack_children(model, tmp_path / "packed"))
 
-    before, after = (it.predict(registered.rows, {"detail": True}) for it in (model, vendored))
+    before, after = (it.predict(registered.rows, {"detail": True}) for it in (model, packed))
 
     pd.testing.assert_frame_equal(before, after)
-    digests = vendored.ledger.set_index("store")["sha256"].str[:12]
+    digests = packed.ledger.set_index("store")["sha256"].str[:12]
     assert after["child_version"].tolist() == digests[registered.rows["store"]].tolist()
-    with zipfile.ZipFile(io.BytesIO(_archive_of(vendored, 3))) as archive:
+    with zipfile.ZipFile(io.BytesIO(_archive_of(packed, 3))) as archive:
         assert pickle.loads(archive.read("model.pkl")).coef_ == pytest.approx(registered.bundled.child(3).coef_)
 
 
@@ -119,22 +119,22 @@ def test_another_meta_model_is_packed_once(
     registered: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Path] = []
-    archive = vendoring._archive
-    monkeypatch.setattr(vendoring, "_archive", lambda directory: (made.append(directory), archive(directory))[1])
+    archive = packing._archive
+    monkeypatch.setattr(packing, "_archive", lambda directory: (made.append(directory), archive(directory))[1])
     result = metamodel.train(registered.frame, "store", "y", "ridge", n_jobs=1, holdout=0)
     bundle = metamodel.log_model(result, report=False).model_uri
     rows = registered.rows[registered.rows["store"] < 6]
     path = write_references(tmp_path / "b", table_of(*[bundle] * 6), rows, "store", "y", settings=FAST)
-    vendored = metamodel.load_model(vendor_bundle(metamodel.load_model(path), tmp_path / "vendored"))
+    packed = metamodel.load_model(pack_children(metamodel.load_model(path), tmp_path / "packed"))
     assert len(made) == 1
-    np.testing.assert_allclose(vendored.predict(rows)["prediction"], registered.expected[rows.index], rtol=1e-9)
+    np.testing.assert_allclose(packed.predict(rows)["prediction"], registered.expected[rows.index], rtol=1e-9)
 
 
 def _archive_of(model: metamodel.MetaModel, store: int) -> bytes:
     assert model.bundle.references is not None
     reference = model.bundle.references.find(f"[{store}]")
     assert reference is not None
-    path = model.bundle.path / "vendored" / "00000.sqlite"
-    row = ShardReader(path, path.stat().st_size).read(reference.vendored)
+    path = model.bundle.path / "packed" / "00000.sqlite"
+    row = ShardReader(path, path.stat().st_size).read(reference.packed)
     assert row is not None
     return row.child or b""

@@ -19,7 +19,7 @@ from servers import HOST, answering, url_of
 
 import metamodel
 from metamodel.cli import main
-from metamodel.flavor.remote import throttle as politeness
+from metamodel.flavor.remote import throttle as throttling
 from metamodel.tracking.references.reference_model import write_references
 
 pytestmark = [pytest.mark.server, pytest.mark.tableless]
@@ -99,7 +99,7 @@ def test_a_store_that_is_down_stops_no_child_elsewhere(registered: Registered, s
         return metamodel.load_model(path, cache_bytes=0).predict(rows)["status"].tolist()
 
     assert answers() == ["failed"] * 6 + ["child"] * 12
-    politeness.courtesy_for(store, 500, 1).limiter.give_up(1)  # as after a second of lost connections
+    throttling.throttle_for(store, 500, 1).limiter.give_up(1)  # as after a second of lost connections
     assert answers() == ["failed"] * 6 + ["child"] * 12
 
 

@@ -24,8 +24,8 @@ from metamodel.bundle.references import Reference, ReferenceSettings
 from metamodel.cli import main
 from metamodel.exceptions import InputError, LoggingFailed
 from metamodel.flavor.remote.rate_limit import RateLimiter
-from metamodel.flavor.remote.throttle import Courtesy
-from metamodel.flavor.remote.throttled_tracking import courtesy_of_tracking
+from metamodel.flavor.remote.throttle import Throttle
+from metamodel.flavor.remote.throttled_tracking import tracking_throttle
 from metamodel.tracking.children.destination import Destination, Logged
 from metamodel.tracking.children.group_facts import Group, GroupFacts, tag_names
 from metamodel.tracking.children.log_all import _duration, log_groups
@@ -134,13 +134,13 @@ class Many(GroupFacts):
         return [Group(number, (number,), {"sha256": f"{number}", "status": "fitted"}) for number in numbers]
 
 
-def _courtesy(rate: float = 1e9) -> Courtesy:
-    return Courtesy(RateLimiter(rate), 1)
+def _throttle(rate: float = 1e9) -> Throttle:
+    return Throttle(RateLimiter(rate), 1)
 
 
 def test_the_cost_is_told_before_the_others_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
     destination = Remembering(Many(120))
-    log_groups(destination, _courtesy(), 4)
+    log_groups(destination, _throttle(), 4)
     assert sorted(destination.taken) == list(range(120))
     said = re.search(r"logging models: 120 groups, about 0\.0 requests and [\d.]+ s a group: ", capsys.readouterr().err)
     assert said
@@ -148,17 +148,17 @@ def test_the_cost_is_told_before_the_others_are_logged(capsys: pytest.CaptureFix
 
 def test_what_is_there_is_not_logged_again() -> None:
     destination = Remembering(Many(40))
-    log_groups(destination, _courtesy(), 2)
+    log_groups(destination, _throttle(), 2)
     before = len(destination.taken)
-    log_groups(destination, _courtesy(), 2)
+    log_groups(destination, _throttle(), 2)
     assert len(destination.taken) == before
 
 
 def test_many_groups_are_warned_of() -> None:
     with pytest.warns(UserWarning, match=r"several requests for each of 501 groups\. The default, 'bundle'"):
-        log_groups(Remembering(Many(501)), _courtesy(), 4)
+        log_groups(Remembering(Many(501)), _throttle(), 4)
     with warnings.catch_warnings():
-        log_groups(Remembering(Many(500)), _courtesy(), 4)
+        log_groups(Remembering(Many(500)), _throttle(), 4)
 
 
 def test_groups_that_cannot_be_logged_are_named_and_the_others_stay() -> None:
@@ -169,16 +169,16 @@ def test_groups_that_cannot_be_logged_are_named_and_the_others_stay() -> None:
         r"and only what is missing is sent\.$"
     )
     with pytest.raises(LoggingFailed, match=match):
-        log_groups(destination, _courtesy(), 4)
+        log_groups(destination, _throttle(), 4)
     destination.refused = frozenset()
-    log_groups(destination, _courtesy(), 4)
+    log_groups(destination, _throttle(), 4)
     assert sorted(destination.taken) == list(range(100))
 
 
 def test_a_server_that_refuses_all_is_not_asked_for_every_group() -> None:
     destination = Remembering(Many(400), refused=frozenset(range(400)))
     with pytest.raises(LoggingFailed, match=r"Run r1 holds 0 of them"):
-        log_groups(destination, _courtesy(), 4)
+        log_groups(destination, _throttle(), 4)
     assert not destination.taken
 
 
@@ -213,7 +213,7 @@ def _assert_same_answers(result: metamodel.TrainingResult, uri: str, rows: pd.Da
 
 
 def test_no_server_no_limit() -> None:
-    assert courtesy_of_tracking(ReferenceSettings(requests_per_second=1)).limiter.interval == 0
+    assert tracking_throttle(ReferenceSettings(requests_per_second=1)).limiter.interval == 0
 
 
 def test_references_answer_as_the_bundle_for_every_status(sales: metamodel.TrainingResult, info: Any) -> None:

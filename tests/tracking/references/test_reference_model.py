@@ -30,7 +30,7 @@ from metamodel.flavor.remote.adapters import EstimatorChild, PyfuncChild
 from metamodel.flavor.remote.child_files import files_of
 from metamodel.report.content import Facts
 from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, encode_key
-from metamodel.tracking.pack_children import vendor_bundle
+from metamodel.tracking.pack_children import pack_children
 from metamodel.tracking.references.check_children import CheckedChild
 from metamodel.tracking.references.child_table import from_template, read_uris
 from metamodel.tracking.references.reference_model import write_references
@@ -42,8 +42,8 @@ KEYS = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer"))
 
 # -------- references and their table
 @given(st.text(), st.sampled_from(["model", "bundle", "endpoint"]), st.text(), st.text())
-def test_a_reference_survives_being_written(uri: str, kind: str, place: str, vendored: str) -> None:
-    reference = Reference(uri, kind, place, vendored)  # type: ignore[arg-type]
+def test_a_reference_survives_being_written(uri: str, kind: str, place: str, packed: str) -> None:
+    reference = Reference(uri, kind, place, packed)  # type: ignore[arg-type]
     assert Reference.from_json(reference.to_json()) == reference
 
 
@@ -324,12 +324,12 @@ def test_a_relative_path_is_that_of_the_one_who_refers(tmp_path: Path, monkeypat
     assert metamodel.load_model(path).predict(rows)["status"].tolist() == ["child", "child"]
 
 
-def test_a_model_that_has_read_vendored_children_travels_to_other_processes(
+def test_a_model_that_has_read_packed_children_travels_to_other_processes(
     of_array: metamodel.MetaModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(disk_cache, "_cache", None)
-    model = metamodel.load_model(vendor_bundle(of_array, tmp_path / "vendored"))
+    model = metamodel.load_model(pack_children(of_array, tmp_path / "packed"))
     before = model.predict(ROWS)
     pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(model)).predict(ROWS), before)
 
@@ -411,21 +411,19 @@ def test_a_bundle_with_references_has_its_own_format_version(referring: Path) ->
 
 
 def test_stacking_keeps_every_other_file(referring: Path) -> None:
-    (referring / "vendored").mkdir()
-    (referring / "vendored" / "note.txt").write_text("mine")
+    (referring / "packed").mkdir()
+    (referring / "packed" / "note.txt").write_text("mine")
     bundle, ledger = Bundle(referring), Bundle(referring).ledger
     (referring / "manifest.json").unlink()
     finish_bundle(referring, bundle.manifest, ledger)
     before = set(Bundle(referring).manifest.files)
     stack_bundle(referring, pd.DataFrame({"store": [1, 2], "x": [1.0, 2.0]}))
     packed = Bundle(referring)
-    assert {"vendored/note.txt", "ledger.parquet"} < before == set(packed.manifest.files)
+    assert {"packed/note.txt", "ledger.parquet"} < before == set(packed.manifest.files)
     assert (packed.damaged_files(), dict(packed.references.items())) == ([], dict(bundle.references.items()))
 
 
-def test_vendoring_keeps_the_figures_of_groups(
-    referring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packing_keeps_the_figures_of_groups(referring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle, ledger = Bundle(referring), Bundle(referring).ledger
     figures = write_figures(referring, pd.DataFrame({"radius": [2.5]}, index=[encode_key((1,))]))
     (referring / "manifest.json").unlink()
@@ -433,19 +431,19 @@ def test_vendoring_keeps_the_figures_of_groups(
     monkeypatch.setattr(
         "metamodel.tracking.pack_children._fetched", lambda references, loader: iter(())
     )  # the child is gone
-    vendored = metamodel.MetaModel(vendor_bundle(metamodel.load_model(referring), tmp_path / "vendored"))
-    assert vendored.bundle.damaged_files() == []
-    assert vendored.radius((1,)) == 2.5
+    packed = metamodel.MetaModel(pack_children(metamodel.load_model(referring), tmp_path / "packed"))
+    assert packed.bundle.damaged_files() == []
+    assert packed.radius((1,)) == 2.5
 
 
-def test_only_a_referring_model_can_be_vendored(tmp_path: Path) -> None:
+def test_only_a_referring_model_can_be_packed(tmp_path: Path) -> None:
     frame = pd.DataFrame({"store": [1, 1, 1], "x": [1.0, 2.0, 4.0], "y": [1.0, 2.0, 3.0]})
     result = metamodel.train(frame, "store", "y", n_jobs=1, holdout=0)
     with pytest.raises(InputError, match="refers to no child elsewhere"):
-        vendor_bundle(metamodel.load_model(result.bundle_path), tmp_path / "vendored")
+        pack_children(metamodel.load_model(result.bundle_path), tmp_path / "packed")
 
 
-def test_nothing_half_vendored_stays_behind(referring: Path, tmp_path: Path) -> None:
+def test_nothing_half_packed_stays_behind(referring: Path, tmp_path: Path) -> None:
     with pytest.raises(ChildUnavailable, match="cannot be loaded"):
-        vendor_bundle(metamodel.load_model(referring), tmp_path / "vendored")
-    assert not (tmp_path / "vendored").exists()
+        pack_children(metamodel.load_model(referring), tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()
