@@ -27,7 +27,6 @@ SAME_MEANING = {
     "score.py": "the public function, and its command",
     "options.py": "of the training, and of its command",
     "config.py": "of the training, and of its command",
-    "output.py": "",
     "__init__.py": "the package",
 }
 

@@ -21,12 +21,13 @@ from metamodel.common.arrays import AnyArray
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.messages import short
 from metamodel.exceptions import InputError, InvalidKey
+from metamodel.prediction.answer_form import PredictOptions
+from metamodel.prediction.answers import Answers
 from metamodel.prediction.blending import parents_asked
 from metamodel.prediction.child import with_feature_names
-from metamodel.prediction.dispatch import Tally
 from metamodel.prediction.intervals import RADIUS, radii_of_rows
-from metamodel.prediction.output import Answers, PredictOptions
 from metamodel.prediction.routing import Route
+from metamodel.prediction.tally import Tally
 from metamodel.tables.features import FeatureColumns
 from metamodel.tables.grouping import Grouping
 from metamodel.tables.keys import GroupKey

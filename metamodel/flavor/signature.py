@@ -22,7 +22,7 @@ from metamodel.common.choices import InputForm
 from metamodel.common.messages import listing
 from metamodel.common.validation import one_of
 from metamodel.exceptions import InputError
-from metamodel.prediction.output import PredictOptions
+from metamodel.prediction.answer_form import PredictOptions
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.tables.feature_columns import Feature
 

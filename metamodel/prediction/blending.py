@@ -11,7 +11,7 @@ import numpy as np
 
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.exceptions import InvalidKey
-from metamodel.prediction.output import Answers
+from metamodel.prediction.answers import Answers
 from metamodel.tables.grouping import Grouping
 from metamodel.tables.keys import GroupKey, encode_key, prefixes
 

@@ -1,53 +1,30 @@
 """Ask children for their rows, one group after the other; no child that raises hides another one's answers."""
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
 from metamodel.common.arrays import IntArray
-from metamodel.common.messages import error_text
+from metamodel.common.messages import count, error_text, listing
 from metamodel.exceptions import BundleError, ChildUnavailable, InvalidKey, RowsRefused, TrainingFailed, UnknownGroup
-from metamodel.prediction.output import AnswerForm, Answers
+from metamodel.prediction.answer_form import AnswerForm
+from metamodel.prediction.answers import Answers
+from metamodel.prediction.protocols import ChildStore, Load
+from metamodel.prediction.tally import Tally
 from metamodel.tables.features import FeatureTable
-from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.tables.grouping import Grouping
+from metamodel.tables.keys import GroupKey
 
-__all__ = ["AskedChildren", "Load", "Rows", "Tally"]
+__all__ = ["AskedChildren", "Rows"]
 
 # A child that raises is asked again with half the rows, to find the rows it cannot answer; after this many failures
 # without one success it is taken to fail always.
 _PATIENCE = 256
-
-Load = Callable[[GroupKey], tuple[Any, str]]
-
-
-@dataclass
-class Tally:
-    """What the calls of one model came to.
-
-    Attributes
-    ----------
-    rows
-        Rows by status.
-    rows_stacked
-        Rows that a stack answered.
-    seconds_predicting
-        Time spent in children and stacks.
-    """
-
-    rows: Counter[str] = field(default_factory=Counter)
-    rows_stacked: int = 0
-    seconds_predicting: float = 0.0
-
-    def add(self, other: "Tally") -> None:
-        """Add the figures of another one."""
-        self.rows.update(other.rows)
-        self.rows_stacked += other.rows_stacked
-        self.seconds_predicting += other.seconds_predicting
 
 
 @dataclass(frozen=True)
@@ -129,14 +106,45 @@ class AskedChildren:
         self._orphans: list[_Orphan] = []
         self._awaited: list[tuple[_Asked, Rows, _Awaited]] = []
 
-    def answer(self, key: GroupKey | InvalidKey, rows: Rows, load: Load) -> None:
-        """Answer one group's rows; under "fallback" those without a child wait for `answer_orphans`."""
+    def ask(self, grouping: Grouping, store: ChildStore) -> None:
+        """Ask every group's child for its rows, and parents where the policy says so.
+
+        Parameters
+        ----------
+        grouping
+            The rows' groups; `table` has the rows in their order.
+        store
+            Where children come from.
+
+        Raises
+        ------
+        UnknownGroup
+            Under the policy "error", when a group has no child: after all others were asked.
+        """
+        groups = np.flatnonzero(grouping.counts).tolist()
+        keys = [key for i in groups if isinstance(key := grouping.keys[i], tuple)]
+        unknown: list[str] = []
+        bounds = grouping.bounds.tolist()
+        detail = self._form.options.detail
+        with store.ahead(keys, keep=store.should_keep(len(groups))) as load:
+            for i in groups:
+                if detail:
+                    self.answers.name(slice(bounds[i], bounds[i + 1]), grouping.texts[i])
+                try:
+                    self._answer(grouping.keys[i], Rows(bounds[i], bounds[i + 1]), load)
+                except UnknownGroup as error:
+                    unknown.append(str(error))
+            self._answer_orphans(load)
+        self._collect()
+        if unknown:
+            raise UnknownGroup(f"{count(len(unknown), 'group')} without a child model. First: {listing(unknown, 1)}")
+
+    def _answer(self, key: GroupKey | InvalidKey, rows: Rows, load: Load) -> None:
+        """Answer one group's rows; under "fallback" those without a child wait for `_answer_orphans`."""
         answers, unknown = self.answers, self._form.options.unknown
         if isinstance(key, InvalidKey):
             answers.refuse(rows.slice, "invalid_key", str(key))
             return
-        if self._form.options.detail:
-            answers.name(rows.slice, encode_key(key))
         try:
             child, version = load(key)
         except BundleError as error:
@@ -152,7 +160,7 @@ class AskedChildren:
         else:
             self._ask(_Asked(child, len(key), version, self._table), rows)
 
-    def answer_orphans(self, load: Load) -> None:
+    def _answer_orphans(self, load: Load) -> None:
         """Let parents answer for groups without a child: each parent is loaded and asked once, for all its groups."""
         orphans, self._orphans = self._orphans, []
         for level in self._levels:
@@ -192,7 +200,7 @@ class AskedChildren:
             else:
                 self._ask_usable(asked, part)
 
-    def collect(self) -> None:
+    def _collect(self) -> None:
         """Wait for the children that were asked from afar; those that can answer some rows are asked for these."""
         awaited, self._awaited = self._awaited, []
         for asked, rows, answer in awaited:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from metamodel.bundle.ledger import interval_summary
 from metamodel.report.charts import histogram
-from metamodel.report.content import Facts
+from metamodel.report.page_content import Facts
 
 __all__ = ["Coverage", "coverage_of"]
 

@@ -9,8 +9,8 @@ from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME, read_evi
 from metamodel.bundle.reader import Bundle
 from metamodel.common.version import __version__
 from metamodel.report import formatting as numbers
-from metamodel.report.content import STATISTICS, Facts
 from metamodel.report.coverage import coverage_of
+from metamodel.report.page_content import STATISTICS, Facts
 
 __all__ = ["render_report", "write_report"]
 

@@ -22,7 +22,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import listing
 from metamodel.exceptions import ChildFailed, InputError
 from metamodel.flavor.load import load_model
-from metamodel.prediction.output import PredictOptions
+from metamodel.prediction.answer_form import PredictOptions
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.scoring.spark_worker import ModelPlace, PartitionScorer
 from metamodel.tables.grouping import check_columns

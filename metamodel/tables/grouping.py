@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import IntArray
+from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.messages import listing
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.tables.factorize import factorize, factorize_integers
 from metamodel.tables.key_values import KeyValue
-from metamodel.tables.keys import GroupKey, KeySchema, prefixes
+from metamodel.tables.keys import GroupKey, KeySchema, encode_key, prefixes
 
 __all__ = ["Grouping", "check_columns", "counting_sort", "group_rows", "spread"]
 
@@ -52,6 +52,12 @@ class Grouping:
     def bounds(self) -> IntArray:
         """Where each group starts in `order`, shape (n_groups + 1,)."""
         return np.concatenate([[0], np.cumsum(self.counts)])
+
+    @cached_property
+    def texts(self) -> AnyArray:
+        """Each key encoded as text, shape (n_groups,); empty where it is none."""
+        texts = [encode_key(key) if isinstance(key, tuple) else "" for key in self.keys]
+        return np.array(texts, dtype=object)
 
     def at_level(self, level: int) -> "Grouping":
         """Group by the first `level` group columns only; level 0 is one group of all rows. Invalid keys stay apart."""

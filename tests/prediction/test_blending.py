@@ -8,9 +8,9 @@ from pandas.testing import assert_frame_equal
 from routes import CHILDREN, KEYS, REGRESSION, ROWS, Line, Store, frame_of, naive, simple
 
 from metamodel.exceptions import CorruptBundle, TrainingFailed, UnknownGroup
+from metamodel.prediction.answer_form import PredictOptions
 from metamodel.prediction.blending import parents_asked
-from metamodel.prediction.dispatch import Tally
-from metamodel.prediction.output import PredictOptions
+from metamodel.prediction.tally import Tally
 
 
 class Gaps(Line):

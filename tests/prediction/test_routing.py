@@ -21,7 +21,7 @@ from routes import (
 )
 
 from metamodel.exceptions import InputError, MissingColumns, UnknownGroup
-from metamodel.prediction.output import PredictOptions, probability_column
+from metamodel.prediction.answer_form import PredictOptions, probability_column
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.tables.keys import encode_key
 

@@ -13,8 +13,8 @@ from metamodel.bundle.reader import Bundle
 from metamodel.exceptions import InputError
 from metamodel.report import permute_worst, render_report, write_report
 from metamodel.report.charts import histogram, over_time, scatter
-from metamodel.report.content import Facts
 from metamodel.report.page import render
+from metamodel.report.page_content import Facts
 
 VOID = {"meta", "link", "input"}
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import UnknownGroup
-from metamodel.prediction.output import PredictOptions
+from metamodel.prediction.answer_form import PredictOptions
 from metamodel.prediction.routing import Route
 from metamodel.tables.feature_columns import Feature
 from metamodel.tables.features import FeatureSchema

@@ -28,7 +28,7 @@ from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, Mi
 from metamodel.flavor.remote import disk_cache
 from metamodel.flavor.remote.adapters import EstimatorChild, PyfuncChild
 from metamodel.flavor.remote.child_files import files_of
-from metamodel.report.content import Facts
+from metamodel.report.page_content import Facts
 from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, encode_key
 from metamodel.tracking.pack_children import pack_children
 from metamodel.tracking.references.check_children import CheckedChild

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.prediction.output import AnswerForm, Answers, PredictOptions
+from metamodel.prediction.answer_form import AnswerForm, PredictOptions
+from metamodel.prediction.answers import Answers
 
 LABELS = {
     "integer": st.integers(-(2**53), 2**53),

@@ -1,0 +1,150 @@
+"""The output table of one call: prediction, probabilities, status and detail of every row.
+
+Statuses are small codes until the table is handed out: a million strings cost more than a million predictions of a
+linear model.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.prediction.answer_form import (
+    DETAIL_COLUMNS,
+    INTERVAL,
+    TEXT,
+    AnswerForm,
+    plain_numbers,
+    probability_column,
+)
+
+__all__ = ["Answers"]
+
+
+class Answers:
+    """The output columns of some rows; nobody has answered any of them at first.
+
+    Parameters
+    ----------
+    n_rows
+        Number of rows.
+    form
+        What the answers look like.
+
+    Attributes
+    ----------
+    radius
+        Half the width of each row's interval, NaN where it has none; None where the model has no intervals.
+    """
+
+    def __init__(self, n_rows: int, form: AnswerForm) -> None:
+        self._form = form
+        regression = form.task == "regression"
+        self.prediction = np.full(n_rows, np.nan) if regression else np.full(n_rows, None, dtype=object)
+        self.status = np.full(n_rows, form.statuses.index("unknown_group"), dtype=np.int16)
+        self.probabilities = np.full((n_rows, len(form.classes)), np.nan) if form.options.proba else None
+        self.radius = np.full(n_rows, np.nan) if form.intervals else None
+        self._detail: tuple[AnyArray, ...] = ()
+        if form.options.detail:
+            self._detail = (
+                np.full(n_rows, "", dtype=object),
+                np.full(n_rows, -1, dtype=np.int64),
+                np.full(n_rows, "", dtype=object),
+                np.full(n_rows, "", dtype=object),
+            )
+
+    def accept(
+        self, where: slice | IntArray, level: int, version: Any, labels: AnyArray, probabilities: AnyArray | None
+    ) -> None:
+        """Record what a child of one level answered; `version` is one for all rows, or one a row."""
+        self.prediction[where] = labels
+        self.status[where] = level
+        if self.probabilities is not None and probabilities is not None:
+            self.probabilities[where] = probabilities
+        if self._detail:
+            self._detail[1][where] = level
+            self._detail[2][where] = version
+
+    def name(self, where: slice | IntArray, key: Any) -> None:
+        """Record the rows' own encoded key, if it is asked for."""
+        if self._detail:
+            self._detail[0][where] = key
+
+    def refuse(self, where: slice | IntArray, status: str, error: str) -> None:
+        """Record that nobody answered, and why."""
+        self.status[where] = self._form.statuses.index(status)
+        if self._detail:
+            self._detail[3][where] = error
+
+    def withdraw(self, where: IntArray, errors: AnyArray | str) -> None:
+        """Take back what was accepted for some rows: it turned out to be no answer, and why."""
+        self.prediction[where] = np.nan if self._form.task == "regression" else None
+        self.status[where] = self._form.statuses.index("failed")
+        if self._detail:
+            self._detail[1][where] = -1
+            self._detail[2][where] = ""
+            self._detail[3][where] = errors
+
+    @property
+    def explains(self) -> bool:
+        """Whether it is recorded why a row has no answer."""
+        return bool(self._detail)
+
+    def error_of(self, row: int) -> str:
+        """Say why a row has no answer, where that is recorded."""
+        return str(self._detail[3][row])
+
+    def scatter(self, order: IntArray, part: "Answers") -> None:
+        """Take over the answers of other rows: `order` says where each of them belongs."""
+        for mine, its in zip(self._columns(), part._columns(), strict=True):
+            mine[order] = its
+
+    def _columns(self) -> Sequence[AnyArray]:
+        probabilities = () if self.probabilities is None else (self.probabilities,)
+        return (self.prediction, self.status, *probabilities, *self._detail)
+
+    def _interval(self) -> dict[str, AnyArray]:
+        if self.radius is None:
+            return {}
+        with np.errstate(over="ignore"):
+            return dict(zip(INTERVAL, (self.prediction - self.radius, self.prediction + self.radius), strict=True))
+
+    def tally(self) -> dict[str, int]:
+        """Rows by status."""
+        counts = np.bincount(self.status).tolist()
+        return {self._form.statuses[code]: number for code, number in enumerate(counts) if number}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Put the columns into one dict a row, ready for JSON: what has no value, or no finite one, is None.
+
+        Examples
+        --------
+        >>> from metamodel.prediction.answer_form import PredictOptions
+        >>> answers = Answers(2, AnswerForm("regression", None, (), 1, PredictOptions()))
+        >>> answers.accept(slice(0, 1), 1, "", np.array([0.5]), None)
+        >>> answers.records()
+        [{'prediction': 0.5, 'status': 'child'}, {'prediction': None, 'status': 'unknown_group'}]
+        """
+        columns: dict[str, Any] = {"prediction": self._form.plain_labels(self.prediction)}
+        columns |= {name: plain_numbers(limits) for name, limits in self._interval().items()}
+        if self.probabilities is not None:
+            of_classes = self.probabilities.T
+            columns |= {probability_column(x): plain_numbers(of_classes[i]) for i, x in enumerate(self._form.classes)}
+        columns["status"] = [self._form.statuses[code] for code in self.status.tolist()]
+        columns |= {
+            name: values.tolist() for name, values in zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail))
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def frame(self, index: pd.Index) -> pd.DataFrame:
+        """Put the columns into one table."""
+        columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction), **self._interval()}
+        if self.probabilities is not None:
+            columns |= {probability_column(x): self.probabilities[:, i] for i, x in enumerate(self._form.classes)}
+        columns["status"] = np.array(self._form.statuses, dtype=object).take(self.status)
+        columns |= dict(zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail)))
+        if not isinstance(TEXT, np.dtype):
+            columns = {name: pd.array(v, dtype=TEXT) if v.dtype == object else v for name, v in columns.items()}
+        return pd.DataFrame(columns, index=index, copy=False)
