@@ -57,7 +57,7 @@ def fit_group(
         return GroupOutcome(group.key, "skipped", len(group.y), reason, facts=facts)
     notes += _target_notes(group.y, spec)
     searched: list[TuningRecord] = []
-    with warnings.catch_warnings(record=True) as caught, autologging_off():
+    with warnings.catch_warnings(record=True) as caught, autologging_off(), spec.settings.for_fits():
         warnings.simplefilter("always")
         outcome = _fitted_or_failed(group, spec, search or Search(), start, searched)
     return replace(

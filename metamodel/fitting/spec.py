@@ -9,6 +9,7 @@ from typing import Any, Literal
 import cloudpickle
 from sklearn.base import clone
 
+from metamodel.common.library_settings import LibrarySettings
 from metamodel.evaluation.split_scheme import HOLDOUT, Scheme
 from metamodel.tables.keys import GroupKey
 
@@ -112,6 +113,8 @@ class FitSpec:
         What to do otherwise for single groups.
     tuning
         How the candidates' parameters are searched; None where they are taken as they are.
+    settings
+        Global settings of scikit-learn and pandas under which the caller trains.
     """
 
     task: TaskName
@@ -128,6 +131,7 @@ class FitSpec:
     skip: bool = False
     overrides: Mapping[GroupKey, "FitSpec"] = field(default_factory=dict)
     tuning: TuningSpec | None = None
+    settings: LibrarySettings = field(default_factory=LibrarySettings)
 
     def of(self, key: GroupKey) -> "FitSpec":
         """Say what to fit for one group."""

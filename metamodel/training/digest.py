@@ -26,5 +26,7 @@ def spec_digest(options: TrainingOptions, spec: FitSpec, features: dict[str, Any
     # The parents' best parameters are tried first, where there are parents.
     tuning = [content(spec.tuning), options.with_parents] if spec.tuning is not None else []
     copies = [spec.drop_duplicates, spec.spread_copies]
-    text = json.dumps([decisive, spec.task, candidates, features, copies, *tuning], sort_keys=True, default=str)
+    settings = [spec.settings.to_dict()] if spec.settings else []
+    decided = [decisive, spec.task, candidates, features, copies, *tuning, *settings]
+    text = json.dumps(decided, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -13,6 +13,7 @@ import pandas as pd
 from pandas.api import types
 
 from metamodel.common.arrays import AnyArray
+from metamodel.common.library_settings import LibrarySettings
 from metamodel.common.messages import short
 from metamodel.evaluation.metrics import METRICS
 from metamodel.exceptions import InputError
@@ -104,6 +105,7 @@ def decide(
         spread_copies=equal.are_observations,
         group_seconds=options.group_seconds,
         tuning=_tuning(options, candidates),
+        settings=LibrarySettings.current(),
     )
     overridden = tuple(
         replace(
