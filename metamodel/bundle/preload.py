@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import WITH_CHILD, keys_of
+from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.reader import Bundle
 from metamodel.common.messages import count, listing, short
 from metamodel.common.validation import is_whole

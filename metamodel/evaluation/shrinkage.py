@@ -17,10 +17,7 @@ import numpy as np
 from metamodel.common.messages import short
 from metamodel.exceptions import InputError
 
-__all__ = ["BLENDED", "Shrinkage"]
-
-# Columns that shrinkage adds to the ledger.
-BLENDED = ("weights", "blended_rows", "blended_mae", "blended_rmse", "blended_r2", "blended_skill")
+__all__ = ["Shrinkage"]
 
 # Row counts that a function of the caller's is tried on before anything is fitted.
 _TRIED = ([10], [10, 5, 2])

@@ -26,10 +26,7 @@ from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.evaluation.holdout import level_column
 from metamodel.tables.keys import GroupKey, decode_key
 
-__all__ = ["COMPARED", "SIGNIFICANT", "adjusted", "compare_with_parents", "paired_p_values", "pruned", "verdicts"]
-
-# Columns that a comparison adds to the ledger.
-COMPARED = ("compared_rows", "error_saved", "error_saved_global", "p_value", "p_value_adjusted", "better_than_parent")
+__all__ = ["SIGNIFICANT", "adjusted", "compare_with_parents", "paired_p_values", "pruned", "verdicts"]
 
 # Below this adjusted p-value a difference counts as one.
 SIGNIFICANT = 0.05

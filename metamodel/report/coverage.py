@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from metamodel.bundle.ledger import interval_summary
+from metamodel.bundle.ledger_queries import interval_summary
 from metamodel.report.charts import histogram
 from metamodel.report.page_content import Facts
 

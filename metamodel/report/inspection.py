@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.bundle.ledger import deciding_metric, interval_summary, worst_first
+from metamodel.bundle.ledger_queries import deciding_metric, interval_summary, worst_first
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.model import MetaModel
 

@@ -10,7 +10,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from metamodel.bundle.display import name_of
-from metamodel.bundle.ledger import WITH_CHILD, deciding_metric, keys_of, who_answers, worst_first
+from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.bundle.ledger_queries import deciding_metric, keys_of, who_answers, worst_first
 from metamodel.bundle.manifest import Manifest
 from metamodel.evaluation.metrics import METRICS, aggregate
 from metamodel.report.charts import histogram, shares

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from metamodel.evaluation.significance import COMPARED, adjusted, verdicts
+from metamodel.bundle.ledger import COMPARISON_COLUMNS
+from metamodel.evaluation.significance import adjusted, verdicts
 from metamodel.report.charts import histogram, shares
 from metamodel.report.rows import ENOUGH_ROWS, EXAMPLES, floats, records
 
@@ -44,7 +45,7 @@ class LocalOrGlobal:
     def compared(self) -> pd.DataFrame:
         """Children that were compared with a parent."""
         if "compared_rows" not in self.children:  # a bundle of an older release
-            return self.children.iloc[:0].assign(**dict.fromkeys(COMPARED, 0.0))
+            return self.children.iloc[:0].assign(**dict.fromkeys(COMPARISON_COLUMNS, 0.0))
         found = self.children[self.children["compared_rows"] > 0]
         numbers = ("compared_rows", "error_saved", "error_saved_global", "p_value", "p_value_adjusted")
         return found.astype(dict.fromkeys(numbers, np.float64))

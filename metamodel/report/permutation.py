@@ -7,7 +7,8 @@ are shuffled among the group's rows. Unlike importances that a child tells of it
 import pandas as pd
 from sklearn.inspection import permutation_importance
 
-from metamodel.bundle.ledger import WITH_CHILD, deciding_metric, keys_of, worst_first
+from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.bundle.ledger_queries import deciding_metric, keys_of, worst_first
 from metamodel.bundle.reader import Bundle
 from metamodel.exceptions import InputError
 from metamodel.tables.grouping import check_columns, group_rows

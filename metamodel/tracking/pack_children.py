@@ -18,7 +18,8 @@ from mlflow.models import Model
 from mlflow.models.model import ModelInfo
 
 from metamodel.bundle.group_values import FIGURES_DIR
-from metamodel.bundle.ledger import WITH_CHILD, keys_of
+from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import PACKED_DIR, Reference, write_reference_table

@@ -1,40 +1,49 @@
 """Make a bundle of what the tasks of a training hand back: shards, ledger, verdicts, figures, stacks, manifest."""
 
+import datetime as dt
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from metamodel.bundle.diagnostics import gather_holdouts, gather_importance, write_evidence
 from metamodel.bundle.group_values import write_figures
-from metamodel.bundle.manifest import BLENDED_VERSION, Manifest
-from metamodel.bundle.writer import ShardMerger, finish_bundle, new_bundle, prune_children
+from metamodel.bundle.ledger import LedgerRow
+from metamodel.bundle.manifest import BLENDED_VERSION, Manifest, Target
+from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.common.progress import TrainingProgress
 from metamodel.evaluation.holdout import kept_share
+from metamodel.fitting.estimator_info import packages
+from metamodel.fitting.spec import Candidate
 from metamodel.prediction.blending import weight_columns
 from metamodel.tables.checks import Finding
 from metamodel.training.blend_weights import check_weights, shrink
 from metamodel.training.build_stacks import stack_plan
 from metamodel.training.calibrate_intervals import with_intervals
-from metamodel.training.describe import describe
 from metamodel.training.engines.task import TaskResult, skip_groups
-from metamodel.training.ledger_rows import assemble, judge, refuse_empty, summarize, tuning_table
+from metamodel.training.ledger_rows import refuse_empty, to_ledger, tuning_table
 from metamodel.training.plan import Plan
+from metamodel.training.prune import compare_and_prune
 from metamodel.training.refits import fitted_again, superseded
 from metamodel.training.result import TrainingResult
+from metamodel.training.summarize import summarize
 
 __all__ = ["Fit", "fit_and_assemble"]
 
 # Folder for what tasks leave behind, and share of the held-out rows to keep → what each task did, as it is done.
 Fit = Callable[[Path, float], Iterator[TaskResult]]
 
+# Libraries whose versions the manifest holds.
+_PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "joblib", "cloudpickle", "skops")
+
 
 def fit_and_assemble(
-    plan: Plan, fit: Fit, path: Path, data: pd.DataFrame, source: str, found: Sequence[Finding], end: float
+    plan: Plan, fit: Fit, path: Path, data: pd.DataFrame, source: str, findings: Sequence[Finding], end: float
 ) -> TrainingResult:
-    """Let a back end fit all groups of a plan, and write the bundle.
+    """Let an engine fit all groups of a plan, and write the bundle.
 
     Parameters
     ----------
@@ -44,7 +53,7 @@ def fit_and_assemble(
         Runs the tasks.
     path
         Where the bundle shall stand.
-    data, source, found
+    data, source, findings
         For the result: the table, where it came from, and what the data checks found.
     end
         When stacking has to be over, a point of the wall clock; children that are left are not stacked.
@@ -64,27 +73,26 @@ def fit_and_assemble(
     with new_bundle(path) as (directory, tasks):
         first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
         results, shards = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
-        located = zip(results, shards, strict=True)
-        tuning = tuning_table((row for result in results for row in result.ledger), plan)
-        ledger = assemble(({**row, "shard": shard} for result, shard in located for row in result.ledger), plan)
+        rows = [replace(row, shard=file) for result, file in zip(results, shards, strict=True) for row in result.ledger]
+        ledger, tuning = to_ledger(rows, plan), tuning_table(rows, plan)
         refuse_empty(ledger)
         holdouts, importance = _evidence(results, plan)
         holdout = holdouts[len(plan.keys.columns)]
         shrunk = shrink(ledger, holdout, plan)
-        ledger, pruned = judge(shrunk.ledger, holdout, plan, shrunk.answered)
+        ledger, pruned = compare_and_prune(shrunk.ledger, holdout, plan, shrunk.answered)
         prune_children(directory, pruned)
         answers, interval = shrunk.answers(holdouts), plan.options.interval
         ledger, radii, reached = with_intervals(ledger, answers, plan.keys, interval, plan.answering_levels)
-        summary = {**summarize(ledger, plan), **shrunk.summary, **reached, "data_findings": len(found)}
-        samples = {key: rows for result in results for key, rows in result.samples.items()}
-        described = replace(describe(plan, ledger, results), findings=tuple(one.to_dict() for one in found))
-        manifest, ledger = stack_plan(directory, plan, described, ledger, samples, end)
+        summary = {**summarize(ledger, plan), **shrunk.summary, **reached, "data_findings": len(findings)}
+        samples = {key: sample for result in results for key, sample in result.samples.items()}
+        manifest = _manifest(plan, ledger, rows, findings)
+        manifest, ledger = stack_plan(directory, plan, manifest, ledger, samples, end)
         write_evidence(directory, shrunk.holdout, importance)
         weights = shrunk.weights.drop(index=list(pruned), errors="ignore")
         manifest = _with_figures(directory, manifest, [weights, radii])
         manifest = finish_bundle(directory, manifest, ledger)
     return TrainingResult(
-        ledger, summary, path, manifest, data, source, shrunk.holdout, importance, tuple(found), tuning
+        ledger, summary, path, manifest, data, source, shrunk.holdout, importance, tuple(findings), tuning
     )
 
 
@@ -119,9 +127,60 @@ def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[l
                     shards.append(merger.replace(result.shard, fitted_again(result)))
                 else:
                     shards.append(merger.add(result.shard))
-                    progress.add([row["status"] for row in result.ledger])
+                    progress.add([row.status for row in result.ledger])
     except BaseException:
         merger.abandon()
         raise
     merger.close()
     return superseded(results), shards
+
+
+def _manifest(plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findings: Sequence[Finding]) -> Manifest:
+    """Say what was trained, on what, with which libraries; the files are entered when they are all written.
+
+    Children that were pruned are in `rows` still, and not in the ledger any more.
+    """
+    stored = set(ledger["sha256"])
+    statuses = ledger["status"].value_counts()
+    return Manifest(
+        keys=plan.keys,
+        features=plan.features,
+        target=Target(plan.options.target, plan.spec.task, plan.target.label_kind, plan.target.classes),
+        unknown=plan.options.unknown,
+        levels=plan.levels,
+        codec=plan.options.codec,
+        spec_digest=plan.digest,
+        options={**plan.options.to_dict(), "candidates": _described_candidates(plan.spec.every_candidate)},
+        counts={
+            **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
+            "rows": plan.rows,
+            "resident_bytes": sum(row.resident for row in rows if row.sha256 in stored),
+        },
+        versions=library_versions(_PACKAGES),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        findings=tuple(finding.to_dict() for finding in findings),
+    )
+
+
+def _described(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "estimator": candidate.label,
+        "params": candidate.params,
+        "packages": packages(candidate.estimator),
+        "predict_proba": hasattr(candidate.estimator, "predict_proba"),
+    }
+
+
+def _described_candidates(candidates: Iterable[Candidate]) -> dict[str, dict[str, Any]]:
+    """Describe candidates by their names; an override may fit an estimator of the same name otherwise.
+
+    The first of a name (one of all groups', if there is one) says which parameters it has. What is needed to load and
+    ask the children must hold for all of them.
+    """
+    described: dict[str, dict[str, Any]] = {}
+    for candidate in candidates:
+        own = _described(candidate)
+        first = described.setdefault(candidate.name, own)
+        first["packages"] = sorted({*first["packages"], *own["packages"]})
+        first["predict_proba"] = first["predict_proba"] and own["predict_proba"]
+    return described

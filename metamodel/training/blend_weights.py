@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import keys_of
+from metamodel.bundle.ledger import SHRINKAGE_COLUMNS
+from metamodel.bundle.ledger_queries import keys_of
 from metamodel.evaluation.holdout import level_column
 from metamodel.evaluation.metrics import METRICS, PRIMARY, regression_metrics, skill
-from metamodel.evaluation.shrinkage import BLENDED, Shrinkage
+from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.prediction.blending import weight_columns
 from metamodel.tables.keys import GroupKey, decode_key, encode_key
 from metamodel.training.plan import Plan
@@ -19,6 +20,8 @@ from metamodel.training.plan import Plan
 __all__ = ["Shrunk", "blend_holdout", "check_weights", "judge_blend", "shrink", "weight_table", "weight_texts"]
 
 _LOG = logging.getLogger(__name__)
+
+_MEASURED = [name for name in SHRINKAGE_COLUMNS if name != "weights"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Shrunk:
     Attributes
     ----------
     ledger
-        The ledger with the columns of `BLENDED`, and a word in `reason` where a level is missing.
+        The ledger with `SHRINKAGE_COLUMNS`, and a word in `reason` where a level is missing.
     holdout
         The held-out rows as they were, and the blended prediction of each child as `blended`.
     answered
@@ -78,7 +81,7 @@ def shrink(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> Shrunk:
     Parameters
     ----------
     ledger
-        From `ledger.assemble`.
+        From `ledger_rows.to_ledger`.
     holdout
         From `diagnostics.gather_holdouts`, of the children.
     plan
@@ -98,7 +101,7 @@ def shrink(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> Shrunk:
     encoded = list(map(encode_key, keys))
     found = judged.reindex(encoded)
     texts = weight_texts(weights)
-    columns = {name: found[name].to_numpy() for name in BLENDED[1:]}
+    columns = {name: found[name].to_numpy() for name in _MEASURED}
     columns["blended_rows"] = found["blended_rows"].fillna(0).astype(np.int64).to_numpy()
     missing = [_missing(key, rows) if key in rows else "" for key in keys]
     reasons = ["; ".join(filter(None, pair)) for pair in zip(ledger["reason"], missing, strict=True)]
@@ -220,7 +223,7 @@ def judge_blend(holdout: pd.DataFrame, blended: pd.DataFrame, metric: str) -> tu
     Returns
     -------
     table : DataFrame, index encoded key
-        The columns of `BLENDED` but `weights`. `blended_skill` is the share of the child's own error that blending
+        `SHRINKAGE_COLUMNS` but `weights`. `blended_skill` is the share of the child's own error that blending
         saves.
     summary : dict
         Means over the groups of both, and how many groups blending makes better.
@@ -243,7 +246,7 @@ def judge_blend(holdout: pd.DataFrame, blended: pd.DataFrame, metric: str) -> tu
         found.append({"blended_rows": len(part), **measured, "blended_skill": gain})
         alone.append(before)
     keys = pd.Index(holdout["key"].cat.categories[present].astype(str), name="key")
-    table = pd.DataFrame(found, index=keys, columns=list(BLENDED[1:]), dtype=np.float64)
+    table = pd.DataFrame(found, index=keys, columns=_MEASURED, dtype=np.float64)
     summary = {"groups_better_blended": float((table["blended_skill"] > 0).sum())}
     for name in METRICS["regression"] if found else ():
         unblended = np.asarray([before[name] for before in alone])

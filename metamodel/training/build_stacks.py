@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import keys_of
+from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import LEDGER_NAME, Bundle
 from metamodel.bundle.stored_stacks import STACK_DIR, write_stack

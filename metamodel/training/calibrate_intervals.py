@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import WITH_CHILD, interval_summary, keys_of
+from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.bundle.ledger_queries import interval_summary, keys_of
 from metamodel.evaluation.conformal import INTERVAL_COLUMNS, calibrate
 from metamodel.prediction.intervals import RADIUS
 from metamodel.tables.keys import KeySchema, encode_key
@@ -54,7 +55,7 @@ def with_intervals(
     columns = calibrated[list(INTERVAL_COLUMNS)].reindex(list(map(encode_key, keys))).reset_index(drop=True)
     columns = columns.fillna({"interval_rows": 0, "coverage_rows": 0})
     columns = columns.astype({"interval_rows": np.int64, "coverage_rows": np.int64})
-    ledger = pd.concat([ledger, columns], axis=1)
+    ledger = ledger.assign(**{name: columns[name] for name in INTERVAL_COLUMNS})
     radii = calibrated[["interval_radius"]].set_axis([RADIUS], axis=1)
     covered, rows = (int(calibrated[name].sum()) for name in ("fallback_covered", "fallback_rows"))
     fallback = {"interval_coverage_fallback": covered / rows} if rows else {}

@@ -13,13 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import BEFORE_METRICS, BEHIND_METRICS, LEDGER_COLUMNS
+from metamodel.bundle.ledger import Stage, column_names
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
 from metamodel.common.messages import count, listing
-from metamodel.evaluation.conformal import INTERVAL_COLUMNS
 from metamodel.evaluation.holdout import child_ids
-from metamodel.evaluation.metrics import metric_names
-from metamodel.evaluation.shrinkage import BLENDED
 from metamodel.evaluation.splits import time_order
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.fitting.group import GroupData
@@ -106,8 +103,7 @@ class Plan:
     @property
     def ledger_columns(self) -> list[str]:
         """Every column of the ledger, in order."""
-        blended = BLENDED if self.options.shrinkage is not None else ()
-        return [*self.keys.names, *BEFORE_METRICS, *metric_names(self.spec.task), *BEHIND_METRICS, *blended]
+        return [*self.keys.names, *column_names(self.spec.task, *_optional_stages(self.options))]
 
     @property
     def rows(self) -> int:
@@ -245,10 +241,14 @@ def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, featur
 def _reserved(options: TrainingOptions) -> set[str]:
     """Names of the columns of the tables that stand beside the group columns."""
     tuned = TUNING_COLUMNS if options.tune is not None else ()
-    blended = BLENDED if options.shrinkage is not None else ()
-    calibrated = INTERVAL_COLUMNS if options.interval is not None else ()
-    metrics = (*metric_names("regression"), *metric_names("classification"))
-    return {*LEDGER_COLUMNS, *metrics, *tuned, *blended, *calibrated}
+    stages = _optional_stages(options)
+    return {*column_names("regression", *stages), *column_names("classification"), *tuned}
+
+
+def _optional_stages(options: TrainingOptions) -> list[Stage]:
+    """Name the stages that write to the ledger because they were asked for."""
+    asked: dict[Stage, bool] = {"shrinkage": options.shrinkage is not None, "interval": options.interval is not None}
+    return [stage for stage, wanted in asked.items() if wanted]
 
 
 def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping, int]:

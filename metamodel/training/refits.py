@@ -1,13 +1,13 @@
 """Put groups that were fitted again in the place of what was handed back of them before."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from metamodel.bundle.diagnostics import Evidence
+from metamodel.bundle.ledger import LedgerRow
 from metamodel.training.engines.task import TaskResult
 
 __all__ = ["fitted_again", "superseded"]
@@ -15,7 +15,7 @@ __all__ = ["fitted_again", "superseded"]
 
 def fitted_again(result: TaskResult) -> set[str]:
     """List the encoded keys of the groups that a result has a new, judged child of; the others stay as they were."""
-    return {row["key"] for row in result.ledger if row["status"] == "fitted" and row["folds"]}
+    return {row.key for row in result.ledger if row.status == "fitted" and row.folds}
 
 
 def superseded(results: Sequence[TaskResult]) -> list[TaskResult]:
@@ -34,27 +34,23 @@ def superseded(results: Sequence[TaskResult]) -> list[TaskResult]:
     again = {key for result in results if result.again for key in fitted_again(result)}
     if not any(result.again for result in results):
         return list(results)
-    before = {row["key"]: row for one in results if not one.again for row in one.ledger if row["key"] in again}
-    kept = [_only(one, fitted_again(one)) if one.again else _without(one, again) for one in results]
+    before = {row.key: row for result in results if not result.again for row in result.ledger if row.key in again}
+    kept = [_only(result, fitted_again(result)) if result.again else _without(result, again) for result in results]
     return [
-        replace(one, ledger=[_joined(before[row["key"]], row) for row in one.ledger]) if one.again else one
-        for one in kept
+        replace(result, ledger=[_joined(before[row.key], row) for row in result.ledger]) if result.again else result
+        for result in kept
     ]
 
 
-def _joined(before: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+def _joined(before: LedgerRow, row: LedgerRow) -> LedgerRow:
     """Add to a group's new row what only the first fit knows."""
-    notes = [row["reason"], *before["contest"]["notes"]]
-    return {
-        **row,
-        "seconds": before["seconds"] + row["seconds"],
-        "own_best": before["own_best"],
-        "reason": "; ".join(note for note in notes if note),
-    }
+    notes = [row.reason, *(() if before.contest is None else before.contest.notes)]
+    reason = "; ".join(note for note in notes if note)
+    return replace(row, seconds=before.seconds + row.seconds, own_best=before.own_best, reason=reason)
 
 
 def _without(result: TaskResult, keys: Collection[str]) -> TaskResult:
-    return _only(result, {row["key"] for row in result.ledger} - set(keys))
+    return _only(result, {row.key for row in result.ledger} - set(keys))
 
 
 def _only(result: TaskResult, keys: Collection[str]) -> TaskResult:
@@ -64,7 +60,7 @@ def _only(result: TaskResult, keys: Collection[str]) -> TaskResult:
     evidence = Evidence(*(_rows_of(part, numbers) for part in (result.evidence.holdout, result.evidence.importance)))
     return replace(
         result,
-        ledger=[row for row in result.ledger if row["key"] in keys],
+        ledger=[row for row in result.ledger if row.key in keys],
         evidence=evidence,
         samples={key: rows for key, rows in result.samples.items() if key in keys},
     )

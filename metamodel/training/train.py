@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.model import MetaModel
@@ -20,7 +20,7 @@ from metamodel.fitting.tuning import ends_of_budget, read_space
 from metamodel.tables import files as tables
 from metamodel.tables.checks import Finding, TableFacts, copy_findings, findings, kinds_of, refuse
 from metamodel.training.assemble import fit_and_assemble
-from metamodel.training.engines.local import LocalTraining
+from metamodel.training.engines import get_engine
 from metamodel.training.options import Inputs, TrainingOptions
 from metamodel.training.options.objects import takes_objects
 from metamodel.training.options.splits import Split
@@ -29,9 +29,6 @@ from metamodel.training.overrides import Override, read_overrides
 from metamodel.training.plan import Plan
 from metamodel.training.previous import expected_kinds, open_previous, starts_from
 from metamodel.training.result import TrainingResult
-
-if TYPE_CHECKING:
-    from metamodel.training.engines.spark.engine import SparkTraining
 
 __all__ = ["train"]
 
@@ -213,26 +210,17 @@ def _train(asked: Mapping[str, Any]) -> TrainingResult:
     inputs = Inputs(**named(Inputs, asked))
     end, stacked_by = ends_of_budget(started, options.budget_seconds, stack=options.stack)
     get_codec(options.codec)
+    engine = get_engine(options.engine)
     path = Path(os.path.abspath(inputs.output_dir)) if inputs.output_dir else _temporary_bundle()
     before = open_previous(inputs.previous, options.warm_start)
     expected = expected_kinds(inputs.schema, before)
     exceptions = _exceptions(inputs.overrides, options.group_by)
-    training = _engine(options.engine)(
-        inputs.data, options, inputs.estimator, inputs.estimator_params, inputs.features, exceptions
-    )
+    training = engine(inputs.data, options, inputs.estimator, inputs.estimator_params, inputs.features, exceptions)
     plan = training.plan
     found = _check(plan, training.facts(), expected, inputs.strict)
     fit = partial(training.fit, end, starts_from(before, plan))
     result = fit_and_assemble(plan, fit, path, training.head, training.source, found, stacked_by)
     return replace(result, config=written_down({**asked, "tune": options.tune}))
-
-
-def _engine(name: str) -> "type[LocalTraining | SparkTraining]":
-    if name == "spark":
-        from metamodel.training.engines.spark.engine import SparkTraining
-
-        return SparkTraining
-    return LocalTraining
 
 
 def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]:

@@ -9,7 +9,7 @@ from children import MARK, RaisesOnMark
 from sklearn.linear_model import LinearRegression
 
 import metamodel
-from metamodel.bundle.ledger import keys_of
+from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.reader import Bundle
 from metamodel.evaluation.metrics import regression_metrics
 from metamodel.evaluation.shrinkage import Shrinkage

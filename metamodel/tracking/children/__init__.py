@@ -13,7 +13,7 @@ from typing import get_args
 
 import mlflow
 
-from metamodel.bundle.ledger import keys_of
+from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.choices import LogChildren

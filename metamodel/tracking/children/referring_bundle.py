@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from metamodel.bundle.ledger import WITH_CHILD, keys_of
+from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import FORMAT_VERSION
 from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, SHARD_DIR, Bundle
 from metamodel.bundle.references import REFERENCE_DIR, Reference, ReferenceSettings, write_reference_table

@@ -11,7 +11,8 @@ from urllib.parse import urlparse
 
 from mlflow.models import Model
 
-from metamodel.bundle.ledger import WITH_CHILD, keys_of
+from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import MANIFEST_NAME
 from metamodel.bundle.reader import LEDGER_NAME, Bundle
 from metamodel.bundle.references import Reference, ReferenceSettings

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from mlflow.models.model import ModelInfo
 
-from metamodel.bundle.ledger import LEDGER_COLUMNS, with_keys
+from metamodel.bundle.ledger import column_names
+from metamodel.bundle.ledger_queries import with_keys
 from metamodel.bundle.manifest import REFERENCES_VERSION, Manifest, Target
 from metamodel.bundle.references import ReferenceSettings, write_reference_table
 from metamodel.bundle.writer import finish_bundle, library_versions, new_bundle
 from metamodel.common.messages import short
 from metamodel.common.uris import is_local
 from metamodel.common.validation import one_of
-from metamodel.evaluation.metrics import metric_names
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import open_bundle
 from metamodel.tables import files as tables
@@ -270,7 +270,5 @@ def _ledger(manifest: Manifest, checked: Sequence[CheckedChild]) -> pd.DataFrame
         for child in checked
     ]
     ledger = with_keys(pd.DataFrame(rows), [child.key for child in checked], manifest.keys)
-    metrics = metric_names(manifest.target.task)
-    before = LEDGER_COLUMNS.index("params") + 1
-    columns = [*manifest.keys.names, *LEDGER_COLUMNS[:before], *metrics, *LEDGER_COLUMNS[before:], "uri"]
+    columns = [*manifest.keys.names, *column_names(manifest.target.task, "refer")]
     return ledger.reindex(columns=columns)  # what only training knows stays empty

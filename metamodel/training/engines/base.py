@@ -1,100 +1,120 @@
-"""What an engine is: it runs tasks and yields their results; and how groups are shared out over tasks."""
+"""What an engine is: it takes a table in, plans, counts for the data checks, and fits groups phase by phase.
 
-import heapq
+An engine says how these things are done on its kind of machinery; in which order groups are fitted, and which of them
+once more, is the same for all and stands here.
+"""
+
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic
 
-import numpy as np
+import pandas as pd
 
+from metamodel.tables.checks import TableFacts
 from metamodel.training.earlier_children import Starts
-from metamodel.training.engines.task import Task, TaskResult, group_cost
-from metamodel.training.plan import TablePlan
+from metamodel.training.engines.job import Job, PlanT
+from metamodel.training.engines.phases import Phase, Phases
+from metamodel.training.engines.reselection import Choices
+from metamodel.training.engines.task import TaskResult
+from metamodel.training.options import TrainingOptions
+from metamodel.training.overrides import Override
 
-__all__ = ["Backend", "Job", "balance"]
-
-
-def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False) -> list[list[int]]:
-    """Share groups out over tasks by rows: the largest first, each to the task that has least.
-
-    Parameters
-    ----------
-    sizes
-        Rows of each group.
-    parallelism
-        How many tasks run at a time.
-    once
-        As many tasks as run at a time and no more, so that each knows from the start all that it has to do in time.
-
-    Returns
-    -------
-    list of list of int
-        Positions in `sizes` for every task, the task with the largest group first.
-
-    Examples
-    --------
-    >>> balance([5, 1000, 7, 6], parallelism=1)
-    [[1], [2], [3], [0]]
-    """
-    number = min(len(sizes), parallelism if once else max(8 * parallelism, len(sizes) // 500))
-    heap = [(0.0, i) for i in range(number)]
-    shares: list[list[int]] = [[] for _ in range(number)]
-    for group in sorted(range(len(sizes)), key=lambda group: sizes[group], reverse=True):
-        cost, i = heapq.heappop(heap)
-        shares[i].append(group)
-        heapq.heappush(heap, (cost + group_cost(sizes[group]), i))
-    return shares
+__all__ = ["Engine"]
 
 
-@dataclass(frozen=True)
-class Job:
-    """What all tasks of one training have in common.
+class Engine(ABC, Generic[PlanT]):
+    """One training on one kind of machinery.
 
     Parameters
     ----------
+    data
+        A table, in any form that this engine reads.
+    options, estimator, estimator_params, features, overrides
+        As for `metamodel.training.plan.make_plan`.
+
+    Attributes
+    ----------
+    source
+        Where the table came from.
     plan
-        The plan, with the whole table.
-    directory
-        Where tasks leave their files.
-    kept_share
-        Share of the held-out rows to hand back, from `holdout.kept_share`.
-    starts
-        What fits go on from; None where they start from nothing.
+        What to train.
     """
 
-    plan: TablePlan
-    directory: Path
-    kept_share: float = 1.0
-    starts: Starts | None = None
+    # Makes the plan of a table that `_open` has opened; the other arguments are those of the constructor.
+    _make_plan: ClassVar[Callable[..., Any]]
 
-    def digest(self, task: Task) -> str:
-        """Name of a task's files."""
-        started = "" if self.starts is None else self.starts.digest
-        return task.digest(f"{self.plan.digest}{self.kept_share}{started}")
+    def __init__(
+        self,
+        data: Any,
+        options: TrainingOptions,
+        estimator: object,
+        estimator_params: Mapping[str, Any] | None,
+        features: Sequence[str] | None,
+        overrides: Sequence[Override] = (),
+    ) -> None:
+        table, self.source = self._open(data, options)
+        make_plan = type(self)._make_plan
+        self.plan: PlanT = make_plan(table, options, estimator, estimator_params, features, overrides)
 
-    def finished(self, task: Task) -> TaskResult | None:
-        """Read the result of a task that was done before, if it was."""
-        path = self.directory / f"{self.digest(task)}.json"
-        return TaskResult.read(path) if path.is_file() and path.with_suffix(".sqlite").is_file() else None
+    @abstractmethod
+    def _open(self, data: Any, options: TrainingOptions) -> tuple[Any, str]:
+        """Open the table; returns it in the form that the plan is made of, and where it came from."""
 
-    def work_of(self, task: Task) -> tuple[Any, ...]:
-        """Gather what `task.run_task` needs: the rows group by group, and what the groups go on from, if anything."""
-        rows = self.plan.table.take(np.concatenate([group.rows for group in task.groups]))
-        starts = {} if self.starts is None else self.starts.of(group.key for group in task.groups)
-        plan, digest = self.plan, self.digest(task)
-        return task, rows, plan.spec, plan.options.codec, self.directory, digest, self.kept_share, starts
+    @property
+    @abstractmethod
+    def head(self) -> pd.DataFrame:
+        """The table as it was given, or its first rows."""
 
-
-class Backend(ABC):
-    """Runs tasks."""
+    @abstractmethod
+    def facts(self) -> TableFacts:
+        """Count what the data checks need."""
 
     @property
     @abstractmethod
     def parallelism(self) -> int:
-        """How many tasks run at a time."""
+        """How many groups are fitted at a time."""
 
     @abstractmethod
-    def run(self, tasks: Sequence[Task], job: Job) -> Iterator[TaskResult]:
-        """Run every task, and yield each result as it comes."""
+    def _fit_phase(self, phase: Phase, job: Job[PlanT]) -> Iterator[TaskResult]:
+        """Fit the groups of a phase, each exactly once; results come as they are ready."""
+
+    def fit(self, end: float, starts: Starts | None, directory: Path, kept_share: float) -> Iterator[TaskResult]:
+        """Fit every group that is within the row limit.
+
+        Where candidates compete, groups for which the other groups' rows choose another one are fitted again at the
+        end.
+
+        Parameters
+        ----------
+        end
+            When searches have to be over, a point of the wall clock.
+        starts
+            What fits go on from; None where they start from nothing.
+        directory
+            Where shards are written, and on this machine results too; what is there already is not done again.
+        kept_share
+            Share of the held-out rows to hand back, from `holdout.kept_share`.
+
+        Yields
+        ------
+        TaskResult
+            With `again` where it stands for groups that came before.
+        """
+        limit = self.plan.options.max_group_rows
+        sizes = {key: n for key, n in self.plan.sizes_of_all_levels().items() if limit is None or n <= limit}
+        if not sizes:
+            return
+        job = Job(self.plan, directory, kept_share, starts)
+        phases = Phases(self.plan, sizes, self.parallelism, end)
+        choices = Choices(self.plan.spec)
+        for phase in phases:
+            for result in self._fit_phase(phase, job):
+                phases.learn(result.ledger)
+                choices.learn(result.ledger)
+                yield result
+        plan_again = choices.plan_again(self.plan)
+        if plan_again is not None:
+            for result in self._fit_phase(phases.again(plan_again.spec.overrides), replace(job, plan=plan_again)):
+                yield replace(result, again=True)

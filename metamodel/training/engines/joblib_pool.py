@@ -18,10 +18,12 @@ from threadpoolctl import threadpool_limits
 
 from metamodel.exceptions import WorkerDied
 from metamodel.tables.keys import GroupKey, decode_key
-from metamodel.training.engines.base import Backend, Job
+from metamodel.training.engines.executor import TaskExecutor
+from metamodel.training.engines.job import Job
 from metamodel.training.engines.task import Task, TaskResult, run_task
+from metamodel.training.plan import TablePlan
 
-__all__ = ["LocalBackend", "in_processes", "on_one_thread", "process_count"]
+__all__ = ["ProcessPool", "in_processes", "on_one_thread", "process_count"]
 
 T = TypeVar("T")
 
@@ -31,7 +33,7 @@ def process_count(n_jobs: int) -> int:
     return joblib.cpu_count() if n_jobs == -1 else n_jobs
 
 
-class LocalBackend(Backend):
+class ProcessPool(TaskExecutor):
     """Runs tasks in `n_jobs` processes.
 
     Parameters
@@ -48,7 +50,7 @@ class LocalBackend(Backend):
         """Number of processes."""
         return self._n_jobs
 
-    def run(self, tasks: Sequence[Task], job: Job) -> Iterator[TaskResult]:
+    def run(self, tasks: Sequence[Task], job: Job[TablePlan]) -> Iterator[TaskResult]:
         """Run every task; results come as they are ready."""
         waiting = {job.digest(task): task for task in tasks}
         try:
@@ -58,14 +60,14 @@ class LocalBackend(Backend):
         except TerminatedWorkerError:
             yield from self._one_by_one(waiting, job)
 
-    def _one_by_one(self, waiting: dict[str, Task], job: Job) -> Iterator[TaskResult]:
+    def _one_by_one(self, waiting: dict[str, Task], job: Job[TablePlan]) -> Iterator[TaskResult]:
         suspects = [digest for digest in waiting if (job.directory / f"{digest}.current").is_file()]
         # A process may die before it names a group, when it reads its task. Then one task is tried alone.
         for digest in suspects or list(waiting)[:1]:
             yield self._survive(waiting.pop(digest), job)
         yield from self.run(list(waiting.values()), job)
 
-    def _survive(self, task: Task, job: Job) -> TaskResult:
+    def _survive(self, task: Task, job: Job[TablePlan]) -> TaskResult:
         """Run one task alone; each time its process dies, leave out the group it died at.
 
         A group that was being tuned is tried once more without a search, which may have asked for too much.
@@ -84,13 +86,13 @@ class LocalBackend(Backend):
         return done
 
     @staticmethod
-    def _culprit(task: Task, job: Job) -> GroupKey:
+    def _culprit(task: Task, job: Job[TablePlan]) -> GroupKey:
         marker = job.directory / f"{job.digest(task)}.current"
         text = marker.read_text(encoding="utf-8") if marker.is_file() else ""
         marker.unlink(missing_ok=True)
         return decode_key(text) if text else task.groups[0].key
 
-    def _parallel(self, tasks: Sequence[Task], job: Job, n_jobs: int) -> Iterator[TaskResult]:
+    def _parallel(self, tasks: Sequence[Task], job: Job[TablePlan], n_jobs: int) -> Iterator[TaskResult]:
         parallel = _workers(n_jobs, self._n_jobs, "generator_unordered")
         yield from parallel(joblib.delayed(_run_in_worker)(run_task, *job.work_of(task)) for task in tasks)
 

@@ -1,56 +1,41 @@
-"""One training on this machine; the twin of the engine for Spark."""
+"""The engine of this machine: the table lies in memory, and tasks run in one process or in several."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from functools import cached_property
 from typing import Any
+
+import pandas as pd
 
 from metamodel.tables.checks import TableFacts, table_facts
 from metamodel.tables.sources import read_source
-from metamodel.training.earlier_children import Starts
-from metamodel.training.engines.base import Backend
-from metamodel.training.engines.local_run import fit_on_this_machine
-from metamodel.training.engines.task import TaskResult
+from metamodel.training.engines.balancing import balance
+from metamodel.training.engines.base import Engine
+from metamodel.training.engines.executor import SequentialExecutor, TaskExecutor
+from metamodel.training.engines.job import Job
+from metamodel.training.engines.phases import Phase
+from metamodel.training.engines.task import Task, TaskResult
 from metamodel.training.leakage import copies_in_groups
 from metamodel.training.options import TrainingOptions
-from metamodel.training.overrides import Override
-from metamodel.training.plan import make_plan
+from metamodel.training.plan import GroupRows, TablePlan, make_plan
 
-__all__ = ["LocalTraining", "get_backend"]
+__all__ = ["LocalEngine", "executor_for"]
 
 
-class LocalTraining:
-    """One training on this machine, to be used as `metamodel.training.engines.spark.engine.SparkTraining` is.
+class LocalEngine(Engine[TablePlan]):
+    """Fits in processes of this machine; a task that was finished before is not done again."""
 
-    Parameters
-    ----------
-    data
-        As for `metamodel.tables.sources.read_source`.
-    options, estimator, estimator_params, features, overrides
-        As for `metamodel.training.plan.make_plan`.
+    _make_plan = staticmethod(make_plan)
 
-    Attributes
-    ----------
-    head
-        The table, as it was given.
-    source
-        Where it came from.
-    plan
-        What to train.
-    """
+    def _open(self, data: Any, options: TrainingOptions) -> tuple[pd.DataFrame, str]:
+        self._executor = executor_for(options.n_jobs)
+        self._table, source = read_source(data, options.group_by)
+        return self._table, source
 
-    def __init__(
-        self,
-        data: Any,
-        options: TrainingOptions,
-        estimator: object,
-        estimator_params: Mapping[str, Any] | None,
-        features: Sequence[str] | None,
-        overrides: Sequence[Override] = (),
-    ) -> None:
-        self._backend = get_backend(options.engine, options.n_jobs)
-        self.head, self.source = read_source(data, options.group_by)
-        self.plan = make_plan(self.head, options, estimator, estimator_params, features, overrides)
+    @property
+    def head(self) -> pd.DataFrame:
+        """The table, as it was given."""
+        return self._table
 
     def facts(self) -> TableFacts:
         """Count what the data checks need."""
@@ -58,41 +43,39 @@ class LocalTraining:
         facts = table_facts(self.head, self.plan.features.names, options.target, options.group_by)
         return replace(facts, copies=copies_in_groups(self.plan))
 
-    def fit(self, end: float, starts: Starts | None, directory: Path, kept_share: float) -> Iterator[TaskResult]:
-        """Fit every group that is within the row limit.
+    @property
+    def parallelism(self) -> int:
+        """Number of processes."""
+        return self._executor.parallelism
 
-        Parameters
-        ----------
-        end
-            When searches have to be over, a point of the wall clock.
-        starts
-            What fits go on from; None where they start from nothing.
-        directory
-            Where tasks leave their shards and results; what is there already is not done again.
-        kept_share
-            Share of the held-out rows to hand back, from `holdout.kept_share`.
-        """
-        return fit_on_this_machine(self.plan, self._backend, end, starts, directory, kept_share)
+    @cached_property
+    def _groups(self) -> list[GroupRows]:
+        return list(self.plan.groups())
+
+    def _fit_phase(self, phase: Phase, job: Job[TablePlan]) -> Iterator[TaskResult]:
+        groups = [group for group in self._groups if group.key in phase.sizes]
+        shares = balance([len(group.rows) for group in groups], self.parallelism, once=phase.has_end)
+        unfinished = []
+        for share in shares:
+            of_task = tuple(groups[i] for i in share)
+            task = Task(of_task, first=phase.first_of(group.key for group in of_task), end=phase.end)
+            done = job.finished(task)
+            if done is None:
+                unfinished.append(task)
+            else:
+                yield done
+        yield from self._executor.run(unfinished, job)
 
 
-def get_backend(engine: str, n_jobs: int) -> Backend:
-    """Look an engine up by name.
+def executor_for(n_jobs: int) -> TaskExecutor:
+    """Choose what runs tasks.
 
     Parameters
     ----------
-    engine
-        "local"; Spark, which has no tasks of ours, is `metamodel.training.engines.spark.engine`.
     n_jobs
         Worker processes; -1 for one a core, 1 for none but this one.
     """
-    from metamodel.common.validation import one_of
+    from metamodel.training.engines.joblib_pool import ProcessPool, process_count
 
-    one_of("engine", engine, ("local",))
-    from metamodel.training.engines.joblib_pool import LocalBackend, process_count
-
-    jobs = process_count(n_jobs)
-    if jobs == 1:
-        from metamodel.training.engines.sequential import SequentialBackend
-
-        return SequentialBackend()
-    return LocalBackend(jobs)
+    processes = process_count(n_jobs)
+    return SequentialExecutor() if processes == 1 else ProcessPool(processes)

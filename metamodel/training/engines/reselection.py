@@ -6,18 +6,16 @@ these are fitted once more, so that there is no second pass over all rows.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, TypeVar
 
+from metamodel.bundle.ledger import LedgerRow
 from metamodel.evaluation.pooled_selection import Contest, choose_together
 from metamodel.fitting.spec import FitSpec
-from metamodel.tables.keys import decode_key
-from metamodel.training.plan import Plan
+from metamodel.tables.keys import GroupKey, decode_key
+from metamodel.training.engines.job import PlanT
 
 __all__ = ["Choices"]
-
-_Plan = TypeVar("_Plan", bound=Plan)
 
 
 class Choices:
@@ -34,15 +32,13 @@ class Choices:
         self._usual = _described(spec)
         self._contests: dict[tuple[int, str], dict[str, Contest]] = {}
 
-    def learn(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def learn(self, rows: Iterable[LedgerRow]) -> None:
         """Take over the contests of some ledger rows."""
         for row in rows:
-            if row["contest"] is None or _described(self._spec.of(decode_key(row["key"]))) != self._usual:
-                continue
-            contest = Contest.from_dict(row["contest"])
-            self._contests.setdefault((row["level"], contest.metric), {})[row["key"]] = contest
+            if row.contest is not None and _described(self._spec.of(decode_key(row.key))) == self._usual:
+                self._contests.setdefault((row.level, row.contest.metric), {})[row.key] = row.contest
 
-    def plan_again(self, plan: _Plan) -> _Plan | None:
+    def plan_again(self, plan: PlanT) -> PlanT | None:
         """Plan those groups that get another candidate than their own best, each with that one alone.
 
         Returns
@@ -51,14 +47,14 @@ class Choices:
             `spec.overrides` has these groups and no others; None where there are none.
         """
         names: dict[str, str] = {}
-        overrides: dict[Any, FitSpec] = {}
+        overrides: dict[GroupKey, FitSpec] = {}
         for (_, metric), contests in sorted(self._contests.items()):
             chosen = choose_together(contests)
             names |= chosen
             for encoded, name in chosen.items():
                 key = decode_key(encoded)
                 spec = self._spec.of(key)
-                candidates = tuple(one for one in spec.candidates if one.name == name)
+                candidates = tuple(candidate for candidate in spec.candidates if candidate.name == name)
                 overrides[key] = replace(spec, candidates=candidates, metric=metric, overrides={})
         if not names:
             return None
@@ -68,4 +64,4 @@ class Choices:
 
 
 def _described(spec: FitSpec) -> list[tuple[str, str, str]]:
-    return [(one.name, one.label, one.params) for one in spec.candidates]
+    return [(candidate.name, candidate.label, candidate.params) for candidate in spec.candidates]

@@ -8,49 +8,27 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from metamodel.bundle.codecs import Codec, get_codec, resident_factor
 from metamodel.bundle.diagnostics import Evidence, EvidenceBuilder
-from metamodel.bundle.ledger import GROUP_FACTS
+from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.shards import ShardRow, ShardWriter
 from metamodel.common.arrays import AnyArray
-from metamodel.common.messages import count, error_text
-from metamodel.evaluation.holdout import HeldOut
-from metamodel.evaluation.importance import Importance, importance_of
-from metamodel.fitting.fit import fit_group
-from metamodel.fitting.group import GroupData, GroupOutcome
+from metamodel.common.messages import count
+from metamodel.fitting.group import GroupOutcome
 from metamodel.fitting.spec import FitSpec
 from metamodel.fitting.tuning import Found, Pace, Search
-from metamodel.tables.keys import GroupKey, decode_key, encode_key
+from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.training.earlier_children import PackedStart
+from metamodel.training.engines.balancing import group_cost
+from metamodel.training.engines.group_fitter import TRIAL_KILLED, GroupFitter, ledger_row, seconds_fitting, worker_died
+from metamodel.training.engines.phases import parents_best
 from metamodel.training.plan import GroupRows, TrainingTable
 
-__all__ = [
-    "TRIAL_KILLED",
-    "GroupFitter",
-    "GroupRecord",
-    "Task",
-    "TaskResult",
-    "best_found",
-    "group_cost",
-    "killed",
-    "parents_best",
-    "run_task",
-    "seconds_fitting",
-    "skip_groups",
-]
-
-# Children of one task whose memory is measured; the rest is charged by their size.
-_MEASURED_CHILDREN = 2
-
-_GROUP_COST = 200.0
-
-# Why a group is fitted untuned whose search did not survive.
-TRIAL_KILLED = "a trial killed its process"
+__all__ = ["Task", "TaskResult", "run_task", "skip_groups"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +80,7 @@ class TaskResult:
     """
 
     shard: Path
-    ledger: list[dict[str, Any]]
+    ledger: list[LedgerRow]
     evidence: Evidence
     keys: Sequence[str]
     samples: dict[str, AnyArray] = field(default_factory=dict)
@@ -112,60 +90,14 @@ class TaskResult:
         """Leave the result beside the shard, complete or not at all."""
         self.evidence.write(path)
         unfinished = path.with_suffix(f".unfinished-{os.getpid()}")
-        unfinished.write_text(json.dumps({"ledger": self.ledger}), encoding="utf-8")
+        unfinished.write_text(json.dumps([row.to_dict() for row in self.ledger]), encoding="utf-8")
         unfinished.rename(path)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Inverse of `write`."""
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(path.with_suffix(".sqlite"), data["ledger"], Evidence.read(path), _keys(data["ledger"]))
-
-
-@dataclass(frozen=True)
-class GroupRecord:
-    """What remains of one group: its row of the shard, its row of the ledger, held-out rows and importances."""
-
-    row: ShardRow
-    ledger: dict[str, Any]
-    holdout: HeldOut | None = None
-    importance: Importance | None = None
-
-
-class GroupFitter:
-    """Fits one group after the other; every engine does it with this.
-
-    Parameters
-    ----------
-    spec, codec_name
-        What to fit, and how to serialize it.
-    kept_share
-        Share of the held-out rows to hand back, from `holdout.kept_share`.
-    """
-
-    def __init__(self, spec: FitSpec, codec_name: str, kept_share: float) -> None:
-        self._spec = spec
-        self._codec = get_codec(codec_name)
-        self._kept_share = kept_share
-        # Memory of the first children for each byte of theirs, by which the others are charged.
-        self.factors: list[float] = []
-
-    def fit(
-        self, data: GroupData, fingerprint: str, search: Search | None = None, start: PackedStart | None = None
-    ) -> GroupRecord:
-        """Fit one group."""
-        outcome = fit_group(data, self._spec.of(data.key), search, None if start is None else start.open())
-        importance = None if outcome.child is None else importance_of(outcome.child, data.x)
-        return self.record(outcome, fingerprint, importance)
-
-    def record(self, outcome: GroupOutcome, fingerprint: str, importance: Importance | None = None) -> GroupRecord:
-        """Serialize what became of a group."""
-        outcome, row = _serialize(outcome, self._codec, self.factors)
-        ledger = _ledger_row(outcome, fingerprint, row)
-        if outcome.status != "fitted":
-            return GroupRecord(row, ledger)
-        held = None if outcome.holdout is None else outcome.holdout.sample(self._kept_share)
-        return GroupRecord(row, ledger, held, importance)
+        ledger = [LedgerRow.from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))]
+        return cls(path.with_suffix(".sqlite"), ledger, Evidence.read(path), [row.key for row in ledger])
 
 
 def run_task(
@@ -196,7 +128,7 @@ def run_task(
         What groups go on from; those without one start from nothing.
     """
     fitter = GroupFitter(spec, codec_name, kept_share)
-    ledger: list[dict[str, Any]] = []
+    ledger: list[LedgerRow] = []
     evidence = EvidenceBuilder()
     current = directory / f"{digest}.current"
     pace = Pace([group_cost(len(group.rows)) for group in task.groups], task.end)
@@ -207,7 +139,7 @@ def run_task(
             data = table.group(group.key, start, start + len(group.rows))
             start += len(group.rows)
             if group.key in task.killers:
-                done = fitter.record(killed(group.key, len(group.rows)), group.fingerprint)
+                done = fitter.record(worker_died(group.key, len(group.rows)), group.fingerprint)
             else:
                 search = task.search(group.key, pace.next(i))
                 done = fitter.fit(data, group.fingerprint, search, starts.get(group.key))
@@ -215,45 +147,10 @@ def run_task(
             shard.add(done.row)
             evidence.add(len(ledger), done.holdout, done.importance)
             ledger.append(done.ledger)
-    result = TaskResult(directory / f"{digest}.sqlite", ledger, evidence.finish(), _keys(ledger))
+    result = TaskResult(directory / f"{digest}.sqlite", ledger, evidence.finish(), [row.key for row in ledger])
     result.write(directory / f"{digest}.json")
     current.unlink(missing_ok=True)
     return result
-
-
-def group_cost(rows: int) -> float:
-    """Tell what a group costs, in rows: however small it is, it is cloned, checked and serialized."""
-    return rows + _GROUP_COST
-
-
-def seconds_fitting(row: Mapping[str, Any]) -> float:
-    """Time that a group took apart from the search for its parameters."""
-    return row["seconds"] - sum(one["seconds"] for one in row["tuning"])
-
-
-def parents_best(key: GroupKey, best: Mapping[GroupKey, Found]) -> Found:
-    """Look up what the nearest parent found.
-
-    Parameters
-    ----------
-    key
-        A group's key.
-    best
-        Parent's key → what it found.
-    """
-    return next((best[key[:level]] for level in range(len(key) - 1, -1, -1) if key[:level] in best), Found({}))
-
-
-def best_found(rows: Iterable[Mapping[str, Any]]) -> dict[GroupKey, Found]:
-    """Collect what searches found, from ledger rows, by key."""
-    found = {}
-    for row in rows:
-        searched = [one for one in row["tuning"] if one["params"]]
-        if searched:
-            times = [one["latest"] for one in searched if one["latest"] is not None]
-            params = {one["candidate"]: one["params"] for one in searched}
-            found[decode_key(row["key"])] = Found(params, max(times, default=None))
-    return found
 
 
 def skip_groups(sizes: Mapping[GroupKey, int], limit: int, directory: Path) -> TaskResult:
@@ -276,12 +173,8 @@ def skip_groups(sizes: Mapping[GroupKey, int], limit: int, directory: Path) -> T
             outcome = GroupOutcome(key, "skipped", rows, f"max_group_rows: {count(rows, 'row')}, {limit:,} allowed")
             row = ShardRow(encode_key(key), len(key), outcome.status, outcome.reason)
             shard.add(row)
-            ledger.append(_ledger_row(outcome, "", row))
+            ledger.append(ledger_row(outcome, "", row))
     return TaskResult(path, ledger, Evidence(), [])
-
-
-def _keys(ledger: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [row["key"] for row in ledger]
 
 
 def _mark(marker: Any, key: GroupKey) -> None:
@@ -290,51 +183,3 @@ def _mark(marker: Any, key: GroupKey) -> None:
     marker.write(encode_key(key))
     marker.truncate()
     marker.flush()
-
-
-def killed(key: GroupKey, rows: int) -> GroupOutcome:
-    """Make the outcome of a group that ends every process that fits it."""
-    error = "WorkerDied: the process that fitted this group was killed (out of memory, or a crash in native code)."
-    return GroupOutcome(key, "failed", rows, "worker_died", error)
-
-
-def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tuple[GroupOutcome, ShardRow]:
-    level, key = len(outcome.key), encode_key(outcome.key)
-    if outcome.child is not None:
-        try:
-            blob = codec.dumps(outcome.child)
-            if len(factors) < _MEASURED_CHILDREN:
-                factors.append(resident_factor(codec, blob))
-        except Exception as error:  # noqa: BLE001 - a child that cannot be stored fails alone
-            tuning = [{**one, "chosen": False} for one in outcome.tuning]
-            outcome = replace(outcome, status="failed", reason="not_serializable", child=None, tuning=tuning)
-            outcome = replace(outcome, error=error_text(error))
-        else:
-            resident = int(len(blob) * sum(factors) / len(factors))
-            return outcome, ShardRow.of_child(key, level, outcome.reason, blob, resident)
-    reason = "; ".join(part for part in (outcome.reason, outcome.error) if part)
-    return outcome, ShardRow(key, level, outcome.status, reason)
-
-
-def _ledger_row(outcome: GroupOutcome, fingerprint: str, row: ShardRow) -> dict[str, Any]:
-    return {
-        "key": row.key,
-        "level": row.level,
-        "status": outcome.status,
-        "reason": outcome.reason,
-        "error": outcome.error,
-        "rows": outcome.rows,
-        "seconds": outcome.seconds,
-        "estimator": outcome.estimator,
-        "params": outcome.params,
-        **outcome.metrics,
-        **GROUP_FACTS,
-        **outcome.facts,
-        "fingerprint": fingerprint,
-        "bytes": len(row.child or b""),
-        "sha256": row.sha256,
-        "warnings": outcome.warnings,
-        "resident": row.resident,
-        "tuning": list(outcome.tuning),
-        "contest": None if outcome.contest is None else outcome.contest.to_dict(),
-    }

@@ -19,7 +19,7 @@ from sklearn.linear_model import LinearRegression
 
 import metamodel
 from metamodel.bundle.group_values import write_figures
-from metamodel.bundle.ledger import who_answers
+from metamodel.bundle.ledger_queries import who_answers
 from metamodel.bundle.manifest import FileEntry
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import Reference, ReferenceSettings, ReferenceTable, write_reference_table

@@ -30,8 +30,14 @@ from metamodel.tables.grouping import spread
 from metamodel.tables.row_hashes import row_hashes
 from metamodel.tables.weights import row_weights
 from metamodel.training.earlier_children import PackedStart
+from metamodel.training.engines.group_fitter import (
+    TRIAL_KILLED,
+    GroupFitter,
+    GroupRecord,
+    seconds_fitting,
+    worker_died,
+)
 from metamodel.training.engines.spark.forked import in_forks
-from metamodel.training.engines.task import TRIAL_KILLED, GroupFitter, GroupRecord, killed, seconds_fitting
 from metamodel.training.plan import TrainingTable
 from metamodel.training.problem import TargetInfo
 
@@ -198,7 +204,7 @@ class PartitionTrainer:
 
         def given_up(i: int) -> tuple[GroupRecord, list[float]]:
             data = group(i)
-            return fitter.record(killed(data.key, len(data.y)), digest(i)), fitter.factors
+            return fitter.record(worker_died(data.key, len(data.y)), digest(i)), fitter.factors
 
         # After a fork OpenMP hangs where it had more than one thread before; then a group can take the task with it.
         total = len(numbers)
@@ -257,7 +263,7 @@ def _batch(records: Sequence[tuple[int, GroupRecord, bytes]]) -> pa.RecordBatch:
         evidence.add(number, record.holdout, record.importance)
     none = [(None, None)] * (len(records) - 1)
     rows = [
-        (number, json.dumps(record.ledger), *streams, record.row.reason, record.row.child, sample)
+        (number, json.dumps(record.ledger.to_dict()), *streams, record.row.reason, record.row.child, sample)
         for (number, record, sample), streams in zip(records, [*none, evidence.finish().to_bytes()], strict=True)
     ]
     columns = [

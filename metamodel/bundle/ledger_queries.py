@@ -1,0 +1,117 @@
+"""Questions to a ledger: whose row is which, who has a child, which groups do worst, who would answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.evaluation.metrics import METRICS, PRIMARY, SECONDARY, is_better
+from metamodel.tables.keys import GroupKey, KeySchema
+
+__all__ = ["deciding_metric", "interval_summary", "keys_of", "who_answers", "with_keys", "worst_first"]
+
+_KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
+
+
+def interval_summary(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
+    """Count groups by whose rows set their radius, and the rows that intervals reached; parents are left out.
+
+    Parameters
+    ----------
+    ledger
+        With the columns of intervals.
+    depth
+        Number of group columns.
+    """
+    children = ledger[(ledger["level"] == depth) & ledger["status"].isin(WITH_CHILD)]
+    level = children["interval_level"]
+    rows = int(children["coverage_rows"].sum())
+    covered = float((children["coverage"] * children["coverage_rows"]).sum())
+    return {
+        "groups_with_own_interval": int((level == depth).sum()),
+        "groups_borrowing_interval": int((level < depth).sum()),
+        "groups_without_interval": int(level.isna().sum()),
+        **({"interval_coverage": covered / rows} if rows else {}),
+    }
+
+
+def with_keys(ledger: pd.DataFrame, keys: Sequence[GroupKey], schema: KeySchema) -> pd.DataFrame:
+    """Give a ledger its group columns and its one order: children first, then their parents, each sorted by key.
+
+    Parameters
+    ----------
+    ledger
+        One row a group, in any order.
+    keys
+        Each row's canonical key.
+    schema
+        The group columns.
+    """
+    ledger = ledger.copy(deep=False)
+    for i, column in enumerate(schema.columns):
+        values = [key[i] if i < len(key) else None for key in keys]
+        ledger[column.name] = pd.array(values, dtype=_KEY_DTYPES[column.kind]) if column.kind in _KEY_DTYPES else values
+    order = sorted(range(len(keys)), key=lambda i: (-len(keys[i]), [_sortable(value) for value in keys[i]]))
+    return ledger.iloc[order].reset_index(drop=True)
+
+
+def _sortable(value: Any) -> tuple[bool, Any]:
+    return (value is None, "" if value is None else value)
+
+
+def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
+    """Give every row's canonical key; that of a parent is shorter.
+
+    Parameters
+    ----------
+    ledger
+        With the group columns and `level`.
+    schema
+        The group columns.
+    """
+    columns = [ledger[name].astype(object).where(ledger[name].notna(), None) for name in schema.names]
+    return [
+        tuple(schema.columns[i].canonical(value) for i, value in enumerate(values[:level]))
+        for level, *values in zip(ledger["level"], *columns, strict=True)
+    ]
+
+
+def deciding_metric(children: pd.DataFrame, task: str) -> str:
+    """Choose the metric column that says most: there may be no holdout, or no probabilities."""
+    metrics = dict.fromkeys([PRIMARY[task], SECONDARY[task], *METRICS[task]])
+    names = [f"{part}_{metric}" for part in ("holdout", "train") for metric in metrics]
+    return next((name for name in names if children[name].notna().any()), names[0])
+
+
+def worst_first(children: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Sort groups by a metric column, those without it left out."""
+    less_is_worse = is_better(metric.partition("_")[2], 1.0, 0.0)
+    return children.dropna(subset=[metric]).sort_values(metric, ascending=less_is_worse, kind="stable")
+
+
+def who_answers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) -> dict[str, tuple[int, int]]:
+    """Count who would answer for the training rows.
+
+    Parameters
+    ----------
+    ledger, schema
+        The ledger and its group columns.
+    levels
+        Levels of the fallback chain, the longest prefix first.
+
+    Returns
+    -------
+    dict
+        "child", "parent:<level>", "global" and "nobody", in this order → groups and rows.
+    """
+    fitted = set(keys_of(ledger[ledger["status"].isin(WITH_CHILD)], schema))
+    children = ledger[ledger["level"] == len(schema.columns)]
+    names = {level: f"parent:{level}" if level else "global" for level in levels}
+    counts: dict[str, tuple[int, int]] = dict.fromkeys(["child", *names.values(), "nobody"], (0, 0))
+    for key, rows in zip(keys_of(children, schema), children["rows"].tolist(), strict=True):
+        parent = next((names[level] for level in levels if key[:level] in fitted), "nobody")
+        who = "child" if key in fitted else parent
+        groups, before = counts[who]
+        counts[who] = (groups + 1, before + int(rows))
+    return counts

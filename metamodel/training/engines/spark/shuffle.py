@@ -1,0 +1,83 @@
+"""Bring the rows of every group together: one shuffle, planned by the driver.
+
+A broadcast join writes the task's number beside every row; within a task rows are sorted by group and stand in the
+table's order. Only the needed columns travel, and keys do not.
+"""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import and_
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
+
+from metamodel.evaluation.holdout import child_ids
+from metamodel.tables.keys import GroupKey
+from metamodel.tables.spark import column
+from metamodel.training.earlier_children import Starts
+from metamodel.training.engines.spark.placement import Placement, Seat
+from metamodel.training.engines.spark.profile import SparkPlan
+from metamodel.training.engines.spark.worker import CHILD, START
+
+__all__ = ["rows_by_group"]
+
+_GROUP, _TASK, _ROW = "__metamodel_group", "__metamodel_task", "__metamodel_row"
+
+
+def rows_by_group(plan: SparkPlan, placement: Placement, starts: Starts | None = None) -> DataFrame:
+    """Bring the rows of every group of a placement together, a partition for each task.
+
+    Parameters
+    ----------
+    plan
+        With the table.
+    placement
+        Which task fits which group.
+    starts
+        What fits go on from; None where they start from nothing.
+
+    Returns
+    -------
+    DataFrame
+        The group's number, then the needed columns.
+    """
+    numbered = plan.frame.withColumn(_ROW, F.monotonically_increasing_id())
+    levels = [len(plan.keys.columns), *plan.levels]
+    parts = [part for level in levels if (part := _rows_of_level(plan, numbered, level, placement)) is not None]
+    together = reduce(DataFrame.unionAll, parts)
+    if starts is not None:
+        together = _with_starts(together, placement.seats, starts)
+    ordered = together.repartitionById(placement.tasks, _TASK).sortWithinPartitions(_GROUP, _ROW)
+    return ordered.drop(_TASK, _ROW)
+
+
+def _rows_of_level(plan: SparkPlan, numbered: DataFrame, level: int, placement: Placement) -> DataFrame | None:
+    data = [*(column(name) for name in plan.dtypes), F.col(CHILD)]
+    seats = _seats_of_level(plan, level, placement.seats)
+    if not seats.num_rows:
+        return None
+    right = numbered.sparkSession.createDataFrame(seats)
+    same = [column(name).eqNullSafe(F.col(f"__metamodel_key_{i}")) for i, name in enumerate(plan.keys.names)]
+    return numbered.join(F.broadcast(right), reduce(and_, same)).select(_GROUP, _TASK, _ROW, *data)
+
+
+def _seats_of_level(plan: SparkPlan, level: int, seats: Mapping[GroupKey, Seat]) -> pa.Table:
+    """Say for the group columns' values, as Spark holds them, which group of this level they are in."""
+    placed = [(i, key) for i, key in enumerate(plan.keys_of_raw) if key is not None and key[:level] in seats]
+    raw = plan.raw_keys.take(pa.array([i for i, _ in placed], type=pa.int64()))
+    groups, tasks = ([seats[key[:level]][i] for _, key in placed] for i in (0, 1))
+    arrays = [*raw.columns, pa.array(groups, pa.int32()), pa.array(tasks, pa.int32())]
+    arrays.append(pa.array(child_ids(key for _, key in placed)))
+    names = [*(f"__metamodel_key_{i}" for i in range(raw.num_columns)), _GROUP, _TASK, CHILD]
+    return pa.table(arrays, names=names)
+
+
+def _with_starts(rows: DataFrame, seats: Mapping[GroupKey, Seat], starts: Starts) -> DataFrame:
+    """Add one row a group that holds the earlier child which its fit goes on from, and nothing else."""
+    groups, tasks = zip(*seats.values(), strict=True)
+    places = [-1] * len(seats)  # before every row of the table
+    packed = [start.to_bytes() for start in starts.of(seats).values()]
+    arrays = [pa.array(groups, pa.int32()), pa.array(tasks, pa.int32()), pa.array(places, pa.int64())]
+    table = pa.table([*arrays, pa.array(packed, pa.binary())], names=[_GROUP, _TASK, _ROW, START])
+    return rows.unionByName(rows.sparkSession.createDataFrame(table), allowMissingColumns=True)

@@ -1,0 +1,28 @@
+"""Groups are shared out over tasks by size, each to one task."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metamodel.training.engines.balancing import balance, group_cost
+
+SIZES = st.lists(st.integers(1, 5000), max_size=60)
+
+
+@given(SIZES, st.integers(1, 4), st.booleans())
+def test_every_group_is_in_one_task_the_largest_first(sizes, parallelism, once):
+    shares = balance(sizes, parallelism, once=once)
+    assert sorted(i for share in shares for i in share) == list(range(len(sizes)))
+    assert all(share for share in shares)
+    assert all(sizes[a] >= sizes[b] for share in shares for a, b in zip(share, share[1:], strict=False))
+
+
+@given(SIZES, st.integers(1, 4))
+def test_no_task_costs_more_than_a_fair_share_and_one_group(sizes, parallelism):
+    shares = balance(sizes, parallelism, once=True)
+    costs = [sum(group_cost(sizes[i]) for i in share) for share in shares]
+    largest = max(map(group_cost, sizes), default=0.0)
+    assert all(cost <= sum(costs) / len(costs) + largest for cost in costs)
+
+
+def test_where_time_is_short_there_are_as_many_tasks_as_run_at_a_time():
+    assert (len(balance([10] * 100, 3, once=True)), len(balance([10] * 100, 3))) == (3, 24)
