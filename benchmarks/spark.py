@@ -139,8 +139,12 @@ def passes(folder: Path, options: argparse.Namespace) -> None:
     """Compare one pass over sorted groups with a call per group, `applyInPandas`; shuffle, fits and results of both."""
     from pyspark.sql import SparkSession
 
-    from metamodel.training.engines.spark.engine import SparkTraining, _Groups
-    from metamodel.training.engines.spark.worker import RESULT_SCHEMA, Searches
+    from metamodel.training.engines.job import Job
+    from metamodel.training.engines.phases import Phase
+    from metamodel.training.engines.spark.engine import SparkEngine, partition_trainer
+    from metamodel.training.engines.spark.placement import Placement
+    from metamodel.training.engines.spark.shuffle import rows_by_group
+    from metamodel.training.engines.spark.worker import RESULT_SCHEMA
     from metamodel.training.options import TrainingOptions
 
     spark = SparkSession.active()
@@ -149,11 +153,11 @@ def passes(folder: Path, options: argparse.Namespace) -> None:
     for size in options.sizes:
         path = str(folder / f"panel-{size}.parquet")
         panel(options.rows // size, size).to_parquet(path, index=False)
-        training = SparkTraining(path, choices, "ridge", None, None)
-        groups = _Groups.of(training.plan.sizes, slots=2, once=False)
-        trainer = training._trainer(training.plan.spec, 1.0, groups, Searches())
+        plan = SparkEngine(path, choices, "ridge", None, None).plan
+        placement = Placement.of(Phase(plan.sizes, {}, math.inf), parallelism=2)
+        trainer = partition_trainer(Job(plan, folder), placement)
         work = {
-            "one": training._rows(groups).mapInArrow(trainer.train, RESULT_SCHEMA),
+            "one": rows_by_group(plan, placement).mapInArrow(trainer.train, RESULT_SCHEMA),
             "each": spark.read.parquet(path).groupBy("store").applyInPandas(one_group(trainer), GROUP_SCHEMA),
         }
         times: dict[str, list[float]] = {name: [] for name in work}
@@ -171,14 +175,14 @@ def one_group(trainer: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
         import json
 
         from metamodel.bundle.diagnostics import EvidenceBuilder
-        from metamodel.training.engines.task import GroupFitter
+        from metamodel.training.engines.group_fitter import GroupFitter
 
         rows = trainer.rows(frame)
         group = rows.group((int(frame["store"].iloc[0]),), 0, len(frame))
         done = GroupFitter(trainer.spec, trainer.codec, 1.0).fit(group, rows.fingerprint(slice(None)))
         evidence = EvidenceBuilder()
         evidence.add(0, done.holdout, done.importance)
-        row = [0, json.dumps(done.ledger), *evidence.finish().to_bytes(), done.row.reason, done.row.child]
+        row = [0, json.dumps(done.ledger.to_dict()), *evidence.finish().to_bytes(), done.row.reason, done.row.child]
         return pd.DataFrame([row], columns=["number", "ledger", "holdout", "importance", "reason", "child"])
 
     return fit

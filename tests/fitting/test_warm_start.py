@@ -136,7 +136,7 @@ def test_spark_brings_each_group_its_earlier_child(spark: Any) -> None:
 
 def test_a_task_that_was_done_is_not_taken_for_one_from_another_start(tmp_path: Path) -> None:
     from metamodel.training.earlier_children import Starts
-    from metamodel.training.engines.base import Job
+    from metamodel.training.engines.job import Job
     from metamodel.training.engines.task import Task
     from metamodel.training.options import TrainingOptions
     from metamodel.training.plan import make_plan

@@ -1,30 +1,36 @@
 """Groups that are fitted again take the place of what was there; those that could not be stay as they were."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from metamodel.bundle import writer as bundle_writing
 from metamodel.bundle.diagnostics import Evidence
+from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
 from metamodel.bundle.writer import ShardMerger
+from metamodel.evaluation.pooled_selection import Contest
 from metamodel.training.engines.task import TaskResult
 from metamodel.training.refits import fitted_again, superseded
 
 
 def result(statuses, child, again=False):
     """Two held-out rows and a sample of each group."""
+    contest = Contest("rmse", ("tree", "line"), (1.0, 2.0), ((0.5,), ()), 4.0, "tree", ("holdout_failed: knn: ValueError",))
     ledger = [
-        {
-            "key": key,
-            "status": status,
-            "folds": 2,
-            "seconds": 1.5,
-            "reason": "cold_start: new" if again else "",
-            "own_best": child,
-            "candidate": child,
-            "contest": None if again else {"notes": ["holdout_failed: knn: ValueError"]},
-        }
+        LedgerRow(
+            key,
+            1,
+            status,
+            10,
+            folds=2,
+            seconds=1.5,
+            reason="cold_start: new" if again else "",
+            own_best=child,
+            candidate=child,
+            contest=None if again else contest,
+        )
         for key, status in statuses.items()
     ]
     numbers = [number for number in range(len(statuses)) for _ in range(2)]
@@ -38,10 +44,10 @@ def test_a_group_stands_once_and_says_what_both_fits_know():
     again = result({"a": "fitted", "b": "failed"}, "line", again=True)
     assert fitted_again(again) == {"a"}
     before, after = superseded([first, again])
-    assert [(row["key"], row["candidate"]) for row in before.ledger] == [("b", "tree"), ("c", "tree")]
+    assert [(row.key, row.candidate) for row in before.ledger] == [("b", "tree"), ("c", "tree")]
     (row,) = after.ledger
-    assert (row["key"], row["candidate"], row["own_best"], row["seconds"]) == ("a", "line", "tree", 3.0)
-    assert row["reason"] == "cold_start: new; holdout_failed: knn: ValueError"
+    assert (row.key, row.candidate, row.own_best, row.seconds) == ("a", "line", "tree", 3.0)
+    assert row.reason == "cold_start: new; holdout_failed: knn: ValueError"
     assert before.evidence.holdout.to_pydict() == {"group": [1, 1, 2, 2], "predicted": ["tree"] * 4}
     assert after.evidence.holdout.to_pydict() == {"group": [0, 0], "predicted": ["line"] * 2}
     assert (set(before.samples), set(after.samples)) == ({"b", "c"}, {"a"})
@@ -49,7 +55,7 @@ def test_a_group_stands_once_and_says_what_both_fits_know():
 
 def test_a_judged_child_does_not_give_way_to_one_that_could_not_be_judged():
     again = result({"a": "fitted", "b": "fitted"}, "line", again=True)
-    again.ledger[1]["folds"] = 0
+    again.ledger[1] = replace(again.ledger[1], folds=0)
     assert fitted_again(again) == {"a"}
 
 

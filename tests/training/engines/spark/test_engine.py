@@ -1,5 +1,7 @@
 """Training on Spark against the engine of this machine: the same children, the same ledger, whatever the groups are."""
 
+import json
+import math
 import subprocess
 import sys
 from collections import namedtuple
@@ -18,6 +20,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
 
 import metamodel
+from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import InputError, InvalidKey, TrainingError
 from metamodel.tables.spark import reason
@@ -258,18 +261,21 @@ def test_settings_of_the_session_are_as_before_and_nothing_stays_cached(spark: A
 
 
 def test_every_task_is_a_partition_of_its_own_and_only_needed_columns_travel(spark: Any, tmp_path: Path) -> None:
-    from metamodel.training.engines.spark.engine import SparkTraining, _Groups
+    from metamodel.training.engines.phases import Phase
+    from metamodel.training.engines.spark.engine import SparkEngine
+    from metamodel.training.engines.spark.placement import Placement
+    from metamodel.training.engines.spark.shuffle import rows_by_group
     from metamodel.training.options import TrainingOptions
 
     path = stored(odd_groups().dropna().assign(unused=1.0), tmp_path)
-    training = SparkTraining(path, TrainingOptions.create("store", target="y", engine="spark"), "ridge", None, ["x"])
-    rows = training._rows(_Groups.of(training.plan.sizes, slots=2, once=False))
+    plan = SparkEngine(path, TrainingOptions.create("store", target="y", engine="spark"), "ridge", None, ["x"]).plan
+    rows = rows_by_group(plan, Placement.of(Phase(plan.sizes, {}, math.inf), parallelism=2))
 
     assert rows.columns == ["__metamodel_group", "x", "y"]  # not even the key
-    plan = rows._jdf.queryExecution().executedPlan().toString()
-    assert "unused" not in plan
+    executed = rows._jdf.queryExecution().executedPlan().toString()
+    assert "unused" not in executed
     # By number, not by hash: adaptive execution leaves such a shuffle alone.
-    assert "REPARTITION_BY_NUM" in plan
+    assert "REPARTITION_BY_NUM" in executed
 
 
 def test_spark_frames_need_the_spark_engine(spark: Any) -> None:
@@ -293,12 +299,12 @@ Result = namedtuple("Result", "number ledger holdout importance reason child sam
     ],
 )
 def test_lost_and_doubled_groups_are_errors(numbers: list[int], message: str, tmp_path: Path) -> None:
-    from metamodel.training.engines.spark.engine import _chunks
+    from metamodel.training.engines.spark.collect import collected
 
-    ledger = '{"status": "skipped", "resident": 0, "sha256": ""}'
+    ledger = json.dumps(LedgerRow("[0]", 1, "skipped", 0).to_dict())
     rows = (Result(number, ledger, None, None, "", None, b"") for number in numbers)
     with pytest.raises(TrainingError, match=message):
-        list(_chunks(rows, [("a",), ("b",)], tmp_path, np.frombuffer))
+        list(collected(rows, [("a",), ("b",)], tmp_path, np.frombuffer))
 
 
 @given(st.lists(st.integers(1, 5), max_size=8), st.lists(st.integers(0, 30), max_size=6))
