@@ -10,6 +10,7 @@ imported scikit-learn. Absolute times depend on the machine; read the ratios.
 """
 
 import argparse
+import math
 import os
 import statistics
 import sys

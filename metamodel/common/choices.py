@@ -5,7 +5,7 @@ from typing import Literal
 __all__ = [
     "CodecName",
     "Duplicates",
-    "Engine",
+    "EngineName",
     "InputForm",
     "LogChildren",
     "NullKeys",
@@ -17,7 +17,7 @@ CodecName = Literal["cloudpickle", "joblib", "skops"]
 
 Duplicates = Literal["auto", "drop", "keep"]
 
-Engine = Literal["local", "spark"]
+EngineName = Literal["local", "spark"]
 
 InputForm = Literal["columns", "unchecked", "packed"]
 

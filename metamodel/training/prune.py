@@ -1,4 +1,4 @@
-"""Local or global: the ledger says how each child does against its parents, and `prune` leaves out what is no better."""
+"""Local or global: the ledger says how each child does against its parents; `prune` leaves out what is no better."""
 
 import numpy as np
 import pandas as pd

@@ -16,7 +16,7 @@ import metamodel
 from metamodel.cli import main
 from metamodel.datasets import make_store_sales
 from metamodel.exceptions import AllGroupsFailed, InputError
-from metamodel.training.engines import task
+from metamodel.training.engines import group_fitter
 
 KEYS, FEATURES = ["store", "product"], ["price", "promotion", "trend", "season_sin", "season_cos"]
 SPACE = {"ridge": {"alpha": (1e-3, 1e2, "log")}}
@@ -104,7 +104,7 @@ def test_what_decides_the_search_decides_the_digest(sales):
 def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, monkeypatch):
     whole = train(sales, unknown="fallback")
     fitted, again = [], []
-    fit = task.fit_group
+    fit = group_fitter.fit_group
 
     def fit_again(data, spec, search, start):
         again.append(data.key)
@@ -116,11 +116,11 @@ def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, 
         fitted.append(data.key)
         return fit(data, spec, search, start)
 
-    monkeypatch.setattr(task, "fit_group", stop_after_parents)
+    monkeypatch.setattr(group_fitter, "fit_group", stop_after_parents)
     with pytest.raises(KeyboardInterrupt):
         train(sales, unknown="fallback", output_dir=tmp_path / "bundle")
     first = fitted.copy()
-    monkeypatch.setattr(task, "fit_group", fit_again)
+    monkeypatch.setattr(group_fitter, "fit_group", fit_again)
     resumed = train(sales, unknown="fallback", output_dir=tmp_path / "bundle")
     assert_same_search(whole.tuning, resumed.tuning)
     assert () in first

@@ -17,7 +17,9 @@ from metamodel.training.refits import fitted_again, superseded
 
 def result(statuses, child, again=False):
     """Two held-out rows and a sample of each group."""
-    contest = Contest("rmse", ("tree", "line"), (1.0, 2.0), ((0.5,), ()), 4.0, "tree", ("holdout_failed: knn: ValueError",))
+    contest = Contest(
+        "rmse", ("tree", "line"), (1.0, 2.0), ((0.5,), ()), 4.0, "tree", ("holdout_failed: knn: ValueError",)
+    )
     ledger = [
         LedgerRow(
             key,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from metamodel.common.choices import CodecName, Duplicates, Engine, NullKeys, UnknownPolicy
+from metamodel.common.choices import CodecName, Duplicates, EngineName, NullKeys, UnknownPolicy
 from metamodel.common.option import check_options, option
 from metamodel.training.options.checks import HOLDOUT_SHARE, positive_or_all, seconds, seed, share, switch, whole
 
@@ -170,7 +170,7 @@ class Answering:
 class Work:
     """How the work is done."""
 
-    engine: Engine = option("local", choices=get_args(Engine), decisive=False, help="local or spark.")
+    engine: EngineName = option("local", choices=get_args(EngineName), decisive=False, help="local or spark.")
     n_jobs: int = option(-1, form="whole", check=positive_or_all, decisive=False, help="Processes; -1: one a core.")
     group_seconds: float | None = option(
         None, form="seconds", check=seconds, help="Time limit for the fits of one group; 0: none."

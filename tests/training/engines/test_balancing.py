@@ -1,5 +1,7 @@
 """Groups are shared out over tasks by size, each to one task."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ def test_every_group_is_in_one_task_the_largest_first(sizes, parallelism, once):
     shares = balance(sizes, parallelism, once=once)
     assert sorted(i for share in shares for i in share) == list(range(len(sizes)))
     assert all(share for share in shares)
-    assert all(sizes[a] >= sizes[b] for share in shares for a, b in zip(share, share[1:], strict=False))
+    assert all(sizes[a] >= sizes[b] for share in shares for a, b in pairwise(share))
 
 
 @given(SIZES, st.integers(1, 4))
