@@ -116,7 +116,8 @@ COLUMNS = (
         "duplicates",
         "integer",
         "fit",
-        'exact copies of a row that were removed (with `duplicates="keep"`: found); of a parent those of its groups',
+        "exact copies of a row: removed, or, where they are observations of their own, only counted; of a parent those "
+        "of its groups",
     ),
     Column("imbalance", "number", "fit", "of class labels: rows of the commonest class for each row of the rarest one"),
     Column(
