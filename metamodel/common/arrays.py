@@ -1,10 +1,11 @@
-"""Names for the arrays that pass from file to file."""
+"""Names for the arrays that pass from file to file, and copies of rows for code that may write into them."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
-__all__ = ["FEW_ROWS", "AnyArray", "BoolArray", "HashArray", "IntArray"]
+__all__ = ["FEW_ROWS", "AnyArray", "BoolArray", "HashArray", "IntArray", "unshared"]
 
 # For so few rows each call of NumPy costs more than a loop.
 FEW_ROWS = 16
@@ -16,3 +17,28 @@ AnyArray = np.ndarray[Any, Any]
 HashArray = np.ndarray[Any, np.dtype[np.uint64]]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def unshared(x: Any, order: Literal["C", "F"] = "C") -> Any:
+    """Copy rows for ONE call of an estimator: scalers with ``copy=False`` and in-place functions write into them.
+
+    Every other reader of the same rows (the next call, the metrics, another child) must see them as they were. Of 20
+    rows the copy takes about 1 % of the time of the cheapest child.
+
+    Parameters
+    ----------
+    x
+        Matrix or frame, shape (n_rows, n_features); anything else is returned as it is.
+    order
+        Memory layout of the copy of a matrix.
+
+    Examples
+    --------
+    >>> rows = np.zeros((1, 2))
+    >>> unshared(rows)[0, 0] = 1.0
+    >>> rows.tolist()
+    [[0.0, 0.0]]
+    """
+    if isinstance(x, np.ndarray):
+        return x.copy(order)
+    return x.copy() if isinstance(x, pd.DataFrame | pd.Series) else x

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, unshared
 
 __all__ = ["Importance", "importance_of"]
 
@@ -79,7 +79,7 @@ def _read(child: Any, x: AnyArray | pd.DataFrame) -> Importance | None:
     if not hasattr(last, "coef_"):
         return None
     coefficients = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64))
-    spread = _spread(x[:_ROWS] if before is None else before.transform(x[:_ROWS]))
+    spread = _spread(x[:_ROWS] if before is None else before.transform(unshared(x[:_ROWS])))
     alone = coefficients[0] if len(coefficients) == 1 else None
     return _summed(np.abs(coefficients).mean(axis=0) * spread, alone, origin, len(names))
 

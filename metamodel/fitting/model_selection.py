@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn import config_context
 
-from metamodel.common.arrays import IntArray
+from metamodel.common.arrays import IntArray, unshared
 from metamodel.common.messages import count, error_text
 from metamodel.evaluation.holdout import HeldOut
 from metamodel.evaluation.metrics import PRIMARY, SECONDARY, is_better, rounding_error, skill
@@ -18,7 +18,7 @@ from metamodel.fitting.baselines import baselines
 from metamodel.fitting.group import GroupData, Terminated
 from metamodel.fitting.sample_weight import fit_weighted
 from metamodel.fitting.spec import Candidate, FitSpec
-from metamodel.prediction.child import class_probabilities
+from metamodel.prediction.child import class_probabilities, predictions
 
 __all__ = ["Evaluated", "choose", "evaluate", "fit_candidate", "predictions_of", "training_metrics"]
 
@@ -133,7 +133,7 @@ def fit_candidate(candidate: Candidate, group: GroupData, *, again: bool = False
     """Fit a copy of a candidate on all rows of a group; `again` where it was fitted before, so that it can be."""
     # A DataFrame becomes a column-major matrix inside scikit-learn. In the same layout a child is the same to the
     # last bit.
-    x = np.asfortranarray(group.x) if isinstance(group.x, np.ndarray) else group.x
+    x = unshared(group.x, "F")
     if not again:
         return fit_weighted(candidate.unfitted(), x, group.y, group.weights)
     with config_context(skip_parameter_validation=True):  # the same parameters were looked at by the first fit
@@ -142,7 +142,7 @@ def fit_candidate(candidate: Candidate, group: GroupData, *, again: bool = False
 
 def predictions_of(child: Any, group: GroupData, task: str) -> Predictions:
     """Let a fitted child predict the rows of a group."""
-    predicted = np.asarray(child.predict(group.x)).reshape(-1)
+    predicted = predictions(child, group.x).reshape(-1)
     if task == "regression":
         return Predictions(group.y, predicted, None, np.empty(0), group.weights)
     probabilities = class_probabilities(child, group.x) if hasattr(child, "predict_proba") else None

@@ -30,6 +30,8 @@ def check_takes_weights(estimator: Any) -> None:
 def fit_weighted(estimator: Any, x: Any, y: AnyArray, weights: AnyArray | None, **options: Any) -> Any:
     """Fit an estimator, with options of its `fit`; weights go to a pipeline's last step alone.
 
+    `x` belongs to the fit (`metamodel.common.arrays.unshared`); target and weights are copied here.
+
     Returns
     -------
     estimator
@@ -39,6 +41,6 @@ def fit_weighted(estimator: Any, x: Any, y: AnyArray, weights: AnyArray | None, 
     if weights is not None:
         steps = getattr(estimator, "steps", None)
         name = "sample_weight" if steps is None else f"{steps[-1][0]}__sample_weight"
-        options = {name: weights, **options}
-    estimator.fit(x, y, **options)
+        options = {name: weights.copy(), **options}
+    estimator.fit(x, y.copy(), **options)
     return estimator

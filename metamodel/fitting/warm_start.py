@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
+from metamodel.common.arrays import unshared
 from metamodel.common.messages import error_text, listing
 from metamodel.fitting.content import content
 from metamodel.fitting.estimator_info import label_and_params
@@ -128,7 +128,7 @@ def fit_chosen(candidate: Candidate, group: GroupData, start: WarmStart | None, 
 
 
 def _go_on(child: Any, estimator: Any, group: GroupData) -> None:
-    x = np.asfortranarray(group.x) if isinstance(group.x, np.ndarray) else group.x
+    x = unshared(group.x, "F")
     last = child
     while getattr(last, "steps", None):
         x = last[:-1].transform(x) if len(last.steps) > 1 else x
@@ -144,7 +144,7 @@ def _go_on(child: Any, estimator: Any, group: GroupData) -> None:
         last.set_params(warm_start=model.warm_start)
     else:
         weights = {} if group.weights is None else {"sample_weight": group.weights}
-        last.partial_fit(x, group.y, **weights)
+        last.partial_fit(x, group.y.copy(), **weights)
 
 
 def _unlike(child: Any, estimator: Any) -> str:

@@ -13,7 +13,7 @@ from metamodel.common.choices import PredictMethod, UnknownPolicy
 from metamodel.common.messages import count
 from metamodel.common.validation import one_of
 from metamodel.exceptions import ChildFailed, InputError
-from metamodel.prediction.child import class_probabilities
+from metamodel.prediction.child import class_probabilities, predictions
 
 __all__ = [
     "DETAIL_COLUMNS",
@@ -119,7 +119,7 @@ class AnswerForm:
     def ask(self, child: Any, x: Any) -> tuple[AnyArray, AnyArray | None]:
         """Call the child once or twice and check the shapes of what it returns."""
         rows = len(x)
-        labels = np.asarray(child.predict(x))
+        labels = predictions(child, x)
         if labels.shape not in ((rows,), (rows, 1)):
             raise ChildFailed(f"predict returned shape {labels.shape} for {count(rows, 'row')}")
         if self.task == "regression":

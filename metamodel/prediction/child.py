@@ -1,13 +1,41 @@
-"""What a classifier says of its classes: one column for each of them."""
+"""What a fitted child says of rows: its predictions, and of a classifier one column for each of its classes.
+
+Whoever asks a child asks it here: each call gets a copy of the rows, because a child may write into them.
+"""
 
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, unshared
 
-__all__ = ["class_probabilities", "first_step", "last_step", "with_feature_names"]
+__all__ = ["class_probabilities", "first_step", "last_step", "predictions", "with_feature_names"]
+
+
+def predictions(child: Any, x: Any) -> AnyArray:
+    """Ask a fitted child for its predictions; what it does to the rows stays its own affair.
+
+    Parameters
+    ----------
+    child
+        With `predict`.
+    x
+        Rows as the child takes them.
+
+    Returns
+    -------
+    ndarray
+        Of whatever shape the child answers in.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> x = np.array([[0.0], [1.0]])
+    >>> predictions(LinearRegression().fit(x, [1.0, 3.0]), x).round(6).tolist()
+    [1.0, 3.0]
+    """
+    return np.asarray(child.predict(unshared(x)))
 
 
 def class_probabilities(child: Any, x: Any) -> AnyArray:
@@ -32,7 +60,7 @@ def class_probabilities(child: Any, x: Any) -> AnyArray:
     >>> class_probabilities(HistGradientBoostingClassifier().fit(x, ["yes"] * 40), x).shape
     (40, 1)
     """
-    given = np.asarray(child.predict_proba(x))
+    given = np.asarray(child.predict_proba(unshared(x)))
     # Fitted on a single class, scikit-learn's histogram boosting answers as of two, the second of which has no name.
     unnamed = given.ndim == 2 and given.shape[1] == 2 and len(getattr(child, "classes_", ())) == 1
     return given[:, :1] if unnamed else given

@@ -4,19 +4,22 @@ The method is that of Breiman (2001) in scikit-learn's form: by how much a child
 are shuffled among the group's rows. Unlike importances that a child tells of itself, it works for every child.
 """
 
+from typing import Any
+
 import pandas as pd
 from sklearn.inspection import permutation_importance
+from sklearn.metrics import accuracy_score, mean_absolute_error
 
 from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import deciding_metric, keys_of, worst_first
 from metamodel.bundle.reader import Bundle
+from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import InputError
+from metamodel.prediction.child import predictions
 from metamodel.tables.grouping import check_columns, group_rows
 from metamodel.tables.keys import encode_key
 
 __all__ = ["permute_worst"]
-
-_SCORING = {"regression": "neg_mean_absolute_error", "classification": "accuracy"}
 
 _ROWS = 5000
 
@@ -66,7 +69,7 @@ def permute_worst(
             child,
             table.take(rows).values,
             data[manifest.target.name].to_numpy()[rows],
-            scoring=_SCORING[task],
+            scoring=_loss if task == "regression" else _hits,
             n_repeats=n_repeats,
             random_state=random_state,
         )
@@ -78,6 +81,14 @@ def permute_worst(
             f"The table has no row of the {worst} worst groups. Give one that has, such as the training table."
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def _loss(child: Any, x: Any, y: AnyArray) -> float:
+    return -float(mean_absolute_error(y, predictions(child, x)))
+
+
+def _hits(child: Any, x: Any, y: AnyArray) -> float:
+    return float(accuracy_score(y, predictions(child, x)))
 
 
 def _worst_keys(bundle: Bundle, worst: int) -> list[tuple[object, ...]]:

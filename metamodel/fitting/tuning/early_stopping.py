@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from metamodel.common.arrays import unshared
 from metamodel.fitting.group import GroupData
 
 __all__ = ["MOST_ROUNDS", "fit_counting", "mean_rounds", "others_rounds", "rounds_parameter", "with_rounds"]
@@ -62,25 +63,25 @@ def fit_counting(estimator: Any, part: GroupData, unseen: GroupData) -> tuple[An
     last = _last(child)
     # Labels that the training rows lack cannot be watched.
     watched = unseen.take(np.isin(unseen.y, np.unique(part.y))) if hasattr(last, "predict_proba") else unseen
-    x, watched_x = _laid_out(part.x), watched.x
+    x, y, watched_x = unshared(part.x, "F"), part.y.copy(), unshared(watched.x)
     if last is not child and len(child.steps) > 1:
         before = child[:-1]
-        x = before.fit_transform(x, part.y)
+        x = before.fit_transform(x, y)
         watched_x = before.transform(watched_x)
     weights: dict[str, Any] = {} if part.weights is None else {"sample_weight": part.weights}
     if rounds_parameter(last) == "n_estimators":
         if weights:
             weights["sample_weight_eval_set"] = [watched.weights]
         last.set_params(n_estimators=MOST_ROUNDS, early_stopping_rounds=_PATIENCE)
-        last.fit(x, part.y, eval_set=[(watched_x, watched.y)], verbose=False, **weights)
+        last.fit(x, y, eval_set=[(watched_x, watched.y)], verbose=False, **weights)
         return child, int(last.best_iteration) + 1
     last.set_params(max_iter=MOST_ROUNDS, early_stopping=True, n_iter_no_change=_PATIENCE)
     # Before 1.7 scikit-learn watched only rows that it had split off itself.
     if "X_val" in inspect.signature(last.fit).parameters:
         weights |= {} if watched.weights is None else {"sample_weight_val": watched.weights}
-        last.fit(x, part.y, X_val=watched_x, y_val=watched.y, **weights)
+        last.fit(x, y, X_val=watched_x, y_val=watched.y, **weights)
     else:
-        last.fit(x, part.y, **weights)
+        last.fit(x, y, **weights)
     return child, max(1, int(np.argmax(last.validation_score_)))
 
 
@@ -113,8 +114,3 @@ def with_rounds(estimator: Any, rounds: int) -> Any:
 def _last(estimator: Any) -> Any:
     steps = getattr(estimator, "steps", None)
     return steps[-1][1] if steps else estimator
-
-
-def _laid_out(x: Any) -> Any:
-    # As `metamodel.fitting.model_selection.fit_candidate` does it, so that a child is the same to the last bit.
-    return np.asfortranarray(x) if isinstance(x, np.ndarray) else x

@@ -8,6 +8,7 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import ChildFailed
+from metamodel.prediction.child import predictions
 from metamodel.tables.features import FeatureSchema
 
 __all__ = ["BlendedChild", "EstimatorChild", "PyfuncChild"]
@@ -94,7 +95,7 @@ class BlendedChild:
 
 
 def _numbers(child: EstimatorChild, x: pd.DataFrame) -> AnyArray:
-    return np.asarray(child.predict(x)).reshape(len(x)).astype(np.float64, copy=False)
+    return predictions(child, x).reshape(len(x)).astype(np.float64, copy=False)
 
 
 class PyfuncChild:

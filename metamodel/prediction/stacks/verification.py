@@ -9,7 +9,7 @@ import numpy as np
 
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import error_text
-from metamodel.prediction.child import class_probabilities
+from metamodel.prediction.child import class_probabilities, predictions
 from metamodel.prediction.stacks.linear import LinearForm, LinearProgram
 from metamodel.prediction.stacks.linear_reader import linear_form
 from metamodel.prediction.stacks.tree_reader import is_tree_model, tree_form
@@ -83,7 +83,7 @@ class Prover:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                predicted = np.asarray(child.predict(rows)).reshape(len(rows))
+                predicted = predictions(child, rows).reshape(len(rows))
                 probabilities = self._aligned(child, rows) if form.takes_proba else None
             except Exception as error:  # noqa: BLE001 - a child may raise anything; it will do so when it is asked
                 self.refused[key] = f"raised on its own rows: {error_text(error)}"
