@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from metamodel.tracking.log_training import log_model
     from metamodel.tracking.references.reference_model import reference
     from metamodel.training.options.groups import Tuning
-    from metamodel.training.options.splits import Holdout, KFold, Rolling
+    from metamodel.training.options.split_objects import Holdout, KFold, Rolling
     from metamodel.training.result import TrainingResult
     from metamodel.training.train import train
 
@@ -73,7 +73,7 @@ _ORIGINS = {
         ],
         "metamodel.exceptions",
     ),
-    **dict.fromkeys(["Holdout", "KFold", "Rolling"], "metamodel.training.options.splits"),
+    **dict.fromkeys(["Holdout", "KFold", "Rolling"], "metamodel.training.options.split_objects"),
     "MetaModel": "metamodel.bundle.model",
     "ReferenceSettings": "metamodel.bundle.references",
     "Shrinkage": "metamodel.evaluation.shrinkage",

@@ -23,6 +23,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 SAME_MEANING = {
     "local.py": "on this machine",
     "spark.py": "on Spark",
+    "equal_rows.py": "of a table, and of a table of Spark's",
     "train.py": "the public function, and its command",
     "score.py": "the public function, and its command",
     "options.py": "of the training, and of its command",

@@ -18,13 +18,13 @@ from metamodel.fitting.group import GroupData, GroupOutcome, Terminated
 from metamodel.fitting.model_selection import choose, training_metrics
 from metamodel.fitting.spec import Candidate, FitSpec
 from metamodel.fitting.tuning import Search, TuningRecord, tune
-from metamodel.fitting.warm_start import WarmStart, fit_chosen
+from metamodel.fitting.warm_start import EarlierChild, fit_chosen
 
 __all__ = ["fit_group"]
 
 
 def fit_group(
-    group: GroupData, spec: FitSpec, search: Search | None = None, start: WarmStart | None = None
+    group: GroupData, spec: FitSpec, search: Search | None = None, start: EarlierChild | None = None
 ) -> GroupOutcome:
     """Fit, judge and choose one group's child.
 
@@ -81,7 +81,7 @@ def _why_skipped(spec: FitSpec, rows: int, duplicates: int, notes: Sequence[str]
 
 
 def _fitted_or_failed(
-    group: GroupData, spec: FitSpec, search: Search, start: WarmStart | None, searched: list[TuningRecord]
+    group: GroupData, spec: FitSpec, search: Search, start: EarlierChild | None, searched: list[TuningRecord]
 ) -> GroupOutcome:
     """Turn whatever an estimator raises into the group's outcome."""
     try:
@@ -96,7 +96,7 @@ def _fitted_or_failed(
 
 
 def _fit(
-    group: GroupData, spec: FitSpec, search: Search, start: WarmStart | None, searched: list[TuningRecord]
+    group: GroupData, spec: FitSpec, search: Search, start: EarlierChild | None, searched: list[TuningRecord]
 ) -> GroupOutcome:
     """Tune, choose, and fit the chosen one on all rows; `searched` keeps what was searched even where this raises."""
     tuned = tune(group, spec, search, searched)

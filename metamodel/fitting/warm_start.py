@@ -24,7 +24,7 @@ from metamodel.fitting.sample_weight import fit_weighted
 from metamodel.fitting.spec import Candidate
 from metamodel.prediction.child import last_step
 
-__all__ = ["WarmStart", "fit_chosen", "fit_from", "why_only_cold"]
+__all__ = ["EarlierChild", "fit_chosen", "fit_from", "why_only_cold"]
 
 # Parameters of the last step that may differ: how much is added is the new fit's business, and XGBoost writes the
 # objective of more than two classes into its own parameters.
@@ -32,7 +32,7 @@ _FREE = ("warm_start", "n_estimators", "objective")
 
 
 @dataclass(frozen=True)
-class WarmStart:
+class EarlierChild:
     """The child that a group's fit may go on from.
 
     Parameters
@@ -69,7 +69,7 @@ def why_only_cold(estimator: Any) -> str:
     return f"{name} has neither warm_start nor partial_fit"
 
 
-def fit_from(start: WarmStart, candidate: Candidate, group: GroupData) -> tuple[Any, str]:
+def fit_from(start: EarlierChild, candidate: Candidate, group: GroupData) -> tuple[Any, str]:
     """Go on from an earlier child on all rows of a group.
 
     - XGBoost adds `n_estimators` rounds to the earlier booster, fitted on the group's rows.
@@ -107,7 +107,9 @@ def fit_from(start: WarmStart, candidate: Candidate, group: GroupData) -> tuple[
     return child, ""
 
 
-def fit_chosen(candidate: Candidate, group: GroupData, start: WarmStart | None, *, again: bool) -> tuple[Any, str, str]:
+def fit_chosen(
+    candidate: Candidate, group: GroupData, start: EarlierChild | None, *, again: bool
+) -> tuple[Any, str, str]:
     """Fit the chosen candidate on all rows: warm where that is asked for and possible, else from nothing.
 
     Returns

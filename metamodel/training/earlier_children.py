@@ -9,7 +9,7 @@ from typing import Any, Self
 from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.reader import Bundle
 from metamodel.exceptions import CorruptBundle
-from metamodel.fitting.warm_start import WarmStart
+from metamodel.fitting.warm_start import EarlierChild
 from metamodel.tables.keys import GroupKey, encode_key
 
 __all__ = ["PackedStart", "Starts"]
@@ -34,9 +34,9 @@ class PackedStart:
     codec: str = ""
     refusal: str = ""
 
-    def open(self) -> WarmStart:
+    def open(self) -> EarlierChild:
         """Make it a start; the child is deserialized when the fit asks for it."""
-        return WarmStart(refusal=self.refusal) if self.refusal else WarmStart(partial(_load, self), self.sha256)
+        return EarlierChild(refusal=self.refusal) if self.refusal else EarlierChild(partial(_load, self), self.sha256)
 
     def to_bytes(self) -> bytes:
         """Serialize, for a column of a Spark table."""

@@ -23,7 +23,7 @@ from metamodel.training.assemble import fit_and_assemble
 from metamodel.training.engines import get_engine
 from metamodel.training.options import Inputs, TrainingOptions
 from metamodel.training.options.objects import takes_objects
-from metamodel.training.options.splits import Split
+from metamodel.training.options.split_objects import Split
 from metamodel.training.options.written import written_down
 from metamodel.training.overrides import Override, read_overrides
 from metamodel.training.plan import Plan

@@ -32,7 +32,7 @@ from metamodel.exceptions import InputError
 from metamodel.fitting.estimator_info import label_and_params
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import Candidate
-from metamodel.fitting.warm_start import WarmStart, fit_from, why_only_cold
+from metamodel.fitting.warm_start import EarlierChild, fit_from, why_only_cold
 from metamodel.fitting.xgboost_classifier import XGBClassifier
 from metamodel.training.result import TrainingResult
 from metamodel.training.train import train
@@ -213,18 +213,18 @@ def test_an_ensemble_keeps_its_members_and_adds_as_many_as_are_asked_for() -> No
         BaggingRegressor(n_estimators=4, random_state=0),
     ):
         earlier = fitted(estimator, group())
-        child, reason = fit_from(WarmStart(lambda one=earlier: one), candidate(estimator), group(seed=1))
+        child, reason = fit_from(EarlierChild(lambda one=earlier: one), candidate(estimator), group(seed=1))
         assert (reason, len(child.estimators_)) == ("", 8)
 
 
 def test_xgboost_adds_rounds_to_the_earlier_booster() -> None:
     estimator = XGBRegressor(n_estimators=4, n_jobs=1)
     earlier = fitted(estimator, group())
-    child, reason = fit_from(WarmStart(lambda: earlier), candidate(estimator), group(seed=1))
+    child, reason = fit_from(EarlierChild(lambda: earlier), candidate(estimator), group(seed=1))
     assert (reason, child.get_booster().num_boosted_rounds(), child.n_estimators) == ("", 8, 4)
     kinds = XGBClassifier(n_estimators=3, n_jobs=1)
     three = group(lambda x: np.digitize(x[:, 0], [-0.5, 0.5]).astype(str))
-    child, reason = fit_from(WarmStart(lambda: fitted(kinds, three)), candidate(kinds), three)
+    child, reason = fit_from(EarlierChild(lambda: fitted(kinds, three)), candidate(kinds), three)
     assert (reason, child.get_booster().num_boosted_rounds(), child.classes_.tolist()) == ("", 6, ["0", "1", "2"])
 
 
@@ -234,14 +234,14 @@ def test_xgboost_adds_rounds_to_the_earlier_booster() -> None:
 def test_iterations_begin_at_the_earlier_solution(estimator: Any) -> None:
     data = group()
     cold = fitted(estimator, data)
-    warm, reason = fit_from(WarmStart(lambda: fitted(estimator, data)), candidate(estimator), data)
+    warm, reason = fit_from(EarlierChild(lambda: fitted(estimator, data)), candidate(estimator), data)
     assert reason == ""
     assert np.max(warm.n_iter_) != np.max(cold.n_iter_)
 
 
 def test_partial_fit_alone_is_one_more_pass_over_the_rows_it_is_given() -> None:
     first, second = group(labels), group(labels, seed=1)
-    child, reason = fit_from(WarmStart(lambda: fitted(GaussianNB(), first)), candidate(GaussianNB()), second)
+    child, reason = fit_from(EarlierChild(lambda: fitted(GaussianNB(), first)), candidate(GaussianNB()), second)
     together = GaussianNB().fit(np.vstack([first.x, second.x]), np.concatenate([first.y, second.y]))
     assert reason == ""
     np.testing.assert_allclose(child.theta_, together.theta_)
@@ -253,7 +253,7 @@ def test_weights_count_in_what_is_added() -> None:
     for estimator in (GaussianNB(), LogisticRegression()):
         first = fitted(estimator, group(labels))
         plain, weighted = (
-            fit_from(WarmStart(lambda: fitted(estimator, group(labels))), candidate(estimator), data)[0]  # noqa: B023
+            fit_from(EarlierChild(lambda: fitted(estimator, group(labels))), candidate(estimator), data)[0]  # noqa: B023
             for data in (group(labels, seed=1), group(labels, seed=1, weights=weights))
         )
         attribute = "theta_" if hasattr(first, "theta_") else "coef_"
@@ -265,7 +265,7 @@ def test_the_steps_before_the_last_one_stay_as_they_were() -> None:
     earlier = fitted(estimator, group())
     shifted = group(seed=1)
     shifted.x[:] += 100
-    child, reason = fit_from(WarmStart(lambda: earlier), candidate(estimator), shifted)
+    child, reason = fit_from(EarlierChild(lambda: earlier), candidate(estimator), shifted)
     assert (reason, len(child[-1].estimators_)) == ("", 6)
     np.testing.assert_array_equal(child[0].mean_, fitted(estimator, group())[0].mean_)
 
@@ -274,7 +274,7 @@ def test_the_steps_before_the_last_one_stay_as_they_were() -> None:
 def test_other_classes_are_another_question(estimator: Any) -> None:
     earlier = fitted(estimator, group(labels))
     other = group(lambda x: np.where(x[:, 0] > 0, "dear", "fair"))
-    child, reason = fit_from(WarmStart(lambda: earlier), candidate(estimator), other)
+    child, reason = fit_from(EarlierChild(lambda: earlier), candidate(estimator), other)
     assert (child, reason) == (None, "other classes before (cheap, fair on one side alone)")
 
 
@@ -282,7 +282,7 @@ def test_what_cannot_be_read_or_raises_is_a_reason() -> None:
     def broken() -> Any:
         raise ModuleNotFoundError("No module named 'gone'")
 
-    child, reason = fit_from(WarmStart(broken), candidate(FOREST), group())
+    child, reason = fit_from(EarlierChild(broken), candidate(FOREST), group())
     assert (child, reason) == (None, "ModuleNotFoundError: No module named 'gone'")
 
 
@@ -297,7 +297,7 @@ def test_the_earlier_trees_answer_as_they_did(before: int, more: int) -> None:
     earlier = fitted(estimator, group(rows=12))
     kept = earlier.predict(group(seed=2).x)
     child, _ = fit_from(
-        WarmStart(lambda: earlier), candidate(clone(estimator).set_params(n_estimators=more)), group(seed=1, rows=12)
+        EarlierChild(lambda: earlier), candidate(clone(estimator).set_params(n_estimators=more)), group(seed=1, rows=12)
     )
     child.estimators_ = child.estimators_[:before]
     np.testing.assert_allclose(child.predict(group(seed=2).x), kept)

@@ -13,7 +13,7 @@ from metamodel.exceptions import InputError
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.tuning.spaces import Dimension, Space
 
-__all__ = ["encoded", "optuna_silenced", "require_optuna", "seed", "suggested"]
+__all__ = ["encoded", "optuna_silenced", "require_optuna", "study_seed", "suggested"]
 
 
 def require_optuna() -> Any:
@@ -31,7 +31,7 @@ def require_optuna() -> Any:
     return optuna
 
 
-def seed(part: GroupData, name: str, random_state: int) -> int:
+def study_seed(part: GroupData, name: str, random_state: int) -> int:
     """Seed of a candidate's search: the group's rows decide, in whatever order they come."""
     digest = hashlib.blake2b(np.sort(part.hashes).tobytes(), digest_size=4)
     digest.update(f"{random_state} {name}".encode())

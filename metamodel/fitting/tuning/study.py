@@ -29,7 +29,7 @@ from metamodel.fitting.tuning.early_stopping import (
 )
 from metamodel.fitting.tuning.folds import halves, validation_folds
 from metamodel.fitting.tuning.gain import gain, gain_errors, more_than_noise
-from metamodel.fitting.tuning.optuna_sampler import encoded, optuna_silenced, require_optuna, seed, suggested
+from metamodel.fitting.tuning.optuna_sampler import encoded, optuna_silenced, require_optuna, study_seed, suggested
 from metamodel.fitting.tuning.record import TuningRecord
 from metamodel.fitting.tuning.spaces import Space, parameter_path
 
@@ -79,7 +79,7 @@ class Study:
         self._space: Space = spec.tuning.spaces[candidate.name]
         self._folds = validation_folds(part)
         self._parts = [(part.take(train), part.take(test)) for train, test in self._folds]
-        self._seed = seed(part, candidate.name, spec.tuning.random_state)
+        self._seed = study_seed(part, candidate.name, spec.tuning.random_state)
         self._metric = spec.metric or PRIMARY[spec.task]
         rounds = rounds_parameter(candidate.estimator)
         last = rounds and parameter_path(candidate.estimator, rounds)
@@ -212,7 +212,7 @@ class Study:
         optuna = require_optuna()
         # The first trials are drawn at random.
         random_trials = max(3, min(10, self._tuning.trials // 3))
-        sampler = optuna.samplers.TPESampler(seed=self._seed, n_startup_trials=random_trials)
+        sampler = optuna.samplers.TPESampler(study_seed=self._seed, n_startup_trials=random_trials)
         study = optuna.create_study(
             sampler=sampler,
             # One fold has too few rows to end a trial by.

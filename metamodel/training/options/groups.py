@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from metamodel.common.choices import CodecName, Duplicates, EngineName, NullKeys, UnknownPolicy
 from metamodel.common.option import check_options, option
-from metamodel.training.options.checks import HOLDOUT_SHARE, positive_or_all, seconds, seed, share, switch, whole
+from metamodel.training.options.validators import HOLDOUT_SHARE, positive_or_all, seconds, seed, share, switch, whole
 
 if TYPE_CHECKING:
     from metamodel.evaluation.shrinkage import Shrinkage

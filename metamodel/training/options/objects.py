@@ -12,7 +12,7 @@ from metamodel.common.messages import short
 from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.exceptions import InputError
 from metamodel.training.options.groups import Tuning
-from metamodel.training.options.splits import Holdout, Split
+from metamodel.training.options.split_objects import Holdout, Split
 
 __all__ = ["flat_options", "takes_objects"]
 
@@ -40,7 +40,7 @@ def flat_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from metamodel.training.options.splits import Rolling
+    >>> from metamodel.training.options.split_objects import Rolling
     >>> flat_options({"split": Rolling(3, 4), "interval": 0.9})
     {'split': 'rolling:folds=3,horizon=4,step=4', 'interval': 0.9}
     """

@@ -7,7 +7,7 @@ from metamodel.common.messages import short
 from metamodel.common.validation import is_whole
 from metamodel.evaluation.split_scheme import Scheme
 from metamodel.exceptions import InputError
-from metamodel.training.options.checks import HOLDOUT_SHARE
+from metamodel.training.options.validators import HOLDOUT_SHARE
 
 __all__ = ["Holdout", "KFold", "Rolling", "Split"]
 
