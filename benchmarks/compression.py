@@ -24,7 +24,9 @@ from measuring import show
 from predict import WORK
 from workloads import DISTINCT, bundle
 
-from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.bundle.shard_reader import ShardReader
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
 
 _READS = 2000
 # zlib looks back 32 KB and no further.
@@ -58,7 +60,7 @@ def forms(blobs: list[bytes]) -> dict[str, tuple[Callable[[bytes], bytes], Calla
 def measure(family: str, children: int, root: Path) -> Iterator[dict[str, Any]]:
     """Write and read the children of one family in every form."""
     path = next((bundle(family, DISTINCT, 30, root) / "shards").iterdir())
-    distinct = [row.child or b"" for row in ShardReader(path, path.stat().st_size).fitted()]
+    distinct = [row.child or b"" for row in ShardReader(path).fitted()]
     examples, others = distinct[::2], distinct[1::2]
     blobs = [others[i % len(others)] for i in range(children)]
     started = time.perf_counter()
@@ -88,7 +90,7 @@ def _read(shard: Path, children: int, back: Callable[[bytes], bytes]) -> float:
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(file)
     keys = [f'["{i}"]' for i in random.Random(0).sample(range(children), min(_READS, children))]
-    reader = ShardReader(shard, shard.stat().st_size)
+    reader = ShardReader(shard)
     started = time.perf_counter()
     for key in keys:
         row = reader.read(key)

@@ -18,7 +18,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import metamodel
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import Bundle
-from metamodel.bundle.shards import ShardReader, ShardWriter, compress_shard
+from metamodel.bundle.shard_reader import ShardReader
+from metamodel.bundle.shard_writer import ShardWriter, compress_shard
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.tables.keys import encode_key
 from metamodel.training.build_stacks import stack_bundle
@@ -156,7 +157,7 @@ def _replicate(source: Path, target: Path, groups: int, table: pd.DataFrame) -> 
     """Write a bundle of many groups whose children are those of a smaller one, in turn."""
     small = Bundle(source)
     keys = [encode_key((name,)) for name in names(groups)]
-    rows = [row for path in sorted((source / "shards").iterdir()) for row in ShardReader(path, _size(path)).fitted()]
+    rows = [row for path in sorted((source / "shards").iterdir()) for row in ShardReader(path).fitted()]
     rows.sort(key=lambda row: row.key)
     ledger = small.ledger.iloc[np.arange(groups) % len(small.ledger)].reset_index(drop=True)
     ledger = ledger.assign(**{KEY: names(groups)})
@@ -175,10 +176,6 @@ def _replicate(source: Path, target: Path, groups: int, table: pd.DataFrame) -> 
         many = pd.concat([repeated] * copies, ignore_index=True).iloc[: 4 * groups]
         stack_bundle(unfinished, many.assign(**{KEY: np.repeat(np.array(names(groups), dtype=object), 4)}))
     unfinished.rename(target)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
 
 
 def batch(family: str, groups: int, rows: int, traffic: str = "uniform") -> tuple[pd.DataFrame, np.ndarray]:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from functools import cache
 from typing import Any
 
-from metamodel.common.messages import listing
+from metamodel.common.messages import listing, short
 from metamodel.common.validation import one_of
 from metamodel.exceptions import ForbiddenCodec, InputError
 
@@ -59,10 +59,11 @@ class Codec(ABC):
 
 class _PickleCodec(Codec):
     def check_allowed(self) -> None:
-        if os.environ.get(_ALLOW_PICKLE, "true").strip().lower() in ("false", "0"):
+        setting = os.environ.get(_ALLOW_PICKLE, "true")
+        if setting.lower() not in ("true", "1"):  # the words that MLflow knows; it raises at what is neither yes nor no
             raise ForbiddenCodec(
-                f"The children of this bundle are {self.name} pickles and {_ALLOW_PICKLE} is false. "
-                'Train with codec="skops", or allow pickles where you trust the bundle.'
+                f"The children of this bundle are {self.name} pickles and {_ALLOW_PICKLE} is {short(setting)}, not "
+                'true. Train with codec="skops", or set it to true where you trust the bundle.'
             )
 
 

@@ -1,14 +1,14 @@
 """Compress the children of a shard with zstd and a dictionary that was trained on some of them.
 
 Children of one family are the same bytes but for their numbers; a dictionary holds what they share, so that even a
-child of 700 bytes shrinks to a third (docs/benchmarks.md has the measurements). This module
-knows bytes and nothing else.
+child of 700 bytes shrinks to a third (docs/benchmarks.md has the measurements). This module knows
+bytes and nothing else.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from metamodel.exceptions import UnreadableBundle
+from metamodel.exceptions import CorruptBundle, UnreadableBundle
 
 __all__ = ["Compressor", "Decompressor", "check_available", "train_dictionary"]
 
@@ -81,12 +81,18 @@ class Decompressor:
     def __init__(self, dictionary: bytes) -> None:
         import zstandard
 
-        self._errors = (zstandard.ZstdError, MemoryError)  # a damaged frame may claim any size
-        self._zstd: Any = zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(dictionary))
-
-    def decompress(self, compressed: bytes) -> bytes:
-        """Bring a child back; of damaged bytes nothing, whose digest is not the recorded one."""
+        self._errors = (zstandard.ZstdError, MemoryError)
+        self._content_size = zstandard.frame_content_size
         try:
+            self._zstd: Any = zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(dictionary))
+        except zstandard.ZstdError as error:
+            raise CorruptBundle(f"The dictionary of a shard is damaged ({error}). Restore the bundle.") from error
+
+    def decompress(self, compressed: bytes, size: int) -> bytes:
+        """Bring a child of a recorded size back; of damaged bytes nothing, whose digest is not the recorded one."""
+        try:
+            if self._content_size(compressed) != size:  # a few bytes may claim to be gigabytes
+                return b""
             child: bytes = self._zstd.decompress(compressed)
         except self._errors:
             return b""

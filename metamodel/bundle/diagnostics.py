@@ -27,7 +27,6 @@ __all__ = [
     "EvidenceBuilder",
     "gather_holdouts",
     "gather_importance",
-    "read_evidence",
     "write_evidence",
 ]
 
@@ -271,9 +270,3 @@ def write_evidence(directory: Path, holdout: pd.DataFrame, importance: pd.DataFr
     for table, name in ((holdout, HOLDOUT_NAME), (importance, IMPORTANCE_NAME)):
         if len(table):
             table.to_parquet(directory / name, index=False, compression="zstd", row_group_size=100_000)
-
-
-def read_evidence(directory: Path, name: str) -> pd.DataFrame | None:
-    """Read one of the two, or None where the bundle has none (without a holdout, or of an older release)."""
-    path = directory / name
-    return pd.read_parquet(path) if path.is_file() else None

@@ -1,8 +1,8 @@
 """A few numbers for each group, which its answers need beside its child: such as how wide its interval is.
 
-``figures/values.npy`` (one row a group, float64) and ``figures/index.npy`` (where each key's row is); the manifest says
-what the columns are. Opening reads neither. Both are proven whole before the first number is used, because an interval
-made from a damaged number would be a wrong answer that nobody saw.
+``group_values/values.npy`` (one row a group, float64) and ``group_values/index.npy`` (where each key's row is); the
+manifest says what the columns are. Opening reads neither. Both are proven whole before the first number is used,
+because an interval made from a damaged number would be a wrong answer that nobody saw.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,49 +12,50 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.bundle.array_files import map_array
 from metamodel.bundle.key_index import KeyPlaces, key_index
-from metamodel.bundle.manifest import FileEntry, verified_path
+from metamodel.bundle.manifest import FileEntry
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.tables.keys import GroupKey
 
-__all__ = ["FIGURES_DIR", "GroupFigures", "write_figures"]
+__all__ = ["GROUP_VALUES_DIR", "GroupValues", "write_group_values"]
 
-FIGURES_DIR = "figures"
+GROUP_VALUES_DIR = "group_values"
 
-_INDEX, _VALUES = f"{FIGURES_DIR}/index.npy", f"{FIGURES_DIR}/values.npy"
+_INDEX, _VALUES = f"{GROUP_VALUES_DIR}/index.npy", f"{GROUP_VALUES_DIR}/values.npy"
 
 
-def write_figures(directory: Path, figures: pd.DataFrame) -> dict[str, Any]:
-    """Write the figures of groups into an unfinished bundle.
+def write_group_values(directory: Path, values: pd.DataFrame) -> dict[str, Any]:
+    """Write some numbers of each group into an unfinished bundle.
 
     Parameters
     ----------
     directory
         The bundle's directory.
-    figures
-        One row a group under its encoded key, one float column a figure; null where a group has none.
+    values
+        One row a group under its encoded key, float columns; null where a group has none.
 
     Returns
     -------
     dict
-        What the manifest has to say of them, under `figures`.
+        What the manifest has to say of them, under `group_values`.
     """
-    (directory / FIGURES_DIR).mkdir(exist_ok=True)
-    np.save(directory / _INDEX, key_index(figures.index.tolist()))
-    np.save(directory / _VALUES, figures.to_numpy(dtype=np.float64))
-    return {"columns": list(figures.columns), "groups": len(figures)}
+    (directory / GROUP_VALUES_DIR).mkdir(exist_ok=True)
+    np.save(directory / _INDEX, key_index(values.index.tolist()))
+    np.save(directory / _VALUES, values.to_numpy(dtype=np.float64))
+    return {"columns": list(values.columns), "groups": len(values)}
 
 
-class GroupFigures:
-    """The figures in a bundle; safe to share between threads.
+class GroupValues:
+    """The numbers of groups in a bundle; safe to share between threads.
 
     Parameters
     ----------
     directory
         The bundle's directory.
     description
-        The manifest's `figures`.
+        The manifest's `group_values`.
     files
         The manifest's files.
     """
@@ -78,7 +79,7 @@ class GroupFigures:
         Returns
         -------
         array of shape (n_keys, n_columns), float64
-            NaN where a group has no such figure.
+            NaN where a group has no such number.
 
         Raises
         ------
@@ -95,8 +96,7 @@ class GroupFigures:
     def _open(self) -> tuple[KeyPlaces, AnyArray]:
         # Without a lock, which a fork could leave locked: two threads at once read the same twice, and nothing is lost.
         if self._opened is None:
-            paths = [verified_path(self._directory, name, self._files) for name in (_INDEX, _VALUES)]
-            index, values = (np.asarray(np.load(path, mmap_mode="r")) for path in paths)
+            index, values = (map_array(self._directory / name, self._files.get(name)) for name in (_INDEX, _VALUES))
             if values.shape != (index.shape[1], len(self.columns)):
                 raise CorruptBundle(f"{self._directory / _VALUES} has shape {values.shape}. Restore the bundle.")
             self._opened = KeyPlaces(index), values

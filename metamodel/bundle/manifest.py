@@ -1,67 +1,81 @@
-"""What a bundle says of itself: a versioned JSON file, written last and checked first.
+"""What a bundle says of itself: a versioned JSON file, written last and checked first, with its own digest beside it.
 
-Format rules: a reader accepts every version up to its own `FORMAT_VERSION`. A field that old readers may ignore can
-be added without a new version; anything that changes how existing bytes are read needs one, and a golden bundle in
-tests/data. Version 2 is version 1 with compressed shards (docs/decisions/0009-compression.md) or with references
-(docs/decisions/0008-references.md). In version 3 predictions are blended (docs/decisions/0014-shrinkage.md): a
-reader that left the weights aside would answer something else. What has none of these is written as version 1.
+When to raise `FORMAT_VERSION`. A reader opens bundles of its own version alone and refuses all others by their number,
+so that no release answers from bytes that it reads otherwise than they were meant. The number goes up by one with every
+change after which an older reader would answer something else, or raise where it should not: a column, a statement or a
+digest of the shards, the order or type of an array, the encoding of a key, what a field of the manifest means, a file
+without which answers are wrong. It stays where an older reader answers the same without knowing of the change: a field
+of the manifest or a file that only explains, a new family of stacks (its children answer), a faster way to the same
+bytes. From the first release on, each version that users may have on disk keeps a reader and a golden bundle in
+tests/data, which is never made again. Until then there is one version, and its golden bundle is made anew.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from pathlib import Path, PurePosixPath
+from typing import Any, Self, get_args
 
+from metamodel.bundle.conformity import nonconforming
+from metamodel.common.choices import UnknownPolicy
 from metamodel.exceptions import CorruptBundle, UnreadableBundle
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import KeySchema
 
 __all__ = [
-    "BLENDED_VERSION",
-    "COMPRESSED_VERSION",
     "FORMAT_VERSION",
+    "MANIFEST_DIGEST_NAME",
     "MANIFEST_NAME",
-    "PLAIN_VERSION",
-    "REFERENCES_VERSION",
     "FileEntry",
     "Manifest",
     "Target",
-    "verified_path",
+    "read_manifest",
+    "read_proven",
+    "write_manifest",
 ]
 
-PLAIN_VERSION = 1
-
-COMPRESSED_VERSION = REFERENCES_VERSION = 2
-
-BLENDED_VERSION = 3
-
-FORMAT_VERSION = 3
+FORMAT_VERSION = 1
 
 MANIFEST_NAME = "manifest.json"
+
+# As `sha256sum` writes it, so that `sha256sum --check manifest.sha256` tells, too.
+MANIFEST_DIGEST_NAME = "manifest.sha256"
+
+_REMEDY = "Restore the file, or train again."
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """Digest and size of one file of the bundle."""
+    """Digest and size of one file of the bundle, and of a shard its identity (`metamodel.bundle.shards`)."""
 
     sha256: str
     size: int
+    identity: str = ""
 
     @classmethod
-    def of(cls, path: Path) -> Self:
+    def of(cls, path: Path, identity: str = "") -> Self:
         """Read a file once for its digest."""
         with path.open("rb") as file:
-            return cls(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+            return cls(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size, identity)
+
+    def describes(self, path: Path) -> bool:
+        """Whether a file is what was written; reads it whole."""
+        if not path.is_file() or path.stat().st_size != self.size:
+            return False
+        return FileEntry.of(path).sha256 == self.sha256
 
 
-def verified_path(directory: Path, name: str, files: Mapping[str, FileEntry]) -> Path:
-    """Read one file of a bundle whole, and return its path if it is what was written; else raise `CorruptBundle`."""
+def read_proven(directory: Path, name: str, files: Mapping[str, FileEntry]) -> bytes:
+    """Read one file of a bundle if it is what was written; else raise `CorruptBundle`."""
     path = directory / name
-    if name not in files or not path.is_file() or FileEntry.of(path) != files[name]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorruptBundle(f"{path} cannot be read ({error.strerror}). Restore the bundle.") from error
+    if name not in files or hashlib.sha256(content).hexdigest() != files[name].sha256:
         raise CorruptBundle(f"{path} is not what was written. Restore the bundle.")
-    return path
+    return content
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,7 @@ class Target:
     name: str
     task: str
     label_kind: str | None = None
-    classes: tuple[Any, ...] = ()
+    classes: tuple[str | bool | int | float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,35 +116,25 @@ class Manifest:
     versions: dict[str, str]
     created: str
     files: dict[str, FileEntry] = field(default_factory=dict)
-    format_version: int = PLAIN_VERSION
     stacks: tuple[dict[str, Any], ...] = ()
     compression: str | None = None
     references: dict[str, Any] | None = None
     findings: tuple[dict[str, Any], ...] | None = None
-    figures: dict[str, Any] | None = None
+    group_values: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
-        plain = {
-            **{name: getattr(self, name) for name in _PLAIN},
-            "format_version": self.format_version,
+        described = {
+            "format_version": FORMAT_VERSION,
+            **{name: getattr(self, name) for name in _AS_THEY_ARE},
             "levels": list(self.levels),
             "keys": self.keys.to_dict(),
             "features": self.features.to_dict(),
             "target": {**asdict(self.target), "classes": list(self.target.classes)},
-            "files": {name: asdict(entry) for name, entry in sorted(self.files.items())},
+            "files": {name: _described(entry) for name, entry in sorted(self.files.items())},
         }
-        if self.stacks:  # optional: a reader without it asks the children
-            plain["stacks"] = list(self.stacks)
-        if self.compression is not None:
-            plain["compression"] = self.compression
-        if self.references is not None:
-            plain["references"] = self.references
-        if self.findings is not None:
-            plain["findings"] = list(self.findings)
-        if self.figures is not None:
-            plain["figures"] = self.figures
-        return json.dumps(plain, indent=2, ensure_ascii=False)
+        described |= {name: getattr(self, name) for name, absent in _OPTIONAL.items() if getattr(self, name) != absent}
+        return json.dumps(described, indent=2, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str, origin: str) -> Self:
@@ -146,42 +150,117 @@ class Manifest:
         Raises
         ------
         UnreadableBundle
-            The text is no manifest, or of a format version this release does not know.
+            The text is no manifest, or of another format version, or a field is missing or no such thing.
         """
         try:
-            data = json.loads(text)
-            version = data["format_version"]
-        except (ValueError, KeyError, TypeError) as error:
+            described = json.loads(text)
+            version = described["format_version"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UnreadableBundle(
                 f"{origin} is no manifest ({error!r}). Give the path of a bundle that training wrote."
             ) from error
-        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        if type(version) is not int or version != FORMAT_VERSION:
             raise UnreadableBundle(
-                f"{origin} has format version {version!r}; this release reads 1 to {FORMAT_VERSION}. Upgrade metamodel."
+                f"{origin} has format version {version!r}; this release reads {FORMAT_VERSION}. "
+                "Open it with the release that wrote it, or train again."
             )
         try:
-            return cls(
-                keys=KeySchema.from_dict(data["keys"]),
-                features=FeatureSchema.from_dict(data["features"]),
-                target=Target(**{**data["target"], "classes": tuple(data["target"]["classes"])}),
-                levels=tuple(data["levels"]),
-                files={name: FileEntry(**entry) for name, entry in data["files"].items()},
-                format_version=version,
-                stacks=_described(data.get("stacks")) or (),
-                compression=data.get("compression"),
-                references=data.get("references"),
-                findings=_described(data.get("findings")),
-                figures=data.get("figures"),
-                **{name: data[name] for name in _PLAIN},
+            manifest = cls(
+                keys=KeySchema.from_dict(described["keys"]),
+                features=FeatureSchema.from_dict(described["features"]),
+                target=Target(**{**described["target"], "classes": tuple(described["target"]["classes"])}),
+                levels=tuple(described["levels"]),
+                files={name: FileEntry(**entry) for name, entry in described["files"].items()},
+                **{name: _restored(described.get(name, default)) for name, default in _OPTIONAL.items()},
+                **{name: described[name] for name in _AS_THEY_ARE},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UnreadableBundle(
-                f"{origin} lacks or garbles a field: {error!r}. Restore the file, or train again."
-            ) from error
+            raise UnreadableBundle(f"{origin} lacks or garbles a field: {error!r}. {_REMEDY}") from error
+        if garbled := nonconforming(manifest, cls) or _inconsistent(manifest):
+            raise UnreadableBundle(f"{origin} lacks or garbles a field: {garbled}. {_REMEDY}")
+        return manifest
 
 
-_PLAIN = ("unknown", "codec", "spec_digest", "options", "counts", "versions", "created")
+_AS_THEY_ARE = ("unknown", "codec", "spec_digest", "options", "counts", "versions", "created")
+
+_OPTIONAL = {"stacks": (), "compression": None, "references": None, "findings": None, "group_values": None}
 
 
-def _described(items: Any) -> tuple[dict[str, Any], ...] | None:
-    return tuple(item for item in items if isinstance(item, dict)) if isinstance(items, list) else None
+_LABEL_KINDS = {"regression": (None,), "classification": ("string", "integer", "number", "boolean")}
+
+
+def _described(entry: FileEntry) -> dict[str, Any]:
+    return {name: value for name, value in asdict(entry).items() if name != "identity" or value}
+
+
+def _restored(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _inconsistent(manifest: Manifest) -> str:
+    """Name a field of the right type that cannot be right; "" where there is none."""
+    depth, target, stacks = len(manifest.keys.columns), manifest.target, [one.get("name") for one in manifest.stacks]
+    candidates = manifest.options.get("candidates")
+    columns = (manifest.group_values or {"columns": []}).get("columns")
+    checks = {
+        "keys": depth > 0 and len(set(manifest.keys.names)) == depth,
+        "levels": len(set(manifest.levels)) == len(manifest.levels) and all(0 <= n < depth for n in manifest.levels),
+        "unknown": manifest.unknown in get_args(UnknownPolicy),
+        "target": target.label_kind in _LABEL_KINDS.get(target.task, ()),
+        "compression": manifest.compression in (None, "zstd"),
+        "options": isinstance(candidates, dict) and all(isinstance(one, dict) for one in candidates.values()),
+        "counts": {"fitted", "resident_bytes"} <= manifest.counts.keys() and min(manifest.counts.values()) >= 0,
+        "files": all(map(_is_inside, manifest.files)) and all(entry.size >= 0 for entry in manifest.files.values()),
+        "stacks": all(isinstance(name, str) and _is_inside(name) for name in stacks),
+        "group_values": isinstance(columns, list) and all(isinstance(column, str) for column in columns),
+    }
+    return next((name for name, right in checks.items() if not right), "")
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a file's name leads to no other place than the bundle, whatever system reads it."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and not set(name) & {"\\", ":", "\0"} and bool(path.parts)
+
+
+def read_manifest(directory: Path) -> tuple[Manifest, str]:
+    """Read what the bundle in a directory says of itself, and its digest, which is the bundle's.
+
+    Raises
+    ------
+    UnreadableBundle
+        There is no bundle, or one that was not finished, or its manifest is not what was written.
+    """
+    try:
+        content = (directory / MANIFEST_NAME).read_bytes()
+    except OSError as error:
+        raise UnreadableBundle(
+            f"{directory} holds no {MANIFEST_NAME}, so it is no bundle or was not finished ({error.strerror}). "
+            "Give the directory that training wrote, or train again."
+        ) from error
+    try:
+        recorded = (directory / MANIFEST_DIGEST_NAME).read_bytes()
+    except OSError as error:
+        raise UnreadableBundle(
+            f"{directory} holds no {MANIFEST_DIGEST_NAME}, which proves its manifest ({error.strerror}). {_REMEDY}"
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if recorded != _digest_line(digest).encode():
+        raise UnreadableBundle(f"{directory / MANIFEST_NAME} is not what was written: its sha256 differs. {_REMEDY}")
+    origin = str(directory / MANIFEST_NAME)
+    return Manifest.from_json(content.decode("utf-8", errors="replace"), origin), digest
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Finish a bundle: with its manifest, which appears last, it can be opened."""
+    content = manifest.to_json().encode()
+    unfinished = directory / f"{MANIFEST_NAME}.unfinished"
+    unfinished.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    (directory / MANIFEST_DIGEST_NAME).write_text(_digest_line(digest), encoding="utf-8")
+    unfinished.rename(directory / MANIFEST_NAME)
+
+
+def _digest_line(digest: str) -> str:
+    """Content of the file that proves the manifest."""
+    return f"{digest}  {MANIFEST_NAME}\n"

@@ -108,7 +108,7 @@ class MetaModel:
                 candidate.get("predict_proba", True)
                 for candidate in self.manifest.options.get("candidates", {}).values()
             ),
-            RADIUS in (self.manifest.figures or {}).get("columns", ()),
+            RADIUS in (self.manifest.group_values or {}).get("columns", ()),
         )
 
     @property
@@ -211,9 +211,9 @@ class MetaModel:
         return answers
 
     def _radii_of(self, keys: Sequence[GroupKey | InvalidKey]) -> AnyArray:
-        figures = self._bundle.figures
-        assert figures is not None  # or there would be no radius to fill
-        radii: AnyArray = figures.of(keys, (RADIUS,))[:, 0]
+        values = self._bundle.group_values
+        assert values is not None  # or there would be no radius to fill
+        radii: AnyArray = values.of(keys, (RADIUS,))[:, 0]
         return radii
 
     def preload(self, preload: Preload) -> Preloaded:
@@ -230,14 +230,14 @@ class MetaModel:
     def warm_up(self) -> None:
         """Map the arrays of the stacks into memory now; each block is read when the first of its groups is asked for.
 
-        The groups' figures are read and proven too, so that no request waits for it.
+        The groups' values are read and proven too, so that no request waits for it.
 
         The list of all keys is not read: each process reads it at its first batch over more than 256 groups.
         """
         for stack in self._stacks:
             stack.takes(proba=False)
-        if self._bundle.figures is not None:
-            self._bundle.figures.of((), ())
+        if self._bundle.group_values is not None:
+            self._bundle.group_values.of((), ())
 
     def child(self, key: object) -> Any:
         """Return a copy of one group's fitted estimator.
@@ -275,7 +275,7 @@ class MetaModel:
         Raises
         ------
         InvalidKey, CorruptBundle
-            The key is none, or the bundle's figures are damaged.
+            The key is none, or the bundle's values of groups are damaged.
         """
         canonical = self._canonical(key)
         radius = float(self._radii_of([canonical])[0]) if self.route.intervals else math.nan

@@ -6,21 +6,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from metamodel.bundle.codecs import get_codec
+from metamodel.bundle.array_files import map_array
+from metamodel.bundle.codecs import CODECS, get_codec
 from metamodel.bundle.compression import check_available
-from metamodel.bundle.group_values import GroupFigures
+from metamodel.bundle.group_values import GroupValues
 from metamodel.bundle.key_index import KeyPlaces
-from metamodel.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, verified_path
+from metamodel.bundle.manifest import read_manifest, read_proven
 from metamodel.bundle.prefetch import look_ahead
-from metamodel.bundle.references import ChildLoader, Reference, ReferenceSettings, ReferenceTable
-from metamodel.bundle.shards import ShardReader, ShardRow
+from metamodel.bundle.references import ChildLoader, Reference, ReferenceTable
+from metamodel.bundle.shard_reader import open_shards
+from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.stored_stacks import StoredStack, open_stacks
 from metamodel.common.byte_cache import ByteCache, Keep, process_cache
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, TrainingFailed, UnknownGroup, UnreadableBundle
@@ -58,15 +59,9 @@ class Bundle:
 
     def __init__(self, path: str | Path, cache: ByteCache | None = None, loader: ChildLoader | None = None) -> None:
         self.path = Path(path)
-        try:
-            text = (self.path / MANIFEST_NAME).read_bytes()
-        except OSError as error:
-            raise UnreadableBundle(
-                f"{self.path} holds no {MANIFEST_NAME}, so it is no bundle or was not finished ({error.strerror}). "
-                "Give the directory that training wrote, or train again."
-            ) from error
-        self.manifest = Manifest.from_json(text.decode("utf-8", errors="replace"), str(self.path / MANIFEST_NAME))
-        self.digest = sha256(text).hexdigest()
+        self.manifest, self.digest = read_manifest(self.path)
+        if self.manifest.codec not in CODECS:
+            raise UnreadableBundle(f"{self.path} has the unknown codec {self.manifest.codec!r}. Upgrade metamodel.")
         self._codec = get_codec(self.manifest.codec)
         self._codec.check_allowed()
         if self.manifest.compression is not None:
@@ -75,12 +70,8 @@ class Bundle:
         self._loader = loader
         self._references = None
         if self.manifest.references is not None:
-            self._references = ReferenceTable(self.path, self.manifest.files)
-        self._shards = [
-            ShardReader(self.path / name, entry.size)
-            for name, entry in sorted(self.manifest.files.items())
-            if name.startswith(f"{SHARD_DIR}/")
-        ]
+            self._references = ReferenceTable(self.path, self.manifest.files, self.manifest.references)
+        self._shards = open_shards(self.path, self.manifest.files, SHARD_DIR)
         self.seconds_reading = self.seconds_unpickling = 0.0
         self._lock = threading.Lock()
 
@@ -90,16 +81,16 @@ class Bundle:
         return open_stacks(self.path, self.manifest)
 
     @cached_property
-    def figures(self) -> GroupFigures | None:
+    def group_values(self) -> GroupValues | None:
         """Numbers of groups that answers need beside the children; None without any."""
-        described = self.manifest.figures
-        return None if described is None else GroupFigures(self.path, described, self.manifest.files)
+        described = self.manifest.group_values
+        return None if described is None else GroupValues(self.path, described, self.manifest.files)
 
     @property
-    def weights(self) -> GroupFigures | None:
+    def weights(self) -> GroupValues | None:
         """How the predictions of each group are blended with its parents'; None where every model answers alone."""
-        figures = self.figures
-        return figures if figures is not None and weight_columns(0)[0] in figures.columns else None
+        values = self.group_values
+        return values if values is not None and weight_columns(0)[0] in values.columns else None
 
     @property
     def cache(self) -> ByteCache:
@@ -171,8 +162,8 @@ class Bundle:
         if self._references is None:
             yield partial(self.load, keep=keep)
             return
-        settings = ReferenceSettings.from_dict(self.manifest.references or {})
-        with look_ahead(partial(self.load, keep=keep), keys, settings.concurrency) as load:
+        concurrency = self._references.settings.concurrency
+        with look_ahead(partial(self.load, keep=keep), keys, concurrency) as load:
             yield load
 
     @property
@@ -209,20 +200,21 @@ class Bundle:
 
     def read_ledger(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read the ledger, or only some of its columns."""
-        path = self.path / LEDGER_NAME
-        try:
-            return pd.read_parquet(path, columns=columns)
-        except (OSError, ValueError) as error:
-            raise CorruptBundle(f"The ledger {path} cannot be read: {error}. Restore the bundle.") from error
+        table = self.read_table(LEDGER_NAME, columns)
+        if table is None:
+            raise CorruptBundle(f"{self.path} has no {LEDGER_NAME}. Restore the bundle.")
+        return table
+
+    def read_table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
+        """Read a Parquet file of the bundle, or None where it has none of that name."""
+        if name not in self.manifest.files:
+            return None
+        content = read_proven(self.path, name, self.manifest.files)
+        return pd.read_parquet(BytesIO(content), columns=columns)
 
     def damaged_files(self) -> list[str]:
         """Names of the files whose bytes are not those that were written. Reads every file."""
-        damaged = []
-        for name, entry in self.manifest.files.items():
-            path = self.path / name
-            if not path.is_file() or FileEntry.of(path) != entry:
-                damaged.append(name)
-        return damaged
+        return [name for name, entry in self.manifest.files.items() if not entry.describes(self.path / name)]
 
     def damaged_groups(self) -> dict[str, list[str]]:
         """Read every group; encoded keys of those with damaged bytes → where: "child", "stack", or both."""
@@ -260,18 +252,16 @@ class Bundle:
 
     def _check_unknown(self, key: GroupKey) -> None:
         """Raise `CorruptBundle` for a group that was written: a damaged index must not make it a stranger."""
-        if self._written is not None and self._written.of([key])[0] >= 0:
+        if self._written.of([key])[0] >= 0:
             raise CorruptBundle(
                 f"Group {key} was written to {self.path}, but the index of its shard does not find it. "
                 "Restore the bundle from the tracking server, or train again."
             )
 
     @cached_property
-    def _written(self) -> KeyPlaces | None:
-        """Every group that was written; None in a bundle of an older release."""
-        if KEYS_NAME not in self.manifest.files:
-            return None
-        return KeyPlaces(np.load(verified_path(self.path, KEYS_NAME, self.manifest.files), mmap_mode="r"))
+    def _written(self) -> KeyPlaces:
+        """Every group that was written."""
+        return KeyPlaces(map_array(self.path / KEYS_NAME, self.manifest.files.get(KEYS_NAME)))
 
     def find(self, key: GroupKey) -> ShardRow | None:
         """Read a group's row of this bundle's own shards, its child not yet opened; None for a group never seen.

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self, get_args
 
 from metamodel.bundle.manifest import FileEntry
-from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.bundle.shard_reader import open_shards
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
 from metamodel.common.messages import short
 from metamodel.common.uris import is_local, local_path, malformed, private_address
 from metamodel.common.validation import is_number, one_of
-from metamodel.exceptions import CorruptBundle, InputError
+from metamodel.exceptions import CorruptBundle, InputError, UnreadableBundle
 
 __all__ = [
     "PACKED_DIR",
@@ -195,14 +197,21 @@ class ReferenceTable:
         The bundle's directory.
     files
         The manifest's files.
+    described
+        The manifest's `references`: the settings.
+
+    Raises
+    ------
+    UnreadableBundle
+        The settings of the references are none.
     """
 
-    def __init__(self, path: Path, files: Mapping[str, FileEntry]) -> None:
-        self._readers = [
-            ShardReader(path / name, entry.size)
-            for name, entry in sorted(files.items())
-            if name.startswith(f"{REFERENCE_DIR}/")
-        ]
+    def __init__(self, path: Path, files: Mapping[str, FileEntry], described: Mapping[str, Any]) -> None:
+        try:
+            self.settings = ReferenceSettings.from_dict(described)
+        except (InputError, TypeError) as error:
+            raise UnreadableBundle(f"{path} has unusable settings of references: {error}") from error
+        self._readers = open_shards(path, files, REFERENCE_DIR)
 
     def find(self, key: str) -> Reference | None:
         """Look a group up; None where it has no reference."""

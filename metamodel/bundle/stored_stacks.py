@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from metamodel.bundle.array_files import map_array
 from metamodel.bundle.key_index import KeyPlaces, key_index
-from metamodel.bundle.manifest import FileEntry, Manifest, verified_path
+from metamodel.bundle.manifest import FileEntry, Manifest, read_proven
 from metamodel.bundle.stack_digests import Blocks, block_digests, block_size
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.messages import count
@@ -36,7 +37,17 @@ _MANY_KEYS = 256
 
 _VERSION_CHARACTERS = 12
 
-_UNREADABLE = (CorruptBundle, OSError, ValueError, KeyError, TypeError, OverflowError, pa.ArrowException)
+# What damaged arrays, or a crafted description of them, can make of reading them.
+_UNREADABLE = (
+    CorruptBundle,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    pa.ArrowException,
+)
 
 
 def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, Any]:
@@ -114,7 +125,7 @@ class StoredStack:
         self._directory = directory
         self._description = description
         self._name = str(description.get("name"))
-        self._entries = {file: entry for file, entry in files.items() if file.startswith(f"{self._name}.")}
+        self._files = files
         self._read = self._warned = self._list_read = False
         self._program: Any = None
         self._blocks: Blocks | None = None
@@ -133,7 +144,7 @@ class StoredStack:
         """Read everything; encoded keys of the children whose numbers are not what was written."""
         self._load()
         try:
-            keys: list[str] = pq.read_table(self._directory / f"{self._name}.keys.parquet")["key"].to_pylist()
+            keys = self._read_keys()
         except _UNREADABLE:  # a damaged file, which `Bundle.damaged_files` names
             return []
         return keys if self._blocks is None else [keys[i] for i in self._blocks.damaged_positions().tolist()]
@@ -180,9 +191,7 @@ class StoredStack:
         """Give all keys; reads them once."""
         if not self._list_read:
             try:
-                self._check_whole("keys.parquet")
-                table = pq.read_table(self._directory / f"{self._name}.keys.parquet")
-                self._list = _KeyList(decode_keys(table["key"].to_pylist()))
+                self._list = _KeyList(decode_keys(self._read_keys()))
             except _UNREADABLE as error:  # they are found one by one, then
                 self._warn(str(error))
             self._list_read = True
@@ -193,32 +202,25 @@ class StoredStack:
         if self._read:
             return
         try:
-            self._check_sizes()
-            self._check_whole("index.npy")
-            self._check_whole("digests.npy")
             arrays = {array: self._map(array) for array in self._description["arrays"]}
-            places, self._versions = KeyPlaces(self._map("index")), self._map("versions")
+            digests = self._map("digests", proven=True)
+            places, self._versions = KeyPlaces(self._map("index", proven=True)), self._map("versions")
             program, size = load_program(self._description, arrays), int(self._description["block"])
             n_children = int(self._description["children"])
-            self._blocks = Blocks(_Parts(program, self._versions), n_children, size, self._map("digests"))
+            self._blocks = Blocks(_Parts(program, self._versions), n_children, size, digests)
             self._places, self._program = places, program
         except _UNREADABLE as error:
-            self._warn(f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError) else str(error))
+            self._warn(str(error) if isinstance(error, CorruptBundle | OSError) else repr(error))
         self._read = True
 
-    def _map(self, array: str) -> AnyArray:
-        # A memmap object costs microseconds at every slice; a plain view of the same bytes does not.
-        return np.asarray(np.load(self._directory / f"{self._name}.{array}.npy", mmap_mode="r"))
+    def _map(self, array: str, *, proven: bool = False) -> AnyArray:
+        file = f"{self._name}.{array}.npy"
+        return map_array(self._directory / file, self._files.get(file), proven=proven)
 
-    def _check_sizes(self) -> None:
-        # A truncated file is never mapped: reading behind its end would kill the process.
-        for file, entry in self._entries.items():
-            path = self._directory / file
-            if not path.is_file() or path.stat().st_size != entry.size:
-                raise CorruptBundle(f"{file} is missing or has another size")
-
-    def _check_whole(self, end: str) -> None:
-        verified_path(self._directory, f"{self._name}.{end}", self._entries)
+    def _read_keys(self) -> list[str]:
+        content = read_proven(self._directory, f"{self._name}.keys.parquet", self._files)
+        keys: list[str] = pq.read_table(pa.BufferReader(content))["key"].to_pylist()
+        return keys
 
     def _warn(self, problem: str) -> None:
         if self._warned:

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from metamodel.bundle.key_index import key_index
-from metamodel.bundle.manifest import COMPRESSED_VERSION, MANIFEST_NAME, FileEntry, Manifest
+from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, FileEntry, Manifest, write_manifest
 from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, SHARD_DIR
 from metamodel.bundle.references import REFERENCE_DIR
-from metamodel.bundle.shards import ShardReader, ShardWriter, compress_shard, drop_children, forget_groups
+from metamodel.bundle.shard_reader import ShardReader
+from metamodel.bundle.shard_writer import ShardWriter, compress_shard, drop_children, forget_groups, seal_shard
 from metamodel.exceptions import AllGroupsFailed, InputError
 
 __all__ = ["ShardMerger", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
@@ -100,20 +101,18 @@ def _lock(work: Path, path: Path) -> int:
 
 
 def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> Manifest:
-    """Write the ledger, the list of all keys and, last of all, the manifest with the digests of every other file."""
+    """Write the ledger, the list of all keys and, last of all, the manifest with what proves every other file."""
     ledger.to_parquet(directory / LEDGER_NAME, index=False)
-    shards = [ShardReader(path, path.stat().st_size) for path in sorted(directory.rglob("*.sqlite"))]
+    identities = {path: seal_shard(path) for path in sorted(directory.rglob("*.sqlite"))}
+    shards = [ShardReader(path) for path in identities]
     of_groups = [shard for shard in shards if shard.path.parent.name in (SHARD_DIR, REFERENCE_DIR)]
     np.save(directory / KEYS_NAME, key_index([key for shard in of_groups for key in shard.keys(None)]))
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    entries = {path.relative_to(directory).as_posix(): FileEntry.of(path) for path in files}
+    own = {directory / MANIFEST_NAME, directory / MANIFEST_DIGEST_NAME}
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path not in own)
+    entries = {path.relative_to(directory).as_posix(): FileEntry.of(path, identities.get(path, "")) for path in files}
     compressed = any(shard.compressed for shard in shards)
     complete = replace(manifest, files=entries, compression="zstd" if compressed else None)
-    if compressed:
-        complete = replace(complete, format_version=max(complete.format_version, COMPRESSED_VERSION))
-    unfinished = directory / f"{MANIFEST_NAME}.unfinished"
-    unfinished.write_text(complete.to_json(), encoding="utf-8")
-    unfinished.rename(directory / MANIFEST_NAME)
+    write_manifest(directory, complete)
     return complete
 
 
@@ -151,7 +150,7 @@ class ShardMerger:
         for name in self._names[:-1]:
             forget_groups(self._directory / name, keys)
         self._writer.forget(keys)
-        for row in ShardReader(shard, shard.stat().st_size).rows():
+        for row in ShardReader(shard).rows():
             if row.key in keys:
                 self._writer.add(row)
         return self._names[-1]

@@ -9,7 +9,6 @@ from urllib.parse import urlparse
 
 import mlflow
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
 from metamodel.bundle.manifest import MANIFEST_NAME
@@ -21,7 +20,7 @@ from metamodel.common.messages import short
 from metamodel.common.temp_dirs import scratch_directory
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.remote.loader import ElsewhereLoader, fetch_description, fetch_files
-from metamodel.flavor.remote.mlmodel import bundle_path, one_line
+from metamodel.flavor.remote.mlmodel import bundle_path, one_line, read_mlmodel, recorded
 from metamodel.flavor.remote.throttled_tracking import throttled, tracking_throttle
 from metamodel.flavor.zip_file import unpacked_for_good
 
@@ -73,15 +72,16 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     elif not path.is_dir():
         path = _local_copy(str(uri))
     try:
-        logged = Model.load(str(path))
+        logged = read_mlmodel(path)
     except MlflowException as error:
         raise InputError(f"{uri} holds neither a bundle nor an MLflow model. Give the path or URI of one.") from error
-    # MLflow keeps the name that the directory had where it was logged from.
-    entry = logged.flavors.get("python_function", {}).get("artifacts", {}).get("bundle")
-    if entry is None:
+    bundle, noted = bundle_path(logged), recorded(logged)
+    if bundle is None:
         raise UnreadableBundle(f"{uri} is an MLflow model, but not one that metamodel logged. Load it with MLflow.")
-    recorded: dict[str, Any] = (logged.metadata or {}).get("metamodel", {})
-    return open_bundle(path / entry["path"], cache, recorded.get("defaults"), path)
+    model = open_bundle(path / bundle, cache, noted.get("defaults"), path)
+    if noted.get("bundle") != model.bundle.digest:
+        raise UnreadableBundle(f"{uri} holds another bundle than the one that was logged. Restore it, or log it again.")
+    return model
 
 
 def open_bundle(

@@ -37,7 +37,7 @@ def pyfunc_parts(bundle: Path, model: MetaModel, data: pd.DataFrame | None, inpu
         "pip_requirements": requirements(manifest),
         "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded
         "code_paths": [str(Path(model_code.__file__).parents[1])],
-        "metadata": {"metamodel": {"defaults": recorded_defaults(model)}},
+        "metadata": {"metamodel": {"defaults": recorded_defaults(model), "bundle": model.bundle.digest}},
     }
 
 

@@ -22,7 +22,7 @@ _Ask = Callable[[int, IntArray | None], Answers]
 
 
 class Weights(Protocol):
-    """Where the weights of groups of every level are; see `metamodel.bundle.group_values.GroupFigures`."""
+    """Where the weights of groups of every level are; see `metamodel.bundle.group_values.GroupValues`."""
 
     def of(self, keys: Sequence[GroupKey | InvalidKey], columns: Sequence[str]) -> AnyArray:
         """One row a key, NaN where there is none."""

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.ledger_queries import deciding_metric, interval_summary, worst_first
-from metamodel.bundle.manifest import Manifest
+from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.bundle.model import MetaModel
 
 __all__ = ["damage", "one_child", "overview"]
@@ -34,7 +34,7 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
     metric = deciding_metric(children, manifest.target.task)
     shown = [*manifest.keys.names, *_SHOWN, metric]
     facts = {
-        "format version": manifest.format_version,
+        "format version": FORMAT_VERSION,
         "created": manifest.created,
         "group columns": ", ".join(f"{column.name} ({column.kind})" for column in manifest.keys.columns),
         "features": ", ".join(manifest.features.names),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME, read_evidence
+from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME
 from metamodel.bundle.reader import Bundle
 from metamodel.common.version import __version__
 from metamodel.report import formatting as numbers
@@ -35,7 +35,7 @@ def render_report(bundle: Bundle, permuted: pd.DataFrame | None = None) -> str:
     CorruptBundle
         The ledger cannot be read.
     """
-    holdout, importance = (read_evidence(bundle.path, name) for name in (HOLDOUT_NAME, IMPORTANCE_NAME))
+    holdout, importance = (bundle.read_table(name) for name in (HOLDOUT_NAME, IMPORTANCE_NAME))
     return render(Facts(bundle.manifest, bundle.ledger, holdout, importance, permuted), bundle.digest)
 
 

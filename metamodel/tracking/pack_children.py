@@ -17,13 +17,14 @@ import pandas as pd
 from mlflow.models import Model
 from mlflow.models.model import ModelInfo
 
-from metamodel.bundle.group_values import FIGURES_DIR
+from metamodel.bundle.group_values import GROUP_VALUES_DIR
 from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import PACKED_DIR, Reference, write_reference_table
-from metamodel.bundle.shards import ShardRow, ShardWriter
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.temp_dirs import plainly_named
@@ -157,7 +158,7 @@ def pack_children(model: MetaModel, path: Path) -> Path:
         write_reference_table(
             directory, ((key, len(decode_key(key)), reference) for key, reference in references.items())
         )
-        _carry_figures(bundle, directory)
+        _carry_group_values(bundle, directory)
         ledger = bundle.ledger
         keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]
         digests = [versions.get(key, "") for key in keys]
@@ -167,8 +168,8 @@ def pack_children(model: MetaModel, path: Path) -> Path:
     return path
 
 
-def _carry_figures(bundle: Bundle, directory: Path) -> None:
-    names = [name for name in bundle.manifest.files if name.startswith(f"{FIGURES_DIR}/")]
+def _carry_group_values(bundle: Bundle, directory: Path) -> None:
+    names = [name for name in bundle.manifest.files if name.startswith(f"{GROUP_VALUES_DIR}/")]
     for name in names:
         (directory / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(bundle.path / name, directory / name)

@@ -1,4 +1,4 @@
-"""Make a bundle of what the tasks of a training hand back: shards, ledger, verdicts, figures, stacks, manifest."""
+"""Make a bundle of what the tasks of a training hand back: shards, ledger, verdicts, group values, stacks, manifest."""
 
 import datetime as dt
 import itertools
@@ -10,15 +10,14 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.diagnostics import gather_holdouts, gather_importance, write_evidence
-from metamodel.bundle.group_values import write_figures
+from metamodel.bundle.group_values import write_group_values
 from metamodel.bundle.ledger import LedgerRow
-from metamodel.bundle.manifest import BLENDED_VERSION, Manifest, Target
+from metamodel.bundle.manifest import Manifest, Target
 from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.common.progress import TrainingProgress
 from metamodel.evaluation.holdout import kept_share
 from metamodel.fitting.estimator_info import packages
 from metamodel.fitting.spec import Candidate
-from metamodel.prediction.blending import weight_columns
 from metamodel.tables.checks import Finding
 from metamodel.training.blend_weights import check_weights, shrink
 from metamodel.training.build_stacks import stack_plan
@@ -89,21 +88,17 @@ def fit_and_assemble(
         manifest, ledger = stack_plan(directory, plan, manifest, ledger, samples, end)
         write_evidence(directory, shrunk.holdout, importance)
         weights = shrunk.weights.drop(index=list(pruned), errors="ignore")
-        manifest = _with_figures(directory, manifest, [weights, radii])
+        manifest = _with_group_values(directory, manifest, [weights, radii])
         manifest = finish_bundle(directory, manifest, ledger)
     return TrainingResult(
         ledger, summary, path, manifest, data, source, shrunk.holdout, importance, tuple(findings), tuning
     )
 
 
-def _with_figures(directory: Path, manifest: Manifest, tables: Sequence[pd.DataFrame]) -> Manifest:
+def _with_group_values(directory: Path, manifest: Manifest, tables: Sequence[pd.DataFrame]) -> Manifest:
     """Write the numbers of groups that answers need, one column each, under the groups' encoded keys."""
-    figures = pd.concat([table for table in tables if len(table.columns)] or [pd.DataFrame()], axis=1)
-    if not len(figures.columns):
-        return manifest
-    blended = weight_columns(0)[0] in figures
-    version = BLENDED_VERSION if blended else manifest.format_version
-    return replace(manifest, figures=write_figures(directory, figures), format_version=version)
+    values = pd.concat([table for table in tables if len(table.columns)] or [pd.DataFrame()], axis=1)
+    return replace(manifest, group_values=write_group_values(directory, values)) if len(values.columns) else manifest
 
 
 def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[dict[int, pd.DataFrame], pd.DataFrame]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.manifest import Manifest
-from metamodel.bundle.shards import ShardReader
+from metamodel.bundle.shard_reader import ShardReader
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import error_text
 from metamodel.common.progress import progress_bar
@@ -74,7 +74,7 @@ def parts_of(directory: Path, manifest: Manifest, end: float) -> list[Part]:
     """Cut the children of all shards of a bundle into parts, in the order of the shards."""
     classes, parts = manifest.target.classes, []
     for path in sorted((directory / "shards").glob("*.sqlite")):
-        keys = list(ShardReader(path, path.stat().st_size).keys())
+        keys = list(ShardReader(path).keys())
         for start in range(0, len(keys), _PART_CHILDREN):
             mine = tuple(keys[start : start + _PART_CHILDREN])
             parts.append(Part(path, mine, manifest.features, classes, manifest.codec, end))
@@ -122,7 +122,7 @@ def proven_children(
 def prove(part: Part, refused: dict[str, str]) -> Iterator[list[Proven]]:
     """Do as `proven_children` does with one part, in this process."""
     prover, codec = Prover(part.features, part.classes, refused), get_codec(part.codec)
-    shard = ShardReader(part.shard, part.shard.stat().st_size)
+    shard = ShardReader(part.shard)
     for row in shard.rows(keys=_comparable(part, refused)):
         try:
             child = codec.loads(row.child or b"")

@@ -97,17 +97,18 @@ def test_cloudpickle_stores_what_a_notebook_defines():
 
 
 @pytest.mark.parametrize("codec", PICKLES)
-@pytest.mark.parametrize("value", ["false", "False", " FALSE ", "0"])
+@pytest.mark.parametrize("value", ["false", "False", "0", "no", "off", "", " true ", "yes", "2"])
 def test_pickles_are_refused_where_the_environment_forbids_them(monkeypatch, codec, value):
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", value)
     with pytest.raises(
-        ForbiddenCodec, match=f'are {codec} pickles and MLFLOW_ALLOW_.* is false. Train with codec="skops"'
+        ForbiddenCodec,
+        match=f'are {codec} pickles and MLFLOW_ALLOW_.* is {value!r}, not true. Train with codec="skops"',
     ):
         get_codec(codec).check_allowed()
 
 
 @pytest.mark.parametrize("codec", PICKLES)
-@pytest.mark.parametrize("value", ["true", "True", "1"])
+@pytest.mark.parametrize("value", ["true", "True", "TRUE", "1"])
 def test_pickles_are_allowed_where_the_environment_allows_them(monkeypatch, codec, value):
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", value)
     assert get_codec(codec).check_allowed() is None

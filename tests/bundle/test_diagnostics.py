@@ -13,7 +13,6 @@ from metamodel.bundle.diagnostics import (
     EvidenceBuilder,
     gather_holdouts,
     gather_importance,
-    read_evidence,
 )
 from metamodel.bundle.reader import Bundle
 from metamodel.evaluation.holdout import HeldOut, child_ids, kept_share
@@ -123,7 +122,7 @@ def test_every_level_predicted_without_having_seen_the_row():
 def test_the_files_of_the_bundle_are_the_tables_of_the_result():
     result = metamodel.train(table(), ["g"], "y", features=["a", "b"], time_column="t", unknown="fallback", n_jobs=1)
     for name, expected in ((HOLDOUT_NAME, result.holdout), (IMPORTANCE_NAME, result.importance)):
-        pd.testing.assert_frame_equal(read_evidence(result.bundle_path, name), expected)
+        pd.testing.assert_frame_equal(Bundle(result.bundle_path).read_table(name), expected)
         assert name in Bundle(result.bundle_path).manifest.files
     assert result.holdout["time"].min() == 40
 

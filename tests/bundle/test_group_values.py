@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.bundle.group_values import GroupFigures, write_figures
+from metamodel.bundle.group_values import GroupValues, write_group_values
 from metamodel.bundle.key_index import KeyPlaces, key_index
 from metamodel.bundle.manifest import FileEntry
 from metamodel.exceptions import CorruptBundle, InvalidKey
@@ -22,12 +22,14 @@ def written(tmp_path: Path) -> tuple[Path, dict]:
     figures = pd.DataFrame(
         {"radius": [1.0, 2.0, 3.0, np.nan], "weight": [0.1, 0.2, 0.3, 0.4]}, index=[encode_key(key) for key in _KEYS]
     )
-    return tmp_path, write_figures(tmp_path, figures)
+    return tmp_path, write_group_values(tmp_path, figures)
 
 
-def _opened(directory: Path, described: dict) -> GroupFigures:
-    files = {f"figures/{name}.npy": FileEntry.of(directory / f"figures/{name}.npy") for name in ("index", "values")}
-    return GroupFigures(directory, described, files)
+def _opened(directory: Path, described: dict) -> GroupValues:
+    files = {
+        f"group_values/{name}.npy": FileEntry.of(directory / f"group_values/{name}.npy") for name in ("index", "values")
+    }
+    return GroupValues(directory, described, files)
 
 
 def test_groups_of_every_level_are_found_and_others_have_no_figure(written):
@@ -44,7 +46,7 @@ def test_the_manifest_says_what_the_columns_are(written):
 def test_a_damaged_file_gives_no_number(written, name):
     directory, described = written
     figures = _opened(directory, described)
-    path = directory / f"figures/{name}.npy"
+    path = directory / f"group_values/{name}.npy"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -55,8 +57,8 @@ def test_a_damaged_file_gives_no_number(written, name):
 def test_a_missing_file_gives_no_number(written):
     directory, described = written
     figures = _opened(directory, described)
-    (directory / "figures/values.npy").unlink()
-    with pytest.raises(CorruptBundle, match=r"values\.npy is not what was written"):
+    (directory / "group_values/values.npy").unlink()
+    with pytest.raises(CorruptBundle, match=r"values\.npy cannot be read .*No such file"):
         figures.of([()], ["radius"])
 
 

@@ -21,11 +21,17 @@ JSON = st.recursive(
     max_leaves=8,
 )
 CLASSES = st.lists(TEXT) | st.lists(st.integers()) | st.just([False, True])
+COUNTS = {"fitted": 1, "resident_bytes": 100}
+NAMES = st.from_regex(r"[a-z]{1,5}(/[a-z]{1,5})?\.npy", fullmatch=True)
 MANIFESTS = st.builds(
     Manifest,
     keys=st.builds(
         KeySchema,
-        st.lists(st.builds(KeyColumn, TEXT, st.sampled_from(["string", "integer", "date"])), min_size=1).map(tuple),
+        st.lists(
+            st.builds(KeyColumn, TEXT, st.sampled_from(["string", "integer", "date"])),
+            min_size=2,
+            unique_by=lambda column: column.name,
+        ).map(tuple),
         st.sampled_from(["error", "group", "drop"]),
     ),
     features=st.builds(
@@ -38,11 +44,11 @@ MANIFESTS = st.builds(
     levels=st.sampled_from([(), (1, 0), (0,)]),
     codec=st.sampled_from(["cloudpickle", "skops"]),
     spec_digest=TEXT,
-    options=st.dictionaries(TEXT, JSON, max_size=3),
-    counts=st.dictionaries(TEXT, st.integers(0), max_size=3),
+    options=st.dictionaries(TEXT, JSON, max_size=3).map(lambda options: options | {"candidates": {}}),
+    counts=st.dictionaries(TEXT, st.integers(0), max_size=3).map(lambda counts: counts | COUNTS),
     versions=st.dictionaries(TEXT, TEXT, max_size=3),
     created=TEXT,
-    files=st.dictionaries(TEXT, st.builds(FileEntry, TEXT, st.integers(0)), max_size=3),
+    files=st.dictionaries(NAMES, st.builds(FileEntry, TEXT, st.integers(0), TEXT), max_size=3),
 )
 
 
@@ -56,8 +62,8 @@ def plain() -> dict:
         levels=(),
         codec="skops",
         spec_digest="abc",
-        options={},
-        counts={"fitted": 1},
+        options={"candidates": {}},
+        counts=COUNTS,
         versions={},
         created="2026-01-31T00:00:00+00:00",
     )
@@ -70,7 +76,7 @@ def test_a_manifest_survives_json_and_utf8(manifest):
 
 
 def test_fields_of_later_releases_are_ignored(plain):
-    assert Manifest.from_json(json.dumps(plain | {"stacks": {}}), "here").codec == "skops"
+    assert Manifest.from_json(json.dumps(plain | {"weather": {"sunny": True}}), "here").codec == "skops"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", "{}", '"format_version"', "\ufffd"])
@@ -82,7 +88,7 @@ def test_text_that_is_no_manifest_is_refused(text):
 @pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 0, -1, "1", 1.0, True, None])
 def test_a_format_version_that_this_release_does_not_know_is_refused(plain, version):
     with pytest.raises(
-        UnreadableBundle, match=r"has format version .*; this release reads 1 to \d+. Upgrade metamodel"
+        UnreadableBundle, match=r"has format version .*; this release reads \d+. Open it with the release that wrote"
     ):
         Manifest.from_json(json.dumps(plain | {"format_version": version}), "here")
 

@@ -84,14 +84,14 @@ def test_a_damaged_child_is_reported_and_the_others_are_loaded(bundle, tmp_path)
 def damaged_copy(bundle, tmp_path):
     import shutil
 
-    from metamodel.bundle.shards import ShardReader
+    from metamodel.bundle.shard_reader import ShardReader
     from metamodel.tables.keys import encode_key
 
     copy = tmp_path / "bundle"
     shutil.copytree(bundle, copy)
     shard = copy / "shards" / "00000.sqlite"
     content = bytearray(shard.read_bytes())
-    blob = ShardReader(shard, len(content)).read(encode_key(("FR", 8))).child
+    blob = ShardReader(shard).read(encode_key(("FR", 8))).child
     content[content.index(blob) + len(blob) // 2] ^= 0xFF
     shard.write_bytes(content)
     return copy

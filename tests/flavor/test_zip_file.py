@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from registered_children import panel
 
 import metamodel
-from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.bundle.shard_reader import ShardReader
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
 from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.flavor import zip_file as archives
 from metamodel.flavor.remote.loader import ElsewhereLoader
@@ -142,7 +144,7 @@ def test_a_child_in_a_bundle_that_grows_when_unpacked_is_refused(tmp_path: Path)
     with ShardWriter(tmp_path / "00000.sqlite") as shard:
         shard.add(ShardRow.of_child("bomb", 0, "", buffer.getvalue(), 0))
     loader = ElsewhereLoader(str(tmp_path))
-    loader.__dict__["_archives"] = [ShardReader(tmp_path / "00000.sqlite", (tmp_path / "00000.sqlite").stat().st_size)]
+    loader.__dict__["_archives"] = [ShardReader(tmp_path / "00000.sqlite")]
     with pytest.raises(ChildUnavailable, match="the archive bomb grows when it is unpacked"):
         loader._unpack("bomb", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["00000.sqlite"]

@@ -173,8 +173,8 @@ def test_children_are_the_same_with_and_without_intervals(table, result):
     assert plain.manifest.spec_digest == result.manifest.spec_digest
     assert plain.ledger["sha256"].tolist() == result.ledger["sha256"].tolist()
     assert not set(INTERVAL_COLUMNS) & set(plain.ledger)
-    assert plain.manifest.figures is None
-    assert not (plain.bundle_path / "figures").exists()
+    assert plain.manifest.group_values is None
+    assert not (plain.bundle_path / "group_values").exists()
     model = metamodel.MetaModel(plain.bundle_path)
     assert list(model.predict(table)) == ["prediction", "status"]
     assert list(model.predict_records(table.head(1))[0]) == ["prediction", "status"]
@@ -246,10 +246,10 @@ def test_what_cannot_have_intervals_is_refused_in_one_line(table, options, messa
 
 def test_a_damaged_figure_gives_no_interval(result, rows, tmp_path):
     copy = shutil.copytree(result.bundle_path, tmp_path / "bundle")
-    values = bytearray((copy / "figures/values.npy").read_bytes())
+    values = bytearray((copy / "group_values/values.npy").read_bytes())
     values[-1] ^= 1
-    (copy / "figures/values.npy").write_bytes(values)
-    assert Bundle(copy).damaged_files() == ["figures/values.npy"]
+    (copy / "group_values/values.npy").write_bytes(values)
+    assert Bundle(copy).damaged_files() == ["group_values/values.npy"]
     damaged = metamodel.MetaModel(copy)
     with pytest.raises(CorruptBundle, match=r"values\.npy is not what was written"):
         damaged.predict(rows)

@@ -210,12 +210,12 @@ def test_an_exported_child_is_the_groups_own_part_and_the_command_says_so(bundle
 def test_damaged_weights_answer_nothing(bundle: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(bundle, broken)
-    values = broken / "figures/values.npy"
+    values = broken / "group_values/values.npy"
     content = bytearray(values.read_bytes())
     content[-1] ^= 1
     values.write_bytes(content)
     model = MetaModel(broken)
-    assert model.bundle.damaged_files() == ["figures/values.npy"]
+    assert model.bundle.damaged_files() == ["group_values/values.npy"]
     with pytest.raises(CorruptBundle, match=r"values\.npy is not what was written"):
         model.predict(PANEL.head(1))
 

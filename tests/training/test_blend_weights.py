@@ -54,8 +54,7 @@ def test_the_weights_go_by_the_rows_of_each_levels_last_fit(result):
 
 def test_the_bundle_holds_the_ledgers_weights(result):
     bundle = Bundle(result.bundle_path)
-    assert bundle.manifest.format_version == 3
-    assert bundle.manifest.figures == {"columns": ["weight_0", "weight_1", "weight_2"], "groups": 15}
+    assert bundle.manifest.group_values == {"columns": ["weight_0", "weight_1", "weight_2"], "groups": 15}
     assert bundle.manifest.options["shrinkage"] == {"method": "relative", "params": {}}
     keys = keys_of(result.ledger, result.manifest.keys)
     stored = bundle.weights.of(keys, ["weight_0", "weight_1", "weight_2"])
@@ -72,7 +71,7 @@ def test_the_parents_are_trained_and_answer_for_nobody(result):
 
 def test_without_shrinkage_a_bundle_is_what_it_was():
     plain = fit(shrinkage=None)
-    assert (plain.manifest.format_version, plain.manifest.figures, plain.manifest.levels) == (1, None, ())
+    assert (plain.manifest.group_values, plain.manifest.levels) == (None, ())
     assert "weights" not in plain.ledger
     assert "blended" not in plain.holdout
 
@@ -197,7 +196,7 @@ def test_what_would_be_answered_decides_on_pruning():
     assert compared.sum() == result.summary["groups_pruned"] == 11
     assert children.loc[compared, "reason"].str.startswith("pruned: mean error").all()
     assert set(children.loc[compared, "weights"]) == {""}
-    assert Bundle(result.bundle_path).manifest.figures["groups"] == 1 + 3
+    assert Bundle(result.bundle_path).manifest.group_values["groups"] == 1 + 3
     answers = metamodel.load_model(result.bundle_path).predict(FRAME)
     assert set(answers.loc[FRAME["shop"] != 2, "status"]) == {"parent:1"}
     np.testing.assert_allclose(
@@ -217,4 +216,4 @@ def test_intervals_are_those_of_the_blended_predictions():
     np.testing.assert_allclose(answers["upper"] - answers["prediction"], model.radius(("B", 7)))
     plain = metamodel.load_model(fit(unknown="fallback").bundle_path).predict(FRAME)
     np.testing.assert_allclose(model.predict(FRAME)["prediction"], plain["prediction"])
-    assert result.manifest.figures["columns"] == ["weight_0", "weight_1", "weight_2", "radius"]
+    assert result.manifest.group_values["columns"] == ["weight_0", "weight_1", "weight_2", "radius"]

@@ -8,7 +8,9 @@ import pyarrow as pa
 from metamodel.bundle import writer as bundle_writing
 from metamodel.bundle.diagnostics import Evidence
 from metamodel.bundle.ledger import LedgerRow
-from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.bundle.shard_reader import ShardReader
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.writer import ShardMerger
 from metamodel.evaluation.pooled_selection import Contest
 from metamodel.training.engines.task import TaskResult
@@ -83,8 +85,7 @@ def test_a_new_child_takes_the_place_of_the_old_one_in_whichever_shard(tmp_path,
     merger.close()
     assert len({*added, replaced}) == 3
     found = {
-        path.name: {row.key: row.child for row in ShardReader(path, path.stat().st_size).rows()}
-        for path in (tmp_path / "shards").iterdir()
+        path.name: {row.key: row.child for row in ShardReader(path).rows()} for path in (tmp_path / "shards").iterdir()
     }
     assert found[added[0]] == {"b": b"kept"}
     assert found[added[1]] == {"c": b"old"}

@@ -12,7 +12,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.tree import DecisionTreeRegressor
 from stacked import SCHEMA
 
-from metamodel.bundle.shards import ShardRow, ShardWriter
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
 from metamodel.exceptions import CorruptBundle
 from metamodel.prediction.stacks.linear import LinearProgram
 from metamodel.training import verify_stacks as proving

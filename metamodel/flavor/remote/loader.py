@@ -14,9 +14,9 @@ import mlflow
 from mlflow.models import Model
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from metamodel.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest
-from metamodel.bundle.references import Reference, ReferenceSettings
-from metamodel.bundle.shards import ShardReader
+from metamodel.bundle.manifest import Manifest, read_manifest
+from metamodel.bundle.references import PACKED_DIR, Reference, ReferenceSettings
+from metamodel.bundle.shard_reader import ShardReader, open_shards
 from metamodel.common.uris import is_local, local_path
 from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
 from metamodel.flavor.remote.aliases import place_now
@@ -46,8 +46,7 @@ class ElsewhereLoader:
 
     @cached_property
     def _manifest(self) -> Manifest:
-        path = Path(self.bundle) / MANIFEST_NAME
-        return Manifest.from_json(path.read_text(encoding="utf-8"), str(path))
+        return read_manifest(Path(self.bundle))[0]
 
     @cached_property
     def settings(self) -> ReferenceSettings:
@@ -56,12 +55,7 @@ class ElsewhereLoader:
 
     @cached_property
     def _archives(self) -> list[ShardReader]:
-        files: dict[str, FileEntry] = self._manifest.files
-        return [
-            ShardReader(Path(self.bundle) / name, entry.size)
-            for name, entry in sorted(files.items())
-            if name.startswith("packed/")
-        ]
+        return open_shards(Path(self.bundle), self._manifest.files, PACKED_DIR)
 
     def resolve(self, reference: Reference, key: str) -> str:
         """Say where a child is now.

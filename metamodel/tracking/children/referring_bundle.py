@@ -9,10 +9,11 @@ import pandas as pd
 
 from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import keys_of
-from metamodel.bundle.manifest import FORMAT_VERSION
 from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, SHARD_DIR, Bundle
 from metamodel.bundle.references import REFERENCE_DIR, Reference, ReferenceSettings, write_reference_table
-from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter
+from metamodel.bundle.shard_reader import open_shards
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.stored_stacks import STACK_DIR
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.tables.keys import encode_key
@@ -45,7 +46,6 @@ def refer_to(bundle: Bundle, children: Mapping[str, Logged], settings: Reference
         bundle.manifest,
         files={},
         stacks=(),
-        format_version=FORMAT_VERSION,
         compression=None,
         references=settings.to_dict(),
         features=replace(bundle.manifest.features, layout="frame"),  # as models of their own, children take names
@@ -83,9 +83,6 @@ def _copy_others(bundle: Bundle, directory: Path) -> None:
 
 def _without_child(bundle: Bundle) -> Iterator[ShardRow]:
     """Yield what the shards say of groups that failed or were skipped."""
-    for name, entry in sorted(bundle.manifest.files.items()):
-        if name.startswith(f"{SHARD_DIR}/"):
-            reader = ShardReader(bundle.path / name, entry.size)
-            for key in (*reader.keys("failed"), *reader.keys("skipped")):
-                if (row := reader.read(key)) is not None:
-                    yield row
+    for reader in open_shards(bundle.path, bundle.manifest.files, SHARD_DIR):
+        for status in ("failed", "skipped"):
+            yield from reader.rows(status)

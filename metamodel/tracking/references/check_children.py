@@ -13,7 +13,7 @@ from mlflow.models import Model
 
 from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import keys_of
-from metamodel.bundle.manifest import MANIFEST_NAME
+from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME
 from metamodel.bundle.reader import LEDGER_NAME, Bundle
 from metamodel.bundle.references import Reference, ReferenceSettings
 from metamodel.common.messages import count, listing
@@ -197,7 +197,8 @@ class _Check:
         if is_local(place):
             return
         try:
-            needed = [inside(f"{bundle}/{name}") for name in (MANIFEST_NAME, LEDGER_NAME)]
+            names = (MANIFEST_NAME, MANIFEST_DIGEST_NAME, LEDGER_NAME)
+            needed = [inside(f"{bundle}/{name}") for name in names]
             fetch_files(throttle_of(place, self.settings), encoded, place, path, (needed, []))
         except Exception as error:  # a store's client raises whatever it likes
             raise _Problem(f"its bundle cannot be read ({_general(one_line(error), place)})") from error

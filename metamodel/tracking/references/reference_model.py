@@ -13,7 +13,7 @@ from mlflow.models.model import ModelInfo
 
 from metamodel.bundle.ledger import column_names
 from metamodel.bundle.ledger_queries import with_keys
-from metamodel.bundle.manifest import REFERENCES_VERSION, Manifest, Target
+from metamodel.bundle.manifest import Manifest, Target
 from metamodel.bundle.references import ReferenceSettings, write_reference_table
 from metamodel.bundle.writer import finish_bundle, library_versions, new_bundle
 from metamodel.common.messages import short
@@ -249,7 +249,6 @@ def _manifest(
         },
         versions=library_versions(_VERSIONED),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        format_version=REFERENCES_VERSION,
         references=settings.to_dict(),
     )
 

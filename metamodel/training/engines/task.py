@@ -15,7 +15,8 @@ from typing import Any, Self
 
 from metamodel.bundle.diagnostics import Evidence, EvidenceBuilder
 from metamodel.bundle.ledger import LedgerRow
-from metamodel.bundle.shards import ShardRow, ShardWriter
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count
 from metamodel.fitting.group import GroupOutcome

@@ -19,7 +19,7 @@ from reference_stores import FAST, GROUPS, Registered, predicted_by, table_of
 from servers import scoring_server
 
 import metamodel
-from metamodel.bundle.shards import ShardReader
+from metamodel.bundle.shard_reader import ShardReader
 from metamodel.cli import main
 from metamodel.flavor.remote import disk_cache
 from metamodel.tracking import pack_children as packing
@@ -135,6 +135,6 @@ def _archive_of(model: metamodel.MetaModel, store: int) -> bytes:
     reference = model.bundle.references.find(f"[{store}]")
     assert reference is not None
     path = model.bundle.path / "packed" / "00000.sqlite"
-    row = ShardReader(path, path.stat().st_size).read(reference.packed)
+    row = ShardReader(path).read(reference.packed)
     assert row is not None
     return row.child or b""

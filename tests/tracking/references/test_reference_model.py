@@ -18,11 +18,12 @@ from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
 
 import metamodel
-from metamodel.bundle.group_values import write_figures
+from metamodel.bundle.group_values import write_group_values
 from metamodel.bundle.ledger_queries import who_answers
 from metamodel.bundle.manifest import FileEntry
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import Reference, ReferenceSettings, ReferenceTable, write_reference_table
+from metamodel.bundle.shard_writer import seal_shard
 from metamodel.bundle.writer import finish_bundle
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, MissingColumns, UnreadableBundle
 from metamodel.flavor.remote import disk_cache
@@ -56,7 +57,9 @@ def test_a_reference_that_is_none_is_refused(text: bytes) -> None:
 def test_a_table_gives_each_group_its_reference(tmp_path: Path) -> None:
     rows = [(encode_key((i,)), 1, Reference(f"models:/m-{i}")) for i in range(100)]
     write_reference_table(tmp_path, rows)
-    table = ReferenceTable(tmp_path, {"references/00000.sqlite": FileEntry.of(tmp_path / "references/00000.sqlite")})
+    name = "references/00000.sqlite"
+    identity = seal_shard(tmp_path / name)
+    table = ReferenceTable(tmp_path, {name: FileEntry.of(tmp_path / name, identity)}, {})
     assert table.find("[7]") == Reference("models:/m-7")
     assert table.find("[100]") is None
     assert [(key, len(decode_key(key)), reference) for key, reference in table.items()] == rows
@@ -406,10 +409,6 @@ def test_a_bundle_that_nobody_fetches_for_says_so(referring: Path) -> None:
         Bundle(referring).load((1,))
 
 
-def test_a_bundle_with_references_has_its_own_format_version(referring: Path) -> None:
-    assert Bundle(referring).manifest.format_version == 2
-
-
 def test_stacking_keeps_every_other_file(referring: Path) -> None:
     (referring / "packed").mkdir()
     (referring / "packed" / "note.txt").write_text("mine")
@@ -425,9 +424,9 @@ def test_stacking_keeps_every_other_file(referring: Path) -> None:
 
 def test_packing_keeps_the_figures_of_groups(referring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle, ledger = Bundle(referring), Bundle(referring).ledger
-    figures = write_figures(referring, pd.DataFrame({"radius": [2.5]}, index=[encode_key((1,))]))
+    values = write_group_values(referring, pd.DataFrame({"radius": [2.5]}, index=[encode_key((1,))]))
     (referring / "manifest.json").unlink()
-    finish_bundle(referring, replace(bundle.manifest, figures=figures), ledger)
+    finish_bundle(referring, replace(bundle.manifest, group_values=values), ledger)
     monkeypatch.setattr(
         "metamodel.tracking.pack_children._fetched", lambda references, loader: iter(())
     )  # the child is gone

@@ -5,7 +5,7 @@ from engine_jobs import job_of, run_here, tasks_of
 
 from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.ledger import LedgerRow
-from metamodel.bundle.shards import ShardReader
+from metamodel.bundle.shard_reader import ShardReader
 from metamodel.training.engines.group_fitter import GroupFitter, seconds_fitting, worker_died
 
 
@@ -18,7 +18,7 @@ def test_a_child_that_cannot_be_stored_is_a_failed_row(tmp_path):
 def test_a_child_without_a_scikit_learn_base_can_be_run(tmp_path):
     job = job_of(tmp_path, Duck(shift=1.0))
     result = run_here(tasks_of(job)[0], job)
-    shard = ShardReader(result.shard, result.shard.stat().st_size)
+    shard = ShardReader(result.shard)
     assert get_codec("cloudpickle").loads(shard.read("[0]").child).shift == 1.0
 
 

@@ -10,7 +10,7 @@ from engine_jobs import job_of, run_here, tasks_of
 
 from metamodel.bundle.diagnostics import Evidence
 from metamodel.bundle.ledger import LedgerRow
-from metamodel.bundle.shards import ShardReader
+from metamodel.bundle.shard_reader import ShardReader
 from metamodel.tables.keys import encode_key
 from metamodel.training.engines.task import Task, TaskResult, skip_groups
 
@@ -25,7 +25,7 @@ def test_a_finished_task_leaves_its_files_alone(tmp_path):
 def test_the_shard_holds_what_the_ledger_says(tmp_path):
     job = job_of(tmp_path, RaisesOnMark(), mark=[1])
     result = run_here(tasks_of(job, size=6)[0], job)
-    shard = ShardReader(result.shard, result.shard.stat().st_size)
+    shard = ShardReader(result.shard)
     for row in result.ledger:
         stored = shard.read(row.key)
         assert (stored.status, stored.sha256, len(stored.child or b"")) == (row.status, row.sha256, row.bytes)
@@ -75,7 +75,7 @@ def test_groups_above_the_row_limit_are_recorded_without_a_child(tmp_path):
         ('["a"]', 1, "skipped", 3000, reasons[0]),
         ("[]", 0, "skipped", 4000, reasons[1]),
     ]
-    stored = list(ShardReader(result.shard, result.shard.stat().st_size).rows())
+    stored = list(ShardReader(result.shard).rows())
     assert {(row.key, row.status, row.reason, row.child) for row in stored} == {
         ('["a"]', "skipped", reasons[0], None),
         ("[]", "skipped", reasons[1], None),

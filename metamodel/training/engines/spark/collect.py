@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame, Row, SparkSession
 
 from metamodel.bundle.diagnostics import Evidence
 from metamodel.bundle.ledger import LedgerRow
-from metamodel.bundle.shards import ShardRow, ShardWriter
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count, listing
 from metamodel.exceptions import TrainingError

@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.bundle.compression import train_dictionary
-from metamodel.bundle.shards import ShardReader, ShardRow, ShardWriter, compress_shard
+from metamodel.bundle.manifest import FileEntry
+from metamodel.bundle.shard_reader import ShardReader
+from metamodel.bundle.shard_writer import ShardWriter, compress_shard, seal_shard
+from metamodel.bundle.shards import ShardRow
 from metamodel.exceptions import CorruptBundle
 from metamodel.tables.keys import encode_key
 
@@ -33,7 +36,12 @@ def shard(tmp_path):
 
 
 def reader(path):
-    return ShardReader(path, path.stat().st_size)
+    return ShardReader(path)
+
+
+def sealed(path):
+    """What a manifest says of a shard."""
+    return FileEntry.of(path, seal_shard(path))
 
 
 def outcome(opened, key):
@@ -119,25 +127,27 @@ def test_a_group_that_the_index_does_not_find_is_never_left_out(shard):
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 32768, 40_000, -1])
-def test_a_truncated_shard_is_never_mapped(shard, keep):
-    whole = shard.read_bytes()
+def test_a_truncated_shard_is_never_read(shard, keep):
+    whole, entry = shard.read_bytes(), sealed(shard)
     shard.write_bytes(whole[:keep])
     with pytest.raises(CorruptBundle, match=rf"00000.sqlite has [\d,]+ bytes; {len(whole):,} were written. Restore"):
-        ShardReader(shard, len(whole)).read('["g1"]')
+        ShardReader(shard, entry).read('["g1"]')
 
 
 def test_a_missing_shard_is_corrupt(tmp_path):
     with pytest.raises(
         CorruptBundle, match=r"s.sqlite is unreadable \(No such file or directory\). Restore the bundle"
     ):
-        ShardReader(tmp_path / "s.sqlite", 10).read('["g1"]')
+        ShardReader(tmp_path / "s.sqlite", FileEntry("", 10)).read('["g1"]')
 
 
 def test_a_file_of_the_right_size_that_is_no_shard_is_corrupt(shard):
-    size = shard.stat().st_size
-    shard.write_bytes(os.urandom(size))
-    with pytest.raises(CorruptBundle, match=r"00000.sqlite cannot be read for group \[\"g1\"\]: .* Restore the bundle"):
-        ShardReader(shard, size).read('["g1"]')
+    entry = sealed(shard)
+    shard.write_bytes(os.urandom(entry.size))
+    with pytest.raises(
+        CorruptBundle, match=r"00000.sqlite cannot be opened: file is not a database. Restore the bundle"
+    ):
+        ShardReader(shard, entry).read('["g1"]')
 
 
 def test_a_shard_appears_when_it_is_complete(tmp_path):
