@@ -19,6 +19,7 @@ _RUNTIME = (
     "zstandard",
     "filelock",
     "requests",
+    "urllib3",
     "tenacity",
 )
 

@@ -4,10 +4,14 @@ import gc
 import multiprocessing
 import os
 import random
+import sqlite3
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -292,3 +296,86 @@ def test_threads_share_a_compressed_shard(alike):
     opened = reader(alike)
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda key: outcome(opened, key) == ALIKE[key], [*ALIKE] * 20))
+
+
+# --- what a shard is bound to
+
+
+def change(path, *statements):
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+def test_a_shard_with_other_rows_is_not_the_one_that_the_manifest_names(tmp_path, shard):
+    other = tmp_path / "other.sqlite"
+    with ShardWriter(other) as writer:
+        for key, blob in BLOBS.items():
+            writer.add(ShardRow.of_child(key, 1, "", blob[::-1] if key != '["g1"]' else blob[1:] + b"x", len(blob) * 2))
+        writer.add(ShardRow('["small"]', 1, "skipped", "min_rows: 1 usable row, 2 needed"))
+        writer.add(ShardRow('["bad"]', 1, "failed", "error"))
+    entry, stranger = sealed(shard), sealed(other)
+    assert entry.size == stranger.size
+    other.rename(shard)
+    with pytest.raises(CorruptBundle, match=r"00000.sqlite is not the one that the manifest names. Load the model"):
+        ShardReader(shard, entry).read('["g1"]')
+
+
+def test_equal_rows_give_one_identity_and_sealing_again_writes_nothing(tmp_path, shard):
+    with ShardWriter(tmp_path / "copy.sqlite") as writer:
+        writer.add_all_of(shard)
+    identity = seal_shard(shard)
+    before = (shard.read_bytes(), shard.stat().st_mtime_ns)
+    assert (seal_shard(tmp_path / "copy.sqlite"), seal_shard(shard)) == (identity, identity)
+    assert (shard.read_bytes(), shard.stat().st_mtime_ns) == before
+
+
+def test_keys_that_change_places_are_found(shard):
+    change(
+        shard,
+        """UPDATE children SET key = 'x' WHERE key = '["g1"]'""",
+        """UPDATE children SET key = '["g1"]' WHERE key = '["g3"]'""",
+        """UPDATE children SET key = '["g3"]' WHERE key = 'x'""",
+    )
+    opened = reader(shard)
+    assert [outcome(opened, key) for key in ('["g1"]', '["g3"]', '["g5"]')] == ["corrupt", "corrupt", BLOBS['["g5"]']]
+
+
+@pytest.mark.parametrize("column", ["level = 0", "status = 'skipped'", "reason = 'x'", "resident = 1", "child = NULL"])
+def test_every_word_of_a_row_is_proven(shard, column):
+    change(shard, f"""UPDATE children SET {column} WHERE key = '["g1"]'""")
+    assert outcome(reader(shard), '["g1"]') == "corrupt"
+
+
+def test_a_view_in_place_of_the_table_is_refused_at_once(shard):
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    columns = "'k' AS key, 1 AS level, '' AS status, '' AS reason, 0 AS resident, 0 AS size, '' AS sha256, '' AS proof"
+    change(
+        shard,
+        "ALTER TABLE children RENAME TO real",
+        f"CREATE VIEW children AS {endless} SELECT {columns}, NULL AS child, i AS rowid FROM n WHERE i < 0",
+    )
+    with pytest.raises(CorruptBundle, match=r"cannot be opened: it holds other tables than a shard. Restore"):
+        reader(shard).read('["g1"]')
+
+
+def test_a_small_child_that_opens_to_a_gigabyte_is_never_opened(alike):
+    compress_shard(alike)
+    bomb = zstandard.ZstdCompressor().compress(bytes(2 * 10**9 // 4))
+    with closing(sqlite3.connect(alike)) as connection:
+        connection.execute("UPDATE children SET child = ? WHERE key = '[\"c1\"]'", (bomb,))
+        connection.commit()
+    tracemalloc.start()
+    try:
+        found = outcome(reader(alike), '["c1"]')
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(bomb) < 10**5, found, peak < 10**7) == (True, "corrupt", True)
+
+
+def test_a_pipe_in_place_of_a_shard_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "s.sqlite")
+    with pytest.raises(CorruptBundle, match=r"s.sqlite is no file"):
+        reader(tmp_path / "s.sqlite").read("[1]")

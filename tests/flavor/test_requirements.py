@@ -1,9 +1,14 @@
 """The packages that a logged model asks for."""
 
+import configparser
 import importlib.metadata
 from types import SimpleNamespace
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+from places import ROOT
 
 from metamodel.flavor.requirements import requirements
 
@@ -37,3 +42,40 @@ def test_the_installed_packages_are_looked_through_once_for_the_same_modules(mon
 
     monkeypatch.setattr(importlib.metadata, "packages_distributions", looked_again)
     assert requirements(_manifest("scipy", "sklearn")) == first
+
+
+def _lower_bounds(lines: list[str]) -> dict[str, str]:
+    """Package → lowest version, of lines as in a requirements file."""
+    plain = [line.partition("#")[0].strip() for line in lines]
+    parsed = [Requirement(line) for line in plain if line]
+    return {one.name: specifier.version for one in parsed for specifier in one.specifier if specifier.operator == ">="}
+
+
+@pytest.fixture(scope="module")
+def bounds() -> dict[str, str]:
+    """Lower bounds of setup.cfg, the extras' among them."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    lines = setup["options"]["install_requires"].splitlines()
+    extras = [line for extra in setup["options.extras_require"].values() for line in extra.splitlines()]
+    return {**_lower_bounds(extras), **_lower_bounds(lines)}
+
+
+def test_the_environment_of_mlflow_run_has_the_bounds_of_the_package(bounds: dict[str, str]) -> None:
+    conda = yaml.safe_load((ROOT / "conda.yaml").read_text(encoding="utf-8"))
+    (lines,) = (part["pip"] for part in conda["dependencies"] if isinstance(part, dict))
+    found = _lower_bounds(lines)
+    assert found == {package: bounds[package] for package in found}
+    assert {"mlflow", "skops", "urllib3", "pandas"} <= set(found)
+
+
+def test_a_logged_model_asks_for_nothing_below_the_bounds(bounds: dict[str, str]) -> None:
+    pinned = dict(line.split("==") for line in requirements(_manifest("sklearn", codec="skops")))
+    assert {"mlflow", "skops", "urllib3"} <= set(pinned)
+    below = [name for name in pinned if name in bounds and Version(pinned[name]) < Version(bounds[name])]
+    assert below == []
+
+
+def test_the_bounds_leave_out_versions_that_answer_wrongly_or_are_not_safe(bounds: dict[str, str]) -> None:
+    least = {"mlflow": "3.17", "skops": "0.16", "urllib3": "2.6.3"}
+    assert {name: bounds[name] for name in least if Version(bounds[name]) < Version(least[name])} == {}
