@@ -45,6 +45,7 @@ from registered_children import Unkind, export_all, panel, register_all, unkind_
 from servers import scoring_server, tracking_server
 
 import metamodel
+from metamodel.common.byte_cache import ByteCache
 from metamodel.flavor.remote.disk_cache import process_disk_cache
 
 MB = 2**20
@@ -180,7 +181,7 @@ def own_cache(directory: Path) -> Iterator[None]:
 
     before, mine = os.environ["METAMODEL_DISK_CACHE"], disk_cache._cache
     os.environ["METAMODEL_DISK_CACHE"], disk_cache._cache = str(directory), None
-    places._forget_after_fork()
+    places._resolved = ByteCache(limit=1_000_000)
     try:
         yield
     finally:

@@ -8,12 +8,12 @@ import importlib
 import io
 import os
 import pickle
-import threading
 import tracemalloc
 from abc import ABC, abstractmethod
 from functools import cache
 from typing import Any
 
+from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import listing, short
 from metamodel.common.validation import one_of
 from metamodel.exceptions import ForbiddenCodec, InputError
@@ -182,7 +182,7 @@ def get_codec(name: str) -> Codec:
 
 
 # Tracing is a state of the whole process: one thread's end of it would spoil another one's measurement.
-_tracing = threading.Lock()
+_tracing = ForkLock()
 
 
 def resident_factor(codec: Codec, blob: bytes) -> float:
@@ -202,12 +202,3 @@ def resident_factor(codec: Codec, blob: bytes) -> float:
                 tracemalloc.stop()
         del child
     return max(1.0, (after - before) / max(1, len(blob)))
-
-
-def _release_after_fork() -> None:
-    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
-    global _tracing
-    _tracing = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_release_after_fork)

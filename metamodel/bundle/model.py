@@ -1,7 +1,6 @@
 """The meta-model of a bundle: what the pyfunc wrapper, batch scoring and notebooks all call."""
 
 import math
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -19,6 +18,7 @@ from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import ChildLoader
 from metamodel.common.arrays import AnyArray
 from metamodel.common.byte_cache import ByteCache
+from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import short
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.prediction.answer_form import PredictOptions
@@ -73,7 +73,7 @@ class MetaModel:
         self._stacks = self._bundle.stacks  # now, so that no request waits for a kernel to be compiled
         self._tally = Tally()
         self._preloaded: Preloaded | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to other processes as the bundle's path: locks and open files cannot."""

@@ -1,7 +1,6 @@
 """Read a bundle: manifest, ledger and shards in one directory; children are loaded when asked for."""
 
 import copy
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from metamodel.bundle.shard_reader import open_shards
 from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.stored_stacks import StoredStack, open_stacks
 from metamodel.common.byte_cache import ByteCache, Keep, process_cache
+from metamodel.common.fork_lock import ForkLock
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, TrainingFailed, UnknownGroup, UnreadableBundle
 from metamodel.prediction.blending import weight_columns
 from metamodel.tables.keys import GroupKey, encode_key
@@ -73,7 +73,7 @@ class Bundle:
             self._references = ReferenceTable(self.path, self.manifest.files, self.manifest.references)
         self._shards = open_shards(self.path, self.manifest.files, SHARD_DIR)
         self.seconds_reading = self.seconds_unpickling = 0.0
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     @cached_property
     def stacks(self) -> list[StoredStack]:

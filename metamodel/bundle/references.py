@@ -22,12 +22,16 @@ from metamodel.exceptions import CorruptBundle, InputError, UnreadableBundle
 __all__ = [
     "PACKED_DIR",
     "REFERENCE_DIR",
+    "WORKERS_VARIABLE",
     "ChildLoader",
     "Reference",
     "ReferenceSettings",
     "ReferenceTable",
     "write_reference_table",
 ]
+
+# How many processes share the rate of requests to a server.
+WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
 
 REFERENCE_DIR = "references"
 

@@ -1,6 +1,5 @@
 """Write a bundle: everything under another name first, and the manifest with all digests at the very end."""
 
-import fcntl
 import os
 import shutil
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from metamodel.bundle.key_index import key_index
 from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, FileEntry, Manifest, write_manifest
@@ -76,28 +76,37 @@ def new_bundle(path: Path) -> Iterator[tuple[Path, Path]]:
         if path.exists():
             path.rename(old)
         directory.rename(path)
-        shutil.rmtree(work)
+        _remove(work, lock)
     except (InputError, AllGroupsFailed):
-        shutil.rmtree(work)
+        _remove(work, lock)
         raise
     finally:
-        os.close(lock)
+        lock.release()
 
 
-def _lock(work: Path, path: Path) -> int:
+def _lock(work: Path, path: Path) -> FileLock:
     """Claim the work directory for this process until it ends, however it ends."""
     work.mkdir(parents=True, exist_ok=True)
-    lock = os.open(work, os.O_RDONLY)
+    file = work / "lock"
+    lock = FileLock(file, thread_local=False)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_ino != work.stat().st_ino:
-            raise FileNotFoundError(work)
+        file.touch()
+        seen = file.stat()
+        lock.acquire(blocking=False)
+        if not os.path.samestat(seen, file.stat()):
+            raise FileNotFoundError(file)
     except OSError as error:  # held by another process, or taken away by one that has just finished
-        os.close(lock)
+        lock.release()
         raise InputError(
             f"Another process is writing {path}. Wait for it to end, or name another output directory."
         ) from error
     return lock
+
+
+def _remove(work: Path, lock: FileLock) -> None:
+    if os.name == "nt":  # where no open file can be taken away
+        lock.release()
+    shutil.rmtree(work)
 
 
 def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> Manifest:

@@ -2,7 +2,6 @@
 
 import math
 import os
-import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from typing import Any, Literal
 
 from cachetools import LRUCache
 
+from metamodel.common.fork_lock import ForkLock
 from metamodel.exceptions import InputError
 
-__all__ = ["ByteCache", "Keep", "limit_in_bytes", "process_cache"]
+__all__ = ["CACHE_VARIABLE", "ByteCache", "Keep", "limit_in_bytes", "process_cache"]
 
-_LIMIT_VARIABLE = "METAMODEL_CACHE_MB"
+CACHE_VARIABLE = "METAMODEL_CACHE_MB"
 
 _DEFAULT_MB = 1024
 
@@ -54,10 +54,14 @@ class ByteCache:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._entries = _CountingLRU(maxsize=max(1, limit), getsizeof=lambda entry: entry.cost)
-        self._loading: dict[Hashable, Future[Any]] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkLock(self._start_empty)
+        self._start_empty()
         self._hits = self._misses = self._refused = 0
+
+    def _start_empty(self) -> None:
+        # In a forked process nobody ends the loads of the parent's threads, and one may have been writing an entry.
+        self._entries = _CountingLRU(maxsize=max(1, self.limit), getsizeof=lambda entry: entry.cost)
+        self._loading: dict[Hashable, Future[Any]] = {}
 
     def __contains__(self, key: Hashable) -> bool:
         """Whether an entry is there; this is no use of it."""
@@ -95,7 +99,7 @@ class ByteCache:
             value, cost = load()
         except BaseException as error:
             with self._lock:
-                del self._loading[key]
+                self._loading.pop(key, None)
             mine.set_exception(error)
             raise
         with self._lock:
@@ -104,7 +108,7 @@ class ByteCache:
                 self._entries[key] = _Entry(value, cost)
             elif keep:
                 self._refused += 1
-            del self._loading[key]
+            self._loading.pop(key, None)
         mine.set_result(value)
         return value
 
@@ -129,9 +133,15 @@ class ByteCache:
             }
 
 
-_process_lock = threading.Lock()
-
 _process_cache: ByteCache | None = None
+
+
+def _forget_process_cache() -> None:
+    global _process_cache
+    _process_cache = None
+
+
+_process_lock = ForkLock(_forget_process_cache)
 
 
 def process_cache() -> ByteCache:
@@ -139,7 +149,7 @@ def process_cache() -> ByteCache:
     global _process_cache
     with _process_lock:
         if _process_cache is None:
-            _process_cache = ByteCache(limit_in_bytes(_LIMIT_VARIABLE, _DEFAULT_MB))
+            _process_cache = ByteCache(limit_in_bytes(CACHE_VARIABLE, _DEFAULT_MB))
         return _process_cache
 
 
@@ -161,13 +171,3 @@ def limit_in_bytes(variable: str, default: int) -> int:
             f"{variable}={megabytes!r} is no number of megabytes. Set it to 0 or more, or leave it out ({default})."
         )
     return int(number * 2**20)
-
-
-def _forget_after_fork() -> None:
-    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
-    global _process_lock, _process_cache
-    _process_lock = threading.Lock()
-    _process_cache = None
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)

@@ -11,12 +11,13 @@ import secrets
 import shutil
 import stat
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from metamodel.common.fork_lock import ForkLock
 
 __all__ = ["OwnedDirectory", "plainly_named", "scratch_directory", "sweep"]
 
@@ -66,15 +67,19 @@ def sweep(parent: Path, prefix: str = "") -> None:
     for lock in parent.glob(f"{prefix}*.lock"):
         with contextlib.suppress(Timeout, OSError):  # its owner lives, or another process is sweeping too
             found = lock.lstat()
-            if stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid():
+            if stat.S_ISREG(found.st_mode) and _is_ours(found):
                 with FileLock(lock, timeout=0):
                     shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                     lock.unlink(missing_ok=True)
 
 
-_guard = threading.Lock()
+def _is_ours(found: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()  # Windows has no users' numbers
+
 
 _mine: list[OwnedDirectory] = []
+
+_guard = ForkLock(forget=_mine.clear)
 
 
 def scratch_directory(name: str) -> Path:
@@ -117,13 +122,3 @@ def _link_or_copy(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # on another file system
         shutil.copyfile(source, target)
-
-
-def _forget_after_fork() -> None:
-    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
-    global _guard
-    _guard = threading.Lock()
-    _mine.clear()
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,7 +1,5 @@
 """Get a model from where it lives, once a process, and leave nothing behind."""
 
-import os
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.bundle.preload import Preload
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.byte_cache import ByteCache
+from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import short
 from metamodel.common.temp_dirs import scratch_directory
 from metamodel.exceptions import InputError, UnreadableBundle
@@ -127,7 +126,7 @@ def _underlying(uri: str) -> str | None:
     return None
 
 
-_download_lock = threading.Lock()
+_download_lock = ForkLock()
 
 _downloaded: dict[tuple[str, str], Path] = {}
 
@@ -155,12 +154,3 @@ def _fetched(uri: str, place: str) -> Path:
 def _download(uri: str) -> Path:
     directory = scratch_directory("model")  # MLflow would leave its own temporary directory behind
     return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(directory)))
-
-
-def _release_after_fork() -> None:
-    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
-    global _download_lock
-    _download_lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_release_after_fork)

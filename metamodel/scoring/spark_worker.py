@@ -5,7 +5,6 @@ Only where it cannot is the model downloaded: once a machine, into the folder th
 application. MLflow is imported for that download alone.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,18 +13,18 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from filelock import FileLock
 
 from metamodel.bundle.model import MetaModel
-from metamodel.common.byte_cache import ByteCache
+from metamodel.bundle.references import WORKERS_VARIABLE
+from metamodel.common.byte_cache import CACHE_VARIABLE, ByteCache, limit_in_bytes
 from metamodel.exceptions import UnreadableBundle
 from metamodel.tables.arrow import arrow_to_pandas
 
 __all__ = ["ModelPlace", "PartitionScorer"]
 
-_CACHE_MB = "METAMODEL_CACHE_MB"
-
 # Rows come sorted by group, so a child is not needed again once its rows have passed.
-_DEFAULT_CACHE_MB = 256.0
+_DEFAULT_CACHE_MB = 256
 
 _models: dict[str, MetaModel] = {}
 
@@ -64,7 +63,7 @@ class ModelPlace:
 
     def _share_the_server(self) -> None:
         """Let children that live elsewhere be fetched from the driver's server, at this worker's part of the rate."""
-        os.environ.setdefault("METAMODEL_FETCH_WORKERS", str(self.workers))
+        os.environ.setdefault(WORKERS_VARIABLE, str(self.workers))
         if self.tracking_uri is not None:
             os.environ["MLFLOW_TRACKING_URI"] = self.tracking_uri
 
@@ -101,8 +100,7 @@ def _fetch_once(uri: str, tracking_uri: str | None, folder: Path) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / "done"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / "lock"):
         if not done.exists():
             path = mlflow.artifacts.download_artifacts(
                 artifact_uri=uri, dst_path=str(folder), tracking_uri=tracking_uri
@@ -112,7 +110,7 @@ def _fetch_once(uri: str, tracking_uri: str | None, folder: Path) -> Path:
 
 
 def _cache() -> ByteCache:
-    return ByteCache(int(float(os.environ.get(_CACHE_MB, _DEFAULT_CACHE_MB)) * 2**20))
+    return ByteCache(limit_in_bytes(CACHE_VARIABLE, _DEFAULT_CACHE_MB))
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ def serve(
     """
     _check({"workers": workers, **(limits or {})})
     from metamodel.bundle.preload import preload_setting
+    from metamodel.bundle.references import WORKERS_VARIABLE
     from metamodel.flavor.load import load_model
-    from metamodel.flavor.remote.throttle import WORKERS_VARIABLE
     from metamodel.serving import workers as processes
     from metamodel.serving.app import Limits, Service
     from metamodel.serving.prometheus import Figures

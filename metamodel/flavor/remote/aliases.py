@@ -1,6 +1,5 @@
 """Where children are now: aliases become versions, once a process or again on an interval."""
 
-import os
 import time
 
 import mlflow
@@ -74,12 +73,3 @@ def _is_gone(error: Exception) -> bool:
         "RESOURCE_DOES_NOT_EXIST",
         "INVALID_PARAMETER_VALUE",
     )
-
-
-def _forget_after_fork() -> None:
-    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
-    global _resolved
-    _resolved = ByteCache(limit=1_000_000)
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)

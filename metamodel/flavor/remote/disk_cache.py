@@ -20,7 +20,6 @@ import re
 import shutil
 import sqlite3
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from metamodel.common.byte_cache import limit_in_bytes
+from metamodel.common.fork_lock import ForkLock
 from metamodel.common.temp_dirs import OwnedDirectory, sweep
 from metamodel.exceptions import InputError
 
@@ -201,12 +201,22 @@ def _age(path: Path) -> float:
 
 
 def _allocated(directory: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in [directory, *directory.rglob("*")])
+    return sum(_bytes_on_disk(path.stat()) for path in [directory, *directory.rglob("*")])
 
 
-_lock = threading.Lock()
+def _bytes_on_disk(entry: os.stat_result) -> int:
+    return entry.st_blocks * 512 if hasattr(entry, "st_blocks") else entry.st_size  # Windows has the size alone
+
 
 _cache: DiskCache | None = None
+
+
+def _forget() -> None:
+    global _cache
+    _cache = None
+
+
+_lock = ForkLock(_forget)
 
 
 def process_disk_cache() -> DiskCache:
@@ -231,13 +241,3 @@ def cache_directory() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metamodel" / "children"
-
-
-def _forget_after_fork() -> None:
-    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
-    global _lock, _cache
-    _lock = threading.Lock()
-    _cache = None
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,8 +1,6 @@
 """Children behind scoring servers: MLflow's protocol, with a deadline, retries, and a breaker for each endpoint."""
 
 import copy
-import os
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +12,7 @@ import tenacity
 
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.arrays import AnyArray
+from metamodel.common.fork_lock import ForkLock
 from metamodel.exceptions import ChildFailed, ChildUnavailable, RowsRefused
 from metamodel.flavor.remote.connections import deadline, open_session
 from metamodel.flavor.remote.protocol import predictions_in, question
@@ -57,7 +56,7 @@ class Breaker:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._failures = 0
         self._closed_again = 0.0
 
@@ -260,11 +259,18 @@ def objection_of(url: str, settings: ReferenceSettings) -> str:
     return "" if status == 200 else f"the endpoint answers /ping with status {status}"
 
 
-_lock = threading.Lock()
-
 _breakers: dict[str, Breaker] = {}
 
 _shared: dict[str, Any] = {}
+
+
+def _forget() -> None:
+    # Threads and connections do not survive a fork.
+    _breakers.clear()
+    _shared.clear()
+
+
+_lock = ForkLock(_forget)
 
 
 def _breaker_of(url: str) -> Breaker:
@@ -287,14 +293,3 @@ def _session(allow_private: bool) -> requests.Session:
             _shared[name] = open_session(_THREADS, allow_private=allow_private)
         shared: requests.Session = _shared[name]
         return shared
-
-
-def _forget_after_fork() -> None:
-    # Locks, threads and connections do not survive a fork.
-    global _lock
-    _lock = threading.Lock()
-    _breakers.clear()
-    _shared.clear()
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)

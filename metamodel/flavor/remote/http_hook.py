@@ -1,14 +1,14 @@
 """Stand between MLflow and the network: who is responsible for a context's requests says when each is sent."""
 
 import inspect
-import os
-import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 import requests
 from mlflow.utils import rest_utils
+
+from metamodel.common.fork_lock import ForkLock
 
 __all__ = ["Request", "Sender", "current", "requests_sent", "take_over"]
 
@@ -33,7 +33,10 @@ current: ContextVar[Sender | None] = ContextVar("metamodel_sender", default=None
 class _Counter:
     def __init__(self) -> None:
         self.total = 0
-        self._lock = threading.Lock()
+        self._lock = ForkLock(self._count_anew)
+
+    def _count_anew(self) -> None:
+        self.total = 0
 
     def add(self) -> None:
         with self._lock:
@@ -78,12 +81,3 @@ def take_over() -> None:
 
     send.throttles = True  # type: ignore[attr-defined]
     setattr(rest_utils, _FUNCTION, send)
-
-
-def _count_anew() -> None:
-    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
-    global _sent
-    _sent = _Counter()
-
-
-os.register_at_fork(after_in_child=_count_anew)

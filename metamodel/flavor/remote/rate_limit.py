@@ -5,19 +5,20 @@ each other: each of their processes has its part of the rate, and begins at a mo
 """
 
 import contextlib
-import fcntl
 import hashlib
 import math
 import os
 import platform
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock
+
+from metamodel.common.fork_lock import ForkLock
 from metamodel.exceptions import ChildUnavailable
 
 __all__ = ["LONGEST_WAIT", "MachineTurns", "RateLimiter", "first_delay"]
@@ -70,7 +71,7 @@ class RateLimiter:
         self._machine = machine
         self._clock = clock
         self._sleep = sleep
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._next: float | None = None
         self._paused_until = -math.inf
         self._answered = -math.inf
@@ -215,13 +216,12 @@ class MachineTurns:
     def _locked(self) -> Iterator[BinaryIO]:
         """Hold the file, which whoever clears the directory may have taken away."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._path, "r+b", buffering=0, opener=_or_new) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            try:
-                yield file
-            finally:
-                # Closing would not do where another thread forks in between: the new process has the file open too.
-                fcntl.flock(file, fcntl.LOCK_UN)
+        # A turn is taken within microseconds, so whoever waits looks again soon.
+        with (
+            FileLock(f"{self._path}.lock", poll_interval=0.001),
+            open(self._path, "r+b", buffering=0, opener=_or_new) as file,
+        ):
+            yield file
 
 
 def _or_new(path: str, flags: int) -> int:

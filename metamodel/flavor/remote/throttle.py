@@ -7,7 +7,6 @@ each request is such a call of its own. MLflow's other requests go as ever.
 
 import email.utils
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ import requests
 import tenacity
 from mlflow.exceptions import MlflowException
 
+from metamodel.bundle.references import WORKERS_VARIABLE
+from metamodel.common.fork_lock import ForkLock
 from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.flavor.remote.disk_cache import cache_directory
 from metamodel.flavor.remote.http_hook import Request, current, take_over
@@ -26,7 +27,6 @@ from metamodel.flavor.remote.rate_limit import LONGEST_WAIT, MachineTurns, RateL
 
 __all__ = [
     "TRANSIENT",
-    "WORKERS_VARIABLE",
     "LostAnswer",
     "Throttle",
     "is_network",
@@ -37,8 +37,6 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
-
-WORKERS_VARIABLE = "METAMODEL_FETCH_WORKERS"
 
 TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
 
@@ -235,9 +233,9 @@ def _seconds_until(date: str) -> float | None:
         return None
 
 
-_lock = threading.Lock()
-
 _limiters: dict[tuple[str, float], RateLimiter] = {}
+
+_lock = ForkLock(forget=_limiters.clear)
 
 
 def throttle_for(server: str, requests_per_second: float, patience: float, *, redirects: bool = True) -> Throttle:
@@ -274,13 +272,3 @@ def _machine_turns(server: str, rate: float) -> MachineTurns | None:
         return MachineTurns(cache_directory() / "turns", server, rate)
     except OSError:  # nothing can be kept here; fetching a child says so
         return None
-
-
-def _forget_after_fork() -> None:
-    # A lock that another thread held at the moment of the fork would stay locked for ever in the child process.
-    global _lock
-    _lock = threading.Lock()
-    _limiters.clear()
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)
