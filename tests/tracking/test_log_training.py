@@ -1,29 +1,23 @@
 """One run, one registered version, a fixed number of requests: against a real `mlflow server`."""
 
-import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pandas as pd
 import pytest
-from edge_children import Hopeless
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from PIL import Image
-from places import SUPPORT
-from servers import Recorder, Server, count_by_endpoint, recording_proxy
+from servers import Recorder, count_by_endpoint
 from sklearn.linear_model import LinearRegression, Ridge
+from tiny_trainings import runs_of, tiny, train_tiny
 
 import metamodel
 from metamodel.bundle.reader import Bundle
@@ -31,56 +25,7 @@ from metamodel.common.byte_cache import process_cache
 from metamodel.report import render_report
 from metamodel.tracking.run import training_run
 
-pytestmark = pytest.mark.server
-
-
-@contextlib.contextmanager
-def _no_active_experiment() -> Iterator[None]:
-    """Undo what `mlflow.set_experiment` changes for the whole process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_EXPERIMENT_ID", "")
-        patch.delenv("MLFLOW_EXPERIMENT_ID")
-        patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def recorder(tracking: Server) -> Iterator[Recorder]:
-    """Everything in this module logs to the server, through the proxy that counts."""
-    with recording_proxy(tracking.url) as proxy, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", proxy.url)
-        with _no_active_experiment():
-            yield proxy
-
-
-@pytest.fixture
-def client() -> MlflowClient:
-    return MlflowClient()
-
-
-@pytest.fixture(autouse=True)
-def _no_active_experiment_or_run() -> Iterator[None]:
-    with _no_active_experiment():
-        yield
-    left = mlflow.active_run()
-    mlflow.end_run()
-    assert left is None
-
-
-def _tiny(groups: int) -> pd.DataFrame:
-    group = np.repeat(np.arange(groups), 3)
-    x = np.tile([0.0, 1.0, 3.0], groups)
-    return pd.DataFrame({"group": group, "x": x, "y": group + 2 * x})
-
-
-def _train_tiny(groups: int) -> metamodel.TrainingResult:
-    return metamodel.train(_tiny(groups), "group", "y", LinearRegression(), holdout=0, n_jobs=1 if groups < 100 else 2)
-
-
-def _runs(experiment: str) -> list[Any]:
-    found = mlflow.get_experiment_by_name(experiment)
-    assert found is not None
-    return MlflowClient().search_runs([found.experiment_id])
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("tracked")]
 
 
 # -------- one run, all in it
@@ -96,7 +41,7 @@ def logged(result: metamodel.TrainingResult, recorder: Recorder) -> Any:
 
 
 def test_the_run_is_described(logged: Any) -> None:
-    (run,) = _runs("districts")
+    (run,) = runs_of("districts")
     note = run.data.tags["mlflow.note.content"]
     assert re.fullmatch(
         r"\d of 5 groups by ocean_proximity: SimpleImputer > Ridge for median_house_value, "
@@ -107,14 +52,14 @@ def test_the_run_is_described(logged: Any) -> None:
 
 def test_a_description_of_the_callers_own_stays() -> None:
     with mlflow.start_run(description="Black Friday") as run:
-        metamodel.log_model(_train_tiny(2), report=False)
+        metamodel.log_model(train_tiny(2), report=False)
     assert MlflowClient().get_run(run.info.run_id).data.tags["mlflow.note.content"] == "Black Friday"
 
 
 def test_there_is_one_finished_run_with_parameters_and_aggregates(
     logged: Any, result: metamodel.TrainingResult
 ) -> None:
-    (run,) = _runs("districts")
+    (run,) = runs_of("districts")
     assert (run.info.run_id, run.info.status, run.info.run_name) == (logged.run_id, "FINISHED", "first")
     assert run.data.params["train.group_by"] == "['ocean_proximity']"
     assert run.data.params["train.target"] == "median_house_value"
@@ -193,7 +138,7 @@ def test_there_is_one_registered_version_with_tags_and_alias(
 
 @pytest.mark.tableless
 def test_without_the_report_the_run_has_the_tables_and_no_picture(client: MlflowClient) -> None:
-    result = _train_tiny(2)
+    result = train_tiny(2)
     with_report, without = (metamodel.log_model(result, report=report).run_id for report in (True, False))
     left_out = _files(client, with_report) - _files(client, without)
     assert left_out == {"plots/actual_predicted.png", "plots/holdout_metric.png", "report.html"}
@@ -211,7 +156,7 @@ def _files(client: MlflowClient, run_id: str) -> set[str]:
 # -------- number of requests
 @pytest.mark.tableless
 def test_logging_and_registering_costs_the_same_requests_for_5_groups_and_for_5000(recorder: Recorder) -> None:
-    few, many = _train_tiny(5), _train_tiny(5000)
+    few, many = train_tiny(5), train_tiny(5000)
     assert (few.summary["groups_fitted"], many.summary["groups_fitted"]) == (5, 5000)
     counts = []
     for result in (few, few, many):  # the first one also creates the registered model
@@ -223,53 +168,10 @@ def test_logging_and_registering_costs_the_same_requests_for_5_groups_and_for_50
     assert counts[2]["POST /api/2.0/mlflow/model-versions/create"] == 1
 
 
-# -------- whose run it is
-@pytest.mark.tableless
-def test_an_active_run_is_used_and_left_open(client: MlflowClient) -> None:
-    result = _train_tiny(2)
-    with mlflow.start_run() as run:
-        info = metamodel.log_model(result, report=False)
-        assert client.get_run(run.info.run_id).info.status == "RUNNING"
-    assert info.run_id == run.info.run_id
-    assert client.get_run(run.info.run_id).info.status == "FINISHED"
-
-
-def test_the_run_that_mlflow_run_has_made_is_used(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = client.create_experiment("made by mlflow run")
-    made = client.create_run(experiment).info.run_id
-    monkeypatch.setenv("MLFLOW_RUN_ID", made)
-    with training_run("another experiment"):
-        info = metamodel.log_model(_train_tiny(2), report=False)
-    assert info.run_id == made
-    assert client.get_run(made).info.status == "FINISHED"
-    assert mlflow.get_experiment_by_name("another experiment") is None
-
-
-@pytest.mark.tableless
-def test_logging_twice_into_one_run_gives_two_models_and_one_ledger() -> None:
-    result = _train_tiny(2)
-    with training_run("twice"):
-        infos = [metamodel.log_model(result, name=name, report=False) for name in ("one", "other")]
-    (run,) = _runs("twice")
-    assert {info.run_id for info in infos} == {run.info.run_id}
-    mlflow.set_experiment("twice")
-    assert len(mlflow.load_table("ledger.json", run_ids=[run.info.run_id])) == len(result.ledger)
-
-
-@pytest.mark.tableless
-def test_another_training_is_refused_by_a_run_before_anything_is_logged(client: MlflowClient) -> None:
-    first, second = _train_tiny(2), _train_tiny(3)
-    with mlflow.start_run() as run:
-        metamodel.log_model(first, report=False)
-        before = client.get_run(run.info.run_id).to_dictionary()
-        with pytest.raises(metamodel.InputError, match="holds another training already"):
-            metamodel.log_model(second, report=False)
-    assert client.get_run(run.info.run_id).data.to_dictionary() == before["data"]
-
-
+# -------- odd names, and a data set that is there already
 @pytest.mark.parametrize("name", ["a/b", "a:b", "a.b", "50%", 'a"b', "a'b", ""])
 def test_a_name_that_mlflow_refuses_is_refused_before_anything_is_logged(name: str, recorder: Recorder) -> None:
-    result = _train_tiny(2)
+    result = train_tiny(2)
     recorder.take()
     with pytest.raises(metamodel.InputError, match="MLflow does not take the name"):
         metamodel.log_model(result, name=name, report=False)
@@ -279,7 +181,7 @@ def test_a_name_that_mlflow_refuses_is_refused_before_anything_is_logged(name: s
 @pytest.mark.tableless
 def test_candidates_may_have_any_name() -> None:
     candidates = {"ridge alpha=1": Ridge(), "größer, 50%": Ridge(alpha=2.0)}
-    result = metamodel.train(_tiny(2), "group", "y", candidates, holdout=0.4, n_jobs=1)
+    result = metamodel.train(tiny(2), "group", "y", candidates, holdout=0.4, n_jobs=1)
     info = metamodel.log_model(result, report=False)
     assert json.loads(mlflow.get_run(info.run_id).data.params["train.candidates"]).keys() == candidates.keys()
 
@@ -288,7 +190,7 @@ def test_candidates_may_have_any_name() -> None:
 @pytest.mark.parametrize("folder", ["run #1", "50%", "a%20b?"])
 def test_the_output_directory_may_have_any_name(folder: str, tmp_path: Path) -> None:
     result = metamodel.train(
-        _tiny(2), "group", "y", LinearRegression(), n_jobs=1, output_dir=tmp_path / folder / "bundle #1"
+        tiny(2), "group", "y", LinearRegression(), n_jobs=1, output_dir=tmp_path / folder / "bundle #1"
     )
     loaded = metamodel.load_model(metamodel.log_model(result, report=False).model_uri)
     assert loaded.bundle.damaged_files() == []
@@ -307,141 +209,8 @@ def test_a_data_set_that_another_run_has_just_inserted_is_logged_all_the_same(
         log_input(*args, **kwargs)
 
     monkeypatch.setattr(mlflow, "log_input", refused_once)
-    info = metamodel.log_model(_train_tiny(2), report=False)
+    info = metamodel.log_model(train_tiny(2), report=False)
     assert len(client.get_run(info.run_id).inputs.dataset_inputs) == 1
-
-
-# -------- when it fails
-def _registered(client: MlflowClient) -> set[str]:
-    return {model.name for model in client.search_registered_models()}
-
-
-def _fail_inside(experiment: str) -> None:
-    with training_run(experiment):
-        raise RuntimeError("the disk is full")
-
-
-def test_an_exception_ends_the_run_failed_with_its_reason() -> None:
-    with pytest.raises(RuntimeError, match="the disk is full"):
-        _fail_inside("broken")
-    (run,) = _runs("broken")
-    assert run.info.status == "FAILED"
-    assert run.data.tags["metamodel.error"] == "RuntimeError: the disk is full"
-
-
-def _train_hopeless(experiment: str) -> None:
-    with training_run(experiment):
-        metamodel.log_model(
-            metamodel.train(_tiny(3), "group", "y", Hopeless(), n_jobs=1),
-            registered_model_name="hopeless",
-            report=False,
-        )
-
-
-def test_when_every_group_fails_the_run_has_failed_and_nothing_is_registered(client: MlflowClient) -> None:
-    with pytest.raises(metamodel.AllGroupsFailed, match="no group pleases me"):
-        _train_hopeless("hopeless")
-    (run,) = _runs("hopeless")
-    assert run.info.status == "FAILED"
-    assert "None of 3 groups could be fitted" in run.data.tags["metamodel.error"]
-    assert "hopeless" not in _registered(client)
-
-
-def test_when_the_model_cannot_be_uploaded_nothing_is_registered(
-    client: MlflowClient, tracking: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    result = _train_tiny(2)
-    experiment = client.create_experiment("full")
-    root = tracking.directory / "artifacts" / experiment
-    root.mkdir(parents=True)
-    (root / "models").write_text("a file where the server wants to make a folder")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-
-    def log() -> None:
-        with training_run("full"):
-            metamodel.log_model(result, registered_model_name="lost", alias="champion", report=False)
-
-    with pytest.raises(MlflowException, match=r"artifacts/.* failed with exception"):
-        log()
-    (run,) = _runs("full")
-    assert run.info.status == "FAILED"
-    assert run.data.tags["metamodel.error"]
-    assert "lost" not in _registered(client)
-
-
-def _command(*arguments: str, cwd: Path, temporary: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "metamodel", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(SUPPORT), "TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-@pytest.mark.tableless
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process(
-    client: MlflowClient, tmp_path: Path, n_jobs: int
-) -> None:
-    started, temporary = tmp_path / "started", tmp_path / "temporary"
-    started.mkdir()
-    temporary.mkdir()
-    _tiny(4).to_csv(tmp_path / "table.csv", index=False)
-    experiment = f"terminated {n_jobs}"
-    options = {
-        "data": "table.csv",
-        "group-by": "group",
-        "target": "y",
-        "estimator": "edge_children.Endless",
-        "estimator-params": f'{{"folder": "{started}"}}',
-        "n-jobs": str(n_jobs),
-        "register": "terminated",
-        "experiment": experiment,
-    }
-    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-    process = _command("train", *arguments, cwd=tmp_path, temporary=temporary)
-    try:
-        _wait(lambda: bool(list(started.glob("[0-9]*"))) or process.poll() is not None)
-        assert process.poll() is None, process.communicate()[0]
-        (run,) = _runs(experiment)
-        assert run.info.status == "RUNNING"
-        process.terminate()
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 128 + signal.SIGTERM, output
-        assert "Traceback" not in output
-        workers = [int(path.name) for path in started.glob("[0-9]*")]
-        _wait(lambda: not any(map(_is_running, workers)))
-    finally:
-        _kill_group(process)
-    (run,) = _runs(experiment)
-    assert run.info.status == "FAILED"
-    assert run.data.tags["metamodel.error"] == "Terminated: 143"
-    assert "terminated" not in _registered(client)
-    assert list(temporary.iterdir()) == []
-
-
-def _wait(condition: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"Not true within {seconds} s"
-        time.sleep(0.05)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def _kill_group(process: "subprocess.Popen[str]") -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
 
 
 # -------- loaded from the server
@@ -456,7 +225,7 @@ for uri in sys.argv[1:]:
 
 @pytest.mark.tableless
 def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_temporary_directory(tmp_path: Path) -> None:
-    info = metamodel.log_model(_train_tiny(2), registered_model_name="loaded", alias="champion", report=False)
+    info = metamodel.log_model(train_tiny(2), registered_model_name="loaded", alias="champion", report=False)
     uris = ["models:/loaded@champion", "models:/loaded/1", info.model_uri, f"runs:/{info.run_id}/model"]
     assert info.model_uri.startswith("models:/m-")
     temporary = tmp_path / "temporary"
@@ -476,7 +245,7 @@ def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_tempor
 
 @pytest.mark.tableless
 def test_a_model_that_is_loaded_again_is_downloaded_once_and_finds_its_children() -> None:
-    result = metamodel.train(_tiny(2), "group", "y", LinearRegression(), holdout=0, n_jobs=1, stack=False)
+    result = metamodel.train(tiny(2), "group", "y", LinearRegression(), holdout=0, n_jobs=1, stack=False)
     info = metamodel.log_model(result, registered_model_name="once", alias="champion", report=False)
     misses = process_cache().stats()["misses"]
 
@@ -484,7 +253,7 @@ def test_a_model_that_is_loaded_again_is_downloaded_once_and_finds_its_children(
         uris = ["models:/once@champion", "models:/once/1", info.model_uri]
         models = list(pool.map(metamodel.load_model, uris))
     for model in models:
-        model.predict(_tiny(2))
+        model.predict(tiny(2))
 
     assert len({model.bundle.path for model in models}) == 1
     assert process_cache().stats()["misses"] - misses <= 2

@@ -1,0 +1,195 @@
+"""Whose run it is, and how it ends when something fails."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from edge_children import Hopeless
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from places import SUPPORT
+from servers import Server
+from tiny_trainings import registered_names, runs_of, tiny, train_tiny
+
+import metamodel
+from metamodel.tracking.run import training_run
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("tracked")]
+
+
+@pytest.mark.tableless
+def test_an_active_run_is_used_and_left_open(client: MlflowClient) -> None:
+    result = train_tiny(2)
+    with mlflow.start_run() as run:
+        info = metamodel.log_model(result, report=False)
+        assert client.get_run(run.info.run_id).info.status == "RUNNING"
+    assert info.run_id == run.info.run_id
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+
+
+def test_the_run_that_mlflow_run_has_made_is_used(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = client.create_experiment("made by mlflow run")
+    made = client.create_run(experiment).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", made)
+    with training_run("another experiment"):
+        info = metamodel.log_model(train_tiny(2), report=False)
+    assert info.run_id == made
+    assert client.get_run(made).info.status == "FINISHED"
+    assert mlflow.get_experiment_by_name("another experiment") is None
+
+
+@pytest.mark.tableless
+def test_logging_twice_into_one_run_gives_two_models_and_one_ledger() -> None:
+    result = train_tiny(2)
+    with training_run("twice"):
+        infos = [metamodel.log_model(result, name=name, report=False) for name in ("one", "other")]
+    (run,) = runs_of("twice")
+    assert {info.run_id for info in infos} == {run.info.run_id}
+    mlflow.set_experiment("twice")
+    assert len(mlflow.load_table("ledger.json", run_ids=[run.info.run_id])) == len(result.ledger)
+
+
+@pytest.mark.tableless
+def test_another_training_is_refused_by_a_run_before_anything_is_logged(client: MlflowClient) -> None:
+    first, second = train_tiny(2), train_tiny(3)
+    with mlflow.start_run() as run:
+        metamodel.log_model(first, report=False)
+        before = client.get_run(run.info.run_id).to_dictionary()
+        with pytest.raises(metamodel.InputError, match="holds another training already"):
+            metamodel.log_model(second, report=False)
+    assert client.get_run(run.info.run_id).data.to_dictionary() == before["data"]
+
+
+def _fail_inside(experiment: str) -> None:
+    with training_run(experiment):
+        raise RuntimeError("the disk is full")
+
+
+def test_an_exception_ends_the_run_failed_with_its_reason() -> None:
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        _fail_inside("broken")
+    (run,) = runs_of("broken")
+    assert run.info.status == "FAILED"
+    assert run.data.tags["metamodel.error"] == "RuntimeError: the disk is full"
+
+
+def _train_hopeless(experiment: str) -> None:
+    with training_run(experiment):
+        metamodel.log_model(
+            metamodel.train(tiny(3), "group", "y", Hopeless(), n_jobs=1),
+            registered_model_name="hopeless",
+            report=False,
+        )
+
+
+def test_when_every_group_fails_the_run_has_failed_and_nothing_is_registered(client: MlflowClient) -> None:
+    with pytest.raises(metamodel.AllGroupsFailed, match="no group pleases me"):
+        _train_hopeless("hopeless")
+    (run,) = runs_of("hopeless")
+    assert run.info.status == "FAILED"
+    assert "None of 3 groups could be fitted" in run.data.tags["metamodel.error"]
+    assert "hopeless" not in registered_names(client)
+
+
+def test_when_the_model_cannot_be_uploaded_nothing_is_registered(
+    client: MlflowClient, tracking: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = train_tiny(2)
+    experiment = client.create_experiment("full")
+    root = tracking.directory / "artifacts" / experiment
+    root.mkdir(parents=True)
+    (root / "models").write_text("a file where the server wants to make a folder")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+    def log() -> None:
+        with training_run("full"):
+            metamodel.log_model(result, registered_model_name="lost", alias="champion", report=False)
+
+    with pytest.raises(MlflowException, match=r"artifacts/.* failed with exception"):
+        log()
+    (run,) = runs_of("full")
+    assert run.info.status == "FAILED"
+    assert run.data.tags["metamodel.error"]
+    assert "lost" not in registered_names(client)
+
+
+def _command(*arguments: str, cwd: Path, temporary: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "metamodel", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(SUPPORT), "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.tableless
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process(
+    client: MlflowClient, tmp_path: Path, n_jobs: int
+) -> None:
+    started, temporary = tmp_path / "started", tmp_path / "temporary"
+    started.mkdir()
+    temporary.mkdir()
+    tiny(4).to_csv(tmp_path / "table.csv", index=False)
+    experiment = f"terminated {n_jobs}"
+    options = {
+        "data": "table.csv",
+        "group-by": "group",
+        "target": "y",
+        "estimator": "edge_children.Endless",
+        "estimator-params": f'{{"folder": "{started}"}}',
+        "n-jobs": str(n_jobs),
+        "register": "terminated",
+        "experiment": experiment,
+    }
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    process = _command("train", *arguments, cwd=tmp_path, temporary=temporary)
+    try:
+        _wait(lambda: bool(list(started.glob("[0-9]*"))) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()[0]
+        (run,) = runs_of(experiment)
+        assert run.info.status == "RUNNING"
+        process.terminate()
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 128 + signal.SIGTERM, output
+        assert "Traceback" not in output
+        workers = [int(path.name) for path in started.glob("[0-9]*")]
+        _wait(lambda: not any(map(_is_running, workers)))
+    finally:
+        _kill_group(process)
+    (run,) = runs_of(experiment)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["metamodel.error"] == "Terminated: 143"
+    assert "terminated" not in registered_names(client)
+    assert list(temporary.iterdir()) == []
+
+
+def _wait(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"Not true within {seconds} s"
+        time.sleep(0.05)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def _kill_group(process: "subprocess.Popen[str]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
