@@ -38,6 +38,9 @@ settings.register_profile(
 )
 settings.load_profile("ci")
 
+# Fixtures, and the markers of the tests that use them.
+MARKED = {"spark": "spark", "tracking": "server"}
+
 # What marks a file that takes long, the longest first.
 LONG = ("server", "slow")
 
@@ -52,10 +55,19 @@ def _share(nodeid: str) -> str:
     return "spark" if "spark" in file else file
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest where processes share the work, so that none ends long after another."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
+    """Mark what uses a server or Spark, whoever forgot to; and begin with what takes longest."""
+    for item in items:
+        for fixture, marker in MARKED.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        _sort(items)
+
+
+def _sort(items: list[pytest.Item]) -> None:
+    """Put first what takes longest where processes share the work, so that none ends long after another."""
     ranks: dict[str, int] = {}
     for item in items:
         rank = next((rank for rank, name in enumerate(LONG) if item.get_closest_marker(name)), len(LONG))
