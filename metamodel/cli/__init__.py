@@ -8,17 +8,29 @@ import os
 
 import click
 
-from metamodel.cli.answering import score, serve
-from metamodel.cli.building import pack, reference, serve_check
 from metamodel.cli.click_groups import Commands
-from metamodel.cli.looking import export, inspect, report
+from metamodel.cli.export import export
+from metamodel.cli.inspect import inspect
+from metamodel.cli.pack import pack, serve_check
+from metamodel.cli.reference import reference
+from metamodel.cli.report import report
+from metamodel.cli.score import score
+from metamodel.cli.serve import serve
 from metamodel.cli.train import train
 from metamodel.common.version import __version__
 
 __all__ = ["main"]
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+_SETTINGS = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 110,
+    # `mlflow run` hands a parameter of the name tune_seconds on as --tune_seconds.
+    "token_normalize_func": lambda name: name.replace("_", "-"),
+}
+
+
+@click.group(cls=Commands, context_settings=_SETTINGS)
 @click.version_option(__version__, prog_name="metamodel")
 def main() -> None:
     """One model for each group of a table, shipped as one MLflow model."""

@@ -1,41 +1,79 @@
-"""What every command shares: kinds of options, and how errors end."""
+"""What the commands share: kinds of values, options with one rule for empty values, and how errors end."""
 
 import contextlib
+import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from metamodel.common.option import Form, OptionGroup, declared
+from metamodel.common.option import Option as Declared
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
+from metamodel.tracking.options import Answers
 
 __all__ = [
-    "SECONDS",
-    "SHARE",
     "Exit",
     "Json",
     "Names",
+    "Number",
+    "Option",
+    "Text",
+    "Unwritten",
     "WholeNumber",
+    "argument",
     "at_work",
     "inputs_option",
     "json_option",
-    "logging_options",
+    "option",
+    "options_of",
+    "switch",
 ]
 
 
+class Text(click.ParamType):  # type: ignore[type-arg]
+    """A text; a file of options could hold something else."""
+
+    name = "TEXT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Insist on a text."""
+        if not isinstance(value, str):
+            self.fail(f"{value!r} is no text; write it in quotation marks", param, ctx)
+        return value
+
+
 class Names(click.ParamType):  # type: ignore[type-arg]
-    """A list of names behind one another: ``country,store``."""
+    """Names behind one another, ``country,store``, or a list of them."""
 
     name = "NAMES"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
         """Split at commas."""
-        return value if isinstance(value, list) else [name.strip() for name in value.split(",") if name.strip()]
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            self.fail(f"{value!r} is no list of names", param, ctx)
+        return [name.strip() for name in names if name.strip()]
+
+
+class Texts(click.ParamType):  # type: ignore[type-arg]
+    """A text, in which commas may stand between several, or a list of texts."""
+
+    name = "TEXT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | list[str]:
+        """Insist on texts."""
+        if not isinstance(value, str) and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+            self.fail(f"{value!r} is neither a text nor a list of texts", param, ctx)
+        return value
 
 
 class Json(click.ParamType):  # type: ignore[type-arg]
-    """A JSON value; an empty string is none."""
+    """A JSON value."""
 
     name = "JSON"
 
@@ -44,42 +82,59 @@ class Json(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse, and insist on the kind of value."""
-        if not isinstance(value, str):
-            return value
-        if not value.strip():
-            return None
-        try:
-            parsed = json.loads(value)
-        except ValueError as error:
-            self.fail(f"{value!r} is no JSON: {error}", param, ctx)
+        parsed = value
+        if isinstance(value, str):
+            try:
+                parsed = json.loads(value)
+            except ValueError as error:
+                self.fail(f"{value!r} is no JSON: {error}", param, ctx)
         if not isinstance(parsed, self._kind):
             self.fail(f"{value!r} is no JSON {'object' if self._kind is dict else 'array'}", param, ctx)
         return parsed
 
 
+class Space(click.ParamType):  # type: ignore[type-arg]
+    """A search space: auto, a file's path, or in a file of options the space itself."""
+
+    name = "TEXT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Leave it as it is."""
+        if not isinstance(value, str | bool | Mapping):
+            self.fail(f"{value!r} is neither auto, nor a file's path, nor a search space", param, ctx)
+        return value
+
+
+class Table(click.ParamType):  # type: ignore[type-arg]
+    """A file's path, or in a file of options the rows themselves."""
+
+    name = "TEXT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Leave it as it is."""
+        rows = isinstance(value, list) and all(isinstance(row, Mapping) for row in value)
+        if not rows and not isinstance(value, str):
+            self.fail(f"{value!r} is neither a file's path nor a list of rows", param, ctx)
+        return value
+
+
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]
-    """An integer; MLproject's numbers are floats, so ``2.0`` is one too; if optional, ``""`` is none."""
+    """An integer; MLproject's numbers are floats, so ``2.0`` is one too."""
 
     name = "INTEGER"
 
-    def __init__(self, optional: bool = False) -> None:
-        self._optional = optional
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Parse without rounding."""
-        if self._optional and value == "":
-            return None
         try:
-            number = int(float(value))
-        except (ValueError, OverflowError):  # text, NaN; infinity
+            if isinstance(value, bool) or int(float(value)) != float(value):
+                raise ValueError
+        except (ValueError, OverflowError, TypeError):  # text, NaN; infinity; a list
             self.fail(f"{value!r} is no whole number", param, ctx)
-        if number != float(value):
-            self.fail(f"{value!r} is no whole number", param, ctx)
-        return number
+        return int(float(value))
 
 
-class OptionalNumber(click.ParamType):  # type: ignore[type-arg]
-    """A number; an empty string, as MLproject's parameters have it, is none.
+class Number(click.ParamType):  # type: ignore[type-arg]
+    """A number.
 
     Parameters
     ----------
@@ -89,23 +144,125 @@ class OptionalNumber(click.ParamType):  # type: ignore[type-arg]
         What a text that is no number is told not to be.
     """
 
-    def __init__(self, name: str, what: str) -> None:
+    def __init__(self, name: str = "NUMBER", what: str = "number") -> None:
         self.name = name
         self._what = what
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Parse."""
-        if value == "":
-            return None
         try:
+            if isinstance(value, bool):
+                raise ValueError
             return float(value)
-        except ValueError:
+        except (ValueError, TypeError):
             self.fail(f"{value!r} is no {self._what}", param, ctx)
 
 
-SECONDS = OptionalNumber("SECONDS", "number of seconds")
+_FORMS: dict[Form, click.ParamType] = {  # type: ignore[type-arg]
+    "text": Text(),
+    "texts": Texts(),
+    "names": Names(),
+    "object": Json(dict),
+    "space": Space(),
+    "table": Table(),
+    "whole": WholeNumber(),
+    "number": Number(),
+    "seconds": Number("SECONDS", "number of seconds"),
+    "share": Number("SHARE", "share"),
+}
 
-SHARE = OptionalNumber("SHARE", "share")
+
+@dataclass(frozen=True)
+class Unwritten:
+    """Stands in a file of options for an object that only a program can give."""
+
+    file: str
+    what: str
+
+
+class Option(click.Option):
+    """An option that may be left empty: an empty one that has a default is not given, another one is None.
+
+    MLproject hands every parameter on, given or not; an empty one must not hide what a file of options says.
+    """
+
+    def __init__(self, *args: Any, **attrs: Any) -> None:
+        if not attrs.get("is_flag") and attrs.get("type") is None:
+            attrs["type"] = Text()
+        super().__init__(*args, **attrs)
+        self._may_be_none = attrs.get("default") is None and not self.required
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """Take the value of the command line, of a file of options, or the default."""
+        assert self.name is not None
+        if opts.get(self.name) == "":
+            if self._may_be_none:
+                return None, ParameterSource.COMMANDLINE
+            opts = {name: value for name, value in opts.items() if name != self.name}
+        value, source = super().consume_value(ctx, opts)
+        if isinstance(value, Unwritten):
+            raise click.UsageError(
+                f"{value.file} does not hold {self.name}, which was an object in Python ({value.what}). "
+                f"Give {self.opts[-1]} beside --config.",
+                ctx,
+            )
+        return value, source
+
+
+option = functools.partial(click.option, cls=Option)
+
+argument = functools.partial(click.argument, type=Text())
+
+
+def switch(name: str, default: bool | None, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command ``--name``, ``--name false`` and ``--no-name``: people like words, MLproject has only values.
+
+    `click_groups.Command` makes one value of both.
+    """
+    word = name.replace("_", "-")
+    shown: dict[str, Any] = {
+        "type": bool,
+        "is_flag": False,
+        "flag_value": True,
+        "metavar": "[true|false]",
+        "help": help,
+    }
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        on = option(f"--{word}", default=default, show_default=default is not None, **shown)
+        return on(click.option(f"--no-{word}", f"no_{name}", is_flag=True, hidden=True)(command))
+
+    return decorate
+
+
+def options_of(*groups: OptionGroup) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command all options of some groups, as they are declared."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for one in reversed([one for group in groups for one in group.options]):
+            command = _option_of(one)(command)
+        return command
+
+    return decorate
+
+
+def _option_of(one: Declared) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    if one.form == "switch":
+        return switch(one.name, one.default, one.help)
+    default = None if one.required else one.default
+    return option(
+        f"--{one.name.replace('_', '-')}",
+        type=_FORMS[one.form],
+        required=one.required,
+        default=default,
+        show_default=default is not None,
+        help=one.help,
+    )
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+inputs_option = next(_option_of(one) for one in declared(Answers) if one.name == "inputs")
 
 
 @contextlib.contextmanager
@@ -139,43 +296,3 @@ class Exit(click.ClickException):
     def show(self, file: Any = None) -> None:
         """Print the line."""
         click.echo(f"error: {self.message}", err=True)
-
-
-inputs_option = click.option(
-    "--inputs",
-    type=click.Choice(["columns", "unchecked", "packed"]),
-    default="columns",
-    show_default=True,
-    help="Form of the signature.",
-)
-
-
-def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--log-children``, and how the tracking server is spared by it."""
-    kinds = click.Choice(["bundle", "models", "runs"])
-    decorators = [
-        click.option(
-            "--log-children",
-            type=kinds,
-            default="bundle",
-            show_default=True,
-            help="Where children are logged: in the model alone, as MLflow models of their own, or as nested runs.",
-        ),
-        click.option(
-            "--rate", type=float, default=20.0, show_default=True, help="With models and runs: requests a second."
-        ),
-        click.option(
-            "--concurrency", type=WholeNumber(), default=4, show_default=True, help="Groups logged side by side."
-        ),
-        click.option(
-            "--server-patience", type=float, default=120.0, show_default=True, help="Seconds to wait for the server."
-        ),
-    ]
-    for decorate in reversed(decorators):
-        command = decorate(command)
-    return command
-
-
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")(command)

@@ -51,7 +51,7 @@ def _plain(item: Any) -> Any:
     return item if isinstance(item, str | int | float) else str(item)
 
 
-def packed_text(packed: dict[str, Any], name: str, alias: str) -> str:
+def packed_text(packed: dict[str, Any], name: str | None, alias: str | None) -> str:
     """Say what `metamodel.tracking.pack_stacks.repack` made."""
     lines = [f"stacked           {packed['groups_stacked']:,} of {packed['groups_fitted']:,} groups"]
     lines += [f"  {groups:>12,}  {reason}" for reason, groups in packed["not_stacked"].items()]

@@ -21,7 +21,7 @@ from metamodel.flavor.signature import InputForm, signature
 from metamodel.tracking import registry
 from metamodel.tracking.children import ChildLogging, LogChildren
 from metamodel.tracking.run import claim, training_run
-from metamodel.tracking.run_contents import log_facts, log_pictures, log_tables
+from metamodel.tracking.run_contents import log_config, log_facts, log_pictures, log_tables
 from metamodel.training.result import TrainingResult
 
 __all__ = ["log_model", "log_packed"]
@@ -99,6 +99,8 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         if report:
             log_pictures(result)
         log_tables(result)
+        answers = {"predict_method": predict_method, "detail": detail, "inputs": inputs, "log_children": log_children}
+        log_config(result, settings, register=registered_model_name, alias=alias, **answers)
         with children.logged(result, run, name, model) as logged, plainly_named(logged.bundle.path) as bundle:
             info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, logged, result.data, inputs))
         # Metrics that are there before the model would be fetched again one by one, to be copied to it.

@@ -17,12 +17,17 @@ from mlflow.exceptions import MlflowException
 from metamodel import report
 from metamodel.bundle.diagnostics import IMPORTANCE_NAME
 from metamodel.bundle.reader import Bundle
+from metamodel.bundle.references import ReferenceSettings
 from metamodel.evaluation.metrics import PRIMARY
 from metamodel.tables.keys import KeySchema
+from metamodel.tracking.options import RUN_GROUPS
 from metamodel.tracking.run import LEDGER_TABLE, cut
+from metamodel.training.options.written import config_text, written_down
 from metamodel.training.result import TrainingResult
 
-__all__ = ["log_facts", "log_pictures", "log_tables"]
+__all__ = ["CONFIG_NAME", "log_config", "log_facts", "log_pictures", "log_tables"]
+
+CONFIG_NAME = "config.yaml"
 
 # MLflow's page shows a table of this size at once; the whole ledger is in ledger.parquet.
 _TABLE_ROWS = 10_000
@@ -94,6 +99,24 @@ def log_tables(result: TrainingResult) -> None:
     # What mlflow.log_table writes; that would append to the table of an earlier call in the same run.
     shown = _shown(result.ledger, result.manifest.keys, _metric(result))
     mlflow.log_text(shown.to_json(orient="split", index=False, date_format="iso"), LEDGER_TABLE["path"])
+
+
+def log_config(result: TrainingResult, settings: ReferenceSettings | None, **logged: Any) -> None:
+    """Log the options of a training and of its logging as a file that `metamodel train --config` takes.
+
+    Parameters
+    ----------
+    result
+        With the options of the training.
+    settings
+        How the server is spared, if that was said.
+    logged
+        The other options of `metamodel train` that training does not know.
+    """
+    if settings is not None:
+        logged["rate"], logged["concurrency"] = settings.requests_per_second, settings.concurrency
+        logged["server_patience"] = settings.patience_seconds
+    mlflow.log_text(config_text({**result.config, **written_down(logged)}, RUN_GROUPS), CONFIG_NAME)
 
 
 def _few(holdout: pd.DataFrame) -> pd.DataFrame:

@@ -627,7 +627,7 @@ def test_bad_input_to_train_is_one_line_and_leaves_nothing(store: MlflowClient, 
         ("--min-rows", "2.5", "'2.5' is no whole number"),
         ("--min-rows", "nan", "'nan' is no whole number"),
         ("--n-jobs", "inf", "'inf' is no whole number"),
-        ("--holdout", "some", "'some' is not a valid float"),
+        ("--holdout", "some", "'some' is no number"),
     ],
 )
 def test_option_of_the_wrong_kind_is_a_usage_error(folder: Path, option: str, value: str, message: str) -> None:

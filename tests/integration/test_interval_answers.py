@@ -18,7 +18,6 @@ from spark_tables import assert_same_ledger
 import metamodel
 from metamodel.bundle.reader import Bundle
 from metamodel.cli import main
-from metamodel.cli.options import SHARE
 from metamodel.evaluation.conformal import INTERVAL_COLUMNS
 from metamodel.exceptions import CorruptBundle, InputError
 from metamodel.flavor.export import export_child
@@ -288,11 +287,6 @@ def test_commands_train_score_and_pack(table, tmp_path):
     pd.testing.assert_frame_equal(answers[0][COLUMNS], answers[1][COLUMNS], rtol=1e-9)
     inside = answers[0]["y"].between(answers[0]["lower"], answers[0]["upper"])
     assert 0.85 < inside[answers[0]["upper"].notna()].mean() < 0.97
-
-
-@pytest.mark.parametrize("given", ["", "0.9"])
-def test_an_empty_interval_is_none(given):
-    assert SHARE.convert(given, None, None) == (float(given) if given else None)
 
 
 @pytest.mark.server

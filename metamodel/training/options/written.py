@@ -14,7 +14,7 @@ __all__ = ["OBJECTS", "config_text", "written_down"]
 # Under this key stands what only a program can give again.
 OBJECTS = "objects"
 
-_HEAD = "# The options of a training; `metamodel train --config FILE` takes them. What is not here was not given.\n"
+_HEAD = "# Options of a command, as its `--config FILE` takes them. What is not here was not given.\n"
 
 
 def written_down(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""``metamodel inspect``."""
+
+from typing import Any
+
+import click
+
+from metamodel.cli.options import Exit, Json, WholeNumber, argument, at_work, json_option, option
+from metamodel.cli.output import dumps, section
+
+__all__ = ["inspect"]
+
+
+@click.command()
+@argument("model")
+@option("--group", type=Json(list), default=None, help='One child: its key as a JSON array, such as ["FR", 7].')
+@option("--worst", type=WholeNumber(), default=10, show_default=True, help="How many of the worst groups to show.")
+@click.option("--verify", is_flag=True, help="Read every file of the bundle and check its digest.")
+@json_option
+def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_json: bool) -> None:
+    """Show a model: its summary, its worst groups, or one child."""
+    with at_work():
+        from metamodel.flavor.load import load_model
+        from metamodel.report import inspection
+
+        opened = load_model(model)
+        facts = inspection.one_child(opened, tuple(group)) if group is not None else inspection.overview(opened, worst)
+        if verify:
+            facts |= inspection.damage(opened)
+    if as_json:
+        click.echo(dumps(facts))
+    else:
+        click.echo("\n\n".join(section(name, value) for name, value in facts.items()))
+    if facts.get("damaged_files"):
+        raise Exit(f"Damaged files: {', '.join(facts['damaged_files'])}. Restore the bundle.", 1)

@@ -1,0 +1,66 @@
+"""The options of `metamodel train` that are not training's: what the logged model answers, and how it is logged.
+
+Imports nothing heavy, so that `metamodel --help` is quick.
+"""
+
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from metamodel.common.choices import InputForm, LogChildren, PredictMethod
+from metamodel.common.option import OptionGroup, check_options, option
+from metamodel.training.options import OPTION_GROUPS
+
+__all__ = ["RUN_GROUPS", "Answers", "Logging"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a call without params answers, and how a request looks."""
+
+    predict_method: PredictMethod = option(
+        "predict", choices=get_args(PredictMethod), decisive=False, help="predict or predict_proba."
+    )
+    detail: bool = option(
+        False, form="switch", decisive=False, help="Answer key, level, child version and error by default."
+    )
+    inputs: InputForm = option(
+        "columns",
+        choices=get_args(InputForm),
+        decisive=False,
+        help="Form of the signature: columns, unchecked or packed.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where the run and the model go, and how the tracking server is spared."""
+
+    register: str | None = option(None, decisive=False, help="Register a version of the model under this name.")
+    alias: str | None = option(None, decisive=False, help="Point this alias at the new version.")
+    experiment: str | None = option(None, decisive=False, help="MLflow experiment of a new run.")
+    log_children: LogChildren = option(
+        "bundle",
+        choices=get_args(LogChildren),
+        decisive=False,
+        help="Where children are logged: bundle, in the model alone; models, as MLflow models of their own; "
+        "or runs, as nested runs.",
+    )
+    rate: float = option(20.0, form="number", decisive=False, help="With models and runs: requests a second.")
+    concurrency: int = option(4, form="whole", decisive=False, help="Groups logged side by side.")
+    server_patience: float = option(120.0, form="number", decisive=False, help="Seconds to wait for the server.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logging(Answers, Destination):
+    """What is logged, and where."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+def _with_answers(group: OptionGroup) -> OptionGroup:
+    return replace(group, classes=(*group.classes, Answers)) if group.key == "answers" else group
+
+
+# Every option of a training that is logged.
+RUN_GROUPS = (*map(_with_answers, OPTION_GROUPS), OptionGroup("mlflow", "MLflow", (Destination,)))
