@@ -573,7 +573,10 @@ BAD_TRAINING = {
     "probabilities of a regressor": (["--predict-method", "predict_proba"], "predict_proba' needs a classifier, but"),
     "name": (["--register", "a/b"], "MLflow does not take the name 'a/b' for a model. Leave"),
     "alias": (["--alias", "v1"], "MLflow does not take the alias 'v1'. Use letters"),
-    "alias of nothing": (["--register", ""], r"An alias needs a registered model. Give registered_model_name \(--register NAME\) too"),
+    "alias of nothing": (
+        ["--register", ""],
+        r"An alias needs a registered model. Give registered_model_name \(--register NAME\) too",
+    ),
     "metric": (["--metric", "mape"], "metric='mape' is unknown for regression. Use one of: mae, rmse, r2"),
     "split": (["--split", "weekly"], 'split=\'weekly\' is unknown. Use "holdout", "kfold:5", or'),
     "parameter of a space": (
