@@ -23,7 +23,19 @@ from pyspark.sql import types as T  # noqa: N812
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 
-__all__ = ["SparkTable", "column", "read_spark", "reason", "sample_frame", "session_of", "settings", "write_spark"]
+__all__ = [
+    "TYPE_EXAMPLES",
+    "SparkTable",
+    "column",
+    "column_types",
+    "example_of",
+    "read_spark",
+    "reason",
+    "sample_frame",
+    "session_of",
+    "settings",
+    "write_spark",
+]
 
 _CSV = (".csv", ".csv.gz", ".csv.bz2", ".tsv")
 
@@ -42,7 +54,7 @@ _FLOAT = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$|^[+-]?([iI]
 # Spark type → a value of it, and the pandas dtype of a column without nulls.
 _TEXT = str(pd.Series(["a"]).dtype)
 
-SPARK_SAMPLES: dict[str, tuple[Any, str]] = {
+TYPE_EXAMPLES: dict[str, tuple[Any, str]] = {
     "boolean": (True, "bool"),
     "tinyint": (1, "int8"),
     "smallint": (1, "int16"),
@@ -266,11 +278,11 @@ def reason(error: BaseException) -> str:
 
 def sample_frame(frame: DataFrame) -> pd.DataFrame:
     """Make one row of values of the types that a Spark table has."""
-    return pd.DataFrame({name: pd.Series([sample_rows(kind)]) for name, kind in sampled_kinds(frame).items()})
+    return pd.DataFrame({name: pd.Series([example_of(spark_type)]) for name, spark_type in column_types(frame).items()})
 
 
-def sampled_kinds(frame: DataFrame) -> dict[str, str]:
-    """Spark's words for the columns' types."""
+def column_types(frame: DataFrame) -> dict[str, str]:
+    """Name each column's type in Spark's own words; texts of all lengths are "string"."""
     texts = (T.StringType, T.CharType, T.VarcharType)
     return {
         field.name: "string" if isinstance(field.dataType, texts) else field.dataType.simpleString()
@@ -278,5 +290,6 @@ def sampled_kinds(frame: DataFrame) -> dict[str, str]:
     }
 
 
-def sample_rows(kind: str) -> Any:
-    return Decimal(1) if kind.startswith("decimal") else SPARK_SAMPLES.get(kind, ([], ""))[0]
+def example_of(spark_type: str) -> Any:
+    """Give a value of one of Spark's types, in the words of `column_types`; an empty list for a nested type."""
+    return Decimal(1) if spark_type.startswith("decimal") else TYPE_EXAMPLES.get(spark_type, ([], ""))[0]

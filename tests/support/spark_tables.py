@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from children import MARK
 
 KEYS = ["latitude_cell", "longitude_cell"]
 FEATURES = ["housing_median_age", "total_rooms", "total_bedrooms", "population", "median_income"]
@@ -33,3 +34,20 @@ def entries(spark: Any) -> dict[str, int]:
     """Files below the temporary folder of Spark's workers, and their bytes."""
     folder = Path(spark.conf.get("spark.metamodel.tests.workersTemp"))
     return {str(path): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+
+
+def stored(frame: pd.DataFrame, tmp_path: Path) -> str:
+    path = tmp_path / "table.parquet"
+    frame.to_parquet(path, index=False)
+    return str(path)
+
+
+def odd_groups() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    sizes = {1: 20, 2: 20, 3: 1, 4: 20_000, 5: 20}
+    store = np.concatenate([np.full(rows, name, dtype=float) for name, rows in sizes.items()])
+    frame = pd.DataFrame({"x": rng.normal(size=len(store)), "store": store, "flag": rng.random(len(store)) < 0.5})
+    frame["y"] = frame["x"] * frame["store"] + rng.normal(size=len(frame)) / 10
+    frame.loc[3, "x"] = MARK
+    frame.loc[[39, 25, 20_045], "store"] = np.nan
+    return frame.sample(frac=1, random_state=1, ignore_index=True)

@@ -91,13 +91,13 @@ class TaskResult:
         """Leave the result beside the shard, complete or not at all."""
         self.evidence.write(path)
         unfinished = path.with_suffix(f".unfinished-{os.getpid()}")
-        unfinished.write_text(json.dumps([row.to_dict() for row in self.ledger]), encoding="utf-8")
+        unfinished.write_text(json.dumps({"ledger": [row.to_dict() for row in self.ledger]}), encoding="utf-8")
         unfinished.rename(path)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Inverse of `write`."""
-        ledger = [LedgerRow.from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))]
+        ledger = [LedgerRow.from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))["ledger"]]
         return cls(path.with_suffix(".sqlite"), ledger, Evidence.read(path), [row.key for row in ledger])
 
 

@@ -25,7 +25,7 @@ from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.grouping import check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
-from metamodel.tables.spark import SPARK_SAMPLES, SparkTable, column, sample_rows, sampled_kinds
+from metamodel.tables.spark import TYPE_EXAMPLES, SparkTable, column, column_types, example_of
 from metamodel.training.engines.spark.equal_rows import spark_equal_rows
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
@@ -154,11 +154,11 @@ class _Survey:
         needed = list(dict.fromkeys([*options.group_by, *self._wanted]))
         self._integers_with_nulls = table.integers_with_nulls
         self.frame = table.frame.select(*(column(name) for name in needed))
-        self.sampled_kinds = sampled_kinds(self.frame)
+        self._types = column_types(self.frame)
 
     def kind(self, name: str) -> str:
         """Spark's word for a column's type."""
-        return self.sampled_kinds[name]
+        return self._types[name]
 
     def keys(self) -> tuple[Any, pa.Table]:
         """Rows of each distinct key, shape (n_keys,), and the keys."""
@@ -195,14 +195,14 @@ class _Survey:
     def dtype(self, name: str) -> str:
         """Name the pandas dtype that this machine's engine would have read the column with."""
         kind = self.kind(name)
-        sample = SPARK_SAMPLES.get(kind)
-        if sample is None:
+        example = TYPE_EXAMPLES.get(kind)
+        if example is None:
             return "object"
         if kind in ("tinyint", "smallint", "int", "bigint"):
-            return self._integer_dtype(name, sample[1])
+            return self._integer_dtype(name, example[1])
         if kind == "boolean":
             return "object" if self._has_nulls(name) else "bool"
-        return sample[1]
+        return example[1]
 
     def _integer_dtype(self, name: str, plain: str) -> str:
         if self._integers_with_nulls == "float64":
@@ -231,7 +231,7 @@ class _Survey:
     def _samples(self, name: str) -> list[Any]:
         """List one value, where the column has any, and a null, where it has any."""
         _, values, rows = self._values[name]
-        return [*([sample_rows(self.kind(name))] if values else []), *([None] if values < rows else [])]
+        return [*([example_of(self.kind(name))] if values else []), *([None] if values < rows else [])]
 
     def _labels(self) -> list[Any]:
         name = self._options.target
@@ -246,14 +246,14 @@ class _Survey:
         """Count the exact copies, by the content of some columns, and judge them."""
         target = self._options.target
         known = self.frame.where(self._keyed() & self._present(target))
-        return spark_equal_rows(known, self._options.group_by, names, target, self.sampled_kinds)
+        return spark_equal_rows(known, self._options.group_by, names, target, self._types)
 
     def check_weights(self) -> None:
         """Refuse weights that are missing, negative or no numbers, in the words of `weights.row_weights`."""
         name = self._options.sample_weight
         if name is None:
             return
-        if isinstance(sample_rows(self.kind(name)), str | dt.date | list):
+        if isinstance(example_of(self.kind(name)), str | dt.date | list):
             raise InputError(
                 f"Weight column {name!r} holds {self.kind(name)} values, which are no weights. "
                 "Name a column of numbers."

@@ -1,30 +1,19 @@
 """Training on Spark against the engine of this machine: the same children, the same ledger, whatever the groups are."""
 
-import json
-import math
-import subprocess
-import sys
-from collections import namedtuple
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from children import MARK, KillsParent, KillsWorker, RaisesOnMark
-from hypothesis import given
-from hypothesis import strategies as st
+from children import KillsParent, KillsWorker, RaisesOnMark
 from sklearn.linear_model import LogisticRegression, Ridge
-from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
+from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells, odd_groups, stored
 
 import metamodel
-from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import InputError, InvalidKey, TrainingError
 from metamodel.tables.spark import reason
-from metamodel.training.engines.spark.worker import whole_groups
 
 pytestmark = pytest.mark.spark
 
@@ -33,12 +22,6 @@ def both(data: Any, spark_data: Any, *args: Any, **options: Any) -> tuple[Any, A
     """Train on this machine and on Spark."""
     local = metamodel.train(data, *args, n_jobs=1, **options)
     return local, metamodel.train(spark_data, *args, engine="spark", n_jobs=1, **options)
-
-
-def stored(frame: pd.DataFrame, tmp_path: Path) -> str:
-    path = tmp_path / "table.parquet"
-    frame.to_parquet(path, index=False)
-    return str(path)
 
 
 def test_housing_cells_give_the_children_and_the_ledger_of_the_local_engine(
@@ -66,17 +49,6 @@ def test_texts_and_gaps_give_the_ledger_of_the_local_engine(spark: Any, housing:
 
     # Texts that were one object in one process and two in another make other pickles of the same child.
     assert_same_ledger(local.ledger, on_spark.ledger)
-
-
-def odd_groups() -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    sizes = {1: 20, 2: 20, 3: 1, 4: 20_000, 5: 20}
-    store = np.concatenate([np.full(rows, name, dtype=float) for name, rows in sizes.items()])
-    frame = pd.DataFrame({"x": rng.normal(size=len(store)), "store": store, "flag": rng.random(len(store)) < 0.5})
-    frame["y"] = frame["x"] * frame["store"] + rng.normal(size=len(frame)) / 10
-    frame.loc[3, "x"] = MARK
-    frame.loc[[39, 25, 20_045], "store"] = np.nan
-    return frame.sample(frac=1, random_state=1, ignore_index=True)
 
 
 @pytest.mark.parametrize("null_keys", ["group", "drop"])
@@ -124,17 +96,6 @@ def test_group_above_the_row_limit_is_skipped_by_name_on_both_engines(spark: Any
         "max_group_rows: 20,058 rows, 1,000 allowed",
     ]
     assert skipped["level"].tolist() == [1, 0]
-
-
-def test_code_of_the_workers_imports_neither_mlflow_nor_spark() -> None:
-    """Python workers are shared by all jobs of a session, so look at a fresh process; the cluster's test does too."""
-    code = (
-        "import sys, metamodel.training.engines.spark.worker; "
-        "print([m for m in ('mlflow', 'pyspark') if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-
-    assert found.stdout.strip() == "[]"
 
 
 def test_classes_times_and_dates_are_as_on_this_machine(spark: Any, tmp_path: Path) -> None:
@@ -260,24 +221,6 @@ def test_settings_of_the_session_are_as_before_and_nothing_stays_cached(spark: A
     assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 
-def test_every_task_is_a_partition_of_its_own_and_only_needed_columns_travel(spark: Any, tmp_path: Path) -> None:
-    from metamodel.training.engines.phases import Phase
-    from metamodel.training.engines.spark.engine import SparkEngine
-    from metamodel.training.engines.spark.placement import Placement
-    from metamodel.training.engines.spark.shuffle import rows_by_group
-    from metamodel.training.options import TrainingOptions
-
-    path = stored(odd_groups().dropna().assign(unused=1.0), tmp_path)
-    plan = SparkEngine(path, TrainingOptions.create("store", target="y", engine="spark"), "ridge", None, ["x"]).plan
-    rows = rows_by_group(plan, Placement.of(Phase(plan.sizes, {}, math.inf), parallelism=2))
-
-    assert rows.columns == ["__metamodel_group", "x", "y"]  # not even the key
-    executed = rows._jdf.queryExecution().executedPlan().toString()
-    assert "unused" not in executed
-    # By number, not by hash: adaptive execution leaves such a shuffle alone.
-    assert "REPARTITION_BY_NUM" in executed
-
-
 def test_spark_frames_need_the_spark_engine(spark: Any) -> None:
     frame = spark.createDataFrame(pd.DataFrame({"shop": ["a"], "x": [1.0], "y": [1.0]}))
     with pytest.raises(InputError, match='Train with engine="spark"'):
@@ -286,36 +229,3 @@ def test_spark_frames_need_the_spark_engine(spark: Any) -> None:
         metamodel.train(frame, "shop", "y", features=["z"], engine="spark")
     with pytest.raises(InputError, match="no rows"):
         metamodel.train(frame.limit(0), "shop", "y", engine="spark")
-
-
-Result = namedtuple("Result", "number ledger holdout importance reason child sample")
-
-
-@pytest.mark.parametrize(
-    ("numbers", "message"),
-    [
-        ([0, 1, 0], r"Group \('a',\) came back from Spark twice"),
-        ([1], r"1 group did not come back from Spark: \('a',\)"),
-    ],
-)
-def test_lost_and_doubled_groups_are_errors(numbers: list[int], message: str, tmp_path: Path) -> None:
-    from metamodel.training.engines.spark.collect import collected
-
-    ledger = json.dumps(LedgerRow("[0]", 1, "skipped", 0).to_dict())
-    rows = (Result(number, ledger, None, None, "", None, b"") for number in numbers)
-    with pytest.raises(TrainingError, match=message):
-        list(collected(rows, [("a",), ("b",)], tmp_path, np.frombuffer))
-
-
-@given(st.lists(st.integers(1, 5), max_size=8), st.lists(st.integers(0, 30), max_size=6))
-def test_groups_stay_whole_however_the_stream_is_cut(sizes: list[int], cuts: list[int]) -> None:
-    numbers = np.repeat(np.arange(len(sizes)), sizes)
-    bounds = sorted({0, len(numbers), *(cut for cut in cuts if cut < len(numbers))})
-    stream = pa.record_batch({"number": pa.array(numbers, pa.int64()), "row": pa.array(np.arange(len(numbers)))})
-    batches = [stream.slice(a, b - a) for a, b in pairwise(bounds)]
-
-    parts = [table.to_pandas() for table in whole_groups(iter(batches))]
-
-    seen = [set(part["number"]) for part in parts]
-    assert sum(map(len, seen)) == len(sizes)
-    assert [row for part in parts for row in part["row"]] == list(range(len(numbers)))

@@ -1,0 +1,28 @@
+"""One shuffle brings the rows of every group together."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spark_tables import odd_groups, stored
+
+from metamodel.training.engines.phases import Phase
+from metamodel.training.engines.spark.engine import SparkEngine
+from metamodel.training.engines.spark.placement import Placement
+from metamodel.training.engines.spark.shuffle import rows_by_group
+from metamodel.training.options import TrainingOptions
+
+pytestmark = pytest.mark.spark
+
+
+def test_every_task_is_a_partition_of_its_own_and_only_needed_columns_travel(spark: Any, tmp_path: Path) -> None:
+    path = stored(odd_groups().dropna().assign(unused=1.0), tmp_path)
+    plan = SparkEngine(path, TrainingOptions.create("store", target="y", engine="spark"), "ridge", None, ["x"]).plan
+    rows = rows_by_group(plan, Placement.of(Phase(plan.sizes, {}, math.inf), parallelism=2))
+
+    assert rows.columns == ["__metamodel_group", "x", "y"]  # not even the key
+    executed = rows._jdf.queryExecution().executedPlan().toString()
+    assert "unused" not in executed
+    # By number, not by hash: adaptive execution leaves such a shuffle alone.
+    assert "REPARTITION_BY_NUM" in executed

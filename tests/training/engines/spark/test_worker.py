@@ -1,0 +1,46 @@
+"""What Spark's Python workers do, without Spark: whole groups out of a stream of batches."""
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metamodel.fitting.tuning import Found
+from metamodel.training.engines.spark.worker import Searches, whole_groups
+
+
+def test_code_of_the_workers_imports_neither_mlflow_nor_spark() -> None:
+    """Python workers are shared by all jobs of a session, so look at a fresh process; the cluster's test does too."""
+    code = (
+        "import sys, metamodel.training.engines.spark.worker; "
+        "print([m for m in ('mlflow', 'pyspark') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert found.stdout.strip() == "[]"
+
+
+@given(st.lists(st.integers(1, 5), max_size=8), st.lists(st.integers(0, 30), max_size=6))
+def test_groups_stay_whole_however_the_stream_is_cut(sizes: list[int], cuts: list[int]) -> None:
+    numbers = np.repeat(np.arange(len(sizes)), sizes)
+    bounds = sorted({0, len(numbers), *(cut for cut in cuts if cut < len(numbers))})
+    stream = pa.record_batch({"number": pa.array(numbers, pa.int64()), "row": pa.array(np.arange(len(numbers)))})
+    batches = [stream.slice(a, b - a) for a, b in pairwise(bounds)]
+
+    parts = [table.to_pandas() for table in whole_groups(iter(batches))]
+
+    seen = [set(part["number"]) for part in parts]
+    assert sum(map(len, seen)) == len(sizes)
+    assert [row for part in parts for row in part["row"]] == list(range(len(numbers)))
+
+
+def test_a_task_knows_its_own_groups_by_the_number_of_the_first() -> None:
+    searches = Searches({1: Found({"ridge": {"alpha": 2.0}}, 9.0)}, [[200.0, 100.0], [300.0]], end=1e12)
+    pace = searches.pace(0)
+    first, second = (searches.of(number, pace, "") for number in (0, 1))
+    assert (first.first, second.first, second.first_latest) == ({}, {"ridge": {"alpha": 2.0}}, 9.0)
+    assert searches.of(2, searches.pace(2), "too much").refusal == "too much"
