@@ -21,10 +21,9 @@ from tiny_trainings import registered_names, runs_of, tiny, train_tiny
 import metamodel
 from metamodel.tracking.run import training_run
 
-pytestmark = [pytest.mark.server, pytest.mark.usefixtures("tracked")]
+pytestmark = [pytest.mark.server, pytest.mark.tableless, pytest.mark.usefixtures("tracked")]
 
 
-@pytest.mark.tableless
 def test_an_active_run_is_used_and_left_open(client: MlflowClient) -> None:
     result = train_tiny(2)
     with mlflow.start_run() as run:
@@ -45,7 +44,6 @@ def test_the_run_that_mlflow_run_has_made_is_used(client: MlflowClient, monkeypa
     assert mlflow.get_experiment_by_name("another experiment") is None
 
 
-@pytest.mark.tableless
 def test_logging_twice_into_one_run_gives_two_models_and_one_ledger() -> None:
     result = train_tiny(2)
     with training_run("twice"):
@@ -56,7 +54,6 @@ def test_logging_twice_into_one_run_gives_two_models_and_one_ledger() -> None:
     assert len(mlflow.load_table("ledger.json", run_ids=[run.info.run_id])) == len(result.ledger)
 
 
-@pytest.mark.tableless
 def test_another_training_is_refused_by_a_run_before_anything_is_logged(client: MlflowClient) -> None:
     first, second = train_tiny(2), train_tiny(3)
     with mlflow.start_run() as run:
@@ -132,7 +129,6 @@ def _command(*arguments: str, cwd: Path, temporary: Path) -> "subprocess.Popen[s
     )
 
 
-@pytest.mark.tableless
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process(
     client: MlflowClient, tmp_path: Path, n_jobs: int
