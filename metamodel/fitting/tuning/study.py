@@ -212,7 +212,7 @@ class Study:
         optuna = require_optuna()
         # The first trials are drawn at random.
         random_trials = max(3, min(10, self._tuning.trials // 3))
-        sampler = optuna.samplers.TPESampler(study_seed=self._seed, n_startup_trials=random_trials)
+        sampler = optuna.samplers.TPESampler(seed=self._seed, n_startup_trials=random_trials)
         study = optuna.create_study(
             sampler=sampler,
             # One fold has too few rows to end a trial by.
