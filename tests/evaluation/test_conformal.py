@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 
 from metamodel.evaluation.conformal import calibrate, fewest_rows
 from metamodel.evaluation.holdout import child_ids
-from metamodel.exceptions import InvalidKey
-from metamodel.prediction.intervals import radii_of_rows
-from metamodel.tables.grouping import Grouping
 from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, encode_key
 from metamodel.training.calibrate_intervals import with_intervals
 
@@ -213,22 +210,3 @@ def test_nothing_held_out_gives_no_radius_and_the_ledger_says_so():
         "groups_borrowing_interval": 0,
         "groups_without_interval": 1,
     }
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=40))
-def test_each_row_has_the_radius_of_who_answered_it(rows):
-    radii = {key: float(i) for i, key in enumerate([*KEYS, *PARENTS])}
-    keys = [*KEYS, InvalidKey("none")]
-    codes, status = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
-    status[codes == 5] = 4  # nobody answers an invalid key
-    found = radii_of_rows(
-        Grouping(keys, codes),
-        status.astype(np.int16),
-        2,
-        lambda asked: np.array([radii.get(key, math.nan) for key in asked]),
-    )
-    expected = [
-        radii[keys[code][:level]] if level <= 2 else math.nan
-        for code, level in zip(codes.tolist(), status.tolist(), strict=True)
-    ]
-    np.testing.assert_array_equal(found, expected)

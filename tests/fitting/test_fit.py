@@ -13,7 +13,6 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.svm import SVC
 
-from metamodel.common.messages import error_text
 from metamodel.evaluation.metrics import metric_names
 from metamodel.evaluation.splits import hash_holdout
 from metamodel.fitting.fit import fit_group
@@ -212,16 +211,3 @@ def test_an_error_can_be_written_to_any_file():
     x = X.copy()
     x[0, 0] = MARK
     assert fit_group(group(x), spec(SpeaksSurrogates())).error == "ValueError: bad name ?"
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (ValueError("one\ntwo"), "ValueError: one"),
-        (ValueError(), "ValueError"),
-        (KeyError("x"), "KeyError: 'x'"),
-        (RuntimeError("x" * 600), "RuntimeError: " + "x" * 500 + "..."),
-    ],
-)
-def test_an_error_becomes_one_line(error, text):
-    assert error_text(error) == text

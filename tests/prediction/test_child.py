@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
 
 import metamodel
 from metamodel.bundle.model import MetaModel
+from metamodel.prediction.child import with_feature_names
 from metamodel.prediction.stacks.trees import NO_KERNEL
 
 
@@ -27,3 +29,20 @@ def test_a_histogram_booster_of_one_class_is_judged_and_answers(split: str, tmp_
     assert answers["status"].tolist() == ["child"] * 3
     assert answers["probability_yes"].tolist() == pytest.approx([1.0] * 3)
     assert answers["probability_no"].tolist() == [0.0] * 3
+
+
+NUMBERS = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0], "z": [1.0, 0.0, 1.0, 0.0]})
+
+
+Y = np.array([0.0, 1.0, 2.0, 3.0])
+
+
+def test_an_estimator_whose_names_cannot_be_set_is_left_as_it_is():
+    class Sealed(Ridge):
+        @property
+        def feature_names_in_(self):
+            raise AttributeError("only known after a fit on a frame")
+
+    child = Sealed().fit(NUMBERS.to_numpy(), Y)
+    assert with_feature_names(child, list(NUMBERS)) is child
+    assert not hasattr(child, "feature_names_in_")

@@ -1,22 +1,19 @@
 """The HTML report: complete for every kind of model, safe whatever the keys hold, and of bounded size."""
 
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from html_pages import Page
 from reports import KINDS, small, train
 
 import metamodel
 from metamodel.bundle.reader import Bundle
 from metamodel.exceptions import InputError
 from metamodel.report import permute_worst, render_report, write_report
-from metamodel.report.charts import histogram, over_time, scatter
 from metamodel.report.page import render
 from metamodel.report.page_content import Facts
-
-VOID = {"meta", "link", "input"}
 
 
 @pytest.fixture(scope="module")
@@ -28,36 +25,6 @@ def models(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pages(models):
     return {kind: render_report(Bundle(result.bundle_path)) for kind, result in models.items()}
-
-
-class Page(HTMLParser):
-    """Insists on tags that are closed in order, and gathers text, links and scripts."""
-
-    def __init__(self, source):
-        super().__init__()
-        self.open, self.texts, self.attributes, self.scripts = [], [], [], 0
-        self.feed(source)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.attributes += attrs
-        self.scripts += tag == "script"
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] not in ("script", "style"):
-            self.texts.append(data)
-
-    @property
-    def text(self):
-        return re.sub(r"\s+", " ", " ".join(self.texts))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -199,30 +166,3 @@ def test_other_groups_rows_measure_nothing(models):
 def test_the_page_is_written_to_a_file(models, pages, tmp_path):
     path = write_report(Bundle(models["classes"].bundle_path), tmp_path / "page.html")
     assert path.read_text(encoding="utf-8") == pages["classes"]
-
-
-@pytest.mark.parametrize("values", [[], [np.nan], [np.inf, -np.inf], [1.0], [1.0, 1.0], [0.0, 1e300], [1.0, np.inf]])
-def test_any_figures_can_be_drawn(values):
-    values = np.array(values, dtype=float)
-    for picture in (histogram(values, "skill", lowest=-1), scatter(values, values[::-1])):
-        Page(str(picture))
-        assert "nan" not in picture
-    Page(str(over_time(pd.Series(np.arange(len(values)), dtype=float), values, values[::-1])))
-
-
-def test_a_forecast_with_several_rows_a_moment_is_drawn_as_dots():
-    values = np.arange(6.0)
-    drawn = over_time(pd.Series(pd.to_datetime(["2026-01-01", "2026-01-02"] * 3)), values, values)
-    assert "predicted-dot" in drawn
-    assert "<polyline" not in drawn
-    assert "2026-01-01" in drawn
-
-
-@pytest.mark.parametrize("unit", [1.0, 1e5, 3e7, 1e-7])
-def test_the_numbers_beside_a_picture_have_room_there(unit):
-    values = np.array([-2.5, 0.0, 5.0]) * unit
-    drawn = scatter(values, values)
-    room = re.findall(r'<text x="(\d+)" y="[\d.]+" text-anchor="end">([^<]+)</text>', drawn)
-    assert room
-    # A digit is at most 7 units wide.
-    assert all(7 * len(text) <= int(x) for x, text in room)

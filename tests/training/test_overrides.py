@@ -1,7 +1,6 @@
 """Single groups that are fitted otherwise, or not at all; and a time limit for each."""
 
 import re
-import threading
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from spark_tables import assert_same_ledger
 
-from metamodel.common.time_limit import TimeLimitReached, time_limit
 from metamodel.exceptions import InputError
 from metamodel.fitting.fit import fit_group
 from metamodel.fitting.group import GroupData
@@ -167,27 +165,6 @@ def test_a_group_beyond_its_time_limit_fails_alone_with_its_reason() -> None:
     assert (outcome.status, outcome.reason, outcome.child) == ("failed", "time_limit: 0.2 s", None)
     after = fit_group(group, FitSpec("regression", (Candidate("ridge", Ridge(), "Ridge", "{}"),), group_seconds=60))
     assert after.status == "fitted"
-
-
-def test_a_time_limit_that_is_not_reached_leaves_no_timer_behind() -> None:
-    with time_limit(600):
-        timers = [one for one in threading.enumerate() if isinstance(one, threading.Timer)]
-    for one in timers:
-        one.join(timeout=60)
-    assert timers
-    assert not any(one.is_alive() for one in timers)
-
-
-def endless_work() -> None:
-    while True:
-        pass
-
-
-def test_the_limit_of_one_piece_of_work_does_not_reach_the_next() -> None:
-    for _ in range(20):
-        with pytest.raises(TimeLimitReached, match=r"^$"), time_limit(0.001):
-            endless_work()
-        sum(range(10_000))
 
 
 @pytest.mark.parametrize("seconds", [-1, "soon", True])

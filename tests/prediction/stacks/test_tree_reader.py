@@ -1,0 +1,30 @@
+"""Which trees are read, and why others are not."""
+
+import numpy as np
+import pytest
+from sklearn import ensemble
+from sklearn.linear_model import LinearRegression
+from stacked import built
+
+
+def matrix(seed, missing=False):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(60, 3))
+    if missing:
+        x[rng.random(x.shape) < 0.2] = np.nan
+    return x
+
+
+@pytest.mark.parametrize(
+    ("child", "reason"),
+    [
+        (ensemble.GradientBoostingRegressor(n_estimators=2, init=LinearRegression()), "boosting from a LinearReg"),
+        (ensemble.GradientBoostingClassifier(n_estimators=2, loss="exponential"), "exponential loss"),
+        (ensemble.HistGradientBoostingRegressor(max_iter=2, categorical_features=[2]), "categorical splits"),
+    ],
+)
+def test_what_the_kernel_cannot_walk_is_refused(child, reason):
+    x = matrix(0)
+    x[:, 2] = np.arange(60) % 3
+    _, refused = built([child.fit(x, x[:, 0] > 0)], [x], (False, True))
+    assert refused['["0"]'].startswith(reason)
