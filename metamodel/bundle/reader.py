@@ -24,6 +24,7 @@ from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.stored_stacks import StoredStack, open_stacks
 from metamodel.common.byte_cache import ByteCache, Keep, process_cache
 from metamodel.common.fork_lock import ForkLock
+from metamodel.common.uris import redacted
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, TrainingFailed, UnknownGroup, UnreadableBundle
 from metamodel.prediction.blending import weight_columns
 from metamodel.tables.keys import GroupKey, encode_key
@@ -141,7 +142,7 @@ class Bundle:
         loader = self._loader
         if loader is None:
             raise ChildUnavailable(
-                f"The child of group {encoded} lives at {reference.uri}. "
+                f"The child of group {encoded} lives at {redacted(reference.uri)}. "
                 "Open the model with metamodel.load_model, which can fetch it."
             )
         place = loader.resolve(reference, encoded)

@@ -8,12 +8,12 @@ import ipaddress
 import re
 import socket
 from pathlib import Path
-from urllib.parse import ParseResult, unquote, urlparse
+from urllib.parse import ParseResult, parse_qsl, unquote, urlparse
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-__all__ = ["is_endpoint", "is_local", "is_open", "local_path", "malformed", "private_address"]
+__all__ = ["is_endpoint", "is_local", "is_open", "local_path", "malformed", "private_address", "redacted"]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -26,7 +26,30 @@ _CUT = frozenset(["file", "models", "runs", "mlflow-artifacts"])
 # An account of these is reached by its cloud's own rules, also where its address is a private link.
 _AZURE = (".core.windows.net", ".core.chinacloudapi.cn", ".core.usgovcloudapi.net", ".fabric.microsoft.com")
 
+# What stands before the @ of these is a container or a profile.
+_NAMES_BEFORE_HOST = frozenset(["abfss", "abfs", "wasbs", "wasb", "dbfs", "models", "runs", "databricks"])
+
+_SECRET = re.compile("token|secret|signature|^sig$|passw|passphrase|credential|api.?key|access.?key|^key$|auth", re.I)
+
+# The user's part of an address, also where a password holds a slash, though not the port of http://host:80/sales@alias.
+_USER = re.compile(r"(?<=://)(?:[^\s/@:]+:(?!\d*/)[^\s@]*@|[^\s/?#]*@)")
+
+_QUERY_VALUE = re.compile(r"(?<=[?&#;])([\w.~%+-]+=)[^\s&#;'\")]+")
+
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def redacted(text: str) -> str:
+    """Take user names, passwords and the values of queries out of the URIs in a text that people, or files, get to see.
+
+    Examples
+    --------
+    >>> redacted("https://ann:pa55@models.example/fr/invocations?token=abc&v=2 gave no answer")
+    'https://***@models.example/fr/invocations?token=***&v=*** gave no answer'
+    >>> redacted("models:/sales@champion"), redacted("http://host:80/sales@champion")
+    ('models:/sales@champion', 'http://host:80/sales@champion')
+    """
+    return _QUERY_VALUE.sub(r"\1***", _USER.sub("***@", text)) if "://" in text else text
 
 
 def is_local(uri: str) -> bool:
@@ -63,7 +86,8 @@ def malformed(uri: str) -> str:
     ('', '')
     """
     try:
-        return _ambiguous(uri, urlparse(uri)) or _host_problem(uri, urlparse(uri))
+        parsed = urlparse(uri)
+        return _ambiguous(uri, parsed) or _credentials(parsed) or _host_problem(uri, parsed)
     except (ValueError, LocationParseError) as error:
         return f"the address cannot be read ({error})"
 
@@ -78,6 +102,15 @@ def _ambiguous(uri: str, parsed: ParseResult) -> str:
     return ""
 
 
+def _credentials(parsed: ParseResult) -> str:
+    """Refuse what would be stored, and shown, with the URI."""
+    user = "" if parsed.scheme in _NAMES_BEFORE_HOST else parsed.netloc.rpartition("@")[0]
+    named = [*parse_qsl(parsed.query, keep_blank_values=True), *parse_qsl(parsed.fragment, keep_blank_values=True)]
+    if (user and "\\" not in user) or any(_SECRET.search(name) for name, _ in named):
+        return "the address holds credentials; leave them out, and give them to the environment (docs/references.md)"
+    return ""
+
+
 def _host_problem(uri: str, parsed: ParseResult) -> str:
     if is_local(uri) or parsed.scheme in _WITHOUT_HOST:
         return ""
@@ -87,7 +120,8 @@ def _host_problem(uri: str, parsed: ParseResult) -> str:
         return "the address has no host"
     plain = parsed.netloc.isascii() and "\\" not in parsed.netloc and " " not in parsed.netloc
     if parsed.netloc and not (plain and (parsed.hostname or "") == host):
-        return f"the address {parsed.netloc!r} can be read in more than one way"
+        shown = redacted(f"://{parsed.netloc}").removeprefix("://") if ":" in parsed.netloc else parsed.netloc
+        return f"the address {shown!r} can be read in more than one way"
     return ""
 
 

@@ -17,6 +17,7 @@ from metamodel.common.byte_cache import ByteCache
 from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import short
 from metamodel.common.temp_dirs import scratch_directory
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.remote.loader import ElsewhereLoader, fetch_description, fetch_files
 from metamodel.flavor.remote.mlmodel import bundle_path, one_line, read_mlmodel, recorded
@@ -73,13 +74,19 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     try:
         logged = read_mlmodel(path)
     except MlflowException as error:
-        raise InputError(f"{uri} holds neither a bundle nor an MLflow model. Give the path or URI of one.") from error
+        raise InputError(
+            f"{redacted(str(uri))} holds neither a bundle nor an MLflow model. Give the path or URI of one."
+        ) from error
     bundle, noted = bundle_path(logged), recorded(logged)
     if bundle is None:
-        raise UnreadableBundle(f"{uri} is an MLflow model, but not one that metamodel logged. Load it with MLflow.")
+        raise UnreadableBundle(
+            f"{redacted(str(uri))} is an MLflow model, but not one that metamodel logged. Load it with MLflow."
+        )
     model = open_bundle(path / bundle, cache, noted.get("defaults"), path)
     if noted.get("bundle") != model.bundle.digest:
-        raise UnreadableBundle(f"{uri} holds another bundle than the one that was logged. Restore it, or log it again.")
+        raise UnreadableBundle(
+            f"{redacted(str(uri))} holds another bundle than the one that was logged. Restore it, or log it again."
+        )
     return model
 
 
@@ -102,7 +109,7 @@ def open_bundle(
 def _local_copy(uri: str) -> Path:
     if urlparse(uri).scheme in ("", "file"):
         raise InputError(
-            f"There is no model at {uri!r}. Give an existing directory, or a URI such as models:/NAME@ALIAS."
+            f"There is no model at {redacted(uri)!r}. Give an existing directory, or a URI such as models:/NAME@ALIAS."
         )
     try:
         underlying = _underlying(uri)
@@ -113,7 +120,8 @@ def _local_copy(uri: str) -> Path:
         return _downloaded_once(uri, (mlflow.get_tracking_uri(), underlying))
     except Exception as error:  # a store's client raises whatever it likes
         raise InputError(
-            f"The model {uri!r} cannot be fetched from {mlflow.get_tracking_uri()} ({one_line(error)}). "
+            f"The model {redacted(uri)!r} cannot be fetched from {redacted(mlflow.get_tracking_uri())} "
+            f"({one_line(error)}). "
             "Check the name, the version or alias, MLFLOW_TRACKING_URI, and that the store's package is installed."
         ) from error
 

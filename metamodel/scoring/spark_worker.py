@@ -18,6 +18,7 @@ from filelock import FileLock
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import WORKERS_VARIABLE
 from metamodel.common.byte_cache import CACHE_VARIABLE, ByteCache, limit_in_bytes
+from metamodel.common.uris import redacted
 from metamodel.exceptions import UnreadableBundle
 from metamodel.tables.arrow import arrow_to_pandas
 
@@ -90,7 +91,7 @@ class ModelPlace:
         folder = Path(SparkFiles.getRootDirectory()) / f"metamodel-{self.digest[:16]}"
         model = load_model(_fetch_once(self.uri, self.tracking_uri, folder), cache_bytes=_cache().limit)
         if model.bundle.digest != self.digest:
-            raise UnreadableBundle(f"{self.uri} changed while it was read. Start again, or name a version.")
+            raise UnreadableBundle(f"{redacted(self.uri)} changed while it was read. Start again, or name a version.")
         return model
 
 

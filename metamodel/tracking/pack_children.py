@@ -28,6 +28,7 @@ from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.temp_dirs import plainly_named
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.load import load_model, open_bundle
 from metamodel.flavor.pyfunc_args import pyfunc_parts, recorded_defaults
@@ -106,7 +107,7 @@ def pack(
         if opened.bundle.references is not None:
             path = pack_children(opened, Path(directory) / "bundle")
         packed = open_bundle(path, defaults=recorded_defaults(opened))
-        facts: dict[str, Any] = {"model": model, "groups": opened.manifest.counts["fitted"]}
+        facts: dict[str, Any] = {"model": redacted(model), "groups": opened.manifest.counts["fitted"]}
         if zip_file:
             write_zip(packed, Path(zip_file), example, inputs)
             facts["zip"] = zip_file
@@ -276,7 +277,7 @@ def serve_check(file: str) -> dict[str, Any]:
         if damaged := model.bundle.damaged_files():
             raise UnreadableBundle(f"{file} holds damaged files: {', '.join(damaged)}. Make it again.")
         references = {} if model.bundle.references is None else dict(model.bundle.references.items())
-        far = [reference.uri for reference in references.values() if not reference.packed]
+        far = [redacted(reference.uri) for reference in references.values() if not reference.packed]
         keys = [encode_key(key) for key in keys_of(model.ledger, model.manifest.keys)]
         fitted = model.ledger["status"].isin(WITH_CHILD)
         here = [key for key, there in zip(keys, fitted, strict=True) if there and _is_here(references.get(key))]

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.flavor.remote.throttle import is_network
 
@@ -74,7 +75,8 @@ def model_of_run(uri: str) -> str:
         run = mlflow.get_run(run_id)
     except MlflowException as error:
         raise InputError(
-            f"There is no run {run_id!r} at {mlflow.get_tracking_uri()}. Check its id and MLFLOW_TRACKING_URI."
+            f"There is no run {run_id!r} at {redacted(mlflow.get_tracking_uri())}. "
+            "Check its id and MLFLOW_TRACKING_URI."
         ) from error
     models = run.outputs.model_outputs if run.outputs else []
     if not models:

@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.tracking.run import training_run
 
@@ -37,7 +38,9 @@ def resumable_run(experiment: str | None, bundle: str | Path | None) -> Iterator
     note = Path(bundle).with_name(f".{Path(bundle).name}.run.json")
     with training_run(experiment, run_id=_unfinished(note)) as run:
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps({"server": mlflow.get_tracking_uri(), "run_id": run.info.run_id}), encoding="utf-8")
+        note.write_text(
+            json.dumps({"server": redacted(mlflow.get_tracking_uri()), "run_id": run.info.run_id}), encoding="utf-8"
+        )
         try:
             yield run
         except InputError:
@@ -52,7 +55,7 @@ def _unfinished(note: Path) -> str | None:
         noted = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if noted.get("server") != mlflow.get_tracking_uri():
+    if noted.get("server") != redacted(mlflow.get_tracking_uri()):
         return None
     try:
         run = mlflow.get_run(noted["run_id"])

@@ -10,6 +10,7 @@ from types import FrameType
 import mlflow
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
 
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.fitting.group import Terminated
 from metamodel.tracking.children.earlier_runs import TRAINING_TAG
@@ -58,7 +59,7 @@ def training_run(
         try:
             yield run
         except BaseException as error:
-            mlflow.set_tag(_ERROR_TAG, cut(f"{type(error).__name__}: {error}"))
+            mlflow.set_tag(_ERROR_TAG, cut(redacted(f"{type(error).__name__}: {error}")))
             raise
         if _ERROR_TAG in run.data.tags:  # of an attempt before this one
             mlflow.delete_tag(_ERROR_TAG)

@@ -18,6 +18,7 @@ from metamodel import report
 from metamodel.bundle.diagnostics import IMPORTANCE_NAME
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import ReferenceSettings
+from metamodel.common.uris import redacted
 from metamodel.evaluation.metrics import PRIMARY
 from metamodel.tables.keys import KeySchema
 from metamodel.tracking.options import RUN_GROUPS
@@ -51,7 +52,9 @@ def log_facts(result: TrainingResult) -> None:
         # It knows two names for one kind of source: a file.
         warnings.filterwarnings("ignore", message="The specified dataset source can be interp", category=UserWarning)
         target = result.manifest.target.name
-        dataset = from_pandas(result.data, source=_source(result.source), targets=target, name=result.source[-500:])
+        dataset = from_pandas(
+            result.data, source=_source(result.source), targets=target, name=redacted(result.source)[-500:]
+        )
         try:
             mlflow.log_input(dataset, context="training")
         except MlflowException:

@@ -1,11 +1,11 @@
 """Whether the tracking server is there, asked before hours of work whose result it shall take."""
 
 import time
-from urllib.parse import urlsplit
 
 import mlflow
 import requests
 
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 
 __all__ = ["check_tracking_server"]
@@ -38,7 +38,7 @@ def check_tracking_server() -> None:
         except requests.ConnectionError as error:
             if attempt == _ATTEMPTS - 1:
                 raise InputError(
-                    f"The tracking server {_shown(uri)} cannot be reached ({_reason(error)}). "
+                    f"The tracking server {redacted(uri)} cannot be reached ({_reason(error)}). "
                     "Start it, or correct MLFLOW_TRACKING_URI."
                 ) from error
             time.sleep(_PAUSE_SECONDS)
@@ -46,11 +46,6 @@ def check_tracking_server() -> None:
             return
         else:
             return
-
-
-def _shown(uri: str) -> str:
-    parts = urlsplit(uri)  # without the user's name and password that may be in it
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _reason(error: requests.ConnectionError) -> str:

@@ -1,12 +1,17 @@
 """Addresses in URIs: each has one meaning, and what leads into a private network is known."""
 
+import string
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from metamodel.common.uris import is_local, is_open, local_path, malformed, private_address
+from metamodel.common.uris import is_local, is_open, local_path, malformed, private_address, redacted
 
 pytestmark = pytest.mark.tableless
+
+_SECRETS = st.text(string.ascii_letters + string.digits + "._~!$*+,=:;/%-", min_size=6, max_size=20).map("S3CRET".join)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +57,49 @@ def test_what_has_no_host_of_its_own_is_not_looked_up(uri: str) -> None:
 )
 def test_addresses_of_this_network_are_not_open(address: str) -> None:
     assert not is_open(address)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://ann:pa55@models.example/invocations",
+        "https://TOKEN@models.example/invocations",
+        "https://models.example/invocations?token=abc",
+        "https://models.example/invocations?v=2&api_key=abc",
+        "https://store.example/model?sv=2024&sig=abc",
+        "s3://bucket/model?X-Amz-Security-Token=abc",
+        "https://models.example/invocations#access_token=abc",
+        "sftp://ann:pa55@store.example/model",
+    ],
+)
+def test_credentials_in_a_uri_are_refused_without_being_repeated(uri: str) -> None:
+    problem = malformed(uri)
+    assert problem.startswith("the address holds credentials")
+    assert not any(secret in problem for secret in ("pa55", "TOKEN", "abc"))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "models:/sales@champion",
+        "abfss://container@account.dfs.core.windows.net/model",
+        "wasbs://container@account.blob.core.windows.net/model",
+        "https://models.example/invocations?version=2",
+        "https://host.example:8080/sales@champion/invocations",
+        "s3://bucket/key/model",
+    ],
+)
+def test_what_holds_no_credentials_is_taken(uri: str) -> None:
+    assert malformed(uri) == ""
+
+
+@given(secret=_SECRETS)
+def test_a_password_is_never_shown(secret: str) -> None:
+    text = f"GET https://ann:{secret}@models.example/invocations failed, see http://ann:{secret}@other.example"
+    assert "S3CRET" not in redacted(text)
+    assert redacted(text).count("***@") == 2
+
+
+@pytest.mark.parametrize("text", ["", "no address", "models:/sales@champion", "/models/a@b?c=d", "http://h:80/a@b"])
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redacted(text) == text

@@ -13,8 +13,10 @@ import tenacity
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.arrays import AnyArray
 from metamodel.common.fork_lock import ForkLock
+from metamodel.common.uris import redacted
 from metamodel.exceptions import ChildFailed, ChildUnavailable, RowsRefused
 from metamodel.flavor.remote.connections import deadline, open_session
+from metamodel.flavor.remote.endpoint_tokens import token_for
 from metamodel.flavor.remote.protocol import predictions_in, question
 from metamodel.flavor.remote.throttle import seconds_to_wait
 
@@ -124,8 +126,10 @@ class EndpointChild:
 
     def __init__(self, url: str, settings: ReferenceSettings) -> None:
         if objection := settings.objection(url):
-            raise ChildUnavailable(f"{url} may not be asked: {objection}")
+            raise ChildUnavailable(f"{redacted(url)} may not be asked: {objection}")
         self.url = url
+        self._shown = redacted(url)
+        self._auth = token_for(url)
         self._deadline = settings.deadline_seconds
         self._allow_private = settings.allow_private
         self._breaker = _breaker_of(url)
@@ -135,7 +139,7 @@ class EndpointChild:
         """Run a question beside those to other endpoints; its deadline begins now, whenever its turn comes."""
         child = self.with_one_deadline()
         assert child._until is not None  # it has just got one
-        return _Awaited(_executor().submit(ask, child), child._until, f"{self.url} {self._silent}")
+        return _Awaited(_executor().submit(ask, child), child._until, f"{self._shown} {self._silent}")
 
     def with_one_deadline(self) -> Self:
         """Return a copy whose questions, however many, share one deadline that begins now."""
@@ -168,7 +172,7 @@ class EndpointChild:
         try:
             return retrying(self._post, body, len(x), until)
         except _Busy as error:
-            raise ChildUnavailable(f"{self.url} {self._silent} ({error}).") from error
+            raise ChildUnavailable(f"{self._shown} {self._silent} ({error}).") from error
 
     def predict_proba(self, x: pd.DataFrame) -> Any:
         """Raise: MLflow's protocol has no probabilities."""
@@ -180,38 +184,39 @@ class EndpointChild:
 
     def _post(self, body: str, rows: int, until: float) -> AnyArray:
         if time.monotonic() >= until:
-            raise ChildUnavailable(f"{self.url} {self._silent}.")
+            raise ChildUnavailable(f"{self._shown} {self._silent}.")
         if not self._breaker.lets_through():
             raise ChildUnavailable(
-                f"{self.url} has failed {_FAILURES_TO_OPEN} times in a row and is left alone for {_SECONDS_OPEN:g} s."
+                f"{self._shown} has failed {_FAILURES_TO_OPEN} times in a row "
+                f"and is left alone for {_SECONDS_OPEN:g} s."
             )
         try:
             status, content, retry_after = self._answer(body, until, _LARGEST + rows * _LARGEST_ROW)
         except requests.exceptions.RequestException as error:
             self._breaker.failed()
             if isinstance(error, requests.exceptions.ReadTimeout) or time.monotonic() >= until:
-                raise ChildUnavailable(f"{self.url} {self._silent}.") from error
+                raise ChildUnavailable(f"{self._shown} {self._silent}.") from error
             raise _Busy(f"{type(error).__name__}") from error
         if content is None:
             self._breaker.failed()
-            raise ChildUnavailable(f"{self.url} sends an answer that does not end.")
+            raise ChildUnavailable(f"{self._shown} sends an answer that does not end.")
         if status == 400:
             self._breaker.succeeded()
-            raise RowsRefused(f"{self.url} refused the rows with status 400")
+            raise RowsRefused(f"{self._shown} refused the rows with status 400")
         if status == 200:
             return self._read(content, rows)
         # Anything else is not about the rows, so asking for half of them would not help.
         self._breaker.failed()
         if status in _LATER:
             raise _Busy(f"status {status}", seconds_to_wait(retry_after) or 0.0)
-        raise ChildUnavailable(f"{self.url} answered with status {status}.")
+        raise ChildUnavailable(f"{self._shown} answered with status {status}.")
 
     def _read(self, content: bytes, rows: int) -> AnyArray:
         try:
             values = predictions_in(content, rows)
         except ValueError as error:
             self._breaker.failed()
-            raise ChildUnavailable(f"{self.url} {error}.") from error
+            raise ChildUnavailable(f"{self._shown} {error}.") from error
         self._breaker.succeeded()
         return values
 
@@ -221,6 +226,7 @@ class EndpointChild:
         deadline.set(until)
         with _session(self._allow_private).post(
             self.url,
+            auth=self._auth,
             data=body.encode(),
             headers={"Content-Type": "application/json"},
             timeout=(left, left),
@@ -249,7 +255,7 @@ def objection_of(url: str, settings: ReferenceSettings) -> str:
     deadline.set(time.monotonic() + seconds)
     try:
         with _session(settings.allow_private).get(
-            address, timeout=(seconds, seconds), stream=True, allow_redirects=False
+            address, auth=token_for(address), timeout=(seconds, seconds), stream=True, allow_redirects=False
         ) as answer:
             status = answer.status_code
     except ChildUnavailable as error:

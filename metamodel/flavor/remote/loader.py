@@ -17,7 +17,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from metamodel.bundle.manifest import Manifest, read_manifest
 from metamodel.bundle.references import PACKED_DIR, Reference, ReferenceSettings
 from metamodel.bundle.shard_reader import ShardReader, open_shards
-from metamodel.common.uris import is_local, local_path
+from metamodel.common.uris import is_local, local_path, redacted
 from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
 from metamodel.flavor.remote.aliases import place_now
 from metamodel.flavor.remote.child_files import RESIDENT_BASE, files_of, load_child
@@ -104,7 +104,7 @@ class ElsewhereLoader:
                 yield directory
             return
         if objection := self.settings.objection_behind(reference.uri, place):
-            raise ChildUnavailable(f"{place} may not be used: {objection}")
+            raise ChildUnavailable(f"{redacted(place)} may not be used: {objection}")
         if is_local(place):
             yield local_path(place)
         else:
@@ -142,7 +142,7 @@ def _explained(reference: Reference, key: str) -> Iterator[None]:
     except Exception as error:  # a store's client, or an unpickled child's code, raises whatever it likes
         reason = str(error).rstrip(".") if isinstance(error, MetaModelError) else one_line(error)
         raise ChildUnavailable(
-            f"The child of group {key} at {reference.uri} cannot be loaded ({reason}). "
+            f"The child of group {key} at {redacted(reference.uri)} cannot be loaded ({redacted(reason)}). "
             "Check that it exists and that the server can be reached."
         ) from error
 

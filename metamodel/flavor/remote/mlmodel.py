@@ -6,6 +6,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
+from metamodel.common.uris import redacted
 from metamodel.exceptions import UnreadableBundle
 
 __all__ = ["MLMODEL", "bundle_of", "bundle_path", "inside", "one_line", "read_mlmodel", "recorded"]
@@ -89,5 +90,5 @@ def inside(name: str) -> str:
 def one_line(error: BaseException) -> str:
     """Say what went wrong without the rest of the story."""
     if isinstance(error, MlflowException):
-        return str(error.message).strip().partition("\n")[0].rstrip(".")
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
+        return redacted(str(error.message).strip().partition("\n")[0].rstrip("."))
+    return redacted(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}")

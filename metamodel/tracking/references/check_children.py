@@ -18,7 +18,7 @@ from metamodel.bundle.reader import LEDGER_NAME, Bundle
 from metamodel.bundle.references import Reference, ReferenceSettings
 from metamodel.common.messages import count, listing
 from metamodel.common.progress import progress_bar
-from metamodel.common.uris import is_endpoint, is_local, local_path
+from metamodel.common.uris import is_endpoint, is_local, local_path, redacted
 from metamodel.exceptions import BundleError, InputError, UnreadableBundle
 from metamodel.flavor.remote.aliases import resolve_place
 from metamodel.flavor.remote.child_files import files_of, group_columns
@@ -121,7 +121,7 @@ def check_children(
                 try:
                     checked.append(futures[uri].result().child(key))
                 except _Problem as problem:
-                    problems[problem.kind].append(f"{key} → {uri}")
+                    problems[problem.kind].append(f"{key} → {redacted(uri)}")
                 bar.update()
         finally:  # where this process is told to stop
             executor.shutdown(wait=False, cancel_futures=True)

@@ -9,6 +9,7 @@ import pandas as pd
 from mlflow import MlflowClient
 
 from metamodel.common.messages import listing, short
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.tables.grouping import check_columns
 from metamodel.tables.key_values import KeyValue
@@ -68,7 +69,7 @@ def from_template(template: str, keys: pd.DataFrame | None, schema: KeySchema) -
         named = tuple(values[field] for field in fields)
         if from_values.setdefault(uri, named) != named:
             raise InputError(
-                f"The template leads {from_values[uri]} and {named} to one place, {uri}. "
+                f"The template leads {from_values[uri]} and {named} to one place, {redacted(uri)}. "
                 "Part the columns by a character that no value holds, or give a table of URIs."
             )
     return pd.DataFrame(list(filled), columns=schema.names, dtype=object).assign(uri=list(filled.values()))

@@ -23,6 +23,7 @@ from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.flavor.remote import endpoint as endpoints
 from metamodel.flavor.remote.connections import open_session
 from metamodel.flavor.remote.endpoint import Breaker, EndpointChild
+from metamodel.flavor.remote.endpoint_tokens import token_for
 from metamodel.tracking.references.reference_model import write_references
 
 LOCAL = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=1.5)
@@ -37,6 +38,7 @@ class Endpoint:
         self.requests = 0
         self.factor, self.seconds, self.answer = factor, seconds, answer
         self.headers: dict[str, str] = {}
+        self.authorizations: list[str | None] = []
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,6 +51,7 @@ class Endpoint:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 endpoint.requests += 1
+                endpoint.authorizations.append(self.headers.get("Authorization"))
                 time.sleep(endpoint.seconds)
                 with contextlib.suppress(OSError):  # the caller may be gone
                     self._send(*endpoint.respond(body["dataframe_split"]))
@@ -352,6 +355,46 @@ def test_a_redirect_is_not_followed(start: Callable[..., Endpoint]) -> None:
     with pytest.raises(ChildUnavailable, match="status 302"):
         EndpointChild(endpoint.url, LOCAL).predict(_x(1))
     assert target.requests == 0
+
+
+def test_a_token_of_the_environment_goes_to_its_server_and_to_no_other(
+    start: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named, other = start(), start()
+    server = named.url.removesuffix("/invocations")
+    monkeypatch.setenv("NETRC", "/dev/null")
+    monkeypatch.setenv("METAMODEL_ENDPOINT_TOKENS", f"https://else.example=no {server}=s3")
+    for endpoint in (named, other):
+        EndpointChild(endpoint.url, LOCAL).predict(_x(1))
+    assert (named.authorizations, other.authorizations) == (["Bearer s3"], [None])
+
+
+def test_a_server_without_a_token_gets_what_the_netrc_file_says(
+    start: Callable[..., Endpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = start()
+    (tmp_path / "netrc").write_text(f"machine {HOST} login ann password pa55\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    EndpointChild(endpoint.url, LOCAL).predict(_x(1))
+    assert endpoint.authorizations == ["Basic YW5uOnBhNTU="]
+
+
+@pytest.mark.parametrize("text", ["s3cret", "models.example=s3cret", "https://models.example=", "https://=s3cret"])
+def test_tokens_that_cannot_be_read_are_not_repeated(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METAMODEL_ENDPOINT_TOKENS", text)
+    with pytest.raises(InputError, match="METAMODEL_ENDPOINT_TOKENS cannot be read") as caught:
+        token_for("https://models.example/invocations")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_credentials_in_a_uri_are_refused_and_not_repeated(start: Callable[..., Endpoint]) -> None:
+    endpoint = start()
+    odd = [endpoint.url.replace("//", "//ann:s3cret@"), f"{endpoint.url}?token=s3cret"]
+    for url in odd:
+        with pytest.raises(ChildUnavailable, match="the address holds credentials") as caught:
+            EndpointChild(url, LOCAL)
+        assert "s3cret" not in str(caught.value)
+    assert endpoint.requests == 0
 
 
 def test_missing_values_arrive_as_null(start: Callable[..., Endpoint]) -> None:
