@@ -12,16 +12,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from click.testing import CliRunner
 from mlflow import MlflowClient
 from places import ROOT
 
 import metamodel
+from metamodel.cli import main
+from metamodel.cli.config import keys_of
 from metamodel.cli.train import train
 from metamodel.datasets import make_store_sales
 
 pytestmark = pytest.mark.slow
 
 QUICK = {"n_jobs": "1", "holdout": "0"}
+
+# Options that MLproject does not declare.
+SEARCH = {"tune": "auto", "trials": "5", "tune_seconds": "20"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def trained(project: Project) -> Finished:
     """The built-in sample, trained and registered by the entry point `main`."""
-    finished = project.run("main", QUICK)
+    finished = project.run("main", {**QUICK, **SEARCH})
     assert finished.returncode == 0, finished.stderr
     return finished
 
@@ -93,6 +99,8 @@ def test_the_run_that_mlflow_made_is_the_one_that_holds_the_results(project: Pro
     assert project.runs() == {trained.run_id: "FINISHED"}
     assert run.data.metrics["groups_fitted"] == 103
     assert run.data.params["holdout"] == "0"  # the project's parameter, as MLflow logs it
+    assert run.data.params["train.trials"] == "5"  # MLflow handed on what MLproject does not declare
+    assert run.data.params["train.tune_seconds"] == "20.0"
     assert run.data.params["train.group_by"] == "['country', 'store', 'product']"
     assert {"ledger.parquet", "ledger.json", "plots"} <= {
         file.path for file in project.client.list_artifacts(trained.run_id)
@@ -140,12 +148,26 @@ def test_report_writes_the_page_of_the_registered_model(project: Project, traine
     assert "What counts for the worst groups" in page
 
 
-def test_every_option_of_train_is_a_parameter_of_main() -> None:
+def test_main_declares_a_few_options_of_train_which_are_not_given_while_they_are_empty() -> None:
     entry = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]["main"]
-    options = {option.name for option in train.params if not option.name.startswith("no_")}
-    # The run is MLflow's, and so is its experiment; what a project prints is for people.
-    assert set(entry["parameters"]) == options - {"experiment", "as_json"}
+    declared = entry["parameters"]
+
+    assert len(declared) <= 12
+    assert set(declared) <= set(keys_of(train)) | {"config"}
+    assert declared.pop("config")["default"] == "sales.yaml"
+    assert {one["default"] for one in declared.values()} == {""}
     assert all(f"--{name.replace('_', '-')} {{{name}}}" in entry["command"] for name in entry["parameters"])
+    empty = [word for name in declared for word in (f"--{name}", "")]
+    printed = CliRunner().invoke(main, ["train", "--config", str(ROOT / "sales.yaml"), *empty, "--print-config"])
+    used = yaml.safe_load(printed.stdout)
+    sample = yaml.safe_load((ROOT / "sales.yaml").read_text())
+    assert all(sample[group].items() <= used[group].items() for group in sample)
+
+
+def test_options_with_underscores_are_those_with_dashes() -> None:
+    options = ["--data", "sales", "--group_by", "store", "--target", "units", "--tune_seconds", "60"]
+    printed = CliRunner().invoke(main, ["train", *options, "--print-config"])
+    assert yaml.safe_load(printed.stdout)["tuning"]["tune_seconds"] == 60
 
 
 def test_a_bad_parameter_ends_the_run_failed_with_one_clear_line(project: Project, trained: Finished) -> None:

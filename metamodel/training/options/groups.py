@@ -190,7 +190,9 @@ class Work:
 class Model:
     """The table, and what is fitted to it."""
 
-    data: Any = option(help="CSV, Parquet file or folder; a built-in sample (sales, california); a Spark table.")
+    data: Any = option(
+        decisive=False, help="CSV, Parquet file or folder; a built-in sample (sales, california); a Spark table."
+    )
     features: Any = option(None, form="names", help="Feature columns; default: every column without another role.")
     estimator: Any = option("ridge", form="texts", help="Name or dotted path; several behind commas are candidates.")
     estimator_params: Mapping[str, Any] | None = option(
