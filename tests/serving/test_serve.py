@@ -18,6 +18,7 @@ def _command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_a_port_that_is_taken_and_a_model_that_is_none_are_one_line(tmp_path: Path, bundle: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:

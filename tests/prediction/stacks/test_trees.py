@@ -206,6 +206,7 @@ def test_without_numba_at_training_the_ledger_says_so(monkeypatch):
     assert (result.manifest.stacks, set(result.ledger["stack"])) == ((), {"numba is not installed, or does not work"})
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_where_nothing_can_be_kept_on_disk_the_kernel_is_compiled_all_the_same(tmp_path):
     package = Path(metamodel.__file__).parent
