@@ -8,6 +8,7 @@ path that leads out nor a few kilobytes that grow into terabytes get onto the di
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -18,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, Manifest
 from metamodel.common.messages import listing
 from metamodel.common.temp_dirs import scratch_directory
-from metamodel.exceptions import InputError
+from metamodel.exceptions import InputError, MetaModelError
 
 __all__ = ["pack_directory", "unpack", "unpacked_for_good"]
 
@@ -32,7 +33,7 @@ _MOST_FILES = 100_000
 # What `pack_directory` writes, and no others: each has errors, and bombs, of its own.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
-_UNREADABLE = (OSError, EOFError, RuntimeError, NotImplementedError, ValueError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 def pack_directory(directory: Path, target: Path) -> None:
@@ -112,6 +113,8 @@ def _opened(file: str | Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as packed:
             yield packed
+    except MetaModelError:
+        raise
     except _UNREADABLE as error:
         raise InputError(f"{file} is no zip file that can be read ({error}). {_REMEDY}") from error
 

@@ -169,6 +169,16 @@ def test_a_crafted_file_cannot_have_a_callable_called(tmp_path, module, name):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_small_child_that_unpacks_to_more_is_not_read():
+    archive, buffer = zipfile.ZipFile(io.BytesIO(dumps(Ridge().fit(X, Y)))), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as copy:
+        for part in archive.namelist():
+            copy.writestr(part, archive.read(part))
+        copy.writestr("zeros.npy", bytes(10**7))
+    with pytest.raises(ForbiddenCodec, match="A child grows when it is unpacked"):
+        get_codec("skops").loads(buffer.getvalue())
+
+
 def test_an_unknown_codec_is_refused():
     with pytest.raises(InputError, match=r"codec='zip' is unknown. Use one of: cloudpickle, joblib, skops"):
         get_codec("zip")

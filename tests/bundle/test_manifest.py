@@ -114,6 +114,41 @@ def test_garbled_fields_are_an_unreadable_bundle_or_readable_and_never_another_e
     assert outcome == "Manifest" or "lacks or garbles a field" in outcome
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("levels", [1]),
+        ("levels", ["0"]),
+        ("unknown", "perhaps"),
+        ("counts", {"fitted": "7", "resident_bytes": 1}),
+        ("counts", {"fitted": -1, "resident_bytes": 1}),
+        ("counts", {}),
+        ("options", {}),
+        ("versions", {"python": 3}),
+        ("codec", 7),
+        ("target", {"name": "units", "task": "regression", "label_kind": "string", "classes": []}),
+        ("target", {"name": "units", "task": "poetry", "label_kind": None, "classes": []}),
+        ("files", {"../ledger.parquet": {"sha256": "", "size": 1}}),
+        ("files", {"/etc/passwd": {"sha256": "", "size": 1}}),
+        ("files", {"ledger.parquet": {"sha256": "", "size": True}}),
+        ("stacks", [{"name": "../stacks/00000"}]),
+        ("stacks", {"name": "stacks/00000"}),
+        ("group_values", {"columns": "radius"}),
+        ("compression", "lzma"),
+        ("keys", {"columns": [{"name": "store", "kind": "weather"}], "null_keys": "error"}),
+        ("features", {"features": [{"name": 7, "kind": "number", "dtype": "float64"}], "layout": "array"}),
+    ],
+)
+def test_a_field_that_cannot_be_right_is_found_when_the_bundle_is_opened(plain, field, value):
+    with pytest.raises(UnreadableBundle, match=rf"here lacks or garbles a field: .*{field}.* Restore the file"):
+        Manifest.from_json(json.dumps(plain | {field: value}), "here")
+
+
+def test_deep_nesting_is_no_manifest():
+    with pytest.raises(UnreadableBundle, match="here is no manifest"):
+        Manifest.from_json("[" * 100_000, "here")
+
+
 def test_a_file_entry_tells_a_changed_file(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"one")

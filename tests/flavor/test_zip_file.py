@@ -3,6 +3,8 @@
 import io
 import ntpath
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import metamodel
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
-from metamodel.exceptions import ChildUnavailable, InputError
+from metamodel.exceptions import ChildUnavailable, InputError, MetaModelError, UnreadableBundle
 from metamodel.flavor import zip_file as archives
 from metamodel.flavor.remote.loader import ElsewhereLoader
 from metamodel.flavor.zip_file import unpack, unpacked_for_good
@@ -148,6 +150,70 @@ def test_a_child_in_a_bundle_that_grows_when_unpacked_is_refused(tmp_path: Path)
     with pytest.raises(ChildUnavailable, match="the archive bomb grows when it is unpacked"):
         loader._unpack("bomb", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["00000.sqlite"]
+
+
+def test_a_compression_that_packing_does_not_use_is_refused(packed: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(tmp_path / "model.zip", "w", zipfile.ZIP_LZMA) as sink:
+        for name in source.namelist():
+            sink.writestr(name, source.read(name))
+    with pytest.raises(InputError, match=r"is not unpacked: it holds what is no file inside a model"):
+        unpack(tmp_path / "model.zip", tmp_path)
+
+
+def test_no_flipped_byte_of_a_packed_model_gives_an_error_that_is_not_ours(packed: Path, tmp_path: Path) -> None:
+    content, chance = packed.read_bytes(), random.Random(0)
+    (tmp_path / "out").mkdir()
+    refused = 0
+    for number in range(100):
+        position = chance.randrange(len(content) - 4000, len(content)) if number % 2 else chance.randrange(len(content))
+        changed = bytearray(content)
+        changed[position] ^= 1 << chance.randrange(8)
+        (tmp_path / "model.zip").write_bytes(changed)
+        try:
+            unpack(tmp_path / "model.zip", tmp_path / "out")
+        except MetaModelError:
+            refused += 1
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").mkdir()
+    assert refused > 50
+
+
+ODD = {
+    "flavors: {python_function: {artifacts: [1]}}": "not one that metamodel logged",
+    "flavors: {python_function: {artifacts: {bundle: 7}}}\nmetadata: {metamodel: {}}": "not one that metamodel logged",
+    "flavors: 7": "not one that metamodel logged",
+    "flavors: {}\nsignature: 7": "not one that metamodel logged",
+    "7": "MLmodel cannot be read",
+    "a: [": "MLmodel cannot be read",
+    "flavors: {}\nmetadata: 7": "not one that metamodel logged",
+}
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_packed_model_with_an_odd_description_is_unreadable(packed: Path, tmp_path: Path, text: str) -> None:
+    file = _changed(packed, tmp_path / "model.zip", MLmodel=text.encode())
+    with pytest.raises(UnreadableBundle, match=ODD[text]):
+        metamodel.load_model(file)
+
+
+def test_a_packed_model_that_names_a_bundle_elsewhere_is_refused(packed: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(packed) as archive:
+        text = archive.read("MLmodel").decode()
+    for place in (str(packed.parent / "bundle"), "../bundle"):
+        changed = text.replace("path: artifacts/bundle", f"path: {place}")
+        assert changed != text
+        file = _changed(packed, tmp_path / "model.zip", MLmodel=changed.encode())
+        with pytest.raises(UnreadableBundle, match="names a file outside the model"):
+            metamodel.load_model(file)
+
+
+def test_a_model_that_holds_another_bundle_than_was_logged_is_refused(packed: Path, tmp_path: Path) -> None:
+    other = metamodel.train(panel(3).assign(y=1.0), "store", "y", "ridge", n_jobs=1, holdout=0)
+    unpack(packed, tmp_path)
+    shutil.rmtree(tmp_path / "artifacts/bundle")
+    shutil.copytree(other.bundle_path, tmp_path / "artifacts/bundle")
+    with pytest.raises(UnreadableBundle, match="holds another bundle than the one that was logged"):
+        metamodel.load_model(tmp_path)
 
 
 # -------- opened
