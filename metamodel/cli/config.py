@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from metamodel.cli.options import Option, Unwritten
+from metamodel.cli.options import EmptyableOption, Unwritten
 from metamodel.common.option import OptionGroup
 
 __all__ = ["config_options", "keys_of", "used"]
@@ -22,7 +22,7 @@ _NULL_WORDS = {"unknown": "null"}
 
 def config_options() -> list[click.Option]:
     """Make `--config` and `--print-config`."""
-    read = Option(
+    read = EmptyableOption(
         ["--config"],
         is_eager=True,
         expose_value=False,

@@ -14,14 +14,14 @@ from click.core import ParameterSource
 from metamodel.common.option import Form, OptionGroup, declared
 from metamodel.common.option import Option as Declared
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
-from metamodel.tracking.options import Answers
+from metamodel.tracking.options import AnswerOptions
 
 __all__ = [
+    "EmptyableOption",
     "Exit",
     "Json",
     "Names",
     "Number",
-    "Option",
     "Text",
     "Unwritten",
     "WholeNumber",
@@ -180,7 +180,7 @@ class Unwritten:
     what: str
 
 
-class Option(click.Option):
+class EmptyableOption(click.Option):
     """An option that may be left empty: an empty one that has a default is not given, another one is None.
 
     MLproject hands every parameter on, given or not; an empty one must not hide what a file of options says.
@@ -209,7 +209,7 @@ class Option(click.Option):
         return value, source
 
 
-option = functools.partial(click.option, cls=Option)
+option = functools.partial(click.option, cls=EmptyableOption)
 
 argument = functools.partial(click.argument, type=Text())
 
@@ -262,7 +262,7 @@ def _option_of(one: Declared) -> Callable[[Callable[..., Any]], Callable[..., An
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
-inputs_option = next(_option_of(one) for one in declared(Answers) if one.name == "inputs")
+inputs_option = next(_option_of(one) for one in declared(AnswerOptions) if one.name == "inputs")
 
 
 @contextlib.contextmanager

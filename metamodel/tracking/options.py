@@ -10,11 +10,11 @@ from metamodel.common.choices import InputForm, LogChildren, PredictMethod
 from metamodel.common.option import OptionGroup, check_options, option
 from metamodel.training.options import OPTION_GROUPS
 
-__all__ = ["RUN_GROUPS", "Answers", "Logging"]
+__all__ = ["RUN_GROUPS", "AnswerOptions", "Logging"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class AnswerOptions:
     """What a call without params answers, and how a request looks."""
 
     predict_method: PredictMethod = option(
@@ -32,7 +32,7 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Destination:
+class LoggingOptions:
     """Where the run and the model go, and how the tracking server is spared."""
 
     register: str | None = option(None, decisive=False, help="Register a version of the model under this name.")
@@ -51,7 +51,7 @@ class Destination:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Logging(Answers, Destination):
+class Logging(AnswerOptions, LoggingOptions):
     """What is logged, and where."""
 
     def __post_init__(self) -> None:
@@ -59,8 +59,8 @@ class Logging(Answers, Destination):
 
 
 def _with_answers(group: OptionGroup) -> OptionGroup:
-    return replace(group, classes=(*group.classes, Answers)) if group.key == "answers" else group
+    return replace(group, classes=(*group.classes, AnswerOptions)) if group.key == "answers" else group
 
 
 # Every option of a training that is logged.
-RUN_GROUPS = (*map(_with_answers, OPTION_GROUPS), OptionGroup("mlflow", "MLflow", (Destination,)))
+RUN_GROUPS = (*map(_with_answers, OPTION_GROUPS), OptionGroup("mlflow", "MLflow", (LoggingOptions,)))
