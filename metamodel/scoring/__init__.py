@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from metamodel.scoring.summary import ScoreSummary
+
 __all__ = ["score", "score_file"]
 
 
@@ -21,6 +23,7 @@ def score(
     *,
     engine: str = "local",
     params: "Mapping[str, Any] | None" = None,
+    prefix: str = "",
 ) -> Any:
     """Score a table.
 
@@ -35,6 +38,8 @@ def score(
         "local", or "spark" (docs/spark.md).
     params
         As for `MetaModel.predict`.
+    prefix
+        Put before the name of every column that is added, for tables that have a `status` or a `prediction` already.
 
     Returns
     -------
@@ -51,37 +56,43 @@ def score(
     if engine == "spark":
         from metamodel.scoring.spark import score_on_spark
 
-        return score_on_spark(data, model, params)
+        return score_on_spark(data, model, params, prefix)
     if type(data).__module__.startswith("pyspark."):
         raise InputError('data is a Spark DataFrame, which only Spark can read. Score with engine="spark".')
     from metamodel.scoring.local import score_frame
 
-    return score_frame(data, model, params)
+    return score_frame(data, model, params, prefix)
 
 
 def score_file(
-    data: "str | Path", model: Any, output: str, *, engine: str = "local", params: "Mapping[str, Any] | None" = None
-) -> dict[str, int]:
+    data: "str | Path",
+    model: Any,
+    output: str,
+    *,
+    engine: str = "local",
+    params: "Mapping[str, Any] | None" = None,
+    prefix: str = "",
+) -> "ScoreSummary":
     """Score a file or table into another one.
 
     Parameters
     ----------
-    data, model, engine, params
+    data, model, engine, params, prefix
         As for `score`.
     output
         A file to write, ending in .parquet or .csv. With engine="spark" a folder of such files, ``delta:<path>``, or a
-        table's name.
+        table's name. Never the table that is read.
 
     Returns
     -------
-    dict
-        Rows by status.
+    ScoreSummary
+        What became of the rows, and metrics where the table has the target.
     """
     one_of("engine", engine, ("local", "spark"))
     if engine == "spark":
         from metamodel.scoring.spark import score_to_table
 
-        return score_to_table(data, model, output, params)
+        return score_to_table(data, model, output, params, prefix)
     from metamodel.scoring.local import score_to_file
 
-    return score_to_file(data, model, output, params)
+    return score_to_file(data, model, output, params, prefix)

@@ -8,44 +8,48 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
-from metamodel.common.messages import listing
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import load_model
+from metamodel.prediction.answer_form import DETAIL_COLUMNS
+from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables import files as tables
 from metamodel.tables.sources import no_table
 
 __all__ = ["score_frame", "score_to_file"]
 
 
-def score_frame(data: pd.DataFrame | str | Path, model: Any, params: Mapping[str, Any] | None) -> pd.DataFrame:
+def score_frame(
+    data: pd.DataFrame | str | Path, model: Any, params: Mapping[str, Any] | None, prefix: str = ""
+) -> pd.DataFrame:
     """Score a whole table; see `metamodel.scoring.score`."""
     model = model if isinstance(model, MetaModel) else load_model(model)
     frame = data if isinstance(data, pd.DataFrame) else pd.concat(_parts(data, model), ignore_index=True)
     readable = _readable(frame, data, model)
     model.manifest.features.check_kinds(readable)
-    return _scored(frame, readable, model, params)
+    return _beside(frame, model.predict(readable, params), prefix)
 
 
 def score_to_file(
-    data: str | Path, model: Any, output: str | Path, params: Mapping[str, Any] | None = None
-) -> dict[str, int]:
+    data: str | Path, model: Any, output: str | Path, params: Mapping[str, Any] | None = None, prefix: str = ""
+) -> ScoreSummary:
     """Score a file into another one, part by part.
 
     Parameters
     ----------
-    data, model, params
+    data, model, params, prefix
         As for `metamodel.scoring.score`.
     output
         Name of the file to write, ending in .parquet or .csv. It appears when it is complete.
 
-    Returns
-    -------
-    dict
-        Rows by status.
+    Raises
+    ------
+    InputError
+        The output is what is read, or lies in it.
     """
+    _check_apart(data, output)
     model = model if isinstance(model, MetaModel) else load_model(model)
-    statuses: Counter[str] = Counter()
+    counted = _Counted(model)
 
     def scored() -> Iterator[pd.DataFrame]:
         for i, part in enumerate(_parts(data, model)):
@@ -53,12 +57,44 @@ def score_to_file(
             # A wrong column is wrong from the start; the last part may be one row with one bad value.
             if i == 0:
                 model.manifest.features.check_kinds(readable)
-            answers = _scored(part, readable, model, params)
-            statuses.update(answers["status"].value_counts().to_dict())
-            yield answers
+            yield _beside(part, counted.answers(part, readable, params), prefix)
 
     tables.write_table(output, scored())
-    return dict(statuses)
+    return counted.summary()
+
+
+class _Counted:
+    """Answers part by part, and counts what became of the rows."""
+
+    def __init__(self, model: MetaModel) -> None:
+        self._model = model
+        self._statuses: Counter[str] = Counter()
+        self._reasons: Counter[tuple[str, str]] = Counter()
+        self._errors = Errors()
+
+    def answers(self, part: pd.DataFrame, readable: pd.DataFrame, params: Mapping[str, Any] | None) -> pd.DataFrame:
+        """Answer a part; the reasons are in the columns of `detail`, which who did not ask for them does not get."""
+        answers = self._model.predict(readable, {**(params or {}), "detail": True})
+        self._statuses.update(answers["status"].value_counts().to_dict())
+        lost = answers[answers["status"].isin(UNANSWERED)]
+        self._reasons.update(lost.groupby(["status", "error"]).size().to_dict())
+        target = self._model.manifest.target
+        if target.name in readable.columns:
+            self._errors += Errors.of(readable[target.name], answers["prediction"], target.task)
+        return answers if self._model.options(params).detail else answers.drop(columns=list(DETAIL_COLUMNS))
+
+    def summary(self) -> ScoreSummary:
+        """Say what became of all parts."""
+        metrics = self._errors.metrics(self._model.manifest.target.task)
+        return ScoreSummary(dict(self._statuses), dict(self._reasons), metrics, self._errors.rows)
+
+
+def _check_apart(data: str | Path, output: str | Path) -> None:
+    if not isinstance(data, str | Path):
+        raise no_table(data)
+    source, target = Path(data).resolve(), Path(output).resolve()
+    if source.exists() and (target == source or source in target.parents):
+        raise InputError(f"The output {str(output)!r} is, or lies in, the table that is read. Name another file.")
 
 
 def _parts(data: str | Path, model: MetaModel) -> Iterator[pd.DataFrame]:
@@ -89,17 +125,10 @@ def _readable(frame: pd.DataFrame, data: Any, model: MetaModel) -> pd.DataFrame:
     )
 
 
-def _scored(
-    frame: pd.DataFrame, readable: pd.DataFrame, model: MetaModel, params: Mapping[str, Any] | None
-) -> pd.DataFrame:
-    answers = model.predict(readable, params)
-    if clash := [name for name in answers.columns if name in frame.columns]:
-        raise InputError(
-            f"The table already has the column {listing(map(repr, clash))}, which scoring adds. Rename it first."
-        )
-    return pd.concat([frame, answers], axis=1) if frame.index.is_unique else _beside(frame, answers)
-
-
-def _beside(frame: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+def _beside(frame: pd.DataFrame, answers: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    answers = answers.add_prefix(prefix)
+    check_free(frame.columns, answers.columns)
+    if frame.index.is_unique:
+        return pd.concat([frame, answers], axis=1)
     # concat aligns by index, which a duplicated index forbids; the rows are in the same order anyway.
     return frame.assign(**{str(name): answers[name].to_numpy() for name in answers.columns})

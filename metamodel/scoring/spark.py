@@ -5,26 +5,26 @@ alone, and what nobody answered is an SQL null. Only the DataFrame API is used, 
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import mlflow
 import pandas as pd
 import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 from pyspark.sql import types as T  # noqa: N812
 
 from metamodel import exceptions
 from metamodel.bundle.model import MetaModel
-from metamodel.common.messages import listing
-from metamodel.exceptions import ChildFailed, InputError
+from metamodel.exceptions import ChildFailed
 from metamodel.flavor.load import load_model
-from metamodel.prediction.answer_form import PredictOptions
+from metamodel.prediction.answer_form import DETAIL_COLUMNS, PredictOptions
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.scoring.spark_worker import ModelPlace, PartitionScorer
+from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables.grouping import check_columns
 from metamodel.tables.spark import column, read_spark, reason, sample_frame, write_spark
 
@@ -44,58 +44,111 @@ _SPARK_TYPES: dict[pa.DataType, T.DataType] = {
 }
 
 
-def score_on_spark(data: Any, model: Any, params: Mapping[str, Any] | None) -> DataFrame:
+def score_on_spark(data: Any, model: Any, params: Mapping[str, Any] | None, prefix: str = "") -> DataFrame:
     """Score a table; see `metamodel.scoring.score`. Nothing runs before the result is used."""
-    return _scored(data, _opened(model), model, params)
+    opened = _opened(model)
+    return _scored(data, opened, model, opened.options(params), prefix)
 
 
 def _opened(model: Any) -> MetaModel:
     return model if isinstance(model, MetaModel) else load_model(model)
 
 
-def _scored(data: Any, opened: MetaModel, model: Any, params: Mapping[str, Any] | None) -> DataFrame:
+def _scored(data: Any, opened: MetaModel, model: Any, options: PredictOptions, prefix: str) -> DataFrame:
     keys, features = opened.manifest.keys, opened.manifest.features
     texts = [column.name for column in keys.columns if column.kind == "string"]
     texts += [feature.name for feature in features.features if feature.kind in ("string", "category")]
     frame = read_spark(data, keys.names, texts).frame
-    options = opened.options(params)
     added = _added(opened.route, options)
-    _check(frame, opened, list(added))
+    _check(frame, opened, [f"{prefix}{name}" for name in added])
     needed = tuple(dict.fromkeys([*keys.names, *features.names]))
-    scorer = PartitionScorer(_place(opened, model, _tasks(frame)), needed, added, asdict(options))
+    scorer = PartitionScorer(_place(opened, model, _tasks(frame)), needed, added, asdict(options), prefix)
     together = [column(name) for name in keys.names]
-    fields = [T.StructField(name, _SPARK_TYPES[kind]) for name, kind in added.items()]
+    fields = [T.StructField(f"{prefix}{name}", _SPARK_TYPES[kind]) for name, kind in added.items()]
     schema = T.StructType([*frame.schema.fields, *fields])
     return frame.repartition(*together).sortWithinPartitions(*together).mapInArrow(scorer.score, schema)
 
 
-def score_to_table(data: Any, model: Any, output: str, params: Mapping[str, Any] | None = None) -> dict[str, int]:
+def score_to_table(
+    data: Any, model: Any, output: str, params: Mapping[str, Any] | None = None, prefix: str = ""
+) -> ScoreSummary:
     """Score a table into another one.
 
     Parameters
     ----------
-    data, model, params
+    data, model, params, prefix
         As for `metamodel.scoring.score`.
     output
         Where to write; see `metamodel.tables.spark.write_spark`.
 
     Returns
     -------
-    dict
-        Rows by status.
+    ScoreSummary
+        Of the reasons one text for each status: what is counted is counted while the table is written.
     """
     opened = _opened(model)
-    levels = [f"parent:{level}" if level else "global" for level in opened.manifest.levels]
-    statuses = ["child", *levels, "unknown_group", "invalid_key", "failed"]
-    scored = _scored(data, opened, model, params)  # starts the session, without which there are no columns
-    seen = Observation()
-    counts = [F.count(F.when(F.col("status") == status, 1)).alias(f"s{i}") for i, status in enumerate(statuses)]
-    answers = scored.observe(seen, *counts)
+    options = opened.options(params)
+    # Starts the session, without which there are no columns.
+    scored = _scored(data, opened, model, replace(options, detail=True), prefix)
+    target = opened.manifest.target
+    sums = _Sums(opened.manifest.levels, target.name if target.name in scored.columns else None, target.task, prefix)
+    answers = scored.observe(sums.observation, *sums.columns())
+    if not options.detail:
+        answers = answers.drop(*(f"{prefix}{name}" for name in DETAIL_COLUMNS))
     try:
         write_spark(answers, output)
     except PySparkException as error:
         raise _own_error(error) from error
-    return {status: seen.get[f"s{i}"] for i, status in enumerate(statuses) if seen.get[f"s{i}"]}
+    return sums.summary()
+
+
+class _Sums:
+    """What is counted while Spark writes the answers: one pass, and nothing comes to the driver but these numbers."""
+
+    def __init__(self, levels: Sequence[int], target: str | None, task: str, prefix: str) -> None:
+        parents = [f"parent:{level}" if level else "global" for level in levels]
+        self.observation = Observation()
+        self._statuses = ["child", *parents, *UNANSWERED]
+        self._target, self._task, self._prefix = target, task, prefix
+
+    def columns(self) -> list[Column]:
+        """Give the aggregates, each under a name of its own."""
+        status = column(f"{self._prefix}status")
+        counts = [F.count(F.when(status == name, 1)).alias(f"s{i}") for i, name in enumerate(self._statuses)]
+        error = column(f"{self._prefix}error")
+        texts = [F.max(F.when(status == name, error)).alias(f"e{i}") for i, name in enumerate(self._statuses)]
+        return [*counts, *texts, *self._errors()]
+
+    def _errors(self) -> list[Column]:
+        if self._target is None:
+            return []
+        actual, predicted = column(self._target), column(f"{self._prefix}prediction")
+        if self._task == "regression":
+            actual = actual.cast("double")
+            actual = F.when(~F.isnan(actual), actual)
+            distance = F.abs(predicted - actual)
+        else:
+            distance = (predicted != actual).cast("double")
+        known = F.when(distance.isNotNull() & ~F.isnan(distance), actual.cast("double"))
+        return [
+            F.count(F.when(~F.isnan(distance), distance)).alias("rows"),
+            F.sum(F.nanvl(distance, F.lit(0.0))).alias("absolute"),
+            F.sum(F.nanvl(distance * distance, F.lit(0.0))).alias("squared"),
+            F.avg(known).alias("mean"),
+            F.var_pop(known).alias("variance"),
+        ]
+
+    def summary(self) -> ScoreSummary:
+        """Say what became of the rows; waits until they are written."""
+        seen = self.observation.get
+        counted = {name: seen[f"s{i}"] for i, name in enumerate(self._statuses) if seen[f"s{i}"]}
+        places = {name: i for i, name in enumerate(self._statuses)}
+        reasons = {(name, seen[f"e{places[name]}"] or ""): rows for name, rows in counted.items() if name in UNANSWERED}
+        if self._target is None or not seen["rows"]:
+            return ScoreSummary(counted, reasons)
+        spread = (seen["variance"] or 0.0) * seen["rows"]
+        errors = Errors(seen["rows"], seen["absolute"], seen["squared"], seen["mean"] or 0.0, spread)
+        return ScoreSummary(counted, reasons, errors.metrics(self._task), errors.rows)
 
 
 def _added(route: Route, options: PredictOptions) -> dict[str, pa.DataType]:
@@ -110,10 +163,7 @@ def _check(frame: DataFrame, model: MetaModel, added: list[str]) -> None:
     check_columns(names, model.manifest.keys.names, "group column")
     check_columns(names, model.manifest.features.names, "feature column")
     model.manifest.features.check_kinds(sample_frame(frame.select(*map(column, model.manifest.features.names))))
-    if clash := [name for name in added if name in frame.columns]:
-        raise InputError(
-            f"The table already has the column {listing(map(repr, clash))}, which scoring adds. Rename it first."
-        )
+    check_free(frame.columns, added)
 
 
 def _place(opened: MetaModel, model: Any, tasks: int) -> ModelPlace:

@@ -128,12 +128,15 @@ class PartitionScorer:
         Names of the columns it adds, and their Arrow types.
     params
         As for `MetaModel.predict`, complete.
+    prefix
+        Put before the names of the columns that are added.
     """
 
     place: ModelPlace
     columns: tuple[str, ...]
     added: dict[str, pa.DataType]
     params: dict[str, Any]
+    prefix: str = ""
 
     def score(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Answer every row; the caller's columns pass through as they are."""
@@ -141,7 +144,8 @@ class PartitionScorer:
         for batch in batches:
             answers = model.predict(self._frame(batch), self.params)
             added = [_typed(answers[name], kind) for name, kind in self.added.items()]
-            yield pa.RecordBatch.from_arrays([*batch.columns, *added], names=[*batch.schema.names, *self.added])
+            names = [*batch.schema.names, *(f"{self.prefix}{name}" for name in self.added)]
+            yield pa.RecordBatch.from_arrays([*batch.columns, *added], names=names)
 
     def _frame(self, batch: pa.RecordBatch) -> pd.DataFrame:
         table = pa.Table.from_batches([batch.select(list(self.columns))])

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 import metamodel
 from metamodel.exceptions import InputError, MissingColumns, UnknownGroup
@@ -78,7 +79,9 @@ def test_params_reach_the_model(panel: pd.DataFrame, model: metamodel.MetaModel)
 
 @pytest.mark.parametrize("name", ["prediction", "status"])
 def test_table_with_a_column_of_the_same_name_is_refused(panel: pd.DataFrame, model: metamodel.MetaModel, name: str):
-    with pytest.raises(InputError, match=f"already has the column '{name}', which scoring adds. Rename it first"):
+    with pytest.raises(
+        InputError, match=f"already has the column '{name}', which scoring adds. Give the added columns a"
+    ):
         metamodel.score(panel.assign(**{name: 1}), model)
 
 
@@ -203,9 +206,9 @@ def test_a_bad_number_alone_in_the_last_part_of_a_csv_file_spoils_its_own_row_al
     spoiled.loc[79, "x"] = "oops"
     spoiled.to_csv(tmp_path / "spoiled.csv", index=False)
 
-    statuses = score_to_file(tmp_path / "spoiled.csv", stores_model, tmp_path / "out.csv")
+    summary = score_to_file(tmp_path / "spoiled.csv", stores_model, tmp_path / "out.csv")
 
-    assert statuses == {"child": 79, "failed": 1}
+    assert summary.statuses == {"child": 79, "failed": 1}
 
 
 @pytest.fixture(scope="module")
@@ -230,10 +233,10 @@ def test_large_file_in_parts_gives_the_same_as_at_once(
 ):
     at_once = metamodel.score(read_table(big_csv, ["shop"], ["shop"]), model)
 
-    statuses = score_to_file(big_csv, model, tmp_path / output)
+    summary = score_to_file(big_csv, model, tmp_path / output)
 
     written = read_table(tmp_path / output, ["shop"], ["shop"])
-    assert statuses == dict(Counter(at_once["status"])) == {"child": 200_100, "unknown_group": 400}
+    assert summary.statuses == dict(Counter(at_once["status"])) == {"child": 200_100, "unknown_group": 400}
     assert list(written.columns) == list(at_once.columns)
     for name in ("shop", "x", "y", "status"):
         assert written[name].tolist() == at_once[name].tolist()
@@ -259,3 +262,82 @@ def test_output_appears_only_when_it_is_complete(big_csv: Path, model: metamodel
 
     assert output.read_bytes() == b"an older file"
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+
+
+def test_what_became_of_the_rows_is_told_with_the_commonest_reasons_first(
+    panel: pd.DataFrame, model: metamodel.MetaModel, tmp_path: Path
+):
+    spoiled = panel.astype({"x": object})
+    spoiled.loc[:2, "x"] = "oops"
+    spoiled.loc[50, "shop"] = "elsewhere"
+    spoiled.to_csv(tmp_path / "rows.csv", index=False)
+
+    summary = score_to_file(tmp_path / "rows.csv", model, tmp_path / "out.csv")
+
+    assert (summary.rows, summary.unanswered) == (100, 4)
+    (first, text, rows), (second, _, one) = summary.commonest()
+    assert (first, rows, second, one) == ("failed", 3, "unknown_group", 1)
+    assert "'x'" in text
+    assert "error" not in read_table(tmp_path / "out.csv").columns  # nobody asked for detail
+
+
+def test_detail_that_is_asked_for_is_written(panel: pd.DataFrame, model: metamodel.MetaModel, tmp_path: Path):
+    panel.to_parquet(tmp_path / "rows.parquet")
+
+    score_to_file(tmp_path / "rows.parquet", model, tmp_path / "out.parquet", {"detail": True})
+
+    assert read_table(tmp_path / "out.parquet").columns[-4:].tolist() == ["key", "level", "child_version", "error"]
+
+
+def test_where_the_table_has_the_target_metrics_of_all_parts_together_are_those_of_scikit_learn(
+    panel: pd.DataFrame, model: metamodel.MetaModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("metamodel.tables.files.read_batches.__defaults__", ((), (), 13))
+    noisy = panel.assign(y=panel["y"] + np.random.default_rng(1).normal(size=len(panel)))
+    noisy.loc[[3, 4], "y"] = np.nan
+    noisy.to_csv(tmp_path / "rows.csv", index=False)
+
+    summary = score_to_file(tmp_path / "rows.csv", model, tmp_path / "out.csv")
+
+    written = read_table(tmp_path / "out.csv").dropna(subset="y")
+    assert summary.judged_rows == 98
+    assert summary.metrics["mae"] == pytest.approx(mean_absolute_error(written["y"], written["prediction"]))
+    assert summary.metrics["r2"] == pytest.approx(r2_score(written["y"], written["prediction"]))
+    assert summary.metrics["rmse"] == pytest.approx(
+        root_mean_squared_error(written["y"], written["prediction"]), abs=1e-12
+    )
+
+
+def test_without_the_target_there_are_no_metrics(panel: pd.DataFrame, model: metamodel.MetaModel, tmp_path: Path):
+    panel.drop(columns="y").to_parquet(tmp_path / "rows.parquet")
+
+    assert score_to_file(tmp_path / "rows.parquet", model, tmp_path / "out.parquet").metrics == {}
+
+
+@pytest.mark.parametrize("output", ["rows.parquet", "./rows.parquet", "folder/out.parquet", "link.parquet"])
+def test_what_is_read_is_never_written_over(
+    panel: pd.DataFrame, model: metamodel.MetaModel, tmp_path: Path, output: str
+):
+    panel.to_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "folder").mkdir()
+    panel.to_parquet(tmp_path / "folder" / "part.parquet")
+    (tmp_path / "link.parquet").symlink_to(tmp_path / "rows.parquet")
+    data = tmp_path / ("folder" if output.startswith("folder") else "rows.parquet")
+    before = (tmp_path / "rows.parquet").read_bytes()
+
+    with pytest.raises(InputError, match=r"is, or lies in, the table that is read\. Name another file"):
+        score_to_file(data, model, tmp_path / output)
+
+    assert (tmp_path / "rows.parquet").read_bytes() == before
+    assert len(list((tmp_path / "folder").iterdir())) == 1
+
+
+def test_a_prefix_tells_the_answers_from_columns_of_the_same_name(panel: pd.DataFrame, model: metamodel.MetaModel):
+    taken = panel.assign(status="open", prediction=0.0)
+    with pytest.raises(InputError, match=r"already has the column 'prediction', 'status'.* such as prefix=.model_"):
+        metamodel.score(taken, model)
+
+    scored = metamodel.score(taken, model, prefix="model_")
+
+    assert scored["status"].eq("open").all()
+    np.testing.assert_allclose(scored["model_prediction"], panel["y"], rtol=1e-6)

@@ -20,6 +20,7 @@ import metamodel
 from metamodel.bundle.model import MetaModel
 from metamodel.cli import main
 from metamodel.exceptions import InputError, MissingColumns
+from metamodel.scoring import score_file
 
 pytestmark = pytest.mark.spark
 
@@ -116,7 +117,6 @@ def test_the_command_scores_in_a_process_of_its_own_where_no_session_is(tmp_path
 
 def test_policy_error_names_the_group_and_writes_nothing(spark: Any, tmp_path: Path) -> None:
     from metamodel.exceptions import UnknownGroup
-    from metamodel.scoring import score_file
 
     data = pd.DataFrame({"shop": ["a", "b"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
     bundle = trained(data, "shop", "y")
@@ -125,6 +125,30 @@ def test_policy_error_names_the_group_and_writes_nothing(spark: Any, tmp_path: P
 
     with pytest.raises(UnknownGroup, match=r"No child model for group \('c',\)"):
         score_file(str(source), bundle, str(tmp_path / "out.parquet"), engine="spark", params={"unknown": "error"})
+
+
+def test_what_is_counted_while_spark_writes_is_what_is_counted_here(spark: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"shop": ["a", "b"] * 50, "x": rng.normal(size=100)})
+    data["y"] = data["x"] + rng.normal(size=100)
+    bundle = trained(data, "shop", "y")
+    data = data.assign(shop=np.where(data.index < 7, "c", data["shop"]), status="open")
+    data.loc[50:52, "y"] = np.nan
+    data.to_parquet(tmp_path / "rows.parquet")
+
+    place = (str(tmp_path / "rows.parquet"), bundle)
+    there = score_file(*place, str(tmp_path / "there.parquet"), engine="spark", prefix="model_")
+    here = score_file(*place, str(tmp_path / "here.parquet"), prefix="model_")
+
+    assert there.statuses == here.statuses == {"child": 93, "unknown_group": 7}
+    assert there.metrics == pytest.approx(here.metrics)
+    assert there.judged_rows == here.judged_rows == 90
+    ((status, text, rows),) = there.commonest()
+    assert (status, rows) == ("unknown_group", 7)
+    assert "No child model for group" in text
+    written = spark.read.parquet(str(tmp_path / "there.parquet"))
+    assert written.columns == [*data.columns, "model_prediction", "model_status"]
+    assert {row["status"] for row in written.collect()} == {"open"}
 
 
 @pytest.mark.slow

@@ -36,10 +36,9 @@ def frames(folder: Path) -> None:
     metamodel.train(
         table, KEYS, TARGET, features=FEATURES, null_keys="drop", engine="spark", output_dir=folder / "bundle"
     )
-    statuses = score_file(
-        str(folder / "housing.parquet"), folder / "bundle", str(folder / "scored.parquet"), engine="spark"
-    )
-    (folder / "statuses.json").write_text(json.dumps(statuses))
+    source, output = str(folder / "housing.parquet"), str(folder / "scored.parquet")
+    summary = score_file(source, folder / "bundle", output, engine="spark")
+    (folder / "statuses.json").write_text(json.dumps(summary.statuses))
 
 
 def slowly(folder: Path) -> None:
