@@ -1,12 +1,18 @@
 """``metamodel score``."""
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from metamodel.cli.click_groups import Command
-from metamodel.cli.options import at_work, json_option, option, switch
+from metamodel.cli.options import Number, at_work, json_option, option, switch
 from metamodel.cli.output import dumps
+from metamodel.common.messages import count
+from metamodel.exceptions import InputError
+
+if TYPE_CHECKING:
+    from metamodel.scoring.summary import ScoreSummary
 
 __all__ = ["score"]
 
@@ -19,18 +25,67 @@ __all__ = ["score"]
 @option("--unknown", help="Override the recorded policy: null, error or fallback.")
 @option("--predict-method", help="predict or predict_proba.")
 @switch("detail", None, "Add key, level, child version and error.")
+@option("--prefix", default="", help="Put before the names of the columns that are added.")
+@option(
+    "--max-failed",
+    type=Number("SHARE", "share"),
+    help="End with code 1 where a larger share of the rows has no answer; default: where no row has one.",
+)
 @json_option
-def score(data: str, model: str, output: str, engine: str, as_json: bool, **params: Any) -> None:
-    """Add predictions to a table."""
+def score(
+    data: str,
+    model: str,
+    output: str,
+    engine: str,
+    prefix: str,
+    max_failed: float | None,
+    as_json: bool,
+    **params: Any,
+) -> None:
+    """Add predictions to a table; where the target is in it, say how far off they are."""
     with at_work():
         from metamodel.scoring import score_file
 
+        if max_failed is not None and not 0 <= max_failed <= 1:
+            raise InputError(f"--max-failed {max_failed:g} is no share. Give a number from 0 to 1.")
         given = {name: value for name, value in params.items() if value is not None}
-        statuses = score_file(data, model, output, engine=engine, params=given)
-    rows = sum(statuses.values())
-    if as_json:
-        click.echo(dumps({"output": output, "rows": rows, "status": statuses}))
-        return
-    click.echo(f"{rows:,} rows written to {output}")
-    for status, number in sorted(statuses.items(), key=lambda item: -item[1]):
-        click.echo(f"  {status:<14} {number:>12,}")
+        summary = score_file(data, model, output, engine=engine, params=given, prefix=prefix)
+    click.echo(dumps({"output": output, **summary.to_dict()}) if as_json else _text(summary, output))
+    for line in _reasons(summary):
+        click.echo(line, err=True)
+    if refusal := _refusal(summary, max_failed):
+        click.echo(f"error: {refusal}", err=True)
+        sys.exit(1)
+
+
+def _text(summary: "ScoreSummary", output: str) -> str:
+    from metamodel.bundle.display import number_text
+
+    lines = [f"{summary.rows:,} rows written to {output}"]
+    lines += [
+        f"  {status:<14} {rows:>12,}" for status, rows in sorted(summary.statuses.items(), key=lambda item: -item[1])
+    ]
+    if summary.metrics:
+        metrics = ", ".join(f"{name} {number_text(value)}" for name, value in summary.metrics.items())
+        lines.append(f"against the target in {summary.judged_rows:,} answered rows: {metrics}")
+    return "\n".join(lines)
+
+
+def _reasons(summary: "ScoreSummary") -> list[str]:
+    """Say why rows were not answered, the commonest reason first."""
+    shown = summary.commonest()
+    lines = [f"{status}, {count(rows, 'row')}: {text}" for status, text, rows in shown]
+    others = len(summary.reasons) - len(shown)
+    return [*lines, f"... and {count(others, 'rarer reason')}"] if others > 0 else lines
+
+
+def _refusal(summary: "ScoreSummary", max_failed: float | None) -> str:
+    """Say why this scoring counts as failed; empty where it does not."""
+    if not summary.rows:
+        return ""
+    share = summary.unanswered / summary.rows
+    if max_failed is None:
+        return "No row was answered; the reasons are above." if share == 1 else ""
+    return (
+        f"{share:.1%} of the rows have no answer, more than --max-failed {max_failed:g}." if share > max_failed else ""
+    )

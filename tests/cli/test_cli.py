@@ -317,7 +317,9 @@ def test_score_writes_the_rows_with_their_predictions(
     result = run("score", "--data", table, "--model", trained, "--output", output)
 
     assert result.exit_code == 0
-    assert re.fullmatch(rf"214 rows written to {output}\n +child +183\n +unknown_group +31\n", result.stdout)
+    counted = rf"214 rows written to {output}\n +child +183\n +unknown_group +31\n"
+    assert re.fullmatch(counted + r"against the target in 176 answered rows: mae .*, rmse .*, r2 .*\n", result.stdout)
+    assert "unknown_group, 30 rows: No child model for group" in result.stderr
     written = pd.read_csv(output) if output.endswith("csv") else pd.read_parquet(output)
     assert list(written.columns) == [*sales.columns, "prediction", "status"]
     assert written["store"].tolist() == sales["store"].tolist()
@@ -330,7 +332,55 @@ def test_score_json_counts_rows_by_status(folder: Path, sales: pd.DataFrame, tra
 
     nobody = int(sales["store"].isin([90_001, 90_005]).sum())
     expected = {"child": len(sales) - nobody, "unknown_group": nobody}
-    assert strict(result.stdout) == {"output": "out.csv", "rows": len(sales), "status": expected}
+    told = strict(result.stdout)
+    assert {name: told[name] for name in ("output", "rows", "status", "unanswered")} == {
+        "output": "out.csv",
+        "rows": len(sales),
+        "status": expected,
+        "unanswered": nobody,
+    }
+    assert sum(reason["rows"] for reason in told["reasons"]) == nobody
+    assert set(told["metrics"]) == {"mae", "rmse", "r2"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "said"),
+    [
+        ([], 0, ""),
+        (["--max-failed", "0.2"], 0, ""),
+        (["--max-failed", "0.1"], 1, "error: 14.5% of the rows have no answer, more than --max-failed 0.1."),
+        (["--max-failed", "20"], 2, "error: --max-failed 20 is no share. Give a number from 0 to 1."),
+    ],
+)
+def test_score_ends_with_code_1_where_too_many_rows_have_no_answer(
+    folder: Path, trained: str, limit: list[str], code: int, said: str
+) -> None:
+    result = run("score", "--data", "sales.csv", "--model", trained, "--output", "out.csv", *limit)
+
+    assert result.exit_code == code
+    assert said in result.stderr
+
+
+def test_score_that_answers_nobody_ends_with_code_1_and_the_reason(
+    folder: Path, sales: pd.DataFrame, trained: str
+) -> None:
+    sales.assign(store=7).to_csv("unknown.csv", index=False)
+
+    unknown = run("score", "--data", "unknown.csv", "--model", trained, "--output", "out.csv")
+
+    assert unknown.exit_code == 1
+    assert "error: No row was answered; the reasons are above." in unknown.stderr
+    assert "unknown_group" in unknown.stderr.splitlines()[0]
+
+
+def test_score_never_writes_over_what_it_reads(folder: Path, trained: str) -> None:
+    before = Path("sales.csv").read_bytes()
+
+    result = run("score", "--data", "sales.csv", "--model", trained, "--output", "./sales.csv")
+
+    assert result.exit_code == 2
+    assert "is, or lies in, the table that is read" in result.stderr
+    assert Path("sales.csv").read_bytes() == before
 
 
 def test_score_adds_the_detail_that_is_asked_for(folder: Path, trained: str) -> None:
@@ -647,7 +697,7 @@ BAD_SCORING = {
     "text for a number": (["--data", "text.csv"], "Feature column 'price' holds strings, but .* trained on float64"),
     "clash of names": (
         ["--data", "clash.csv"],
-        "The table already has the column 'prediction', which scoring adds. Re",
+        "The table already has the column 'prediction', which scoring adds. Give",
     ),
     "column twice": (["--data", "twice.csv"], "'twice.csv' has more than one column named 'price'. Rename"),
     "missing file": (["--data", "not/here.csv"], "There is no file or folder 'not/here.csv'. Check"),
