@@ -190,6 +190,16 @@ class AskedChildren:
         self.answers.refuse(orphan.rows.slice, status, str(orphan.error))
 
     def _ask(self, asked: "_Asked", rows: Rows) -> None:
+        """Ask for a group's rows: those that do not fit the recorded form apart, so that they change no other row's."""
+        odd = asked.table.odd
+        if odd is None or not odd.ways[rows.slice].any():
+            self._ask_alike(asked, rows)
+            return
+        for positions, table in asked.table.alike(rows.start, rows.stop):
+            order = positions if asked.order is None else asked.order[positions]
+            self._ask_alike(replace(asked, table=table, order=order), Rows(0, len(positions)))
+
+    def _ask_alike(self, asked: "_Asked", rows: Rows) -> None:
         for part, problem in _usable(rows, asked.table):
             if problem:
                 self.answers.refuse(asked.where(part), "failed", problem)

@@ -6,6 +6,7 @@ are shuffled among the group's rows. Unlike importances that a child tells of it
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, mean_absolute_error
@@ -63,7 +64,8 @@ def permute_worst(
         if key not in places:
             continue
         rows = grouping.order[grouping.bounds[places[key]] : grouping.bounds[places[key] + 1]]
-        rows = rows[[row not in table.problems for row in rows.tolist()]][:_ROWS]
+        odd = set() if table.odd is None else set(np.flatnonzero(table.odd.ways).tolist())
+        rows = rows[[row not in table.problems and row not in odd for row in rows.tolist()]][:_ROWS]
         child, _ = bundle.load(key, keep=False)
         found = permutation_importance(
             child,

@@ -1,18 +1,44 @@
-"""Arrow tables as pandas frames whose dtypes do not depend on the part that is looked at."""
+"""Arrow tables and columns as pandas has them, with dtypes that do not depend on the part that is looked at."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 import pyarrow as pa
 
-__all__ = ["arrow_to_pandas"]
+__all__ = ["arrow_to_pandas", "plain_frame", "without_arrow"]
 
 _NULLABLE = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
     pa.int32(): pd.Int32Dtype(),
     pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
 }
+
+
+def plain_frame(table: pa.Table) -> pd.DataFrame:
+    """Convert a table: an integer column with nulls becomes pandas' own Int64, because floats cannot hold large ids."""
+    with_nulls = {field.type for field, column in zip(table.schema, table.columns, strict=True) if column.null_count}
+    return table.to_pandas(
+        types_mapper={k: v for k, v in _NULLABLE.items() if k in with_nulls}.get, ignore_metadata=True
+    )
+
+
+def without_arrow(values: pd.Series) -> pd.Series:
+    """Convert a column that Arrow holds; any other is returned as it is.
+
+    Examples
+    --------
+    >>> without_arrow(pd.Series([1, None], dtype="int8[pyarrow]")).dtype
+    Int8Dtype()
+    """
+    if not isinstance(values.dtype, pd.ArrowDtype):
+        return values
+    column = plain_frame(pa.table({"values": pa.chunked_array(pa.array(values.array))}))["values"]
+    return column.set_axis(values.index).rename(values.name)
 
 
 def arrow_to_pandas(table: pa.Table, dtypes: Mapping[str, str]) -> pd.DataFrame:

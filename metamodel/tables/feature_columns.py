@@ -1,32 +1,25 @@
-"""One feature column: what is recorded of it, and how later values are brought to that form.
-
-What a value becomes depends on the value and on what was recorded in training, never on the rows beside it.
-"""
+"""One feature column: what is recorded of it in training, above all the one form in which children see it."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Self
 
-import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import short
 from metamodel.exceptions import InputError
-from metamodel.tables.key_values import ISO_TIMESTAMP
+from metamodel.tables.arrow import without_arrow
 
-__all__ = ["Feature", "FeatureKind", "column_kind", "convert"]
+__all__ = ["Feature", "FeatureKind", "LevelKind", "column_kind"]
 
 FeatureKind = Literal["number", "boolean", "string", "category", "timestamp", "object"]
 
-_NUMBER_LIKE = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
+LevelKind = Literal["text", "integer", "number", "boolean", "mixed"]
 
-_NUMPY_NAMES = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {
-    "bool",
-    "float16",
-    "float32",
-}
+_NUMBER_LIKE = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
 
 
 def column_kind(values: pd.Series) -> FeatureKind:
@@ -37,6 +30,7 @@ def column_kind(values: pd.Series) -> FeatureKind:
     >>> column_kind(pd.Series([1, 2.5])), column_kind(pd.Series(["a", None])), column_kind(pd.Series([True]))
     ('number', 'string', 'boolean')
     """
+    values = without_arrow(values)
     if isinstance(values.dtype, pd.CategoricalDtype):
         return "category"
     if types.is_bool_dtype(values.dtype):
@@ -63,6 +57,9 @@ class Feature:
         Name of the column, what it holds, and its pandas dtype.
     categories, ordered
         Of a category: its categories in order. Codes must mean in every batch what they meant in training.
+    form
+        How children that take frames see it, whatever a later table brings: a NumPy dtype (integers and booleans where
+        training had no null, else float64), a timestamp's unit and zone, "text" or "category".
     """
 
     name: str
@@ -70,6 +67,7 @@ class Feature:
     dtype: str
     categories: tuple[Any, ...] = ()
     ordered: bool = False
+    form: str = "float64"
 
     @classmethod
     def infer(cls, name: str, values: pd.Series) -> Self:
@@ -78,133 +76,98 @@ class Feature:
         Raises
         ------
         InputError
-            The categories of a category column are no strings, numbers or booleans.
+            The categories of a category column are no strings, numbers or booleans, or timestamps with a time zone
+            stand beside some without one.
         """
+        dtype = str(values.dtype)
+        values = without_arrow(values)
         kind = column_kind(values)
         if kind != "category":
-            return cls(name, kind, str(values.dtype))
+            return cls(name, kind, dtype, form=_form(name, kind, values))
         categories = tuple(values.cat.categories.tolist())
         if odd := [value for value in categories if not isinstance(value, str | int | float | bool)]:
             raise InputError(
                 f"Feature column {name!r} has the category {short(odd[0])}, which is no string, number or boolean. "
                 "Convert the categories, or leave the column out of features."
             )
-        return cls(name, kind, "category", categories, bool(values.cat.ordered))
+        return cls(name, kind, "category", categories, bool(values.cat.ordered), "category")
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Inverse of `dataclasses.asdict`, JSON in between."""
         return cls(**{**data, "categories": tuple(data.get("categories", ()))})
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether children that take frames see integers or booleans, which cannot hold a null or a fraction."""
+        return self.form == "bool" or self.form.lstrip("u").startswith("int")
 
-def convert(values: pd.Series, feature: Feature, problems: dict[int, str]) -> Any:
-    """Bring a column to the form that children were fitted on.
-
-    Parameters
-    ----------
-    values
-        The column of any table.
-    feature
-        What was recorded.
-    problems
-        Row position → why this row cannot be used; added to.
-
-    Returns
-    -------
-    array, Series or Categorical of the column's length; where a row has a problem, null.
-    """
-    if feature.kind == "number":
-        return _restore(_numbers(values, feature.name, problems), feature.dtype)
-    if feature.kind == "boolean":
-        return _restore(_numbers(values, feature.name, problems), "bool")
-    if feature.kind == "timestamp":
-        return _timestamps(values, feature, problems)
-    if feature.kind == "category":
-        return _categories(values, feature)
-    return _texts(values, feature.name, problems) if feature.kind == "string" else _objects(values)
+    @cached_property
+    def level_kind(self) -> LevelKind:
+        """What the categories are, one and all."""
+        kinds = set(map(type, self.categories))
+        for kind, allowed in _LEVELS.items():
+            if kinds <= allowed:
+                return kind
+        return "mixed"
 
 
-def _objects(values: pd.Series) -> AnyArray:
-    # One null for all: None, pd.NA and NaN would be different categories to an encoder.
-    return values.astype(object).where(values.notna(), np.nan).to_numpy()
+_LEVELS: dict[LevelKind, set[type]] = {
+    "text": {str},
+    "boolean": {bool},
+    "integer": {int},
+    "number": {int, float},
+}
 
 
-def _texts(values: pd.Series, name: str, problems: dict[int, str]) -> AnyArray:
-    texts = _objects(values)
-    if types.infer_dtype(values, skipna=True) not in ("string", "empty"):
-        texts = texts.copy()  # pandas 3 hands out arrays that cannot be written
-        for row in np.flatnonzero(values.notna().to_numpy()):
-            if not isinstance(texts[row], str):  # 75001 is not "75001", and an encoder would take it for unknown
-                problems.setdefault(int(row), f"Feature {name!r} is not text.")
-                texts[row] = np.nan
-    return texts
+def _form(name: str, kind: FeatureKind, values: pd.Series) -> str:
+    if kind == "timestamp":
+        return _timestamp_form(name, values)
+    if kind not in ("number", "boolean"):
+        return "text"
+    if values.isna().any():  # an integer or a boolean cannot be null
+        return _float_form(values)
+    if kind == "boolean":
+        return "bool"
+    if values.dtype == object:
+        return _object_form(values)
+    dtype = getattr(values.dtype, "numpy_dtype", values.dtype)
+    return str(dtype) if dtype.kind in "iu" else _float_form(values)
 
 
-def _categories(values: pd.Series, feature: Feature) -> pd.Categorical:
-    objects = _objects(values)
-    # Categories that training did not see go behind the known ones; what they mean is the child's affair.
-    known = set(feature.categories)
-    new = [value for value in dict.fromkeys(objects[values.notna().to_numpy()]) if value not in known]
-    return pd.Categorical(objects, categories=[*feature.categories, *new], ordered=feature.ordered)
+def _float_form(values: pd.Series) -> str:
+    dtype = getattr(values.dtype, "numpy_dtype", values.dtype)
+    return str(dtype) if str(dtype) in ("float16", "float32") else "float64"
 
 
-def _restore(numbers: AnyArray, dtype: str) -> AnyArray:
-    """Give numbers the training dtype where nothing is lost by it (integers and booleans cannot hold a null)."""
-    target = np.dtype(dtype.lower()) if dtype.lower() in _NUMPY_NAMES else np.dtype("float64")
-    if target.kind == "f":
-        return numbers.astype(target, copy=False)
-    with np.errstate(invalid="ignore"):
-        restored = numbers.astype(target)
-    return restored if np.array_equal(restored, numbers) else numbers
+def _object_form(values: pd.Series) -> str:
+    if types.infer_dtype(values) != "integer":
+        return "float64"
+    low, high = int(values.min()), int(values.max())
+    if low >= -(2**63) and high < 2**63:
+        return "int64"
+    return "uint64" if low >= 0 and high < 2**64 else "float64"
 
 
-def _numbers(values: pd.Series, name: str, problems: dict[int, str]) -> AnyArray:
-    if _is_numeric(values):
-        if isinstance(values.dtype, np.dtype):
-            return values.to_numpy(dtype=np.float64) if values.dtype.kind != "f" else values.to_numpy()
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    numbers = np.full(len(values), np.nan)
-    for row, value in enumerate(values):
-        if value is None or (types.is_scalar(value) and pd.isna(value)):
-            continue
-        try:
-            if isinstance(value, str | bytes) or not types.is_scalar(value):
-                raise TypeError
-            numbers[row] = float(value)
-        except (TypeError, ValueError):
-            problems.setdefault(row, f"Feature {name!r} is not a number.")
-    return numbers
+def _timestamp_form(name: str, values: pd.Series) -> str:
+    if types.is_datetime64_any_dtype(values.dtype):
+        return _named(values.dt.unit, () if values.dt.tz is None else [str(values.dt.tz)])
+    given = [value.tzinfo if isinstance(value, dt.datetime) else None for value in values.dropna()]
+    if len({zone is None for zone in given}) > 1:
+        raise InputError(
+            f"Feature column {name!r} holds timestamps with a time zone beside some without one. "
+            "Give all of them a zone, or none, or leave the column out of features."
+        )
+    return _named("us", {str(zone) for zone in given if zone is not None})
 
 
-def _is_numeric(values: pd.Series) -> bool:
-    """Whether every value of a column is a real number or a boolean by its dtype."""
-    dtype = values.dtype
-    if isinstance(dtype, pd.CategoricalDtype) or types.is_complex_dtype(dtype):
-        return False
-    return bool(types.is_bool_dtype(dtype) or types.is_numeric_dtype(dtype))
-
-
-def _timestamps(values: pd.Series, feature: Feature, problems: dict[int, str]) -> pd.Series:
-    zone = getattr(pd.api.types.pandas_dtype(feature.dtype), "tz", None)
-    if types.is_datetime64_any_dtype(values.dtype) and (values.dt.tz is None) == (zone is None):
-        return (values if zone is None else values.dt.tz_convert(zone)).reset_index(drop=True)
-    stamps = [_stamp(value, zone) for value in values]
-    for row in np.flatnonzero(values.notna().to_numpy()):
-        if stamps[row] is pd.NaT:
-            kind = "a timestamp with a time zone" if zone else "a timestamp without a time zone"
-            problems.setdefault(int(row), f"Feature {feature.name!r} is not {kind}.")
-    return pd.Series(stamps, dtype="datetime64[ns]" if zone is None else pd.DatetimeTZDtype(tz=zone))
-
-
-def _stamp(value: object, zone: Any) -> Any:
-    if isinstance(value, str) and ISO_TIMESTAMP.fullmatch(value) is None:
-        return pd.NaT
-    if not isinstance(value, str | dt.date | np.datetime64):
-        return pd.NaT
+def _named(unit: str, zones: Iterable[str]) -> str:
+    """Name a dtype of timestamps; several zones, or one that has no name, become UTC."""
+    zones = list(zones)
+    if not zones:
+        return f"datetime64[{unit}]"
     try:
-        stamp = pd.Timestamp(value).as_unit("ns")
-    except ValueError:
-        return pd.NaT
-    if (stamp.tzinfo is None) != (zone is None):
-        return pd.NaT
-    return stamp if zone is None else stamp.tz_convert(zone)
+        named = pd.DatetimeTZDtype(unit, zones[0]) if len(zones) == 1 else None
+    except (TypeError, ValueError, KeyError):
+        named = None
+    return str(named or pd.DatetimeTZDtype(unit, "UTC"))

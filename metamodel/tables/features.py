@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from metamodel.common.arrays import AnyArray, IntArray
-from metamodel.common.messages import listing
+from metamodel.common.arrays import AnyArray
+from metamodel.common.messages import count, listing
 from metamodel.exceptions import InputError
-from metamodel.tables.feature_columns import Feature, column_kind, convert
+from metamodel.tables.feature_columns import Feature, column_kind
+from metamodel.tables.feature_table import FeatureTable, OddRows
+from metamodel.tables.feature_values import convert
 from metamodel.tables.grouping import check_columns
 
 __all__ = ["FeatureColumns", "FeatureSchema", "FeatureTable", "Layout"]
@@ -26,42 +28,6 @@ Layout = Literal["array", "frame"]
 
 # Rows of a matrix that are filled at a time; they stay in the processor's cache.
 _CHUNK_ROWS = 4096
-
-
-@dataclass(frozen=True)
-class FeatureTable:
-    """The features of many rows in the form that children take.
-
-    Attributes
-    ----------
-    values
-        Matrix of shape (n_rows, n_features), or a frame with a fresh RangeIndex.
-    problems
-        Row position → why this row's features cannot be used.
-    """
-
-    values: AnyArray | pd.DataFrame
-    problems: dict[int, str]
-
-    def take(self, rows: IntArray) -> "FeatureTable":
-        """Reorder or select rows; problems stay with their rows."""
-        if isinstance(self.values, pd.DataFrame):
-            values: AnyArray | pd.DataFrame = self.values.take(rows).reset_index(drop=True)
-        else:
-            # With mode="clip" np.take writes straight into `out`; every other mode goes through a buffer.
-            values = np.empty((len(rows), self.values.shape[1]), dtype=self.values.dtype)
-            np.take(self.values, rows, axis=0, out=values, mode="clip")
-        if not self.problems:
-            return FeatureTable(values, {})
-        return FeatureTable(
-            values, {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems}
-        )
-
-    def slice(self, start: int, stop: int) -> AnyArray | pd.DataFrame:
-        """Rows `start` to `stop` without a copy."""
-        if isinstance(self.values, pd.DataFrame):
-            return self.values.iloc[start:stop]
-        return self.values[start:stop]
 
 
 @dataclass(frozen=True)
@@ -78,19 +44,22 @@ class FeatureColumns:
         The features' schema.
     matrix
         The same as one matrix, where it is there already.
+    odd
+        Of children that take frames: the rows that do not fit the recorded form.
     """
 
     arrays: list[Any]
     problems: dict[int, str]
     schema: "FeatureSchema"
     matrix: AnyArray | None = None
+    odd: OddRows | None = None
 
     def table(self) -> FeatureTable:
         """Put the columns into the form that children take."""
         if self.schema.layout == "frame":
             rows = pd.RangeIndex(len(self.arrays[0]))
             columns = dict(zip(self.schema.names, self.arrays, strict=True))
-            return FeatureTable(pd.DataFrame(columns, index=rows), self.problems)
+            return FeatureTable(pd.DataFrame(columns, index=rows), self.problems, self.odd)
         if self.matrix is not None:
             return FeatureTable(self.matrix, self.problems)
         matrix = np.empty((len(self.arrays[0]), len(self.arrays)), dtype=self.schema.matrix_dtype)
@@ -130,15 +99,12 @@ class FeatureSchema:
     @cached_property
     def narrow(self) -> list[tuple[int, str]]:
         """Position and dtype of the features that were narrower than double precision in training."""
-        dtypes = [feature.dtype.lower() for feature in self.features]
-        return [(i, dtype) for i, dtype in enumerate(dtypes) if dtype in ("float16", "float32")]
+        return [(i, feature.form) for i, feature in enumerate(self.features) if feature.form in ("float16", "float32")]
 
     @cached_property
     def matrix_dtype(self) -> np.dtype[Any]:
         """float32 where every feature was float32 in training, as scikit-learn would keep it; else float64."""
-        floats = {np.dtype(f.dtype) for f in self.features if f.dtype in ("float16", "float32")}
-        only = len(floats) > 0 and all(f.dtype in ("float16", "float32") for f in self.features)
-        return np.dtype("float32") if only else np.dtype("float64")
+        return np.dtype("float32" if self.features and len(self.narrow) == len(self.features) else "float64")
 
     @classmethod
     def infer(cls, frame: pd.DataFrame, names: Sequence[str]) -> Self:
@@ -182,8 +148,27 @@ class FeatureSchema:
         """Bring a table's feature columns to the training form, each for itself; raises as `table` does."""
         check_columns(frame, self.names, "feature column")
         problems: dict[int, str] = {}
-        arrays = [convert(frame[feature.name], feature, problems) for feature in self.features]
-        return FeatureColumns(arrays, problems, self)
+        matrix = self.layout == "array"
+        columns = {one.name: convert(frame[one.name], one, problems, matrix=matrix) for one in self.features}
+        odd = OddRows.of(columns, [feature.name for feature in self.features if feature.is_whole])
+        return FeatureColumns([column.values for column in columns.values()], problems, self, odd=odd)
+
+    def training_table(self, frame: pd.DataFrame) -> FeatureTable:
+        """Bring the training table to the form that was read off it.
+
+        Raises
+        ------
+        InputError
+            A value cannot be brought there: a column holds values of different kinds.
+        """
+        table = self.table(frame)
+        if table.problems:
+            row, problem = min(table.problems.items())
+            raise InputError(
+                f"{problem.rstrip('.')} in {count(len(table.problems), 'row')} of the training table (first: row "
+                f"{row}). Give all values of the column in one kind, or leave it out of features."
+            )
+        return table
 
     def check_kinds(self, frame: pd.DataFrame) -> None:
         """Refuse a table with a numeric feature that holds no number at all, before any row is scored.

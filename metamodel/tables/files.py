@@ -15,6 +15,7 @@ from pandas._libs.parsers import STR_NA_VALUES
 
 from metamodel.common.messages import listing
 from metamodel.exceptions import InputError
+from metamodel.tables.arrow import plain_frame
 
 __all__ = ["csv_options", "is_csv", "read_batches", "read_table", "with_parsed_fields", "write_table"]
 
@@ -243,30 +244,15 @@ def _read_parquet(path: Path, batch_rows: int | None) -> Iterator[pd.DataFrame]:
     if not dataset.files:
         raise InputError(f"The folder {str(path)!r} holds no Parquet file. Check the path.")
     if batch_rows is None:
-        yield _plain(dataset.to_table())
+        yield plain_frame(dataset.to_table())
         return
     empty = True
     for batch in dataset.to_batches(batch_size=batch_rows):
         if batch.num_rows:
             empty = False
-            yield _plain(pa.Table.from_batches([batch]))
+            yield plain_frame(pa.Table.from_batches([batch]))
     if empty:
-        yield _plain(dataset.schema.empty_table())
-
-
-def _plain(table: pa.Table) -> pd.DataFrame:
-    # Partition columns come as dictionaries; categories are kept apart from the strings of a single file otherwise.
-    # An integer column with nulls would become floats, which cannot hold large keys; pandas' own Int64 can.
-    nullable = {
-        pa.int8(): pd.Int8Dtype(),
-        pa.int16(): pd.Int16Dtype(),
-        pa.int32(): pd.Int32Dtype(),
-        pa.int64(): pd.Int64Dtype(),
-    }
-    with_nulls = {field.type for field, column in zip(table.schema, table.columns, strict=True) if column.null_count}
-    return table.to_pandas(
-        types_mapper={k: v for k, v in nullable.items() if k in with_nulls}.get, ignore_metadata=True
-    )
+        yield plain_frame(dataset.schema.empty_table())
 
 
 def _write_csv(path: Path, frames: Iterable[pd.DataFrame]) -> int:

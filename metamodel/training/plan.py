@@ -182,7 +182,9 @@ def make_plan(
     # `_group` leaves no invalid key.
     sizes: dict[GroupKey, int] = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))  # type: ignore[arg-type]
     children = child_ids(sizes)[grouping.codes]
-    table = TrainingTable(decided.features.table(frame), decided.target.values, hashes, times, weights, children)
+    table = TrainingTable(
+        decided.features.training_table(frame), decided.target.values, hashes, times, weights, children
+    )
     return TablePlan(
         options,
         keys,

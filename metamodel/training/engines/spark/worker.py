@@ -230,7 +230,7 @@ class PartitionTrainer:
         y = self.target.convert(frame[self.target_name])
         weights = None if self.weight_name is None else row_weights(frame[self.weight_name])
         children = frame[CHILD].to_numpy(dtype=np.int64) if CHILD in frame else None
-        return TrainingTable(self.features.table(frame), y, hashes, times, weights, children)
+        return TrainingTable(self.features.training_table(frame), y, hashes, times, weights, children)
 
 
 def _without_starts(table: pa.Table) -> tuple[pa.Table, dict[int, PackedStart]]:
