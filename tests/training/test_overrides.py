@@ -169,5 +169,5 @@ def test_a_group_beyond_its_time_limit_fails_alone_with_its_reason() -> None:
 
 @pytest.mark.parametrize("seconds", [-1, "soon", True])
 def test_a_wrong_time_limit_is_refused(seconds: Any) -> None:
-    with pytest.raises(InputError, match=r"is no time limit\. Use seconds above 0, or None"):
+    with pytest.raises(InputError, match=r"is no time limit\. Use a number of seconds above 0, or None"):
         fit(table(), None, group_seconds=seconds)
