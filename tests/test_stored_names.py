@@ -1,0 +1,132 @@
+"""Names that end in what users store, or in their settings: a change of one breaks what is there, so each has a line.
+
+The names are read off the package's code; a new one needs a line here, and one that goes must go here too.
+"""
+
+import ast
+import configparser
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cloudpickle
+import pytest
+
+from metamodel.bundle import codecs, diagnostics, group_values, manifest, reader, references, stored_stacks
+from metamodel.bundle.manifest import FORMAT_VERSION
+from metamodel.flavor import model_code
+from metamodel.flavor.pyfunc import GroupedModel
+from metamodel.flavor.remote.mlmodel import MLMODEL
+
+pytestmark = pytest.mark.tableless
+
+PACKAGE = Path(model_code.__file__).parents[1]
+
+VARIABLES = {
+    "METAMODEL_CACHE_MB",
+    "METAMODEL_DISK_CACHE",
+    "METAMODEL_DISK_CACHE_MB",
+    "METAMODEL_ENDPOINT_TOKENS",
+    "METAMODEL_FETCH_WORKERS",
+    "METAMODEL_PRELOAD",
+    "METAMODEL_TRUSTED_TYPES",
+}
+
+# What a command keeps while it runs.
+NOT_STORED = {"metamodel.config"}
+
+# Tags of runs, models and versions; {} stands for a group column, or a status of the ledger.
+TAGS = {
+    "metamodel.checks",
+    "metamodel.child_sha256",
+    "metamodel.digest",
+    "metamodel.error",
+    "metamodel.group",
+    "metamodel.groups_referenced",
+    "metamodel.groups_{}",
+    "metamodel.sha256",
+    "metamodel.training",
+    "metamodel.version",
+    "metamodel.{}",
+}
+
+BUNDLE_FILES = {
+    "GROUP_VALUES_DIR": "group_values",
+    "HOLDOUT_NAME": "holdout.parquet",
+    "IMPORTANCE_NAME": "importance.parquet",
+    "KEYS_NAME": "keys.npy",
+    "LEDGER_NAME": "ledger.parquet",
+    "MANIFEST_DIGEST_NAME": "manifest.sha256",
+    "MANIFEST_NAME": "manifest.json",
+    "PACKED_DIR": "packed",
+    "REFERENCE_DIR": "references",
+    "SHARD_DIR": "shards",
+    "STACK_DIR": "stacks",
+}
+
+
+def strings() -> Iterator[str]:
+    """Every text in the package's code; of one with gaps, each gap is {}."""
+    for path in PACKAGE.rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        pieces = {part for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in pieces:
+                yield node.value
+            elif isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+
+
+def is_module(name: str) -> bool:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def test_environment_variables():
+    found = {name for text in strings() for name in re.findall(r"METAMODEL_[A-Z_]+[A-Z]", text)}
+    assert found == VARIABLES
+
+
+def test_tags():
+    texts = {text for text in strings() if re.fullmatch(r"metamodel\.[a-z0-9_{}]+", text)}
+    # A tag may be called like a module.
+    assert {text for text in texts if not is_module(text) or text in TAGS} - NOT_STORED == TAGS
+
+
+def test_files_of_a_bundle():
+    modules = (diagnostics, group_values, manifest, reader, references, stored_stacks)
+    names = {name: value for module in modules for name, value in vars(module).items()}
+    assert {name: names[name] for name in names if re.fullmatch("[A-Z][A-Z_]*_(NAME|DIR)", name)} == BUNDLE_FILES
+    assert (FORMAT_VERSION, MLMODEL) == (1, "MLmodel")
+
+
+def test_what_a_logged_model_names():
+    code = Path(model_code.__file__).read_text(encoding="utf-8")
+    assert Path(model_code.__file__).relative_to(PACKAGE).as_posix() == "flavor/model_code.py"
+    assert "from metamodel.flavor.pyfunc import GroupedModel" in code
+    assert (GroupedModel.__module__, GroupedModel.__qualname__) == ("metamodel.flavor.pyfunc", "GroupedModel")
+
+
+def test_codecs_and_what_skops_trusts():
+    assert set(codecs.CODECS) == {"cloudpickle", "joblib", "skops"}
+    trusted = (*codecs._TRUSTED_CLASSES, *codecs._TRUSTED_FUNCTIONS)
+    assert {name for name in trusted if name.startswith("metamodel.")} == {"metamodel.fitting.xgboost_classifier."}
+
+
+def test_the_class_inside_pickled_children():
+    xgboost_classifier = pytest.importorskip("metamodel.fitting.xgboost_classifier")
+    child = xgboost_classifier.XGBClassifier(n_estimators=1)
+    assert (type(child).__module__, type(child).__qualname__) == (
+        "metamodel.fitting.xgboost_classifier",
+        "XGBClassifier",
+    )
+    assert b"metamodel.fitting.xgboost_classifier" in cloudpickle.dumps(child)
+
+
+def test_entry_points():
+    config = configparser.ConfigParser()
+    config.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
+    assert {name: value.strip() for name, value in config["options.entry_points"].items()} == {
+        "console_scripts": "metamodel = metamodel.cli:main",
+        "mlflow.artifact_repository": "zip = metamodel_zip:open_store",
+    }
