@@ -29,6 +29,7 @@ _TRUSTED_CLASSES = (
     "sklearn.",
     "xgboost.",
     "lightgbm.",
+    "metamodel.fitting.target_encoder.",
     "metamodel.fitting.xgboost_classifier.",
     "scipy.interpolate.",
     "scipy.sparse.",

@@ -1,8 +1,7 @@
 """Which estimator to fit: names, dotted paths and objects resolved to one unfitted scikit-learn estimator.
 
-A name stands for the plain scikit-learn class. Only where the table holds what that class cannot take (strings,
-missing numbers) is it put behind an imputer and a one-hot encoder; an estimator given as an object is never touched
-but for its seed.
+A name stands for the plain scikit-learn class, behind what the table and the class need
+(`metamodel.fitting.preprocessing`); an estimator given as an object is never touched but for its seed.
 """
 
 import importlib
@@ -10,18 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
-from sklearn.utils import get_tags
 
-from metamodel.common.messages import listing
 from metamodel.exceptions import InputError, UnknownEstimator
 from metamodel.fitting.spec import TaskName
-from metamodel.tables.features import FeatureSchema
 
-__all__ = ["NAMED", "resolve", "task_of", "with_preprocessing"]
+__all__ = ["NAMED", "resolve", "task_of"]
 
 # name → (class for regression, class for classification); None where the name has only one task.
 NAMED: dict[str, tuple[str | None, str | None]] = {
@@ -135,46 +127,6 @@ def resolve(
             )
     _seed(built, random_state)
     return built
-
-
-def with_preprocessing(estimator: BaseEstimator, features: FeatureSchema, missing: set[str]) -> BaseEstimator:
-    """Put a named estimator behind what the table needs, and nothing else.
-
-    Parameters
-    ----------
-    estimator
-        The plain estimator that a name stood for.
-    features
-        The training table's features.
-    missing
-        Names of the features with missing values.
-
-    Returns
-    -------
-    BaseEstimator
-        The same estimator where every feature is a number it can take, else a pipeline: one-hot encoding of strings and
-        categories, median imputation of missing numbers (unless the estimator handles them itself).
-    """
-    if dates := [feature.name for feature in features.features if feature.kind == "timestamp"]:
-        raise InputError(
-            f"Feature column {listing(map(repr, dates))} holds timestamps, which a named estimator cannot take. "
-            f"Name it as the time column (time_column={dates[0]!r}), derive numbers from it (month, days since ...), "
-            "or leave it out of features."
-        )
-    texts = [feature.name for feature in features.features if feature.kind in ("string", "category")]
-    numbers = [name for name in features.names if name not in texts]
-    takes_missing = bool(get_tags(estimator).input_tags.allow_nan)
-    impute = bool(missing.intersection(numbers)) and not takes_missing
-    if not texts and not impute:
-        return estimator
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True) if impute else "passthrough"
-    if not texts:
-        return make_pipeline(imputer, estimator)
-    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    columns = ColumnTransformer(
-        [("numbers", imputer, numbers), ("texts", encoder, texts)], verbose_feature_names_out=False
-    )
-    return make_pipeline(columns, estimator)
 
 
 def _path_of_name(name: str, task: TaskName) -> str:

@@ -1,7 +1,7 @@
 """One feature column: what is recorded of it in training, above all the one form in which children see it."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -13,7 +13,7 @@ from metamodel.common.messages import short
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import without_arrow
 
-__all__ = ["Feature", "FeatureKind", "LevelKind", "column_kind"]
+__all__ = ["Feature", "FeatureKind", "LevelKind", "column_kind", "text_levels"]
 
 FeatureKind = Literal["number", "boolean", "string", "category", "timestamp", "object"]
 
@@ -45,6 +45,12 @@ def column_kind(values: pd.Series) -> FeatureKind:
     return {"string": "string", "boolean": "boolean", "datetime": "timestamp", "date": "timestamp"}.get(
         inferred, "object"
     )  # type: ignore[return-value]
+
+
+def text_levels(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
+    """Count the values of each column of texts or categories."""
+    texts = [name for name in names if column_kind(frame[name]) in ("string", "category")]
+    return {name: int(frame[name].nunique()) for name in texts}
 
 
 @dataclass(frozen=True)

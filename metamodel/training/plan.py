@@ -23,6 +23,7 @@ from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import FitSpec
 from metamodel.fitting.tuning import TUNING_COLUMNS
 from metamodel.tables.equal_rows import EqualRows, equal_rows
+from metamodel.tables.feature_columns import text_levels
 from metamodel.tables.features import FeatureSchema, FeatureTable
 from metamodel.tables.grouping import Grouping, check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
@@ -30,7 +31,7 @@ from metamodel.tables.row_hashes import row_hashes
 from metamodel.tables.weights import row_weights
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
-from metamodel.training.problem import TargetInfo, decide, feature_names
+from metamodel.training.problem import TableCounts, TargetInfo, decide, feature_names
 
 __all__ = [
     "GroupRows",
@@ -175,7 +176,8 @@ def make_plan(
     chosen = feature_names(frame, options, features)
     check_columns(frame, chosen, "feature column")
     equal = equal_rows(frame, row_columns(chosen, options), options.target, grouping.codes)
-    decided = decide(frame, options, estimator, estimator_params, features, overrides, equal)
+    counts = TableCounts(equal, text_levels(frame, chosen))
+    decided = decide(frame, options, estimator, estimator_params, features, overrides, counts)
     times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
     hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
     weights = None if options.sample_weight is None else row_weights(frame[options.sample_weight])

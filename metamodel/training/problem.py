@@ -18,6 +18,7 @@ from metamodel.common.messages import short
 from metamodel.evaluation.metrics import METRICS
 from metamodel.exceptions import InputError
 from metamodel.fitting import estimator_info, estimators
+from metamodel.fitting.preprocessing import with_preprocessing
 from metamodel.fitting.sample_weight import check_takes_weights
 from metamodel.fitting.spec import Candidate, FitSpec, TaskName, TuningSpec
 from metamodel.fitting.tuning import require_optuna, spaces_of
@@ -28,10 +29,26 @@ from metamodel.training.digest import spec_digest
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override
 
-__all__ = ["Decisions", "TargetInfo", "decide", "feature_names", "task_of_candidates"]
+__all__ = ["Decisions", "TableCounts", "TargetInfo", "decide", "feature_names", "task_of_candidates"]
 
 
-_NO_EQUAL_ROWS = EqualRows(0)
+@dataclass(frozen=True)
+class TableCounts:
+    """What has to be counted in the whole table before it is decided what to fit.
+
+    Attributes
+    ----------
+    equal_rows
+        What its equal rows are.
+    levels
+        How many values each of its text features has.
+    """
+
+    equal_rows: EqualRows
+    levels: Mapping[str, int]
+
+
+_NO_COUNTS = TableCounts(EqualRows(0), {})
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,7 @@ def decide(
     estimator_params: Mapping[str, Any] | None,
     features: Sequence[str] | None,
     overrides: Sequence[Override] = (),
-    equal: EqualRows = _NO_EQUAL_ROWS,
+    counts: TableCounts = _NO_COUNTS,
 ) -> Decisions:
     """Decide what to fit.
 
@@ -81,11 +98,13 @@ def decide(
         null in every column that has one, and of a target with class labels every label.
     options, estimator, estimator_params, features, overrides
         As for `make_plan`.
-    equal
-        What the equal rows of the table are.
+    counts
+        Of the whole table.
     """
     schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
-    task, candidates, others = _candidates(estimator, estimator_params, schema, profile, options, overrides)
+    task, candidates, others = _candidates(
+        estimator, estimator_params, schema, profile, options, overrides, counts.levels
+    )
     arrays = all(estimator_info.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
     schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
     target = _target(profile[options.target], task)
@@ -101,8 +120,8 @@ def decide(
         split=options.scheme,
         metric=options.metric or "",
         season=options.season,
-        drop_duplicates=_drops(options.duplicates, equal),
-        spread_copies=equal.are_observations,
+        drop_duplicates=_drops(options.duplicates, counts.equal_rows),
+        spread_copies=counts.equal_rows.are_observations,
         group_seconds=options.group_seconds,
         tuning=_tuning(options, candidates),
         settings=LibrarySettings.current(),
@@ -151,6 +170,7 @@ def _candidates(
     frame: pd.DataFrame,
     options: TrainingOptions,
     overrides: Sequence[Override],
+    levels: Mapping[str, int],
 ) -> tuple[TaskName, tuple[Candidate, ...], list[tuple[Candidate, ...]]]:
     """Build the candidates of all groups, and those of each override."""
     named = _named(estimator)
@@ -163,7 +183,7 @@ def _candidates(
         for name, one in named.items():
             built = estimators.resolve(one, params, task, options.random_state)
             if isinstance(one, str) and one in estimators.NAMED:
-                built = estimators.with_preprocessing(built, schema, missing)
+                built = with_preprocessing(one, built, schema, missing, levels, task)
             if options.sample_weight is not None:
                 check_takes_weights(built)
             yield Candidate(name, built, *estimator_info.label_and_params(built))

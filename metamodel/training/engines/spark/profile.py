@@ -30,7 +30,7 @@ from metamodel.training.engines.spark.equal_rows import spark_equal_rows
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
 from metamodel.training.plan import Plan, check_table, levels_of, row_columns
-from metamodel.training.problem import decide, feature_names, task_of_candidates
+from metamodel.training.problem import TableCounts, decide, feature_names, task_of_candidates
 
 __all__ = ["SparkPlan", "plan_on_spark"]
 
@@ -87,7 +87,8 @@ def plan_on_spark(
     profile = survey.profile(labels=task == "classification" or not numeric)
     survey.check_weights()
     equal = survey.equal_rows(row_columns(chosen, options))
-    decided = decide(profile, options, estimator, estimator_params, features, overrides, equal)
+    counts = TableCounts(equal, survey.text_levels(chosen))
+    decided = decide(profile, options, estimator, estimator_params, features, overrides, counts)
     sizes: Counter[GroupKey] = Counter()
     for key, rows in zip(groups, counted.tolist(), strict=True):
         if key is not None:
@@ -247,6 +248,15 @@ class _Survey:
         target = self._options.target
         known = self.frame.where(self._keyed() & self._present(target))
         return spark_equal_rows(known, self._options.group_by, names, target, self._types)
+
+    def text_levels(self, features: Sequence[str]) -> dict[str, int]:
+        """Count the values of each text feature."""
+        texts = [name for name in features if self.kind(name) == "string"]
+        if not texts:
+            return {}
+        known = self.frame.where(self._keyed())
+        row = known.agg(*(F.count_distinct(column(name)).alias(f"c{i}") for i, name in enumerate(texts))).collect()[0]
+        return dict(zip(texts, map(int, row), strict=True))
 
     def check_weights(self) -> None:
         """Refuse weights that are missing, negative or no numbers, in the words of `weights.row_weights`."""
