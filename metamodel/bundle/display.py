@@ -66,6 +66,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"nobody answers {summary['unanswered_groups']:,} groups, {summary['unanswered_row_share']:.2%} of the rows",
         f"baseline          {summary['groups_above_baseline']:,} of {summary['groups_with_baseline']:,} groups beat it"
         + (f", median skill {summary['skill_median']:.3f}" if "skill_median" in summary else ""),
+        *_warned(summary),
         *_compared(summary),
         *_shrinkage_lines(summary),
         f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
@@ -89,6 +90,15 @@ def _copies(summary: dict[str, Any]) -> str:
         return "no exact copies"
     kept = f"{number:,} equal to another one, kept"
     return f"{dropped:,} of {summary['rows']:,} left out as exact copies" if dropped else kept
+
+
+def _warned(summary: dict[str, Any]) -> list[str]:
+    """Say how many groups were fitted with a warning, and of which kinds."""
+    if not summary.get("groups_warned"):
+        return []
+    before = "groups_warned_"
+    kinds = [f"{number:,} {name.removeprefix(before)}" for name, number in summary.items() if name.startswith(before)]
+    return [f"warnings          {summary['groups_warned']:,} of {summary['groups']:,} groups: {', '.join(kinds)}"]
 
 
 def _compared(summary: dict[str, Any]) -> list[str]:

@@ -124,8 +124,11 @@ def _names(chosen: Candidate) -> dict[str, str]:
 
 
 def _distinct(caught: list[warnings.WarningMessage], limit: int = 3) -> str:
-    texts = dict.fromkeys(f"{w.category.__name__}: {short(str(w.message).partition(chr(10))[0], 200)}" for w in caught)
-    return "; ".join(list(texts)[:limit])
+    """Write down a few different warnings, of as many kinds as there are."""
+    kinds = [one.category.__name__ for one in caught]
+    of_new_kinds_first = sorted(range(len(caught)), key=lambda i: kinds[i] in kinds[:i])
+    lines = (f"{kinds[i]}: {short(str(caught[i].message).partition(chr(10))[0], 200)}" for i in of_new_kinds_first)
+    return "; ".join(list(dict.fromkeys(lines))[:limit])
 
 
 def _without_missing_target(group: GroupData, dtype: str) -> tuple[GroupData, list[str]]:

@@ -42,7 +42,7 @@ class Finding:
     Attributes
     ----------
     check
-        "schema", "null", "constant", "infinite", "leakage", "keys" or "duplicates".
+        "schema", "null", "constant", "infinite", "leakage", "keys", "duplicates", "text", "index" or "warnings".
     columns
         The columns it is about.
     message

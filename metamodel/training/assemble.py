@@ -2,6 +2,7 @@
 
 import datetime as dt
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from metamodel.training.blend_weights import check_weights, shrink
 from metamodel.training.build_stacks import stack_plan
 from metamodel.training.calibrate_intervals import with_intervals
 from metamodel.training.engines.task import TaskResult, skip_groups
+from metamodel.training.fit_warnings import warning_findings
 from metamodel.training.ledger_rows import refuse_empty, to_ledger, tuning_table
 from metamodel.training.plan import Plan
 from metamodel.training.prune import compare_and_prune
@@ -31,6 +33,8 @@ from metamodel.training.result import TrainingResult
 from metamodel.training.summarize import summarize
 
 __all__ = ["Fit", "fit_and_assemble"]
+
+_LOG = logging.getLogger(__name__)
 
 # Folder for what tasks leave behind, and share of the held-out rows to keep → what each task did, as it is done.
 Fit = Callable[[Path, float], Iterator[TaskResult]]
@@ -80,6 +84,7 @@ def fit_and_assemble(
         shrunk = shrink(ledger, holdout, plan)
         ledger, pruned = compare_and_prune(shrunk.ledger, holdout, plan, shrunk.answered)
         prune_children(directory, pruned)
+        findings = [*findings, *_warned(ledger, plan)]
         answers, interval = shrunk.answers(holdouts), plan.options.interval
         ledger, radii, reached = with_intervals(ledger, answers, plan.keys, interval, plan.answering_levels)
         summary = {**summarize(ledger, plan), **shrunk.summary, **reached, "data_findings": len(findings)}
@@ -93,6 +98,13 @@ def fit_and_assemble(
     return TrainingResult(
         ledger, summary, path, manifest, data, source, shrunk.holdout, importance, tuple(findings), tuning
     )
+
+
+def _warned(ledger: pd.DataFrame, plan: Plan) -> list[Finding]:
+    warned = warning_findings(ledger, plan.keys)
+    for one in warned:
+        _LOG.warning("warning: %s", one.message)
+    return warned
 
 
 def _with_group_values(directory: Path, manifest: Manifest, tables: Sequence[pd.DataFrame]) -> Manifest:

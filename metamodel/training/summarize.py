@@ -7,6 +7,7 @@ import pandas as pd
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.evaluation.metrics import aggregate
 from metamodel.tables.checks import group_sizes
+from metamodel.training.fit_warnings import warned_groups
 from metamodel.training.plan import Plan
 
 __all__ = ["summarize"]
@@ -38,6 +39,7 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         **_fallback_rates(ledger, plan),
         **_local_or_global(children),
         **_against_baselines(children),
+        **warned_groups(children),
         "groups_chosen_by_others": int((children["candidate"] != children["own_best"]).sum()),
         **({"groups_warm": int((children["started_from"] != "").sum())} if plan.options.warm_start else {}),
         **group_sizes(plan.sizes.values()),
