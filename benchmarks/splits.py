@@ -105,6 +105,8 @@ def held_out_loss(table: Table, holdout_of: Callable[[int], Sequence[np.ndarray]
     losses = []
     for i, (x, y, _) in enumerate(groups_of(table)):
         for held in holdout_of(i):
+            if not held.any() or held.all():  # a small group, by chance
+                continue
             predicted = clone(table.estimator).fit(x[~held], y[~held]).predict(x[held])
             losses.append(loss(table, y[held], predicted))
     return float(np.concatenate(losses).mean())
