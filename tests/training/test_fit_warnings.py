@@ -36,7 +36,9 @@ def test_the_printed_result_says_so(stopped):
 
 def test_a_finding_says_what_was_warned_of_and_what_to_do(stopped):
     (found,) = [one for one in stopped.findings if one.check == "warnings"]
-    assert found.message.startswith("4 of 4 groups were fitted with a ConvergenceWarning (first: ('g0',): 'lbfgs failed")
+    assert found.message.startswith(
+        "4 of 4 groups were fitted with a ConvergenceWarning (first: ('g0',): 'lbfgs failed"
+    )
     assert found.message.endswith("or choose another estimator.")
     assert stopped.manifest.findings[-1] == found.to_dict()
 
