@@ -76,7 +76,7 @@ class Contest:
         if len(judged) < 2 or metric == "f1_macro":
             return None
         answers = list(judged.values())
-        losses = np.stack([one.losses(metric) for one in answers])
+        losses = np.stack([predictions.losses(metric) for predictions in answers])
         weights = np.ones(losses.shape[1]) if answers[0].weights is None else answers[0].weights
         rows = effective_rows(weights)
         if not rows:
@@ -168,15 +168,15 @@ def choose_together(contests: Mapping[str, Contest]) -> dict[str, str]:
             continue
         present = [i for i, key in enumerate(keys) if contests[key].has(name)]
         if present:
-            found = [contests[keys[i]] for i in present]
-            gaps, noise = np.array([one.gain(name, base) for one in found]).T
-            expected[name][present] = _expected(gaps, noise, np.array([one.rows for one in found]))
+            judged = [contests[keys[i]] for i in present]
+            gaps, noise = np.array([contest.gain(name, base) for contest in judged]).T
+            expected[name][present] = _expected(gaps, noise, np.array([contest.rows for contest in judged]))
     chosen = {}
     for i, key in enumerate(keys):
-        one = contests[key]
-        gap = {name: expected[name][i] for name in one.names if one.has(name)}
+        contest = contests[key]
+        gap = {name: expected[name][i] for name in contest.names if contest.has(name)}
         best = min(gap, key=lambda name: gap[name])
-        if one.best not in gap or gap[one.best] - gap[best] > _ROUNDING:
+        if contest.best not in gap or gap[contest.best] - gap[best] > _ROUNDING:
             chosen[key] = best
     return chosen
 
@@ -204,15 +204,15 @@ def _expected(gaps: AnyArray, noise: AnyArray, rows: AnyArray) -> AnyArray:
     mean, between = _random_effects(gaps, variances)
     support = np.sort(mean + np.sqrt(between / (between + variances)) * (gaps - mean))
     parts = np.array_split(support, min(_SUPPORT, len(support)))
-    places, sizes = np.array([part.mean() for part in parts]), np.array([len(part) for part in parts])
-    found = []
+    places, sizes = np.array([chunk.mean() for chunk in parts]), np.array([len(chunk) for chunk in parts])
+    means = []
     for start in range(0, len(gaps), _CHUNK):
-        some = slice(start, start + _CHUNK)
-        distance = (gaps[some, None] - places) ** 2 / variances[some, None]
+        groups = slice(start, start + _CHUNK)
+        distance = (gaps[groups, None] - places) ** 2 / variances[groups, None]
         weights = sizes * np.exp(-(distance - distance.min(axis=1, keepdims=True)) / 2)
-        found.append(weights @ places / weights.sum(axis=1))
+        means.append(weights @ places / weights.sum(axis=1))
     reach = _REACH * np.sqrt(variances)
-    return np.clip(np.concatenate(found), gaps - reach, gaps + reach)
+    return np.clip(np.concatenate(means), gaps - reach, gaps + reach)
 
 
 def _random_effects(gaps: AnyArray, variances: AnyArray) -> tuple[float, float]:

@@ -57,17 +57,17 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     groups = holdout["key"].cat.codes.to_numpy().astype(np.int64)
     levels = [_nearest_parent(decode_key(key), fitted) for key in keys]
     actual = holdout["actual"].to_numpy()
-    own = _loss(actual, holdout["predicted"].to_numpy(), task)
+    child_losses = _loss(actual, holdout["predicted"].to_numpy(), task)
     level_of_row = np.asarray(levels, dtype=np.int64)[groups] if len(holdout) else np.empty(0, dtype=np.int64)
     parent = np.full(len(holdout), np.nan)
     for level in sorted({level for level in levels if level >= 0}):
         at = level_of_row == level
         parent[at] = _loss(actual[at], holdout[level_column(level)].to_numpy()[at], task)
     weights = holdout["weight"].to_numpy() if "weight" in holdout else None
-    compared = _compare(groups, own, parent, weights, task, len(keys))
+    compared = _compare(groups, child_losses, parent, weights, task, len(keys))
     whole = holdout.get(level_column(0))
     if whole is not None and () in fitted:
-        against = _compare(groups, own, _loss(actual, whole.to_numpy(), task), weights, task, len(keys))
+        against = _compare(groups, child_losses, _loss(actual, whole.to_numpy(), task), weights, task, len(keys))
         compared["error_saved_global"] = against["error_saved"]
     else:
         compared["error_saved_global"] = np.nan

@@ -97,13 +97,13 @@ def _changed_params(estimator: Any) -> dict[str, Any]:
     params = estimator.get_params(deep=True)
     changed = {}
     for name, value in params.items():
-        owner_name, _, own = name.rpartition("__")
+        owner_name, _, parameter_name = name.rpartition("__")
         owner = params.get(owner_name) if owner_name else estimator
-        parameter = _parameter(type(owner), own)
+        parameter = _parameter(type(owner), parameter_name)
         if isinstance(value, np.ndarray):  # alphas=np.logspace(...)
             value = value.tolist()
         simple = value is None or isinstance(value, str | int | float | bool | list | tuple | dict)
-        if not simple or parameter is None or own in ("steps", "transformers"):
+        if not simple or parameter is None or parameter_name in ("steps", "transformers"):
             continue
         if value != parameter.default and str(value) != "nan":
             changed[name] = value

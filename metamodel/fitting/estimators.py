@@ -142,21 +142,21 @@ def _from_path(path: str, params: dict[str, Any]) -> Any:
     if path in NAMED:
         path = next(entry for entry in NAMED[path] if entry is not None)
     module_name, _, attribute = path.rpartition(".")
-    known = f"Known names: {', '.join(sorted(NAMED))}. Or give a dotted path such as sklearn.linear_model.Ridge."
+    remedy = f"Known names: {', '.join(sorted(NAMED))}. Or give a dotted path such as sklearn.linear_model.Ridge."
     if not module_name:
-        raise UnknownEstimator(f"There is no estimator named {path!r}. {known}")
+        raise UnknownEstimator(f"There is no estimator named {path!r}. {remedy}")
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
+        estimator_class = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         if extra := _EXTRAS.get(getattr(error, "name", None) or ""):
             raise UnknownEstimator(
                 f"Estimator {path!r} needs a package that is not installed ({error}). "
                 f"Run: pip install 'metamodel[{extra}]'."
             ) from error
-        raise UnknownEstimator(f"Estimator {path!r} cannot be imported ({error}). {known}") from error
-    if not isinstance(found, type):
-        raise UnknownEstimator(f"{path!r} is a {type(found).__name__}, not a class. {known}")
-    return _construct(found, params)
+        raise UnknownEstimator(f"Estimator {path!r} cannot be imported ({error}). {remedy}") from error
+    if not isinstance(estimator_class, type):
+        raise UnknownEstimator(f"{path!r} is a {type(estimator_class).__name__}, not a class. {remedy}")
+    return _construct(estimator_class, params)
 
 
 def _construct(cls: type, params: dict[str, Any]) -> Any:

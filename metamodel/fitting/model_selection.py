@@ -89,8 +89,8 @@ def choose(
     metric = _decisive(judged, spec)
     best = _best(judged, metric)
     # Rows of a candidate without the metric would be compared by another one.
-    known = [one for one in judged if not np.isnan(one.metrics[f"holdout_{metric}"])]
-    answers = {one.candidate.name: one.answers for one in known if one.answers is not None}
+    comparable = [evaluated for evaluated in judged if not np.isnan(evaluated.metrics[f"holdout_{metric}"])]
+    answers = {evaluated.candidate.name: evaluated.answers for evaluated in comparable if evaluated.answers is not None}
     # Tuned candidates are others in every group.
     contest = Contest.of(answers, metric, best.candidate.name, errors) if spec.tuning is None else None
     return replace(_against_baseline(best, group, folds, spec, metric), contest=contest), errors

@@ -55,26 +55,26 @@ def blend_answers(answers: Answers, grouping: Grouping, weights: Weights, depth:
         Asks the parents of one level.
     """
     level = answers.status  # of who answered; above `depth` stand the reasons why nobody did
-    shares, own = _shares(level, grouping, weights, depth)
+    shares, own_share = _shares(level, grouping, weights, depth)
     answered = level <= depth
     lost: list[tuple[IntArray, AnyArray | str]] = [
-        (np.flatnonzero(answered & np.isnan(own)), "The bundle has no weights for this group. Restore it.")
+        (np.flatnonzero(answered & np.isnan(own_share)), "The bundle has no weights for this group. Restore it.")
     ]
     with np.errstate(invalid="ignore"):  # infinite predictions of opposite signs, or of no weight
-        blended = np.where(own == 0, 0.0, own * answers.prediction)
+        blended = np.where(own_share == 0, 0.0, own_share * answers.prediction)
         open_rows = answered & ~np.isnan(blended)
         for parent in range(depth):
             share = shares[:, parent]
-            wanted = open_rows & (share != 0) & (level > parent)
-            if not wanted.any():
+            asked_rows = open_rows & (share != 0) & (level > parent)
+            if not asked_rows.any():
                 continue
-            said = ask(parent, None if wanted.all() else np.flatnonzero(wanted))
-            failed = wanted & ((said.status != parent) | np.isnan(said.prediction))
+            said = ask(parent, None if asked_rows.all() else np.flatnonzero(asked_rows))
+            failed = asked_rows & ((said.status != parent) | np.isnan(said.prediction))
             if failed.any():
                 rows = np.flatnonzero(failed)
                 lost.append((rows, _reasons(rows, grouping, parent, said)))
                 open_rows &= ~failed
-            blended = np.where(wanted, blended + share * said.prediction, blended)
+            blended = np.where(asked_rows, blended + share * said.prediction, blended)
     answers.prediction[answered] = blended[answered]
     for rows, errors in lost:
         if len(rows):

@@ -230,21 +230,23 @@ class AskedChildren:
         waiting, failures, successes = deque([rows]), 0, 0
         while waiting:
             # In turn the smallest and the largest part: bad rows may stand in one block or be spread everywhere.
-            part = waiting.pop() if failures % 2 else waiting.popleft()
+            rows_asked = waiting.pop() if failures % 2 else waiting.popleft()
             started = time.perf_counter()
             try:
-                labels, probabilities = self._form.ask(asked.child, asked.table.slice(part.start, part.stop))
+                labels, probabilities = self._form.ask(
+                    asked.child, asked.table.slice(rows_asked.start, rows_asked.stop)
+                )
             except ChildUnavailable as error:  # asking for half the rows would not help
-                self.answers.refuse(asked.where(part), "failed", str(error))
+                self.answers.refuse(asked.where(rows_asked), "failed", str(error))
             except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
                 failures += 1
-                if len(part) == 1 or (failures >= _PATIENCE and not successes):
-                    self.answers.refuse(asked.where(part), "failed", error_text(error))
+                if len(rows_asked) == 1 or (failures >= _PATIENCE and not successes):
+                    self.answers.refuse(asked.where(rows_asked), "failed", error_text(error))
                 else:
-                    waiting += part.halves()
+                    waiting += rows_asked.halves()
             else:
                 successes += 1
-                self.answers.accept(asked.where(part), asked.level, asked.version[:12], labels, probabilities)
+                self.answers.accept(asked.where(rows_asked), asked.level, asked.version[:12], labels, probabilities)
             finally:
                 self._tally.seconds_predicting += time.perf_counter() - started
 

@@ -210,10 +210,10 @@ class Facts:
             return []
         table = self.importance[self.importance["level"] == len(self.manifest.keys.columns)]
         groups = table["key"].nunique()
-        found = table.groupby("feature", observed=True)["share"]
+        ranked = table.groupby("feature", observed=True)["share"]
         # A feature that a group leaves out of its list counts nothing there.
-        means = (found.sum() / max(groups, 1)).sort_values(ascending=False, kind="stable").head(_FEATURES)
-        wide = {name: part.to_numpy() for name, part in found if name in means.index}
+        means = (ranked.sum() / max(groups, 1)).sort_values(ascending=False, kind="stable").head(_FEATURES)
+        wide = {name: part.to_numpy() for name, part in ranked if name in means.index}
         return [
             {
                 "feature": str(name),

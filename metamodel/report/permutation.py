@@ -67,7 +67,7 @@ def permute_worst(
         odd = set() if table.odd is None else set(np.flatnonzero(table.odd.ways).tolist())
         rows = rows[[row not in table.problems and row not in odd for row in rows.tolist()]][:_ROWS]
         child, _ = bundle.load(key, keep=False)
-        found = permutation_importance(
+        importances = permutation_importance(
             child,
             table.take(rows).values,
             data[manifest.target.name].to_numpy()[rows],
@@ -75,7 +75,7 @@ def permute_worst(
             n_repeats=n_repeats,
             random_state=random_state,
         )
-        columns = {"increase": found.importances_mean, "deviation": found.importances_std}
+        columns = {"increase": importances.importances_mean, "deviation": importances.importances_std}
         part = pd.DataFrame({"key": encode_key(key), "feature": manifest.features.names, **columns})
         parts.append(part.sort_values("increase", ascending=False, kind="stable"))
     if not parts:

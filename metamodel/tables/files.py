@@ -202,8 +202,8 @@ def _read_csv(
             yield first
             return
         kinds = {str(name): {str(dtype)} for name, dtype in first.dtypes.items()}
-        for part in parts:
-            for name, dtype in part.dtypes.items():
+        for chunk in parts:
+            for name, dtype in chunk.dtypes.items():
                 kinds[str(name)].add(str(dtype))
     with pd.read_csv(path, chunksize=batch_rows, **{**options, "dtype": options["dtype"] | _common(kinds)}) as parts:
         yield from parts

@@ -164,7 +164,7 @@ def alarm(seconds: float) -> Iterator[None]:
     def ring(number: int, frame: FrameType | None) -> None:
         raise OutOfTime
 
-    before = signal.signal(signal.SIGALRM, ring)
+    earlier_handler = signal.signal(signal.SIGALRM, ring)
     started = time.monotonic()
     # Somebody else's alarm, if there is one, is set again for what is left of it.
     others, interval = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
@@ -172,6 +172,6 @@ def alarm(seconds: float) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, earlier_handler)
         if others:
             signal.setitimer(signal.ITIMER_REAL, max(1e-3, others - (time.monotonic() - started)), interval)

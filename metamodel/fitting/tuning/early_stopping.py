@@ -65,9 +65,9 @@ def fit_counting(estimator: Any, part: GroupData, unseen: GroupData) -> tuple[An
     watched = unseen.take(np.isin(unseen.y, np.unique(part.y))) if hasattr(last, "predict_proba") else unseen
     x, y, watched_x = unshared(part.x, "F"), part.y.copy(), unshared(watched.x)
     if last is not child and len(child.steps) > 1:
-        before = child[:-1]
-        x = before.fit_transform(x, y)
-        watched_x = before.transform(watched_x)
+        steps_before = child[:-1]
+        x = steps_before.fit_transform(x, y)
+        watched_x = steps_before.transform(watched_x)
     weights: dict[str, Any] = {} if part.weights is None else {"sample_weight": part.weights}
     if rounds_parameter(last) == "n_estimators":
         if weights:

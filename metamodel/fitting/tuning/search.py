@@ -61,23 +61,23 @@ def tune(group: GroupData, spec: FitSpec, search: Search, records: list[TuningRe
     outer = folds_of(group.hashes, group.times, spec.holdout, spec.split)
     nested = [group.take(train) for train, _ in outer] if spec.split.kind == "kfold" else []
     turns = _Turns(search, spec, spec.tuning, parts=1 + len(nested))
-    part = group
+    training_rows = group
     if outer and not nested:
         # Rows that any test fold holds are none of the search's business, nor of the parent's.
         searched = reduce(and_, (train for train, _ in outer))
-        part = group.take(searched)
+        training_rows = group.take(searched)
         if _seen_by_parent(group.take(~searched), spec.holdout, search):
             turns.first = {}
-    candidates = _search(part, spec, turns, records)
+    candidates = _search(training_rows, spec, turns, records)
     of_folds = []
     # What the parent found was searched on the test rows of these folds, too.
     turns.first = {}
     for inner in nested:
-        found: list[TuningRecord] = []
+        fold_records: list[TuningRecord] = []
         try:
-            of_folds.append(_search(inner, spec, turns, found))
+            of_folds.append(_search(inner, spec, turns, fold_records))
         finally:
-            records[:] = [_together(record, found) for record in records]
+            records[:] = [_together(record, fold_records) for record in records]
     return Tuned(replace(spec, candidates=candidates), of_folds)
 
 

@@ -223,11 +223,12 @@ class Study:
             study.enqueue_trial(encoded(search.first[self._candidate.name], self._space))
         started, without_gain = time.time(), 0
         while self._trials < self._tuning.trials:
-            left = self._end(search, started) - time.time()
-            if left <= 0 or (self._tuning.patience and without_gain >= self._tuning.patience):
+            seconds_left = self._end(search, started) - time.time()
+            if seconds_left <= 0 or (self._tuning.patience and without_gain >= self._tuning.patience):
                 break
-            before = self._best
-            without_gain = 0 if self._one(study, left, search) and self._best is not before else without_gain + 1
+            best_before = self._best
+            gained = self._run_trial(study, seconds_left, search) and self._best is not best_before
+            without_gain = 0 if gained else without_gain + 1
 
     def _end(self, search: Search, started: float) -> float:
         """Say when the search ends: with its share of the time, or a few trials later where others can spare it."""
@@ -239,7 +240,7 @@ class Study:
         settling = longest * trials * (1 + (self._candidate.name in search.first)) if self._counting else 0.0
         return min(max(search.until, few), search.latest - to_come - settling, search.limit - settling)
 
-    def _one(self, study: Any, left: float, search: Search) -> bool:
+    def _run_trial(self, study: Any, left: float, search: Search) -> bool:
         """Run one trial to whatever end; say whether it was completed."""
         import optuna
 
@@ -272,12 +273,12 @@ class Study:
         candidate = replace(self._candidate, estimator=estimator)
         children, answers, counts = [], [], []
         score = math.nan
-        for step, (part, unseen) in enumerate(self._parts):
+        for step, (training_rows, unseen) in enumerate(self._parts):
             if counting:
-                child, number = fit_counting(estimator, part, unseen)
+                child, number = fit_counting(estimator, training_rows, unseen)
                 counts.append(number)
             else:
-                child = fit_candidate(candidate, part)
+                child = fit_candidate(candidate, training_rows)
             children.append(child)
             answers.append(predictions_of(child, unseen, self._spec.task))
             score = self._score(answers, settling)

@@ -60,12 +60,12 @@ def linear_form(child: Any, n_features: int) -> LinearForm | str:
         return f"coefficients of shape {slope.shape} and type {slope.dtype}"
     if len(intercept) == 1:
         intercept = np.repeat(intercept, n_scores)
-    before = _transform(steps[:-1], n_features)
-    if isinstance(before, str):
-        return before
-    shift = slope @ before.offset if before.scaled else 0.0
-    centre = before.centre if before.scaled else None
-    return LinearForm(link, slope * before.scale, intercept + shift, centre, before.fill, classes)
+    steps_before = _transform(steps[:-1], n_features)
+    if isinstance(steps_before, str):
+        return steps_before
+    shift = slope @ steps_before.offset if steps_before.scaled else 0.0
+    centre = steps_before.centre if steps_before.scaled else None
+    return LinearForm(link, slope * steps_before.scale, intercept + shift, centre, steps_before.fill, classes)
 
 
 def _link(model: Any) -> str:

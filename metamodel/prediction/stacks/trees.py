@@ -144,12 +144,12 @@ class TreeProgram:
         arrays["first_leaf"] = _starts([len(form.trees.values) for form in forms])
         arrays["base"] = np.zeros((n_scores, len(forms)), dtype=first.sums_as)
         arrays["divisor"] = np.array([form.divisor for form in forms])
-        known = np.zeros((n_scores, len(forms)), dtype=bool)
+        class_positions = np.zeros((n_scores, len(forms)), dtype=bool)
         for i, (form, where) in enumerate(zip(forms, columns, strict=True)):
             arrays["base"][where[-len(form.base) :], i] = form.base
-            known[where, i] = True
+            class_positions[where, i] = True
         if several:
-            arrays["known"] = known
+            arrays["known"] = class_positions
         arrays |= step_arrays([form.steps for form in forms])
         kinds = tuple(step.kind for step in first.steps)
         return cls(first.link, first.features_as, first.sums_as, first.handles_missing, kinds, classes, arrays)

@@ -88,7 +88,7 @@ def _value(data: bytes, at: int) -> tuple[Any, int]:
 
 
 def _object(data: bytes, at: int) -> tuple[dict[str, Any], int]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     total = len(data)
     while data[at] != _END:
         start = at + 9
@@ -102,10 +102,10 @@ def _object(data: bytes, at: int) -> tuple[dict[str, Any], int]:
             at = start + _int64(data, end + 5)[0] * _SIZES[kind]
             if not start <= at < total:
                 raise IndexError(start)
-            found[name] = (kind, data[start:at])
+            members[name] = (kind, data[start:at])
         else:
-            found[name], at = _value(data, end)
-    return found, at + 1
+            members[name], at = _value(data, end)
+    return members, at + 1
 
 
 def _array(data: bytes, at: int) -> tuple[Any, int]:
