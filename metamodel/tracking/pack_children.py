@@ -34,7 +34,7 @@ from metamodel.flavor.load import load_model, open_bundle
 from metamodel.flavor.pyfunc_args import pyfunc_parts, recorded_defaults
 from metamodel.flavor.remote.child_files import files_of
 from metamodel.flavor.remote.loader import ElsewhereLoader
-from metamodel.flavor.remote.mlmodel import bundle_path
+from metamodel.flavor.remote.mlmodel import MLMODEL, bundle_path
 from metamodel.flavor.signature import InputForm, unpacked
 from metamodel.flavor.zip_file import pack_directory, unpack
 from metamodel.tables.keys import decode_key, encode_key
@@ -42,8 +42,6 @@ from metamodel.tracking import registry
 from metamodel.tracking.log_bundle import log_bundle, without_advice
 
 __all__ = ["pack", "pack_children", "serve_check", "write_zip"]
-
-_MLMODEL = "MLmodel"
 
 # SQLite keeps no larger value.
 _LARGEST_ARCHIVE = 10**9
@@ -77,7 +75,7 @@ class _Archives:
 def pack(
     model: str, *, zip_file: str = "", register: str = "", alias: str = "", inputs: InputForm = "columns"
 ) -> dict[str, Any]:
-    """Vendor a model's children, and log it as a new version or write it into one file: the command of that name.
+    """Pack a model's children, and log it as a new version or write it into one file: the command of that name.
 
     Parameters
     ----------
@@ -213,7 +211,7 @@ def _archive(directory: Path) -> bytes:
 def _needed(directory: Path) -> list[Path]:
     model = Model.load(str(directory))
     bundle = bundle_path(model)
-    files, folders = ([_MLMODEL], [bundle]) if bundle is not None else files_of(model)
+    files, folders = ([MLMODEL], [bundle]) if bundle is not None else files_of(model)
     found = {directory / name for name in files}
     found |= {path for folder in folders for path in (directory / folder).rglob("*") if path.is_file()}
     return sorted(found)
@@ -222,7 +220,7 @@ def _needed(directory: Path) -> list[Path]:
 def _example_of(model: MetaModel) -> pd.DataFrame | None:
     """Input example of the logged model that a bundle lies in, one column for each feature; None for a bare bundle."""
     for directory in list(model.bundle.path.parents)[:2]:
-        if (directory / _MLMODEL).is_file():
+        if (directory / MLMODEL).is_file():
             example = Model.load(str(directory)).load_input_example(str(directory))
             return unpacked(example, model.manifest) if isinstance(example, pd.DataFrame) else None
     return None

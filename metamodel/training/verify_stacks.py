@@ -15,6 +15,7 @@ import numpy as np
 
 from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.manifest import Manifest
+from metamodel.bundle.reader import SHARD_DIR
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import error_text
@@ -73,7 +74,7 @@ class Part:
 def parts_of(directory: Path, manifest: Manifest, end: float) -> list[Part]:
     """Cut the children of all shards of a bundle into parts, in the order of the shards."""
     classes, parts = manifest.target.classes, []
-    for path in sorted((directory / "shards").glob("*.sqlite")):
+    for path in sorted((directory / SHARD_DIR).glob("*.sqlite")):
         keys = list(ShardReader(path).keys())
         for start in range(0, len(keys), _PART_CHILDREN):
             mine = tuple(keys[start : start + _PART_CHILDREN])

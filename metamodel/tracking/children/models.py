@@ -27,6 +27,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from metamodel.bundle.codecs import SkopsCodec, get_codec
 from metamodel.bundle.model import MetaModel
+from metamodel.flavor.remote.mlmodel import MLMODEL
 from metamodel.flavor.remote.throttle import Throttle
 from metamodel.flavor.requirements import requirements
 from metamodel.flavor.signature import child_signature
@@ -37,7 +38,7 @@ __all__ = ["ModelDestination", "remove_unfinished"]
 
 _FILE_TAG = "metamodel.sha256"
 
-_MLMODEL, _ENVIRONMENT = "MLmodel", "python_env.yaml"
+_ENVIRONMENT = "python_env.yaml"
 
 _LARGEST_BATCH = 1000
 
@@ -188,7 +189,7 @@ class _Files:
         contents = {
             described.flavors["sklearn"]["pickled_model"]: child.content,
             _ENVIRONMENT: self._environment,
-            _MLMODEL: described.to_yaml().encode(),
+            MLMODEL: described.to_yaml().encode(),
         }
         for name, content in contents.items():
             (directory / name).write_bytes(content)
