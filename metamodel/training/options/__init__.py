@@ -24,7 +24,7 @@ __all__ = ["OPTION_GROUPS", "Inputs", "TrainingOptions", "Tuning"]
 
 # In the order of the help; the commands of other packages add their own.
 OPTION_GROUPS = (
-    OptionGroup("table", "Table and model", (Roles, Model)),
+    OptionGroup("table", "Table and model", (Model, Roles)),
     OptionGroup("groups", "Groups", (Groups,)),
     OptionGroup("judging", "Judging", (Judging,)),
     OptionGroup("checks", "Data checks and earlier versions", (Expectations, WarmStart)),
