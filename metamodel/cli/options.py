@@ -249,14 +249,15 @@ def options_of(*groups: OptionGroup) -> Callable[[Callable[..., Any]], Callable[
 def _option_of(one: Declared) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     if one.form == "switch":
         return switch(one.name, one.default, one.help)
-    default = None if one.required else one.default
+    # For click an option whose default is None has one, and is never missing.
+    default: dict[str, Any] = {} if one.required else {"default": one.default}
     return option(
         f"--{one.name.replace('_', '-')}",
         type=_FORMS[one.form],
         required=one.required,
-        default=default,
-        show_default=default is not None,
+        show_default=default.get("default") is not None,
         help=one.help,
+        **default,
     )
 
 

@@ -148,7 +148,10 @@ def test_commands_with_more_than_five_options_are_those_that_take_a_file() -> No
 )
 def test_a_mistake_in_a_file_is_one_clear_line(folder: Path, text: str, message: str) -> None:
     Path("more.yaml").write_text(text)
-    result = run("train", "--config", "more.yaml")
+    needed = {"--data": "sales.parquet", "--group-by": "store", "--target": "units"}
+    # What the command line gives, the file need not give rightly.
+    given = [w for pair in needed.items() if pair[0][2:].replace("-", "_") not in text for w in pair]
+    result = run("train", "--config", "more.yaml", *given)
 
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert result.stderr.startswith(f"error: {message}")
@@ -167,6 +170,18 @@ def test_a_wrong_value_of_the_command_line_is_not_laid_at_the_file(folder: Path)
 
     assert result.exit_code == 2
     assert result.stderr.startswith("error: Invalid value for '--trials': 'many' is no whole number.")
+
+
+@pytest.mark.parametrize("missing", ["data", "group_by", "target"])
+def test_what_neither_file_nor_command_line_gives_is_missing(folder: Path, missing: str) -> None:
+    given = {name: value for name, value in CONFIG["table"].items() if name != missing}
+    Path("more.yaml").write_text(yaml.safe_dump(given))
+    option = f"--{missing.replace('_', '-')}"
+
+    for empty in ([], [option, ""]):
+        result = run("train", "--config", "more.yaml", *empty)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"error: Missing option '{option}'.")
 
 
 # What was used can be used again
