@@ -15,8 +15,10 @@ import metamodel
 from metamodel.cli import main
 from metamodel.datasets import make_store_sales
 
+TABLE = {"data": "sales.parquet", "group_by": ["store", "product"], "target": "units"}
+
 CONFIG = {
-    "table": {"data": "sales.parquet", "group_by": ["store", "product"], "target": "units"},
+    "table": TABLE,
     "features": ["price", "promotion", "trend"],
     "judging": {"time_column": "week", "split": "rolling:folds=2,horizon=3"},
     "answers": {"shrinkage": "constant", "shrinkage_params": {"alpha": 0.2}},
@@ -174,7 +176,7 @@ def test_a_wrong_value_of_the_command_line_is_not_laid_at_the_file(folder: Path)
 
 @pytest.mark.parametrize("missing", ["data", "group_by", "target"])
 def test_what_neither_file_nor_command_line_gives_is_missing(folder: Path, missing: str) -> None:
-    given = {name: value for name, value in CONFIG["table"].items() if name != missing}
+    given = {name: value for name, value in TABLE.items() if name != missing}
     Path("more.yaml").write_text(yaml.safe_dump(given))
     option = f"--{missing.replace('_', '-')}"
 
