@@ -106,7 +106,8 @@ def _credentials(parsed: ParseResult) -> str:
     """Refuse what would be stored, and shown, with the URI."""
     user = "" if parsed.scheme in _NAMES_BEFORE_HOST else parsed.netloc.rpartition("@")[0]
     named = [*parse_qsl(parsed.query, keep_blank_values=True), *parse_qsl(parsed.fragment, keep_blank_values=True)]
-    if (user and "\\" not in user) or any(_SECRET.search(name) for name, _ in named):
+    secret = ":" in user or (user and parsed.scheme in ("http", "https"))  # elsewhere a name alone logs nobody in
+    if (secret and "\\" not in user) or any(_SECRET.search(name) for name, _ in named):
         return "the address holds credentials; leave them out, and give them to the environment (docs/references.md)"
     return ""
 

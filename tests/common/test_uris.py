@@ -85,6 +85,7 @@ def test_credentials_in_a_uri_are_refused_without_being_repeated(uri: str) -> No
         "abfss://container@account.dfs.core.windows.net/model",
         "wasbs://container@account.blob.core.windows.net/model",
         "https://models.example/invocations?version=2",
+        "sftp://ann@store.example/model",
         "https://host.example:8080/sales@champion/invocations",
         "s3://bucket/key/model",
     ],

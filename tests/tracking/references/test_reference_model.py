@@ -132,7 +132,7 @@ def test_an_address_that_readers_would_shorten_or_change_is_refused(uri: str) ->
 @pytest.mark.parametrize("scheme", ["http", "https", "mlflow-artifacts", "ftp", "sftp", "hdfs", "r2", "abfss"])
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "user@10.0.0.1", "169.254.169.254", "[::ffff:a00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]"],
+    ["127.0.0.1", "169.254.169.254", "[::ffff:a00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]"],
 )
 def test_a_host_that_is_private_is_refused_whatever_the_scheme(scheme: str, host: str) -> None:
     uri = f"{scheme}://{host}/model"
