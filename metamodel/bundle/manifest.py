@@ -121,6 +121,7 @@ class Manifest:
     references: dict[str, Any] | None = None
     findings: tuple[dict[str, Any], ...] | None = None
     group_values: dict[str, Any] | None = None
+    library_settings: dict[str, dict[str, Any]] | None = None
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
@@ -183,7 +184,14 @@ class Manifest:
 
 _AS_THEY_ARE = ("unknown", "codec", "spec_digest", "options", "counts", "versions", "created")
 
-_OPTIONAL = {"stacks": (), "compression": None, "references": None, "findings": None, "group_values": None}
+_OPTIONAL: dict[str, Any] = {
+    "stacks": (),
+    "compression": None,
+    "references": None,
+    "findings": None,
+    "group_values": None,
+    "library_settings": None,
+}
 
 
 _LABEL_KINDS = {"regression": (None,), "classification": ("string", "integer", "number", "boolean")}

@@ -19,6 +19,7 @@ from metamodel.bundle.references import ChildLoader
 from metamodel.common.arrays import AnyArray
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.fork_lock import ForkLock
+from metamodel.common.library_settings import LibrarySettings
 from metamodel.common.messages import short
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.prediction.answer_form import PredictOptions
@@ -74,6 +75,8 @@ class MetaModel:
         self._tally = Tally()
         self._preloaded: Preloaded | None = None
         self._lock = ForkLock()
+        self._settings = LibrarySettings.from_dict(self.manifest.library_settings or {})
+        self._settings.tell_missing()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to other processes as the bundle's path: locks and open files cannot."""
@@ -202,7 +205,8 @@ class MetaModel:
 
     def _answer(self, read: tuple[Grouping, FeatureColumns], options: PredictOptions) -> Answers:
         tally = Tally()
-        answers = self.route.answer(read, self._bundle, options, self._stacks, tally, self._bundle.weights)
+        with self._settings.for_predictions():
+            answers = self.route.answer(read, self._bundle, options, self._stacks, tally, self._bundle.weights)
         if answers.radius is not None:
             depth = len(self.manifest.keys.columns)
             answers.radius = radii_of_rows(read[0], answers.status, depth, self._radii_of)

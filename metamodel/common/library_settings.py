@@ -4,6 +4,7 @@ Both libraries keep them for one process, or one thread. A pipeline that was wri
 ``set_config(transform_output="pandas")`` does not even run in a process that does not know of it.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 __all__ = ["LibrarySettings"]
+
+_LOG = logging.getLogger(__name__)
 
 # By scikit-learn's documentation of `set_config`; what only prints, or is about speed, is left out.
 _SKLEARN_DEFAULTS = {
@@ -98,6 +101,15 @@ class LibrarySettings:
 
         with config_context(**self.sklearn):
             yield
+
+    def tell_missing(self) -> None:
+        """Warn of options of pandas that children were fitted under and that have another value in this process."""
+        for name, value in self.missing_in_pandas().items():
+            _LOG.warning(
+                "The children were fitted under the pandas option %s=%r, which is not set here. "
+                "Call pandas.set_option(%r, %r) before the model is loaded.",
+                *(name, value, name, value),
+            )
 
     def missing_in_pandas(self) -> dict[str, Any]:
         """Options of pandas that have another value here."""

@@ -166,6 +166,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findi
         versions=library_versions(_PACKAGES),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         findings=tuple(finding.to_dict() for finding in findings),
+        library_settings=plan.spec.settings.to_dict() if plan.spec.settings else None,
     )
 
 

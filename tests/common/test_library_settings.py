@@ -33,6 +33,15 @@ def test_options_of_pandas_are_had_in_workers_and_told_elsewhere():
     assert pd.get_option("mode.string_storage") == before
 
 
+def test_an_option_of_pandas_that_is_missing_where_a_model_is_opened_is_named(caplog):
+    LibrarySettings(pandas={"mode.string_storage": "python"}).tell_missing()
+    assert "fitted under the pandas option mode.string_storage='python', which is not set here" in caplog.text
+    caplog.clear()
+    with pd.option_context("mode.string_storage", "python"):
+        LibrarySettings(pandas={"mode.string_storage": "python"}).tell_missing()
+    assert not caplog.text
+
+
 def test_none_change_nothing():
     with LibrarySettings().for_fits():
         assert not LibrarySettings.current()

@@ -1,5 +1,9 @@
 """A training under the caller's global settings of scikit-learn: in workers, and in a process that loads the model."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,12 +32,36 @@ def table():
     return frame.assign(units=frame["price"] - 3 * frame["size"])
 
 
+def by_hand(table):
+    """What scikit-learn alone answers, group by group."""
+    features = ["price", "size"]
+    groups = [part for _, part in table.groupby("shop")]
+    return np.concatenate([BY_NAME.fit(part[features], part["units"]).predict(part[features]) for part in groups])
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_every_process_fits_and_judges_under_them(table, n_jobs):
     with sklearn.config_context(transform_output="pandas"):
         result = metamodel.train(table, "shop", "units", BY_NAME, n_jobs=n_jobs)
     assert result.ledger["status"].tolist() == ["fitted", "fitted"]
     assert (result.ledger["holdout_r2"] > 0.9).all()
+
+
+def test_a_process_without_them_answers_as_the_one_that_trained(table, tmp_path):
+    with sklearn.config_context(transform_output="pandas"):
+        result = metamodel.train(table, "shop", "units", BY_NAME, n_jobs=1, output_dir=tmp_path / "bundle")
+        expected = by_hand(table)
+    table.to_parquet(tmp_path / "rows.parquet")
+    program = (
+        "import json, sys, pandas as pd, metamodel\n"
+        "rows = pd.read_parquet(sys.argv[2])\n"
+        "answers = metamodel.load_model(sys.argv[1]).predict(rows)\n"
+        "print(json.dumps([answers['status'].unique().tolist(), answers['prediction'].tolist()]))"
+    )
+    command = [sys.executable, "-c", program, str(result.bundle_path), str(tmp_path / "rows.parquet")]
+    statuses, predictions = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
+    assert statuses == ["child"]
+    assert predictions == pytest.approx(expected.tolist(), abs=1e-9)
 
 
 def test_other_settings_are_another_training(table):
