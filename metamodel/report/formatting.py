@@ -67,8 +67,8 @@ def duration(seconds: Any) -> str:
         return _MISSING
     for limit, factor, unit in ((1, 1e-3, "ms"), (90, 1, "s"), (5400, 60, "min")):
         if seconds < limit:
-            return f"{seconds / factor:.3g} {unit}"
-    return f"{seconds / 3600:.3g} h"
+            return f"{_three_digits(seconds / factor)} {unit}"
+    return f"{_three_digits(seconds / 3600)} h"
 
 
 def size(number_of_bytes: Any) -> str:
@@ -82,6 +82,11 @@ def size(number_of_bytes: Any) -> str:
     value = float(number_of_bytes)
     for unit in ("B", "kB", "MB"):
         if value < 1000:
-            return f"{value:.3g} {unit}"
+            return f"{_three_digits(value)} {unit}"
         value /= 1000
-    return f"{value:.3g} GB"
+    return f"{_three_digits(value)} GB"
+
+
+def _three_digits(value: float) -> str:
+    # By itself ".3g" writes a thousand as 1e+03.
+    return f"{float(f'{value:.3g}'):g}"
