@@ -17,7 +17,7 @@ import numpy as np
 
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.prediction.stacks.link_functions import finish, is_close_call
-from metamodel.prediction.stacks.preprocessing import Step, apply, step_arrays
+from metamodel.prediction.stacks.pipeline_steps import Step, apply, step_arrays
 from metamodel.prediction.stacks.threads import on_ranges
 from metamodel.prediction.stacks.tree_layout import FlatTrees
 from metamodel.tables.grouping import counting_sort
@@ -120,7 +120,7 @@ class TreeProgram:
         "threshold", "feature" and "right" of all nodes; "root" and "first_tree", where the nodes of each tree and the
         trees of each child begin (and where the last ones end); "output" of each tree; "values" of the leaves, and
         "first_leaf", where those of each child begin; "base", "divisor" and for classifiers "known" (which classes it
-        has) of each child; and what `metamodel.prediction.stacks.preprocessing` needs.
+        has) of each child; and what `metamodel.prediction.stacks.pipeline_steps` needs.
     """
 
     family: ClassVar[str] = "trees"
