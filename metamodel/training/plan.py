@@ -31,7 +31,8 @@ from metamodel.tables.row_hashes import row_hashes
 from metamodel.tables.weights import row_weights
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
-from metamodel.training.problem import TableCounts, TargetInfo, decide, feature_names
+from metamodel.training.problem import TableCounts, decide, feature_names
+from metamodel.training.targets import TargetInfo
 
 __all__ = [
     "GroupRows",

@@ -8,11 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
-import numpy as np
 import pandas as pd
-from pandas.api import types
 
-from metamodel.common.arrays import AnyArray
 from metamodel.common.library_settings import LibrarySettings
 from metamodel.common.messages import short
 from metamodel.evaluation.metrics import METRICS
@@ -28,8 +25,9 @@ from metamodel.tables.keys import GroupKey
 from metamodel.training.digest import spec_digest
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override
+from metamodel.training.targets import TargetInfo, is_quantity, read_target
 
-__all__ = ["Decisions", "TableCounts", "TargetInfo", "decide", "feature_names", "task_of_candidates"]
+__all__ = ["Decisions", "TableCounts", "decide", "feature_names", "task_of_candidates"]
 
 
 @dataclass(frozen=True)
@@ -49,20 +47,6 @@ class TableCounts:
 
 
 _NO_COUNTS = TableCounts(EqualRows(0), {})
-
-
-@dataclass(frozen=True)
-class TargetInfo:
-    """The target column, brought to the form that estimators take."""
-
-    values: AnyArray
-    dtype: str
-    label_kind: str | None
-    classes: tuple[Any, ...]
-
-    def convert(self, values: pd.Series) -> AnyArray:
-        """Bring other values of the same column to the same form."""
-        return _labels(values) if self.values.dtype == object else _numeric_target(values)
 
 
 @dataclass(frozen=True)
@@ -107,7 +91,7 @@ def decide(
     )
     arrays = all(estimator_info.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
     schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
-    target = _target(profile[options.target], task)
+    target = read_target(profile[options.target], task)
     _check_metric(options.metric, task)
     _check_shrinkage(options, task)
     _check_interval(options.interval, task)
@@ -174,8 +158,7 @@ def _candidates(
 ) -> tuple[TaskName, tuple[Candidate, ...], list[tuple[Candidate, ...]]]:
     """Build the candidates of all groups, and those of each override."""
     named = _named(estimator)
-    dtype = frame[options.target].dtype
-    task = task_of_candidates(estimator, params, types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype))
+    task = task_of_candidates(estimator, params, is_quantity(frame[options.target]))
     _check_comparable(named, options)
     missing = {name for name in schema.names if frame[name].isna().any()}
 
@@ -257,55 +240,3 @@ def _check_shrinkage(options: TrainingOptions, task: str) -> None:
 def _check_interval(level: float | None, task: str) -> None:
     if level is not None and task != "regression":
         raise InputError(f"interval={level} is for regression, but the estimator is a classifier. Leave interval out.")
-
-
-def _target(values: pd.Series, task: TaskName) -> TargetInfo:
-    if values.isna().all():
-        raise InputError(f"The target {values.name!r} is null in every row. Name a column with values to learn from.")
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(object)
-    if task == "regression":
-        return TargetInfo(_numeric_target(values), "float64", None, ())
-    inferred = types.infer_dtype(values, skipna=True)
-    kinds = {"string": ("string", "object"), "boolean": ("boolean", "bool"), "integer": ("integer", "int64")}
-    if inferred in ("floating", "mixed-integer-float", "decimal"):
-        numbers = _numeric_target(values)
-        whole = bool(np.all(np.isnan(numbers) | (numbers == np.round(numbers))))
-        kind, dtype = ("integer", "int64") if whole else ("number", "float64")
-        return TargetInfo(numbers, dtype, kind, tuple(np.unique(numbers[~np.isnan(numbers)].astype(dtype)).tolist()))
-    if inferred not in kinds:
-        raise InputError(
-            f"The target {values.name!r} holds {inferred} values, which are no class labels. "
-            "Convert it to strings, integers or booleans of one kind."
-        )
-    kind, dtype = kinds[inferred]
-    return TargetInfo(_labels(values), dtype, kind, tuple(sorted(values.dropna().unique().tolist())))
-
-
-def _labels(values: pd.Series) -> AnyArray:
-    labels: AnyArray = values.astype(object).where(values.notna(), None).to_numpy()
-    return labels
-
-
-def _numeric_target(values: pd.Series) -> AnyArray:
-    if types.is_datetime64_any_dtype(values.dtype):
-        raise InputError(
-            f"The target {values.name!r} holds timestamps, but a regressor predicts numbers. Name a numeric column."
-        )
-    try:
-        return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"The target {values.name!r} is not numeric (first text: {short(_first_text(values.dropna()))}), "
-            "but the estimator is a regressor. Name a numeric target, or use a classifier."
-        ) from error
-
-
-def _first_text(values: pd.Series) -> object:
-    """Find what is no number: in a column of texts, numbers may be texts too."""
-    for value in values:
-        try:
-            float(value)
-        except (TypeError, ValueError):
-            return value
-    return values.iloc[0]

@@ -31,6 +31,7 @@ from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
 from metamodel.training.plan import Plan, check_table, levels_of, row_columns
 from metamodel.training.problem import TableCounts, decide, feature_names, task_of_candidates
+from metamodel.training.targets import is_quantity
 
 __all__ = ["SparkPlan", "plan_on_spark"]
 
@@ -82,7 +83,7 @@ def plan_on_spark(
     counted, raw_keys = survey.keys()
     check_table(names, int(counted.sum()), options, features)
     keys, groups, dropped = _group(raw_keys, counted, options)
-    numeric = survey.kind(options.target) not in ("boolean", "string") and survey.dtype(options.target) != "object"
+    numeric = is_quantity(pd.Series([example_of(survey.kind(options.target))]))
     task = task_of_candidates(estimator, estimator_params, numeric)
     profile = survey.profile(labels=task == "classification" or not numeric)
     survey.check_weights()

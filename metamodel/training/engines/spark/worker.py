@@ -39,7 +39,7 @@ from metamodel.training.engines.group_fitter import (
 )
 from metamodel.training.engines.spark.forked import in_forks
 from metamodel.training.plan import TrainingTable
-from metamodel.training.problem import TargetInfo
+from metamodel.training.targets import TargetInfo
 
 __all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "Searches", "whole_groups"]
 
