@@ -16,8 +16,10 @@ from pandas.api import types
 from metamodel.common.messages import count, listing, short
 from metamodel.exceptions import InputError
 from metamodel.tables.equal_rows import EqualRows
+from metamodel.tables.feature_columns import column_kind
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey, KeySchema
+from metamodel.tables.text_checks import TextFacts, left_out, odd_text, text_facts
 
 __all__ = [
     "ColumnFacts",
@@ -72,12 +74,15 @@ class ColumnFacts:
 class TableFacts:
     """Counts of the columns of a table, and the distinct texts of its group columns.
 
-    `copies` says of a feature in which groups it is the target or a linear copy of it.
+    `copies` says of a feature in which groups it is the target or a linear copy of it; `texts` counts in features of
+    texts; `indexes` are columns without a role that a file brought along as its index.
     """
 
     columns: Mapping[str, ColumnFacts]
     key_texts: Mapping[str, Collection[str]]
     copies: Mapping[str, Sequence[GroupKey]] = field(default_factory=dict)
+    texts: Mapping[str, TextFacts] = field(default_factory=dict)
+    indexes: tuple[str, ...] = ()
 
 
 def table_facts(frame: pd.DataFrame, features: Sequence[str], target: str, group_by: Sequence[str]) -> TableFacts:
@@ -93,7 +98,8 @@ def table_facts(frame: pd.DataFrame, features: Sequence[str], target: str, group
     columns = {name: _column_facts(frame[name], frame[target]) for name in features}
     columns[target] = _column_facts(frame[target], None)
     texts = {name: {one for one in frame[name].unique() if isinstance(one, str)} for name in group_by}
-    return TableFacts(columns, texts)
+    features_of_texts = {name: text_facts(frame[name]) for name in features if column_kind(frame[name]) == "string"}
+    return TableFacts(columns, texts, texts=features_of_texts)
 
 
 def findings(
@@ -117,6 +123,10 @@ def findings(
         found += _column(name, column, name == target)
         if name in facts.copies and not column.copies_target:
             found.append(_copy_in_groups(name, facts.copies[name]))
+    if facts.indexes:
+        found.append(Finding("index", facts.indexes, left_out(facts.indexes)))
+    odd = {name: odd_text(name, one) for name, one in facts.texts.items()}
+    found += [Finding("text", (name,), said) for name, said in odd.items() if said]
     for name, texts in facts.key_texts.items():
         found += _near_keys(name, texts)
     return found

@@ -6,7 +6,7 @@ chain which rows belong to which group. Nothing here knows processes or files.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from metamodel.tables.features import FeatureSchema, FeatureTable
 from metamodel.tables.grouping import Grouping, check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.row_hashes import row_hashes
+from metamodel.tables.text_checks import is_index
 from metamodel.tables.weights import row_weights
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
@@ -116,6 +117,12 @@ class Plan:
     def answering_levels(self) -> tuple[int, ...]:
         """Levels of the parents that answer for a group without a child; with shrinkage alone there may be others."""
         return self.levels if self.options.unknown == "fallback" else ()
+
+    def indexes_among(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """Name the columns that are no features because a file brought them along as its index."""
+        options = self.options
+        roles = {*self.keys.names, *self.features.names, options.target, options.time_column, options.sample_weight}
+        return tuple(name for name in columns if is_index(name) and name not in roles)
 
     def sizes_of_all_levels(self) -> dict[GroupKey, int]:
         """Rows of every group of every level: the children first, then their parents, then the global model."""

@@ -22,6 +22,7 @@ from metamodel.fitting.tuning import require_optuna, spaces_of
 from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey
+from metamodel.tables.text_checks import is_index
 from metamodel.training.digest import spec_digest
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override
@@ -130,13 +131,13 @@ def decide(
 
 
 def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> list[str]:
-    """Names of the feature columns: the caller's, or every column without another role."""
+    """Names of the feature columns: the caller's, or every column without another role but an index."""
     if isinstance(features, str):
         return [features]
     if features is not None:
         return list(dict.fromkeys(features))
     taken = {*options.group_by, options.target, options.time_column, options.sample_weight}
-    return [name for name in frame.columns if name not in taken]
+    return [name for name in frame.columns if name not in taken and not (isinstance(name, str) and is_index(name))]
 
 
 def task_of_candidates(estimator: object, params: Mapping[str, Any] | None, numeric: bool) -> TaskName:

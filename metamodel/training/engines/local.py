@@ -41,7 +41,7 @@ class LocalEngine(Engine[TablePlan]):
         """Count what the data checks need."""
         options = self.plan.options
         facts = table_facts(self.head, self.plan.features.names, options.target, options.group_by)
-        return replace(facts, copies=copies_in_groups(self.plan))
+        return replace(facts, copies=copies_in_groups(self.plan), indexes=self.plan.indexes_among(self.head.columns))
 
     @property
     def parallelism(self) -> int:

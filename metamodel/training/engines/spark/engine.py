@@ -55,6 +55,7 @@ class SparkEngine(Engine[SparkPlan]):
     def _open(self, data: Any, options: TrainingOptions) -> tuple[SparkTable, str]:
         table = read_spark(data, options.group_by)
         self._session = table.frame.sparkSession
+        self._columns = table.frame.columns
         return table, table.source
 
     @cached_property
@@ -64,7 +65,7 @@ class SparkEngine(Engine[SparkPlan]):
 
     def facts(self) -> TableFacts:
         """Count what the data checks need."""
-        return spark_facts(self.plan)
+        return replace(spark_facts(self.plan), indexes=self.plan.indexes_among(self._columns))
 
     @cached_property
     def parallelism(self) -> int:

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 from metamodel.tables.checks import COPY_CORRELATION, COPY_ROWS, ColumnFacts, TableFacts
 from metamodel.tables.keys import GroupKey
 from metamodel.tables.spark import column
+from metamodel.tables.text_checks import DATE, NUMBER, TextFacts
 from metamodel.training.engines.spark.profile import SparkPlan
 from metamodel.training.leakage import RARE_ROWS, has_numbers, in_order, pairs
 
@@ -42,7 +43,21 @@ def spark_facts(plan: SparkPlan) -> TableFacts:
         name: {text for text in plan.raw_keys.column(name).to_pylist() if isinstance(text, str)}
         for name in plan.options.group_by
     }
-    return TableFacts(facts, texts, _copies_in_groups(plan, kinds))
+    return TableFacts(facts, texts, _copies_in_groups(plan, kinds), _texts(plan, kinds))
+
+
+def _texts(plan: SparkPlan, kinds: dict[str, str]) -> dict[str, TextFacts]:
+    """Count what `metamodel.tables.text_checks.text_facts` counts."""
+    names = [name for name in plan.features.names if kinds[name] == "string"]
+    if not names:
+        return {}
+    wanted = []
+    for name in names:
+        value = column(name)
+        alike = [F.count(F.when((F.trim(value) != "") & value.rlike(one), 1)) for one in (NUMBER, DATE)]
+        wanted += [F.count(value), F.count_distinct(value), *alike]
+    row = list(plan.frame.agg(*(one.alias(f"c{i}") for i, one in enumerate(wanted))).collect()[0])
+    return {name: TextFacts(*row[4 * i : 4 * i + 4]) for i, name in enumerate(names)}
 
 
 def _copies_in_groups(plan: SparkPlan, kinds: dict[str, str]) -> dict[str, list[GroupKey]]:
