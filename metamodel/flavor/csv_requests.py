@@ -32,8 +32,12 @@ def accept_csv(manifest: Manifest) -> None:
     original = getattr(server.parse_csv_input, "original", server.parse_csv_input)
     group_by = manifest.keys.names
     texts = [column.name for column in manifest.keys.columns if column.kind == "string"]
-    texts += [feature.name for feature in manifest.features.features if feature.kind in ("string", "category")]
-    kinds = {column.name: column.kind for column in manifest.keys.columns if column.kind in ("integer", "boolean")}
+    texts += manifest.features.texts
+    kinds: dict[str, str] = {
+        column.name: column.kind for column in manifest.keys.columns if column.kind in ("integer", "boolean")
+    }
+    numbers = {one.name: "number" for one in manifest.features.features if one.kind in ("number", "boolean")}
+    kinds = numbers | kinds  # a group column may be a feature too; it is a key first
 
     def parse_csv_input(csv_input: io.StringIO, schema: Schema | None = None) -> pd.DataFrame:
         if schema is None or all(isinstance(column.type, DataType) for column in schema.inputs):
@@ -56,7 +60,7 @@ def read_csv_body(body: str, group_by: Sequence[str], texts: Sequence[str], kind
     texts
         Columns to keep as text even where they look like numbers.
     kinds
-        Group columns whose fields are integers or booleans; see `metamodel.tables.files.with_parsed_fields`.
+        What the fields of other columns are, each by itself; see `metamodel.tables.files.with_parsed_fields`.
 
     Examples
     --------
@@ -68,7 +72,8 @@ def read_csv_body(body: str, group_by: Sequence[str], texts: Sequence[str], kind
     try:
         header = pd.read_csv(io.StringIO(body), header=None, nrows=1, dtype=str, keep_default_na=False)
         columns = header.iloc[0].tolist()
-        as_text = [name for name in (*texts, *kinds) if name in columns]
+        of_keys = [name for name in kinds if name in group_by]
+        as_text = [name for name in (*texts, *of_keys) if name in columns]
         frame = pd.read_csv(io.StringIO(body), **csv_options(columns, group_by, as_text))
     except (ValueError, IndexError) as error:  # pandas' own text quotes the body
         fact = f"The body is no CSV table with a header line ({type(error).__name__})."

@@ -106,7 +106,7 @@ def _parts(data: str | Path, model: MetaModel) -> Iterator[pd.DataFrame]:
     keys, features = model.manifest.keys, model.manifest.features
     # Texts that look like numbers ("007") would be read as numbers otherwise, and match no group and no category.
     texts = [column.name for column in keys.columns if column.kind == "string"]
-    texts += [feature.name for feature in features.features if feature.kind in ("string", "category")]
+    texts += features.texts
     yield from tables.read_batches(data, keys.names, texts)
 
 

@@ -57,7 +57,7 @@ def _opened(model: Any) -> MetaModel:
 def _scored(data: Any, opened: MetaModel, model: Any, options: PredictOptions, prefix: str) -> DataFrame:
     keys, features = opened.manifest.keys, opened.manifest.features
     texts = [column.name for column in keys.columns if column.kind == "string"]
-    texts += [feature.name for feature in features.features if feature.kind in ("string", "category")]
+    texts += features.texts
     frame = read_spark(data, keys.names, texts).frame
     added = _added(opened.route, options)
     _check(frame, opened, [f"{prefix}{name}" for name in added])

@@ -91,6 +91,12 @@ class FeatureSchema:
         """Names of the feature columns, in the order that children expect."""
         return [feature.name for feature in self.features]
 
+    @cached_property
+    def texts(self) -> list[str]:
+        """Names of the features whose values are texts, which a CSV file must not turn into numbers."""
+        categories = [one for one in self.features if one.kind == "category" and one.level_kind == "text"]
+        return [one.name for one in self.features if one.kind == "string" or one in categories]
+
     @property
     def all_numeric(self) -> bool:
         """Whether the features fit into one matrix of numbers."""

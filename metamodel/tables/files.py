@@ -51,7 +51,8 @@ def read_table(path: str | Path, group_by: Sequence[str] = (), text_columns: Seq
     path
         A CSV file, a Parquet file, or a folder of Parquet files.
     group_by
-        Group columns. In a CSV file only an empty field is null there: the country code "NA" is Namibia.
+        Group columns. In a CSV file only an empty field is null there, and in columns of text: the country code "NA" is
+        Namibia, and the label "None" is one.
     text_columns
         Columns of a CSV file to keep as text even where they look like numbers.
 
@@ -120,10 +121,14 @@ def write_table(path: str | Path, frames: Iterable[pd.DataFrame]) -> int:
 
 
 def csv_options(columns: Sequence[str], group_by: Sequence[str], text_columns: Sequence[str]) -> dict[str, Any]:
-    """Make options for `pandas.read_csv` under which group columns keep texts that pandas takes for null ("NA")."""
+    """Make options for `pandas.read_csv` under which group columns and texts keep words that it takes for null ("NA").
+
+    In these columns only an empty field is null; a number that is "NA" or "null" is none.
+    """
+    texts = {*group_by, *text_columns}
     return {
         "keep_default_na": False,
-        "na_values": {name: [""] if name in group_by else sorted(STR_NA_VALUES) for name in columns},
+        "na_values": {name: [""] if name in texts else sorted(STR_NA_VALUES) for name in columns},
         "dtype": dict.fromkeys(text_columns, str),
         "low_memory": False,
         # The default parser is three times as fast, and wrong in the last digit now and then.
@@ -176,7 +181,7 @@ def _number(field: Any) -> Any:
     if not isinstance(field, str) or "_" in field:  # Python takes "1_000" for a number, pandas does not
         return field
     try:
-        return float(field)
+        return int(field) if field.isdecimal() else float(field)  # a float would round a large id
     except ValueError:
         return _boolean(field)
 
@@ -194,7 +199,8 @@ def _read_csv(
     _refuse_twice(path, columns)
     options = {"sep": separator, **csv_options(columns, group_by, text_columns)}
     if batch_rows is None:
-        yield _with_leading_zeros(pd.read_csv(path, **options), path, group_by, options)
+        frame = _with_words(pd.read_csv(path, **options), path, options)
+        yield _with_leading_zeros(frame, path, group_by, options)
         return
     with pd.read_csv(path, chunksize=batch_rows, **options) as parts:
         first = next(parts)
@@ -215,6 +221,16 @@ def _common(kinds: Mapping[str, set[str]]) -> dict[str, Any]:
 
 
 _NUMBERS = {"int64", "uint64", "float64"}
+
+
+def _with_words(frame: pd.DataFrame, path: Path, options: Mapping[str, Any]) -> pd.DataFrame:
+    """Keep "None", "NA" and "null" in columns of text, where they are labels or codes like any other."""
+    with_nulls = [name for name in frame.columns if frame[name].isna().any()]
+    texts = [name for name in with_nulls if pd.api.types.infer_dtype(frame[name], skipna=True) == "string"]
+    if not texts:
+        return frame
+    words = {"usecols": texts, "dtype": str, "na_values": {name: [""] for name in texts}}
+    return frame.assign(**pd.read_csv(path, **{**options, **words}))
 
 
 def _with_leading_zeros(

@@ -205,7 +205,9 @@ def _read_csv(session: SparkSession, name: str, group_by: Sequence[str], texts: 
     }
     table = raw.select([cell.alias(name) for name, cell in cells.items()])
     kinds = _csv_kinds(table, group_by, texts)
-    return table.select([column(name).cast(kinds[name]).alias(name) for name in table.columns])
+    words = {name for name, kind in kinds.items() if isinstance(kind, T.StringType)}
+    cells |= {name: F.nullif(column(name), F.lit("")) for name in words}  # of a text only an empty field is null
+    return raw.select([cells[name].cast(kinds[name]).alias(name) for name in raw.columns])
 
 
 def _nullified(name: str, words: Sequence[str]) -> Column:

@@ -185,3 +185,20 @@ def test_the_package_that_a_compressed_file_needs_is_named(tmp_path, monkeypatch
     (tmp_path / "t.csv.zst").write_bytes(b"\x28\xb5\x2f\xfd")
     with pytest.raises(InputError, match=r"'t.csv.zst' cannot be read without the package zstandard. Install it"):
         read_table(tmp_path / "t.csv.zst")
+
+
+def test_words_that_pandas_takes_for_null_stay_in_columns_of_text(tmp_path):
+    path = tmp_path / "plots.csv"
+    path.write_text("plot,soil,depth,wet\n1,None,1.5,True\n2,clay,NA,False\n3,,null,\n4,NA,2,True\n")
+    table = read_table(path)
+    assert table["soil"].isna().tolist() == [False, False, True, False]
+    assert table["soil"].dropna().tolist() == ["None", "clay", "NA"]
+    assert table["depth"].isna().tolist() == [False, True, True, False]
+    assert table["wet"].isna().tolist() == [False, False, True, False]
+
+
+def test_words_stay_in_text_columns_that_are_named(tmp_path):
+    path = tmp_path / "plots.csv"
+    path.write_text("plot,soil\n1,null\n2,\n3,7\n")
+    (part,) = read_batches(path, text_columns=["soil"])
+    assert part["soil"].fillna("<null>").tolist() == ["null", "<null>", "7"]
