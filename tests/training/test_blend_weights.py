@@ -193,7 +193,7 @@ def test_what_would_be_answered_decides_on_pruning():
     # With the whole weight on the global model, child and parent answer alike: no child is worth its place.
     children = result.ledger[result.ledger["level"] == 2]
     compared = children["compared_rows"] > 0  # shop 2 holds no row back that its region holds back too
-    assert compared.sum() == result.summary["groups_pruned"] == 11
+    assert compared.sum() == result.summary["groups_pruned"] == 12
     assert children.loc[compared, "reason"].str.startswith("pruned: mean error").all()
     assert set(children.loc[compared, "weights"]) == {""}
     assert Bundle(result.bundle_path).manifest.group_values["groups"] == 1 + 3
