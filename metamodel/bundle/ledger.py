@@ -15,7 +15,9 @@ from metamodel.evaluation.pooled_selection import Contest
 __all__ = [
     "COLUMNS",
     "COMPARISON_COLUMNS",
+    "OUTCOMES",
     "SHRINKAGE_COLUMNS",
+    "TRAINED",
     "WITH_CHILD",
     "Column",
     "LedgerRow",
@@ -245,8 +247,14 @@ def _names(stage: Stage, task: str) -> tuple[str, ...]:
 COMPARISON_COLUMNS = _names("compare", "regression")
 SHRINKAGE_COLUMNS = _names("shrinkage", "regression")
 
+# Statuses of the groups that have a child that was fitted, now or in an earlier training.
+TRAINED = ("fitted", "carried")
+
 # Statuses of the groups that have a child, in the bundle or elsewhere.
-WITH_CHILD = ("fitted", "carried", "referenced")
+WITH_CHILD = (*TRAINED, "referenced")
+
+# What becomes of a group in training.
+OUTCOMES = (*TRAINED, "skipped", "failed")
 
 
 @dataclass(frozen=True)

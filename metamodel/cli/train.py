@@ -56,7 +56,7 @@ def _train_and_log(options: dict[str, Any], logging: Logging) -> "tuple[Training
     import metamodel
     from metamodel.bundle.references import ReferenceSettings
     from metamodel.tracking.children import ChildLogging
-    from metamodel.tracking.resume import resumable_run
+    from metamodel.tracking.run import resumable_run
     from metamodel.training.options.written import written_down
 
     settings = ReferenceSettings(

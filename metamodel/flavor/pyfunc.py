@@ -4,7 +4,6 @@ All state is in the bundle; the wrapper is logged as code (`metamodel/model_code
 """
 
 import logging
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,17 +18,13 @@ from metamodel.bundle.model import MetaModel
 from metamodel.bundle.preload import preload_setting
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
-from metamodel.flavor.csv_requests import accept_csv
 from metamodel.flavor.load import open_bundle
-from metamodel.flavor.scoring_server import PublicError, hide_rows
-from metamodel.flavor.signature import number_columns, unpacked
+from metamodel.flavor.scoring_server import PublicError, is_serving, take_over_server
+from metamodel.flavor.signature import unpacked
 
 __all__ = ["GroupedModel", "predict_for_json", "public_errors"]
 
 _logger = logging.getLogger(__name__)
-
-# Set by MLflow's scoring server in its own process.
-_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
 
 class GroupedModel(PythonModel):
@@ -41,8 +36,7 @@ class GroupedModel(PythonModel):
         preload = preload_setting((context.model_config or {}).get("preload"))
         if preload is not None:
             self._model.preload(preload)
-        accept_csv(self._model.manifest)
-        hide_rows(number_columns(self._model.manifest))
+        take_over_server(self._model.manifest)
 
     @property
     def model(self) -> MetaModel:
@@ -63,7 +57,7 @@ class GroupedModel(PythonModel):
             caller's data.
         """
         del context
-        if os.environ.get(_SERVING) == "true":
+        if is_serving():
             return predict_for_json(self._model, model_input, params)
         with public_errors():
             answers = self._model.predict(_as_table(model_input, self._model), params)

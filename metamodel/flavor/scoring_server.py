@@ -1,26 +1,42 @@
-"""What callers of MLflow's scoring server read when their request is refused: one message without their rows.
+"""What is put in place of MLflow's own, in a process that runs its scoring server and nowhere else.
 
-MLflow refuses some requests before a model sees them (no JSON, text in a column of numbers, params of a wrong type).
-Its messages quote the rows, and some come with a traceback. In a process that runs MLflow's server, and nowhere else,
-the caller reads a message that is made here instead.
+**CSV.** MLflow's reader needs a pandas dtype for every input column and refuses a signature with the type Any, which
+the group columns must have (see `metamodel.flavor.signature`). Here is one that knows the key schema. Other models'
+signatures go to the original.
+
+**Refusals.** MLflow refuses some requests before a model sees them (no JSON, text in a column of numbers, params of a
+wrong type). Its messages quote the rows, and some come with a traceback. The caller reads one that is made here
+instead.
+
+With `metamodel.flavor.remote.http_hook`, the place where MLflow's private parts are touched.
 """
 
+import io
 import logging
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, ErrorCode
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR, ErrorCode
+from mlflow.types import DataType, Schema
 
+from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import listing
+from metamodel.flavor.signature import number_columns
+from metamodel.tables.files import csv_options, with_parsed_fields
 
-__all__ = ["PublicError", "hide_rows"]
+__all__ = ["PublicError", "is_serving", "take_over_server"]
 
 _logger = logging.getLogger(__name__)
 
 _SERVER = "mlflow.pyfunc.scoring_server"
+
+# Set by MLflow's scoring server in its own process.
+_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
 # How MLflow's message starts, or goes on behind the rows → what the caller is told.
 _REASONS = {
@@ -65,17 +81,83 @@ class PublicError(MlflowException):
         """Leave the message as it is."""
 
 
-def hide_rows(numbers: Sequence[str]) -> None:
-    """Let the scoring server of this process, if it is one, answer nothing but public messages.
+def is_serving() -> bool:
+    """Whether MLflow's scoring server runs in this process."""
+    return os.environ.get(_SERVING) == "true"
+
+
+def take_over_server(manifest: Manifest) -> None:
+    """Teach the scoring server of this process, if it is one, to read CSV and to refuse without quoting rows.
 
     Parameters
     ----------
-    numbers
-        Names of the columns that the signature declares as numbers.
+    manifest
+        Of the model that is served.
     """
     server: Any = sys.modules.get(_SERVER)
-    if server is None:
-        return
+    if server is not None:
+        _accept_csv(server, manifest)
+        _hide_rows(server, number_columns(manifest))
+
+
+def _accept_csv(server: Any, manifest: Manifest) -> None:
+    original = getattr(server.parse_csv_input, "original", server.parse_csv_input)
+    group_by = manifest.keys.names
+    texts = [column.name for column in manifest.keys.columns if column.kind == "string"]
+    texts += manifest.features.texts
+    kinds: dict[str, str] = {
+        column.name: column.kind for column in manifest.keys.columns if column.kind in ("integer", "boolean")
+    }
+    numbers = {one.name: "number" for one in manifest.features.features if one.kind in ("number", "boolean")}
+    kinds = numbers | kinds  # a group column may be a feature too; it is a key first
+
+    def parse_csv_input(csv_input: io.StringIO, schema: Schema | None = None) -> pd.DataFrame:
+        if schema is None or all(isinstance(column.type, DataType) for column in schema.inputs):
+            return original(csv_input=csv_input, schema=schema)
+        return read_csv_body(csv_input.read(), group_by, texts, kinds)
+
+    parse_csv_input.original = original  # type: ignore[attr-defined]
+    server.parse_csv_input = parse_csv_input
+
+
+def read_csv_body(body: str, group_by: Sequence[str], texts: Sequence[str], kinds: Mapping[str, str]) -> pd.DataFrame:
+    r"""Read the rows of one request.
+
+    Parameters
+    ----------
+    body
+        A table with a header line.
+    group_by
+        Columns in which only an empty field is null.
+    texts
+        Columns to keep as text even where they look like numbers.
+    kinds
+        What the fields of other columns are, each by itself; see `metamodel.tables.files.with_parsed_fields`.
+
+    Examples
+    --------
+    >>> read_csv_body("country,store\nNA,7\n,north\n", ["country", "store"], ["country"], {"store": "integer"})
+      country  store
+    0      NA      7
+    1     NaN  north
+    """
+    try:
+        header = pd.read_csv(io.StringIO(body), header=None, nrows=1, dtype=str, keep_default_na=False)
+        columns = header.iloc[0].tolist()
+        of_keys = [name for name in kinds if name in group_by]
+        as_text = [name for name in (*texts, *of_keys) if name in columns]
+        frame = pd.read_csv(io.StringIO(body), **csv_options(columns, group_by, as_text))
+    except (ValueError, IndexError) as error:  # pandas' own text quotes the body
+        fact = f"The body is no CSV table with a header line ({type(error).__name__})."
+        raise PublicError(fact, BAD_REQUEST) from error
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise PublicError(f"The body has more than one column named {listing(map(repr, twice))}.", BAD_REQUEST)
+    frame = with_parsed_fields(frame, kinds)
+    whole = frame.select_dtypes(include="integer").columns.difference(list(group_by))
+    return frame.astype(dict.fromkeys(whole, "float64"))
+
+
+def _hide_rows(server: Any, numbers: Sequence[str]) -> None:
     original = getattr(server.invocations, "original", server.invocations)
 
     def invocations(data: Any, content_type: str, model: Any, input_schema: Any) -> Any:

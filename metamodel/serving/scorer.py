@@ -19,10 +19,9 @@ from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from metamodel.bundle.model import MetaModel
-from metamodel.flavor.csv_requests import accept_csv
 from metamodel.flavor.pyfunc import predict_for_json, public_errors
-from metamodel.flavor.scoring_server import PublicError, hide_rows
-from metamodel.flavor.signature import PACKED, number_columns, signature
+from metamodel.flavor.scoring_server import PublicError, take_over_server
+from metamodel.flavor.signature import PACKED, signature
 from metamodel.serving.json_request import PlainReader, PlainRequest
 
 __all__ = ["Reply", "Scorer", "refusal"]
@@ -79,8 +78,7 @@ class Scorer:
         self._reader = PlainReader(model.manifest.keys, model.manifest.features, packed)
         self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows))
         # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
-        accept_csv(model.manifest)
-        hide_rows(number_columns(model.manifest))
+        take_over_server(model.manifest)
 
     def read(self, body: bytes, content_type: str | None) -> PlainRequest | None:
         """Read a plain request, or return None where MLflow's code has to answer."""

@@ -8,6 +8,7 @@ import mlflow
 import pandas as pd
 from mlflow.models.model import ModelInfo
 
+from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import count
 from metamodel.common.temp_dirs import plainly_named
@@ -29,7 +30,7 @@ def log_bundle(
     *,
     inputs: InputForm = "columns",
 ) -> ModelInfo:
-    """Log a finished bundle as a pyfunc model, and register it; see `reference`.
+    """Log a finished bundle as a pyfunc model, and register it: one that refers, or was given children or stacks.
 
     Parameters
     ----------
@@ -43,9 +44,8 @@ def log_bundle(
     with training_run(), without_advice(), plainly_named(model.bundle.path) as bundle:
         info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, example, inputs))
         if registered_model_name:
-            far = _far(model)
             info.registered_model_version = registry.register_version(
-                registered_model_name, info.model_uri, _description(model, far), _tags(far), alias
+                registered_model_name, info.model_uri, *_said_of(model), alias
             )
     return info
 
@@ -58,20 +58,16 @@ def without_advice() -> Iterator[None]:
         yield
 
 
-def _far(model: MetaModel) -> int:
-    """Count the children that the bundle does not hold."""
-    references = model.bundle.references
-    return 0 if references is None else sum(not reference.packed for _, reference in references.items())
-
-
-def _description(model: MetaModel, far: int) -> str:
-    """Say how many children the bundle holds, and to how many it refers."""
-    here, keys = model.manifest.counts["fitted"] - far, ", ".join(model.manifest.keys.names)
-    if not here:
-        return f"Refers to {count(far, 'child model')} by {keys}."
+def _said_of(model: MetaModel) -> tuple[str, dict[str, str]]:
+    """Describe a version: how many children the bundle holds, and to how many it refers; (description, tags)."""
+    children = sum(model.ledger["status"].isin(WITH_CHILD))
+    keys = ", ".join(model.manifest.keys.names)
+    tags = {"metamodel.version": __version__}
+    if model.bundle.references is None:
+        return f"Holds {count(children, 'child model')} by {keys}.", tags
+    far = sum(not reference.packed for _, reference in model.bundle.references.items())
+    tags["metamodel.groups_referenced"] = str(far)
+    if far == children:
+        return f"Refers to {count(far, 'child model')} by {keys}.", tags
     more = f", and refers to {far:,} more" if far else ""
-    return f"Holds {count(here, 'child model')} by {keys}{more}."
-
-
-def _tags(groups: int) -> dict[str, str]:
-    return {"metamodel.groups_referenced": str(groups), "metamodel.version": __version__}
+    return f"Holds {count(children - far, 'child model')} by {keys}{more}.", tags

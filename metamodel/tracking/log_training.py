@@ -7,7 +7,6 @@ single group.
 from collections.abc import Mapping
 
 import mlflow
-import pandas as pd
 from mlflow.models.model import ModelInfo
 
 from metamodel.bundle.display import description
@@ -24,7 +23,7 @@ from metamodel.tracking.run import claim, training_run
 from metamodel.tracking.run_contents import log_config, log_facts, log_pictures, log_tables
 from metamodel.training.result import TrainingResult
 
-__all__ = ["log_model", "log_packed"]
+__all__ = ["log_model"]
 
 # Where to look under the run's artifacts, with the report and without it.
 _WITH_REPORT = "`report.html` shows the worst and best groups, `ledger.json` what became of each."
@@ -110,41 +109,6 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
             info.registered_model_version = registry.register_version(
                 registered_model_name, info.model_uri, described, _tags(result), alias
             )
-    return info
-
-
-def log_packed(
-    model: MetaModel,
-    data: pd.DataFrame,
-    registered_model_name: str,
-    alias: str | None = None,
-    name: str = "model",
-    inputs: InputForm = "columns",
-) -> ModelInfo:
-    """Log an existing bundle, such as one that was given stacks, into a run and register it as a new version.
-
-    Parameters
-    ----------
-    model
-        The bundle to log; what a call without params answers stays as it is.
-    data
-        Rows with the group columns and the features, for the input example.
-    registered_model_name, alias, name, inputs
-        As in `log_model`.
-
-    Returns
-    -------
-    mlflow.models.model.ModelInfo
-    """
-    registry.check_names(registered_model_name, alias, name)
-    manifest = model.manifest
-    with training_run() as run, plainly_named(model.bundle.path) as bundle:
-        claim(run.info.run_id, model.bundle.digest)
-        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, data, inputs))
-        described = f"{manifest.counts['fitted']:,} children for {manifest.target.name}, packed again."
-        info.registered_model_version = registry.register_version(
-            registered_model_name, info.model_uri, described, {"metamodel.version": __version__}, alias
-        )
     return info
 
 

@@ -32,9 +32,9 @@ from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.load import load_model, open_bundle
 from metamodel.flavor.pyfunc_args import pyfunc_parts, recorded_defaults
+from metamodel.flavor.remote import MLMODEL, ElsewhereLoader
 from metamodel.flavor.remote.child_files import files_of
-from metamodel.flavor.remote.loader import ElsewhereLoader
-from metamodel.flavor.remote.mlmodel import MLMODEL, bundle_path
+from metamodel.flavor.remote.mlmodel import bundle_path
 from metamodel.flavor.signature import InputForm, unpacked
 from metamodel.flavor.zip_file import pack_directory, unpack
 from metamodel.tables.keys import decode_key, encode_key

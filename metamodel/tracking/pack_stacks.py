@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from metamodel.bundle.ledger import TRAINED
 from metamodel.bundle.manifest import MANIFEST_NAME
 from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import InputError
@@ -15,7 +16,7 @@ from metamodel.flavor.pyfunc_args import recorded_defaults
 from metamodel.flavor.signature import InputForm
 from metamodel.tables.sources import read_data
 from metamodel.tracking import registry
-from metamodel.tracking.log_training import log_packed
+from metamodel.tracking.log_bundle import log_bundle
 from metamodel.training.build_stacks import stack_bundle
 
 __all__ = ["repack"]
@@ -37,7 +38,7 @@ def repack(
     register, alias
         Register the packed model as a new version, and point an alias at it.
     inputs
-        Form of the new version's signature; see `metamodel.tracking.log_training.log_model`.
+        Form of the new version's signature; see `metamodel.log_model`.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def repack(
             target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metamodel-pack-"))) / "bundle"
         stack_bundle(opened.bundle.path, table, target)
         packed = MetaModel(target, defaults=recorded_defaults(opened))
-        info = log_packed(packed, table, register, alias, inputs=inputs) if register else None
+        info = log_bundle(packed, table, "model", register, alias, inputs=inputs) if register else None
         facts = _facts(packed.ledger)
     where = str(target) if in_place or output else None
     uri, version = (info.model_uri, str(info.registered_model_version)) if info else (None, None)
@@ -71,7 +72,7 @@ def repack(
 
 
 def _facts(ledger: pd.DataFrame) -> dict[str, Any]:
-    fitted = ledger[ledger["status"].isin(["fitted", "carried"])]
+    fitted = ledger[ledger["status"].isin(TRAINED)]
     reasons = fitted.loc[fitted["stack"] != "", "stack"].value_counts()
     return {
         "groups_fitted": len(fitted),

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
-from metamodel.flavor.remote.throttle import is_network
+from metamodel.flavor.remote import is_network
 
 __all__ = ["check_names", "model_of_run", "register_version"]
 

@@ -1,4 +1,7 @@
-"""Whether the tracking server is there, asked before hours of work whose result it shall take."""
+"""Whether the tracking server is there, asked before hours of work whose result it shall take.
+
+Apart from `metamodel.tracking.run`: there is no run yet, and it goes around MLflow, which would wait for minutes.
+"""
 
 import time
 
@@ -19,8 +22,6 @@ _PATIENCE_SECONDS = 10.0
 
 def check_tracking_server() -> None:
     """Insist on a tracking server that can be connected to; what it answers is MLflow's affair.
-
-    MLflow itself tries a refused connection again for minutes without a word.
 
     Raises
     ------

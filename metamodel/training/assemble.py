@@ -12,7 +12,7 @@ import pandas as pd
 
 from metamodel.bundle.diagnostics import gather_holdouts, gather_importance, write_evidence
 from metamodel.bundle.group_values import write_group_values
-from metamodel.bundle.ledger import LedgerRow
+from metamodel.bundle.ledger import OUTCOMES, LedgerRow
 from metamodel.bundle.manifest import Manifest, Target
 from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.common.progress import TrainingProgress
@@ -159,7 +159,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findi
         spec_digest=plan.digest,
         options={**plan.options.to_dict(), "candidates": _described_candidates(plan.spec.every_candidate)},
         counts={
-            **{status: int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
+            **{status: int(statuses.get(status, 0)) for status in OUTCOMES},
             "rows": plan.rows,
             "resident_bytes": sum(row.resident for row in rows if row.sha256 in stored),
         },

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.bundle.ledger import TRAINED
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import LEDGER_NAME, Bundle
@@ -162,7 +163,7 @@ def _recorded(
     otherwise = "the children take frames" if manifest.features.layout != "array" else otherwise
     reasons = []
     for key, status in zip(map(encode_key, keys_of(ledger, manifest.keys)), ledger["status"], strict=True):
-        reason = packed.refused.get(key, otherwise) if status in ("fitted", "carried") else "no child"
+        reason = packed.refused.get(key, otherwise) if status in TRAINED else "no child"
         reasons.append("" if key in packed.keys else reason)
     return replace(manifest, stacks=tuple(packed.described)), ledger.assign(stack=reasons)
 

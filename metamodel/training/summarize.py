@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from metamodel.bundle.ledger import OUTCOMES
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.evaluation.metrics import aggregate
 from metamodel.tables.checks import group_sizes
@@ -28,7 +29,7 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
     statuses = children["status"].value_counts()
     summary = {
         "groups": len(children),
-        **{f"groups_{status}": int(statuses.get(status, 0)) for status in ("fitted", "carried", "skipped", "failed")},
+        **{f"groups_{status}": int(statuses.get(status, 0)) for status in OUTCOMES},
         "rows": plan.rows,
         "rows_dropped": plan.dropped_rows,
         "duplicate_rows": plan.equal_rows.copies,

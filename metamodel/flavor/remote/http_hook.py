@@ -3,14 +3,16 @@
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, Protocol
 
 import requests
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.utils import rest_utils
 
 from metamodel.common.fork_lock import ForkLock
 
-__all__ = ["Request", "Sender", "current", "requests_sent", "take_over"]
+__all__ = ["Request", "Sender", "current", "download_file", "requests_sent", "take_over"]
 
 Request = Callable[[], requests.Response]
 
@@ -49,6 +51,21 @@ _sent = _Counter()
 def requests_sent() -> int:
     """Count the requests that this process has sent through a sender so far."""
     return _sent.total
+
+
+def download_file(repository: ArtifactRepository, name: str, target: Path) -> None:
+    """Fetch one file with one request; MLflow's public way lists its folder first, and fetches in threads of its own.
+
+    Parameters
+    ----------
+    repository
+        Where the model lies.
+    name
+        Path below it.
+    target
+        File to write.
+    """
+    repository._download_file(name, str(target))
 
 
 def take_over() -> None:

@@ -23,6 +23,7 @@ from metamodel.flavor.remote.aliases import place_now
 from metamodel.flavor.remote.child_files import RESIDENT_BASE, files_of, load_child
 from metamodel.flavor.remote.disk_cache import process_disk_cache
 from metamodel.flavor.remote.endpoint import EndpointChild
+from metamodel.flavor.remote.http_hook import download_file
 from metamodel.flavor.remote.mlmodel import MLMODEL, inside, one_line
 from metamodel.flavor.remote.throttle import Throttle, server_of, throttle_for
 
@@ -150,7 +151,7 @@ def _explained(reference: Reference, key: str) -> Iterator[None]:
 def fetch_description(throttle: Throttle, key: str, place: str, directory: Path) -> Model:
     """Fetch the file MLmodel of a model, and read it."""
     repository = get_artifact_repository(place)
-    throttle.call(key, lambda: repository._download_file(MLMODEL, str(directory / MLMODEL)), place)
+    throttle.call(key, partial(download_file, repository, MLMODEL, directory / MLMODEL), place)
     return Model.load(str(directory))
 
 
@@ -176,4 +177,4 @@ def fetch_files(
         if name != MLMODEL:
             target = directory / inside(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            throttle.call(key, partial(repository._download_file, name, str(target)), place)
+            throttle.call(key, partial(download_file, repository, name, target), place)

@@ -20,7 +20,7 @@ from metamodel.common.choices import LogChildren
 from metamodel.common.progress import say
 from metamodel.common.validation import one_of
 from metamodel.flavor.load import open_bundle
-from metamodel.flavor.remote.throttled_tracking import throttled, tracking_throttle
+from metamodel.flavor.remote import throttled, tracking_throttle
 from metamodel.tables.keys import encode_key
 from metamodel.tracking.children.earlier_runs import hint_at_earlier
 from metamodel.tracking.children.group_facts import GroupFacts

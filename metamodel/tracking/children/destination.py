@@ -10,7 +10,7 @@ from mlflow.entities import Run
 
 from metamodel.common.messages import count
 from metamodel.exceptions import LoggingFailed
-from metamodel.flavor.remote.throttle import Throttle
+from metamodel.flavor.remote import Throttle
 from metamodel.tracking.children.group_facts import Group, GroupFacts
 
 __all__ = ["Destination", "Logged"]

@@ -4,8 +4,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from metamodel.flavor.remote.mlmodel import one_line
-from metamodel.flavor.remote.throttle import Throttle
+from metamodel.flavor.remote import Throttle, one_line
 
 __all__ = ["TRAINING_TAG", "hint_at_earlier"]
 

@@ -9,9 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from metamodel.common.messages import count, listing
 from metamodel.common.progress import progress_bar, say
 from metamodel.exceptions import ChildUnavailable, LoggingFailed, MetaModelError
-from metamodel.flavor.remote.http_hook import requests_sent
-from metamodel.flavor.remote.mlmodel import one_line
-from metamodel.flavor.remote.throttle import Throttle
+from metamodel.flavor.remote import Throttle, one_line, requests_sent
 from metamodel.tracking.children.destination import Destination
 from metamodel.tracking.children.group_facts import Group
 

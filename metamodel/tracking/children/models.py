@@ -27,8 +27,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from metamodel.bundle.codecs import SkopsCodec, get_codec
 from metamodel.bundle.model import MetaModel
-from metamodel.flavor.remote.mlmodel import MLMODEL
-from metamodel.flavor.remote.throttle import Throttle
+from metamodel.flavor.remote import MLMODEL, Throttle
 from metamodel.flavor.requirements import requirements
 from metamodel.flavor.signature import child_signature
 from metamodel.tracking.children.destination import Destination, Logged

@@ -12,7 +12,7 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
 
-from metamodel.flavor.remote.throttle import Throttle
+from metamodel.flavor.remote import Throttle
 from metamodel.tracking.children.destination import Destination, Logged
 from metamodel.tracking.children.group_facts import CHILD_TAG, GROUP_TAG, Group, GroupFacts
 

@@ -20,11 +20,12 @@ from metamodel.common.messages import count, listing
 from metamodel.common.progress import progress_bar
 from metamodel.common.uris import is_endpoint, is_local, local_path, redacted
 from metamodel.exceptions import BundleError, InputError, UnreadableBundle
+from metamodel.flavor.remote import one_line
 from metamodel.flavor.remote.aliases import resolve_place
 from metamodel.flavor.remote.child_files import files_of, group_columns
 from metamodel.flavor.remote.endpoint import objection_of
 from metamodel.flavor.remote.loader import fetch_description, fetch_files, throttle_of
-from metamodel.flavor.remote.mlmodel import bundle_path, inside, one_line
+from metamodel.flavor.remote.mlmodel import bundle_path, inside
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey, KeySchema, encode_key
 
