@@ -5,6 +5,7 @@ The names are read off the package's code; a new one needs a line here, and one 
 
 import ast
 import configparser
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,11 @@ import cloudpickle
 import pytest
 
 from metamodel.bundle import codecs, diagnostics, group_values, manifest, reader, references, stored_stacks
-from metamodel.bundle.manifest import FORMAT_VERSION
+from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.flavor import model_code
 from metamodel.flavor.pyfunc import GroupedModel
 from metamodel.flavor.remote.mlmodel import MLMODEL
+from metamodel.tracking import run, run_contents
 
 pytestmark = pytest.mark.tableless
 
@@ -64,10 +66,46 @@ BUNDLE_FILES = {
     "STACK_DIR": "stacks",
 }
 
+# Of the manifest, beside `format_version`.
+MANIFEST_FIELDS = {
+    "codec",
+    "compression",
+    "counts",
+    "created",
+    "features",
+    "files",
+    "findings",
+    "group_values",
+    "keys",
+    "levels",
+    "library_settings",
+    "options",
+    "references",
+    "spec_digest",
+    "stacks",
+    "target",
+    "unknown",
+    "versions",
+}
 
-def strings() -> Iterator[str]:
-    """Every text in the package's code; of one with gaps, each gap is {}."""
-    for path in PACKAGE.rglob("*.py"):
+# Beside the importances, which are called like the bundle's file.
+RUN_ARTIFACTS = {
+    "checks.json",
+    "config.yaml",
+    "environment.json",
+    "ledger.json",
+    "ledger.parquet",
+    "plots/actual_predicted.png",
+    "plots/holdout_metric.png",
+    "report.html",
+    "tuning.csv",
+    "tuning.parquet",
+}
+
+
+def strings(*files: str) -> Iterator[str]:
+    """Every text in the package's code, or in some of its files; of one with gaps, each gap is {}."""
+    for path in map(Path, files) if files else PACKAGE.rglob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
         pieces = {part for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in nodes:
@@ -100,6 +138,19 @@ def test_files_of_a_bundle():
     assert (FORMAT_VERSION, MLMODEL) == (1, "MLmodel")
 
 
+def test_fields_of_the_manifest():
+    fields = {field.name for field in dataclasses.fields(Manifest)}
+    assert fields == {*manifest._AS_THEY_ARE, *manifest._OPTIONAL, "levels", "keys", "features", "target", "files"}
+    assert fields == MANIFEST_FIELDS
+
+
+def test_artifacts_of_a_run():
+    texts = {text for text in strings(run.__file__, run_contents.__file__)}
+    assert {
+        text for text in texts if re.fullmatch(r"[a-z_/]+\.(csv|html|json|parquet|png|yaml)", text)
+    } == RUN_ARTIFACTS
+
+
 def test_what_a_logged_model_names():
     code = Path(model_code.__file__).read_text(encoding="utf-8")
     assert Path(model_code.__file__).relative_to(PACKAGE).as_posix() == "flavor/model_code.py"
@@ -110,7 +161,10 @@ def test_what_a_logged_model_names():
 def test_codecs_and_what_skops_trusts():
     assert set(codecs.CODECS) == {"cloudpickle", "joblib", "skops"}
     trusted = (*codecs._TRUSTED_CLASSES, *codecs._TRUSTED_FUNCTIONS)
-    assert {name for name in trusted if name.startswith("metamodel.")} == {"metamodel.fitting.xgboost_classifier."}
+    assert {name for name in trusted if name.startswith("metamodel.")} == {
+        "metamodel.fitting.target_encoder.",
+        "metamodel.fitting.xgboost_classifier.",
+    }
 
 
 def test_the_class_inside_pickled_children():

@@ -42,10 +42,11 @@ def log_facts(result: TrainingResult) -> None:
     options = result.manifest.options
     # `mlflow run` has logged the project's parameters under their plain names before; a parameter cannot be logged
     # twice.
-    mlflow.log_params({f"train.{name}": cut(str(value)) for name, value in options.items() if name != "candidates"})
+    params = {f"train.{name}": str(value) for name, value in options.items() if name != "candidates"}
+    mlflow.log_params({name: cut(redacted(value)) for name, value in params.items()})
     mlflow.set_tag("metamodel.checks", ", ".join(sorted({one.check for one in result.findings})) or "nothing found")
     # As one value: MLflow does not take every name ("ridge alpha=1") for a parameter.
-    mlflow.log_param("train.candidates", cut(json.dumps(options["candidates"], default=str)))
+    mlflow.log_param("train.candidates", cut(redacted(json.dumps(options["candidates"], default=str))))
     with warnings.catch_warnings():
         # MLflow's advice about integer columns is for signatures; this is a description of the data set.
         warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
@@ -107,6 +108,8 @@ def log_tables(result: TrainingResult) -> None:
 def log_config(result: TrainingResult, settings: ReferenceSettings | None, **logged: Any) -> None:
     """Log the options of a training and of its logging as a file that `metamodel train --config` takes.
 
+    Credentials in the address of a table, or of a model, are left out: the run may be open to more people.
+
     Parameters
     ----------
     result
@@ -119,7 +122,16 @@ def log_config(result: TrainingResult, settings: ReferenceSettings | None, **log
     if settings is not None:
         logged["rate"], logged["concurrency"] = settings.requests_per_second, settings.concurrency
         logged["server_patience"] = settings.patience_seconds
-    mlflow.log_text(config_text({**result.config, **written_down(logged)}, RUN_GROUPS), CONFIG_NAME)
+    options = _without_credentials({**result.config, **written_down(logged)})
+    mlflow.log_text(config_text(options, RUN_GROUPS), CONFIG_NAME)
+
+
+def _without_credentials(value: Any) -> Any:
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {name: _without_credentials(one) for name, one in value.items()}
+    return [_without_credentials(one) for one in value] if isinstance(value, list) else value
 
 
 def _few(holdout: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,47 @@
+"""What a training's run holds beside the model."""
+
+from dataclasses import replace
+
+import mlflow
+import pytest
+import yaml
+from mlflow import MlflowClient
+from tiny_trainings import train_tiny
+
+import metamodel
+from metamodel.bundle.references import ReferenceSettings
+from metamodel.tracking.run_contents import log_config, log_facts
+
+pytestmark = pytest.mark.tableless
+
+SECRET = "s3a://AKIA123:s3cr3t@bucket/sales.parquet"
+
+
+@pytest.fixture(scope="module")
+def result() -> metamodel.TrainingResult:
+    return train_tiny(2)
+
+
+def test_the_file_of_options_repeats_what_was_asked_and_how_the_server_is_spared(
+    result: metamodel.TrainingResult,
+) -> None:
+    with mlflow.start_run() as run:
+        log_config(result, ReferenceSettings(requests_per_second=7.0), register="sales", alias=None)
+    options = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/config.yaml"))
+    assert options["mlflow"] == {"register": "sales", "rate": 7.0, "concurrency": 4, "server_patience": 120.0}
+    assert (options["table"]["group_by"], options["table"]["target"]) == ("group", "y")
+
+
+def test_credentials_in_the_address_of_a_table_or_model_stay_out_of_the_run(
+    result: metamodel.TrainingResult,
+) -> None:
+    manifest = replace(result.manifest, options={**result.manifest.options, "overrides": SECRET})
+    config = {**result.config, "data": SECRET, "previous": ["https://ann:pa55@host/model?token=abc"]}
+    with mlflow.start_run() as run:
+        log_config(replace(result, config=config), None)
+        log_facts(replace(result, manifest=manifest, source=SECRET))
+    client = MlflowClient()
+    everything = str(client.get_run(run.info.run_id).to_dictionary())
+    everything += mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/config.yaml")
+    assert "s3a://***@bucket/sales.parquet" in everything
+    assert not [secret for secret in ("s3cr3t", "AKIA123", "pa55", "abc") if secret in everything]
