@@ -145,10 +145,8 @@ def test_fields_of_the_manifest():
 
 
 def test_artifacts_of_a_run():
-    texts = {text for text in strings(run.__file__, run_contents.__file__)}
-    assert {
-        text for text in texts if re.fullmatch(r"[a-z_/]+\.(csv|html|json|parquet|png|yaml)", text)
-    } == RUN_ARTIFACTS
+    file_name = re.compile(r"[a-z_/]+\.(csv|html|json|parquet|png|yaml)")
+    assert {text for text in strings(run.__file__, run_contents.__file__) if file_name.fullmatch(text)} == RUN_ARTIFACTS
 
 
 def test_what_a_logged_model_names():
