@@ -14,10 +14,11 @@ from abc import ABC, abstractmethod
 from functools import cache
 from typing import Any
 
+from metamodel.common.extras import import_extra
 from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import listing, short
 from metamodel.common.validation import one_of
-from metamodel.exceptions import ForbiddenCodec, InputError
+from metamodel.exceptions import ForbiddenCodec
 
 __all__ = ["CODECS", "Codec", "get_codec", "resident_factor"]
 
@@ -177,12 +178,7 @@ def get_codec(name: str) -> Codec:
     """
     one_of("codec", name, tuple(CODECS))
     if name == "skops":
-        try:
-            import skops.io  # noqa: F401
-        except ImportError as error:
-            raise InputError(
-                "codec='skops' needs the package skops. Install it with: pip install 'metamodel[skops]'"
-            ) from error
+        import_extra("skops", "codec='skops'", "skops.io")
     return CODECS[name]()
 
 

@@ -20,7 +20,7 @@ from metamodel.common.arrays import AnyArray
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.fork_lock import ForkLock
 from metamodel.common.library_settings import LibrarySettings
-from metamodel.common.messages import short
+from metamodel.common.messages import did_you_mean, short
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.prediction.answer_form import PredictOptions
 from metamodel.prediction.answers import Answers
@@ -34,6 +34,8 @@ from metamodel.tables.grouping import Grouping
 from metamodel.tables.keys import GroupKey
 
 __all__ = ["MetaModel"]
+
+_PARAMS = ("detail", "predict_method", "unknown")
 
 
 class MetaModel:
@@ -139,8 +141,11 @@ class MetaModel:
 
     def _complete(self, params: Mapping[str, Any]) -> PredictOptions:
         given = {**self._defaults, **params}
-        if odd := sorted(map(str, set(given) - {"detail", "predict_method", "unknown"})):
-            raise InputError(f"Unknown predict params: {', '.join(odd)}. There are: detail, predict_method, unknown.")
+        if odd := sorted(map(str, set(given) - set(_PARAMS))):
+            raise InputError(
+                f"Unknown predict params: {', '.join(odd)}. There are: {', '.join(_PARAMS)}."
+                f"{did_you_mean(odd, _PARAMS)}"
+            )
         return PredictOptions(
             detail=given.get("detail", False),
             predict_method=given.get("predict_method") or "predict",

@@ -1,6 +1,5 @@
 """Files of options: `--config FILE` gives a command what its command line does not, `--print-config` writes one."""
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import click
 
 from metamodel.cli.options import EmptyableOption, Unwritten
+from metamodel.common.messages import did_you_mean
 from metamodel.common.option import OptionGroup
 
 __all__ = ["config_options", "keys_of", "used"]
@@ -129,8 +129,7 @@ def _no_option(key: str, ctx: click.Context) -> str:
         owner = " and ".join(f"`{ctx.find_root().command_path} {other}`" for other in others)
         return f"{key!r} is an option of {owner}, not of `{ctx.command_path}`. Take it out."
     keys = [*keys_of(ctx.command), *(group.key for group in getattr(ctx.command, "groups", ()))]
-    close = difflib.get_close_matches(name, keys, 1)
-    return f"There is no option {key!r}." + (f" Did you mean {close[0]!r}?" if close else "")
+    return f"There is no option {key!r}.{did_you_mean(name, keys)}"
 
 
 def _fitting(value: Any, parameter: click.Parameter, where: str, ctx: click.Context) -> Any:

@@ -1,9 +1,13 @@
-"""How values and lists of names are shown in messages: short, and on one line."""
+"""How values and lists of names are shown in messages, and what may have been meant: short, and on one line."""
 
+import difflib
 import sys
 from collections.abc import Iterable
 
-__all__ = ["count", "error_text", "listing", "short", "short_line"]
+__all__ = ["count", "did_you_mean", "error_text", "listing", "short", "short_line"]
+
+# difflib compares every pair of letters: a column's name of a page of text would be waited for.
+_LONGEST_NAME = 200
 
 
 def short(value: object, limit: int = 60) -> str:
@@ -31,6 +35,51 @@ def listing(items: Iterable[object], limit: int = 8) -> str:
     items = list(items)
     shown = ", ".join(str(item) for item in items[:limit])
     return shown if len(items) <= limit else f"{shown}, ... {len(items) - limit:,} more"
+
+
+def did_you_mean(names: object, known: Iterable[object]) -> str:
+    """Say what may have been meant by a name that is none; to be put behind a message.
+
+    Parameters
+    ----------
+    names
+        The name, or several of them.
+    known
+        The names that there are.
+
+    Returns
+    -------
+    str
+        A sentence with a blank before it, or nothing where no known name is close; capitals and the signs between
+        words do not count.
+
+    Examples
+    --------
+    >>> did_you_mean("Stroe", ["country", "store"]), did_you_mean("week", ["country", "store"])
+    (" Did you mean 'store'?", '')
+    >>> did_you_mean(["stroe", "salse"], ["store", "sales"])
+    " Did you mean 'store' for 'stroe', 'sales' for 'salse'?"
+    """
+    wanted = [names] if isinstance(names, str) else list(names) if isinstance(names, list | tuple | set) else []
+    spelled: dict[str, str] = {}
+    for one in known:
+        spelled.setdefault(_folded(str(one)), str(one))
+    meant = {str(name): spelled[close[0]] for name in wanted if (close := _close(str(name), spelled))}
+    if not meant:
+        return ""
+    if len(wanted) == 1:
+        return f" Did you mean {next(iter(meant.values()))!r}?"
+    return f" Did you mean {listing(f'{known_name!r} for {name!r}' for name, known_name in meant.items())}?"
+
+
+def _close(name: str, spelled: Iterable[str]) -> list[str]:
+    if len(name) > _LONGEST_NAME:
+        return []
+    return difflib.get_close_matches(_folded(name), [one for one in spelled if len(one) <= _LONGEST_NAME], 1)
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "_").replace(" ", "_")
 
 
 def count(number: int, noun: str) -> str:

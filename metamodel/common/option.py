@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
-from metamodel.common.messages import short
+from metamodel.common.messages import did_you_mean, short
 from metamodel.exceptions import InputError
 
 __all__ = ["Check", "Form", "Option", "OptionGroup", "check_options", "declared", "named", "option"]
@@ -62,7 +62,7 @@ class Option:
         if value is None and self.default is None:
             return ""
         if self.choices and value not in self.choices:
-            return f"unknown. Use one of: {', '.join(self.choices)}."
+            return f"unknown. Use one of: {', '.join(self.choices)}.{did_you_mean(value, self.choices)}"
         return self.check(value) if self.check else ""
 
 

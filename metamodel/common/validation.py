@@ -2,7 +2,7 @@
 
 from typing import TypeGuard
 
-from metamodel.common.messages import short
+from metamodel.common.messages import did_you_mean, short
 from metamodel.exceptions import InputError
 
 __all__ = ["is_number", "is_whole", "one_of"]
@@ -18,7 +18,9 @@ def one_of(option: str, value: object, allowed: tuple[str, ...]) -> None:
     metamodel.exceptions.InputError: codec='zip' is unknown. Use one of: cloudpickle, joblib.
     """
     if value not in allowed:
-        raise InputError(f"{option}={short(value)} is unknown. Use one of: {', '.join(allowed)}.")
+        raise InputError(
+            f"{option}={short(value)} is unknown. Use one of: {', '.join(allowed)}.{did_you_mean(value, allowed)}"
+        )
 
 
 def is_number(value: object) -> TypeGuard[float]:

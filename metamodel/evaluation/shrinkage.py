@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from metamodel.common.messages import short
+from metamodel.common.messages import did_you_mean, short
 from metamodel.exceptions import InputError
 
 __all__ = ["Shrinkage"]
@@ -63,7 +63,10 @@ class Shrinkage:
                 self.weights(sizes)
             return
         if not isinstance(method, str) or method not in _METHODS:
-            raise InputError(f"shrinkage={short(method)} is unknown. Use one of: {', '.join(_METHODS)}, or a function.")
+            raise InputError(
+                f"shrinkage={short(method)} is unknown. Use one of: {', '.join(_METHODS)}, or a function."
+                f"{did_you_mean(method, _METHODS)}"
+            )
         _check_arguments(method, self.params)
 
     @classmethod

@@ -5,11 +5,15 @@ A name stands for the plain scikit-learn class, behind what the table and the cl
 """
 
 import importlib
+import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 
+from metamodel.common.extras import install_command
+from metamodel.common.messages import did_you_mean
 from metamodel.exceptions import InputError, UnknownEstimator
 from metamodel.fitting.spec import TaskName
 
@@ -144,16 +148,18 @@ def _from_path(path: str, params: dict[str, Any]) -> Any:
     module_name, _, attribute = path.rpartition(".")
     remedy = f"Known names: {', '.join(sorted(NAMED))}. Or give a dotted path such as sklearn.linear_model.Ridge."
     if not module_name:
-        raise UnknownEstimator(f"There is no estimator named {path!r}. {remedy}")
+        raise UnknownEstimator(f"There is no estimator named {path!r}. {remedy}{did_you_mean(path, NAMED)}")
     try:
         estimator_class = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         if extra := _EXTRAS.get(getattr(error, "name", None) or ""):
             raise UnknownEstimator(
-                f"Estimator {path!r} needs a package that is not installed ({error}). "
-                f"Run: pip install 'metamodel[{extra}]'."
+                f"Estimator {path!r} needs a package that is not installed ({error}). Run: {install_command(extra)}."
             ) from error
-        raise UnknownEstimator(f"Estimator {path!r} cannot be imported ({error}). {remedy}") from error
+        there = vars(sys.modules.get(module_name, object))
+        raise UnknownEstimator(
+            f"Estimator {path!r} cannot be imported ({error}). {remedy}{did_you_mean(attribute, there)}"
+        ) from error
     if not isinstance(estimator_class, type):
         raise UnknownEstimator(f"{path!r} is a {type(estimator_class).__name__}, not a class. {remedy}")
     return _construct(estimator_class, params)
@@ -163,7 +169,18 @@ def _construct(cls: type, params: dict[str, Any]) -> Any:
     try:
         return cls(**params)
     except TypeError as error:
-        raise InputError(f"{cls.__name__} cannot be built with {params}: {error}. Correct estimator_params.") from error
+        known = _parameters(cls)
+        meant = did_you_mean([name for name in params if name not in known], known)
+        raise InputError(
+            f"{cls.__name__} cannot be built with {params}: {error}. Correct estimator_params.{meant}"
+        ) from error
+
+
+def _parameters(cls: type) -> list[str]:
+    try:
+        return list(inspect.signature(cls).parameters)
+    except ValueError:  # a class that is written in C need not say
+        return []
 
 
 def _checked_clone(estimator: object) -> Any:
@@ -181,7 +198,9 @@ def _set_params(estimator: Any, params: dict[str, Any]) -> Any:
         return estimator.set_params(**params)
     except ValueError as error:
         first_line = str(error).splitlines()[0]
-        raise InputError(f"{type(estimator).__name__} does not take these parameters: {first_line}") from error
+        known = estimator.get_params()
+        meant = did_you_mean([name for name in params if name not in known], known)
+        raise InputError(f"{type(estimator).__name__} does not take these parameters: {first_line}{meant}") from error
 
 
 def _seed(estimator: Any, random_state: int | None) -> None:

@@ -5,6 +5,7 @@ It knows nothing of training, tracking or HTTP.
 
 from typing import TYPE_CHECKING, Any
 
+from metamodel.common.extras import require_extra
 from metamodel.common.validation import one_of
 from metamodel.exceptions import InputError
 
@@ -54,6 +55,7 @@ def score(
     """
     one_of("engine", engine, ("local", "spark"))
     if engine == "spark":
+        require_extra("spark", "engine='spark'", "pyspark")
         from metamodel.scoring.spark import score_on_spark
 
         return score_on_spark(data, model, params, prefix)
@@ -90,6 +92,7 @@ def score_file(
     """
     one_of("engine", engine, ("local", "spark"))
     if engine == "spark":
+        require_extra("spark", "engine='spark'", "pyspark")
         from metamodel.scoring.spark import score_to_table
 
         return score_to_table(data, model, output, params, prefix)

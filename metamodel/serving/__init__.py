@@ -9,8 +9,8 @@ import gc
 import logging
 import os
 from collections.abc import Callable
-from importlib.util import find_spec
 
+from metamodel.common.extras import require_extra
 from metamodel.common.messages import count
 from metamodel.exceptions import InputError
 
@@ -103,5 +103,4 @@ def _check(numbers: dict[str, float]) -> None:
     for name, number in numbers.items():
         if not number > 0:
             raise InputError(f"{name}={number!r} leaves nothing to serve. Give a number above 0.")
-    if missing := [package for package in _NEEDED if find_spec(package) is None]:
-        raise InputError(f"metamodel serve needs {', '.join(missing)}. Install it: pip install 'metamodel[serve]'.")
+    require_extra("serve", "metamodel serve", *_NEEDED)

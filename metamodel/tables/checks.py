@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from metamodel.common.messages import count, listing, short
+from metamodel.common.messages import count, did_you_mean, listing, short
 from metamodel.exceptions import InputError
 from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.feature_columns import column_kind
@@ -287,6 +287,7 @@ def _schema(kinds: Mapping[str, str], expected: Mapping[str, str]) -> list[Findi
         Finding(
             "schema",
             (*changed, *missing, *new),
-            f"The columns are not the expected ones: {text}. Correct the table or features, or expect this schema.",
+            f"The columns are not the expected ones: {text}. Correct the table or features, or expect this schema."
+            f"{did_you_mean(missing, new)}",
         )
     ]

@@ -1,9 +1,11 @@
 """Read tables from files and write them: CSV, Parquet, and folders of Parquet files."""
 
 import lzma
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pandas._libs.parsers import STR_NA_VALUES
 
-from metamodel.common.messages import listing
+from metamodel.common.messages import did_you_mean, listing
+from metamodel.datasets import SAMPLES
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame
 
@@ -76,6 +79,7 @@ def read_batches(
     if not path.exists():
         raise InputError(
             f"There is no file or folder {str(path)!r}. Check the path (relative paths start at {Path.cwd()})."
+            f"{did_you_mean(path.name, [*SAMPLES, *_neighbours(path)])}"
         )
     name = path.name.lower()
     try:
@@ -96,6 +100,14 @@ def read_batches(
         raise InputError(
             f"{str(path)!r} cannot be read: {reason}. Check that the file is complete and of its kind."
         ) from error
+
+
+def _neighbours(path: Path, most: int = 1000) -> list[str]:
+    """Name what lies beside a path that does not exist."""
+    try:
+        return [entry.name for entry in islice(os.scandir(path.parent), most)]
+    except OSError:
+        return []
 
 
 def write_table(path: str | Path, frames: Iterable[pd.DataFrame]) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import AnyArray, IntArray
-from metamodel.common.messages import listing
+from metamodel.common.messages import did_you_mean, listing
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.tables.factorize import factorize, factorize_integers
 from metamodel.tables.key_values import KeyValue
@@ -110,6 +110,7 @@ def check_columns(frame: pd.DataFrame, needed: Sequence[str], role: str) -> None
         raise MissingColumns(
             f"The table lacks {role}{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))} "
             f"(it has {len(frame.columns)}: {listing(frame.columns, 12)}). Add the column, or correct its name."
+            f"{did_you_mean(missing, frame.columns)}"
         )
     if twice := sorted({str(n) for n in frame.columns[frame.columns.duplicated()] if n in set(needed)}):
         raise InputError(

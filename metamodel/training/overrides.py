@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import pandas as pd
 
-from metamodel.common.messages import listing, short
+from metamodel.common.messages import did_you_mean, listing, short
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.tables.keys import GroupKey, KeySchema
 
@@ -90,11 +90,14 @@ def read_overrides(table: Any, group_by: Sequence[str], from_text: bool = False)
         raise InputError(f"overrides={short(table)} is no table. Give a DataFrame, a list of dicts, or a file's path.")
     for record in records:
         if missing := [name for name in group_by if name not in record]:
-            raise InputError(f"An override lacks group column {listing(map(repr, missing))}. Name whole groups.")
+            raise InputError(
+                f"An override lacks group column {listing(map(repr, missing))}. Name whole groups."
+                f"{did_you_mean(missing, record)}"
+            )
         if unknown := [name for name in record if name not in (*group_by, *_COLUMNS)]:
             raise InputError(
                 f"Overrides have no column {listing(map(repr, unknown))}. "
-                f"Use the group columns and {', '.join(_COLUMNS)}."
+                f"Use the group columns and {', '.join(_COLUMNS)}.{did_you_mean(unknown, (*group_by, *_COLUMNS))}"
             )
     return tuple(Override.read(record, group_by, from_text) for record in records)
 

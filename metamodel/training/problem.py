@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import pandas as pd
 
 from metamodel.common.library_settings import LibrarySettings
-from metamodel.common.messages import short
+from metamodel.common.messages import did_you_mean, short
 from metamodel.evaluation.metrics import METRICS
 from metamodel.exceptions import InputError
 from metamodel.fitting import estimator_info, estimators
@@ -223,7 +223,10 @@ def _is_list(estimator: object) -> TypeGuard[list[object] | tuple[object, ...]]:
 
 def _check_metric(metric: str | None, task: str) -> None:
     if metric is not None and metric not in METRICS[task]:
-        raise InputError(f"metric={short(metric)} is unknown for {task}. Use one of: {', '.join(METRICS[task])}.")
+        raise InputError(
+            f"metric={short(metric)} is unknown for {task}. Use one of: {', '.join(METRICS[task])}."
+            f"{did_you_mean(metric, METRICS[task])}"
+        )
 
 
 def _drops(duplicates: str, equal: EqualRows) -> bool:

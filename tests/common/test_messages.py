@@ -2,7 +2,7 @@
 
 import pytest
 
-from metamodel.common.messages import error_text
+from metamodel.common.messages import did_you_mean, error_text
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,22 @@ from metamodel.common.messages import error_text
 )
 def test_an_error_becomes_one_line(error, text):
     assert error_text(error) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "text"),
+    [
+        ("stroe", ["country", "store"], " Did you mean 'store'?"),
+        ("STORE", ["store"], " Did you mean 'store'?"),
+        ("hist-gradient-boosting", ["hist_gradient_boosting"], " Did you mean 'hist_gradient_boosting'?"),
+        ("Größe", ["größe", "farbe"], " Did you mean 'größe'?"),
+        (["stroe", "zzz"], ["store"], " Did you mean 'store' for 'stroe'?"),
+        ("weekday", ["store"], ""),
+        ("store", [], ""),
+        (["7"], [7, 70], " Did you mean '7'?"),
+        (5, ["5"], ""),
+        ("x" * 100_000, ["x" * 100_001], ""),
+    ],
+)
+def test_what_may_have_been_meant_is_said_where_it_is_close(names, known, text):
+    assert did_you_mean(names, known) == text

@@ -25,7 +25,12 @@ def test_whole_numbers_start_at_the_least(value: Any, whole: bool) -> None:
     assert is_whole(value, least=0) is whole
 
 
-@pytest.mark.parametrize("value", ["", "B", None, 1, ["a"]])
+@pytest.mark.parametrize("value", ["", "z", None, 1, ["z"]])
 def test_another_word_is_refused_with_those_there_are(value: Any) -> None:
     with pytest.raises(InputError, match=r"^option=.* is unknown\. Use one of: a, b\.$"):
         one_of("option", value, ("a", "b"))
+
+
+def test_a_word_that_is_nearly_one_of_them_is_told_which() -> None:
+    with pytest.raises(InputError, match=r"Use one of: null, error\. Did you mean 'error'\?$"):
+        one_of("unknown", "eror", ("null", "error"))

@@ -69,7 +69,7 @@ def test_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "xgboost", None)
     monkeypatch.delitem(sys.modules, "metamodel.fitting.xgboost_classifier", raising=False)
     for task in ("regression", "classification"):
-        with pytest.raises(UnknownEstimator, match=r"pip install 'metamodel\[xgboost\]'"):
+        with pytest.raises(UnknownEstimator, match=r"Run: pip install xgboost"):
             resolve("xgboost", None, task, 0)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metamodel.exceptions import InputError
+from metamodel.common.extras import import_extra
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.tuning.spaces import Dimension, Space
 
@@ -24,11 +24,7 @@ def require_optuna() -> Any:
     InputError
         It is not installed.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError(f"Tuning needs Optuna ({error}). Run: pip install 'metamodel[tuning]'.") from error
-    return optuna
+    return import_extra("tuning", "tune", "optuna")
 
 
 def study_seed(part: GroupData, name: str, random_state: int) -> int:

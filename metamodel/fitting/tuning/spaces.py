@@ -12,7 +12,6 @@ A space says for each candidate, by its name, what its parameters may be::
 In Python ``(0.001, 1000, "log")`` and ``(2, 12)`` are short for such ranges.
 """
 
-import difflib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from metamodel.common.messages import listing, short
+from metamodel.common.messages import did_you_mean, listing, short
 from metamodel.common.validation import is_number
 from metamodel.exceptions import InputError
 from metamodel.fitting.spec import Candidate
@@ -135,7 +134,7 @@ def spaces_of(plain: Plain | str, candidates: Sequence[Candidate]) -> dict[str, 
     if unknown := [name for name in plain if name not in named]:
         raise InputError(
             f"The search space names {listing(map(repr, unknown))}, which is no candidate. "
-            f"Candidates: {listing(map(repr, named))}."
+            f"Candidates: {listing(map(repr, named))}.{did_you_mean(unknown, named)}"
         )
     return {name: _space(named[name], space) for name, space in plain.items()}
 
@@ -239,9 +238,8 @@ def _unknown_parameter(candidate: Candidate, name: str) -> str:
     steps = getattr(candidate.estimator, "steps", None)
     last = steps[-1][1] if steps else candidate.estimator
     known = sorted(last.get_params(deep=False))
-    close = difflib.get_close_matches(name, known, 1)
-    remedy = f"Did you mean {close[0]!r}?" if close else f"It has: {', '.join(known)}."
-    return f"The space of {candidate.name!r} names {name!r}, which is no parameter of {candidate.label}. {remedy}"
+    remedy = did_you_mean(name, known) or f" It has: {', '.join(known)}."
+    return f"The space of {candidate.name!r} names {name!r}, which is no parameter of {candidate.label}.{remedy}"
 
 
 def _dimension(where: str, values: Any) -> Dimension:

@@ -46,7 +46,7 @@ def kernel_available() -> bool:
     except Exception as error:  # noqa: BLE001 - an installation may be broken in any way, and the children can answer
         warnings.warn(
             f"numba is installed but cannot compile ({type(error).__name__}: {error}). Stacked trees are answered by "
-            "their children, more slowly. Reinstall the extra: pip install --force-reinstall 'metamodel[fast]'.",
+            "their children, more slowly. Reinstall it: pip install --force-reinstall numba.",
             RuntimeWarning,
             stacklevel=2,
         )

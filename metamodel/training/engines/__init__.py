@@ -19,6 +19,7 @@ the same row of the ledger everywhere, and hand back `task.TaskResult`. Where th
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from metamodel.common.extras import require_extra
 from metamodel.common.validation import one_of
 
 if TYPE_CHECKING:
@@ -39,9 +40,11 @@ def get_engine(name: str) -> "type[Engine[Any]]":
     Raises
     ------
     InputError
-        There is none of this name.
+        There is none of this name, or the package that it needs is not installed.
     """
     one_of("engine", name, tuple(ENGINES))
+    if name == "spark":
+        require_extra("spark", "engine='spark'", "pyspark")
     module, of_module = ENGINES[name]
     engine: type[Engine[Any]] = getattr(import_module(module), of_module)
     return engine

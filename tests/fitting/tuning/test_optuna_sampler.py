@@ -39,5 +39,5 @@ def test_choice_of_tuples_stays_one_whatever_its_parents_best_went_through():
 
 def test_missing_optuna_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(InputError, match=r"pip install 'metamodel\[tuning\]'"):
+    with pytest.raises(InputError, match=r"Run: pip install optuna pyyaml"):
         require_optuna()
