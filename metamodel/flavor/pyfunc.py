@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
@@ -54,12 +55,12 @@ class GroupedModel(PythonModel):
         ------
         PublicError
             The request is wrong as a whole (status 400), or the bundle is (500). The message holds none of the
-            caller's data.
+            caller's data, save that outside of a server it names the groups without a child.
         """
         del context
         if is_serving():
             return predict_for_json(self._model, model_input, params)
-        with public_errors():
+        with public_errors(name_groups=True):
             answers = self._model.predict(_as_table(model_input, self._model), params)
         return _for_spark(answers)
 
@@ -73,11 +74,21 @@ def predict_for_json(
 
 
 @contextmanager
-def public_errors() -> Iterator[None]:
-    """Turn whatever a prediction raises into a `PublicError`."""
+def public_errors(name_groups: bool = False) -> Iterator[None]:
+    """Turn whatever a prediction raises into a `PublicError`.
+
+    Parameters
+    ----------
+    name_groups
+        Whether the groups without a child are named, because the caller gets the error from no server. Such an error
+        is not public: a server that does not say that it is one replaces it.
+    """
     try:
         yield
     except UnknownGroup as error:
+        if name_groups:
+            remedy = 'Or leave their rows out, or predict with params {"unknown": "null"}.'
+            raise MlflowException(f"{error} {remedy}", INVALID_PARAMETER_VALUE) from error
         fact = 'The batch has rows of groups without a child model, and the policy for these is "error".'
         raise PublicError(
             f'{fact} Leave them out, or send params {{"unknown": "null"}}.', INVALID_PARAMETER_VALUE

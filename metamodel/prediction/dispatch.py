@@ -123,7 +123,7 @@ class AskedChildren:
         """
         groups = np.flatnonzero(grouping.counts).tolist()
         keys = [key for i in groups if isinstance(key := grouping.keys[i], tuple)]
-        unknown: list[str] = []
+        unknown: dict[GroupKey | InvalidKey, UnknownGroup] = {}
         bounds = grouping.bounds.tolist()
         detail = self._form.options.detail
         with store.ahead(keys, keep=store.should_keep(len(groups))) as load:
@@ -133,11 +133,13 @@ class AskedChildren:
                 try:
                     self._answer(grouping.keys[i], Rows(bounds[i], bounds[i + 1]), load)
                 except UnknownGroup as error:
-                    unknown.append(str(error))
+                    unknown[grouping.keys[i]] = error
             self._answer_orphans(load)
         self._collect()
         if unknown:
-            raise UnknownGroup(f"{count(len(unknown), 'group')} without a child model. First: {listing(unknown, 1)}")
+            first = next(iter(unknown.values()))
+            groups_named = f"{count(len(unknown), 'group')} without a child model: {listing(unknown)}"
+            raise UnknownGroup(f"{groups_named}. First: {first}")
 
     def _answer(self, key: GroupKey | InvalidKey, rows: Rows, load: Load) -> None:
         """Answer one group's rows; under "fallback" those without a child wait for `_answer_orphans`."""

@@ -266,7 +266,16 @@ def test_a_missing_column_is_an_error_of_the_caller(keyed: Any) -> None:
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
-def test_an_unknown_group_is_not_named_in_the_error(keyed: Any) -> None:
+def test_unknown_groups_are_named_to_a_caller_in_the_same_process(keyed: Any) -> None:
+    strangers = TABLE.assign(country=["Atlantis", "Lemuria"] * (len(TABLE) // 2))
+    with pytest.raises(MlflowException, match=r"groups without a child model: .*Atlantis.*Lemuria.*leave") as caught:
+        keyed.predict(strangers, params={"unknown": "error"})
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+    assert not isinstance(caught.value, PublicError)  # or a server that sets no variable would hand it on
+
+
+def test_an_unknown_group_is_not_named_by_a_server(keyed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
     with pytest.raises(
         MlflowException, match=r'^The batch has rows of groups .* the policy for these is "error"'
     ) as caught:
