@@ -1,10 +1,8 @@
 """``metamodel inspect``."""
 
-from typing import Any
-
 import click
 
-from metamodel.cli.options import Exit, Json, WholeNumber, argument, at_work, json_option, option
+from metamodel.cli.options import Exit, WholeNumber, argument, at_work, json_option, option
 from metamodel.cli.output import dumps, section
 
 __all__ = ["inspect"]
@@ -12,18 +10,23 @@ __all__ = ["inspect"]
 
 @click.command()
 @argument("model")
-@option("--group", type=Json(list), default=None, help='One child: its key as a JSON array, such as ["FR", 7].')
+@option("--group", default=None, help='One group: its value, its values as FR,7, or a JSON array such as ["FR", 7].')
 @option("--worst", type=WholeNumber(), default=10, show_default=True, help="How many of the worst groups to show.")
 @click.option("--verify", is_flag=True, help="Read every file of the bundle and check its digest.")
 @json_option
-def inspect(model: str, group: list[Any] | None, worst: int, verify: bool, as_json: bool) -> None:
-    """Show a model: its summary, its worst groups, or one child."""
+def inspect(model: str, group: str | None, worst: int, verify: bool, as_json: bool) -> None:
+    """Show a model: its summary, its worst groups, or one group."""
     with at_work():
         from metamodel.flavor.load import load_model
         from metamodel.report import inspection
+        from metamodel.tables.key_text import key_of_text
 
         opened = load_model(model)
-        facts = inspection.one_child(opened, tuple(group)) if group is not None else inspection.overview(opened, worst)
+        if group is None:
+            facts = inspection.overview(opened, worst)
+        else:
+            key = key_of_text(group, opened.manifest.keys, opened.manifest.levels)
+            facts = inspection.one_group(opened, key)
         if verify:
             facts |= inspection.damage(opened)
     if as_json:

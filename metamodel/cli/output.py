@@ -15,6 +15,8 @@ def section(name: str, value: Any) -> str:
     """Show a table, the entries of a dict, or one value under its name."""
     import pandas as pd
 
+    if value is None or (isinstance(value, pd.DataFrame | dict) and not len(value)):
+        return f"{name}: none"
     if isinstance(value, pd.DataFrame):
         return f"{name}\n{table_text(value)}"
     if isinstance(value, dict):
@@ -23,9 +25,11 @@ def section(name: str, value: Any) -> str:
 
 
 def table_text(frame: "pd.DataFrame") -> str:
-    """Show a table without its index."""
+    """Show a table without its index; pandas would show the columns of one without rows."""
     from metamodel.bundle.display import number_text
 
+    if frame.empty:
+        return "none"
     return frame.to_string(index=False, max_colwidth=60, float_format=number_text)
 
 

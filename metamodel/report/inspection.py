@@ -1,14 +1,16 @@
-"""What there is to see in a model: an overview of all groups, or one child with its ledger row."""
+"""What there is to see in a model: an overview of all groups, or one group with its ledger row."""
 
 from typing import Any
 
-import pandas as pd
-
-from metamodel.bundle.ledger_queries import deciding_metric, interval_summary, worst_first
+from metamodel.bundle.display import name_of
+from metamodel.bundle.ledger_queries import deciding_metric, interval_summary, keys_of, worst_first
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.bundle.model import MetaModel
+from metamodel.common.messages import did_you_mean
+from metamodel.exceptions import UnknownGroup
+from metamodel.tables.keys import GroupKey
 
-__all__ = ["damage", "one_child", "overview"]
+__all__ = ["damage", "one_group", "overview"]
 
 _SHOWN = ["level", "status", "reason", "error", "rows"]
 
@@ -94,27 +96,47 @@ def damage(model: MetaModel) -> dict[str, Any]:
     return found
 
 
-def one_child(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:
-    """Show one group: its ledger row and its estimator.
+def one_group(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:
+    """Show one group: its ledger row, and its estimator where it has one.
+
+    Parameters
+    ----------
+    model
+        The model.
+    key
+        The group's key; a parent's is shorter.
+
+    Returns
+    -------
+    dict
+        `ledger`: the row, which says why a group was skipped or failed; `child`: the estimator's text, or None.
 
     Raises
     ------
-    InvalidKey, UnknownGroup, CorruptBundle
-        As `MetaModel.child`.
+    InvalidKey
+        It is none.
+    UnknownGroup
+        The training table had no such group.
+    CorruptBundle
+        The child's bytes are damaged.
     """
-    child = model.child(key)
-    return {"ledger": _row_of(model, key), "child": repr(child)}
+    try:
+        child = repr(model.child(key))
+    except UnknownGroup as error:
+        row = _row_of(model, key)
+        if row is None:
+            raise UnknownGroup(f"{error}{_neighbour(model, key)}") from error
+        return {"ledger": row, "child": None}
+    return {"ledger": _row_of(model, key), "child": child}
 
 
-def _row_of(model: MetaModel, key: tuple[Any, ...]) -> dict[str, Any]:
-    ledger, columns = model.ledger, model.manifest.keys.columns
-    found = ledger["level"] == len(key)
-    for column, value in zip(columns, key, strict=False):
-        canonical = column.canonical(value)
-        found &= ledger[column.name].isna() if canonical is None else ledger[column.name].map(_same(canonical))
-    row: pd.Series = ledger[found].iloc[0]
-    return {str(name): value for name, value in row.items()}
+def _neighbour(model: MetaModel, key: GroupKey) -> str:
+    """Say which group may have been meant."""
+    known = (name_of(one) for one in keys_of(model.ledger, model.manifest.keys) if len(one) == len(key))
+    return did_you_mean(name_of(key), known)
 
 
-def _same(wanted: Any) -> Any:
-    return lambda value: bool(not pd.isna(value) and value == wanted)
+def _row_of(model: MetaModel, key: GroupKey) -> dict[str, Any] | None:
+    ledger = model.ledger
+    places = [i for i, one in enumerate(keys_of(ledger, model.manifest.keys)) if one == key]
+    return {str(name): value for name, value in ledger.iloc[places[0]].items()} if places else None

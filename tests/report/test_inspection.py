@@ -7,7 +7,7 @@ from sklearn.svm import LinearSVC
 
 import metamodel
 from metamodel.exceptions import InvalidKey, UnknownGroup
-from metamodel.report.inspection import one_child, overview
+from metamodel.report.inspection import one_group, overview
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def model() -> metamodel.MetaModel:
     country = np.repeat(np.array(["FR", "FR", "DE", None], dtype=object), 40)
     store = np.repeat([1, 2, 3, 4], 40)
     x = rng.normal(size=160)
-    frame = pd.DataFrame({"country": country, "store": store, "x": x, "y": x + store * rng.normal(size=160)})
+    frame = pd.DataFrame({"country": country, "store": store, "x": x, "y": x + store**3 * rng.normal(size=160)})
     lonely = pd.DataFrame({"country": ["IT"], "store": [9], "x": [0.0], "y": [0.0]})
     table = pd.concat([frame, lonely], ignore_index=True)
     result = metamodel.train(table, ["country", "store"], "y", unknown="fallback", null_keys="group", n_jobs=1)
@@ -32,7 +32,7 @@ def test_overview_shows_the_worst_groups_first(model: metamodel.MetaModel):
 
 
 def test_overview_says_what_the_data_checks_found(model: metamodel.MetaModel):
-    frame = pd.DataFrame({"g": np.repeat([1, 2], 10), "x": 1.0, "y": np.arange(20.0) % 7})
+    frame = pd.DataFrame({"g": np.repeat([1, 2], 10), "x": 1.0, "y": np.sqrt(np.arange(20.0))})
     found = metamodel.train(frame, "g", "y", n_jobs=1)
     (finding,) = found.findings
     assert overview(metamodel.MetaModel(found.bundle_path), 1)["data_checks"] == {"constant of x": finding.message}
@@ -76,18 +76,26 @@ def test_overview_counts_the_groups_without_their_parents(model: metamodel.MetaM
     ("key", "level", "rows"),
     [(("FR", 2), 2, 40), (("FR", 2.0), 2, 40), ((None, 4), 2, 40), (("FR",), 1, 80), ((None,), 1, 40), ((), 0, 161)],
 )
-def test_one_child_comes_with_its_own_ledger_row(model: metamodel.MetaModel, key: tuple, level: int, rows: int):
-    facts = one_child(model, key)
+def test_one_group_comes_with_its_own_ledger_row(model: metamodel.MetaModel, key: tuple, level: int, rows: int):
+    facts = one_group(model, key)
 
     assert (facts["ledger"]["level"], facts["ledger"]["rows"]) == (level, rows)
     assert facts["child"] == "Ridge(random_state=0)"
 
 
-def test_a_group_without_a_child_says_why(model: metamodel.MetaModel):
-    with pytest.raises(UnknownGroup, match="it was skipped in training"):
-        one_child(model, ("IT", 9))
+def test_a_group_without_a_child_comes_with_the_ledger_row_that_says_why(model: metamodel.MetaModel):
+    facts = one_group(model, ("IT", 9))
+
+    assert facts["child"] is None
+    assert (facts["ledger"]["status"], facts["ledger"]["rows"]) == ("skipped", 1)
+    assert facts["ledger"]["reason"].startswith("min_rows")
+
+
+def test_a_group_that_was_never_seen_is_an_error_that_names_the_nearest(model: metamodel.MetaModel):
+    with pytest.raises(UnknownGroup, match=r"No child model for group \('IT', 8\).*Did you mean 'IT · 9'\?"):
+        one_group(model, ("IT", 8))
 
 
 def test_a_key_of_the_wrong_kind_is_refused(model: metamodel.MetaModel):
     with pytest.raises(InvalidKey, match="Group column 'store' holds integers"):
-        one_child(model, ("FR", "2"))
+        one_group(model, ("FR", "2"))
