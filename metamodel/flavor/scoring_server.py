@@ -17,7 +17,8 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import pandas as pd
 from mlflow.exceptions import MlflowException
@@ -111,10 +112,12 @@ def _accept_csv(server: Any, manifest: Manifest) -> None:
     numbers = {one.name: "number" for one in manifest.features.features if one.kind in ("number", "boolean")}
     kinds = numbers | kinds  # a group column may be a feature too; it is a key first
 
-    def parse_csv_input(csv_input: io.StringIO, schema: Schema | None = None) -> pd.DataFrame:
-        if schema is None or all(isinstance(column.type, DataType) for column in schema.inputs):
+    def parse_csv_input(csv_input: str | TextIO, schema: Schema | None = None) -> pd.DataFrame:
+        # `mlflow models predict` names no schema, and a file by its path; it has loaded this one model.
+        if schema is not None and all(isinstance(column.type, DataType) for column in schema.inputs):
             return original(csv_input=csv_input, schema=schema)
-        return read_csv_body(csv_input.read(), group_by, texts, kinds)
+        body = Path(csv_input).read_text(encoding="utf-8") if isinstance(csv_input, str) else csv_input.read()
+        return read_csv_body(body, group_by, texts, kinds)
 
     parse_csv_input.original = original  # type: ignore[attr-defined]
     server.parse_csv_input = parse_csv_input

@@ -1,10 +1,8 @@
 """The logged model as `mlflow.pyfunc.load_model` gives it to its users."""
 
-import copy
 import datetime as dt
 import json
 import os
-import pickle
 import subprocess
 import sys
 import threading
@@ -19,13 +17,11 @@ import pandas as pd
 import pytest
 from edge_children import Counted
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from numpy.testing import assert_allclose
 from sklearn.tree import DecisionTreeClassifier
 
 import metamodel
 from metamodel.common.byte_cache import ByteCache
-from metamodel.flavor.scoring_server import PublicError
 
 PACKAGE = Path(metamodel.__file__).parent
 
@@ -239,27 +235,6 @@ def test_threads_that_ask_at_once_load_each_child_once(monkeypatch: pytest.Monke
     assert Counted.loads == {1.0: 1, 2.0: 1, 3.0: 1}
 
 
-# -------- errors
-def test_a_public_error_keeps_its_message_whatever_mlflow_puts_in_front_of_it() -> None:
-    error = PublicError("The table lacks a column.", INVALID_PARAMETER_VALUE)
-    error.message = f"Failed to predict data 'secret rows'. \nError: {error.message}"
-    assert error.message == str(error) == "The table lacks a column."
-    assert "secret" not in error.serialize_as_json()
-
-
-@pytest.mark.parametrize("again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy])
-def test_a_public_error_survives_pickling(again: Any) -> None:
-    error = again(PublicError("The table lacks a column.", INVALID_PARAMETER_VALUE))
-    error.message = "other words"
-    assert type(error) is PublicError
-    assert (error.message, str(error)) == ("The table lacks a column.",) * 2
-    assert (error.error_code, error.get_http_status_code()) == ("INVALID_PARAMETER_VALUE", 400)
-
-
-def test_a_public_error_without_a_code_is_the_servers_fault() -> None:
-    assert PublicError("The bundle is damaged.").get_http_status_code() == 500
-
-
 def test_a_missing_column_is_an_error_of_the_caller(keyed: Any) -> None:
     with pytest.raises(MlflowException, match=r"^The table lacks feature column 'x'") as caught:
         keyed.predict(TABLE.drop(columns=["x", "y"]))
@@ -300,45 +275,6 @@ def test_the_requirements_are_pinned_and_hold_what_predicting_needs(keyed: Any) 
 
 def test_the_input_example_is_answered(keyed: Any) -> None:
     assert set(keyed.predict(keyed.input_example)["status"]) == {"child"}
-
-
-# -------- the forms of the signature
-def _prices() -> pd.DataFrame:
-    return pd.DataFrame(
-        {"store": [1, 1, 2, 2], "x": [0.5, 1.5, 2.5, 3.5], "n": [1, 2, 3, 5], "y": [1.0, 2.0, 4.0, 7.0]}
-    )
-
-
-@pytest.mark.parametrize("inputs", ["unchecked", "packed"])
-def test_every_form_of_the_signature_gives_the_same_answers(inputs: str) -> None:
-    result = metamodel.train(_prices(), "store", "y", "ridge", holdout=0, n_jobs=1)
-    model = _load(result, inputs=inputs)
-    rows = _prices()[["store", "x", "n"]]
-    sent = rows[["store"]].assign(features=rows[["x", "n"]].to_numpy().tolist()) if inputs == "packed" else rows
-    expected = metamodel.load_model(result.bundle_path).predict(rows)
-    pd.testing.assert_frame_equal(model.predict(sent), expected)
-    assert model.predict(model.input_example)["status"].tolist() == ["child"] * 3
-
-
-def test_an_unchecked_feature_of_text_spoils_its_own_row_alone() -> None:
-    model = _load(metamodel.train(_prices(), "store", "y", "ridge", holdout=0, n_jobs=1), inputs="unchecked")
-    answers = model.predict(pd.DataFrame({"store": [1, 1], "x": [0.5, "text"], "n": [1, 1]}))
-    assert answers["status"].tolist() == ["child", "failed"]
-
-
-@pytest.mark.parametrize("features", [[[0.5]], [0.5], ["ab"], [None]])
-def test_packed_features_of_another_number_are_refused(features: list[Any]) -> None:
-    model = _load(metamodel.train(_prices(), "store", "y", "ridge", holdout=0, n_jobs=1), inputs="packed")
-    with pytest.raises(PublicError, match=r"no list of 2 values\. Give the features of each row in this order: x, n\."):
-        model.predict(pd.DataFrame({"store": [1], "features": features}))
-
-
-def test_features_cannot_be_packed_where_a_column_has_that_name() -> None:
-    result = metamodel.train(_prices().rename(columns={"x": "features"}), "store", "y", "ridge", holdout=0, n_jobs=1)
-    with pytest.raises(metamodel.exceptions.InputError, match="a column of the model has that name"):
-        metamodel.log_model(result, inputs="packed", report=False)
-    with pytest.raises(metamodel.exceptions.InputError, match="inputs='neither' is unknown"):
-        metamodel.log_model(result, inputs="neither", report=False)
 
 
 def test_the_code_travels_whole_with_the_model(keyed: Any) -> None:

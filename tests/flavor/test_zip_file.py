@@ -228,22 +228,6 @@ def test_a_packed_model_is_loaded_from_its_file(packed: Path, form: str, monkeyp
         np.testing.assert_array_equal(mlflow.pyfunc.load_model(uri).predict(rows)["prediction"], expected)
 
 
-def test_nothing_but_packed_models_comes_out_of_the_store(packed: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "secrets.zip", "w") as archive:
-        archive.writestr("MLmodel", "flavors: {}")
-    with pytest.raises(InputError, match="it holds 0 bundles"):
-        mlflow.artifacts.download_artifacts(f"zip:{tmp_path}/secrets.zip")
-    with pytest.raises(InputError, match="no zip file that can be read"):
-        mlflow.artifacts.download_artifacts(f"zip:{packed}/MLmodel")
-    assert mlflow.artifacts.list_artifacts(f"zip:{packed}") == []
-
-
-def test_a_packed_model_cannot_be_a_child() -> None:
-    settings = metamodel.ReferenceSettings(roots=("/",))
-    assert "no child; unpack it" in settings.objection("zip:/models/sales.zip")
-    assert "no child; unpack it" in settings.objection_behind("models:/sales/1", "ZIP:///models/sales.zip")
-
-
 # -------- what stays behind
 def _program(*lines: str) -> list[str]:
     return [sys.executable, "-c", "\n".join(lines)]

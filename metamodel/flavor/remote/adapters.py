@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow.types import DataType, Schema
 
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import ChildFailed
@@ -12,6 +13,8 @@ from metamodel.prediction.child import predictions
 from metamodel.tables.features import FeatureSchema
 
 __all__ = ["BlendedChild", "EstimatorChild", "PyfuncChild"]
+
+_WHOLE: dict[Any, np.dtype[Any]] = {DataType.integer: np.dtype("int32"), DataType.long: np.dtype("int64")}
 
 
 class EstimatorChild:
@@ -99,18 +102,48 @@ def _numbers(child: EstimatorChild, x: pd.DataFrame) -> AnyArray:
 
 
 class PyfuncChild:
-    """An MLflow model of any flavor; it predicts one value a row, and no probabilities."""
+    """An MLflow model of any flavor; it predicts one value a row, and no probabilities.
 
-    def __init__(self, model: Any) -> None:
+    A signature that MLflow inferred declares whole numbers as long or integer, and MLflow refuses floats there, also
+    3.0. Floats that are whole are handed on as what is declared; a row with a null, or with 2.5, is refused by itself.
+
+    Parameters
+    ----------
+    model
+        What `mlflow.pyfunc.load_model` gave.
+    schema
+        Inputs of its signature.
+    """
+
+    def __init__(self, model: Any, schema: Schema | None = None) -> None:
         self.model = model
+        self._whole = _whole_columns(schema)
 
     def predict(self, x: pd.DataFrame) -> AnyArray:
         """Predict rows."""
-        return first_column(self.model.predict(x))
+        return first_column(self.model.predict(self._input(x)))
+
+    def _input(self, x: pd.DataFrame) -> pd.DataFrame:
+        floats = [name for name in self._whole if name in x.columns and x[name].dtype.kind == "f"]
+        return x.astype({name: self._whole[name] for name in floats if _fits(x[name], self._whole[name])})
 
     def predict_proba(self, x: pd.DataFrame) -> Any:
         """Raise: the pyfunc flavor has no probabilities."""
         raise ChildFailed("A pyfunc child gives no probabilities. Log it with the sklearn flavor.")
+
+
+def _whole_columns(schema: Schema | None) -> dict[str, np.dtype[Any]]:
+    """Columns of a signature that take whole numbers alone, with the type that MLflow wants there."""
+    if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
+        return {}
+    return {str(column.name): _WHOLE[column.type] for column in schema.inputs if column.type in _WHOLE}
+
+
+def _fits(values: "pd.Series[Any]", dtype: np.dtype[Any]) -> bool:
+    """Whether nothing is lost when floats become integers."""
+    floats = values.to_numpy(dtype=np.float64)
+    bounds = np.iinfo(dtype)
+    return bool(((floats >= bounds.min) & (floats < float(bounds.max)) & (floats == np.floor(floats))).all())
 
 
 def first_column(answers: Any) -> AnyArray:

@@ -70,7 +70,7 @@ def load_child(reference: Reference, key: str, directory: Path, keys: KeySchema)
         if "sklearn" in flavors:
             child = EstimatorChild(mlflow.sklearn.load_model(path), signature=_input_names(model))
         else:
-            child = PyfuncChild(mlflow.pyfunc.load_model(path))
+            child = PyfuncChild(mlflow.pyfunc.load_model(path), model.get_input_schema())
     return (child, version), _RESIDENT_FACTOR * size + RESIDENT_BASE
 
 

@@ -1,14 +1,12 @@
 """Children behind scoring servers: a real one, and small ones that can be slow, wrong or dead."""
 
 import contextlib
-import json
 import socket
 import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,99 +15,13 @@ import pandas as pd
 import pytest
 from registered_children import export_all, panel
 from servers import HOST, free_port, scoring_server
+from small_endpoints import LOCAL, Behaviour, Endpoint, feature_rows
 
 import metamodel
 from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.flavor.remote import endpoint as endpoints
-from metamodel.flavor.remote.connections import open_session
 from metamodel.flavor.remote.endpoint import Breaker, EndpointChild
-from metamodel.flavor.remote.endpoint_tokens import token_for
 from metamodel.tracking.references.reference_model import write_references
-
-LOCAL = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=1.5)
-
-Behaviour = Callable[[list[list[Any]]], tuple[int, Any]]
-
-
-class Endpoint:
-    """A small scoring server: x times its factor, after some time, or whatever else `answer` says."""
-
-    def __init__(self, factor: float = 1.0, seconds: float = 0.0, answer: Behaviour | None = None) -> None:
-        self.requests = 0
-        self.factor, self.seconds, self.answer = factor, seconds, answer
-        self.headers: dict[str, str] = {}
-        self.authorizations: list[str | None] = []
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
-                self._send(200, b"")
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                endpoint.requests += 1
-                endpoint.authorizations.append(self.headers.get("Authorization"))
-                time.sleep(endpoint.seconds)
-                with contextlib.suppress(OSError):  # the caller may be gone
-                    self._send(*endpoint.respond(body["dataframe_split"]))
-
-            def _send(self, status: int, content: bytes) -> None:
-                self.send_response_only(status)
-                for name, value in {**endpoint.headers, "Content-Length": str(len(content))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Write nothing."""
-
-        self._server = ThreadingHTTPServer((HOST, 0), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        self.url = f"http://{HOST}:{self._server.server_address[1]}/invocations"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-
-    def respond(self, split: dict[str, Any]) -> tuple[int, bytes]:
-        """Status and body."""
-        if self.answer is not None:
-            status, content = self.answer(split["data"])
-            return status, json.dumps(content).encode()
-        x = split["columns"].index("x")
-        return 200, json.dumps({"predictions": [row[x] * self.factor for row in split["data"]]}).encode()
-
-    def stop(self) -> None:
-        """Close the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Endpoint]]:
-    """Starts endpoints that end with the test."""
-    started: list[Endpoint] = []
-
-    def one(*args: Any, **kwargs: Any) -> Endpoint:
-        started.append(Endpoint(*args, **kwargs))
-        return started[-1]
-
-    yield one
-    for endpoint in started:
-        endpoint.stop()
-
-
-@pytest.fixture(autouse=True)
-def nothing_known() -> None:
-    """No breaker remembers another test's failures."""
-    endpoints._breakers.clear()
-
-
-def _x(*values: float) -> pd.DataFrame:
-    return pd.DataFrame({"x": values, "z": 0.0})
 
 
 # -------- many endpoints behind one model
@@ -233,34 +145,6 @@ def test_the_halves_of_a_group_share_one_deadline(start: Callable[..., Endpoint]
     assert endpoint.requests <= 7
 
 
-# -------- one endpoint
-@pytest.mark.parametrize(
-    "predictions",
-    [[1.0, 2.0], [[1.0], [2.0]], [{"prediction": 1.0}, {"prediction": 2.0}], [{"0": 1.0}, {"0": 2.0}]],
-    ids=["values", "lists", "answers of a meta-model", "records"],
-)
-def test_every_form_of_an_answer_is_read(start: Callable[..., Endpoint], predictions: Any) -> None:
-    endpoint = start(answer=lambda rows: (200, {"predictions": predictions}))
-    assert EndpointChild(endpoint.url, LOCAL).predict(_x(1, 2)).tolist() == [1.0, 2.0]
-
-
-@pytest.mark.parametrize(
-    ("content", "match"),
-    [
-        ({"predictions": [1.0]}, "gave 1 answer for 2 rows"),
-        ({"answers": []}, "something else"),
-        ([], "something else"),
-        ({"predictions": "12"}, "something else"),
-        ({"predictions": [[1.0, 2.0], [3.0, 4.0]]}, "something else"),
-        ({"predictions": [{"a": 1.0, "b": 2.0}] * 2}, "something else"),
-    ],
-)
-def test_an_odd_answer_is_none(start: Callable[..., Endpoint], content: Any, match: str) -> None:
-    endpoint = start(answer=lambda rows: (200, content))
-    with pytest.raises(ChildUnavailable, match=match):
-        EndpointChild(endpoint.url, LOCAL).predict(_x(1, 2))
-
-
 def _dripping(pieces: Sequence[bytes]) -> Callable[[socket.socket], None]:
     def answer(connection: socket.socket) -> None:
         for piece in pieces:
@@ -311,7 +195,7 @@ def test_an_answer_that_comes_in_drops_or_never_ends_takes_no_longer_than_the_de
     with _answering_with(answer) as url:
         started = time.monotonic()
         with pytest.raises(ChildUnavailable, match=match):
-            EndpointChild(url, LOCAL).predict(_x(1.0))
+            EndpointChild(url, LOCAL).predict(feature_rows(1.0))
         assert time.monotonic() - started < 5  # and not the eight seconds of the drops
 
 
@@ -322,7 +206,7 @@ def test_the_deadline_begins_when_the_rows_are_given_and_not_when_their_turn_com
     with ThreadPoolExecutor(1) as executor:
         monkeypatch.setitem(endpoints._shared, "executor", executor)
         executor.submit(others_end.wait)
-        awaited = EndpointChild(quick.url, LOCAL).submit(lambda child: child.predict(_x(1.0)))
+        awaited = EndpointChild(quick.url, LOCAL).submit(lambda child: child.predict(feature_rows(1.0)))
         try:
             with pytest.raises(ChildUnavailable, match=r"no answer within 1\.5 s"):
                 awaited.result()
@@ -344,7 +228,7 @@ def test_a_busy_endpoint_is_asked_again_within_the_deadline(start: Callable[...,
     statuses = [503, 429]
     endpoint = start(answer=lambda rows: (statuses.pop(), {}) if statuses else (200, {"predictions": [7.0]}))
     settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=30)
-    assert EndpointChild(endpoint.url, settings).predict(_x(1)).tolist() == [7.0]
+    assert EndpointChild(endpoint.url, settings).predict(feature_rows(1)).tolist() == [7.0]
     assert endpoint.requests == 3
 
 
@@ -353,38 +237,8 @@ def test_a_redirect_is_not_followed(start: Callable[..., Endpoint]) -> None:
     endpoint = start(answer=lambda rows: (302, {}))
     endpoint.headers = {"Location": target.url}
     with pytest.raises(ChildUnavailable, match="status 302"):
-        EndpointChild(endpoint.url, LOCAL).predict(_x(1))
+        EndpointChild(endpoint.url, LOCAL).predict(feature_rows(1))
     assert target.requests == 0
-
-
-def test_a_token_of_the_environment_goes_to_its_server_and_to_no_other(
-    start: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    named, other = start(), start()
-    server = named.url.removesuffix("/invocations")
-    monkeypatch.setenv("NETRC", "/dev/null")
-    monkeypatch.setenv("METAMODEL_ENDPOINT_TOKENS", f"https://else.example=no {server}=s3")
-    for endpoint in (named, other):
-        EndpointChild(endpoint.url, LOCAL).predict(_x(1))
-    assert (named.authorizations, other.authorizations) == (["Bearer s3"], [None])
-
-
-def test_a_server_without_a_token_gets_what_the_netrc_file_says(
-    start: Callable[..., Endpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    endpoint = start()
-    (tmp_path / "netrc").write_text(f"machine {HOST} login ann password pa55\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    EndpointChild(endpoint.url, LOCAL).predict(_x(1))
-    assert endpoint.authorizations == ["Basic YW5uOnBhNTU="]
-
-
-@pytest.mark.parametrize("text", ["s3cret", "models.example=s3cret", "https://models.example=", "https://=s3cret"])
-def test_tokens_that_cannot_be_read_are_not_repeated(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("METAMODEL_ENDPOINT_TOKENS", text)
-    with pytest.raises(InputError, match="METAMODEL_ENDPOINT_TOKENS cannot be read") as caught:
-        token_for("https://models.example/invocations")
-    assert "s3cret" not in str(caught.value)
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated(start: Callable[..., Endpoint]) -> None:
@@ -395,44 +249,6 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated(start: Callable[..., 
             EndpointChild(url, LOCAL)
         assert "s3cret" not in str(caught.value)
     assert endpoint.requests == 0
-
-
-def test_missing_values_arrive_as_null(start: Callable[..., Endpoint]) -> None:
-    seen: list[Any] = []
-    endpoint = start(answer=lambda rows: (seen.extend(rows), (200, {"predictions": [None, 1.0]}))[1])
-    answers = EndpointChild(endpoint.url, LOCAL).predict(_x(float("nan"), 1.0))
-    assert seen == [[None, 0.0], [1.0, 0.0]]
-    np.testing.assert_array_equal(answers, [np.nan, 1.0])
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "169.254.169.254", "10.0.0.1", "[::1]", "[fe80::1]"])
-def test_private_addresses_are_refused_unless_allowed(host: str) -> None:
-    with pytest.raises(ChildUnavailable, match=r"private, loopback or link-local|cannot be resolved"):
-        EndpointChild(f"http://{host}/invocations", metamodel.ReferenceSettings())
-
-
-def test_an_address_is_looked_at_again_when_it_is_reached(
-    start: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    endpoint = start()
-    # As if the name had led elsewhere when it was checked.
-    monkeypatch.setattr(metamodel.ReferenceSettings, "objection", lambda settings, uri: "")
-    with pytest.raises(ChildUnavailable, match=r"127\.0\.0\.1 is a private, loopback or link-local address"):
-        EndpointChild(endpoint.url, metamodel.ReferenceSettings()).predict(_x(1))
-    assert endpoint.requests == 0
-
-
-@pytest.mark.parametrize("allow_private", [True, False])
-def test_a_socks_proxy_keeps_its_own_connections(allow_private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Manager:  # the real one needs PySocks
-        pool_classes_by_scheme = "of SOCKS"
-
-        def __init__(self, *_: Any, **options: Any) -> None: ...
-
-    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", Manager)
-    adapter: Any = open_session(1, allow_private=allow_private).get_adapter("https://models.example/invocations")
-    assert adapter.proxy_manager_for("socks5h://proxy.example:1080").pool_classes_by_scheme == "of SOCKS"
-    assert adapter.proxy_manager_for("http://proxy.example:3128").pool_classes_by_scheme != "of SOCKS"
 
 
 def test_an_endpoint_that_is_down_is_refused_when_the_model_is_made(tmp_path: Path) -> None:
