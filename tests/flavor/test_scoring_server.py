@@ -1,13 +1,20 @@
 """What MLflow's scoring server reads and refuses once a meta-model has taken it over."""
 
 import copy
+import io
+import json
 import pickle
+from pathlib import Path
 from typing import Any
 
+import mlflow.pyfunc.scoring_server as server
+import pandas as pd
 import pytest
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.types import ColSpec, DataType, Schema
 
-from metamodel.flavor.scoring_server import PublicError
+import metamodel
+from metamodel.flavor.scoring_server import PublicError, take_over_server
 
 
 # -------- errors
@@ -29,3 +36,41 @@ def test_a_public_error_survives_pickling(again: Any) -> None:
 
 def test_a_public_error_without_a_code_is_the_servers_fault() -> None:
     assert PublicError("The bundle is damaged.").get_http_status_code() == 500
+
+
+# -------- CSV
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> metamodel.TrainingResult:
+    """A training whose keys are texts that look like numbers, in a process that has loaded MLflow's server."""
+    for name in ("parse_csv_input", "invocations"):
+        monkeypatch.setattr(server, name, getattr(server, name))
+    table = pd.DataFrame({"store": ["007", "007", "08", "08"], "x": [0.0, 1, 0, 1], "y": [1.0, 2, 5, 6]})
+    return metamodel.train(table, "store", "y", "linear_regression", holdout=0, n_jobs=1)
+
+
+def test_mlflow_models_predict_reads_text_keys_that_look_like_numbers(
+    trained: metamodel.TrainingResult, tmp_path: Path
+) -> None:
+    uri = metamodel.log_model(trained, report=False).model_uri
+    (tmp_path / "rows.csv").write_text("store,x\n007,1\n08,0\n7,0\n", encoding="utf-8")
+    server._predict(uri, str(tmp_path / "rows.csv"), str(tmp_path / "answers.json"), "csv")
+    answers = json.loads((tmp_path / "answers.json").read_text(encoding="utf-8"))["predictions"]
+    assert [row["status"] for row in answers] == ["child", "child", "unknown_group"]
+    assert [row["prediction"] for row in answers[:2]] == pytest.approx([2.0, 5.0])
+
+
+def test_the_csv_of_a_model_with_a_plain_signature_is_read_as_mlflow_reads_it(
+    trained: metamodel.TrainingResult,
+) -> None:
+    take_over_server(trained.manifest)
+    schema = Schema([ColSpec(DataType.string, "store"), ColSpec(DataType.double, "x")])
+    frame = server.parse_csv_input(io.StringIO("store,x\nNA,1\n"), schema)
+    assert frame["store"].isna().tolist() == [True]  # with a key schema NA would be a text
+
+
+@pytest.mark.parametrize("body", ["", "store,store\n1,2\n", "store,x\n1,2\nsecret,3,4\n"])
+def test_a_csv_body_that_cannot_be_read_is_not_quoted(trained: metamodel.TrainingResult, body: str) -> None:
+    take_over_server(trained.manifest)
+    with pytest.raises(PublicError, match=r"^The body ") as caught:
+        server.parse_csv_input(io.StringIO(body), None)
+    assert "secret" not in caught.value.message

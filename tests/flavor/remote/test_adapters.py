@@ -141,5 +141,5 @@ def test_a_null_among_whole_numbers_fails_its_own_row_alone(tmp_path: Path, room
 class Rooms(PythonModel):
     """Predicts the number of rooms."""
 
-    def predict(self, context: object, model_input: pd.DataFrame) -> Any:
+    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         return model_input["rooms"].to_numpy()

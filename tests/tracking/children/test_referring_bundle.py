@@ -13,9 +13,8 @@ from metamodel.bundle.references import Reference
 
 
 def test_references_answer_as_the_bundle_for_every_status(sales: metamodel.TrainingResult, info: Any) -> None:
-    rows = pd.concat(
-        [sales_table(), sales_table().head(2).assign(store="new"), sales_table().head(1).assign(country="XX")]
-    )
+    known = sales_table()
+    rows = pd.concat([known, known.head(2).assign(store="new"), known.head(1).assign(country="XX")])
     assert_same_answers(sales, info.model_uri, rows, unknown="fallback")
     assert_same_answers(sales, info.model_uri, rows, unknown="null")
     model = metamodel.load_model(info.model_uri)
