@@ -22,6 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import metamodel
 from metamodel.common.byte_cache import ByteCache
+from metamodel.flavor.scoring_server import PublicError
 
 PACKAGE = Path(metamodel.__file__).parent
 
