@@ -6,48 +6,18 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from held_out_rows import by_level, holdout
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.evaluation.conformal import calibrate, fewest_rows
 from metamodel.evaluation.holdout import child_ids
-from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, encode_key
-from metamodel.training.calibrate_intervals import with_intervals
+from metamodel.tables.keys import encode_key
 
 LEVELS = [0.5, 0.8, 0.9, 0.95]
 KEYS = [("FR", 1), ("FR", 2), ("FR", 3), ("DE", 1), ("DE", 2)]
 PARENTS = [("FR",), ("DE",), ()]
 levels = st.sampled_from(LEVELS)
-
-
-def holdout(sizes, *, seed=0, drift=0.0, time=False):
-    """Held-out rows of children, and what two levels of parents said of them, each with an error of its own."""
-    rng = np.random.default_rng(seed)
-    keys = [key for key, size in sizes.items() for _ in range(size)]
-    number = np.concatenate([np.arange(size) for size in sizes.values()] or [[]])
-    actual = rng.normal(size=len(keys))
-    table = pd.DataFrame(
-        {
-            "key": pd.Categorical([encode_key(key) for key in keys]),
-            "row": rng.integers(0, 2**64, len(keys), dtype=np.uint64),
-            "actual": actual,
-            "predicted": actual + rng.normal(size=len(keys)) * np.exp(drift * number),
-            "predicted_by_level_1": actual + 3 * rng.normal(size=len(keys)),
-            "predicted_by_global": actual + 5 * rng.normal(size=len(keys)),
-        }
-    )
-    return table.assign(time=number) if time else table
-
-
-def by_level(table):
-    """Tables of children and of parents, each parent with the same rows held back as its children."""
-    tables = {2: table}
-    keys = [decode_key(key) for key in table["key"].astype(str)]
-    for level, column in ((1, "predicted_by_level_1"), (0, "predicted_by_global")):
-        if column in table:
-            parents = pd.Categorical([encode_key(key[:level]) for key in keys])
-            tables[level] = table.assign(key=parents, child=child_ids(keys), predicted=table[column])
-    return tables
 
 
 sizes = st.fixed_dictionaries(dict.fromkeys(KEYS, st.integers(0, 30)))
@@ -195,18 +165,3 @@ def test_a_radius_is_finite_or_none(odd):
     table = holdout({("FR", 1): 30})
     table["predicted"] = odd
     assert math.isnan(calibrate(by_level(table), [("FR", 1)], 0.9)["interval_radius"].iloc[0])
-
-
-def test_nothing_held_out_gives_no_radius_and_the_ledger_says_so():
-    schema = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")))
-    ledger = pd.DataFrame({"country": "FR", "store": [1, 2, None], "level": [2, 2, 1]})
-    ledger["status"] = ["fitted", "failed", "fitted"]
-    found, figures, summary = with_intervals(ledger, by_level(holdout({})), schema, 0.9)
-    assert figures.index.tolist() == ['["FR",1]', '["FR"]']
-    assert figures["radius"].isna().all()
-    assert found["interval_rows"].tolist() == found["coverage_rows"].tolist() == [0, 0, 0]
-    assert summary == {
-        "groups_with_own_interval": 0,
-        "groups_borrowing_interval": 0,
-        "groups_without_interval": 1,
-    }

@@ -1,146 +1,62 @@
-"""What is asked for: checked when it is asked, and digested in full."""
+"""What is asked for, as frozen values: a fresh copy of an estimator for every group, and what single groups do else."""
 
-import subprocess
-import sys
+import pickle
 
 import numpy as np
 import pytest
-from places import ROOT
-from sklearn.compose import TransformedTargetRegressor
+from children import Duck
+from sklearn.base import clone
 from sklearn.ensemble import BaggingRegressor
-from sklearn.linear_model import Lasso, Ridge, RidgeCV
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from metamodel.exceptions import InputError
 from metamodel.fitting.spec import Candidate, FitSpec
-from metamodel.training.digest import spec_digest
-from metamodel.training.options import TrainingOptions
+
+X = np.random.default_rng(0).normal(size=(20, 2))
+Y = X @ [3.0, -1.0]
 
 
-def options(**changes):
-    return TrainingOptions.create(**({"group_by": ["store"], "target": "units"} | changes))
-
-
-def digest(estimator=None, **changes):
-    estimator = Ridge() if estimator is None else estimator
-    spec = FitSpec("regression", (Candidate("a", estimator, "label", "{}"),))
-    return spec_digest(options(**changes), spec, {"features": []})
-
-
-def test_a_single_group_column_may_be_given_as_a_name():
-    assert options(group_by="store").group_by == ("store",)
+def candidate(name, estimator):
+    return Candidate(name, estimator, type(estimator).__name__, "{}")
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    "estimator",
     [
-        ({"unknown": "skip"}, r"unknown='skip' is unknown. Use one of: null, error, fallback"),
-        ({"null_keys": "keep"}, r"null_keys='keep' is unknown. Use one of: error, group, drop"),
-        ({"codec": "zip"}, r"codec='zip' is unknown. Use one of: cloudpickle, joblib, skops"),
-        ({"group_by": []}, r"group_by is empty. Name at least one column"),
-        ({"group_by": 7}, r"group_by=7 is no list of column names. Give one name or a list"),
-        ({"group_by": ["a", 1]}, r"group_by=\['a', 1\] is no list of column names"),
-        ({"group_by": ["a", "a"]}, r"group_by names a column twice: a, a. Name each once"),
-        ({"group_by": ["units"]}, r"'units' is the target and a group column"),
-        ({"time_column": "store"}, r"time_column 'store' is the target or a group column. Name a column of its own"),
-        ({"time_column": "units"}, r"time_column 'units' is the target or a group column"),
-        ({"holdout": 1}, r"holdout=1 is no share of the rows. Use a number from 0"),
-        ({"holdout": -0.1}, r"holdout=-0.1 is no share"),
-        ({"holdout": "20%"}, r"holdout='20%' is no share"),
-        ({"holdout": True}, r"holdout=True is no share"),
-        ({"holdout": float("nan")}, r"holdout=nan is no share"),
-        ({"min_rows": 0}, r"min_rows=0 is no row count. Use a whole number of at least 1"),
-        ({"min_rows": 2.0}, r"min_rows=2.0 is no row count"),
-        ({"n_jobs": 0}, r"n_jobs=0 is no process count. Use a positive number, or -1"),
-        ({"n_jobs": -2}, r"n_jobs=-2 is no process count"),
-        ({"random_state": -1}, r"random_state=-1 is no seed. Use a whole number"),
-        ({"random_state": None}, r"random_state=None is no seed"),
-        ({"warm_start": 1}, r"warm_start=1 is neither true nor false"),
+        pytest.param(Ridge(alpha=3.0), id="plain"),
+        pytest.param(make_pipeline(StandardScaler(), BaggingRegressor(Ridge(alpha=3.0), random_state=0)), id="nested"),
+        pytest.param(make_pipeline(FunctionTransformer(lambda x: x + 1), Ridge()), id="lambda"),
+        pytest.param(Duck(shift=2.0), id="foreign"),
     ],
-    ids=repr,
 )
-def test_an_option_out_of_range_is_refused(changes, message):
-    with pytest.raises(InputError, match=message):
-        options(**changes)
-
-
-@pytest.mark.parametrize("changes", [{"n_jobs": 2}, {"engine": "spark"}, {"unknown": "fallback"}], ids=repr)
-def test_where_and_how_fast_the_work_is_done_does_not_change_the_digest(changes):
-    assert digest(**changes) == digest()
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"holdout": 0.3},
-        {"min_rows": 3},
-        {"target": "price"},
-        {"random_state": 1},
-        {"codec": "skops"},
-        {"time_column": "t"},
-        {"warm_start": True},
-    ],
-    ids=repr,
-)
-def test_every_decisive_option_changes_the_digest(changes):
-    assert digest(**changes) != digest()
-
-
-ESTIMATORS = [
-    Ridge(),
-    Ridge(alpha=2.0),
-    Lasso(),
-    RidgeCV(alphas=np.array([1.0, 2.0])),
-    RidgeCV(alphas=np.array([1.0, 3.0])),
-    BaggingRegressor(Ridge()),
-    BaggingRegressor(Lasso()),
-    make_pipeline(StandardScaler(), Ridge()),
-    make_pipeline(MinMaxScaler(), Ridge()),
-    make_pipeline(FunctionTransformer(np.log1p), Ridge()),
-    make_pipeline(FunctionTransformer(np.sqrt), Ridge()),
-    make_pipeline(FunctionTransformer(lambda x: x + 1), Ridge()),
-    make_pipeline(FunctionTransformer(lambda x: x + 2), Ridge()),
-    make_pipeline(FunctionTransformer(kw_args={"a": 1}), Ridge()),
-    TransformedTargetRegressor(Ridge()),
-    TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1),
-    TransformedTargetRegressor(Ridge(), transformer=StandardScaler()),
-]
-
-
-def test_every_parameter_of_an_estimator_changes_the_digest():
-    digests = [digest(estimator) for estimator in ESTIMATORS]
-    assert len(set(digests)) == len(ESTIMATORS)
-
-
-def test_the_digest_is_the_same_in_every_process():
-    program = "import tests.fitting.test_spec as t; print(*[t.digest(estimator) for estimator in t.ESTIMATORS])"
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+def test_every_group_gets_an_unfitted_copy_of_its_own_with_the_same_parameters(estimator):
+    asked = candidate("it", estimator)
+    first = asked.unfitted().fit(X, Y)
+    second = asked.unfitted()
+    assert first is not second is not estimator
+    assert not any(name.endswith("_") for name in vars(second))
+    assert (
+        first.predict(X).tolist()
+        == second.fit(X, Y).predict(X).tolist()
+        == clone(estimator).fit(X, Y).predict(X).tolist()
     )
-    assert run.stdout.split() == [digest(estimator) for estimator in ESTIMATORS]
 
 
-def _scaling(factor, *, by_default=1):
-    return FunctionTransformer(lambda x: x * factor + by_default)
+def test_what_an_override_says_rules_its_own_group_alone():
+    own = FitSpec("regression", (candidate("a", Ridge(2.0)),), min_rows=9)
+    spec = FitSpec("regression", (candidate("b", Ridge()),), overrides={("FR", 1): own})
+    assert (spec.of(("FR", 1)), spec.of(("FR", 2)), spec.of(())) == (own, spec, spec)
 
 
-def test_the_digest_sees_what_a_function_encloses():
-    assert digest(_scaling(2)) != digest(_scaling(3))
-    assert digest(_scaling(2)) == digest(_scaling(2))
+def test_candidates_of_overrides_stand_behind_those_of_all_groups():
+    own = FitSpec("regression", (candidate("a", Ridge()), candidate("c", Ridge())))
+    spec = FitSpec("regression", (candidate("b", Ridge()),), overrides={("FR", 1): own})
+    assert [one.name for one in spec.every_candidate] == ["b", "a", "c"]
 
 
-def test_numpy_numbers_are_taken_for_options():
-    options = TrainingOptions.create("g", target="y", min_rows=np.int64(5), holdout=np.float32(0.25))
-    assert options.min_rows == 5
-    assert options.holdout == 0.25
-
-
-def test_a_seed_that_numpy_would_refuse_is_refused():
-    with pytest.raises(InputError, match=r"random_state=8589934592 is no seed.*2\*\*32"):
-        TrainingOptions.create("g", target="y", random_state=2**33)
-
-
-def test_a_target_that_is_no_name_is_refused():
-    with pytest.raises(InputError, match=r"target=\['y'\] is no column name"):
-        TrainingOptions.create("g", target=["y"])
+def test_a_spec_travels_to_other_processes():
+    asked = candidate("it", Ridge(alpha=3.0))
+    asked.unfitted()
+    (arrived,) = pickle.loads(pickle.dumps(FitSpec("regression", (asked,)))).candidates
+    assert arrived.unfitted().alpha == 3.0

@@ -1,9 +1,6 @@
 """Warm starts: what goes on from the earlier child, what does not and why, and that no judgement ever does."""
 
 import re
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,34 +22,15 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from spark_tables import assert_same_ledger
+from warm_starts import FOREST, fit, grown, table
 from xgboost import XGBRegressor
 
 from metamodel.bundle.model import MetaModel
-from metamodel.exceptions import InputError
 from metamodel.fitting.estimator_info import label_and_params
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import Candidate
 from metamodel.fitting.warm_start import EarlierChild, fit_from, why_only_cold
 from metamodel.fitting.xgboost_classifier import XGBClassifier
-from metamodel.training.result import TrainingResult
-from metamodel.training.train import train
-
-FOREST = RandomForestRegressor(n_estimators=5, max_depth=3)
-
-
-def table(rows: int = 40, seed: int = 0, shops: str = "ab") -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    parts = [pd.DataFrame({"shop": shop, "x": rng.normal(size=rows), "z": rng.normal(size=rows)}) for shop in shops]
-    return pd.concat(parts, ignore_index=True).assign(y=lambda f: 3 * f["x"] - f["z"] + rng.normal(0, 0.1, len(f)))
-
-
-def grown(more: int = 20) -> pd.DataFrame:
-    """The table a month later: all old rows, new ones, and a new group."""
-    return pd.concat([table(), table(more, seed=1, shops="abc")], ignore_index=True)
-
-
-def fit(data: Any, estimator: Any = FOREST, **options: Any) -> TrainingResult:
-    return train(data, "shop", "y", estimator, **{"n_jobs": 1, "stack": False, **options})
 
 
 def group(y: Any = None, seed: int = 0, rows: int = 60, **changes: Any) -> GroupData:
@@ -74,27 +52,6 @@ def labels(x: Any) -> Any:
     return np.where(x[:, 0] > 0, "dear", "cheap")
 
 
-def test_a_group_goes_on_from_its_earlier_child_and_the_ledger_says_so(tmp_path: Path) -> None:
-    before = fit(table(), output_dir=tmp_path / "before")
-    after = fit(grown(), previous=before.bundle_path, warm_start=True)
-    old, new = (result.ledger.set_index("shop") for result in (before, after))
-    assert new.loc[["a", "b"], "started_from"].tolist() == old["sha256"].tolist()
-    assert new.loc["c", ["started_from", "reason"]].tolist() == ["", "cold_start: no such group before"]
-    assert after.summary["groups_warm"] == 2
-    assert after.manifest.options["warm_start"] is True
-    first, second = MetaModel(before.bundle_path).child("a"), MetaModel(after.bundle_path).child("a")
-    assert (len(first.estimators_), len(second.estimators_), second.warm_start) == (5, 10, False)
-    assert all((a.tree_.value == b.tree_.value).all() for a, b in zip(first, second, strict=False))
-    assert len(MetaModel(after.bundle_path).child("c").estimators_) == 5
-
-
-def test_a_third_version_goes_on_from_the_second() -> None:
-    versions = [fit(table())]
-    for _ in range(2):
-        versions.append(fit(grown(), previous=versions[-1].bundle_path, warm_start=True))
-    assert [len(MetaModel(one.bundle_path).child("b").estimators_) for one in versions] == [5, 10, 15]
-
-
 @pytest.mark.parametrize("split", ["holdout", "kfold:3"])
 def test_no_judgement_starts_from_a_child_that_has_seen_the_held_out_rows(split: str) -> None:
     before = fit(table())
@@ -106,12 +63,6 @@ def test_no_judgement_starts_from_a_child_that_has_seen_the_held_out_rows(split:
     assert (warm.ledger["sha256"] != cold.ledger["sha256"]).tolist() == [True, True, False]
 
 
-def test_parents_go_on_from_parents() -> None:
-    before = fit(table(), unknown="fallback")
-    after = fit(grown(), unknown="fallback", previous=before.bundle_path, warm_start=True)
-    assert after.ledger["started_from"].tolist()[-1] == before.ledger["sha256"].tolist()[-1] != ""
-
-
 @pytest.mark.slow
 def test_one_process_two_and_a_second_time_give_the_same_children() -> None:
     before = MetaModel(fit(table()).bundle_path)
@@ -119,33 +70,6 @@ def test_one_process_two_and_a_second_time_give_the_same_children() -> None:
     one, two, again = (fit(grown(), n_jobs=n, **options).ledger for n in (1, 2, 1))
     assert_same_ledger(one, two)
     assert one["sha256"].tolist() == again["sha256"].tolist()
-
-
-@pytest.mark.spark
-def test_spark_brings_each_group_its_earlier_child(spark: Any) -> None:
-    before = MetaModel(fit(table(), unknown="fallback").bundle_path)
-    options = {"previous": before, "warm_start": True, "unknown": "fallback"}
-    local = fit(grown(), **options)
-    on_spark = fit(spark.createDataFrame(grown()), engine="spark", **options)
-    assert_same_ledger(local.ledger, on_spark.ledger)
-    assert (on_spark.ledger["started_from"] != "").tolist() == [True, True, False, True]
-    models = [MetaModel(result.bundle_path) for result in (local, on_spark)]
-    answers = [model.predict(grown())["prediction"] for model in models]
-    np.testing.assert_allclose(*answers, rtol=1e-9)
-
-
-def test_a_task_that_was_done_is_not_taken_for_one_from_another_start(tmp_path: Path) -> None:
-    from metamodel.training.earlier_children import Starts
-    from metamodel.training.engines.job import Job
-    from metamodel.training.engines.task import Task
-    from metamodel.training.options import TrainingOptions
-    from metamodel.training.plan import make_plan
-
-    bundles = [MetaModel(fit(table(seed=seed)).bundle_path).bundle for seed in (0, 1)]
-    plan = make_plan(grown(), TrainingOptions.create("shop", target="y", warm_start=True), FOREST, None, None)
-    task = Task(tuple(plan.groups()))
-    digests = {Job(plan, tmp_path, 1.0, starts).digest(task) for starts in (None, *map(Starts, bundles))}
-    assert len(digests) == 3
 
 
 @pytest.mark.parametrize(
@@ -172,39 +96,6 @@ def test_candidates_that_cannot_go_on_stand_beside_one_that_can() -> None:
     warm = fit(table(), {"ridge": Ridge(), "forest": FOREST}, previous=before.bundle_path, warm_start=True)
     assert warm.ledger["candidate"].eq("ridge").all()
     assert warm.ledger["reason"].eq("cold_start: Ridge has neither warm_start nor partial_fit").all()
-
-
-def test_a_group_that_failed_before_has_nothing_to_go_on_from() -> None:
-    before = fit(table(), min_rows=41, overrides=[{"shop": "a", "min_rows": 2}])
-    warm = fit(table(), previous=before.bundle_path, warm_start=True)
-    assert warm.ledger["reason"].tolist() == ["", "cold_start: no child before (skipped)"]
-
-
-def test_a_damaged_child_is_nothing_to_go_on_from(tmp_path: Path) -> None:
-    path = fit(table(), output_dir=tmp_path / "before").bundle_path
-    (shard,) = (path / "shards").iterdir()
-    with closing(sqlite3.connect(shard)) as connection:
-        connection.execute("UPDATE children SET child = zeroblob(10) WHERE key = '[\"a\"]'")
-        connection.commit()
-    assert shard.stat().st_size == MetaModel(path).manifest.files["shards/00000.sqlite"].size
-    warm = fit(table(), previous=path, warm_start=True)
-    assert warm.ledger["reason"].tolist() == ["cold_start: the earlier child is damaged", ""]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({}, "warm_start=True goes on from an earlier version, but there is none. Give previous too."),
-        ({"previous": 1, "estimator": "ridge"}, "no candidate can go on from an earlier fit .Ridge has neither"),
-        ({"previous": 1, "group_by": ["shop", "x"]}, r"groups are others: shop \(string\), and now shop .*, x"),
-    ],
-)
-def test_what_cannot_be_is_one_clear_line(options: dict[str, Any], message: str) -> None:
-    if "previous" in options:
-        options = {**options, "previous": fit(table()).bundle_path}
-    arguments = {"group_by": "shop", "target": "y", "estimator": FOREST, "n_jobs": 1, **options}
-    with pytest.raises(InputError, match=message):
-        train(grown().round({"x": 0}).astype({"x": int}), warm_start=True, **arguments)
 
 
 def test_an_ensemble_keeps_its_members_and_adds_as_many_as_are_asked_for() -> None:

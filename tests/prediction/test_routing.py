@@ -32,30 +32,6 @@ def test_routing_equals_the_naive_loop(rows, unknown):
     assert_frame_equal(answers, expected.astype(answers.dtypes), check_index_type=False)
 
 
-@given(ROWS, st.randoms())
-def test_row_order_and_column_order_and_further_columns_never_matter(rows, random):
-    frame = frame_of(rows).assign(extra="ignored")
-    order = random.sample(range(len(rows)), len(rows))
-    columns = random.sample(list(frame.columns), len(frame.columns))
-    assert_frame_equal(predict(frame.iloc[order][columns], detail=True), predict(frame, detail=True).iloc[order])
-
-
-@given(ROWS, st.integers(0, 25))
-def test_how_a_table_is_cut_into_batches_never_matters(rows, cut):
-    frame = frame_of(rows)
-    parts = [predict(frame.iloc[:cut], detail=True), predict(frame.iloc[cut:], detail=True)]
-    whole = predict(frame, detail=True)
-    assert_frame_equal(pd.concat(parts) if len(rows) else parts[0], whole, check_index_type=False)
-
-
-@given(ROWS)
-def test_single_rows_are_answered_like_batches(rows):
-    frame = frame_of(rows)
-    whole = predict(frame, detail=True)
-    for i in range(len(rows)):
-        assert_frame_equal(predict(frame.iloc[[i]], detail=True), whole.iloc[[i]])
-
-
 @given(ROWS, st.data())
 def test_rows_keep_their_index_even_where_it_repeats(rows, data):
     index = data.draw(st.lists(st.sampled_from(["a", "b", 1]), min_size=len(rows), max_size=len(rows)))
@@ -76,14 +52,7 @@ def test_an_index_of_several_levels_is_kept():
     assert predict(simple(("FR", 7), ("DE", 7)).set_axis(index)).index.equals(index)
 
 
-def test_the_given_table_is_not_changed():
-    frame = simple(("FR", 7), ("XX", 1))
-    before = frame.copy(deep=True)
-    predict(frame, detail=True)
-    assert_frame_equal(frame, before)
-
-
-# --- no rows, one row
+# --- no rows
 
 
 @pytest.mark.parametrize("detail", [False, True])
@@ -94,10 +63,6 @@ def test_an_empty_table_gives_the_dtypes_of_a_full_one(detail):
 
 def test_an_empty_table_without_dtypes_is_answered():
     assert predict(pd.DataFrame({"country": [], "store": [], "x": [], "z": []})).shape == (0, 2)
-
-
-def test_one_row_is_answered_by_one_prediction():
-    assert predict(simple(("FR", 8)))["prediction"].tolist() == [2.5]
 
 
 # --- children that misbehave
@@ -148,9 +113,6 @@ def test_under_error_an_invalid_key_is_answered_all_the_same():
 def test_an_invalid_key_is_explained():
     answers = predict(simple(("FR", 7.5), (None, 7)), detail=True)
     assert [("7.5 is none" in answers["error"][0]), ("'country' is null" in answers["error"][1])] == [True, True]
-
-
-# --- classifiers
 
 
 # --- bad input

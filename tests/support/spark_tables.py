@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from children import MARK
 
+import metamodel
+
 KEYS = ["latitude_cell", "longitude_cell"]
 FEATURES = ["housing_median_age", "total_rooms", "total_bedrooms", "population", "median_income"]
 TARGET = "median_house_value"
@@ -51,3 +53,9 @@ def odd_groups() -> pd.DataFrame:
     frame.loc[3, "x"] = MARK
     frame.loc[[39, 25, 20_045], "store"] = np.nan
     return frame.sample(frac=1, random_state=1, ignore_index=True)
+
+
+def both(data: Any, spark_data: Any, *args: Any, **options: Any) -> tuple[Any, Any]:
+    """Train on this machine and on Spark."""
+    local = metamodel.train(data, *args, n_jobs=1, **options)
+    return local, metamodel.train(spark_data, *args, engine="spark", n_jobs=1, **options)

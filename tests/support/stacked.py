@@ -1,5 +1,8 @@
 """What the tests of stacks share: three features, and stacks built of children and their rows."""
 
+import numpy as np
+import pandas as pd
+
 from metamodel.prediction.stacks.builder import StackBuilder
 from metamodel.tables.feature_columns import Feature
 from metamodel.tables.features import FeatureSchema
@@ -13,3 +16,17 @@ def built(children, samples, classes=()):
     for i, (child, x) in enumerate(zip(children, samples, strict=True)):
         builder.add(f'["{i}"]', "version", child, x)
     return list(builder.finish()), builder.refused
+
+
+def matrix(seed, rows=40, missing=False):
+    rng = np.random.default_rng(seed)
+    x = rng.normal([0, 10, -5], [1, 3, 0.01], size=(rows, 3))
+    if missing:
+        x[rng.random(x.shape) < 0.2] = np.nan
+    return x
+
+
+def training_table():
+    x = np.concatenate([matrix(seed, 30) for seed in range(6)])
+    table = pd.DataFrame(x, columns=NAMES).assign(y=x.sum(axis=1) + np.repeat(np.arange(6), 30) * x[:, 0])
+    return table.assign(country=np.repeat(["FR", "DE"], 90), store=np.tile(np.repeat([1, 2, 3], 30), 2))

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,31 +11,6 @@ from metamodel.tables.features import FeatureSchema
 def schema_of(**columns):
     frame = pd.DataFrame(columns)
     return FeatureSchema(FeatureSchema.infer(frame, list(frame)).features, "frame")
-
-
-@pytest.mark.parametrize(("dtype", "sent"), [("int64", 1.5), ("int8", 300.0), ("bool", 2.0), ("uint8", -1.0)])
-def test_a_number_that_would_change_in_the_training_dtype_is_kept_apart(dtype, sent):
-    trained = schema_of(x=np.array([1, 0], dtype=dtype), y=np.array([5, 6]), t=["a", "b"])
-    table = trained.table(pd.DataFrame({"x": [1.0, sent, 0.0], "y": [7.0] * 3, "t": ["a"] * 3}))
-    (fits, alike), (odd, apart) = table.alike(0, 3)
-    assert (fits.tolist(), str(alike.values["x"].dtype)) == ([0, 2], dtype)
-    assert (odd.tolist(), apart.values[["x", "y"]].to_numpy().tolist()) == ([1], [[sent, 7.0]])
-    assert apart.values[["x", "y"]].dtypes.eq("float64").all()
-
-
-def test_a_new_category_goes_behind_the_known_ones_with_rows_of_the_same_one():
-    schema = schema_of(c=pd.Categorical(["b", "a"]))
-    parts = schema.table(pd.DataFrame({"c": ["aa", "b", None, "zz", "aa"]})).alike(0, 5)
-    codes = {tuple(rows.tolist()): part.values["c"].cat.codes.tolist() for rows, part in parts}
-    assert codes == {(1, 2): [1, -1], (0, 4): [2, 2], (3,): [2]}
-    assert [part.values["c"].tolist() for _, part in parts][1:] == [["aa", "aa"], ["zz"]]
-
-
-def test_a_large_integer_is_not_rounded_on_its_way():
-    ids = [2**63 + 1, 2**53 + 1, 2**64 - 1]
-    schema = schema_of(id=np.array(ids, dtype="uint64"))
-    for sent in (pd.Series(ids, dtype="uint64"), pd.Series(ids, dtype=object), pd.Series(ids, dtype="uint64[pyarrow]")):
-        assert schema.table(pd.DataFrame({"id": sent})).values["id"].tolist() == ids
 
 
 ROWS = st.lists(

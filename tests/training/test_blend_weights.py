@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from blended import FEATURES, FRAME, fit
 from children import MARK, RaisesOnMark
-from sklearn.linear_model import LinearRegression
 
 import metamodel
 from metamodel.bundle.ledger_queries import keys_of
@@ -15,28 +15,6 @@ from metamodel.evaluation.metrics import regression_metrics
 from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.tables.keys import encode_key
 from metamodel.training.blend_weights import blend_holdout, weight_table, weight_texts
-
-FEATURES = ["x", "z"]
-
-
-def table(groups=12, rows=40):
-    """Groups of two regions around one line, with noise of their own."""
-    rng = np.random.default_rng(0)
-    number = np.repeat(np.arange(groups), rows)
-    frame = pd.DataFrame(rng.normal(size=(len(number), 2)), columns=FEATURES)
-    slope = 1 + 0.1 * rng.normal(size=groups)
-    y = slope[number] * frame["x"] + frame["z"] + 2 * rng.normal(size=len(frame))
-    keep = rng.random(len(frame)) < 0.3 + 0.6 * (number % 2)
-    return frame.assign(region=np.where(number < groups // 2, "A", "B"), shop=number, y=y)[keep]
-
-
-FRAME = table()
-
-
-def fit(frame=FRAME, estimator=None, **options):
-    estimator = estimator or LinearRegression()
-    options = {"features": FEATURES, "n_jobs": 1, "shrinkage": "relative", **options}
-    return metamodel.train(frame, ["region", "shop"], "y", estimator, **options)
 
 
 @pytest.fixture(scope="module")
@@ -201,20 +179,3 @@ def test_what_would_be_answered_decides_on_pruning():
     np.testing.assert_allclose(
         answers["prediction"], metamodel.load_model(result.bundle_path).child(()).predict(FRAME[FEATURES])
     )
-
-
-# -------- intervals
-def test_intervals_are_those_of_the_blended_predictions():
-    result = fit(interval=0.8, unknown="fallback")
-    model = metamodel.load_model(result.bundle_path)
-    held = result.holdout.dropna(subset=["blended"])
-    own = result.ledger[result.ledger["interval_level"] == 2].iloc[0]
-    region, shop = own["region"], int(own["shop"])
-    of_shop = held[held["key"] == f'["{region}",{shop}]']
-    residuals = np.sort(np.abs(of_shop["actual"] - of_shop["blended"]).to_numpy())
-    assert model.radius((region, shop)) == pytest.approx(residuals[int(np.ceil((len(residuals) + 1) * 0.8)) - 1])
-    answers = model.predict(FRAME[FRAME["shop"] == shop])
-    np.testing.assert_allclose(answers["upper"] - answers["prediction"], model.radius((region, shop)))
-    plain = metamodel.load_model(fit(unknown="fallback").bundle_path).predict(FRAME)
-    np.testing.assert_allclose(model.predict(FRAME)["prediction"], plain["prediction"])
-    assert result.manifest.group_values["columns"] == ["weight_0", "weight_1", "weight_2", "radius"]

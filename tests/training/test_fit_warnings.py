@@ -30,10 +30,6 @@ def test_groups_are_counted_by_kind(stopped):
     assert counted == {"groups_warned": 4, "groups_warned_ConvergenceWarning": 4}
 
 
-def test_the_printed_result_says_so(stopped):
-    assert "warnings          4 of 4 groups: 4 ConvergenceWarning" in str(stopped)
-
-
 def test_a_finding_says_what_was_warned_of_and_what_to_do(stopped):
     (found,) = [one for one in stopped.findings if one.check == "warnings"]
     assert found.message.startswith(

@@ -6,24 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from overridden import fit, table
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 from spark_tables import assert_same_ledger
 
 from metamodel.exceptions import InputError
 from metamodel.fitting.fit import fit_group
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import Candidate, FitSpec
-from metamodel.training.train import train
-
-
-def table() -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"country": np.repeat(["FR", "DE"], 60), "store": np.tile([1, 2, 3], 40)})
-    return frame.assign(x=rng.normal(size=120), y=lambda f: 2 * f["x"] + rng.normal(size=120))
-
 
 OVERRIDES = [
     {"country": "FR", "store": 1, "estimator": "decision_tree", "estimator_params": {"max_depth": 2}},
@@ -31,10 +21,6 @@ OVERRIDES = [
     {"country": "DE", "store": 3, "min_rows": 50},
     {"country": "DE", "store": 2, "estimator_params": {"alpha": 7.0}},
 ]
-
-
-def fit(data: Any, overrides: Any, **options: Any) -> Any:
-    return train(data, ["country", "store"], "y", "ridge", **{"overrides": overrides, "n_jobs": 1, **options})
 
 
 def test_each_override_rules_its_own_group_and_no_other() -> None:
@@ -47,21 +33,6 @@ def test_each_override_rules_its_own_group_and_no_other() -> None:
     others = [("FR", 3), ("DE", 1)]
     assert ledger.loc[others, "sha256"].tolist() == before.loc[others, "sha256"].tolist()
     assert set(result.manifest.options["candidates"]) == {"ridge", "decision_tree"}
-
-
-def test_an_override_of_the_same_name_does_not_hide_what_all_others_are() -> None:
-    own = [{"country": "FR", "store": 1, "estimator_params": {"alpha": 500.0}}]
-    manifest = fit(table(), own).manifest
-    assert manifest.options["candidates"]["ridge"]["params"] == '{"random_state": 0}'
-
-
-def test_what_children_need_holds_for_every_candidate_of_one_name() -> None:
-    frame = table().assign(y=lambda f: f["y"] > 0)
-    own = [{"country": "FR", "store": 1, "estimator": SVC()}]
-    options = {"estimator": {"SVC": make_pipeline(StandardScaler(), LogisticRegression())}, "overrides": own}
-    result = train(frame, ["country", "store"], "y", n_jobs=1, **options)
-    candidate = result.manifest.options["candidates"]["SVC"]
-    assert (candidate["estimator"], candidate["predict_proba"]) == ("StandardScaler > LogisticRegression", False)
 
 
 def test_overrides_come_as_a_frame_or_a_file_too(tmp_path: Any) -> None:

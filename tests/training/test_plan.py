@@ -1,44 +1,10 @@
 """Plans: everything that can be checked before the first fit is checked, and nothing about a table's form matters."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from plans import FRAME, keys, plan
 
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns, UnknownEstimator
-from metamodel.training.options import TrainingOptions
-from metamodel.training.plan import make_plan
-
-RNG = np.random.default_rng(0)
-FRAME = pd.DataFrame(
-    {
-        "country": ["FR", "FR", "DE", "DE", "DE", "IT"],
-        "store": [1, 2, 1, 1, 2, 1],
-        "week": pd.date_range("2026-01-01", periods=6),
-        "price": RNG.normal(size=6),
-        "town": list("abcabc"),
-        "units": RNG.normal(size=6),
-    }
-)
-
-
-def plan(frame=FRAME, estimator="ridge", estimator_params=None, features=("price", "town"), **options):
-    options = {"group_by": ["country", "store"], "target": "units"} | options
-    return make_plan(frame, TrainingOptions.create(**options), estimator, estimator_params, features)
-
-
-def keys(made):
-    return [group.key for group in made.groups()]
-
-
-def test_every_column_without_another_role_is_a_feature():
-    assert plan(features=None, time_column="week").features.names == ["price", "town"]
-
-
-def test_features_may_be_named_in_any_order_and_twice():
-    assert plan(features=["town", "price", "town"]).features.names == ["town", "price"]
 
 
 def test_without_fallback_only_children_are_planned():
@@ -65,38 +31,6 @@ def test_a_fingerprint_changes_with_the_groups_own_rows_alone():
 def test_the_index_of_the_table_does_not_matter():
     shifted = FRAME.set_axis([5] * 6)
     assert [g.fingerprint for g in plan(shifted).groups()] == [g.fingerprint for g in plan().groups()]
-
-
-@pytest.mark.parametrize(
-    ("estimator", "features", "layout"),
-    [
-        ("ridge", ["price"], "array"),
-        ("ridge", ["price", "town"], "frame"),
-        (make_pipeline(FunctionTransformer(), Ridge()), ["price"], "frame"),
-        ({"a": Ridge(), "b": make_pipeline(FunctionTransformer(), Ridge())}, ["price"], "frame"),
-    ],
-)
-def test_children_get_one_matrix_where_they_surely_can(estimator, features, layout):
-    assert plan(estimator=estimator, features=features).features.layout == layout
-
-
-@pytest.mark.parametrize(
-    ("labels", "kind", "classes"),
-    [
-        (list("babbab"), "string", ("a", "b")),
-        ([2, 0, 2, 2, 0, 2], "integer", (0, 2)),
-        ([2.0, 0.0, 2.0, np.nan, 0.0, 2.0], "integer", (0, 2)),
-        ([True, False, True, True, False, True], "boolean", (False, True)),
-        (pd.Categorical(list("babbab"), categories=["b", "c", "a"]), "string", ("a", "b")),
-        (pd.array([2, 0, None, 2, 0, 2], dtype="Int64"), "integer", (0, 2)),
-        (["b", None, "b", "b", "a", "b"], "string", ("a", "b")),
-    ],
-    ids=repr,
-)
-def test_class_labels_keep_their_kind(labels, kind, classes):
-    made = plan(FRAME.assign(units=labels), estimator=LogisticRegression(), features=["price"])
-    assert (made.spec.task, made.target.label_kind, made.target.classes) == ("classification", kind, classes)
-    assert [type(label) for label in made.target.classes] == [type(label) for label in classes]
 
 
 def test_null_keys_may_be_dropped_and_are_counted():
@@ -175,9 +109,3 @@ def test_keys_that_are_none_are_refused_whatever_the_policy():
 def test_bad_input_is_one_clear_line_before_anything_is_fitted(changes, error, message):
     with pytest.raises(error, match=message):
         plan(**changes)
-
-
-def test_a_target_of_mixed_labels_is_refused():
-    frame = FRAME.assign(units=pd.Series([1, "a", 2, "b", 1, "a"], dtype=object))
-    with pytest.raises(InputError, match=r"'units' holds mixed-integer values, which are no class labels. Convert it"):
-        plan(frame, estimator=LogisticRegression(), features=["price"])

@@ -13,7 +13,7 @@ from sklearn import linear_model as lm
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
-from stacked import NAMES, built
+from stacked import NAMES, built, matrix, training_table
 
 import metamodel
 from metamodel.bundle import stack_digests as stack_blocks
@@ -22,7 +22,6 @@ from metamodel.bundle.shard_reader import ShardReader
 from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import CorruptBundle
 from metamodel.report.inspection import damage
-from metamodel.training.build_stacks import stack_bundle
 
 REGRESSORS = {
     "LinearRegression": lm.LinearRegression,
@@ -52,14 +51,6 @@ CLASSIFIERS = {
     "SGD": lambda: lm.SGDClassifier(loss="log_loss", random_state=0),
     "SGD hinge": lambda: lm.SGDClassifier(random_state=0),
 }
-
-
-def matrix(seed, rows=40, missing=False):
-    rng = np.random.default_rng(seed)
-    x = rng.normal([0, 10, -5], [1, 3, 0.01], size=(rows, 3))
-    if missing:
-        x[rng.random(x.shape) < 0.2] = np.nan
-    return x
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:overflow:RuntimeWarning")
@@ -120,12 +111,6 @@ def bundle(tmp_path_factory):
     return metamodel.train(
         table, ["country", "store"], "y", estimator="ridge", n_jobs=1, output_dir=path, stack=True
     ).bundle_path
-
-
-def training_table():
-    x = np.concatenate([matrix(seed, 30) for seed in range(6)])
-    table = pd.DataFrame(x, columns=NAMES).assign(y=x.sum(axis=1) + np.repeat(np.arange(6), 30) * x[:, 0])
-    return table.assign(country=np.repeat(["FR", "DE"], 90), store=np.tile(np.repeat([1, 2, 3], 30), 2))
 
 
 CELLS = st.floats(-1e6, 1e6) | st.sampled_from([np.nan, np.inf, -np.inf, 1e300])
@@ -299,20 +284,6 @@ def test_the_first_answer_reads_one_block_and_no_more(tmp_path, monkeypatch):
     assert len(read) == 1
 
 
-def test_an_existing_bundle_is_given_stacks_later(tmp_path):
-    table = training_table()
-    path = metamodel.train(
-        table, ["country", "store"], "y", n_jobs=1, unknown="fallback", output_dir=tmp_path / "b", stack=False
-    ).bundle_path
-    before = MetaModel(path).predict(table)
-    manifest = stack_bundle(path, table[table["country"] == "FR"])
-    model = MetaModel(path)
-    pd.testing.assert_frame_equal(model.predict(table), before)
-    reasons = model.ledger.set_index(["country", "store"])["stack"].to_dict()
-    assert (len(manifest.stacks), model.stats()["rows_stacked"], model.bundle.damaged_files()) == (1, 90, [])
-    assert (reasons["FR", 1], reasons["DE", 1]) == ("", "no rows to compare on")
-
-
 def test_a_manifest_of_another_release_with_unknown_stacks_still_opens(tmp_path):
     path = metamodel.train(
         training_table(), ["country", "store"], "y", n_jobs=1, output_dir=tmp_path / "b", stack=True
@@ -346,18 +317,3 @@ def test_many_text_keys_are_found_like_few(tmp_path, odd):
     whole = model.predict(frame, {"detail": True})
     parts = pd.concat([model.predict(frame.iloc[i : i + 50], {"detail": True}) for i in range(0, 600, 50)])
     pd.testing.assert_frame_equal(whole, parts, check_exact=True)
-
-
-def test_a_stack_of_parents_alone_never_answers_for_their_groups(tmp_path):
-    x = np.random.default_rng(0).normal(size=(300, 3))
-    table = pd.DataFrame(x, columns=NAMES).assign(y=x.sum(axis=1), country=np.repeat(["FR", "DE"], 150))
-    table = table.assign(store=[f"s{i}" for i in range(300)])
-    options = {"n_jobs": 1, "holdout": 0, "min_rows": 100, "max_group_rows": 200, "unknown": "fallback", "stack": True}
-    path = metamodel.train(table, ["country", "store"], "y", output_dir=tmp_path / "b", **options).bundle_path
-    model = MetaModel(path)
-    assert set(pd.read_parquet(path / "stacks" / "00000.keys.parquet")["key"]) == {'["DE"]', '["FR"]'}
-    frame = pd.concat([table, table.assign(store="new"), table.iloc[:2].assign(country=["XX", "FR"])])
-    whole = model.predict(frame, {"detail": True})
-    parts = pd.concat([model.predict(frame.iloc[i : i + 50], {"detail": True}) for i in range(0, len(frame), 50)])
-    pd.testing.assert_frame_equal(whole, parts)
-    assert whole["status"].value_counts().to_dict() == {"parent:1": 601, "unknown_group": 1}

@@ -5,14 +5,7 @@ import pytest
 from sklearn import ensemble
 from sklearn.linear_model import LinearRegression
 from stacked import built
-
-
-def matrix(seed, missing=False):
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(60, 3))
-    if missing:
-        x[rng.random(x.shape) < 0.2] = np.nan
-    return x
+from tree_samples import matrix
 
 
 @pytest.mark.parametrize(

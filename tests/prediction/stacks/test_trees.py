@@ -1,10 +1,6 @@
 """Stacked tree ensembles answer as their children do, to the last bit; without numba the children answer."""
 
-import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,10 +13,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from stacked import NAMES, built
+from tree_samples import matrix, table, xgb
 
 import metamodel
 from metamodel.bundle.model import MetaModel
-from metamodel.prediction.stacks import builder as building
 from metamodel.prediction.stacks import trees
 
 LABELS = [["a", "b", "c"], ["b", "d"], ["a", "d"], ["a", "b", "c", "d"]]
@@ -46,18 +42,6 @@ CLASSIFIERS = {
 @pytest.fixture(autouse=True)
 def _numba():
     pytest.importorskip("numba")
-
-
-def xgb(kind, **options):
-    return getattr(pytest.importorskip("xgboost"), f"XGB{kind}")(**{"n_jobs": 1, "max_depth": 3, **options})
-
-
-def matrix(seed, missing=False):
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(60, 3))
-    if missing:
-        x[rng.random(x.shape) < 0.2] = np.nan
-    return x
 
 
 def takes_missing(family):
@@ -143,31 +127,6 @@ def test_pipelines_are_followed_in_their_own_arithmetic(before, family):
     assert (values.tolist(), refused, answered) == (expected.tolist(), {}, None)
 
 
-def test_a_large_tree_and_many_rows():
-    x = np.random.default_rng(0).normal(size=(3000, 3))
-    child = ensemble.RandomForestRegressor(n_estimators=4, random_state=0).fit(x, x[:, 0] * x[:, 1])
-    small = ensemble.RandomForestRegressor(n_estimators=4, max_leaf_nodes=64, random_state=0).fit(x, x[:, 0] * x[:, 1])
-    (stack,), _ = built([child, small], [x, x])
-    positions = np.arange(6000) % 2
-    values, _, _ = stack.program.answer(list(np.repeat(x, 2, axis=0).T), positions, proba=False)
-    assert values[::2].tolist() == child.predict(x).tolist()
-    assert values[1::2].tolist() == small.predict(x).tolist()
-
-
-def test_a_stack_is_closed_when_it_is_large(monkeypatch):
-    monkeypatch.setattr("metamodel.prediction.stacks.builder._STACK_BYTES", 1)
-    model = metamodel.train(table(), "store", "y", estimator="decision_tree", n_jobs=1)
-    assert (len(model.manifest.stacks), set(model.ledger["stack"])) == (3, {""})
-    opened = MetaModel(model.bundle_path)
-    opened.predict(table())
-    assert opened.stats()["rows_stacked"] == 180
-
-
-def table():
-    x = np.concatenate([matrix(seed) for seed in range(3)])
-    return pd.DataFrame(x, columns=NAMES).assign(y=x[:, 0] ** 2 + x[:, 1], store=np.repeat(["p", "q", "r"], 60))
-
-
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("trees") / "bundle"
@@ -200,37 +159,6 @@ def test_without_numba_the_children_answer(bundle, monkeypatch):
     assert model.stats()["rows_stacked"] == 0
 
 
-def test_without_numba_at_training_the_ledger_says_so(monkeypatch):
-    monkeypatch.setattr(building, "kernel_available", lambda: False)
-    result = metamodel.train(table(), "store", "y", estimator="decision_tree", n_jobs=1)
-    assert (result.manifest.stacks, set(result.ledger["stack"])) == ((), {"numba is not installed, or does not work"})
-
-
-@pytest.mark.slow
-@pytest.mark.tableless
-def test_where_nothing_can_be_kept_on_disk_the_kernel_is_compiled_all_the_same(tmp_path):
-    package = Path(metamodel.__file__).parent
-    shutil.copytree(package, tmp_path / "metamodel", ignore=shutil.ignore_patterns("__pycache__"))
-    stacks = tmp_path / "metamodel" / "prediction" / "stacks"
-    (stacks / "__pycache__").touch()  # a file in the folder's place: for root too
-    env = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
-    env |= {"HOME": os.devnull, "PYTHONPATH": str(tmp_path)}
-    program = (
-        "from metamodel.prediction.stacks import tree_kernel; "
-        "print(tree_kernel.__file__, len(tree_kernel.walk.signatures))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=tmp_path,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.stdout.split() == [str(stacks / "tree_kernel.py"), "3"], run.stderr
-
-
 def test_where_numba_is_broken_the_children_answer_and_one_warning_says_so(bundle, monkeypatch):
     expected = MetaModel(bundle).predict(table())
     trees.kernel_available.cache_clear()
@@ -249,10 +177,3 @@ def test_one_class_in_the_whole_target_is_stacked(family):
     (stack,), refused = built([child], [x], ("a",))
     values, probabilities, _ = stack.program.answer(list(x.T), np.zeros(60, dtype=np.int64), proba=True)
     assert (set(values), probabilities.tolist(), refused) == ({"a"}, [[1.0]] * 60, {})
-
-
-def test_what_cannot_be_compared_is_left_to_the_children(monkeypatch):
-    x = matrix(0)
-    monkeypatch.setattr(trees, "finish", lambda *_: np.empty(0)[1])
-    stacks, refused = built([tree.DecisionTreeRegressor().fit(x, x[:, 0])], [x])
-    assert (stacks, refused['["0"]'].startswith("cannot be compared: IndexError")) == ([], True)
