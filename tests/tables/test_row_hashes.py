@@ -1,11 +1,78 @@
 """Hashes of rows depend on a row's own values and the seed alone."""
 
+import numpy as np
 import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
 
-from metamodel.tables.row_hashes import row_hashes
+from metamodel.tables.row_hashes import column_hashes, mixed_columns, row_hashes
+
+MIXED = st.sampled_from([1, "1", 1.0, True, None, (2,), "a"])
+ROWS = st.lists(
+    st.tuples(st.integers(-3, 3), st.sampled_from(["a", "b", "", None]), st.floats(-2, 2), MIXED),
+    min_size=1,
+    max_size=30,
+)
+
+
+def table(rows):
+    frame = pd.DataFrame(rows, columns=["i", "text", "x", "mixed"], dtype=object)
+    return frame.astype({"i": "int64", "x": "float64"})
 
 
 def test_columns_of_mixed_objects_are_hashed_by_their_text():
     frame = pd.DataFrame({"x": pd.Series([1, "a", None, (2,), 1], dtype=object)})
     hashes = row_hashes(frame, ["x"], 0)
     assert (hashes[0] == hashes[4], len(set(hashes))) == (True, 4)
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+def test_neither_other_rows_nor_their_order_nor_the_index_change_a_rows_hash(rows, random):
+    frame = table(rows)
+    whole, mixed = row_hashes(frame, list(frame), 0), mixed_columns(frame)
+    chosen = random.sample(range(len(rows)), random.randint(1, len(rows)))
+    part = frame.iloc[chosen].set_axis(["same"] * len(chosen))
+    assert row_hashes(part, list(frame), 0, mixed).tolist() == whole[chosen].tolist()
+
+
+@given(ROWS)
+def test_equal_rows_share_a_hash_and_rows_that_differ_in_one_value_do_not(rows):
+    frame = table(rows)
+    hashes = row_hashes(frame, ["i", "text", "x"], 0)
+    assert len(set(hashes.tolist())) == len({row[:3] for row in rows})
+
+
+def test_only_the_columns_that_count_count():
+    frame = pd.DataFrame({"a": [1, 1], "b": [1, 2]})
+    assert len(set(row_hashes(frame, ["a"], 0))) == 1
+    assert len(set(row_hashes(frame, ["a", "b"], 0))) == 2
+
+
+def test_another_seed_gives_other_hashes_of_the_same_equalities():
+    frame = pd.DataFrame({"a": [1, 2, 1]})
+    one, other = (row_hashes(frame, ["a"], seed) for seed in (0, 2**32 - 1))
+    assert one[0] == one[2] != one[1]
+    assert other[0] == other[2] != other[1]
+    assert not set(one) & set(other)
+
+
+def test_equal_values_and_nulls_of_a_column_share_a_hash():
+    frame = pd.DataFrame({"x": [1.5, np.nan, 1.5, np.nan], "t": pd.Series(["a", None, "b", None], dtype=object)})
+    hashes = column_hashes(frame, ["t", "x"])
+    assert list(hashes) == ["t", "x"]
+    assert [hashes["x"][0], hashes["x"][1]] == [hashes["x"][2], hashes["x"][3]]
+    assert hashes["t"][1] == hashes["t"][3]
+    assert len({*hashes["t"]}) == 3
+
+
+def test_mixed_columns_are_those_that_hold_other_objects_than_text():
+    frame = pd.DataFrame(
+        {
+            "number": [1.0, 2.0],
+            "text": pd.Series(["a", None], dtype=object),
+            "both": pd.Series(["a", 1], dtype=object),
+            "lists": pd.Series([[1], [2]], dtype=object),
+            "level": pd.Categorical(["a", "b"]),
+        }
+    )
+    assert mixed_columns(frame) == {"both", "lists"}
