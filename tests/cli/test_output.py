@@ -1,0 +1,54 @@
+"""Results on stdout: text for people, strict JSON for programs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import TRAIN, strict
+from places import ROOT
+from servers import Server
+
+from metamodel.cli.output import dumps, packed_text, section
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_json_stays_json_where_mlflow_prints_links_to_a_server(folder: Path, tracking: Server) -> None:
+    """MLflow writes two links for every run on a server to stdout."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": tracking.url}
+    command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "sales.csv", "--json"]
+    done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert "View run" in done.stderr
+    assert strict(done.stdout)["summary"]["groups"] == 9
+
+
+def test_what_is_missing_or_infinite_is_null_and_numbers_stay_numbers() -> None:
+    frame = pd.DataFrame({"n": pd.array([3, None], dtype="Int64"), "day": pd.to_datetime(["2026-01-01", None])})
+    found = strict(dumps({"frame": frame, "top": (np.float32(0.5), np.inf, np.nan), 7: np.int64(7), "yes": np.True_}))
+
+    rows = [{"n": 3, "day": "2026-01-01 00:00:00"}, {"n": None, "day": None}]
+    assert found == {"frame": rows, "top": [0.5, None, None], "7": 7, "yes": True}
+
+
+def test_a_section_shows_a_table_without_its_index_and_a_dict_entry_by_entry() -> None:
+    table = section("worst", pd.DataFrame({"g": ["a", "b"], "rmse": [1234.5, 0.25]}, index=[17, 18]))
+    assert [line.split()[0] for line in table.splitlines()] == ["worst", "g", "a", "b"]
+    assert "17" not in table
+    assert section("model", {"task": "regression"}).splitlines()[1].split() == ["task", "regression"]
+    assert section("rows", 7) == "rows: 7"
+
+
+def test_a_packed_model_is_said_with_the_reasons_of_what_was_left_out() -> None:
+    packed = {"groups_stacked": 1200, "groups_fitted": 1203, "not_stacked": {"too few rows": 3}, "output": "out"}
+    text = packed_text({**packed, "version": "2"}, "sales", "champion")
+
+    assert "1,200 of 1,203 groups" in text
+    assert "3  too few rows" in text
+    assert text.endswith("registered        sales, version 2, alias champion")
+    assert "registered" not in packed_text({**packed, "version": None}, None, None)
