@@ -56,7 +56,7 @@ def test_what_the_data_checks_found_is_kept_and_shown(models):
     result = metamodel.train(frame, "g", "y", n_jobs=1)
     assert "constant" in {one.check for one in result.findings}
     opened = Page(render_report(Bundle(result.bundle_path))).text
-    assert "to look at before the training" in opened
+    assert f"The data checks found {len(result.findings)} things to look at" in opened
     assert all(one.message in opened for one in result.findings)
     assert "data checks nothing found" in Page(render_report(Bundle(models["forecast"].bundle_path))).text
 
