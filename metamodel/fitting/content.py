@@ -214,4 +214,6 @@ def _installed_folders() -> tuple[Path, ...]:
 
 def _path(value: Any) -> str:
     module: Mapping[str, Any] | str = getattr(value, "__module__", "") or ""
-    return f"{module}.{getattr(value, '__qualname__', None) or getattr(value, '__name__', None) or value}"
+    names = (getattr(value, name, None) for name in ("__qualname__", "__name__"))
+    # Polars' `col` has every attribute that it is asked for.
+    return f"{module}.{next((name for name in names if isinstance(name, str)), value)}"

@@ -2,25 +2,33 @@
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import FunctionTransformer
 
 from metamodel.prediction.child import first_step
 
-__all__ = ["label_and_params", "packages", "takes_arrays"]
+__all__ = ["has_method", "label_and_params", "names_features", "packages", "takes_arrays"]
 
 
-def takes_arrays(estimator: BaseEstimator) -> bool:
+def takes_arrays(estimator: BaseEstimator, features: Collection[str] = ()) -> bool:
     """Whether an estimator surely gives the same results on a matrix as on a frame.
 
     True for scikit-learn's own (and XGBoost's and LightGBM's) estimators whose parts do not pick columns by name,
     unless the first one hands its input on to an estimator inside it (a grid search): that one would have to know the
     features' names when `MetaModel.child` hands the child out.
+
+    Parameters
+    ----------
+    estimator
+        Unfitted.
+    features
+        The features' names, which its parameters may mention.
 
     Examples
     --------
@@ -29,6 +37,8 @@ def takes_arrays(estimator: BaseEstimator) -> bool:
     >>> takes_arrays(Ridge()), takes_arrays(make_pipeline(FunctionTransformer(), Ridge()))
     (True, False)
     """
+    if names_features(estimator, features):
+        return False
     known = {"sklearn", "xgboost", "lightgbm"}
     first = first_step(estimator)
     if first in ("passthrough", None) or len(list(_parts(first))) > 1:
@@ -37,6 +47,48 @@ def takes_arrays(estimator: BaseEstimator) -> bool:
         _package(part) in known and not isinstance(part, ColumnTransformer | FunctionTransformer)
         for part in _parts(estimator)
     )
+
+
+def names_features(estimator: Any, features: Collection[str]) -> bool:
+    """Whether a parameter of an estimator, or of one of its parts, mentions a feature by its name.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import HistGradientBoostingRegressor
+    >>> constrained = HistGradientBoostingRegressor(monotonic_cst={"price": -1})
+    >>> names_features(constrained, ["price", "size"]), names_features(constrained, ["size"])
+    (True, False)
+    """
+    if not features or not hasattr(estimator, "get_params"):
+        return False
+    names = set(features)
+    return any(not names.isdisjoint(_texts(value)) for value in estimator.get_params(deep=True).values())
+
+
+def has_method(estimator: Any, name: str) -> bool:
+    """Whether an unfitted estimator has a method once it is fitted.
+
+    What hands a method on to an estimator inside it (a stacking, a search, a pipeline) may not know before the fit
+    whether it has it; then it is asked which one it hands on to.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import StackingRegressor
+    >>> from sklearn.linear_model import Ridge
+    >>> stacking = StackingRegressor([("ridge", Ridge())])
+    >>> has_method(stacking, "predict"), has_method(stacking, "predict_proba")
+    (True, False)
+    """
+    if callable(getattr(estimator, name, None)):
+        return True
+    if not hasattr(type(estimator), name):  # on the class a method that depends is always there
+        return False
+    if steps := getattr(estimator, "steps", None):
+        return has_method(steps[-1][1], name)
+    given = (getattr(estimator, inner, None) for inner in ("final_estimator", "estimator", "base_estimator"))
+    inside = next((inner for inner in given if inner is not None), None)
+    # Without one it makes one of its own kind, such as StackingClassifier's logistic regression.
+    return inside is None or has_method(inside, name)
 
 
 def packages(estimator: BaseEstimator) -> list[str]:
@@ -89,6 +141,23 @@ def _parts(estimator: Any) -> Iterator[Any]:
         for value in estimator.get_params(deep=True).values():
             if callable(getattr(value, "fit", None)) and not isinstance(value, type):
                 yield value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a parameter; of CatBoost's and LightGBM's lists in one text ("name:kind,size") each entry."""
+    if isinstance(value, str):
+        yield value
+        yield from (entry for text in value.removeprefix("name:").split(",") for entry in (text, text.split(":")[0]))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from (*_texts(name), *_texts(item))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "OUT":
+        yield from _texts(value.tolist())
+    elif isinstance(value, pd.Index):
+        yield from _texts(value.tolist())
 
 
 def _changed_params(estimator: Any) -> dict[str, Any]:

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
 from metamodel.common.extras import install_command
 from metamodel.common.messages import did_you_mean
 from metamodel.exceptions import InputError, UnknownEstimator
+from metamodel.fitting.cloning import cloneable
+from metamodel.fitting.estimator_info import has_method
 from metamodel.fitting.spec import TaskName
 
 __all__ = ["NAMED", "resolve", "task_of"]
@@ -123,8 +125,10 @@ def resolve(
         built = _construct(estimator, params)
     else:
         built = _set_params(_checked_clone(estimator), params)
+    if hasattr(built, "get_params"):  # parameters too may be such that it could not be copied for each group
+        built = _checked_clone(built)
     for name in ("fit", "predict"):
-        if not callable(getattr(built, name, None)):
+        if not has_method(built, name):
             raise UnknownEstimator(
                 f"{type(built).__module__}.{type(built).__qualname__} has no method {name!r}, so it is no estimator. "
                 "Give a scikit-learn style regressor, classifier or pipeline."
@@ -185,8 +189,8 @@ def _parameters(cls: type) -> list[str]:
 
 def _checked_clone(estimator: object) -> Any:
     try:
-        return clone(estimator)
-    except TypeError as error:
+        return cloneable(estimator)
+    except (TypeError, RuntimeError) as error:
         raise UnknownEstimator(
             f"A {type(estimator).__name__} is no estimator: scikit-learn cannot clone it. "
             "Give a name, a dotted path, or an object with get_params, fit and predict."

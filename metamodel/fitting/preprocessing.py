@@ -16,6 +16,7 @@ from sklearn.utils import get_tags
 
 from metamodel.common.messages import listing
 from metamodel.exceptions import InputError
+from metamodel.fitting.estimator_info import names_features
 from metamodel.fitting.spec import TaskName
 from metamodel.fitting.target_encoder import GroupTargetEncoder
 from metamodel.tables.features import FeatureSchema
@@ -94,10 +95,12 @@ def with_preprocessing(
     if not texts:
         return make_pipeline(*steps, estimator) if steps else estimator
     native = _takes_categories(estimator) and bool(short)
+    categories = short if native else [column for column in texts if _names_category(estimator, column)]
     parts = [
         ("numbers", make_pipeline(*steps) if steps else "passthrough", numbers),
-        ("texts", _codes(estimator) if native else _one_hot(sparse), short),
-        ("long_texts", _by_target(task, steps), long),
+        ("categories", _codes(estimator) if categories else "drop", categories),
+        ("texts", _one_hot(sparse), [column for column in short if column not in categories]),
+        ("long_texts", _by_target(task, steps), [column for column in long if column not in categories]),
     ]
     if native:
         mask = [False] * len(numbers) + [True] * len(short) + [False] * len(long)
@@ -107,6 +110,8 @@ def with_preprocessing(
         sparse_threshold=1.0 if sparse else 0.0,
         verbose_feature_names_out=False,
     )
+    if names_features(estimator, features.names):
+        columns.set_output(transform="pandas")
     return make_pipeline(columns, estimator)
 
 
@@ -122,6 +127,11 @@ def _one_hot(sparse: bool) -> OneHotEncoder:
 def _takes_categories(estimator: BaseEstimator) -> bool:
     """Whether it splits by categories itself, and nobody said of which columns."""
     return getattr(estimator, "categorical_features", None) == "from_dtype"
+
+
+def _names_category(estimator: BaseEstimator, column: str) -> bool:
+    named = getattr(estimator, "categorical_features", None)
+    return not isinstance(named, str) and column in list(() if named is None else named)
 
 
 def _codes(estimator: Any) -> OrdinalEncoder:

@@ -17,7 +17,7 @@ from metamodel.bundle.manifest import Manifest, Target
 from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.common.progress import TrainingProgress
 from metamodel.evaluation.holdout import kept_share
-from metamodel.fitting.estimator_info import packages
+from metamodel.fitting.estimator_info import has_method, packages
 from metamodel.fitting.spec import Candidate
 from metamodel.tables.checks import Finding
 from metamodel.training.blend_weights import check_weights, shrink
@@ -175,7 +175,7 @@ def _described(candidate: Candidate) -> dict[str, Any]:
         "estimator": candidate.label,
         "params": candidate.params,
         "packages": packages(candidate.estimator),
-        "predict_proba": hasattr(candidate.estimator, "predict_proba"),
+        "predict_proba": has_method(candidate.estimator, "predict_proba"),
     }
 
 

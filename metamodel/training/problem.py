@@ -90,7 +90,9 @@ def decide(
     task, candidates, others = _candidates(
         estimator, estimator_params, schema, profile, options, overrides, counts.levels
     )
-    arrays = all(estimator_info.takes_arrays(one.estimator) for part in (candidates, *others) for one in part)
+    arrays = all(
+        estimator_info.takes_arrays(one.estimator, schema.names) for part in (candidates, *others) for one in part
+    )
     schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
     target = read_target(profile[options.target], task)
     _check_metric(options.metric, task)
