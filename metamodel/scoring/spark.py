@@ -26,7 +26,7 @@ from metamodel.prediction.routing import Route, output_columns
 from metamodel.scoring.spark_worker import ModelPlace, PartitionScorer
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables.grouping import check_columns
-from metamodel.tables.spark import column, read_spark, reason, sample_frame, write_spark
+from metamodel.tables.spark import column, read_spark, reason, sample_frame, with_plain_names, write_spark
 
 __all__ = ["score_on_spark", "score_to_table"]
 
@@ -62,11 +62,13 @@ def _scored(data: Any, opened: MetaModel, model: Any, options: PredictOptions, p
     added = _added(opened.route, options)
     _check(frame, opened, [f"{prefix}{name}" for name in added])
     needed = tuple(dict.fromkeys([*keys.names, *features.names]))
-    scorer = PartitionScorer(_place(opened, model, _tasks(frame)), needed, added, asdict(options), prefix)
+    place = _place(opened, model, _tasks(frame))
+    scorer = PartitionScorer(place, tuple(frame.columns), needed, added, asdict(options), prefix)
     together = [column(name) for name in keys.names]
     fields = [T.StructField(f"{prefix}{name}", _SPARK_TYPES[kind]) for name, kind in added.items()]
     schema = T.StructType([*frame.schema.fields, *fields])
-    return frame.repartition(*together).sortWithinPartitions(*together).mapInArrow(scorer.score, schema)
+    grouped = frame.repartition(*together).sortWithinPartitions(*together)
+    return with_plain_names(grouped).mapInArrow(scorer.score, schema)
 
 
 def score_to_table(

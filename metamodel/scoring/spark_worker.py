@@ -122,8 +122,10 @@ class PartitionScorer:
     ----------
     place
         The model.
+    names
+        The caller's columns, in their order; in the batches they are named by their places.
     columns
-        The columns that the model needs.
+        Those of them that the model needs.
     added
         Names of the columns it adds, and their Arrow types.
     params
@@ -133,6 +135,7 @@ class PartitionScorer:
     """
 
     place: ModelPlace
+    names: tuple[str, ...]
     columns: tuple[str, ...]
     added: dict[str, pa.DataType]
     params: dict[str, Any]
@@ -141,7 +144,7 @@ class PartitionScorer:
     def score(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Answer every row; the caller's columns pass through as they are."""
         model = self.place.open()
-        for batch in batches:
+        for batch in (numbered.rename_columns(list(self.names)) for numbered in batches):
             answers = model.predict(self._frame(batch), self.params)
             added = [_typed(answers[name], kind) for name, kind in self.added.items()]
             names = [*batch.schema.names, *(f"{self.prefix}{name}" for name in self.added)]

@@ -34,6 +34,7 @@ __all__ = [
     "sample_frame",
     "session_of",
     "settings",
+    "with_plain_names",
     "write_spark",
 ]
 
@@ -98,6 +99,11 @@ def session_of(data: object) -> SparkSession:
 def column(name: str) -> Column:
     """Refer to a column whatever its name contains."""
     return F.col("`" + name.replace("`", "``") + "`")
+
+
+def with_plain_names(frame: DataFrame) -> DataFrame:
+    """Name columns by their places, for `mapInArrow`: it looks them up by names in which a dot means a field."""
+    return frame.toDF(*(f"column_{i}" for i in range(len(frame.columns))))
 
 
 @contextmanager

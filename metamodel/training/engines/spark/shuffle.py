@@ -14,7 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 
 from metamodel.evaluation.holdout import child_ids
 from metamodel.tables.keys import GroupKey
-from metamodel.tables.spark import column
+from metamodel.tables.spark import column, with_plain_names
 from metamodel.training.earlier_children import Starts
 from metamodel.training.engines.spark.placement import Placement, Seat
 from metamodel.training.engines.spark.profile import SparkPlan
@@ -40,7 +40,7 @@ def rows_by_group(plan: SparkPlan, placement: Placement, starts: Starts | None =
     Returns
     -------
     DataFrame
-        The group's number, then the needed columns.
+        The group's number, then the columns of `plan.dtypes` in their order, `CHILD`, and with starts `START`.
     """
     numbered = plan.frame.withColumn(_ROW, F.monotonically_increasing_id())
     levels = [len(plan.keys.columns), *plan.levels]
@@ -49,7 +49,7 @@ def rows_by_group(plan: SparkPlan, placement: Placement, starts: Starts | None =
     if starts is not None:
         together = _with_starts(together, placement.seats, starts)
     ordered = together.repartitionById(placement.tasks, _TASK).sortWithinPartitions(_GROUP, _ROW)
-    return ordered.drop(_TASK, _ROW)
+    return with_plain_names(ordered.drop(_TASK, _ROW))
 
 
 def _rows_of_level(plan: SparkPlan, numbered: DataFrame, level: int, placement: Placement) -> DataFrame | None:

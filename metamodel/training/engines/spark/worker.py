@@ -168,15 +168,19 @@ class PartitionTrainer:
     searches: Searches
 
     def train(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Fit the groups of a partition; column 0 of every batch is the group's number."""
+        """Fit the groups of a partition; the columns are those of `rows_by_group`, whatever their names."""
         fitter = GroupFitter(self.spec, self.codec, self.kept_share)
         pace = None
         if self.spec.tuning is not None:
             require_optuna()  # once, and not in every forked process
         with _on_cores(self.threads):
-            for table in whole_groups(batches):
+            for table in whole_groups(map(self._named, batches)):
                 pace = pace or self.searches.pace(table.column(0)[0].as_py())
                 yield from _in_parts(self._fit(table, fitter, pace))
+
+    def _named(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        names = ["number", *self.dtypes, CHILD, START]
+        return batch.rename_columns(names[: batch.num_columns])
 
     def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> Iterator[tuple[int, GroupRecord, bytes]]:
         table, earlier = _without_starts(table)
