@@ -29,6 +29,7 @@ from metamodel.prediction.child import with_feature_names
 from metamodel.prediction.intervals import RADIUS, radii_of_rows
 from metamodel.prediction.routing import Route
 from metamodel.prediction.tally import Tally
+from metamodel.tables.dataframes import table_of
 from metamodel.tables.features import FeatureColumns
 from metamodel.tables.grouping import Grouping
 from metamodel.tables.keys import GroupKey
@@ -152,13 +153,13 @@ class MetaModel:
             unknown=given.get("unknown") or self.manifest.unknown,  # type: ignore[arg-type]  # checked by PredictOptions
         )
 
-    def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    def predict(self, frame: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Answer every row of a table; see `metamodel.prediction.routing.Route.predict`.
 
         Parameters
         ----------
         frame
-            Table with the group columns and the features, shape (n_rows, any).
+            Table of pandas, polars, Arrow ... with the group columns and the features, shape (n_rows, any).
         params
             ``{"detail": True}``, ``{"predict_method": "predict_proba"}``, ``{"unknown": "error"}``; or none.
 
@@ -166,17 +167,16 @@ class MetaModel:
         -------
         DataFrame
             `prediction`, `lower` and `upper` where the model has intervals, `status`, and what the params ask for;
-            n_rows rows under the same index.
+            n_rows rows under the same index; always of pandas.
         """
-        return self._answers(frame, params).frame(frame.index)
+        table = table_of(frame)
+        return self._answers(table, params).frame(table.index)
 
-    def predict_records(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def predict_records(self, frame: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Answer as `predict` does, one dict for each row, ready for JSON: what has no finite value is None."""
-        return self._answers(frame, params).records()
+        return self._answers(table_of(frame), params).records()
 
     def _answers(self, frame: pd.DataFrame, params: Mapping[str, Any] | None) -> Answers:
-        if not isinstance(frame, pd.DataFrame):
-            raise InputError(f"predict takes a pandas DataFrame, not a {type(frame).__name__}.")
         if frame.columns.nlevels > 1:
             raise InputError(
                 f"The table's columns have {frame.columns.nlevels} levels (a MultiIndex), the first is "

@@ -15,6 +15,9 @@ from metamodel.prediction.child import first_step
 
 __all__ = ["has_method", "label_and_params", "names_features", "packages", "takes_arrays"]
 
+# Parameters that hold the estimator that answers in the end.
+_HANDED_ON_TO = ("final_estimator", "estimator", "base_estimator")
+
 
 def takes_arrays(estimator: BaseEstimator, features: Collection[str] = ()) -> bool:
     """Whether an estimator surely gives the same results on a matrix as on a frame.
@@ -85,10 +88,9 @@ def has_method(estimator: Any, name: str) -> bool:
         return False
     if steps := getattr(estimator, "steps", None):
         return has_method(steps[-1][1], name)
-    given = (getattr(estimator, inner, None) for inner in ("final_estimator", "estimator", "base_estimator"))
-    inside = next((inner for inner in given if inner is not None), None)
-    # Without one it makes one of its own kind, such as StackingClassifier's logistic regression.
-    return inside is None or has_method(inside, name)
+    given = [getattr(estimator, inner) for inner in _HANDED_ON_TO if hasattr(estimator, inner)]
+    # Where none is given it makes one of its own kind, such as StackingClassifier's logistic regression.
+    return bool(given) and (given[0] is None or has_method(given[0], name))
 
 
 def packages(estimator: BaseEstimator) -> list[str]:
@@ -154,9 +156,7 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from _texts(item)
-    elif isinstance(value, np.ndarray) and value.dtype.kind in "OUT":
-        yield from _texts(value.tolist())
-    elif isinstance(value, pd.Index):
+    elif (isinstance(value, np.ndarray) and value.dtype.kind in "OUT") or isinstance(value, pd.Index):
         yield from _texts(value.tolist())
 
 

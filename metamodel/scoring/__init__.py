@@ -31,8 +31,8 @@ def score(
     Parameters
     ----------
     data
-        A DataFrame, the path of a CSV file, a Parquet file or a folder of Parquet files, or the name of a built-in
-        sample. With engine="spark" also a Spark DataFrame, a table's name, or a Delta folder.
+        A DataFrame (of pandas, polars, Arrow ...), the path of a CSV file, a Parquet file or a folder of Parquet files,
+        or the name of a built-in sample. With engine="spark" also a Spark DataFrame, a table's name, or a Delta folder.
     model
         A `MetaModel`, an MLflow URI, or a path.
     engine
@@ -46,7 +46,8 @@ def score(
     -------
     DataFrame
         The caller's columns, followed by `prediction`, `status` and what the params ask for; same rows, order and
-        index. With engine="spark" a Spark DataFrame, whose rows have no order.
+        index. Of a table of another library one of that library, with nulls where nobody answered; with
+        engine="spark" a Spark DataFrame, whose rows have no order.
 
     Raises
     ------

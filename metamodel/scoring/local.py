@@ -14,20 +14,22 @@ from metamodel.flavor.load import load_model
 from metamodel.prediction.answer_form import DETAIL_COLUMNS
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables import files as tables
+from metamodel.tables.dataframes import as_pandas, widened
 from metamodel.tables.sources import no_table
 
 __all__ = ["score_frame", "score_to_file"]
 
 
-def score_frame(
-    data: pd.DataFrame | str | Path, model: Any, params: Mapping[str, Any] | None, prefix: str = ""
-) -> pd.DataFrame:
+def score_frame(data: Any, model: Any, params: Mapping[str, Any] | None, prefix: str = "") -> Any:
     """Score a whole table; see `metamodel.scoring.score`."""
     model = model if isinstance(model, MetaModel) else load_model(model)
-    frame = data if isinstance(data, pd.DataFrame) else pd.concat(_parts(data, model), ignore_index=True)
+    table = as_pandas(data)
+    frame = pd.concat(_parts(data, model), ignore_index=True) if table is None else table
     readable = _readable(frame, data, model)
     model.manifest.features.check_kinds(readable)
-    return _beside(frame, model.predict(readable, params), prefix)
+    answers = model.predict(readable, params).add_prefix(prefix)
+    check_free(frame.columns, answers.columns)
+    return _beside(frame, answers) if table is None or table is data else widened(data, answers)
 
 
 def score_to_file(
@@ -57,7 +59,9 @@ def score_to_file(
             # A wrong column is wrong from the start; the last part may be one row with one bad value.
             if i == 0:
                 model.manifest.features.check_kinds(readable)
-            yield _beside(part, counted.answers(part, readable, params), prefix)
+            answers = counted.answers(part, readable, params).add_prefix(prefix)
+            check_free(part.columns, answers.columns)
+            yield _beside(part, answers)
 
     tables.write_table(output, scored())
     return counted.summary()
@@ -125,9 +129,7 @@ def _readable(frame: pd.DataFrame, data: Any, model: MetaModel) -> pd.DataFrame:
     )
 
 
-def _beside(frame: pd.DataFrame, answers: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    answers = answers.add_prefix(prefix)
-    check_free(frame.columns, answers.columns)
+def _beside(frame: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
     if frame.index.is_unique:
         return pd.concat([frame, answers], axis=1)
     # concat aligns by index, which a duplicated index forbids; the rows are in the same order anyway.

@@ -9,6 +9,7 @@ import pandas as pd
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.tables import files as tables
+from metamodel.tables.dataframes import as_pandas
 
 __all__ = ["no_table", "read_data", "read_source"]
 
@@ -21,8 +22,9 @@ def read_source(data: Any, group_by: Sequence[str]) -> tuple[pd.DataFrame, str]:
     InputError
         It is no table, or one that only Spark can read.
     """
-    if isinstance(data, pd.DataFrame):
-        return data, "DataFrame"
+    table = as_pandas(data)
+    if table is not None:
+        return table, "DataFrame"
     if isinstance(data, str | Path):
         return read_data(data, group_by), f"sample:{data}" if _is_sample(data) else str(data)
     if type(data).__module__.startswith("pyspark."):
@@ -43,7 +45,10 @@ def read_data(data: str | Path, group_by: Sequence[str]) -> pd.DataFrame:
 
 def no_table(data: object) -> InputError:
     """Say of what cannot be read what can."""
-    return InputError(f"data is a {type(data).__name__}. Give a pandas DataFrame, a path, or the name of a sample.")
+    return InputError(
+        f"data is a {type(data).__name__}. Give a DataFrame (of pandas, polars, Arrow ...), "
+        "a path, or the name of a sample."
+    )
 
 
 def _is_sample(data: str | Path) -> bool:

@@ -22,6 +22,7 @@ from pyspark.sql import types as T  # noqa: N812
 
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
+from metamodel.tables.dataframes import as_pandas
 
 __all__ = [
     "TYPE_EXAMPLES",
@@ -125,8 +126,8 @@ def read_spark(data: Any, group_by: Sequence[str] = (), text_columns: Sequence[s
     Parameters
     ----------
     data
-        A Spark DataFrame; a pandas DataFrame or the name of a built-in sample, which are sent to the cluster; the path
-        or URL of a CSV file, Parquet or Delta; or the name of a table.
+        A Spark DataFrame; a DataFrame of pandas, polars ... or the name of a built-in sample, which are sent to the
+        cluster; the path or URL of a CSV file, Parquet or Delta; or the name of a table.
     group_by
         Group columns. In a CSV file only an empty field is null there: the country code "NA" is Namibia.
     text_columns
@@ -140,8 +141,9 @@ def read_spark(data: Any, group_by: Sequence[str] = (), text_columns: Sequence[s
     session = session_of(data)
     if isinstance(data, DataFrame):
         return SparkTable(data, "Spark DataFrame")
-    if isinstance(data, pd.DataFrame):
-        return SparkTable(session.createDataFrame(data), "DataFrame", "float64")
+    table = as_pandas(data)
+    if table is not None:
+        return SparkTable(session.createDataFrame(table), "DataFrame", "float64")
     if isinstance(data, str) and data in SAMPLES:
         return SparkTable(session.createDataFrame(load_sample(data)), f"sample:{data}")
     if not isinstance(data, str | Path):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from metamodel.common.messages import did_you_mean, listing, short
 from metamodel.exceptions import InputError, InvalidKey
+from metamodel.tables.dataframes import as_pandas
 from metamodel.tables.keys import GroupKey, KeySchema
 
 __all__ = ["Override", "place", "read_overrides"]
@@ -85,7 +86,8 @@ def read_overrides(table: Any, group_by: Sequence[str], from_text: bool = False)
     """
     if table is None:
         return ()
-    records = table.to_dict(orient="records") if isinstance(table, pd.DataFrame) else table
+    frame = as_pandas(table)
+    records = table if frame is None else frame.to_dict(orient="records")
     if not isinstance(records, list) or not all(isinstance(record, Mapping) for record in records):
         raise InputError(f"overrides={short(table)} is no table. Give a DataFrame, a list of dicts, or a file's path.")
     for record in records:

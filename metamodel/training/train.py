@@ -82,8 +82,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     Parameters
     ----------
     data
-        A DataFrame; the path of a CSV file, a Parquet file or a folder of Parquet files; or the name of a built-in
-        sample ("sales", "california"). With engine="spark" also a Spark DataFrame, a table's name, or a Delta folder.
+        A DataFrame of pandas, polars, Arrow ...; the path of a CSV file, a Parquet file or a folder of Parquet files;
+        or the name of a built-in sample ("sales", "california"). With engine="spark" also a Spark DataFrame, a table's
+        name, or a Delta folder.
     group_by
         Columns whose values tell the groups apart.
     target

@@ -127,7 +127,9 @@ def test_params_that_do_not_exist_are_refused(model, table, params, message):
 
 @pytest.mark.parametrize("data", [[1], {"a": [1]}, np.zeros((2, 2)), None], ids=lambda data: type(data).__name__)
 def test_only_a_table_is_predicted(model, data):
-    with pytest.raises(InputError, match=rf"predict takes a pandas DataFrame, not a {type(data).__name__}"):
+    with pytest.raises(
+        InputError, match=rf"predict takes a DataFrame \(of pandas, polars, Arrow \.\.\.\), not a {type(data).__name__}"
+    ):
         model.predict(data)
 
 

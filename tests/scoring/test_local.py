@@ -98,9 +98,13 @@ def test_text_where_a_number_belongs_is_refused_before_any_row_is_scored(
 
 
 def test_what_is_no_table_and_what_is_no_model_are_refused(panel: pd.DataFrame, model: metamodel.MetaModel):
-    with pytest.raises(InputError, match=r"data is a NoneType\. Give a pandas DataFrame, a path, or the name"):
+    with pytest.raises(
+        InputError, match=r"data is a NoneType\. Give a DataFrame \(of pandas, polars, Arrow \.\.\.\), a path, or the"
+    ):
         metamodel.score(None, model)
-    with pytest.raises(InputError, match=r"data is a int\. Give a pandas DataFrame, a path, or the name"):
+    with pytest.raises(
+        InputError, match=r"data is a int\. Give a DataFrame \(of pandas, polars, Arrow \.\.\.\), a path, or the"
+    ):
         score_to_file(3, model, "scored.csv")
     with pytest.raises(InputError, match=r"3 \(int\) is no model\. Give the path or URI of one\."):
         metamodel.score(panel, 3)

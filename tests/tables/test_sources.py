@@ -36,7 +36,8 @@ def test_a_sample_is_read_by_its_name() -> None:
 @pytest.mark.parametrize("data", [None, 7, [1], {"g": ["a"]}], ids=repr)
 def test_what_is_no_table_is_refused_with_what_is(data: object) -> None:
     with pytest.raises(
-        InputError, match=r"^data is a \w+\. Give a pandas DataFrame, a path, or the name of a sample\."
+        InputError,
+        match=r"^data is a \w+\. Give a DataFrame \(of pandas, polars, Arrow \.\.\.\), a path, or the name of",
     ):
         read_source(data, [])
 

@@ -331,7 +331,9 @@ def test_a_path_is_as_good_as_a_table(tmp_path, name):
 
 @pytest.mark.parametrize("data", [None, 7, [1, 2], {"a": 1}], ids=repr)
 def test_what_is_no_table_is_refused(data):
-    with pytest.raises(InputError, match=r"data is a \w+. Give a pandas DataFrame, a path, or the name of a sample"):
+    with pytest.raises(
+        InputError, match=r"data is a \w+. Give a DataFrame \(of pandas, polars, Arrow \.\.\.\), a path, or the"
+    ):
         fit(data)
 
 

@@ -43,9 +43,11 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
 
     @classmethod
     def create(cls, group_by: object, **options: Any) -> Self:
-        """Accept `group_by` as a name or as a list of names, and for an option that may be None also "" and no time."""
+        """Accept `group_by` as a name or as names in order, and for an option that may be None also "" and no time."""
         if isinstance(group_by, str):
             group_by = [group_by]
+        elif hasattr(group_by, "tolist"):  # an array, or pandas' Index of names
+            group_by = group_by.tolist()
         if not isinstance(group_by, list | tuple) or not all(isinstance(name, str) for name in group_by):
             raise InputError(
                 f"group_by={short(group_by)} is no list of column names. Give one name or a list of names."

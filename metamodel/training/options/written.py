@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from metamodel.common.messages import short
 from metamodel.common.option import OptionGroup
 
@@ -59,8 +57,8 @@ def _plain(value: Any) -> Any:
     """Make plain values of one option's value, or raise TypeError."""
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, np.generic):
-        return _plain(value.item())
+    if hasattr(value, "tolist") and not hasattr(value, "columns"):  # of NumPy, or an Index of names
+        return _plain(value.tolist())
     if isinstance(value, Mapping):
         return {_word(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
