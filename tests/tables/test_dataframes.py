@@ -61,7 +61,7 @@ def test_columns_are_added_in_the_callers_library(form: str, kind: type) -> None
     added = pd.DataFrame({"prediction": [0.5, np.nan], "label": [None, None]}, index=[9, 9])
     wider = widened(FORMS[form](EVERY_KIND), added)
     assert type(wider) is kind
-    rows = pl.from_arrow(wider) if kind is pa.Table else wider
+    rows: Any = pl.from_arrow(wider) if kind is pa.Table else wider
     assert rows.drop("prediction", "label").equals(EVERY_KIND)
     assert rows["prediction"].to_list() == [0.5, None]
     assert rows["label"].dtype == pl.String
