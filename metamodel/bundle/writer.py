@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from metamodel.bundle.key_index import key_index
 from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, FileEntry, Manifest, write_manifest
@@ -95,7 +95,10 @@ def _lock(work: Path, path: Path) -> FileLock:
         lock.acquire(blocking=False)
         if not os.path.samestat(seen, file.stat()):
             raise FileNotFoundError(file)
-    except OSError as error:  # held by another process, or taken away by one that has just finished
+    except (
+        Timeout,
+        FileNotFoundError,
+    ) as error:  # held, or taken away by a process that has just ended
         lock.release()
         raise InputError(
             f"Another process is writing {path}. Wait for it to end, or name another output directory."

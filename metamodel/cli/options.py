@@ -3,14 +3,17 @@
 import contextlib
 import functools
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from metamodel.cli.failures import failure_line, without_walls
 from metamodel.common.option import Form, OptionGroup, declared
 from metamodel.common.option import Option as Declared
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
@@ -267,10 +270,17 @@ inputs_option = next(_option_of(one) for one in declared(AnswerOptions) if one.n
 
 
 @contextlib.contextmanager
-def at_work() -> Iterator[None]:
-    """Turn the errors that people cause into one line and an exit code; what libraries print goes to stderr."""
+def at_work(output_dir: str | None = None) -> Iterator[None]:
+    """Turn the errors that people cause into one line and an exit code; what libraries print goes to stderr.
+
+    Parameters
+    ----------
+    output_dir
+        Where a training keeps the groups that are finished.
+    """
     from mlflow.exceptions import MlflowException
 
+    logging.getLogger("mlflow.store.db.utils").addFilter(without_walls)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -278,13 +288,23 @@ def at_work() -> Iterator[None]:
         raise Exit(str(error), 2) from error
     except MetaModelError as error:
         raise Exit(str(error), 1) from error
-    except MlflowException as error:
-        raise Exit(f"MLflow refused: {error.message.splitlines()[0]}", 1) from error
-    except OSError as error:
-        if error.filename is None:
-            raise
-        reason = f"{error.filename!r} cannot be used: {error.strerror}. Check the path and who may write there."
-        raise Exit(reason, 2) from error
+    except Exception as error:
+        if line := failure_line(error):
+            raise Exit(line + _kept(output_dir), 1) from error
+        if isinstance(error, MlflowException):
+            raise Exit(f"MLflow refused: {error.message.splitlines()[0]}", 1) from error
+        if isinstance(error, OSError) and error.filename is not None:
+            reason = f"{error.filename!r} cannot be used: {error.strerror}. Check the path and who may write there."
+            raise Exit(reason, 2) from error
+        raise
+
+
+def _kept(output_dir: str | None) -> str:
+    """Say that a training can go on where it was."""
+    path = Path(output_dir) if output_dir else None
+    if path is None or not any(path.with_name(f".{path.name}.work").glob("tasks/*")):
+        return ""
+    return " The groups that are finished are kept; the same command goes on with the others."
 
 
 class Exit(click.ClickException):

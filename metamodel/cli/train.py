@@ -32,7 +32,7 @@ __all__ = ["train"]
 def train(*, as_json: bool, **options: Any) -> None:
     """Train one child for every group, log ONE run, register ONE model."""
     shown = [*options["group_by"], options["target"]]
-    with at_work():
+    with at_work(options["output_dir"]):
         logging = Logging(**named(Logging, options))
         _check_destination(logging.register, logging.alias)
         of_logging = {one.name for one in declared(Logging)}

@@ -91,10 +91,22 @@ class SparkTable:
 
 
 def session_of(data: object) -> SparkSession:
-    """Return the DataFrame's session; else the active one, or the one that Spark's own settings start."""
+    """Return the DataFrame's session; else the active one, or the one that Spark's own settings start.
+
+    Raises
+    ------
+    InputError
+        There is no session, and none can be started.
+    """
     if isinstance(data, DataFrame):
         return data.sparkSession
-    return SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
+    try:
+        return SparkSession.getActiveSession() or SparkSession.builder.getOrCreate()
+    except PySparkException as error:
+        raise InputError(
+            f"Spark cannot be started: {reason(error)} Install Java 17 or newer and set JAVA_HOME to it; or, for a "
+            "cluster that runs already, set SPARK_REMOTE. What Java itself said stands above."
+        ) from error
 
 
 def column(name: str) -> Column:

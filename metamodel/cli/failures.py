@@ -1,0 +1,96 @@
+"""Faults of the machine and of the store, in one line: a full disk, a database that cannot be written.
+
+Libraries wrap what the system said in errors of their own; what counts is found underneath.
+"""
+
+import errno
+import logging
+import sqlite3
+from collections.abc import Iterator
+
+from metamodel.common.messages import short_line
+
+__all__ = ["failure_line", "without_walls"]
+
+_FULL = "Free some space, or write to another disk"
+
+# Number of a system's error → what to do.
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or use fewer processes",
+    errno.ENOMEM: "Use fewer processes (--n-jobs), or a machine with more memory",
+}
+
+# How a message of SQLite starts → what to do.
+_OF_DATABASES = {
+    "database or disk is full": _FULL,
+    "disk I/O error": "Check the disk and its free space",
+    "attempt to write a readonly database": "Check who may write there, or set MLFLOW_TRACKING_URI to another store",
+    "unable to open database file": "Check that its folder exists and who may write there",
+    "database is locked": "Another process is writing there. Try again when it has finished",
+    "file is not a database": "Set MLFLOW_TRACKING_URI to MLflow's own store",
+    "database disk image is malformed": "Restore it from a copy",
+}
+
+
+def failure_line(error: BaseException) -> str | None:
+    """Say what the system or the database said, and what to do.
+
+    Parameters
+    ----------
+    error
+        What was raised; the errors that it was raised from are looked through too.
+
+    Returns
+    -------
+    str or None
+        Fact, evidence and remedy; None where the fault lies elsewhere.
+
+    Examples
+    --------
+    >>> failure_line(OSError(errno.ENOSPC, "No space left on device", "shards/00000.sqlite"))
+    "'shards/00000.sqlite' cannot be written: No space left on device. Free some space, or write to another disk."
+    >>> failure_line(KeyError("x")) is None
+    True
+    """
+    for cause in _causes(error):
+        if isinstance(cause, sqlite3.Error):
+            line = _of_database(str(cause))
+        elif isinstance(cause, OSError) and cause.errno in _REMEDIES:
+            what = repr(cause.filename) if cause.filename else "A file"
+            line = f"{what} cannot be written: {cause.strerror}. {_REMEDIES[cause.errno]}."
+        else:
+            continue
+        if line:
+            return line
+    return _of_text(str(error))
+
+
+def without_walls(record: logging.LogRecord) -> bool:
+    """Cut what a store's library logs of an error to its first line; the command says the rest. A filter of loggers."""
+    lines = record.getMessage().splitlines()
+    record.msg, record.args, record.exc_info, record.exc_text = (lines[0] if lines else ""), (), None, None
+    return True
+
+
+def _of_database(message: str) -> str | None:
+    remedy = next((remedy for start, remedy in _OF_DATABASES.items() if message.startswith(start)), None)
+    return None if remedy is None else f"A database cannot be used: {message}. {remedy}."
+
+
+def _of_text(text: str) -> str | None:
+    """Find a message of SQLite where only its text has come through, as SQLAlchemy and MLflow write it."""
+    known = next((start for start in _OF_DATABASES if f"Error) {start}" in text), None)
+    return None if known is None else _of_database(short_line(known))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        wrapped = getattr(current, "orig", None)  # SQLAlchemy's
+        if isinstance(wrapped, BaseException):
+            yield wrapped
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
