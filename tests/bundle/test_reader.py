@@ -4,10 +4,8 @@ import json
 import multiprocessing
 import os
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ import pytest
 from bundles import change_manifest, prove_again
 from pandas.testing import assert_frame_equal
 from places import DATA
-from sklearn.linear_model import Ridge
 
 from metamodel.bundle.manifest import FORMAT_VERSION, FileEntry
 from metamodel.bundle.model import MetaModel
@@ -24,7 +21,6 @@ from metamodel.bundle.reader import Bundle
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter, seal_shard
 from metamodel.bundle.shards import ShardRow
-from metamodel.bundle.writer import ShardMerger, library_versions, new_bundle
 from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import (
     CorruptBundle,
@@ -327,77 +323,7 @@ def test_a_forked_process_reads_on(bundle, table):
 # --- writing
 
 
-def test_the_shards_of_tasks_become_few_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("metamodel.bundle.writer._SHARD_BYTES", 300_000)
-    (tmp_path / "shards").mkdir()
-    merger = ShardMerger(tmp_path)
-    names = []
-    for i in range(4):
-        with ShardWriter(tmp_path / f"{i}.sqlite") as writer:
-            writer.add(ShardRow.of_child(f"[{i}]", 1, "", os.urandom(150_000), resident=1))
-        names.append(merger.add(tmp_path / f"{i}.sqlite"))
-    merger.close()
-    assert names == ["00000.sqlite", "00000.sqlite", "00001.sqlite", "00001.sqlite"]
-    assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == ["00000.sqlite", "00001.sqlite"]
-
-
-def test_an_error_while_writing_leaves_no_bundle_and_keeps_what_tasks_did(tmp_path):
-    def write():
-        with new_bundle(tmp_path / "out") as (directory, tasks):
-            (directory / "ledger.parquet").write_text("half")
-            (tasks / "done.json").write_text("{}")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write()
-    with new_bundle(tmp_path / "out") as (directory, tasks):
-        left = [path.name for folder in (directory, tasks) for path in folder.rglob("*")]
-        (directory / "manifest.json").write_text("{}")
-    assert (left, [path.name for path in tmp_path.iterdir()]) == (["shards", "done.json"], ["out"])
-
-
-def test_versions_of_what_is_installed_are_recorded():
-    versions = library_versions(["pandas", "no-such-package"])
-    assert versions == {"python": sys.version.partition(" ")[0].rstrip("+"), "pandas": pd.__version__}
-
-
 # --- compression
-
-
-@pytest.fixture(scope="module")
-def compressed(tmp_path_factory):
-    """A bundle with enough children to be compressed, and the table it was trained on."""
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(60 * 5, 3)), columns=["a", "b", "y"]).assign(g=np.repeat(range(60), 5))
-    path = tmp_path_factory.mktemp("bundle") / "compressed"
-    return train(frame, "g", "y", "ridge", holdout=0, output_dir=path, n_jobs=1).bundle_path, frame
-
-
-def test_many_children_are_compressed_and_answer_as_they_did(compressed):
-    path, frame = compressed
-    model = MetaModel(path, ByteCache(2**30))
-    expected = [Ridge().fit(rows[["a", "b"]], rows["y"]).predict(rows[["a", "b"]]) for _, rows in frame.groupby("g")]
-    np.testing.assert_allclose(model.predict(frame)["prediction"], np.concatenate(expected), rtol=1e-12)
-    assert model.manifest.compression == "zstd"
-
-
-def test_digests_are_those_of_the_childrens_own_bytes(compressed):
-    path, _ = compressed
-    ledger = Bundle(path).ledger
-    blobs = [blob_of(path, f"[{g}]") for g in ledger["g"]]
-    assert ledger["sha256"].tolist() == [sha256(blob).hexdigest() for blob in blobs]
-    assert ledger["bytes"].tolist() == [len(blob) for blob in blobs]
-
-
-def test_few_children_are_stored_as_they_are(whole):
-    assert Bundle(whole).manifest.compression is None
-
-
-def test_without_zstandard_a_compressed_bundle_is_refused(compressed, whole, monkeypatch):
-    monkeypatch.setitem(sys.modules, "zstandard", None)
-    Bundle(whole)
-    with pytest.raises(UnreadableBundle, match=r"compressed, and the package zstandard is not installed. Install"):
-        Bundle(compressed[0])
 
 
 # --- golden bundles

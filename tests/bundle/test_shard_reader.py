@@ -15,7 +15,6 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.bundle.compression import train_dictionary
 from metamodel.bundle.manifest import FileEntry
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter, compress_shard, seal_shard
@@ -154,30 +153,6 @@ def test_a_file_of_the_right_size_that_is_no_shard_is_corrupt(shard):
         ShardReader(shard, entry).read('["g1"]')
 
 
-def test_a_shard_appears_when_it_is_complete(tmp_path):
-    path = tmp_path / "s.sqlite"
-    with ShardWriter(path):
-        assert not path.exists()
-    assert [p.name for p in tmp_path.iterdir()] == ["s.sqlite"]
-
-
-def test_an_unfinished_shard_leaves_nothing(tmp_path):
-    def write():
-        with ShardWriter(tmp_path / "s.sqlite"):
-            raise RuntimeError("disk full")
-
-    with pytest.raises(RuntimeError, match="disk full"):
-        write()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_shards_are_merged_in_order(tmp_path, shard):
-    with ShardWriter(tmp_path / "all.sqlite") as writer:
-        writer.add(ShardRow.of_child("[]", 0, "", b"global", resident=1))
-        writer.add_all_of(shard)
-    assert list(reader(tmp_path / "all.sqlite").keys()) == ["[]", *BLOBS]
-
-
 def test_the_path_may_hold_any_characters(tmp_path):
     folder = tmp_path / "50% off? #1 🦉"
     folder.mkdir()
@@ -251,35 +226,6 @@ def alike(tmp_path):
     return path
 
 
-def test_children_that_are_alike_are_compressed_and_come_back(alike):
-    before, rows = alike.stat().st_size, list(reader(alike).rows())
-    assert compress_shard(alike)
-    assert (list(reader(alike).rows()), alike.stat().st_size < before) == (rows, True)
-
-
-def test_a_compressed_shard_is_left_as_it_is(alike):
-    compress_shard(alike)
-    assert not compress_shard(alike)
-
-
-@pytest.mark.parametrize("blobs", [[b"few"] * 10, [random.Random(i).randbytes(500) for i in range(80)]])
-def test_children_that_do_not_shrink_are_stored_as_they_are(tmp_path, blobs):
-    path = tmp_path / "s.sqlite"
-    with ShardWriter(path) as writer:
-        for i, blob in enumerate(blobs):
-            writer.add(ShardRow.of_child(f"[{i}]", 1, "", blob, resident=1))
-    assert (compress_shard(path), reader(path).compressed) == (False, False)
-
-
-def test_a_compressed_shard_is_merged_into_any_other(tmp_path, alike, shard):
-    compress_shard(alike)
-    for name, dictionary in (("plain", None), ("compressed", train_dictionary(list(ALIKE.values())))):
-        with ShardWriter(tmp_path / name, dictionary) as writer:
-            writer.add_all_of(alike)
-            writer.add_all_of(shard)
-        assert [row.child for row in reader(tmp_path / name).fitted()] == [*ALIKE.values(), *BLOBS.values()]
-
-
 def test_no_flipped_byte_of_a_compressed_shard_gives_a_wrong_child_or_another_error(alike):
     compress_shard(alike)
     whole = alike.read_bytes()
@@ -306,46 +252,6 @@ def change(path, *statements):
         for statement in statements:
             connection.execute(statement)
         connection.commit()
-
-
-def test_a_shard_with_other_rows_is_not_the_one_that_the_manifest_names(tmp_path, shard):
-    other = tmp_path / "other.sqlite"
-    with ShardWriter(other) as writer:
-        for key, blob in BLOBS.items():
-            writer.add(ShardRow.of_child(key, 1, "", blob[::-1] if key != '["g1"]' else blob[1:] + b"x", len(blob) * 2))
-        writer.add(ShardRow('["small"]', 1, "skipped", "min_rows: 1 usable row, 2 needed"))
-        writer.add(ShardRow('["bad"]', 1, "failed", "error"))
-    entry, stranger = sealed(shard), sealed(other)
-    assert entry.size == stranger.size
-    other.rename(shard)
-    with pytest.raises(CorruptBundle, match=r"00000.sqlite is not the one that the manifest names. Load the model"):
-        ShardReader(shard, entry).read('["g1"]')
-
-
-def test_equal_rows_give_one_identity_and_sealing_again_writes_nothing(tmp_path, shard):
-    with ShardWriter(tmp_path / "copy.sqlite") as writer:
-        writer.add_all_of(shard)
-    identity = seal_shard(shard)
-    before = (shard.read_bytes(), shard.stat().st_mtime_ns)
-    assert (seal_shard(tmp_path / "copy.sqlite"), seal_shard(shard)) == (identity, identity)
-    assert (shard.read_bytes(), shard.stat().st_mtime_ns) == before
-
-
-def test_keys_that_change_places_are_found(shard):
-    change(
-        shard,
-        """UPDATE children SET key = 'x' WHERE key = '["g1"]'""",
-        """UPDATE children SET key = '["g1"]' WHERE key = '["g3"]'""",
-        """UPDATE children SET key = '["g3"]' WHERE key = 'x'""",
-    )
-    opened = reader(shard)
-    assert [outcome(opened, key) for key in ('["g1"]', '["g3"]', '["g5"]')] == ["corrupt", "corrupt", BLOBS['["g5"]']]
-
-
-@pytest.mark.parametrize("column", ["level = 0", "status = 'skipped'", "reason = 'x'", "resident = 1", "child = NULL"])
-def test_every_word_of_a_row_is_proven(shard, column):
-    change(shard, f"""UPDATE children SET {column} WHERE key = '["g1"]'""")
-    assert outcome(reader(shard), '["g1"]') == "corrupt"
 
 
 def test_a_view_in_place_of_the_table_is_refused_at_once(shard):

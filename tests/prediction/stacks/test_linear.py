@@ -16,12 +16,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from stacked import NAMES, built, matrix, training_table
 
 import metamodel
-from metamodel.bundle import stack_digests as stack_blocks
 from metamodel.bundle.model import MetaModel
-from metamodel.bundle.shard_reader import ShardReader
 from metamodel.common.byte_cache import ByteCache
-from metamodel.exceptions import CorruptBundle
-from metamodel.report.inspection import damage
 
 REGRESSORS = {
     "LinearRegression": lm.LinearRegression,
@@ -182,61 +178,8 @@ def flip(path, place):
     path.write_bytes(content)
 
 
-def damage_child(path, key):
-    (shard,) = (path / "shards").glob("*.sqlite")
-    blob = ShardReader(shard).read(key).child
-    flip(shard, shard.read_bytes().index(blob) + len(blob) // 2)
-
-
-LAST = '["DE",3]'  # the last number of every array is this group's, and its block has two groups
-
-
 def last_of(path, array="slope"):
     return path / "stacks" / f"00000.{array}.npy"
-
-
-@pytest.mark.parametrize("array", ["slope", "intercept", "versions"])
-def test_a_group_whose_numbers_are_damaged_is_answered_by_its_child(copied, array):
-    expected = MetaModel(copied).predict(training_table(), {"detail": True})
-    flip(last_of(copied, array), -1)
-    model = MetaModel(copied)
-    with pytest.warns(RuntimeWarning, match=r"Stack stacks/00000 of b is damaged: .* 2 groups .*Their children answer"):
-        answers = model.predict(training_table(), {"detail": True})
-    stats = model.stats()
-    pd.testing.assert_frame_equal(answers, expected)
-    assert (stats["groups_damaged_in_stacks"], stats["rows_stacked"]) == (2, 120)
-    model.predict(training_table())  # warned of once: a second warning would be an error here
-
-
-def test_who_is_damaged_in_both_places_fails_alone_and_is_named(copied):
-    flip(last_of(copied), -1)
-    damage_child(copied, LAST)
-    model = MetaModel(copied)
-    with pytest.warns(RuntimeWarning, match="is damaged"):
-        answers = model.predict(training_table(), {"detail": True})
-    failed = answers["status"] == "failed"
-    assert (failed.sum(), set(answers.loc[failed, "key"])) == (30, {LAST})
-    assert answers.loc[failed, "error"].str.contains(r'The child of group \["DE",3\] .* is damaged').all()
-    with pytest.raises(CorruptBundle, match="DE"):
-        model.child(("DE", 3))
-
-
-def test_a_damaged_child_behind_intact_numbers_does_not_matter(copied):
-    expected = MetaModel(copied).predict(training_table())
-    damage_child(copied, LAST)
-    model = MetaModel(copied)
-    pd.testing.assert_frame_equal(model.predict(training_table()), expected, check_exact=True)
-    assert model.bundle.damaged_groups() == {LAST: ["child"]}
-
-
-def test_verifying_names_the_groups_and_both_places(copied):
-    flip(last_of(copied), -1)
-    damage_child(copied, LAST)
-    model = MetaModel(copied)
-    found = damage(model)
-    assert found["damaged_files"] == ["shards/00000.sqlite", "stacks/00000.slope.npy"]
-    assert found["damaged_groups"][LAST] == "child, stack"
-    assert (set(found["damaged_groups"].values()), len(found["damaged_groups"])) == ({"child, stack", "stack"}, 2)
 
 
 @pytest.mark.parametrize("array", ["index", "digests", "slope"])
@@ -270,18 +213,6 @@ def test_no_damaged_byte_changes_an_answer(bundle, tmp_path_factory, place, mask
         answers = MetaModel(path).predict(training_table(), {"detail": True})
     assert set(answers["status"]) == {"child"}
     pd.testing.assert_frame_equal(answers, MetaModel(bundle).predict(training_table(), {"detail": True}))
-
-
-def test_the_first_answer_reads_one_block_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr("metamodel.bundle.stack_digests._MOST_CHILDREN", 2)
-    path = metamodel.train(training_table(), ["country", "store"], "y", n_jobs=1, output_dir=tmp_path / "b").bundle_path
-    read = []
-    digest = stack_blocks._digest
-    monkeypatch.setattr(stack_blocks, "_digest", lambda parts: read.append(1) or digest(parts))
-    model = MetaModel(path)
-    for _ in range(3):
-        model.predict(batch([("FR", 1.0, 1, 2, 3)]))
-    assert len(read) == 1
 
 
 def test_a_manifest_of_another_release_with_unknown_stacks_still_opens(tmp_path):

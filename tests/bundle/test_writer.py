@@ -1,0 +1,51 @@
+"""Writing a bundle: whole or not at all, in few files."""
+
+import os
+import sys
+
+import pandas as pd
+import pytest
+
+from metamodel.bundle.shard_writer import ShardWriter
+from metamodel.bundle.shards import ShardRow
+from metamodel.bundle.writer import ShardMerger, library_versions, new_bundle
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(monkeypatch):
+    """Copies of one bundle have one digest, so that children of the whole copies would hide damage."""
+    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", None)
+
+
+def test_the_shards_of_tasks_become_few_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("metamodel.bundle.writer._SHARD_BYTES", 300_000)
+    (tmp_path / "shards").mkdir()
+    merger = ShardMerger(tmp_path)
+    names = []
+    for i in range(4):
+        with ShardWriter(tmp_path / f"{i}.sqlite") as writer:
+            writer.add(ShardRow.of_child(f"[{i}]", 1, "", os.urandom(150_000), resident=1))
+        names.append(merger.add(tmp_path / f"{i}.sqlite"))
+    merger.close()
+    assert names == ["00000.sqlite", "00000.sqlite", "00001.sqlite", "00001.sqlite"]
+    assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == ["00000.sqlite", "00001.sqlite"]
+
+
+def test_an_error_while_writing_leaves_no_bundle_and_keeps_what_tasks_did(tmp_path):
+    def write():
+        with new_bundle(tmp_path / "out") as (directory, tasks):
+            (directory / "ledger.parquet").write_text("half")
+            (tasks / "done.json").write_text("{}")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    with new_bundle(tmp_path / "out") as (directory, tasks):
+        left = [path.name for folder in (directory, tasks) for path in folder.rglob("*")]
+        (directory / "manifest.json").write_text("{}")
+    assert (left, [path.name for path in tmp_path.iterdir()]) == (["shards", "done.json"], ["out"])
+
+
+def test_versions_of_what_is_installed_are_recorded():
+    versions = library_versions(["pandas", "no-such-package"])
+    assert versions == {"python": sys.version.partition(" ")[0].rstrip("+"), "pandas": pd.__version__}
