@@ -103,6 +103,7 @@ class MetaModel:
     def route(self) -> Route:
         """The schemas that rows are routed by."""
         target = self.manifest.target
+        candidates = self.manifest.options.get("candidates", {}).values()
         return Route(
             self.manifest.keys,
             self.manifest.features,
@@ -110,10 +111,7 @@ class MetaModel:
             target.label_kind,
             target.classes,
             self.manifest.levels,
-            all(
-                candidate.get("predict_proba", True)
-                for candidate in self.manifest.options.get("candidates", {}).values()
-            ),
+            all(candidate.get("predict_proba", True) for candidate in candidates),
             RADIUS in (self.manifest.group_values or {}).get("columns", ()),
         )
 
@@ -326,10 +324,6 @@ class MetaModel:
 
 
 def _reopened(
-    path: Path,
-    limit: int | None,
-    defaults: Mapping[str, Any],
-    loader: ChildLoader | None = None,
-    logged: Path | None = None,
+    path: Path, limit: int | None, defaults: Mapping[str, Any], loader: ChildLoader | None, logged: Path | None
 ) -> MetaModel:
     return MetaModel(path, None if limit is None else ByteCache(limit), defaults, loader, logged)
