@@ -19,8 +19,10 @@ from metamodel.common.messages import short
 from metamodel.common.temp_dirs import scratch_directory
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
+from metamodel.flavor.registered_names import meant_by_uri
 from metamodel.flavor.remote.loader import ElsewhereLoader, fetch_description, fetch_files
 from metamodel.flavor.remote.mlmodel import bundle_path, one_line, read_mlmodel, recorded
+from metamodel.flavor.remote.throttle import is_network
 from metamodel.flavor.remote.throttled_tracking import throttled, tracking_throttle
 from metamodel.flavor.zip_file import unpacked_for_good
 
@@ -123,6 +125,7 @@ def _local_copy(uri: str) -> Path:
             f"The model {redacted(uri)!r} cannot be fetched from {redacted(mlflow.get_tracking_uri())} "
             f"({one_line(error)}). "
             "Check the name, the version or alias, MLFLOW_TRACKING_URI, and that the store's package is installed."
+            f"{meant_by_uri(uri) if isinstance(error, MlflowException) and not is_network(error) else ''}"
         ) from error
 
 
