@@ -19,6 +19,7 @@ from metamodel.fitting.model_selection import choose, training_metrics
 from metamodel.fitting.spec import Candidate, FitSpec
 from metamodel.fitting.tuning import Search, TuningRecord, tune
 from metamodel.fitting.warm_start import EarlierChild, fit_chosen
+from metamodel.fitting.watched_fit import rounds_note
 
 __all__ = ["fit_group"]
 
@@ -108,7 +109,9 @@ def _fit(
         group.key,
         "fitted",
         len(group.y),
-        "; ".join([*notes, *_tuning_notes(searched, candidate), *_cold_note(cold)]),
+        "; ".join(
+            [*notes, *_tuning_notes(searched, candidate), *_cold_note(cold), *rounds_note(candidate.estimator, child)]
+        ),
         estimator=candidate.label,
         params=candidate.params,
         metrics=metrics,

@@ -18,6 +18,7 @@ from metamodel.fitting.baselines import baselines
 from metamodel.fitting.group import GroupData, Terminated
 from metamodel.fitting.sample_weight import fit_weighted
 from metamodel.fitting.spec import Candidate, FitSpec
+from metamodel.fitting.watched_fit import asks_for_stopping, with_rounds_found
 from metamodel.prediction.child import class_probabilities, predictions
 
 __all__ = ["Evaluated", "choose", "evaluate", "fit_candidate", "predictions_of", "training_metrics"]
@@ -134,10 +135,13 @@ def fit_candidate(candidate: Candidate, group: GroupData, *, again: bool = False
     # A DataFrame becomes a column-major matrix inside scikit-learn. In the same layout a child is the same to the
     # last bit.
     x = unshared(group.x, "F")
+    unfitted = candidate.unfitted()
+    if asks_for_stopping(unfitted):
+        unfitted = with_rounds_found(unfitted, group)
     if not again:
-        return fit_weighted(candidate.unfitted(), x, group.y, group.weights)
+        return fit_weighted(unfitted, x, group.y, group.weights)
     with config_context(skip_parameter_validation=True):  # the same parameters were looked at by the first fit
-        return fit_weighted(candidate.unfitted(), x, group.y, group.weights)
+        return fit_weighted(unfitted, x, group.y, group.weights)
 
 
 def predictions_of(child: Any, group: GroupData, task: str) -> Predictions:
