@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from children import MARK, Exits, RaisesOnMark, RaisesOnPredict, SpeaksSurrogates, Warns
+from children import MARK, Exits, LastRow, RaisesOnMark, RaisesOnPredict, SpeaksSurrogates, Warns
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -211,3 +211,28 @@ def test_an_error_can_be_written_to_any_file():
     x = X.copy()
     x[0, 0] = MARK
     assert fit_group(group(x), spec(SpeaksSurrogates())).error == "ValueError: bad name ?"
+
+
+SHUFFLED = RNG.permutation(40)
+
+
+@pytest.mark.parametrize("order", [np.arange(40), np.arange(40)[::-1], SHUFFLED], ids=["oldest", "newest", "shuffled"])
+def test_every_fit_sees_its_rows_in_the_order_of_time(order):
+    outcome = fit_group(group(X[order], Y[order], np.arange(40)[order]), spec(LastRow(), holdout=0.25))
+    assert outcome.child.last_ == Y[39]
+    # The one that is judged has seen the rows before those held back.
+    assert outcome.holdout.predicted.tolist() == [Y[29]] * 10
+    assert outcome.holdout.actual.tolist() == Y[30:].tolist()
+
+
+def test_rows_of_one_time_stand_in_an_order_of_their_own():
+    outcomes = [
+        fit_group(group(X[order], Y[order], np.arange(40)[order] // 10), spec(LastRow()))
+        for order in (np.arange(40), np.arange(40)[::-1], SHUFFLED)
+    ]
+    assert len({outcome.child.last_ for outcome in outcomes}) == 1
+    assert outcomes[0].child.last_ in Y[30:]
+
+
+def test_without_times_rows_keep_the_tables_order():
+    assert fit_group(group(X[SHUFFLED], Y[SHUFFLED]), spec(LastRow())).child.last_ == Y[SHUFFLED[-1]]

@@ -27,10 +27,14 @@ from xgboost import XGBRegressor
 
 from metamodel.bundle.model import MetaModel
 from metamodel.fitting.estimator_info import label_and_params
+from metamodel.fitting.estimators import resolve
 from metamodel.fitting.group import GroupData
-from metamodel.fitting.spec import Candidate
+from metamodel.fitting.preprocessing import with_preprocessing
+from metamodel.fitting.spec import Candidate, TaskName
 from metamodel.fitting.warm_start import EarlierChild, fit_from, why_only_cold
 from metamodel.fitting.xgboost_classifier import XGBClassifier
+from metamodel.tables.feature_columns import Feature
+from metamodel.tables.features import FeatureSchema
 
 
 def group(y: Any = None, seed: int = 0, rows: int = 60, **changes: Any) -> GroupData:
@@ -192,3 +196,44 @@ def test_the_earlier_trees_answer_as_they_did(before: int, more: int) -> None:
     )
     child.estimators_ = child.estimators_[:before]
     np.testing.assert_allclose(child.predict(group(seed=2).x), kept)
+
+
+def named(name: str, task: TaskName = "regression") -> Any:
+    """What a name stands for, behind what two numbers need."""
+    schema = FeatureSchema((Feature("x", "number", "float64"), Feature("z", "number", "float64")), "array")
+    return with_preprocessing(name, resolve(name, {}, task, 0), schema, set(), {}, task)
+
+
+@pytest.mark.parametrize("name", ["lasso", "elastic_net", "huber"])
+def test_a_name_that_is_scaled_goes_on_behind_the_scaler_that_it_was_fitted_behind(name: str) -> None:
+    before = fit(table(), name)
+    after = fit(grown(), name, previous=before.bundle_path, warm_start=True)
+    assert after.ledger["started_from"].tolist() == [*before.ledger["sha256"], ""]
+    old, new, cold = (
+        MetaModel(result.bundle_path).child(shop)
+        for result, shop in ((before, "a"), (after, "a"), (fit(grown(), name), "a"))
+    )
+    assert type(new[0]) is StandardScaler
+    np.testing.assert_array_equal(new[0].mean_, old[0].mean_)
+    np.testing.assert_array_equal(new[0].scale_, old[0].scale_)
+    assert not np.array_equal(cold[0].mean_, old[0].mean_)
+    assert not np.array_equal(new[-1].coef_, old[-1].coef_)
+    # The last step is what all of today's rows give behind that scaler.
+    today = grown().query("shop == 'a'")
+    expected = clone(new[-1]).fit(old[0].transform(today[["x", "z"]]), today["y"])
+    np.testing.assert_allclose(new[-1].coef_, expected.coef_, rtol=1e-3)
+
+
+def test_iterations_of_a_scaled_name_begin_at_the_earlier_solution() -> None:
+    asked, data = named("logistic_regression", "classification"), group(labels)
+    cold = fitted(asked, data)
+    warm, reason = fit_from(EarlierChild(lambda: fitted(asked, data)), candidate(asked), data)
+    assert reason == ""
+    assert np.max(warm[-1].n_iter_) < np.max(cold[-1].n_iter_)
+    np.testing.assert_allclose(warm[-1].coef_, cold[-1].coef_, rtol=1e-2)
+
+
+def test_a_plain_child_is_no_start_for_one_behind_a_scaler() -> None:
+    child, reason = fit_from(EarlierChild(lambda: fitted(Lasso(), group())), candidate(named("lasso")), group(seed=1))
+    assert child is None
+    assert reason

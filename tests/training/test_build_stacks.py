@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import pytest
+from sklearn.preprocessing import StandardScaler
 from stacked import NAMES, training_table
 
 import metamodel
@@ -36,3 +38,46 @@ def test_a_stack_of_parents_alone_never_answers_for_their_groups(tmp_path):
     parts = pd.concat([model.predict(frame.iloc[i : i + 50], {"detail": True}) for i in range(0, len(frame), 50)])
     pd.testing.assert_frame_equal(whole, parts)
     assert whole["status"].value_counts().to_dict() == {"parent:1": 601, "unknown_group": 1}
+
+
+LINEAR_NAMES = ["lasso", "elastic_net", "huber", "poisson", "logistic_regression"]
+
+
+@pytest.mark.parametrize("name", LINEAR_NAMES)
+def test_children_of_a_name_that_is_scaled_are_stacked_and_answer_as_without(name):
+    table = training_table().assign(a=lambda t: t["a"] * 1e4, c=lambda t: t["c"] * 1e-3)
+    medians = table.groupby(["country", "store"])["y"].transform("median")
+    targets = {"poisson": table["y"].abs(), "logistic_regression": table["y"] > medians}
+    table["y"] = targets.get(name, table["y"])
+    options = {"features": NAMES, "n_jobs": 1, "unknown": "fallback"}
+    result = metamodel.train(table, ["country", "store"], "y", name, **options)
+    model = MetaModel(result.bundle_path)
+    assert type(model.child(("FR", 1))[0]) is StandardScaler
+    assert set(result.ledger["stack"]) == {""}
+    asked = pd.concat([table, table.assign(store=99)], ignore_index=True)
+    answers = model.predict(asked, {"detail": True})
+    alone = model.route.predict(asked, model.bundle, model.options({"detail": True}))
+    assert model.stats()["rows_stacked"] == len(table)  # children of parents answer the others
+    pd.testing.assert_frame_equal(answers, alone, rtol=1e-9)
+
+
+def test_the_ledger_says_why_children_are_not_stacked():
+    table = training_table().assign(town="north")
+    options = {"n_jobs": 1, "features": NAMES}
+    reasons = {
+        "not asked for": {"estimator": "ridge", "stack": False},
+        "no stack for KNeighborsRegressor": {"estimator": "nearest_neighbors"},
+        "the children take frames": {"estimator": "ridge", "features": [*NAMES, "town"]},
+    }
+    for reason, changes in reasons.items():
+        result = metamodel.train(table, ["country", "store"], "y", **options | changes)
+        assert (set(result.ledger["stack"]), result.manifest.stacks) == ({reason}, ())
+
+
+def test_a_group_without_a_child_is_in_no_stack():
+    table = training_table()
+    table = pd.concat([table, table.iloc[:1].assign(store=9)], ignore_index=True)
+    result = metamodel.train(table, ["country", "store"], "y", n_jobs=1)
+    assert result.ledger.set_index("store").loc[9, "stack"] == "no child"
+    assert len(result.manifest.stacks) == 1
+    assert len(pd.read_parquet(result.bundle_path / "stacks" / "00000.keys.parquet")) == 6

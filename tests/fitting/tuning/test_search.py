@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from children import Sleeps
+from named_estimators import prepared, schema
 from searches import ALPHA, group_of, searched, spec_of
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
@@ -13,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from metamodel.evaluation.split_scheme import Scheme
 from metamodel.evaluation.splits import hash_folds, hash_holdout
+from metamodel.fitting.estimators import resolve
 from metamodel.fitting.fit import fit_group
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.tuning import Search, tune
@@ -138,3 +141,23 @@ def test_parents_best_is_not_tried_where_a_row_is_held_out_for_want_of_others(le
     spec = spec_of(Ridge(alpha=1e3), ALPHA, trials=1)
     (record,) = searched(group, spec, Search(first={"child": {"alpha": 0.125}}))
     assert (record.params == {"alpha": 0.125}) == first
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "space"),
+    [("lasso", {"alpha": 1e3}, ALPHA), ("nearest_neighbors", {"n_neighbors": 40}, {"n_neighbors": (1, 20)})],
+)
+def test_a_name_that_is_scaled_is_tuned_behind_its_scaler(name, params, space):
+    plain = resolve(name, params, "regression", 0)
+    frame = pd.DataFrame(group_of().x, columns=["a", "b", "c"])
+    spec = spec_of(prepared(name, plain, schema(frame), set()), space)
+    group = group_of()
+    group = replace(group, x=group.x * [1e-3, 1.0, 1e3])
+    (record,) = searched(group, spec, Search())
+    (parameter,) = space
+    assert list(record.params) == [parameter]
+    assert record.validation_score < record.untuned_score
+    child = fit_group(group, spec).child
+    assert [type(step).__name__ for _, step in child.steps] == ["StandardScaler", type(plain).__name__]
+    assert child[-1].get_params()[parameter] == record.params[parameter] != plain.get_params()[parameter]
+    np.testing.assert_allclose(child[0].mean_, group.x.mean(axis=0))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from named_estimators import NUMBERS, SCALED, prepared, schema
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,6 +16,7 @@ from metamodel.fitting.estimator_info import label_and_params
 from metamodel.fitting.estimators import NAMED, resolve
 from metamodel.fitting.spec import Candidate
 from metamodel.fitting.tuning import BUILT_IN, Dimension, read_space, spaces_of
+from metamodel.fitting.tuning.spaces import parameter_path
 from metamodel.training.options import TrainingOptions
 
 pytestmark = pytest.mark.tableless
@@ -154,3 +156,16 @@ def test_every_range_is_taken_as_written_or_refused(low, high, log):
             spaces_of(space, [candidate()])
     else:
         assert spaces_of(space, [candidate()])["ridge"]["alpha"] == Dimension("float", low, high, log=log)
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_a_space_for_a_name_holds_behind_the_scaler_too(name):
+    task = "regression" if NAMED[name][0] else "classification"
+    plain = resolve(name, None, task, 0)
+    scaled = prepared(name, resolve(name, None, task, 0), schema(NUMBERS), set(), task=task)
+    parameter = next(iter(BUILT_IN[name])) if name in BUILT_IN else "tol"
+    space = read_space({name: {parameter: [1, 2]}})
+    assert spaces_of(space, [candidate(name, scaled)]) == spaces_of(space, [candidate(name, plain)])
+    path = parameter_path(scaled, parameter)
+    assert path == f"{scaled.steps[-1][0]}__{parameter}"
+    assert scaled.set_params(**{path: 2})[-1].get_params()[parameter] == 2

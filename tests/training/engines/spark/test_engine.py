@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from children import KillsParent, RaisesOnMark
+from children import KillsParent, LastRow, RaisesOnMark
 from sklearn.linear_model import Ridge
 from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, both, in_cells, odd_groups, stored
 
@@ -112,3 +112,18 @@ def test_settings_of_the_session_are_as_before_and_nothing_stays_cached(spark: A
 
     assert spark.conf.get(name) == before
     assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+@pytest.mark.parametrize("kind", ["datetime64[us]", str])
+@pytest.mark.parametrize("order", ["newest first", "shuffled"])
+def test_children_see_their_rows_in_the_order_of_time_on_both_engines(spark: Any, order: str, kind: Any) -> None:
+    days = np.tile(pd.date_range("2026-01-01", periods=30), 2)
+    frame = pd.DataFrame({"shop": np.repeat(["a", "b"], 30), "day": days, "x": 0.0, "y": np.arange(60.0) ** 2})
+    frame = frame.astype({"day": kind})
+    frame = frame[::-1].reset_index(drop=True) if order == "newest first" else frame.sample(frac=1, random_state=0)
+    options = {"features": ["x"], "time_column": "day", "unknown": "fallback"}
+    for result in both(frame, spark.createDataFrame(frame), "shop", "y", LastRow(), **options):
+        model = MetaModel(result.bundle_path)
+        assert [model.child(shop).last_ for shop in ("a", "b")] == [29.0**2, 59.0**2]
+        assert model.child(()).last_ in (29.0**2, 59.0**2)  # both are of the last day
+        assert set(result.holdout["predicted"]) == {23.0**2, 53.0**2}
