@@ -80,6 +80,11 @@ def _train_and_log(options: dict[str, Any], logging: Logging) -> "tuple[Training
             inputs=logging.inputs,
             log_children=logging.log_children,
             settings=settings,
+            code_paths=logging.code_paths,
+            pip_requirements=logging.pip_requirements,
+            extra_pip_requirements=logging.extra_pip_requirements,
+            run_name=logging.run_name,
+            tags=logging.tags,
         )
         return result, info
 

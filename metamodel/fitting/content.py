@@ -6,6 +6,7 @@ can be followed. A class that was edited is another one, though it is still call
 """
 
 import copyreg
+import dis
 import functools
 import hashlib
 import json
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["content"]
+__all__ = ["content", "has_callers_code", "named_modules"]
 
 # What Python itself writes into a class, and what says only where or how its source stands.
 _NOT_OF_A_CLASS = {
@@ -56,11 +57,32 @@ def content(value: Any) -> Any:
     return _Description().of(value)
 
 
+def named_modules(value: Any) -> set[str]:
+    """Top-level packages that an estimator's classes and functions come from, or that its caller's own code imports.
+
+    Examples
+    --------
+    >>> sorted(named_modules({"how": np.log1p, "then": hashlib.sha256}))
+    ['_hashlib', 'numpy']
+    """
+    description = _Description()
+    description.of(value)
+    return {name.partition(".")[0] for name in description.modules}
+
+
+def has_callers_code(value: Any) -> bool:
+    """Whether an estimator is made of code that no installed package brings: of a notebook, a script, a module."""
+    description = _Description()
+    description.of(value)
+    return any(not _is_installed(name) for name in description.modules)
+
+
 class _Description:
     """One walk through a value; what was met before is told by its name, so that circles end."""
 
     def __init__(self) -> None:
         self._met: set[int] = set()
+        self.modules: set[str] = set()
 
     def of(self, value: Any) -> Any:
         if value is None or isinstance(value, str | int | float):
@@ -104,12 +126,18 @@ class _Description:
     def _of_callable(self, value: Any) -> list[Any]:
         if isinstance(value, MethodType):
             return [*self._of_callable(value.__func__), self.of(value.__self__)]
+        self._note(value)
         if id(value) in self._met or not _is_the_callers(value):
             return [_path(value)]
         self._met.add(id(value))
         if isinstance(value, type):
             return [_path(value), self._of_class(value)]
         return [_path(value), *self._of_function(value)] if isinstance(value, FunctionType) else [_path(value)]
+
+    def _note(self, value: Any) -> None:
+        """Remember where a class or a function comes from."""
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        self.modules |= {name} if isinstance(name, str) else {"numpy"} if isinstance(value, np.ufunc) else set()
 
     def _of_class(self, cls: type) -> list[Any]:
         members = {name: self._of_member(member) for name, member in vars(cls).items() if name not in _NOT_OF_A_CLASS}
@@ -130,6 +158,7 @@ class _Description:
         return [self._of_code(function.__code__), enclosed, *defaults, self._named(function)]
 
     def _of_code(self, code: CodeType) -> list[Any]:
+        self.modules |= {one.argval for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME"} - {""}
         constants = [
             self._of_code(value) if isinstance(value, CodeType) else _constant(value) for value in code.co_consts
         ]
@@ -141,6 +170,8 @@ class _Description:
         named: dict[str, Any] = {}
         for name in names:
             value = function.__globals__.get(name, sys.modules.get(name))
+            if isinstance(value, ModuleType) or callable(value):
+                self._note(value)
             if isinstance(value, ModuleType):
                 named |= self._of_module(value, names)
             elif _is_data(value) or (callable(value) and _is_the_callers(value)):

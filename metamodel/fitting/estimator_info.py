@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import FunctionTransformer
 
+from metamodel.fitting.content import named_modules
 from metamodel.prediction.child import first_step
 
 __all__ = ["has_method", "label_and_params", "names_features", "packages", "takes_arrays"]
@@ -94,7 +96,7 @@ def has_method(estimator: Any, name: str) -> bool:
 
 
 def packages(estimator: BaseEstimator) -> list[str]:
-    """Top-level packages that an estimator and its parts come from.
+    """Top-level packages that an estimator and its parts come from, or that its caller's own code imports.
 
     Examples
     --------
@@ -103,7 +105,8 @@ def packages(estimator: BaseEstimator) -> list[str]:
     >>> packages(make_pipeline(StandardScaler(), FunctionTransformer()))
     ['sklearn']
     """
-    return sorted({_package(part) for part in _parts(estimator)})
+    named = {name for name in named_modules(estimator) if name not in ("metamodel", "builtins", "__main__")}
+    return sorted({_package(part) for part in _parts(estimator)} | (named - sys.stdlib_module_names))
 
 
 def label_and_params(estimator: BaseEstimator) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Get a model from where it lives, once a process, and leave nothing behind."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from metamodel.common.messages import short
 from metamodel.common.temp_dirs import scratch_directory
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
+from metamodel.flavor.environment import CODE_DIR
 from metamodel.flavor.registered_names import meant_by_uri
 from metamodel.flavor.remote.loader import ElsewhereLoader, fetch_description, fetch_files
 from metamodel.flavor.remote.mlmodel import bundle_path, one_line, read_mlmodel, recorded
@@ -84,12 +86,20 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
         raise UnreadableBundle(
             f"{redacted(str(uri))} is an MLflow model, but not one that metamodel logged. Load it with MLflow."
         )
+    if noted.get("code"):
+        _importable(path / CODE_DIR)
     model = open_bundle(path / bundle, cache, noted.get("defaults"), path)
     if noted.get("bundle") != model.bundle.digest:
         raise UnreadableBundle(
             f"{redacted(str(uri))} holds another bundle than the one that was logged. Restore it, or log it again."
         )
     return model
+
+
+def _importable(code: Path) -> None:
+    """Let children find the code that travels with them, behind everything that is installed here."""
+    if str(code.absolute()) not in sys.path:
+        sys.path.append(str(code.absolute()))
 
 
 def open_bundle(
@@ -151,14 +161,18 @@ def _downloaded_once(uri: str, place: tuple[str, str]) -> Path:
 
 
 def _fetched(uri: str, place: str) -> Path:
-    """Fetch a logged model; what lies on the tracking server file by file, throttled, and without the code in it."""
+    """Fetch a logged model; what lies on the tracking server file by file, throttled, and without our own code."""
     if urlparse(place).scheme != "mlflow-artifacts":
         return _download(uri)
     throttle, directory = tracking_throttle(ReferenceSettings()), scratch_directory("model")
     logged = fetch_description(throttle, uri, place, directory)
     example = (logged.saved_input_example_info or {}).get("artifact_path")
     bundle = bundle_path(logged)
-    fetch_files(throttle, uri, place, directory, ([example] if example else [], [bundle] if bundle else []))
+    code = [f"{CODE_DIR}/{name}" for name in recorded(logged).get("code", ())]
+    files, folders = [example] if example else [], [bundle] if bundle else []
+    files += [name for name in code if name.endswith(".py")]
+    folders += [name for name in code if not name.endswith(".py")]
+    fetch_files(throttle, uri, place, directory, (files, folders))
     return directory
 
 

@@ -7,13 +7,21 @@ import pandas as pd
 
 from metamodel.bundle.model import MetaModel
 from metamodel.flavor import model_code
-from metamodel.flavor.requirements import requirements
+from metamodel.flavor.environment import Environment
 from metamodel.flavor.signature import InputForm, input_example, signature
 
 __all__ = ["pyfunc_parts", "recorded_defaults"]
 
+_NOTHING_MORE = Environment()
 
-def pyfunc_parts(bundle: Path, model: MetaModel, data: pd.DataFrame | None, inputs: InputForm) -> dict[str, Any]:
+
+def pyfunc_parts(
+    bundle: Path,
+    model: MetaModel,
+    data: pd.DataFrame | None,
+    inputs: InputForm,
+    environment: Environment = _NOTHING_MORE,
+) -> dict[str, Any]:
     """Arguments with which MLflow logs, or saves, a finished bundle as a pyfunc model.
 
     Parameters
@@ -26,6 +34,8 @@ def pyfunc_parts(bundle: Path, model: MetaModel, data: pd.DataFrame | None, inpu
         Rows of which some become the input example; without any, there is none.
     inputs
         Form of the signature.
+    environment
+        The code and packages that go with the model.
     """
     manifest = model.manifest
     shown = None if data is None or data.empty else input_example(manifest, data, inputs=inputs)
@@ -34,10 +44,16 @@ def pyfunc_parts(bundle: Path, model: MetaModel, data: pd.DataFrame | None, inpu
         "artifacts": {"bundle": str(bundle)},
         "signature": signature(manifest, model.route, model.options(), inputs),
         "input_example": shown,
-        "pip_requirements": requirements(manifest),
+        "pip_requirements": environment.requirements(manifest),
         "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded
-        "code_paths": [str(Path(model_code.__file__).parents[1])],
-        "metadata": {"metamodel": {"defaults": recorded_defaults(model), "bundle": model.bundle.digest}},
+        "code_paths": [str(path) for path in (Path(model_code.__file__).parents[1], *environment.code_paths)],
+        "metadata": {
+            "metamodel": {
+                "defaults": recorded_defaults(model),
+                "bundle": model.bundle.digest,
+                **environment.noted(),
+            }
+        },
     }
 
 

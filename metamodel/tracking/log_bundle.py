@@ -13,6 +13,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import count
 from metamodel.common.temp_dirs import plainly_named
 from metamodel.common.version import __version__
+from metamodel.flavor.environment import Environment
 from metamodel.flavor.pyfunc_args import pyfunc_parts
 from metamodel.flavor.signature import InputForm
 from metamodel.tracking import registry
@@ -29,6 +30,7 @@ def log_bundle(
     alias: str | None,
     *,
     inputs: InputForm = "columns",
+    environment: Environment | None = None,
 ) -> ModelInfo:
     """Log a finished bundle as a pyfunc model, and register it: one that refers, or was given children or stacks.
 
@@ -40,9 +42,12 @@ def log_bundle(
         Rows of which some become the input example.
     name, registered_model_name, alias, inputs
         As for `metamodel.log_model`.
+    environment
+        The code and packages that go with the model.
     """
+    environment = environment or Environment()
     with training_run(), without_advice(), plainly_named(model.bundle.path) as bundle:
-        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, example, inputs))
+        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, example, inputs, environment))
         if registered_model_name:
             info.registered_model_version = registry.register_version(
                 registered_model_name, info.model_uri, *_said_of(model), alias

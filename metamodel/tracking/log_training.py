@@ -4,7 +4,8 @@ The number of requests does not depend on the number of groups: nothing here is 
 single group.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import mlflow
 from mlflow.models.model import ModelInfo
@@ -15,11 +16,13 @@ from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.temp_dirs import plainly_named
 from metamodel.common.version import __version__
 from metamodel.exceptions import InputError
+from metamodel.flavor.environment import Environment
+from metamodel.flavor.fresh_process import warn_of_missing_code
 from metamodel.flavor.pyfunc_args import pyfunc_parts
 from metamodel.flavor.signature import InputForm, signature
 from metamodel.tracking import registry
 from metamodel.tracking.children import ChildLogging, LogChildren
-from metamodel.tracking.run import claim, training_run
+from metamodel.tracking.run import check_tags, claim, training_run
 from metamodel.tracking.run_contents import log_config, log_facts, log_pictures, log_tables
 from metamodel.training.result import TrainingResult
 
@@ -42,6 +45,11 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     log_children: LogChildren = "bundle",
     settings: ReferenceSettings | None = None,
     report: bool = True,
+    code_paths: Sequence[str | Path] | str | Path | None = None,
+    pip_requirements: Sequence[str] | str | None = None,
+    extra_pip_requirements: Sequence[str] | str | None = None,
+    run_name: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> ModelInfo:
     """Log a training and its meta-model into one run, and register one version of it.
 
@@ -68,6 +76,18 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         With "models" and "runs": requests a second, concurrency and patience; they are kept for fetching the models.
     report
         Whether the run gets the plots and `report.html`; without them it has the tables alone, and is logged sooner.
+    code_paths
+        Files and folders of your own that children's code imports: they travel with the model and can be imported
+        wherever it is loaded.
+    pip_requirements
+        The whole list of requirements. By default they are pinned to the versions of here: what predicting needs, the
+        packages of the estimators, and those that your own classes and functions import.
+    extra_pip_requirements
+        Requirements beside those, such as ``"shap>=0.46"``; one of the same package replaces the pinned one.
+    run_name
+        Name of the run, also of one that was there.
+    tags
+        Tags of the run, the logged model and the registered version.
 
     Returns
     -------
@@ -78,7 +98,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     ------
     InputError
         `alias` without `registered_model_name`, a name that MLflow does not take, a prediction that this model cannot
-        make, or a run that holds another training. Nothing was logged then.
+        make, code that is not there, or a run that holds another training. Nothing was logged then.
     LoggingFailed
         Some groups could not be logged one by one. Nothing was registered; the same call into the same run goes on.
     """
@@ -89,25 +109,31 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     model.route.check(model.options())
     # Raises what it has to raise before anything is logged.
     signature(result.manifest, model.route, model.options(), inputs)
+    environment = Environment.of(code_paths, pip_requirements, extra_pip_requirements)
+    given_tags = check_tags(tags or {})
+    warn_of_missing_code(model, environment)
     children = ChildLogging(log_children, settings)
     with children.throttled(), training_run() as run:
         described = description(result.summary, result.manifest)
         where = _WITH_REPORT if report else _WITHOUT_REPORT
-        claim(run.info.run_id, model.bundle.digest, children.identity(result), f"{described} Under Artifacts, {where}")
+        note, identity = f"{described} Under Artifacts, {where}", children.identity(result)
+        claim(run.info.run_id, model.bundle.digest, identity, note, name=run_name, tags=given_tags)
         log_facts(result)
         if report:
             log_pictures(result)
         log_tables(result)
         answers = {"predict_method": predict_method, "detail": detail, "inputs": inputs, "log_children": log_children}
-        log_config(result, settings, register=registered_model_name, alias=alias, **answers)
+        said = {"register": registered_model_name, "alias": alias, "run_name": run_name, "tags": given_tags or None}
+        log_config(result, settings, **said, **answers, **environment.options())
         with children.logged(result, run, name, model) as logged, plainly_named(logged.bundle.path) as bundle:
-            info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, logged, result.data, inputs))
+            parts = pyfunc_parts(bundle, logged, result.data, inputs, environment)
+            info = mlflow.pyfunc.log_model(name=name, tags=given_tags, **parts)
         # Metrics that are there before the model would be fetched again one by one, to be copied to it.
         metrics = {name: float(value) for name, value in result.summary.items()}
         mlflow.log_metrics(metrics, model_id=info.model_id)
         if registered_model_name:
             info.registered_model_version = registry.register_version(
-                registered_model_name, info.model_uri, described, _tags(result), alias
+                registered_model_name, info.model_uri, described, {**given_tags, **_tags(result)}, alias
             )
     return info
 

@@ -38,6 +38,19 @@ class LoggingOptions:
     register: str | None = option(None, decisive=False, help="Register a version of the model under this name.")
     alias: str | None = option(None, decisive=False, help="Point this alias at the new version.")
     experiment: str | None = option(None, decisive=False, help="MLflow experiment of a new run.")
+    run_name: str | None = option(None, decisive=False, help="Name of the run.")
+    tags: dict[str, str] | None = option(
+        None, form="object", decisive=False, help='Tags of run, model and version: {"team": "pricing"}.'
+    )
+    code_paths: list[str] | None = option(
+        None, form="names", decisive=False, help="Files and folders that the children's code imports."
+    )
+    pip_requirements: str | list[str] | None = option(
+        None, form="texts", decisive=False, help="The whole list of the model's requirements, in place of pinned ones."
+    )
+    extra_pip_requirements: str | list[str] | None = option(
+        None, form="texts", decisive=False, help="Requirements beside the pinned ones: shap>=0.46,polars."
+    )
     log_children: LogChildren = option(
         "bundle",
         choices=get_args(LogChildren),

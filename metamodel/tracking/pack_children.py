@@ -30,6 +30,7 @@ from metamodel.common.byte_cache import ByteCache
 from metamodel.common.temp_dirs import plainly_named
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
+from metamodel.flavor.environment import Environment, recorded_environment
 from metamodel.flavor.load import load_model, open_bundle
 from metamodel.flavor.pyfunc_args import pyfunc_parts, recorded_defaults
 from metamodel.flavor.remote import MLMODEL, ElsewhereLoader
@@ -101,16 +102,18 @@ def pack(
     opened = load_model(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-pack-") as directory:
         path = opened.bundle.path
-        example = _example_of(opened)
+        example, environment = _example_of(opened), recorded_environment(opened)
         if opened.bundle.references is not None:
             path = pack_children(opened, Path(directory) / "bundle")
         packed = open_bundle(path, defaults=recorded_defaults(opened))
         facts: dict[str, Any] = {"model": redacted(model), "groups": opened.manifest.counts["fitted"]}
         if zip_file:
-            write_zip(packed, Path(zip_file), example, inputs)
+            write_zip(packed, Path(zip_file), example, inputs, environment)
             facts["zip"] = zip_file
         if register or not zip_file:
-            info: ModelInfo = log_bundle(packed, example, "model", register or None, alias or None, inputs=inputs)
+            info: ModelInfo = log_bundle(
+                packed, example, "model", register or None, alias or None, inputs=inputs, environment=environment
+            )
             facts |= {"model_uri": info.model_uri, "registered_model": register or None}
             facts["version"] = info.registered_model_version if register else None
     return facts
@@ -227,7 +230,11 @@ def _example_of(model: MetaModel) -> pd.DataFrame | None:
 
 
 def write_zip(
-    model: MetaModel, target: Path, example: pd.DataFrame | None = None, inputs: InputForm = "columns"
+    model: MetaModel,
+    target: Path,
+    example: pd.DataFrame | None = None,
+    inputs: InputForm = "columns",
+    environment: Environment | None = None,
 ) -> None:
     """Write a bundle as an MLflow model in one file, with the code that serves it.
 
@@ -241,11 +248,14 @@ def write_zip(
         Rows to show as the input example.
     inputs
         Form of the signature.
+    environment
+        The code and packages that go with the model; by default those that it was logged with.
     """
+    environment = environment or recorded_environment(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
         saved = Path(directory) / "model"
         with without_advice(), plainly_named(model.bundle.path) as bundle:
-            mlflow.pyfunc.save_model(str(saved), **pyfunc_parts(bundle, model, example, inputs))
+            mlflow.pyfunc.save_model(str(saved), **pyfunc_parts(bundle, model, example, inputs, environment))
         pack_directory(saved, target)
 
 

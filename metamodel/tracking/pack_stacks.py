@@ -11,6 +11,7 @@ from metamodel.bundle.ledger import TRAINED
 from metamodel.bundle.manifest import MANIFEST_NAME
 from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import InputError
+from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
 from metamodel.flavor.pyfunc_args import recorded_defaults
 from metamodel.flavor.signature import InputForm
@@ -64,7 +65,10 @@ def repack(
             target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metamodel-pack-"))) / "bundle"
         stack_bundle(opened.bundle.path, table, target)
         packed = MetaModel(target, defaults=recorded_defaults(opened))
-        info = log_bundle(packed, table, "model", register, alias, inputs=inputs) if register else None
+        info = None
+        if register:
+            environment = recorded_environment(opened)
+            info = log_bundle(packed, table, "model", register, alias, inputs=inputs, environment=environment)
         facts = _facts(packed.ledger)
     where = str(target) if in_place or output else None
     uri, version = (info.model_uri, str(info.registered_model_version)) if info else (None, None)

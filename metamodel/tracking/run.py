@@ -3,21 +3,22 @@
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 import mlflow
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
+from metamodel.common.messages import short
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.fitting.group import Terminated
 from metamodel.tracking.children.earlier_runs import TRAINING_TAG
 
-__all__ = ["LEDGER_TABLE", "claim", "cut", "resumable_run", "training_run"]
+__all__ = ["LEDGER_TABLE", "check_tags", "claim", "cut", "resumable_run", "training_run"]
 
 # How MLflow's page finds the table.
 LEDGER_TABLE = {"path": "ledger.json", "type": "table"}
@@ -137,25 +138,50 @@ def _unfinished(note: Path) -> str | None:
     return str(run.info.run_id) if run.info.lifecycle_stage == "active" else None
 
 
-def claim(run_id: str, digest: str, training: str = "", note: str = "") -> None:
+def claim(
+    run_id: str, digest: str, training: str = "", note: str = "", *, name: str | None = None, tags: Mapping[str, str]
+) -> None:
     """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training.
 
-    A description that the run has already stays.
+    A description that the run has already stays; a name, and tags of the caller's, are given to it.
     """
-    tags = mlflow.get_run(run_id).data.tags
-    again = training and tags.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
-    if tags.get(_DIGEST_TAG, digest) != digest and not again:
+    known = mlflow.get_run(run_id).data.tags
+    again = training and known.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
+    if known.get(_DIGEST_TAG, digest) != digest and not again:
         raise InputError(
             f"Run {run_id} holds another training already, and a run's parameters cannot change. "
             "End it (mlflow.end_run()), and log this one into a run of its own."
         )
-    tables = json.loads(tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
+    tables = json.loads(known.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
     if LEDGER_TABLE not in tables:
         tables.append(LEDGER_TABLE)
-    own = {_DIGEST_TAG: digest, **({TRAINING_TAG: training} if training else {})}
+    noted = {**tags, _DIGEST_TAG: digest, **({TRAINING_TAG: training} if training else {})}
     if note:
-        own[MLFLOW_RUN_NOTE] = tags.get(MLFLOW_RUN_NOTE) or note
-    mlflow.set_tags({**own, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
+        noted[MLFLOW_RUN_NOTE] = known.get(MLFLOW_RUN_NOTE) or note
+    if name:
+        noted[MLFLOW_RUN_NAME] = name
+    mlflow.set_tags({**noted, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
+
+
+def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Insist on tags that MLflow takes and that are not ours.
+
+    Raises
+    ------
+    InputError
+        A name or a value is no text, or a name begins with ``metamodel.``.
+
+    Examples
+    --------
+    >>> check_tags({"team": "pricing"})
+    {'team': 'pricing'}
+    """
+    for name, value in tags.items():
+        if not isinstance(name, str) or not isinstance(value, str) or not name.strip():
+            raise InputError(f"tags holds {short({name: value})}. Give texts for names and values.")
+        if name.startswith("metamodel."):
+            raise InputError(f"tags holds {name!r}, and names that begin with metamodel. are ours. Name it otherwise.")
+    return dict(tags)
 
 
 def cut(text: str) -> str:

@@ -10,6 +10,7 @@ from tiny_trainings import train_tiny
 
 import metamodel
 from metamodel.bundle.references import ReferenceSettings
+from metamodel.exceptions import InputError
 from metamodel.tracking.run_contents import log_config, log_facts
 
 pytestmark = pytest.mark.tableless
@@ -45,3 +46,25 @@ def test_credentials_in_the_address_of_a_table_or_model_stay_out_of_the_run(
     everything += mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/config.yaml")
     assert "s3a://***@bucket/sales.parquet" in everything
     assert not [secret for secret in ("s3cr3t", "AKIA123", "pa55", "abc") if secret in everything]
+
+
+def test_a_name_and_tags_are_those_of_run_model_and_version(result: metamodel.TrainingResult) -> None:
+    with mlflow.start_run(run_name="nightly") as run:
+        info = metamodel.log_model(
+            result, registered_model_name="tagged", run_name="Monday", tags={"team": "pricing"}, report=False
+        )
+    client = MlflowClient()
+    logged, version = client.get_logged_model(info.model_id), client.get_model_version("tagged", "1")
+    assert client.get_run(run.info.run_id).info.run_name == "Monday"
+    assert [where.tags["team"] for where in (client.get_run(run.info.run_id).data, logged, version)] == ["pricing"] * 3
+
+
+@pytest.mark.parametrize(
+    ("tags", "match"),
+    [({"metamodel.digest": "1"}, r"names that begin with metamodel\. are ours"), ({"n": 3}, "Give texts")],
+)
+def test_tags_that_are_ours_or_no_texts_are_refused(
+    result: metamodel.TrainingResult, tags: dict[str, str], match: str
+) -> None:
+    with pytest.raises(InputError, match=match):
+        metamodel.log_model(result, tags=tags, report=False)
