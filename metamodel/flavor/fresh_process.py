@@ -82,7 +82,13 @@ def _failure(model: MetaModel, keys: list[str], environment: Environment) -> str
             timeout=_PATIENCE_SECONDS,
             check=False,
         )
-    return done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
+    return _reason(done.stderr) if done.returncode else ""
+
+
+def _reason(trace: str) -> str:
+    """Find what is missing under the errors that were raised because of it; else the last line."""
+    missing = re.search(r"ModuleNotFoundError: (No module named .*)", trace)
+    return missing[1] if missing else trace.strip().rpartition("\n")[2]
 
 
 def _places_of(requirements: list[str]) -> list[str]:

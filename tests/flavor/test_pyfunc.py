@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import edge_children
 import mlflow
 import numpy as np
 import pandas as pd
@@ -222,7 +223,8 @@ def test_threads_get_right_answers_from_a_cache_smaller_than_the_children(monkey
 
 def test_threads_that_ask_at_once_load_each_child_once(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"group": np.repeat([1, 2, 3], 2), "x": 0.0, "y": np.repeat([1.0, 2.0, 3.0], 2)})
-    model = _load(metamodel.train(table, "group", "y", Counted(), holdout=0, n_jobs=1, duplicates="keep"))
+    result = metamodel.train(table, "group", "y", Counted(), holdout=0, n_jobs=1, duplicates="keep")
+    model = _load(result, code_paths=edge_children.__file__)
     monkeypatch.setattr("metamodel.common.byte_cache._process_cache", ByteCache(2**20))
     Counted.loads.clear()
     start = threading.Barrier(8)

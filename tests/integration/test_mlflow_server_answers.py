@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import edge_children
 import numpy as np
 import pandas as pd
 import pytest
@@ -123,7 +124,8 @@ def test_one_bad_key_of_a_csv_body_spoils_no_other_row(cells_server: Server, cel
 def moody_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     table = pd.DataFrame({"store": [1, 1, 2, 2, 3, 3], "x": 1.0, "y": [5.0, 5, -1, -1, -2, -2]})
     result = metamodel.train(table, "store", "y", Moody(), holdout=0, n_jobs=1, duplicates="keep")
-    with serve(metamodel.log_model(result, report=False).model_uri, tmp_path_factory.mktemp("moody")) as running:
+    uri = metamodel.log_model(result, code_paths=edge_children.__file__, report=False).model_uri
+    with serve(uri, tmp_path_factory.mktemp("moody")) as running:
         yield running
 
 

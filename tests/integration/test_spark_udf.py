@@ -11,6 +11,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import spark_children
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -30,7 +31,7 @@ def logged(data: pd.DataFrame, group_by: list[str], target: str, estimator: Any,
     """Train and log; returns the model's URI."""
     recorded = {name: options.pop(name) for name in ("detail", "predict_method", "inputs") if name in options}
     result = metamodel.train(data, group_by, target, estimator, n_jobs=1, **{"holdout": 0, **options})
-    return str(metamodel.log_model(result, **recorded, report=False).model_uri)
+    return str(metamodel.log_model(result, code_paths=spark_children.__file__, **recorded, report=False).model_uri)
 
 
 def as_udf(spark: Any, uri: str, result_type: str | None = None) -> Any:
