@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import spark_children
 from spark_children import RecordingRidge
 from spark_tables import entries
 
@@ -39,7 +38,7 @@ def test_model_that_workers_cannot_reach_is_downloaded_once(spark: Any, tmp_path
 
     data = pd.DataFrame({"shop": ["a", "b"] * 20, "x": np.arange(40.0), "y": np.arange(40.0)})
     result = metamodel.train(data, "shop", "y", n_jobs=1)
-    uri = metamodel.log_model(result, code_paths=spark_children.__file__, report=False).model_uri
+    uri = metamodel.log_model(result, report=False).model_uri
     place = scoring._place
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "_place", lambda *given: replace(place(*given), bundle=str(tmp_path / "nowhere")))
