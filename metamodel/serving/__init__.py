@@ -9,10 +9,16 @@ import gc
 import logging
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from metamodel.common.extras import require_extra
 from metamodel.common.messages import count
 from metamodel.exceptions import InputError
+
+if TYPE_CHECKING:
+    import socket
+
+    from metamodel.bundle.model import MetaModel
 
 __all__ = ["serve"]
 
@@ -61,7 +67,6 @@ def serve(
     _check({"workers": workers, **(limits or {})})
     from metamodel.bundle.preload import preload_setting
     from metamodel.bundle.references import WORKERS_VARIABLE
-    from metamodel.flavor.load import load_model
     from metamodel.serving import workers as processes
     from metamodel.serving.app import Limits, Service
     from metamodel.serving.prometheus import Figures
@@ -70,8 +75,7 @@ def serve(
     allowed = Limits(**(limits or {}))  # type: ignore[arg-type]  # whole numbers where they are wanted
     listening = processes.bind(host, port)
     os.environ.setdefault(WORKERS_VARIABLE, str(workers))  # children that live elsewhere: workers share one rate
-    opened = load_model(model)
-    opened.warm_up()
+    opened = _open_model(model, listening)
     scorer = Scorer(opened, allowed.rows)
     figures = Figures(workers, opened.route.form(opened.options()).statuses)
 
@@ -97,6 +101,18 @@ def serve(
         start(0, lambda: None)
         return 0
     return processes.run_several(start, workers, drain_seconds + allowed.seconds + 5)
+
+
+def _open_model(model: str, listening: "socket.socket") -> "MetaModel":
+    from metamodel.flavor.load import load_model
+
+    try:
+        opened = load_model(model)
+        opened.warm_up()
+    except BaseException:  # whoever called may live on, and take the port for another model
+        listening.close()
+        raise
+    return opened
 
 
 def _check(numbers: dict[str, float]) -> None:

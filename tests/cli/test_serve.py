@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from command_line import run
 
+from metamodel.bundle.references import WORKERS_VARIABLE
 
-def test_serve_says_in_one_line_that_there_is_no_model(tmp_path: Path) -> None:
+
+def test_serve_says_in_one_line_that_there_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("orjson")
+    monkeypatch.setenv(WORKERS_VARIABLE, "1")  # which serving sets where nobody did
     result = run("serve", str(tmp_path / "nothing"), "--port", "0")
 
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.stderr
