@@ -132,7 +132,7 @@ def equal_rows(frame: pd.DataFrame, columns: Sequence[str], target: str, groups:
     True
     >>> measured = pd.DataFrame({"x": [0.1, 0.2, 0.3, 0.4, 0.1], "y": [1.1, 2.1, 3.1, 4.1, 1.1]})
     >>> equal_rows(measured, ["x", "y"], "y", np.zeros(5, dtype=np.int64))
-    EqualRows(rows=5, copies=1, odds_ratio=inf)
+    EqualRows(rows=5, copies=1, odds_ratio=inf, crowded=False)
     """
     known = frame[target].notna().to_numpy()
     ordered = [target, *(name for name in columns if name != target)]

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,9 @@ def test_the_answer_to_the_readmes_request_is_the_one_it_shows(started: dict[str
 
 def test_the_commands_for_the_sample_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "sales.yaml", tmp_path)
     block = next(part for part in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "metamodel train" in part)
-    for line in block.replace("\\\n", "").splitlines():
+    for line in filter(None, block.replace("\\\n", "").splitlines()):
         arguments = shlex.split(line, comments=True)
         result = CliRunner().invoke(main, arguments[1:], catch_exceptions=False)
         assert result.exit_code == 0, result.stderr
