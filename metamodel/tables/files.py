@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from pandas._libs.parsers import STR_NA_VALUES
 
 from metamodel.common.messages import did_you_mean, listing
-from metamodel.datasets import SAMPLES
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame
 
@@ -77,6 +76,8 @@ def read_batches(
     """Read a table in parts of at most `batch_rows` rows (None: in one part); see `read_table`."""
     path = Path(path)
     if not path.exists():
+        from metamodel.datasets import SAMPLES  # opening a model needs no sample
+
         raise InputError(
             f"There is no file or folder {str(path)!r}. Check the path (relative paths start at {Path.cwd()})."
             f"{did_you_mean(path.name, [*SAMPLES, *_neighbours(path)])}"
