@@ -75,6 +75,15 @@ def _word(name: Any) -> str:
 
 
 def _described(value: Any) -> str:
-    """Name an object; a table, or a model with one inside, is not shown."""
+    """Name an object; a table, or a list or mapping with one inside, is not shown."""
     estimators = hasattr(value, "get_params") or isinstance(value, list | tuple | Mapping)
-    return " ".join(short(value).split()) if estimators and not hasattr(value, "columns") else type(value).__name__
+    return " ".join(short(value).split()) if estimators and not _holds_rows(value) else type(value).__name__
+
+
+def _holds_rows(value: Any) -> bool:
+    """Whether a value is, or has inside, what may show rows: a table, a column or an array."""
+    if isinstance(value, Mapping):
+        return any(map(_holds_rows, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_rows, value))
+    return any(hasattr(value, name) for name in ("columns", "iloc", "__array__"))
