@@ -110,6 +110,12 @@ def _compared(summary: dict[str, Any]) -> list[str]:
             f"local or global   {better:,} of {summary['groups_compared']:,} groups clearly better than their parent, "
             f"{worse:,} clearly worse"
         )
+    if "error_saved_of_pooled" in summary:
+        saved = summary["error_saved_of_pooled"]
+        lines.append(
+            f"pooled            children have {abs(saved):.1%} {'less' if saved >= 0 else 'more'} error than one model "
+            "that knows the group columns"
+        )
     if "groups_warm" in summary:
         lines.append(f"warm starts       {summary['groups_warm']:,} groups went on from an earlier child")
     return lines

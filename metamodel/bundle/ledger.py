@@ -163,6 +163,13 @@ COLUMNS = (
         "worse",
     ),
     Column("error_saved_global", "number", "compare", "the same against the global model"),
+    Column(
+        "error_saved_pooled",
+        "number",
+        "compare",
+        "the same against one model of all groups that knows the group columns; null without one "
+        "([report.md](report.md#local-or-global))",
+    ),
     Column("p_value", "number", "compare", "of a paired test of the child against its parent"),
     Column(
         "p_value_adjusted", "number", "compare", "adjusted for the number of groups by Benjamini and Hochberg's method"

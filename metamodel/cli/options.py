@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from metamodel.cli.failures import failure_line, without_walls
+from metamodel.cli.auto_switch import AutoSwitch
 from metamodel.common.option import Form, OptionGroup, declared
 from metamodel.common.option import Option as Declared
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
@@ -217,17 +218,19 @@ option = functools.partial(click.option, cls=EmptyableOption)
 argument = functools.partial(click.argument, type=Text())
 
 
-def switch(name: str, default: bool | None, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def switch(
+    name: str, default: bool | str | None, help: str, *, auto: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command ``--name``, ``--name false`` and ``--no-name``: people like words, MLproject has only values.
 
     `click_groups.Command` makes one value of both.
     """
     word = name.replace("_", "-")
     shown: dict[str, Any] = {
-        "type": bool,
+        "type": AutoSwitch() if auto else bool,
         "is_flag": False,
         "flag_value": True,
-        "metavar": "[true|false]",
+        "metavar": "[auto|true|false]" if auto else "[true|false]",
         "help": help,
     }
 
@@ -250,8 +253,8 @@ def options_of(*groups: OptionGroup) -> Callable[[Callable[..., Any]], Callable[
 
 
 def _option_of(one: Declared) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    if one.form == "switch":
-        return switch(one.name, one.default, one.help)
+    if one.form in ("switch", "auto_switch"):
+        return switch(one.name, one.default, one.help, auto=one.form == "auto_switch")
     # For click an option whose default is None has one, and is never missing.
     default: dict[str, Any] = {} if one.required else {"default": one.default}
     return option(

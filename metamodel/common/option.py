@@ -19,7 +19,9 @@ __all__ = ["Check", "Form", "Option", "OptionGroup", "check_options", "declared"
 Check = Callable[[Any], str]
 
 # How the value is written on the command line; a file of options may say the same in YAML's own types.
-Form = Literal["text", "texts", "names", "object", "space", "table", "whole", "number", "seconds", "share", "switch"]
+Form = Literal[
+    "text", "texts", "names", "object", "space", "table", "whole", "number", "seconds", "share", "switch", "auto_switch"
+]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,13 @@ import pandas as pd
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
 from metamodel.tables.keys import GroupKey, encode_key
 
-__all__ = ["HELD_ROWS", "HeldOut", "child_ids", "kept_share", "level_column"]
+__all__ = ["HELD_ROWS", "POOLED_COLUMN", "HeldOut", "child_ids", "kept_share", "level_column"]
 
 # Held-out rows of one level that a training keeps; of a larger table it keeps an even sample.
 HELD_ROWS = 1_000_000
+
+# Column with the predictions of the pooled model.
+POOLED_COLUMN = "predicted_by_pooled"
 
 # Any constant: a row's place in the sample must not depend on its place in the holdout.
 _SALT = np.uint64(0xD1B54A32D192ED03)

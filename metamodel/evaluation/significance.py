@@ -23,10 +23,19 @@ import pandas as pd
 from scipy import special
 
 from metamodel.common.arrays import AnyArray, IntArray
-from metamodel.evaluation.holdout import level_column
+from metamodel.evaluation.holdout import POOLED_COLUMN, level_column
 from metamodel.tables.keys import GroupKey, decode_key
 
-__all__ = ["SIGNIFICANT", "adjusted", "compare_with_parents", "paired_p_values", "pruned", "verdicts"]
+__all__ = [
+    "SIGNIFICANT",
+    "adjusted",
+    "compare_with_parents",
+    "nearest_parent",
+    "paired_p_values",
+    "saved_of_pooled",
+    "saved_together",
+    "verdicts",
+]
 
 # Below this adjusted p-value a difference counts as one.
 SIGNIFICANT = 0.05
@@ -55,7 +64,7 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     """
     keys = list(holdout["key"].cat.categories)
     groups = holdout["key"].cat.codes.to_numpy().astype(np.int64)
-    levels = [_nearest_parent(decode_key(key), fitted) for key in keys]
+    levels = [nearest_parent(decode_key(key), fitted) for key in keys]
     actual = holdout["actual"].to_numpy()
     child_losses = _loss(actual, holdout["predicted"].to_numpy(), task)
     level_of_row = np.asarray(levels, dtype=np.int64)[groups] if len(holdout) else np.empty(0, dtype=np.int64)
@@ -65,16 +74,71 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
         parent[at] = _loss(actual[at], holdout[level_column(level)].to_numpy()[at], task)
     weights = holdout["weight"].to_numpy() if "weight" in holdout else None
     compared = _compare(groups, child_losses, parent, weights, task, len(keys))
-    whole = holdout.get(level_column(0))
-    if whole is not None and () in fitted:
-        against = _compare(groups, child_losses, _loss(actual, whole.to_numpy(), task), weights, task, len(keys))
-        compared["error_saved_global"] = against["error_saved"]
-    else:
-        compared["error_saved_global"] = np.nan
+    compared["error_saved_global"] = _saved(holdout, level_column(0) if () in fitted else "", task)
     compared.index = pd.Index(keys, name="key")
     compared = compared[compared["compared_rows"] > 0]
     p = adjusted(compared["p_value"].to_numpy())
     return compared.assign(p_value_adjusted=p, better_than_parent=verdicts(p, compared["error_saved"].to_numpy()))
+
+
+def saved_of_pooled(holdout: pd.DataFrame, task: str) -> pd.Series:
+    """Share of the pooled model's mean loss that each child saves on the rows that both held back; index encoded key.
+
+    Parameters
+    ----------
+    holdout
+        The children's held-out rows; without what a pooled model said of them the shares are null.
+    task
+        "regression" or "classification".
+    """
+    return pd.Series(_saved(holdout, POOLED_COLUMN, task), index=pd.Index(holdout["key"].cat.categories, name="key"))
+
+
+def saved_together(holdout: pd.DataFrame, task: str) -> dict[str, float]:
+    """Measure all children together against the pooled and the global model, on the rows that all of them held back.
+
+    Parameters
+    ----------
+    holdout
+        The children's held-out rows.
+    task
+        "regression" or "classification".
+
+    Returns
+    -------
+    dict
+        `pooled_rows`: how many rows; `error_saved_of_pooled`, `error_saved_of_global`: share of the other model's mean
+        loss that the children save, negative where they are worse. Empty without such a model or such rows.
+    """
+    rivals = {"pooled": POOLED_COLUMN, "global": level_column(0)}
+    columns = {name: column for name, column in rivals.items() if column in holdout}
+    if "pooled" not in columns:
+        return {}
+    actual = holdout["actual"].to_numpy()
+    losses = {name: _loss(actual, holdout[column].to_numpy(), task) for name, column in columns.items()}
+    own = _loss(actual, holdout["predicted"].to_numpy(), task)
+    weights = holdout["weight"].to_numpy() if "weight" in holdout else np.ones(len(holdout))
+    known = np.isfinite([own, *losses.values()]).all(axis=0) & (weights > 0)
+    if not known.any():
+        return {}
+    mean = np.average(own[known], weights=weights[known])
+    means = {name: np.average(loss[known], weights=weights[known]) for name, loss in losses.items()}
+    saved = {f"error_saved_of_{name}": float(1 - mean / of_rival) for name, of_rival in means.items() if of_rival > 0}
+    return {"pooled_rows": int(known.sum()), **saved}
+
+
+def _saved(holdout: pd.DataFrame, column: str, task: str) -> AnyArray:
+    """Share of a rival's mean loss that each child saves, shape (n_groups,)."""
+    n_groups = len(holdout["key"].cat.categories)
+    if column not in holdout:
+        return np.full(n_groups, np.nan)
+    groups = holdout["key"].cat.codes.to_numpy().astype(np.int64)
+    actual = holdout["actual"].to_numpy()
+    own, rival = (_loss(actual, holdout[name].to_numpy(), task) for name in ("predicted", column))
+    weights = holdout["weight"].to_numpy() if "weight" in holdout else None
+    compared = _compare(groups, own, rival, weights, task, n_groups)
+    saved: AnyArray = compared["error_saved"].where(compared["compared_rows"] > 0).to_numpy()
+    return saved
 
 
 def adjusted(p_values: AnyArray) -> AnyArray:
@@ -112,24 +176,6 @@ def verdicts(p_values: AnyArray, saved: AnyArray) -> AnyArray:
     """
     clear = p_values < SIGNIFICANT
     return np.where(clear & (saved > 0), "yes", np.where(clear, "no", "undecided"))
-
-
-def pruned(compared: pd.DataFrame) -> dict[str, str]:
-    """Say which children are not better than their parent on the same rows, and why they need not be stored.
-
-    Returns
-    -------
-    dict
-        Encoded key → reason for the ledger.
-    """
-    worth = compared["loss"] < compared["parent_loss"]
-    hopeless = ~worth & np.isfinite(compared["parent_loss"].to_numpy(dtype=np.float64))
-    return {
-        str(
-            key
-        ): f"pruned: mean error {row.loss:.6g}, parent's {row.parent_loss:.6g}, on {int(row.compared_rows):,} rows"
-        for key, row in zip(compared.index[hopeless], compared[hopeless].itertuples(), strict=True)
-    }
 
 
 def paired_p_values(
@@ -189,7 +235,14 @@ def _means(values: AnyArray, groups: IntArray, count: IntArray) -> AnyArray:
     return means
 
 
-def _nearest_parent(key: GroupKey, fitted: Collection[GroupKey]) -> int:
+def nearest_parent(key: GroupKey, fitted: Collection[GroupKey]) -> int:
+    """Level of the nearest parent that is among the fitted groups; -1 where none is.
+
+    Examples
+    --------
+    >>> [nearest_parent((country, 7), [(), ("DE",)]) for country in ("DE", "FR")]
+    [1, 0]
+    """
     for level in range(len(key) - 1, -1, -1):
         if key[:level] in fitted:
             return level

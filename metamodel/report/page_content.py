@@ -14,6 +14,7 @@ from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import deciding_metric, keys_of, who_answers, worst_first
 from metamodel.bundle.manifest import Manifest
 from metamodel.evaluation.metrics import METRICS, aggregate
+from metamodel.evaluation.significance import saved_together
 from metamodel.report.charts import histogram, shares
 from metamodel.report.group_chart import picture
 from metamodel.report.parents import LocalOrGlobal, with_adjusted
@@ -152,6 +153,11 @@ class Facts:
     def local(self) -> LocalOrGlobal:
         """How the children stand against their parents."""
         return LocalOrGlobal(self.children, self._rows_held)
+
+    @cached_property
+    def rivals(self) -> dict[str, float]:
+        """All children together against the pooled and the global model, where there was a pooled one."""
+        return {} if self.holdout is None else saved_together(self.holdout, self.task)
 
     def worst(self) -> list[Card]:
         """Show the worst groups with what they predicted."""

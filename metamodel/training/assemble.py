@@ -17,12 +17,14 @@ from metamodel.bundle.manifest import Manifest, Target
 from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.common.progress import TrainingProgress
 from metamodel.evaluation.holdout import kept_share
+from metamodel.evaluation.significance import saved_together
 from metamodel.fitting.estimator_info import has_method, packages
 from metamodel.fitting.spec import Candidate
 from metamodel.tables.checks import Finding
 from metamodel.training.blend_weights import check_weights, shrink
 from metamodel.training.build_stacks import stack_plan
 from metamodel.training.calibrate_intervals import with_intervals
+from metamodel.training.engines.pooled import with_pooled
 from metamodel.training.engines.task import TaskResult, skip_groups
 from metamodel.training.fit_warnings import warning_findings
 from metamodel.training.ledger_rows import refuse_empty, to_ledger, tuning_table
@@ -75,19 +77,25 @@ def fit_and_assemble(
     share = kept_share(plan.rows, plan.options.holdout if plan.options.scheme.kind == "holdout" else 1.0)
     with new_bundle(path) as (directory, tasks):
         first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
-        results, shards = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
+        results, shards, pooled = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
         rows = [replace(row, shard=file) for result, file in zip(results, shards, strict=True) for row in result.ledger]
         ledger, tuning = to_ledger(rows, plan), tuning_table(rows, plan)
         refuse_empty(ledger)
         holdouts, importance = _evidence(results, plan)
-        holdout = holdouts[len(plan.keys.columns)]
+        holdout = holdouts[len(plan.keys.columns)] = with_pooled(holdouts[len(plan.keys.columns)], pooled)
         shrunk = shrink(ledger, holdout, plan)
         ledger, pruned = compare_and_prune(shrunk.ledger, holdout, plan, shrunk.answered)
         prune_children(directory, pruned)
         findings = [*findings, *_warned(ledger, plan)]
         answers, interval = shrunk.answers(holdouts), plan.options.interval
         ledger, radii, reached = with_intervals(ledger, answers, plan.keys, interval, plan.answering_levels)
-        summary = {**summarize(ledger, plan), **shrunk.summary, **reached, "data_findings": len(findings)}
+        summary = {
+            **summarize(ledger, plan),
+            **saved_together(holdout, plan.spec.task),
+            **shrunk.summary,
+            **reached,
+            "data_findings": len(findings),
+        }
         samples = {key: sample for result in results for key, sample in result.samples.items()}
         manifest = _manifest(plan, ledger, rows, findings)
         manifest, ledger = stack_plan(directory, plan, manifest, ledger, samples, end)
@@ -121,14 +129,20 @@ def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[dict[int, pd.D
     return holdouts, gather_importance(importances, plan.features.names)
 
 
-def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[list[TaskResult], list[str]]:
-    """Move every task's children into the bundle's shards as they come."""
+def _gather(
+    steps: Iterable[TaskResult], total: int, directory: Path
+) -> tuple[list[TaskResult], list[str], TaskResult | None]:
+    """Move every task's children into the bundle's shards as they come; the pooled model comes apart."""
+    pooled = None
     results: list[TaskResult] = []
     shards: list[str] = []
     merger = ShardMerger(directory)
     try:
         with TrainingProgress(total) as progress:
             for result in steps:
+                if result.pooled:
+                    pooled = result
+                    continue
                 results.append(result)
                 if result.again:
                     shards.append(merger.replace(result.shard, fitted_again(result)))
@@ -139,7 +153,7 @@ def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[l
         merger.abandon()
         raise
     merger.close()
-    return superseded(results), shards
+    return superseded(results), shards, pooled
 
 
 def _manifest(plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findings: Sequence[Finding]) -> Manifest:

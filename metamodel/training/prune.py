@@ -1,12 +1,15 @@
 """Local or global: the ledger says how each child does against its parents; `prune` leaves out what is no better."""
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import pandas as pd
 
 from metamodel.bundle.ledger import COMPARISON_COLUMNS
 from metamodel.bundle.ledger_queries import keys_of
-from metamodel.evaluation.significance import compare_with_parents, pruned
-from metamodel.tables.keys import encode_key
+from metamodel.evaluation.pruning import not_better, unproven
+from metamodel.evaluation.significance import compare_with_parents, nearest_parent, saved_of_pooled
+from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.training.plan import Plan
 
 __all__ = ["compare_and_prune"]
@@ -38,17 +41,29 @@ def compare_and_prune(
     encoded = [encode_key(key) for key in keys_of(ledger, plan.keys)]
     fitted = frozenset(keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
     compared = compare_with_parents(holdout, plan.spec.task, fitted)
+    of_pooled = saved_of_pooled(holdout, plan.spec.task)
     ledger = ledger.assign(**_comparison(compared.reindex(encoded)))
-    if not plan.options.prune:
+    ledger["error_saved_pooled"] = of_pooled.reindex(encoded).to_numpy()
+    if not (plan.options.prune is True or plan.options.prunes_small):
         return ledger, {}
     judged = compared if answered is None else compare_with_parents(answered, plan.spec.task, fitted)
-    reasons = pruned(judged)
+    answering = _answering(fitted, plan.answering_levels, len(plan.keys.columns))
+    rows = dict(zip(encoded, ledger["rows"].tolist(), strict=True))
+    reasons = not_better(judged, answering) if plan.options.prune is True else unproven(judged, answering, rows)
     return _without_children(ledger, pd.Series(encoded).map(reasons)), reasons
+
+
+def _answering(fitted: Collection[GroupKey], levels: Sequence[int], depth: int) -> dict[str, str]:
+    """Say who would answer in the place of each child that has a fitted parent."""
+    nearest = {key: nearest_parent(key, fitted) for key in fitted if len(key) == depth}
+    return {
+        encode_key(key): f"parent:{level}" if level else "global" for key, level in nearest.items() if level in levels
+    }
 
 
 def _comparison(compared: pd.DataFrame) -> dict[str, np.ndarray]:
     """Give the columns of the comparison, with zero rows and no verdict where nothing was compared."""
-    columns = {name: compared[name].to_numpy() for name in COMPARISON_COLUMNS}
+    columns = {name: compared[name].to_numpy() for name in COMPARISON_COLUMNS if name in compared}
     columns["compared_rows"] = compared["compared_rows"].fillna(0).astype(np.int64).to_numpy()
     columns["better_than_parent"] = compared["better_than_parent"].fillna("").to_numpy(dtype=object)
     return columns

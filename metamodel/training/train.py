@@ -56,7 +56,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     random_state: int = 0,
     max_group_rows: int | None = None,
     stack: bool = True,
-    prune: bool = False,
+    prune: bool | str = "auto",
+    pooled: bool | str = "auto",
     split: str | Split = "holdout",
     metric: str | None = None,
     season: int = 0,
@@ -128,8 +129,13 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         as one, so that a batch over many groups costs about what one model costs. The ledger's column `stack` says who
         is not, and why; see docs/benchmarks.md.
     prune
-        Whether to leave out children that are not better than their parent on held-out rows. Their rows are answered by
-        the parent, so unknown="fallback" is needed.
+        Which children to leave out, so that their parent answers, for which unknown="fallback" is needed. "auto" leaves
+        out those of fewer than 30 rows that have not shown to be better than their parent, where there are parents and
+        held-out rows; True all that are not better on held-out rows; False none. See docs/training.md.
+    pooled
+        Whether to train one model of all groups that knows the group columns, and to compare the children with it on
+        held-out rows: True, False, or "auto", which does so under unknown="fallback" where it costs little. It is
+        judged, and not stored. Not with engine="spark".
     split
         How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`; "kfold:5"
         tests every row once; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column. Or an

@@ -107,7 +107,7 @@ def test_importances_carry_the_features_names_and_levels():
 def test_every_level_predicted_without_having_seen_the_row():
     frame = table()
     result = metamodel.train(
-        frame, ["g", "h"], "y", LinearRegression(), features=["a", "b"], unknown="fallback", n_jobs=1
+        frame, ["g", "h"], "y", LinearRegression(), features=["a", "b"], unknown="fallback", prune=False, n_jobs=1
     )
     rows = result.holdout
     assert len(rows) > 30
@@ -120,7 +120,9 @@ def test_every_level_predicted_without_having_seen_the_row():
 
 
 def test_the_files_of_the_bundle_are_the_tables_of_the_result():
-    result = metamodel.train(table(), ["g"], "y", features=["a", "b"], time_column="t", unknown="fallback", n_jobs=1)
+    result = metamodel.train(
+        table(), ["g"], "y", features=["a", "b"], time_column="t", unknown="fallback", prune=False, n_jobs=1
+    )
     for name, expected in ((HOLDOUT_NAME, result.holdout), (IMPORTANCE_NAME, result.importance)):
         pd.testing.assert_frame_equal(Bundle(result.bundle_path).read_table(name), expected)
         assert name in Bundle(result.bundle_path).manifest.files
@@ -135,7 +137,13 @@ def test_times_are_times_whatever_their_unit():
 
 
 def test_a_row_that_a_backtest_tests_again_counts_once_from_the_latest_origin():
-    options = {"time_column": "t", "split": "rolling:folds=3,horizon=4,step=2", "unknown": "fallback", "n_jobs": 1}
+    options = {
+        "time_column": "t",
+        "split": "rolling:folds=3,horizon=4,step=2",
+        "unknown": "fallback",
+        "prune": False,
+        "n_jobs": 1,
+    }
     frame = table()
     result = metamodel.train(frame, ["g"], "y", LinearRegression(), features=["a", "b"], **options)
     rows = result.holdout

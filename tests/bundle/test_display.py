@@ -9,7 +9,9 @@ from metamodel.datasets import make_store_sales
 @pytest.fixture(scope="module")
 def result() -> metamodel.TrainingResult:
     sales = make_store_sales(n_stores=2, n_products=1, n_weeks=20)
-    return metamodel.train(sales, ["country", "store"], "units", time_column="week", unknown="fallback", n_jobs=1)
+    return metamodel.train(
+        sales, ["country", "store"], "units", time_column="week", unknown="fallback", prune=False, n_jobs=1
+    )
 
 
 def test_a_result_is_one_line(result: metamodel.TrainingResult) -> None:

@@ -39,7 +39,7 @@ def fitted(table, estimator="linear_regression", **options):
 
 @pytest.fixture(scope="module")
 def model(table):
-    return fitted(table, unknown="fallback")
+    return fitted(table, unknown="fallback", prune=False)
 
 
 @pytest.mark.parametrize("key", [("FR", 7), ["FR", 7.0], (np.str_("FR"), np.int64(7))])
@@ -145,7 +145,7 @@ def test_probabilities_come_with_the_labels(table):
 
 
 def test_the_stats_count_rows_by_status_and_the_caches_work(table):
-    fresh = fitted(table, unknown="fallback", stack=False)
+    fresh = fitted(table, unknown="fallback", prune=False, stack=False)
     fresh.predict(table)
     fresh.predict(table.iloc[:10].assign(store=99))
     fresh.predict(table.iloc[:10].assign(store=7.5))

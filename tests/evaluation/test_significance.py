@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from metamodel.evaluation.significance import adjusted, compare_with_parents, paired_p_values, pruned
+from metamodel.evaluation.significance import adjusted, compare_with_parents, paired_p_values
 
 RNG = np.random.default_rng(0)
 FITTED = frozenset({("a",), ("b",), ()})
@@ -151,11 +151,3 @@ def test_wrong_labels_are_counted():
     found = compare_with_parents(rows, "classification", FITTED).loc['["a"]']
     assert (found["error_saved"], found["better_than_parent"]) == (1.0, "yes")
     assert found["p_value"] == pytest.approx(stats.binomtest(8, 8).pvalue)
-
-
-def test_children_that_are_not_better_are_pruned_with_their_figures():
-    same, better, infinite = ([1.0, 3.0], [3.0, 1.0]), ([1.0, 1.0], [2.0, 2.0]), ([np.inf, 1.0], [5.0, 5.0])
-    found = compare_with_parents(held({"a": same, "b": better, "c": infinite}), "regression", FITTED)
-    reasons = pruned(found)
-    assert list(reasons) == ['["a"]', '["c"]']
-    assert reasons['["a"]'] == "pruned: mean error 2, parent's 2, on 2 rows"

@@ -44,7 +44,15 @@ def table() -> pd.DataFrame:
 
 
 def train(table, path=None, **options):
-    given = {"features": FEATURES, "n_jobs": 1, "unknown": "fallback", "interval": 0.9, "min_rows": 5, **options}
+    given = {
+        "features": FEATURES,
+        "n_jobs": 1,
+        "unknown": "fallback",
+        "prune": False,
+        "interval": 0.9,
+        "min_rows": 5,
+        **options,
+    }
     return metamodel.train(table, KEYS, "y", output_dir=path, **given)
 
 

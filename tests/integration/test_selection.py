@@ -25,6 +25,7 @@ BACKTEST = {
     "season": 4,
     "sample_weight": "weight",
     "unknown": "fallback",
+    "prune": False,
 }
 
 
@@ -136,7 +137,9 @@ def test_bad_weights_and_times_are_one_clear_line_on_spark(spark: Any) -> None:
 def test_equal_rows_of_two_children_stay_in_their_parent() -> None:
     frame = shops()
     twice = pd.concat([frame, frame.iloc[:10], frame.assign(shop="d")], ignore_index=True)
-    ledger = train(twice, "shop", "y", "decision_tree", n_jobs=1, unknown="fallback").ledger.set_index("level")
+    ledger = train(twice, "shop", "y", "decision_tree", n_jobs=1, unknown="fallback", prune=False).ledger.set_index(
+        "level"
+    )
     assert ledger.loc[1, "rows"].sum() == 600
     assert (ledger.loc[0, "rows"], ledger.loc[0, "duplicates"]) == (600, 10)
 
@@ -147,6 +150,7 @@ NOISY = {
     "time_column": "week",
     "split": "rolling:folds=2,horizon=2",
     "unknown": "fallback",
+    "prune": False,
 }
 
 

@@ -38,7 +38,7 @@ def assert_same_search(one: pd.DataFrame, other: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("estimator", ["ridge", {"ridge": Ridge(), "tree": "sklearn.tree.DecisionTreeRegressor"}])
 def test_same_seed_gives_the_same_parameters_in_one_process_and_in_two(sales, estimator):
-    one, two = (train(sales, estimator=estimator, n_jobs=n, unknown="fallback") for n in (1, 2))
+    one, two = (train(sales, estimator=estimator, n_jobs=n, unknown="fallback", prune=False) for n in (1, 2))
     assert_same_search(one.tuning, two.tuning)
     assert_same_ledger(one.ledger, two.ledger)
 
@@ -55,7 +55,9 @@ def test_parents_best_parameters_are_tried_first_by_their_children(unknown):
     assert found.nunique() == (1 if unknown == "fallback" else len(found))
 
 
-@pytest.mark.parametrize("options", [{"unknown": "fallback"}, {"unknown": "null", "shrinkage": "relative"}])
+@pytest.mark.parametrize(
+    "options", [{"unknown": "fallback", "prune": False}, {"unknown": "null", "shrinkage": "relative"}]
+)
 def test_held_out_rows_of_an_early_group_do_not_reach_its_search_through_its_parent(options):
     rng = np.random.default_rng(0)
     times = np.concatenate([np.arange(200), np.arange(100, 1000)])
@@ -102,7 +104,7 @@ def test_what_decides_the_search_decides_the_digest(sales):
 
 
 def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, monkeypatch):
-    whole = train(sales, unknown="fallback")
+    whole = train(sales, unknown="fallback", prune=False)
     fitted, again = [], []
     fit = group_fitter.fit_group
 
@@ -118,10 +120,10 @@ def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, 
 
     monkeypatch.setattr(group_fitter, "fit_group", stop_after_parents)
     with pytest.raises(KeyboardInterrupt):
-        train(sales, unknown="fallback", output_dir=tmp_path / "bundle")
+        train(sales, unknown="fallback", prune=False, output_dir=tmp_path / "bundle")
     first = fitted.copy()
     monkeypatch.setattr(group_fitter, "fit_group", fit_again)
-    resumed = train(sales, unknown="fallback", output_dir=tmp_path / "bundle")
+    resumed = train(sales, unknown="fallback", prune=False, output_dir=tmp_path / "bundle")
     assert_same_search(whole.tuning, resumed.tuning)
     assert () in first
     assert () not in again
@@ -200,7 +202,7 @@ def test_budget_of_six_seconds_is_kept_within_a_tenth(n_jobs):
     sales = make_store_sales(n_stores=10, n_products=2, n_weeks=104, broken=False)
     train(sales, trials=1, n_jobs=n_jobs)  # processes and libraries are loaded
     started = time.perf_counter()
-    result = train(sales, unknown="fallback", trials=100_000, patience=0, budget_seconds=6, n_jobs=n_jobs)
+    result = train(sales, unknown="fallback", prune=False, trials=100_000, patience=0, budget_seconds=6, n_jobs=n_jobs)
     assert 0.8 * 6 < time.perf_counter() - started < 1.1 * 6
     assert (result.tuning["trials"] > 0).any()
 
@@ -223,14 +225,21 @@ def test_children_for_whose_stacking_no_time_is_left_answer_themselves(sales):
 def test_groups_above_the_row_limit_are_said_with_a_budget_too():
     sales = make_store_sales(n_stores=2, n_products=1, n_weeks=20, broken=False)
     with pytest.raises(AllGroupsFailed, match="max_group_rows"):
-        train(sales, unknown="fallback", budget_seconds=60, max_group_rows=1)
+        train(sales, unknown="fallback", prune=False, budget_seconds=60, max_group_rows=1)
 
 
 @pytest.mark.spark
 def test_same_seed_gives_the_same_parameters_on_spark(spark, sales, tmp_path):
     path = str(tmp_path / "sales.parquet")
     sales.astype({"week": "datetime64[us]"}).to_parquet(path, index=False)
-    options = {"features": FEATURES, "time_column": "week", "unknown": "fallback", "tune": SPACE, "trials": 4}
+    options = {
+        "features": FEATURES,
+        "time_column": "week",
+        "unknown": "fallback",
+        "prune": False,
+        "tune": SPACE,
+        "trials": 4,
+    }
     local, on_spark = (
         metamodel.train(path, "store", "units", engine=engine, n_jobs=1, **options) for engine in ("local", "spark")
     )

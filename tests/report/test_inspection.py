@@ -20,7 +20,9 @@ def model() -> metamodel.MetaModel:
     frame = pd.DataFrame({"country": country, "store": store, "x": x, "y": x + store**3 * rng.normal(size=160)})
     lonely = pd.DataFrame({"country": ["IT"], "store": [9], "x": [0.0], "y": [0.0]})
     table = pd.concat([frame, lonely], ignore_index=True)
-    result = metamodel.train(table, ["country", "store"], "y", unknown="fallback", null_keys="group", n_jobs=1)
+    result = metamodel.train(
+        table, ["country", "store"], "y", unknown="fallback", prune=False, null_keys="group", n_jobs=1
+    )
     return metamodel.MetaModel(result.bundle_path)
 
 

@@ -31,7 +31,7 @@ def log(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="session")
 def plain_model(table: pd.DataFrame, log: Any) -> str:
     """Stacked children that take arrays."""
-    return log(table.drop(columns="colour"), unknown="fallback", stack=True)
+    return log(table.drop(columns="colour"), unknown="fallback", prune=False, stack=True)
 
 
 @pytest.fixture(scope="session")

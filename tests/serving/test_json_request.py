@@ -42,7 +42,7 @@ def _train(target: str, estimator: str, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def regression(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    return _train("amount", "ridge", tmp_path_factory, stack=True, unknown="fallback")
+    return _train("amount", "ridge", tmp_path_factory, stack=True, unknown="fallback", prune=False)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def train(kind: str, directory: Path) -> TrainingResult:
     if kind == "forecast":
         sales = make_store_sales(n_stores=4, n_products=3)
         keys = ["country", "store", "product"]
-        options |= {"features": FEATURES, "time_column": "week", "unknown": "fallback", "interval": 0.9}
+        options |= {"features": FEATURES, "time_column": "week", "unknown": "fallback", "prune": False, "interval": 0.9}
         return metamodel.train(sales, keys, "units", **options)
     frame, estimator = small(kind == "classes"), LinearRegression()
     if kind == "classes":
@@ -49,7 +49,7 @@ def train(kind: str, directory: Path) -> TrainingResult:
         estimator = SometimesInfinite()
     unknown = "null" if kind in ("no holdout", "one survivor") else "fallback"
     holdout = 0 if kind == "no holdout" else 0.2
-    return metamodel.train(frame, "g", "y", estimator, unknown=unknown, holdout=holdout, **options)
+    return metamodel.train(frame, "g", "y", estimator, unknown=unknown, holdout=holdout, prune=False, **options)
 
 
 KINDS = ["forecast", "odd names", "classes", "no holdout", "one survivor", "infinite"]

@@ -55,7 +55,7 @@ def test_without_shrinkage_a_bundle_is_what_it_was():
 
 
 def test_children_do_not_depend_on_shrinkage(result):
-    plain = fit(shrinkage=None, unknown="fallback")
+    plain = fit(shrinkage=None, unknown="fallback", prune=False)
     assert plain.manifest.spec_digest == result.manifest.spec_digest
     assert plain.ledger["sha256"].tolist() == result.ledger["sha256"].tolist()
 
@@ -138,7 +138,7 @@ def test_parents_on_the_holdout_are_blended_with_their_own_parents(result):
 def test_a_failed_parent_leaves_its_part_to_the_others_and_the_ledger_says_so():
     broken = FRAME.copy()
     broken.loc[broken.index[broken["shop"] == 0][0], "x"] = MARK  # child 0, its region and the global model fail
-    result = fit(broken, RaisesOnMark(), unknown="fallback")
+    result = fit(broken, RaisesOnMark(), unknown="fallback", prune=False)
     ledger = result.ledger.set_index("shop")
     assert ledger.loc[0, ["status", "weights"]].tolist() == ["failed", ""]
     assert ledger.loc[1, "reason"] == "shrinkage: no model of level 0, 1"

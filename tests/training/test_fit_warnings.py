@@ -22,7 +22,9 @@ def table(groups=4):
 
 @pytest.fixture(scope="module")
 def stopped():
-    return metamodel.train(table(), "group", "y", LogisticRegression(max_iter=1), n_jobs=1, unknown="fallback")
+    return metamodel.train(
+        table(), "group", "y", LogisticRegression(max_iter=1), n_jobs=1, unknown="fallback", prune=False
+    )
 
 
 def test_groups_are_counted_by_kind(stopped):

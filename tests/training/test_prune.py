@@ -1,4 +1,4 @@
-"""`prune=True`: a child that is not better than its parent is not stored, and the parent answers for it."""
+"""`prune`: a child that is not better than its parent is not stored, and the parent answers for it."""
 
 import numpy as np
 import pandas as pd
@@ -116,9 +116,44 @@ def test_rows_without_weight_decide_nothing():
     [
         ({"unknown": "null"}, 'prune needs parents .* Use unknown="fallback"'),
         ({"holdout": 0}, "prune compares children with their parents .* Set a holdout"),
-        ({"prune": "yes"}, "prune='yes' is neither true nor false"),
+        ({"prune": "yes"}, "prune='yes' is neither true, false nor auto"),
     ],
 )
 def test_what_pruning_needs_is_said(options, message):
     with pytest.raises(InputError, match=message):
         fit(**({"prune": True} | options))
+
+
+# -------- by default
+def small_and_large() -> pd.DataFrame:
+    """Three groups of 12 rows and one of 40, all on one line, and one of 25 rows far above it."""
+    sizes = {"a": 12, "b": 12, "c": 12, "large": 40, "apart": 25}
+    rng = np.random.default_rng(1)
+    group = np.repeat(list(sizes), list(sizes.values()))
+    x = rng.normal(size=(len(group), 4))
+    y = x @ [1.0, 2.0, 3.0, 4.0] + np.where(group == "apart", 100, 0) + rng.normal(size=len(group))
+    return pd.DataFrame(x, columns=list("wxyz")).assign(g=group, target=y)
+
+
+def test_by_default_a_small_child_has_to_show_that_it_is_better_than_its_parent() -> None:
+    frame = small_and_large()
+    options = {"unknown": "fallback", "n_jobs": 1, "stack": False, "split": "kfold:5"}
+    result = metamodel.train(frame.rename(columns={"target": "y", "y": "v"}), "g", "y", LinearRegression(), **options)
+    children = result.ledger[result.ledger["level"] == 1].set_index("g")
+    assert children.loc[["large", "apart"], "status"].tolist() == ["fitted"] * 2
+    lone = metamodel.train(frame[frame["g"] != "apart"], "g", "target", LinearRegression(), **options).ledger
+    gone = lone[lone["status"] == "skipped"].set_index("g")
+    assert set(gone.index) <= {"a", "b", "c"}
+    assert len(gone)
+    assert (
+        gone["reason"]
+        .str.fullmatch(r"pruned: mean error .+ of global, on 12 rows(, which may be .*)?, 12 rows in all")
+        .all()
+    )
+
+
+def test_without_fallback_or_without_held_out_rows_every_child_stays() -> None:
+    frame = small_and_large()
+    for options in ({"unknown": "null"}, {"unknown": "fallback", "holdout": 0}):
+        ledger = metamodel.train(frame, "g", "target", LinearRegression(), n_jobs=1, stack=False, **options).ledger
+        assert set(ledger["status"]) == {"fitted"}

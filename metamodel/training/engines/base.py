@@ -100,7 +100,7 @@ class Engine(ABC, Generic[PlanT]):
         Yields
         ------
         TaskResult
-            With `again` where it stands for groups that came before.
+            With `again` where it stands for groups that came before, with `pooled` where it is the pooled model.
         """
         limit = self.plan.options.max_group_rows
         sizes = {key: n for key, n in self.plan.sizes_of_all_levels().items() if limit is None or n <= limit}
@@ -118,3 +118,8 @@ class Engine(ABC, Generic[PlanT]):
         if plan_again is not None:
             for result in self._fit_phase(phases.again(plan_again.spec.overrides), replace(job, plan=plan_again)):
                 yield replace(result, again=True)
+        yield from self._fit_pooled(job)
+
+    def _fit_pooled(self, job: Job[PlanT]) -> Iterator[TaskResult]:
+        """Fit the pooled model, where this engine has one and it is wanted."""
+        yield from ()

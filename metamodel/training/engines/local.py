@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metamodel.tables.checks import TableFacts, table_facts
@@ -14,6 +15,7 @@ from metamodel.training.engines.base import Engine
 from metamodel.training.engines.executor import SequentialExecutor, TaskExecutor
 from metamodel.training.engines.job import Job
 from metamodel.training.engines.phases import Phase
+from metamodel.training.engines.pooled import pooled_plan
 from metamodel.training.engines.task import Task, TaskResult
 from metamodel.training.leakage import copies_in_groups
 from metamodel.training.options import TrainingOptions
@@ -65,6 +67,17 @@ class LocalEngine(Engine[TablePlan]):
             else:
                 yield done
         yield from self._executor.run(unfinished, job)
+
+    def _fit_pooled(self, job: Job[TablePlan]) -> Iterator[TaskResult]:
+        plan = pooled_plan(self.plan)
+        if plan is None:
+            return
+        job = replace(job, plan=plan, starts=None)
+        rows = np.arange(len(plan.table.y))
+        task = Task((GroupRows((), rows, plan.table.fingerprint(rows)),))
+        done = job.finished(task)
+        for result in self._executor.run([task], job) if done is None else [done]:
+            yield replace(result, pooled=True)
 
 
 def executor_for(n_jobs: int) -> TaskExecutor:

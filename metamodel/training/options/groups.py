@@ -9,11 +9,20 @@ signature. Imports nothing heavy, so that `metamodel --help` is quick.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from metamodel.common.choices import CodecName, Duplicates, EngineName, NullKeys, UnknownPolicy
 from metamodel.common.option import check_options, option
-from metamodel.training.options.validators import HOLDOUT_SHARE, positive_or_all, seconds, seed, share, switch, whole
+from metamodel.training.options.validators import (
+    HOLDOUT_SHARE,
+    auto_switch,
+    positive_or_all,
+    seconds,
+    seed,
+    share,
+    switch,
+    whole,
+)
 
 if TYPE_CHECKING:
     from metamodel.evaluation.shrinkage import Shrinkage
@@ -66,8 +75,19 @@ class Groups:
         decisive=False,
         help="Skip groups with more rows.",
     )
-    prune: bool = option(
-        False, form="switch", check=switch, decisive=False, help="Store no child that is not better than its parent."
+    prune: bool | Literal["auto"] = option(
+        "auto",
+        form="auto_switch",
+        check=auto_switch,
+        decisive=False,
+        help="Store no child that is not better than its parent; auto: no small one that has not shown to be.",
+    )
+    pooled: bool | Literal["auto"] = option(
+        "auto",
+        form="auto_switch",
+        check=auto_switch,
+        decisive=False,
+        help="Compare with one model of all groups that knows the group columns; auto: where it is cheap.",
     )
 
 

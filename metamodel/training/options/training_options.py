@@ -37,6 +37,20 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
         return self.unknown == "fallback" or self.shrinkage is not None
 
     @property
+    def prunes_small(self) -> bool:
+        """Whether small children have to show that they are better than their parent.
+
+        With shrinkage they need not: their weights say already how much they lean on it.
+        """
+        with_parents = self.unknown == "fallback" and self.shrinkage is None
+        return self.prune == "auto" and with_parents and not self._holds_nothing_back
+
+    @property
+    def pools_if_cheap(self) -> bool:
+        """Whether children are compared with a pooled model where it costs little."""
+        return self.pooled == "auto" and self.unknown == "fallback" and not self._holds_nothing_back
+
+    @property
     def scheme(self) -> Scheme:
         """How rows are split to judge the candidates."""
         return Scheme.parse(self.split)
@@ -97,12 +111,16 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
             raise InputError(f"season={self.season} goes by time, but there is no time_column. Name one.")
 
     def _check_pruning(self) -> None:
-        if self.prune and self.unknown != "fallback":
+        if self.prune is True and self.unknown != "fallback":
             raise InputError(
                 f"prune needs parents to answer for the children it leaves out, but unknown={self.unknown!r}. "
                 'Use unknown="fallback".'
             )
-        if self.prune and self._holds_nothing_back:
+        if self.pooled is True and self._holds_nothing_back:
+            raise InputError(
+                "pooled compares children with one model of all groups on held-out rows, but holdout=0. Set a holdout."
+            )
+        if self.prune is True and self._holds_nothing_back:
             raise InputError(
                 "prune compares children with their parents on held-out rows, but holdout=0. Set a holdout."
             )

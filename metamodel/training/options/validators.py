@@ -6,7 +6,7 @@ from typing import Any
 from metamodel.common.option import Check
 from metamodel.common.validation import is_number, is_whole
 
-__all__ = ["HOLDOUT_SHARE", "positive_or_all", "seconds", "seed", "share", "switch", "whole"]
+__all__ = ["HOLDOUT_SHARE", "auto_switch", "positive_or_all", "seconds", "seed", "share", "switch", "whole"]
 
 
 def whole(least: int, what: str, remedy: str) -> Check:
@@ -52,3 +52,8 @@ def seed(value: Any) -> str:
 def switch(value: Any) -> str:
     """Let an option be true or false."""
     return "" if isinstance(value, bool) else "neither true nor false."
+
+
+def auto_switch(value: Any) -> str:
+    """Let an option be true, false, or decided by the rest."""
+    return "" if isinstance(value, bool) or value == "auto" else "neither true, false nor auto."

