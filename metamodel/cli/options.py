@@ -13,8 +13,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from metamodel.cli.failures import failure_line, without_walls
 from metamodel.cli.auto_switch import AutoSwitch
+from metamodel.cli.failures import failure_line, without_walls
 from metamodel.common.option import Form, OptionGroup, declared
 from metamodel.common.option import Option as Declared
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup

@@ -32,7 +32,7 @@ def test_what_children_need_holds_for_every_candidate_of_one_name() -> None:
 
 def test_every_group_and_every_parent_has_a_ledger_row():
     frame = table().assign(h=lambda t: t.index % 2)
-    result = fit(frame, group_by=["g", "h"], unknown="fallback")
+    result = fit(frame, group_by=["g", "h"], unknown="fallback", prune=False)
     assert result.ledger["level"].value_counts().to_dict() == {2: 8, 1: 4, 0: 1}
     assert result.ledger.loc[result.ledger["level"] == 1, "h"].isna().all()
 
@@ -43,14 +43,22 @@ def test_the_ledger_has_its_columns_in_order():
         *["g", "level", "status", "reason", "error", "rows", "seconds", "estimator", "params", *metrics],
         *["candidate", "own_best", "folds", "baseline", "skill", "duplicates", "imbalance", "started_from"],
         *["fingerprint", "shard", "bytes", "sha256", "warnings", "stack"],
-        *["compared_rows", "error_saved", "error_saved_global", "p_value", "p_value_adjusted", "better_than_parent"],
+        *[
+            "compared_rows",
+            "error_saved",
+            "error_saved_global",
+            "error_saved_pooled",
+            "p_value",
+            "p_value_adjusted",
+            "better_than_parent",
+        ],
     ]
 
 
 def test_the_summary_counts_groups_and_rows():
     frame = marked("g1").assign(h=lambda t: t.index % 2)
     frame.loc[0, "g"] = None
-    summary = fit(frame, RaisesOnMark(), null_keys="drop", features=["a", "b"], unknown="fallback").summary
+    summary = fit(frame, RaisesOnMark(), null_keys="drop", features=["a", "b"], unknown="fallback", prune=False).summary
     expected = {
         "groups": 4,
         "groups_fitted": 3,
@@ -65,7 +73,7 @@ def test_the_summary_counts_groups_and_rows():
 
 def test_the_summary_says_how_often_a_parent_would_answer():
     frame = pd.concat([table(), table().iloc[:1].assign(g="tiny")])
-    summary = fit(frame, unknown="fallback").summary
+    summary = fit(frame, unknown="fallback", prune=False).summary
     assert (summary["fallback_groups"], summary["unanswered_groups"]) == (1, 0)
     assert summary["fallback_row_share"] == pytest.approx(1 / 121)
 

@@ -35,15 +35,15 @@ def test_a_third_version_goes_on_from_the_second() -> None:
 
 
 def test_parents_go_on_from_parents() -> None:
-    before = fit(table(), unknown="fallback")
-    after = fit(grown(), unknown="fallback", previous=before.bundle_path, warm_start=True)
+    before = fit(table(), unknown="fallback", prune=False)
+    after = fit(grown(), unknown="fallback", prune=False, previous=before.bundle_path, warm_start=True)
     assert after.ledger["started_from"].tolist()[-1] == before.ledger["sha256"].tolist()[-1] != ""
 
 
 @pytest.mark.spark
 def test_spark_brings_each_group_its_earlier_child(spark: Any) -> None:
-    before = MetaModel(fit(table(), unknown="fallback").bundle_path)
-    options = {"previous": before, "warm_start": True, "unknown": "fallback"}
+    before = MetaModel(fit(table(), unknown="fallback", prune=False).bundle_path)
+    options = {"previous": before, "warm_start": True, "unknown": "fallback", "prune": False}
     local = fit(grown(), **options)
     on_spark = fit(spark.createDataFrame(grown()), engine="spark", **options)
     assert_same_ledger(local.ledger, on_spark.ledger)

@@ -24,7 +24,9 @@ def table(groups=4):
 
 @pytest.fixture(scope="module")
 def stopped():
-    return metamodel.train(table(), "group", "y", LogisticRegression(max_iter=1), n_jobs=1, unknown="fallback")
+    return metamodel.train(
+        table(), "group", "y", LogisticRegression(max_iter=1), n_jobs=1, unknown="fallback", prune=False
+    )
 
 
 def test_the_printed_result_says_so(stopped):

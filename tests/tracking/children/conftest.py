@@ -10,7 +10,9 @@ import metamodel
 
 @pytest.fixture(scope="module")
 def sales() -> metamodel.TrainingResult:
-    return metamodel.train(sales_table(), ["country", "store"], "y", n_jobs=1, unknown="fallback", duplicates="keep")
+    return metamodel.train(
+        sales_table(), ["country", "store"], "y", n_jobs=1, unknown="fallback", prune=False, duplicates="keep"
+    )
 
 
 @pytest.fixture(scope="module")
