@@ -84,6 +84,19 @@ def test_no_folder_has_more_than_25_files() -> None:
     assert {name: number for name, number in files.items() if number > 25} == {}
 
 
+def _does_something(path: Path) -> bool:
+    """Whether a module holds a function or class of its own."""
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return any(isinstance(node, definitions) for node in ast.parse(path.read_text()).body)
+
+
+def test_at_least_80_percent_of_the_modules_have_a_test_file_of_their_name() -> None:
+    """A module's tests are found where it stands itself: `tables/keys.py` in `tests/tables/test_keys.py`."""
+    modules = [path.relative_to(PACKAGE) for path in FILES if not path.stem.startswith("__") and _does_something(path)]
+    missing = [path.as_posix() for path in modules if not (ROOT / "tests" / path.parent / f"test_{path.name}").exists()]
+    assert len(missing) <= 0.2 * len(modules), missing
+
+
 def test_at_most_14_packages_stand_on_at_most_8_floors() -> None:
     floors = _architecture().packages()
     folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}

@@ -5,11 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from metamodel.bundle.group_values import GroupValues, write_group_values
-from metamodel.bundle.key_index import KeyPlaces, key_index
 from metamodel.bundle.manifest import FileEntry
 from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.tables.keys import encode_key
@@ -60,12 +57,3 @@ def test_a_missing_file_gives_no_number(written):
     (directory / "group_values/values.npy").unlink()
     with pytest.raises(CorruptBundle, match=r"values\.npy cannot be read .*No such file"):
         figures.of([()], ["radius"])
-
-
-@given(st.lists(st.tuples(st.text(max_size=5), st.integers()), unique=True), st.data())
-def test_every_key_is_found_where_it_stands_however_often_it_is_asked_for(keys, data):
-    places = KeyPlaces(key_index([encode_key(key) for key in keys]))
-    asked = data.draw(st.lists(st.sampled_from([*keys, ("no such group", 1)])))
-    expected = [keys.index(key) if key in keys else -1 for key in asked]
-    assert places.of(asked).tolist() == expected
-    assert places.of(asked).tolist() == expected

@@ -1,18 +1,26 @@
 """Results on stdout: text for people, strict JSON for programs."""
 
+import json
+import math
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from command_line import TRAIN, strict
+from hypothesis import given
+from hypothesis import strategies as st
 from places import ROOT
 from servers import Server
 
-from metamodel.cli.output import dumps, packed_text, section
+from metamodel.cli.output import dumps, packed_text, section, table_text
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+NESTED = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
 
 
 @pytest.mark.server
@@ -52,3 +60,38 @@ def test_a_packed_model_is_said_with_the_reasons_of_what_was_left_out() -> None:
     assert "3  too few rows" in text
     assert text.endswith("registered        sales, version 2, alias champion")
     assert "registered" not in packed_text({**packed, "version": None}, None, None)
+
+
+def without_nonfinite(value: object) -> object:
+    """The value with null where JSON has no number for it."""
+    if isinstance(value, dict):
+        return {name: without_nonfinite(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [without_nonfinite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@given(NESTED)
+def test_json_is_strict_and_says_everything_that_is_finite(value: object) -> None:
+    assert strict(dumps(value)) == without_nonfinite(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.int64(7), 7),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), True),
+        ((1, 2), [1, 2]),
+        (date(2026, 1, 5), "2026-01-05"),
+    ],
+)
+def test_what_json_has_no_word_for_becomes_the_nearest_that_it_has(value: object, expected: object) -> None:
+    written = json.loads(dumps({"value": value}))["value"]
+    assert (written, type(written)) == (expected, type(expected))
+
+
+def test_long_texts_of_a_table_are_cut() -> None:
+    text = table_text(pd.DataFrame({"reason": ["x" * 500]}))
+    assert "x" * 50 in text
+    assert max(map(len, text.splitlines())) <= 60

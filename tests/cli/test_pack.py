@@ -1,5 +1,6 @@
 """`metamodel pack` and `serve-check`: what goes together, and what was made."""
 
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -44,3 +45,38 @@ def test_serve_check_refuses_a_file_that_is_no_packed_model(folder: Path) -> Non
     assert result.exit_code == 2
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
+
+
+def test_one_file_holds_a_model_that_a_server_can_open(trained: str, sales: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "model.zip"
+    result = run("pack", trained, "--zip", str(path))
+    checked = run("serve-check", str(path), "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("packed model\n")
+    assert str(path) in result.stdout
+    assert checked.exit_code == 0, checked.stderr
+    assert strict(checked.stdout) == {"file": str(path), "children": 7, "elsewhere": []}
+    before, after = (metamodel.load_model(model).predict(sales) for model in (trained, path))
+    pd.testing.assert_frame_equal(after, before)
+
+
+def test_a_file_that_is_not_there_is_a_wrong_call() -> None:
+    result = run("serve-check", "nowhere.zip")
+
+    assert result.exit_code == 2
+    assert "nowhere.zip" in result.stderr
+    assert "does not exist" in result.stderr
+
+
+@pytest.mark.parametrize("content", ["text", "empty archive"])
+def test_a_file_that_holds_no_model_cannot_be_served(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.zip"
+    if content == "text":
+        path.write_text("no archive")
+    else:
+        zipfile.ZipFile(path, "w").close()
+    result = run("serve-check", str(path), "--json")
+
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("error: ")

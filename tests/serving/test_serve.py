@@ -35,6 +35,6 @@ def test_without_the_extra_one_line_names_it(bundle: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(serving, "_NEEDED", ("orjson", "not_installed"))
     with pytest.raises(
-        metamodel.exceptions.InputError, match=r"needs not_installed\. Install it: .*metamodel\[serve\]"
+        metamodel.exceptions.InputError, match=r"needs not_installed, which is not installed\. Run: .*'\.\[serve\]'"
     ):
         serving.serve(str(bundle))

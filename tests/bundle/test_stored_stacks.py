@@ -1,0 +1,127 @@
+"""Stacks on disk: found by key, read when they are first asked for, and never believed where they are damaged."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from bundles import flip
+
+import metamodel
+from metamodel.bundle.reader import Bundle
+from metamodel.bundle.stored_stacks import StoredStack, open_stacks
+from metamodel.exceptions import InvalidKey
+from metamodel.tables.keys import decode_keys
+
+N_GROUPS = 600
+
+
+@pytest.fixture(scope="module", params=["text", "pair"])
+def table(request: pytest.FixtureRequest) -> pd.DataFrame:
+    """Six hundred groups of four rows, keyed by a text or by a text and a number."""
+    x = np.random.default_rng(0).normal(size=(4 * N_GROUPS, 2))
+    group = np.repeat(np.arange(N_GROUPS), 4)
+    frame = pd.DataFrame(x, columns=["a", "b"]).assign(y=x[:, 0] * (1 + group) - x[:, 1], shop=[f"s{g}" for g in group])
+    return frame if request.param == "text" else frame.assign(department=group % 7)
+
+
+def roles(table: pd.DataFrame) -> list[str]:
+    return [name for name in ("shop", "department") if name in table]
+
+
+def keys_in(table: pd.DataFrame) -> list[tuple]:
+    return list(dict.fromkeys(table[roles(table)].itertuples(index=False, name=None)))
+
+
+@pytest.fixture(scope="module")
+def stacked(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stacked") / "bundle"
+    return metamodel.train(table, roles(table), "y", n_jobs=1, holdout=0, output_dir=path).bundle_path
+
+
+@pytest.fixture
+def bundle(stacked: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(stacked, tmp_path / "bundle"))
+
+
+def opened(bundle: Path) -> StoredStack:
+    (stack,) = open_stacks(bundle, Bundle(bundle).manifest)
+    return stack
+
+
+def answers(stack: StoredStack, table: pd.DataFrame, keys: Sequence[tuple]) -> list[float]:
+    """What the stack says of the first row of each group."""
+    first = dict(zip(keys_in(table), table.drop_duplicates(roles(table)).index, strict=True))
+    rows = table.loc[[first[key] for key in keys]]
+    columns = [rows[name].to_numpy() for name in ("a", "b")]
+    return stack.answer(columns, stack.positions(keys), proba=False)[0].tolist()
+
+
+@pytest.mark.parametrize("n_keys", [1, 5, N_GROUPS])
+def test_a_stack_answers_as_its_children_do_however_many_are_asked(
+    bundle: Path, table: pd.DataFrame, n_keys: int
+) -> None:
+    stack, children, keys = opened(bundle), Bundle(bundle), keys_in(table)[-n_keys:]
+    assert stack.takes(proba=False)
+    assert not stack.takes(proba=True)
+    rows = table.drop_duplicates(roles(table))[["a", "b"]].to_numpy()[-n_keys:]
+    expected = [children.load(key)[0].predict(row[None])[0] for key, row in zip(keys, rows, strict=True)]
+    np.testing.assert_allclose(answers(stack, table, keys), expected, rtol=1e-9)
+    versions = [children.load(key)[1][:12] for key in keys]
+    assert stack.versions(stack.positions(keys)).tolist() == versions
+
+
+@pytest.mark.parametrize("n_keys", [2, N_GROUPS])
+def test_a_key_without_a_child_has_no_place(bundle: Path, table: pd.DataFrame, n_keys: int) -> None:
+    keys = keys_in(table)[:n_keys]
+    stack = opened(bundle)
+    assert stack.takes(proba=False)
+    places = stack.positions([*keys, ("nobody", 1)[: len(keys[0])], InvalidKey("none"), ()])
+    assert places[-3:].tolist() == [-1, -1, -1]
+    assert sorted(set(places[:-3].tolist())) == sorted(places[:-3].tolist())
+    assert places[:-3].min() >= 0
+
+
+def test_damaged_numbers_leave_their_groups_to_the_children_and_say_so_once(bundle: Path, table: pd.DataFrame) -> None:
+    stack = opened(bundle)
+    flip(bundle / "stacks/00000.versions.npy", -1)  # of the last child, in the last block
+    (last,) = stack_keys(bundle)[-1:]
+    with pytest.warns(RuntimeWarning, match=r"Stack stacks/00000 of bundle is damaged: .* Their children answer"):
+        assert (stack.takes(proba=False), stack.positions([last]).tolist()) == (True, [-1])
+    damaged = stack.damaged_keys()
+    assert last in decode_keys(damaged)
+    assert 0 < len(damaged) == stack.damaged < N_GROUPS
+    intact = [key for key in keys_in(table) if key not in decode_keys(damaged)]
+    assert (stack.positions(intact) >= 0).all()
+
+
+@pytest.mark.parametrize("array", ["index", "digests"])
+def test_without_its_index_or_digests_a_stack_answers_nothing(bundle: Path, array: str) -> None:
+    flip(bundle / f"stacks/00000.{array}.npy", -1)
+    stack = opened(bundle)
+    with pytest.warns(RuntimeWarning, match=rf"{array}\.npy is not what was written"):
+        assert not stack.takes(proba=False)
+    assert stack.damaged == N_GROUPS
+
+
+def test_a_missing_list_of_keys_makes_large_batches_slower_and_no_less_right(bundle: Path, table: pd.DataFrame) -> None:
+    keys = keys_in(table)
+    expected = answers(ready(opened(bundle)), table, keys)
+    (bundle / "stacks/00000.keys.parquet").unlink()
+    stack = ready(opened(bundle))
+    with pytest.warns(RuntimeWarning, match="Restore the bundle"):
+        found = answers(stack, table, keys)
+    assert found == expected
+
+
+def ready(stack: StoredStack) -> StoredStack:
+    assert stack.takes(proba=False)
+    return stack
+
+
+def stack_keys(bundle: Path) -> list[tuple]:
+    """Keys in the order of the stack."""
+    return decode_keys(pd.read_parquet(bundle / "stacks/00000.keys.parquet")["key"].tolist())
