@@ -22,6 +22,7 @@ from metamodel.exceptions import BundleError, InputError, UnknownGroup
 from metamodel.flavor.load import open_bundle
 from metamodel.flavor.scoring_server import PublicError, is_serving, take_over_server
 from metamodel.flavor.signature import unpacked
+from metamodel.tables.large_integers import with_decimals
 
 __all__ = ["GroupedModel", "predict_for_json", "public_errors"]
 
@@ -115,7 +116,8 @@ def _unnested(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     if len({len(cell) for cell in frame.iloc[0]}) > 1:
         raise InputError("The columns have different numbers of values. Give one for every row in each.")
-    return pd.DataFrame({name: frame[name].iloc[0] for name in frame.columns})
+    cells = {name: with_decimals(pd.Series(frame[name].iloc[0], dtype=object)) for name in frame.columns}
+    return pd.DataFrame({name: values.tolist() for name, values in cells.items()})
 
 
 def _for_spark(answers: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,9 @@
 the group columns must have (see `metamodel.flavor.signature`). Here is one that knows the key schema. Other models'
 signatures go to the original.
 
+**JSON.** pandas makes floats of integers that stand beside a null or a fraction, and from 2**53 on a float is not every
+integer. What is read of a JSON body is brought back to what was sent (`metamodel.flavor.json_requests`).
+
 **Refusals.** MLflow refuses some requests before a model sees them (no JSON, text in a column of numbers, params of a
 wrong type). Its messages quote the rows, and some come with a traceback. The caller reads one that is made here
 instead.
@@ -27,8 +30,11 @@ from mlflow.types import DataType, Schema
 
 from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import listing
+from metamodel.flavor.json_requests import as_sent
 from metamodel.flavor.signature import number_columns
+from metamodel.tables.features import FeatureSchema
 from metamodel.tables.files import csv_options, with_parsed_fields
+from metamodel.tables.large_integers import with_decimals
 
 __all__ = ["PublicError", "is_serving", "take_over_server"]
 
@@ -88,7 +94,7 @@ def is_serving() -> bool:
 
 
 def take_over_server(manifest: Manifest) -> None:
-    """Teach the scoring server of this process, if it is one, to read CSV and to refuse without quoting rows.
+    """Teach the scoring server of this process, if it is one, to read CSV and large ids, and to refuse without quoting rows.
 
     Parameters
     ----------
@@ -98,6 +104,7 @@ def take_over_server(manifest: Manifest) -> None:
     server: Any = sys.modules.get(_SERVER)
     if server is not None:
         _accept_csv(server, manifest)
+        _keep_large_integers(server)
         _hide_rows(server, number_columns(manifest))
 
 
@@ -111,19 +118,43 @@ def _accept_csv(server: Any, manifest: Manifest) -> None:
     }
     numbers = {one.name: "number" for one in manifest.features.features if one.kind in ("number", "boolean")}
     kinds = numbers | kinds  # a group column may be a feature too; it is a key first
+    exact = _exact_columns(manifest.features)
 
     def parse_csv_input(csv_input: str | TextIO, schema: Schema | None = None) -> pd.DataFrame:
         # `mlflow models predict` names no schema, and a file by its path; it has loaded this one model.
         if schema is not None and all(isinstance(column.type, DataType) for column in schema.inputs):
             return original(csv_input=csv_input, schema=schema)
         body = Path(csv_input).read_text(encoding="utf-8") if isinstance(csv_input, str) else csv_input.read()
-        return read_csv_body(body, group_by, texts, kinds)
+        return read_csv_body(body, group_by, texts, kinds, exact)
 
     parse_csv_input.original = original  # type: ignore[attr-defined]
     server.parse_csv_input = parse_csv_input
 
 
-def read_csv_body(body: str, group_by: Sequence[str], texts: Sequence[str], kinds: Mapping[str, str]) -> pd.DataFrame:
+def _keep_large_integers(server: Any) -> None:
+    original = getattr(server.infer_and_parse_data, "original", server.infer_and_parse_data)
+
+    def infer_and_parse_data(data: Any, schema: Schema | None = None) -> Any:
+        return as_sent(original(data, schema), data, schema)
+
+    infer_and_parse_data.original = original  # type: ignore[attr-defined]
+    server.infer_and_parse_data = infer_and_parse_data
+
+
+def _exact_columns(features: FeatureSchema) -> list[str]:
+    """Name the features whose integers children tell apart though a float does not."""
+    if features.layout == "array":
+        return []
+    return [
+        one.name
+        for one in features.features
+        if one.form in ("int64", "uint64") or (one.kind == "category" and one.level_kind == "integer")
+    ]
+
+
+def read_csv_body(
+    body: str, group_by: Sequence[str], texts: Sequence[str], kinds: Mapping[str, str], exact: Sequence[str] = ()
+) -> pd.DataFrame:
     r"""Read the rows of one request.
 
     Parameters
@@ -136,6 +167,8 @@ def read_csv_body(body: str, group_by: Sequence[str], texts: Sequence[str], kind
         Columns to keep as text even where they look like numbers.
     kinds
         What the fields of other columns are, each by itself; see `metamodel.tables.files.with_parsed_fields`.
+    exact
+        Columns of integers that must not become floats, which do not hold all of them.
 
     Examples
     --------
@@ -149,13 +182,16 @@ def read_csv_body(body: str, group_by: Sequence[str], texts: Sequence[str], kind
         columns = header.iloc[0].tolist()
         of_keys = [name for name in kinds if name in group_by]
         as_text = [name for name in (*texts, *of_keys) if name in columns]
-        frame = pd.read_csv(io.StringIO(body), **csv_options(columns, group_by, as_text))
+        options = csv_options(columns, group_by, as_text)
+        options["dtype"] |= dict.fromkeys((name for name in exact if name in columns), str)
+        frame = pd.read_csv(io.StringIO(body), **options)
     except (ValueError, IndexError) as error:  # pandas' own text quotes the body
         fact = f"The body is no CSV table with a header line ({type(error).__name__})."
         raise PublicError(fact, BAD_REQUEST) from error
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise PublicError(f"The body has more than one column named {listing(map(repr, twice))}.", BAD_REQUEST)
     frame = with_parsed_fields(frame, kinds)
+    frame = frame.assign(**{name: with_decimals(frame[name]) for name in frame if frame[name].dtype == object})
     whole = frame.select_dtypes(include="integer").columns.difference(list(group_by))
     return frame.astype(dict.fromkeys(whole, "float64"))
 

@@ -120,7 +120,8 @@ def _number(value: Any) -> int | float:
     if isinstance(value, str | bytes) or not types.is_scalar(value):
         raise TypeError
     number = float(value)  # raises for an integer beyond every float, too
-    return int(value) if isinstance(value, int | np.integer) else number
+    is_whole = isinstance(value, Decimal) and abs(number) < _LARGEST and value == value.to_integral_value()
+    return int(value) if is_whole or isinstance(value, int | np.integer) else number
 
 
 def _is_numeric(values: pd.Series) -> bool:

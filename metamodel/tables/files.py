@@ -18,6 +18,7 @@ from pandas._libs.parsers import STR_NA_VALUES
 from metamodel.common.messages import did_you_mean, listing
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame
+from metamodel.tables.large_integers import as_integers, integer_columns, suspect_columns, with_exact_integers
 
 __all__ = ["csv_options", "is_csv", "read_batches", "read_table", "with_parsed_fields", "write_table"]
 
@@ -28,6 +29,8 @@ _PARQUET = (".parquet", ".pq")
 _BATCH_ROWS = 200_000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
+
+_DIGITS = re.compile(r"[+-]?[0-9]{1,20}")
 
 # Reads every number as it was written; since pandas 3.1 that is how pandas reads, and the option is deprecated.
 _EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
@@ -178,8 +181,15 @@ def with_parsed_fields(frame: pd.DataFrame, kinds: Mapping[str, str]) -> pd.Data
     [[7, 2.5], ['north', 'oops']]
     """
     texts = [name for name in kinds if name in frame.columns and frame[name].dtype.kind not in "iufb"]
-    parsed = {name: frame[name].map(_PARSERS[kinds[name]]).astype(object) for name in texts if kinds[name] in _PARSERS}
+    parsed = {name: _parsed(frame[name], _PARSERS[kinds[name]]) for name in texts if kinds[name] in _PARSERS}
     return frame.assign(**parsed)
+
+
+def _parsed(fields: pd.Series, parse: Callable[[Any], Any]) -> pd.Series:
+    # Not Series.map, which makes floats of integers beside a null: they would round a large id. pandas leaves a field
+    # empty, not null, where it meets unsigned integers beside it.
+    cells = [None if isinstance(field, str) and not field else parse(field) for field in fields]
+    return pd.Series(cells, index=fields.index, dtype=object)
 
 
 def _integer(field: Any) -> Any:
@@ -194,7 +204,7 @@ def _number(field: Any) -> Any:
     if not isinstance(field, str) or "_" in field:  # Python takes "1_000" for a number, pandas does not
         return field
     try:
-        return int(field) if field.isdecimal() else float(field)  # a float would round a large id
+        return int(field) if _DIGITS.fullmatch(field) else float(field)  # a float would round a large id
     except ValueError:
         return _boolean(field)
 
@@ -213,19 +223,25 @@ def _read_csv(
     options = {"sep": separator, **csv_options(columns, group_by, text_columns)}
     if batch_rows is None:
         frame = _with_words(pd.read_csv(path, **options), path, options)
+        frame = with_exact_integers(frame, path, options)
         yield _with_leading_zeros(frame, path, group_by, options)
         return
+    kinds: dict[str, set[str]] = {}
+    suspect: set[str] = set()
     with pd.read_csv(path, chunksize=batch_rows, **options) as parts:
-        first = next(parts)
-        if len(first) < batch_rows:
-            yield first
-            return
-        kinds = {str(name): {str(dtype)} for name, dtype in first.dtypes.items()}
-        for chunk in parts:
-            for name, dtype in chunk.dtypes.items():
-                kinds[str(name)].add(str(dtype))
-    with pd.read_csv(path, chunksize=batch_rows, **{**options, "dtype": options["dtype"] | _common(kinds)}) as parts:
-        yield from parts
+        for i, part in enumerate(parts):
+            if i == 0 and len(part) < batch_rows:
+                yield with_exact_integers(part, path, options)
+                return
+            suspect |= suspect_columns(part)
+            for name, dtype in part.dtypes.items():
+                kinds.setdefault(str(name), set()).add(str(dtype))
+    common = _common(kinds)
+    exact = integer_columns(path, options, {name for name in suspect if kinds[name] not in _INTEGERS})
+    common |= dict.fromkeys(exact, str)
+    with pd.read_csv(path, chunksize=batch_rows, **{**options, "dtype": options["dtype"] | common}) as parts:
+        for part in parts:
+            yield as_integers(part, exact)
 
 
 def _common(kinds: Mapping[str, set[str]]) -> dict[str, Any]:
@@ -234,6 +250,8 @@ def _common(kinds: Mapping[str, set[str]]) -> dict[str, Any]:
 
 
 _NUMBERS = {"int64", "uint64", "float64"}
+
+_INTEGERS = ({"int64"}, {"uint64"})
 
 
 def _with_words(frame: pd.DataFrame, path: Path, options: Mapping[str, Any]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-__all__ = ["ISO_TIMESTAMP", "KeyKind", "KeyValue", "converted_to", "is_null"]
+__all__ = ["ISO_TIMESTAMP", "LARGEST_FLOAT", "KeyKind", "KeyValue", "converted_to", "is_null"]
 
 KeyKind = Literal["string", "integer", "boolean", "date", "timestamp"]
 
@@ -17,7 +17,7 @@ KeyValue: TypeAlias = str | int | bool | dt.date | pd.Timestamp | None
 ISO_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?")
 
 # Above this a float no longer holds every integer, so 9007199254740992.0 may have been ...993 before a cast.
-_FLOAT_EXACT = 2**53
+LARGEST_FLOAT = 2**53
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -71,7 +71,7 @@ def _integer(value: object, from_text: bool) -> int | None:
     if isinstance(value, int | np.integer):
         number = int(value)
     elif isinstance(value, float | np.floating):
-        if not (abs(float(value)) < _FLOAT_EXACT and value == int(value)):
+        if not (abs(float(value)) < LARGEST_FLOAT and value == int(value)):
             return None
         number = int(value)
     elif isinstance(value, Decimal):

@@ -10,17 +10,20 @@ This module knows values and columns. It knows nothing of rows, models or files.
 
 import datetime as dt
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Self, TypeAlias, get_args
 
+import numpy as np
 import pandas as pd
 
 from metamodel.common.choices import NullKeys
 from metamodel.common.messages import count, listing, short
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
-from metamodel.tables.key_values import KeyKind, KeyValue, converted_to, is_null
+from metamodel.tables.key_values import LARGEST_FLOAT, KeyKind, KeyValue, converted_to, is_null
 
 __all__ = ["GroupKey", "KeyColumn", "KeySchema", "decode_key", "decode_keys", "encode_key", "prefixes"]
 
@@ -91,10 +94,7 @@ Send the value in the kind the model was trained with.
             return None
         converted = converted_to(self.kind, value, utc=self.utc, from_text=self.from_text)
         if converted is None:
-            raise InvalidKey(
-                f"Group column {self.name!r} holds {self.kind}s; the {type(value).__name__} {short(value)} is none. "
-                "Send the value in the kind the model was trained with."
-            )
+            raise InvalidKey(f"Group column {self.name!r} holds {self.kind}s; {_why_none(self.kind, value)}")
         return converted
 
     @classmethod
@@ -135,6 +135,23 @@ Send the value in the kind the model was trained with.
                     f"Group column {self.name!r} holds numbers that are no whole numbers, such as {short(value)}. "
                     "Round it or cut it into bins, and store the result as integers or strings."
                 ) from error
+
+
+def _why_none(kind: KeyKind, value: object) -> str:
+    if kind == "integer" and _is_large(value):
+        if isinstance(value, float | np.floating):
+            return f"the float {short(value)} may have been another one before it was rounded. Send it as an integer."
+        return f"{short(value)} is beyond 64 bits with a sign. Convert the column to strings, in training too."
+    fact = f"the {type(value).__name__} {short(value)} is none"
+    return f"{fact}. Send the value in the kind the model was trained with."
+
+
+def _is_large(value: object) -> bool:
+    if isinstance(value, float | np.floating):
+        return math.isfinite(value) and abs(value) >= LARGEST_FLOAT
+    if isinstance(value, Decimal):
+        return value.is_finite() and abs(value) >= LARGEST_FLOAT
+    return isinstance(value, int | np.integer) and abs(int(value)) >= LARGEST_FLOAT
 
 
 @dataclass(frozen=True)

@@ -144,3 +144,32 @@ def test_a_value_of_no_kind_is_refused_in_words_and_moves_no_other(bad: tuple[st
     assert got["status"].tolist() == ["child", "failed", "child"]
     assert got["error"].iloc[1].startswith(f"Feature {bad[0]!r} is n")
     assert got["prediction"].iloc[[0, 2]].tolist() == [alone(model, rows[:1])[0][1]] * 2
+
+
+@pytest.fixture(scope="module")
+def numeric(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
+    folder = tmp_path_factory.mktemp("numbers") / "bundle"
+    features = ["rooms", "floor", "lift", "area"]
+    asked = {"features": features, "output_dir": folder, "n_jobs": 1}
+    trained = metamodel.train(flats(), "shop", "rent", "hist_gradient_boosting", **asked)
+    return Scorer(MetaModel(trained.bundle_path), 1000)
+
+
+def test_plain_json_takes_the_short_way_only_where_children_take_a_matrix(scorer: Scorer, numeric: Scorer) -> None:
+    body = json.dumps(
+        {"dataframe_records": [dict(zip(COLUMNS, ("inner", 1, 0, True, 20.5, 3, "a", None), strict=True))]}
+    )
+    assert scorer.read(body.encode(), "application/json") is None
+    assert numeric.read(body.encode(), "application/json") is not None
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=ROWS)
+def test_the_short_way_of_plain_json_answers_as_each_row_alone(numeric: Scorer, rows: list[Any]) -> None:
+    body = json.dumps({"dataframe_split": {"columns": COLUMNS, "data": rows}}).encode()
+    request = numeric.read(body, "application/json")
+    assert request is not None
+    given = [(one["status"], one["prediction"]) for one in json.loads(numeric.answer(request).body)["predictions"]]
+    expected = alone(numeric.model, rows)
+    assert [status for status, _ in given] == [status for status, _ in expected]
+    assert [answer for _, answer in given] == pytest.approx([answer for _, answer in expected], rel=1e-9)

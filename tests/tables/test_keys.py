@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import metamodel
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, encode_key
 
@@ -213,3 +214,25 @@ SCHEMAS = st.builds(
 @given(SCHEMAS)
 def test_a_schema_survives_json(schema):
     assert KeySchema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (2**63, r"9223372036854775808 is beyond 64 bits with a sign\. Convert the column to strings, in training too"),
+        (np.uint64(2**64 - 1), r"18446744073709551615.* is beyond 64 bits with a sign"),
+        (Decimal("1e999999"), "is beyond 64 bits with a sign"),
+        (2.0**60, r"float 1\.15.*e\+18 may have been another one before it was rounded\. Send it as an integer"),
+        (float("inf"), "float inf is none"),
+        (7.5, r"float 7\.5 is none\. Send the value in the kind"),
+    ],
+)
+def test_an_integer_that_cannot_be_kept_is_refused_with_the_reason(value, why):
+    with pytest.raises(InvalidKey, match=why):
+        column("integer").canonical(value)
+
+
+def test_unsigned_ids_beyond_64_bits_with_a_sign_make_no_groups():
+    ids = pd.DataFrame({"id": np.array([2**63 + 1, 2**63 + 2], dtype="uint64"), "x": [1.0, 2.0], "y": [1.0, 2.0]})
+    with pytest.raises(InvalidKey, match="'id' holds integers; 9223372036854775809 is beyond 64 bits with a sign"):
+        metamodel.train(ids, "id", "y", n_jobs=1)
