@@ -94,7 +94,7 @@ def is_serving() -> bool:
 
 
 def take_over_server(manifest: Manifest) -> None:
-    """Teach the scoring server of this process, if it is one, to read CSV and large ids, and to refuse without quoting rows.
+    """Teach the scoring server of this process, if it is one, CSV, large ids, and to refuse without quoting rows.
 
     Parameters
     ----------

@@ -30,7 +30,8 @@ def maybe_rounded(frame: pd.DataFrame) -> set[str]:
 
 def _not_parsed(frame: pd.DataFrame) -> set[str]:
     # Of unsigned integers beside a null pandas makes texts, and of the null an empty one.
-    return {name for name in frame.select_dtypes(["object", "string"]) if (frame[name] == "").any()}
+    texts = [name for name in frame if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype)]
+    return {name for name in texts if (frame[name] == "").any()}
 
 
 def suspect_columns(frame: pd.DataFrame) -> set[str]:

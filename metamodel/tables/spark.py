@@ -49,7 +49,7 @@ _DELTA_HELP = (
 
 _BOOLEANS = ("True", "TRUE", "true", "False", "FALSE", "false")
 
-_INTEGER = r"^\s*[+-]?[0-9]{1,18}\s*$"
+_INTEGER = r"^\s*[+-]?[0-9]{1,19}\s*$"
 
 _FLOAT = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$|^[+-]?([iI]nf(inity)?|INF(INITY)?)$"
 
@@ -239,7 +239,7 @@ def _csv_kinds(table: DataFrame, group_by: Sequence[str], texts: Sequence[str]) 
     names = [name for name in table.columns if name not in texts]
     tests: dict[str, Callable[[Column], Column]] = {
         "some": lambda c: F.count(c) > 0,
-        "integer": lambda c: F.every(F.coalesce(c.rlike(_INTEGER), F.lit(True))),
+        "integer": lambda c: F.every(c.isNull() | (c.rlike(_INTEGER) & c.try_cast("bigint").isNotNull())),
         "float": lambda c: F.every(F.coalesce(c.rlike(_FLOAT), F.lit(True))),
         "boolean": lambda c: F.every(F.coalesce(c.isin(*_BOOLEANS), F.lit(True))),
         "padded": lambda c: F.some(F.coalesce(c.rlike("^[+-]?0[0-9]"), F.lit(False))),

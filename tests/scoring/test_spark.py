@@ -171,3 +171,19 @@ def test_plain_udf_leaves_nothing_behind_after_a_thousand_batches(spark: Any, tm
             spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
 
     assert (entries(spark), os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv"])
+def test_ids_of_19_digits_beside_a_null_are_routed_as_on_this_machine(spark: Any, tmp_path: Path, ending: str) -> None:
+    ids = pd.array([2**60 + 1, None, 2**62 + 1, 2**60 + 2] * 10, dtype="Int64")
+    data = pd.DataFrame({"id": ids, "x": np.arange(40.0), "y": np.arange(40.0) ** 2})
+    bundle = trained(data.dropna(), "id", "y")
+    path = tmp_path / f"ids{ending}"
+    data.to_csv(path, index=False) if ending == ".csv" else data.to_parquet(path, index=False)
+
+    there = metamodel.score(path, bundle, engine="spark").toPandas().sort_values("x")
+
+    here = metamodel.score(path, bundle)
+    assert here["status"].tolist() == ["child", "invalid_key", "child", "child"] * 10
+    assert there["status"].tolist() == here["status"].tolist()
+    np.testing.assert_allclose(there["prediction"], here["prediction"], rtol=1e-9)
