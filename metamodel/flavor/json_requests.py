@@ -44,9 +44,9 @@ def as_sent(table: Any, sent: Mapping[str, Any], schema: Schema | None) -> Any:
         return table
     names = [name for name in unchecked if name in table]
     rounded = maybe_rounded(table[[name for name in names if table[name].dtype.kind == "f"]])
-    cells = {name: pd.Series(_cells(sent, name), index=table.index, dtype=object) for name in rounded}
-    objects = {name: table[name] for name in names if table[name].dtype == object}
-    return table.assign(**{name: with_decimals(values) for name, values in (objects | cells).items()})
+    columns = {str(name): table[name] for name in names if table[name].dtype == object}
+    columns |= {name: pd.Series(_cells(sent, name), index=table.index, dtype=object) for name in rounded}
+    return table.assign(**{name: with_decimals(values) for name, values in columns.items()})
 
 
 def _decimals(values: Any) -> Any:

@@ -146,9 +146,9 @@ def _why_none(kind: KeyKind, value: object) -> str:
     return f"{fact}. Send the value in the kind the model was trained with."
 
 
-def _is_large(value: object) -> bool:
+def _is_large(value: Any) -> bool:
     if isinstance(value, float | np.floating):
-        return math.isfinite(value) and abs(value) >= LARGEST_FLOAT
+        return math.isfinite(value) and abs(float(value)) >= LARGEST_FLOAT
     if isinstance(value, Decimal):
         return value.is_finite() and abs(value) >= LARGEST_FLOAT
     return isinstance(value, int | np.integer) and abs(int(value)) >= LARGEST_FLOAT

@@ -14,7 +14,7 @@ from metamodel.serving.scorer import Scorer
 
 ID = 2**60
 
-ROWS = [[ID, ID + 1, 1.0], [None, 3, 2.0], [ID + 1, None, 2.0], [ID + 1, ID + 2, 0.5], [0.5, ID, 0.5]]
+ROWS: list[list[Any]] = [[ID, ID + 1, 1.0], [None, 3, 2.0], [ID + 1, None, 2.0], [ID + 1, ID + 2, 0.5], [0.5, ID, 0.5]]
 
 COLUMNS = ["id", "code", "x"]
 
@@ -30,8 +30,9 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
 def body(layout: str, rows: list[list[Any]]) -> dict[str, Any]:
     records = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     columns = {name: [row[i] for row in rows] for i, name in enumerate(COLUMNS)}
-    tables = {"dataframe_split": {"columns": COLUMNS, "data": rows}, "dataframe_records": records}
-    return {layout: {**tables, "instances": records, "inputs": columns}[layout]}
+    tables: dict[str, Any] = {"dataframe_split": {"columns": COLUMNS, "data": rows}, "dataframe_records": records}
+    tables |= {"instances": records, "inputs": columns}
+    return {layout: tables[layout]}
 
 
 def answers(scorer: Scorer, layout: str, rows: list[list[Any]]) -> list[Any]:
@@ -49,6 +50,7 @@ def test_a_large_id_beside_a_null_or_a_fraction_is_answered_as_alone(scorer: Sco
 
 
 def test_a_large_id_beside_an_empty_field_of_a_csv_body_is_answered_as_alone(scorer: Scorer) -> None:
-    text = "id,code,x\n" + "".join(",".join("" if cell is None else str(cell) for cell in row) + "\n" for row in ROWS)
+    lines = [",".join("" if cell is None else str(cell) for cell in row) for row in ROWS]
+    text = "\n".join(["id,code,x", *lines])
     reply = scorer.answer_by_mlflow(text.encode(), "text/csv")
     assert json.loads(reply.body)["predictions"] == answers(scorer, "dataframe_split", ROWS)
