@@ -8,7 +8,7 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.holdout import POOLED_COLUMN
-from metamodel.fitting.pooled import pooled_candidate
+from metamodel.fitting.knowing_groups import pooled_candidate
 from metamodel.tables.feature_table import FeatureTable
 from metamodel.tables.keys import encode_key
 from metamodel.training.engines.task import TaskResult
