@@ -49,6 +49,9 @@ def mixed_columns(frame: pd.DataFrame) -> set[str]:
 
 
 def _hashable(frame: pd.DataFrame, mixed: Collection[str] | None) -> pd.DataFrame:
-    """Write objects of mixed types, which cannot be hashed as they are, as text."""
+    """Write objects of mixed types, which cannot be hashed as they are, as text; give equal numbers equal bytes."""
     mixed = mixed_columns(frame) if mixed is None else mixed
-    return frame.assign(**{name: frame[name].map(repr) for name in mixed}) if mixed else frame
+    texts = {name: frame[name].map(repr) for name in mixed}
+    # -0.0 equals 0.0, and has other bytes.
+    numbers = {name: frame[name] + 0.0 for name in frame.columns if pd.api.types.is_float_dtype(frame[name].dtype)}
+    return frame.assign(**texts, **numbers) if texts or numbers else frame
