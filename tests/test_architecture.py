@@ -68,16 +68,6 @@ def test_no_file_has_more_than_330_lines() -> None:
     assert {name: number for name, number in lines.items() if number > 330} == {}
 
 
-def _has_logic(path: Path) -> bool:
-    return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.parse(path.read_text()).body)
-
-
-def test_four_of_five_modules_have_a_test_file_of_their_name_in_the_same_tree() -> None:
-    modules = [path.relative_to(PACKAGE) for path in FILES if not path.name.startswith("__") and _has_logic(path)]
-    missing = [str(path) for path in modules if not (ROOT / "tests" / path.parent / f"test_{path.name}").exists()]
-    assert len(missing) <= 0.2 * len(modules), "without a test file: " + ", ".join(missing)
-
-
 def test_no_folder_has_more_than_25_files() -> None:
     folders = {path.parent for path in FILES}
     files = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
