@@ -107,3 +107,8 @@ def test_without_parents_it_is_trained_where_it_is_asked_for() -> None:
 def test_it_needs_held_out_rows() -> None:
     with pytest.raises(InputError, match=r"pooled compares children .* Set a holdout"):
         fit(table("own"), pooled=True, holdout=0)
+
+
+def test_spark_has_none_and_says_so() -> None:
+    with pytest.raises(InputError, match=r'pooled=True needs all rows in one process.* use engine="local"'):
+        fit(table("own"), pooled=True, engine="spark")
