@@ -118,7 +118,7 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
             )
         if self.pooled is True and self.engine == "spark":
             raise InputError(
-                'pooled=True needs all rows in one process, and engine="spark" has them nowhere. Leave pooled out, or use '
+                'pooled=True needs all rows in one process, and engine="spark" has them nowhere. Leave it out, or use '
                 'engine="local".'
             )
         if self.pooled is True and self._holds_nothing_back:
