@@ -32,8 +32,9 @@ from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import listing
 from metamodel.flavor.json_requests import as_sent
 from metamodel.flavor.signature import number_columns
+from metamodel.tables.csv_fields import with_parsed_fields
 from metamodel.tables.features import FeatureSchema
-from metamodel.tables.files import csv_options, with_parsed_fields
+from metamodel.tables.files import csv_options
 from metamodel.tables.large_integers import with_decimals
 
 __all__ = ["PublicError", "is_serving", "take_over_server"]
@@ -166,7 +167,7 @@ def read_csv_body(
     texts
         Columns to keep as text even where they look like numbers.
     kinds
-        What the fields of other columns are, each by itself; see `metamodel.tables.files.with_parsed_fields`.
+        What the fields of other columns are, each by itself; see `metamodel.tables.csv_fields.with_parsed_fields`.
     exact
         Columns of integers that must not become floats, which do not hold all of them.
 

@@ -14,6 +14,7 @@ from metamodel.flavor.load import load_model
 from metamodel.prediction.answer_form import DETAIL_COLUMNS
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables import files as tables
+from metamodel.tables.csv_fields import with_parsed_fields
 from metamodel.tables.dataframes import as_pandas, widened
 from metamodel.tables.sources import no_table
 
@@ -124,9 +125,7 @@ def _readable(frame: pd.DataFrame, data: Any, model: MetaModel) -> pd.DataFrame:
     kinds: dict[str, str] = {feature.name: feature.kind for feature in model.manifest.features.features}
     numeric = {name: "number" for name, kind in kinds.items() if kind in ("number", "boolean")}
     # A group column may be a feature too; it is a key first.
-    return tables.with_parsed_fields(
-        frame, numeric | {column.name: column.kind for column in model.manifest.keys.columns}
-    )
+    return with_parsed_fields(frame, numeric | {column.name: column.kind for column in model.manifest.keys.columns})
 
 
 def _beside(frame: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:

@@ -2,9 +2,8 @@
 
 import lzma
 import os
-import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,13 @@ from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame
 from metamodel.tables.large_integers import as_integers, integer_columns, suspect_columns, with_exact_integers
 
-__all__ = ["csv_options", "is_csv", "read_batches", "read_table", "with_parsed_fields", "write_table"]
+__all__ = ["csv_options", "is_csv", "read_batches", "read_table", "write_table"]
 
 _CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv")
 
 _PARQUET = (".parquet", ".pq")
 
 _BATCH_ROWS = 200_000
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
-
-_DIGITS = re.compile(r"[+-]?[0-9]{1,20}")
 
 # Reads every number as it was written; since pandas 3.1 that is how pandas reads, and the option is deprecated.
 _EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
@@ -155,61 +150,6 @@ def csv_options(columns: Sequence[str], group_by: Sequence[str], text_columns: S
 def is_csv(path: str | Path) -> bool:
     """Whether a file's name is that of a CSV file."""
     return Path(path).name.lower().endswith(_CSV)
-
-
-def with_parsed_fields(frame: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
-    """Make values of the fields in columns that were read as text; a field that is none stays text.
-
-    pandas gives a column of a CSV file one type, so one odd field would turn all the others into text.
-
-    Parameters
-    ----------
-    frame
-        Rows of a CSV file.
-    kinds
-        Column → "integer", "boolean" or "number"; columns of any other kind are left as they are.
-
-    Returns
-    -------
-    DataFrame
-        With object columns in place of the parsed ones; `frame` itself is not changed.
-
-    Examples
-    --------
-    >>> frame = pd.DataFrame({"store": ["7", "north"], "units": ["2.5", "oops"]})
-    >>> with_parsed_fields(frame, {"store": "integer", "units": "number"}).values.tolist()
-    [[7, 2.5], ['north', 'oops']]
-    """
-    texts = [name for name in kinds if name in frame.columns and frame[name].dtype.kind not in "iufb"]
-    parsed = {name: _parsed(frame[name], _PARSERS[kinds[name]]) for name in texts if kinds[name] in _PARSERS}
-    return frame.assign(**parsed)
-
-
-def _parsed(fields: pd.Series, parse: Callable[[Any], Any]) -> pd.Series:
-    # Not Series.map, which makes floats of integers beside a null: they would round a large id. pandas leaves a field
-    # empty, not null, where it meets unsigned integers beside it.
-    cells = [None if isinstance(field, str) and not field else parse(field) for field in fields]
-    return pd.Series(cells, index=fields.index, dtype=object)
-
-
-def _integer(field: Any) -> Any:
-    return int(field.partition(".")[0]) if isinstance(field, str) and _INTEGER.fullmatch(field) else field
-
-
-def _boolean(field: Any) -> Any:
-    return {"true": True, "false": False}.get(field.lower(), field) if isinstance(field, str) else field
-
-
-def _number(field: Any) -> Any:
-    if not isinstance(field, str) or "_" in field:  # Python takes "1_000" for a number, pandas does not
-        return field
-    try:
-        return int(field) if _DIGITS.fullmatch(field) else float(field)  # a float would round a large id
-    except ValueError:
-        return _boolean(field)
-
-
-_PARSERS: dict[str, Callable[[Any], Any]] = {"integer": _integer, "boolean": _boolean, "number": _number}
 
 
 def _read_csv(

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metamodel.tables.files import read_batches, read_table, with_parsed_fields
+from metamodel.tables.csv_fields import with_parsed_fields
+from metamodel.tables.files import read_batches, read_table
 from metamodel.tables.large_integers import maybe_rounded, with_decimals
 
 ID = 2**60 + 1
