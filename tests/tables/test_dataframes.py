@@ -50,7 +50,7 @@ def test_a_pandas_frame_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     "data",
     [None, 7, "sales", {"a": [1]}, [1], np.ones((2, 2)), pl.Series([1]), pd.Series([1]), pa.array([1])],
-    ids=repr,
+    ids=lambda data: type(data).__name__,
 )
 def test_what_is_no_table_is_none(data: Any) -> None:
     assert as_pandas(data) is None
