@@ -113,6 +113,23 @@ PUBLIC = {
 }
 
 
+# Words that say nothing of what a variable holds. A node's `left` child and a `part` of a table are terms.
+VAGUE = {"found", "one", "own", "known", "before", "wanted"}
+
+
+def test_variables_of_longer_functions_name_the_thing() -> None:
+    vague = []
+    for file, function in _functions():
+        documented = len((ast.get_docstring(function) or "").splitlines())
+        if (function.end_lineno or 0) - function.lineno + 1 - documented <= 15:
+            continue
+        bound = {
+            node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        vague += [f"{file}: {function.name} binds {name}" for name in sorted(bound & VAGUE)]
+    assert vague == []
+
+
 def test_no_file_name_stands_in_two_packages_unless_it_means_the_same() -> None:
     places = defaultdict(set)
     for path in FILES:

@@ -195,11 +195,11 @@ def resident_factor(codec: Codec, blob: bytes) -> float:
         if not was_tracing:
             tracemalloc.start()
         try:
-            before, _ = tracemalloc.get_traced_memory()
+            bytes_before, _ = tracemalloc.get_traced_memory()
             child = codec.loads(blob)
-            after, _ = tracemalloc.get_traced_memory()
+            bytes_after, _ = tracemalloc.get_traced_memory()
         finally:
             if not was_tracing:
                 tracemalloc.stop()
         del child
-    return max(1.0, (after - before) / max(1, len(blob)))
+    return max(1.0, (bytes_after - bytes_before) / max(1, len(blob)))

@@ -182,16 +182,16 @@ def gather_holdouts(
     every, names = _together_by_name([(keys, _with_child(table)) for keys, table in parts])
     if not len(every):
         empty = pd.DataFrame({"key": pd.Categorical([]), "row": [], "actual": [], "predicted": []})
-        own = {level: empty.assign(child=np.zeros(0, dtype=np.int64)) for level in levels if of_parents}
-        return {depth: empty, **own}
+        empty_tables = {level: empty.assign(child=np.zeros(0, dtype=np.int64)) for level in levels if of_parents}
+        return {depth: empty, **empty_tables}
     keys = [decode_key(name) for name in names]
     lengths = np.asarray([len(key) for key in keys])[every["group"]]
     parents = {level: every[lengths == level] for level in levels}
-    found = {depth: _of_level(every[lengths == depth], parents, names, keys)}
+    tables = {depth: _of_level(every[lengths == depth], parents, names, keys)}
     for level, rows in parents.items() if of_parents else ():
         shorter = {other: parents[other] for other in levels if other < level}
-        found[level] = _of_level(rows, shorter, names, keys, ["child"])
-    return found
+        tables[level] = _of_level(rows, shorter, names, keys, ["child"])
+    return tables
 
 
 def _of_level(

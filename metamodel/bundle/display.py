@@ -79,7 +79,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         metric, _, statistic = name.rpartition("_")
         if statistic in _STATISTICS and not metric.startswith(("blended_", "unblended_")):
             metrics.setdefault(metric, {})[statistic] = value
-    metrics = {name: found for name, found in metrics.items() if "mean" in found}  # medians of counts stand above
+    metrics = {name: figures for name, figures in metrics.items() if "mean" in figures}  # medians of counts stand above
     table = pd.DataFrame.from_dict(metrics, orient="index", columns=list(_STATISTICS))
     return "\n".join(lines) + (f"\n\nOver the groups:\n{table.to_string(float_format=number_text)}" if metrics else "")
 

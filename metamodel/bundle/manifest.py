@@ -207,7 +207,11 @@ def _restored(value: Any) -> Any:
 
 def _inconsistent(manifest: Manifest) -> str:
     """Name a field of the right type that cannot be right; "" where there is none."""
-    depth, target, stacks = len(manifest.keys.columns), manifest.target, [one.get("name") for one in manifest.stacks]
+    depth, target, stacks = (
+        len(manifest.keys.columns),
+        manifest.target,
+        [described.get("name") for described in manifest.stacks],
+    )
     candidates = manifest.options.get("candidates")
     columns = (manifest.group_values or {"columns": []}).get("columns")
     checks = {
@@ -216,7 +220,8 @@ def _inconsistent(manifest: Manifest) -> str:
         "unknown": manifest.unknown in get_args(UnknownPolicy),
         "target": target.label_kind in _LABEL_KINDS.get(target.task, ()),
         "compression": manifest.compression in (None, "zstd"),
-        "options": isinstance(candidates, dict) and all(isinstance(one, dict) for one in candidates.values()),
+        "options": isinstance(candidates, dict)
+        and all(isinstance(described, dict) for described in candidates.values()),
         "counts": {"fitted", "resident_bytes"} <= manifest.counts.keys() and min(manifest.counts.values()) >= 0,
         "files": all(map(_is_inside, manifest.files)) and all(entry.size >= 0 for entry in manifest.files.values()),
         "stacks": all(isinstance(name, str) and _is_inside(name) for name in stacks),

@@ -57,12 +57,12 @@ def _read(ctx: click.Context, _: click.Parameter, path: str | None) -> None:
         return
     ctx.meta["metamodel.config"] = path
     given: dict[str, Any] = {}
-    known = keys_of(ctx.command)
+    parameters = keys_of(ctx.command)
     for key, value in _entries(_content(path, ctx), path, ctx):
         name = key.replace("-", "_")
-        if name not in known:
+        if name not in parameters:
             raise click.UsageError(f"{path}: {_no_option(key, ctx)}", ctx)
-        parameter = known[name]
+        parameter = parameters[name]
         if parameter.name in given:
             raise click.UsageError(f"{path}: {key!r} stands twice. Keep one of both.", ctx)
         value = _NULL_WORDS.get(name) if value is None else value

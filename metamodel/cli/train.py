@@ -35,7 +35,7 @@ def train(*, as_json: bool, **options: Any) -> None:
     with at_work(options["output_dir"]):
         logging = Logging(**named(Logging, options))
         _check_destination(logging.register, logging.alias)
-        of_logging = {one.name for one in declared(Logging)}
+        of_logging = {declaration.name for declaration in declared(Logging)}
         trained = {name: value for name, value in options.items() if name not in of_logging}
         result, info = _train_and_log(trained, logging)
         facts = {

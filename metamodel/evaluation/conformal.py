@@ -154,13 +154,13 @@ class Residuals:
         codes = holdout["key"].cat.codes.to_numpy().astype(np.int64)
         of_row = model_of[codes]
         difference = holdout["predicted"].to_numpy(dtype=np.float64) - holdout["actual"].to_numpy(dtype=np.float64)
-        known = (of_row >= 0) & ~np.isnan(difference)  # the others are of groups without a model
+        answered = (of_row >= 0) & ~np.isnan(difference)  # the others are of groups without a model
         children, group = np.unique(holdout.get("child", codes), return_inverse=True)
         parents = {child: number.get(parent, -1) for child, parent in answering.items()}
         parent = np.array([parents.get(child, -1) for child in children.tolist()], dtype=np.int64)[group]
-        fallback = known & (parent == of_row)
+        fallback = answered & (parent == of_row)
         enough = np.bincount(of_row[fallback], minlength=len(models)) >= fewest
-        chosen = known & (fallback | ~enough[of_row])
+        chosen = answered & (fallback | ~enough[of_row])
         times = holdout["time"].to_numpy()[chosen] if "time" in holdout else None
         halves = _halves(holdout["row"].to_numpy()[chosen], times, group[chosen])
         return cls(models, of_row[chosen], np.abs(difference[chosen]), halves, fallback[chosen])

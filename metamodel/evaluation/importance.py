@@ -70,8 +70,12 @@ def _read(child: Any, x: AnyArray | pd.DataFrame) -> Importance | None:
     steps = getattr(child, "steps", None)
     last = _inner(steps[-1][1]) if steps else child
     names = [str(name) for name in x.columns] if isinstance(x, pd.DataFrame) else [f"x{i}" for i in range(x.shape[1])]
-    before = child[:-1] if steps and len(steps) > 1 else None
-    origin = np.arange(len(names)) if before is None else _origins(list(before.get_feature_names_out(names)), names)
+    steps_before = child[:-1] if steps and len(steps) > 1 else None
+    origin = (
+        np.arange(len(names))
+        if steps_before is None
+        else _origins(list(steps_before.get_feature_names_out(names)), names)
+    )
     if origin is None:
         return None
     if hasattr(last, "feature_importances_"):
@@ -79,7 +83,7 @@ def _read(child: Any, x: AnyArray | pd.DataFrame) -> Importance | None:
     if not hasattr(last, "coef_"):
         return None
     coefficients = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64))
-    spread = _spread(x[:_ROWS] if before is None else before.transform(unshared(x[:_ROWS])))
+    spread = _spread(x[:_ROWS] if steps_before is None else steps_before.transform(unshared(x[:_ROWS])))
     alone = coefficients[0] if len(coefficients) == 1 else None
     return _summed(np.abs(coefficients).mean(axis=0) * spread, alone, origin, len(names))
 

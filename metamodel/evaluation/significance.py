@@ -116,15 +116,15 @@ def saved_together(holdout: pd.DataFrame, task: str) -> dict[str, float]:
         return {}
     actual = holdout["actual"].to_numpy()
     losses = {name: _loss(actual, holdout[column].to_numpy(), task) for name, column in columns.items()}
-    own = _loss(actual, holdout["predicted"].to_numpy(), task)
+    child_loss = _loss(actual, holdout["predicted"].to_numpy(), task)
     weights = holdout["weight"].to_numpy() if "weight" in holdout else np.ones(len(holdout))
-    known = np.isfinite([own, *losses.values()]).all(axis=0) & (weights > 0)
-    if not known.any():
+    comparable = np.isfinite([child_loss, *losses.values()]).all(axis=0) & (weights > 0)
+    if not comparable.any():
         return {}
-    mean = np.average(own[known], weights=weights[known])
-    means = {name: np.average(loss[known], weights=weights[known]) for name, loss in losses.items()}
+    mean = np.average(child_loss[comparable], weights=weights[comparable])
+    means = {name: np.average(loss[comparable], weights=weights[comparable]) for name, loss in losses.items()}
     saved = {f"error_saved_of_{name}": float(1 - mean / of_rival) for name, of_rival in means.items() if of_rival > 0}
-    return {"pooled_rows": int(known.sum()), **saved}
+    return {"pooled_rows": int(comparable.sum()), **saved}
 
 
 def _saved(holdout: pd.DataFrame, column: str, task: str) -> AnyArray:

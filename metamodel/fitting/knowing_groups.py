@@ -49,18 +49,18 @@ def pooled_candidate(
     """
     estimator = clone(candidate.estimator)
     is_pipeline = isinstance(estimator, Pipeline) and len(estimator) > 1
-    before, last = (estimator[:-1], estimator[-1]) if is_pipeline else ("passthrough", estimator)
-    categorical = _categorical(last, before, features)
+    steps_before, last = (estimator[:-1], estimator[-1]) if is_pipeline else ("passthrough", estimator)
+    categorical = _categorical(last, steps_before, features)
     native = [] if categorical is None else [name for name, levels in groups.items() if levels <= last.max_bins]
     few = [name for name, levels in groups.items() if levels <= _FEW_LEVELS]
     one_hot = few if categorical is None else []
     if categorical is not None:
-        width, known = categorical
-        last.set_params(categorical_features=[*known, *range(width, width + len(native))] or None)
+        width, named_columns = categorical
+        last.set_params(categorical_features=[*named_columns, *range(width, width + len(native))] or None)
     by_target = [name for name in groups if name not in native and name not in one_hot]
-    sparse = _is_sparse(before)
+    sparse = _is_sparse(steps_before)
     parts = [
-        ("features", before, features.names),
+        ("features", steps_before, features.names),
         ("categories", _codes(), native),
         ("levels", OneHotEncoder(handle_unknown="ignore", sparse_output=sparse), one_hot),
         ("many_levels", _by_target(task), by_target),
@@ -70,7 +70,7 @@ def pooled_candidate(
         sparse_threshold=1.0 if sparse else 0.0,
         verbose_feature_names_out=False,
     )
-    if before == "passthrough" and features.layout == "frame":  # by whose names it may know them
+    if steps_before == "passthrough" and features.layout == "frame":  # by whose names it may know them
         columns.set_output(transform="pandas")
     return replace(candidate, estimator=make_pipeline(columns, last))
 

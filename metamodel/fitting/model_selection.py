@@ -106,9 +106,9 @@ def evaluate(
     the candidate was tuned on them, where it was.
     """
     seen, unseen = [], []
-    for one, (train, test) in zip(of_folds or [candidate] * len(folds), folds, strict=True):
+    for tuned, (train, test) in zip(of_folds or [candidate] * len(folds), folds, strict=True):
         part = group.take(train)
-        child = fit_candidate(one, part)
+        child = fit_candidate(tuned, part)
         seen.append(predictions_of(child, part, task))
         unseen.append(predictions_of(child, group.take(test), task))
     tested = Predictions.pooled(unseen)

@@ -103,9 +103,9 @@ def _found(estimator: Any, rows: GroupData) -> dict[str, Any]:
     step = estimator
     while getattr(step, "steps", None):
         if len(step.steps) > 1:
-            before = step[:-1]
-            x = before.fit_transform(x, part.y.copy())
-            watched_x = before.transform(watched_x)
+            steps_before = step[:-1]
+            x = steps_before.fit_transform(x, part.y.copy())
+            watched_x = steps_before.transform(watched_x)
         step = step.steps[-1][1]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The argument 'eval_set' is deprecated")

@@ -117,12 +117,14 @@ def _accept_csv(server: Any, manifest: Manifest) -> None:
     kinds: dict[str, str] = {
         column.name: column.kind for column in manifest.keys.columns if column.kind in ("integer", "boolean")
     }
-    numbers = {one.name: "number" for one in manifest.features.features if one.kind in ("number", "boolean")}
+    numbers = {
+        feature.name: "number" for feature in manifest.features.features if feature.kind in ("number", "boolean")
+    }
     kinds = numbers | kinds  # a group column may be a feature too; it is a key first
     exact = _exact_columns(manifest.features)
 
     def parse_csv_input(csv_input: str | TextIO, schema: Schema | None = None) -> pd.DataFrame:
-        # `mlflow models predict` names no schema, and a file by its path; it has loaded this one model.
+        # `mlflow models predict` names no schema, and a file by its path; it has loaded this feature model.
         if schema is not None and all(isinstance(column.type, DataType) for column in schema.inputs):
             return original(csv_input=csv_input, schema=schema)
         body = Path(csv_input).read_text(encoding="utf-8") if isinstance(csv_input, str) else csv_input.read()

@@ -131,13 +131,13 @@ class _Sums:
             distance = F.abs(predicted - actual)
         else:
             distance = (predicted != actual).cast("double")
-        known = F.when(distance.isNotNull() & ~F.isnan(distance), actual.cast("double"))
+        judged = F.when(distance.isNotNull() & ~F.isnan(distance), actual.cast("double"))
         return [
             F.count(F.when(~F.isnan(distance), distance)).alias("rows"),
             F.sum(F.nanvl(distance, F.lit(0.0))).alias("absolute"),
             F.sum(F.nanvl(distance * distance, F.lit(0.0))).alias("squared"),
-            F.avg(known).alias("mean"),
-            F.var_pop(known).alias("variance"),
+            F.avg(judged).alias("mean"),
+            F.var_pop(judged).alias("variance"),
         ]
 
     def summary(self) -> ScoreSummary:

@@ -85,8 +85,8 @@ class PlainReader:
             of_features = [row[0] for row in of_features]
             if not _all(list, of_features):
                 return None
-        found = read_plain_rows(of_keys, of_features, self._keys, self._features)
-        return None if found is None else PlainRequest(*found, params)
+        plain_rows = read_plain_rows(of_keys, of_features, self._keys, self._features)
+        return None if plain_rows is None else PlainRequest(*plain_rows, params)
 
     def _split(self, table: Any) -> _Rows | None:
         if not isinstance(table, dict) or not table.keys() <= {"columns", "data", "index"}:

@@ -118,18 +118,18 @@ def findings(
     expected
         What the kinds should be: declared, or those of the previous version; None for no expectation.
     """
-    found = [] if expected is None else _schema(kinds, expected)
+    all_findings = [] if expected is None else _schema(kinds, expected)
     for name, column in facts.columns.items():
-        found += _column(name, column, name == target)
+        all_findings += _column(name, column, name == target)
         if name in facts.copies and not column.copies_target:
-            found.append(_copy_in_groups(name, facts.copies[name]))
+            all_findings.append(_copy_in_groups(name, facts.copies[name]))
     if facts.indexes:
-        found.append(Finding("index", facts.indexes, left_out(facts.indexes)))
-    odd = {name: odd_text(name, one) for name, one in facts.texts.items()}
-    found += [Finding("text", (name,), said) for name, said in odd.items() if said]
+        all_findings.append(Finding("index", facts.indexes, left_out(facts.indexes)))
+    odd = {name: odd_text(name, text_facts) for name, text_facts in facts.texts.items()}
+    all_findings += [Finding("text", (name,), said) for name, said in odd.items() if said]
     for name, texts in facts.key_texts.items():
-        found += _near_keys(name, texts)
-    return found
+        all_findings += _near_keys(name, texts)
+    return all_findings
 
 
 def kinds_of(keys: KeySchema, features: FeatureSchema) -> dict[str, str]:
@@ -218,9 +218,9 @@ def _copies(values: pd.Series, target: pd.Series) -> bool:
         )
     if not _is_number(values):
         return False
-    pair = [one[both].to_numpy(dtype=np.float64) for one in (values, target)]
+    pair = [numbers[both].to_numpy(dtype=np.float64) for numbers in (values, target)]
     with np.errstate(all="ignore"):  # a constant or infinite target has no correlation
-        x, y = ((one - one.mean()) / (np.abs(one - one.mean()).max() or 1) for one in pair)
+        x, y = ((numbers - numbers.mean()) / (np.abs(numbers - numbers.mean()).max() or 1) for numbers in pair)
         correlation = (x @ y) / np.sqrt((x @ x) * (y @ y))
     return bool(abs(correlation) >= COPY_CORRELATION)
 

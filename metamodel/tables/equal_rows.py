@@ -134,11 +134,11 @@ def equal_rows(frame: pd.DataFrame, columns: Sequence[str], target: str, groups:
     >>> equal_rows(measured, ["x", "y"], "y", np.zeros(5, dtype=np.int64))
     EqualRows(rows=5, copies=1, odds_ratio=inf, crowded=False)
     """
-    known = frame[target].notna().to_numpy()
+    has_target = frame[target].notna().to_numpy()
     ordered = [target, *(name for name in columns if name != target)]
-    hashes = column_hashes(frame.loc[known], ordered)
+    hashes = column_hashes(frame.loc[has_target], ordered)
     salted = {name: _salted(values, i) for i, (name, values) in enumerate(hashes.items(), start=1)}
-    group = _salted(groups[known].astype(np.uint64), 0)
+    group = _salted(groups[has_target].astype(np.uint64), 0)
     content = group.copy()
     for values in salted.values():
         content += values
@@ -147,8 +147,8 @@ def equal_rows(frame: pd.DataFrame, columns: Sequence[str], target: str, groups:
     def agreements() -> Iterator[Agreement]:
         pairs = _distinct_and_pairs(group)[1]
         for name, values in salted.items():
-            others, own = _distinct_and_pairs(content - values)[1], _distinct_and_pairs(group + values)[1]
-            yield Agreement(name, both, others, own, pairs)
+            others, agreeing = _distinct_and_pairs(content - values)[1], _distinct_and_pairs(group + values)[1]
+            yield Agreement(name, both, others, agreeing, pairs)
 
     return EqualRows.judged(len(content), distinct, both, agreements())
 

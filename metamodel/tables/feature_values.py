@@ -182,7 +182,7 @@ def _texts(values: pd.Series, name: str, problems: dict[int, str]) -> AnyArray:
 
 def _categories(values: pd.Series, feature: Feature, problems: dict[int, str]) -> Converted:
     codes, distinct = _distinct(values)
-    known = {(type(level), level): i for i, level in enumerate(feature.categories)}
+    code_of_level = {(type(level), level): i for i, level in enumerate(feature.categories)}
     unseen: dict[tuple[type, Any], int] = {}
     of_distinct, odd_distinct, bad = np.full(len(distinct) + 1, -1), np.zeros(len(distinct) + 1, dtype=np.int64), set()
     for i, value in enumerate(distinct):
@@ -191,8 +191,8 @@ def _categories(values: pd.Series, feature: Feature, problems: dict[int, str]) -
             bad.add(i)
             continue
         mark = (type(level), level)
-        of_distinct[i] = known.get(mark, -1)
-        if mark not in known:
+        of_distinct[i] = code_of_level.get(mark, -1)
+        if mark not in code_of_level:
             odd_distinct[i] = 1 + unseen.setdefault(mark, len(unseen))
     for row in np.flatnonzero(np.isin(codes, list(bad))) if bad else ():
         problems.setdefault(int(row), f"Feature {feature.name!r} is not {_NONE[feature.level_kind]}.")

@@ -150,18 +150,18 @@ def _in_training_dtype(matrix: AnyArray, features: FeatureSchema) -> AnyArray:
 
 
 def _grouping(rows: Iterable[Iterable[Any]], keys: KeySchema) -> Grouping:
-    found: list[GroupKey | InvalidKey] = []
+    distinct: list[GroupKey | InvalidKey] = []
     codes: list[int] = []
     seen: dict[GroupKey, int] = {}
     for row in rows:
         try:
             key = tuple(keys.canonical_value(i, value) for i, value in enumerate(row))
         except InvalidKey as error:
-            codes.append(len(found))
-            found.append(error)
+            codes.append(len(distinct))
+            distinct.append(error)
             continue
-        code = seen.setdefault(key, len(found))
-        if code == len(found):
-            found.append(key)
+        code = seen.setdefault(key, len(distinct))
+        if code == len(distinct):
+            distinct.append(key)
         codes.append(code)
-    return Grouping(found, np.array(codes, dtype=np.int64))
+    return Grouping(distinct, np.array(codes, dtype=np.int64))

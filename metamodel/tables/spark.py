@@ -246,8 +246,8 @@ def _csv_kinds(table: DataFrame, group_by: Sequence[str], texts: Sequence[str]) 
     }
     if not names:
         return dict.fromkeys(texts, T.StringType())
-    found = table.agg(*(test(column(n)).alias(f"{i}_{k}") for i, n in enumerate(names) for k, test in tests.items()))
-    answers = found.collect()[0]
+    tested = table.agg(*(test(column(n)).alias(f"{i}_{k}") for i, n in enumerate(names) for k, test in tests.items()))
+    answers = tested.collect()[0]
     kinds: dict[str, T.DataType] = dict.fromkeys(table.columns, T.StringType())
     for i, name in enumerate(names):
         if name in group_by and answers[f"{i}_padded"]:

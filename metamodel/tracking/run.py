@@ -145,19 +145,19 @@ def claim(
 
     A description that the run has already stays; a name, and tags of the caller's, are given to it.
     """
-    known = mlflow.get_run(run_id).data.tags
-    again = training and known.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
-    if known.get(_DIGEST_TAG, digest) != digest and not again:
+    run_tags = mlflow.get_run(run_id).data.tags
+    again = training and run_tags.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
+    if run_tags.get(_DIGEST_TAG, digest) != digest and not again:
         raise InputError(
             f"Run {run_id} holds another training already, and a run's parameters cannot change. "
             "End it (mlflow.end_run()), and log this one into a run of its own."
         )
-    tables = json.loads(known.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
+    tables = json.loads(run_tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
     if LEDGER_TABLE not in tables:
         tables.append(LEDGER_TABLE)
     noted = {**tags, _DIGEST_TAG: digest, **({TRAINING_TAG: training} if training else {})}
     if note:
-        noted[MLFLOW_RUN_NOTE] = known.get(MLFLOW_RUN_NOTE) or note
+        noted[MLFLOW_RUN_NOTE] = run_tags.get(MLFLOW_RUN_NOTE) or note
     if name:
         noted[MLFLOW_RUN_NAME] = name
     mlflow.set_tags({**noted, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})

@@ -44,13 +44,15 @@ def log_facts(result: TrainingResult) -> None:
     # twice.
     params = {f"train.{name}": str(value) for name, value in options.items() if name != "candidates"}
     mlflow.log_params({name: cut(redacted(value)) for name, value in params.items()})
-    mlflow.set_tag("metamodel.checks", ", ".join(sorted({one.check for one in result.findings})) or "nothing found")
-    # As one value: MLflow does not take every name ("ridge alpha=1") for a parameter.
+    mlflow.set_tag(
+        "metamodel.checks", ", ".join(sorted({finding.check for finding in result.findings})) or "nothing found"
+    )
+    # As finding value: MLflow does not take every name ("ridge alpha=1") for a parameter.
     mlflow.log_param("train.candidates", cut(redacted(json.dumps(options["candidates"], default=str))))
     with warnings.catch_warnings():
         # MLflow's advice about integer columns is for signatures; this is a description of the data set.
         warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
-        # It knows two names for one kind of source: a file.
+        # It knows two names for finding kind of source: a file.
         warnings.filterwarnings("ignore", message="The specified dataset source can be interp", category=UserWarning)
         target = result.manifest.target.name
         dataset = from_pandas(
@@ -59,7 +61,7 @@ def log_facts(result: TrainingResult) -> None:
         try:
             mlflow.log_input(dataset, context="training")
         except MlflowException:
-            # Of two runs that log one data set at the same time, the slower one is refused; by now it is there.
+            # Of two runs that log finding data set at the same time, the slower finding is refused; by now it is there.
             mlflow.log_input(dataset, context="training")
 
 
@@ -88,7 +90,7 @@ def _metric(result: TrainingResult) -> str:
 def log_tables(result: TrainingResult) -> None:
     """Log ledger, importances, the record of the searches, findings and versions as files."""
     mlflow.log_dict(result.manifest.versions, "environment.json")
-    mlflow.log_dict({"findings": [one.to_dict() for one in result.findings]}, "checks.json")
+    mlflow.log_dict({"findings": [finding.to_dict() for finding in result.findings]}, "checks.json")
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "ledger.parquet"
         result.ledger.to_parquet(path, index=False)

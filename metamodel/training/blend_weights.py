@@ -99,10 +99,10 @@ def shrink(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> Shrunk:
     judged, summary = judge_blend(holdout, answered, plan.options.metric or PRIMARY["regression"])
     _warn_if_worse(summary, shrinkage.name)
     encoded = list(map(encode_key, keys))
-    found = judged.reindex(encoded)
+    measured = judged.reindex(encoded)
     texts = weight_texts(weights)
-    columns = {name: found[name].to_numpy() for name in _MEASURED}
-    columns["blended_rows"] = found["blended_rows"].fillna(0).astype(np.int64).to_numpy()
+    columns = {name: measured[name].to_numpy() for name in _MEASURED}
+    columns["blended_rows"] = measured["blended_rows"].fillna(0).astype(np.int64).to_numpy()
     missing = [_missing(key, rows) if key in rows else "" for key in keys]
     reasons = ["; ".join(filter(None, pair)) for pair in zip(ledger["reason"], missing, strict=True)]
     ledger = ledger.assign(reason=reasons, weights=[texts.get(key, "") for key in encoded], **columns)
@@ -205,8 +205,10 @@ def blend_holdout(holdout: pd.DataFrame, table: pd.DataFrame, depth: int, levels
             weight = weights[codes, other]
             with np.errstate(invalid="ignore"):
                 parts.append(np.where((weight == 0) | np.isnan(weight), 0.0, weight * said[other]))
-        known = ~np.isnan(weights[codes, level])  # a model that was not fitted said nothing
-        blended["predicted" if level == depth else level_column(level)] = np.where(known, np.sum(parts, axis=0), np.nan)
+        answered = ~np.isnan(weights[codes, level])  # a model that was not fitted said nothing
+        blended["predicted" if level == depth else level_column(level)] = np.where(
+            answered, np.sum(parts, axis=0), np.nan
+        )
     return holdout.assign(**blended)
 
 
@@ -228,28 +230,31 @@ def judge_blend(holdout: pd.DataFrame, blended: pd.DataFrame, metric: str) -> tu
     summary : dict
         Means over the groups of both, and how many groups blending makes better.
     """
-    actual, own, both = (
+    actual, child_predicted, blended_predicted = (
         frame[name].to_numpy(dtype=np.float64)
         for frame, name in ((holdout, "actual"), (holdout, "predicted"), (blended, "predicted"))
     )
     weights = holdout["weight"].to_numpy() if "weight" in holdout else None
     codes = holdout["key"].cat.codes.to_numpy()
-    rows = np.flatnonzero(~np.isnan(both) & ~np.isnan(own))
+    rows = np.flatnonzero(~np.isnan(blended_predicted) & ~np.isnan(child_predicted))
     rows = rows[np.argsort(codes[rows], kind="stable")]
     present, starts = np.unique(codes[rows], return_index=True)
-    found, alone = [], []
+    rows_of_table, alone = [], []
     for part in np.split(rows, starts[1:]) if len(rows) else []:
         weight = None if weights is None else weights[part]
-        before, after = (regression_metrics(actual[part], predicted[part], weight) for predicted in (own, both))
-        measured = {f"blended_{name}": value for name, value in after.items()}
-        gain = skill(metric, after[metric], before[metric])
-        found.append({"blended_rows": len(part), **measured, "blended_skill": gain})
-        alone.append(before)
+        unblended_metrics, blended_metrics = (
+            regression_metrics(actual[part], predicted[part], weight)
+            for predicted in (child_predicted, blended_predicted)
+        )
+        measured = {f"blended_{name}": value for name, value in blended_metrics.items()}
+        gain = skill(metric, blended_metrics[metric], unblended_metrics[metric])
+        rows_of_table.append({"blended_rows": len(part), **measured, "blended_skill": gain})
+        alone.append(unblended_metrics)
     keys = pd.Index(holdout["key"].cat.categories[present].astype(str), name="key")
-    table = pd.DataFrame(found, index=keys, columns=_MEASURED, dtype=np.float64)
+    table = pd.DataFrame(rows_of_table, index=keys, columns=_MEASURED, dtype=np.float64)
     summary = {"groups_better_blended": float((table["blended_skill"] > 0).sum())}
-    for name in METRICS["regression"] if found else ():
-        unblended = np.asarray([before[name] for before in alone])
+    for name in METRICS["regression"] if rows_of_table else ():
+        unblended = np.asarray([unblended_metrics[name] for unblended_metrics in alone])
         if not np.isnan(unblended).all():
             summary[f"unblended_{name}_mean"] = float(np.nanmean(unblended))
             summary[f"blended_{name}_mean"] = float(table[f"blended_{name}"].mean())

@@ -53,10 +53,12 @@ def starts_from(previous: MetaModel | None, plan: Plan) -> Starts | None:
             f"warm_start=True, but no candidate can go on from an earlier fit ({listing(sorted(reasons), 3)}). "
             "Choose one that can (docs/training.md lists them), or leave warm_start out."
         )
-    before, now = ([(one.name, one.kind) for one in keys.columns] for keys in (previous.manifest.keys, plan.keys))
-    if before != now:
+    earlier, now = (
+        [(column.name, column.kind) for column in keys.columns] for keys in (previous.manifest.keys, plan.keys)
+    )
+    if earlier != now:
         raise InputError(
-            f"warm_start=True, but the previous model's groups are others: {_columns(before)}, and now "
+            f"warm_start=True, but the previous model's groups are others: {_columns(earlier)}, and now "
             f"{_columns(now)}. Train from nothing, or give a model by the same columns."
         )
     return Starts(previous.bundle, _unlike(previous, plan))

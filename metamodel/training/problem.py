@@ -91,7 +91,9 @@ def decide(
         estimator, estimator_params, schema, profile, options, overrides, counts.levels
     )
     arrays = all(
-        estimator_info.takes_arrays(one.estimator, schema.names) for part in (candidates, *others) for one in part
+        estimator_info.takes_arrays(override.estimator, schema.names)
+        for part in (candidates, *others)
+        for override in part
     )
     schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
     target = read_target(profile[options.target], task)
@@ -116,18 +118,25 @@ def decide(
     overridden = tuple(
         replace(
             spec,
-            candidates=own,
-            min_rows=one.min_rows or spec.min_rows,
-            skip=one.skip,
-            # What is said of one group in so many words is not searched for.
-            tuning=spec.tuning if one.estimator is None and one.estimator_params is None else None,
+            candidates=overridden_candidates,
+            min_rows=override.min_rows or spec.min_rows,
+            skip=override.skip,
+            # What is said of override group in so many words is not searched for.
+            tuning=spec.tuning if override.estimator is None and override.estimator_params is None else None,
         )
-        for own, one in zip(others, overrides, strict=True)
+        for overridden_candidates, override in zip(others, overrides, strict=True)
     )
     digest = spec_digest(options, spec, schema.to_dict())
-    for one, own in zip(overrides, overridden, strict=True):
+    for override, overridden_candidates in zip(overrides, overridden, strict=True):
         digest = spec_digest(
-            options, own, {"before": digest, "of": repr(one.key), "min_rows": own.min_rows, "skip": own.skip}
+            options,
+            overridden_candidates,
+            {
+                "before": digest,
+                "of": repr(override.key),
+                "min_rows": overridden_candidates.min_rows,
+                "skip": overridden_candidates.skip,
+            },
         )
     return Decisions(schema, target, spec, overridden, digest)
 
@@ -166,26 +175,27 @@ def _candidates(
     missing = {name for name in schema.names if frame[name].isna().any()}
 
     def build(named: Mapping[str, object], params: Mapping[str, Any] | None) -> Iterator[Candidate]:
-        for name, one in named.items():
-            built = estimators.resolve(one, params, task, options.random_state)
-            if isinstance(one, str) and one in estimators.NAMED:
-                built = with_preprocessing(one, built, schema, missing, levels, task)
+        for name, estimator_given in named.items():
+            built = estimators.resolve(estimator_given, params, task, options.random_state)
+            if isinstance(estimator_given, str) and estimator_given in estimators.NAMED:
+                built = with_preprocessing(estimator_given, built, schema, missing, levels, task)
             if options.sample_weight is not None:
                 check_takes_weights(built)
             yield Candidate(name, built, *estimator_info.label_and_params(built))
 
     others = []
     for override in overrides:
-        own = named if override.estimator is None else _named(override.estimator)
-        _check_comparable(own, options, f"Override of group {override.key}: ")
+        own_estimators = named if override.estimator is None else _named(override.estimator)
+        _check_comparable(own_estimators, options, f"Override of group {override.key}: ")
         if any(
-            estimators.task_of(one, task == "regression", override.estimator_params) != task for one in own.values()
+            estimators.task_of(estimator_given, task == "regression", override.estimator_params) != task
+            for estimator_given in own_estimators.values()
         ):
             raise InputError(
                 f"The override of group {override.key} does another task than {task}. Correct its estimator."
             )
         base = dict(params or {}) if override.estimator is None else {}
-        others.append(tuple(build(own, base | dict(override.estimator_params or {}))))
+        others.append(tuple(build(own_estimators, base | dict(override.estimator_params or {}))))
     return task, tuple(build(named, params)), others
 
 

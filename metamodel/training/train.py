@@ -219,14 +219,14 @@ def _train(asked: Mapping[str, Any]) -> TrainingResult:
     get_codec(options.codec)
     engine = get_engine(options.engine)
     path = Path(os.path.abspath(inputs.output_dir)) if inputs.output_dir else _temporary_bundle()
-    before = open_previous(inputs.previous, options.warm_start)
-    expected = expected_kinds(inputs.schema, before)
+    earlier = open_previous(inputs.previous, options.warm_start)
+    expected = expected_kinds(inputs.schema, earlier)
     exceptions = _exceptions(inputs.overrides, options.group_by)
     training = engine(inputs.data, options, inputs.estimator, inputs.estimator_params, inputs.features, exceptions)
     plan = training.plan
-    found = _check(plan, training.facts(), expected, inputs.strict)
-    fit = partial(training.fit, end, starts_from(before, plan))
-    result = fit_and_assemble(plan, fit, path, training.head, training.source, found, stacked_by)
+    findings_of_table = _check(plan, training.facts(), expected, inputs.strict)
+    fit = partial(training.fit, end, starts_from(earlier, plan))
+    result = fit_and_assemble(plan, fit, path, training.head, training.source, findings_of_table, stacked_by)
     return replace(result, config=written_down({**asked, "tune": options.tune}))
 
 

@@ -50,16 +50,16 @@ def place_now(uri: str, key: str, settings: ReferenceSettings, throttle: Throttl
     epoch = 0 if every is None else int((time.monotonic() + first_delay(uri, every)) // every)
 
     def ask() -> tuple[str, int]:
-        known = _last_known.get(here)
+        last_place = _last_known.get(here)
         try:
-            place = (throttle if known is None else throttle.brief()).call(key, lambda: resolve_place(uri), uri)
+            place = (throttle if last_place is None else throttle.brief()).call(key, lambda: resolve_place(uri), uri)
         except Exception as error:
             if _is_gone(error):
                 _last_known.pop(here, None)
                 raise
-            if known is None:
+            if last_place is None:
                 raise
-            place = known  # better yesterday's champion than none, until the next refresh
+            place = last_place  # better yesterday's champion than none, until the next refresh
         _last_known[here] = place
         return place, 1
 

@@ -58,8 +58,8 @@ def load_child(reference: Reference, key: str, directory: Path, keys: KeySchema)
         if (theirs := group_columns(bundle.manifest.keys)) != group_columns(keys):  # promoted since it was checked
             raise ChildUnavailable(f"that meta-model's group columns are {theirs}, not {group_columns(keys)}")
         (child, version), resident = bundle.read(decode_key(key))
-        own = EstimatorChild(child, bundle.manifest.features)
-        return (_blended(bundle, decode_key(key), own), version), resident
+        estimator_child = EstimatorChild(child, bundle.manifest.features)
+        return (_blended(bundle, decode_key(key), estimator_child), version), resident
     model = Model.load(str(directory))
     flavors = model.flavors
     version, size = _digest(directory)

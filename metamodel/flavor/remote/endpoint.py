@@ -222,14 +222,14 @@ class EndpointChild:
 
     def _answer(self, body: str, until: float, largest: int) -> tuple[int, bytes | None, str]:
         """Return status, body and Retry-After, or raise once the deadline has passed; None is too large a body."""
-        left = max(0.01, until - time.monotonic())
+        seconds_left = max(0.01, until - time.monotonic())
         deadline.set(until)
         with _session(self._allow_private).post(
             self.url,
             auth=self._auth,
             data=body.encode(),
             headers={"Content-Type": "application/json"},
-            timeout=(left, left),
+            timeout=(seconds_left, seconds_left),
             stream=True,
             allow_redirects=False,  # to an address that nobody has allowed
         ) as response:

@@ -172,8 +172,8 @@ def fetch_files(
             else:
                 yield file.path
 
-    wanted = [*needed[0], *(path for folder in needed[1] for path in everything(folder or None))]
-    for name in wanted:
+    names = [*needed[0], *(path for folder in needed[1] for path in everything(folder or None))]
+    for name in names:
         if name != MLMODEL:
             target = directory / inside(name)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -96,14 +96,14 @@ class RateLimiter:
                 self._next = now + first_delay(key, _SPREAD * self.interval)
             if self._paused_until - now > longest:
                 raise ChildUnavailable(f"the server wants to be left alone for {self._paused_until - now:.0f} s more")
-            own = max(0.0, self._next - now)
+            own_delay = max(0.0, self._next - now)
             turn = max(self._next, self._paused_until, now)
             self._next = turn + self.interval
         if turn > now:
             self._sleep(turn - now)
         if self._machine is not None:
             self._wait_for_others(self._machine, longest)
-        return own
+        return own_delay
 
     def _wait_for_others(self, machine: "MachineTurns", longest: float) -> None:
         # Asked for only now: who took it earlier would hold a turn that others could use meanwhile.

@@ -102,13 +102,13 @@ class LinearProgram:
         n_scores = len(classes) if len(classes) > 2 else 1
         slope = np.zeros((n_scores, first.slope.shape[1], len(forms)))
         intercept = np.zeros((n_scores, len(forms)))
-        known = np.zeros((n_scores, len(forms)), dtype=bool)
+        known_classes = np.zeros((n_scores, len(forms)), dtype=bool)
         for i, form in enumerate(forms):
             rows, slopes, intercepts = _spread(form, classes)
-            slope[rows, :, i], intercept[rows, i], known[rows, i] = slopes, intercepts, True
+            slope[rows, :, i], intercept[rows, i], known_classes[rows, i] = slopes, intercepts, True
         arrays = {"slope": slope, "intercept": intercept}
         if n_scores > 1:
-            arrays["known"] = known
+            arrays["known"] = known_classes
         for name in ("centre", "fill"):
             if getattr(first, name) is not None:
                 arrays[name] = np.stack([getattr(form, name) for form in forms], axis=1)

@@ -151,10 +151,10 @@ def walk(  # noqa: PLR0913, PLR0917 - compiled code takes arrays, no objects
     The arrays are those of `metamodel.prediction.stacks.trees.TreeProgram`; `x` has shape (n_features, n_rows),
     `scores` has shape (n_rows, n_scores). Rows of one child should follow one another.
     """
-    before = np.empty(_NODES, dtype=np.int64)
+    leaves_before = np.empty(_NODES, dtype=np.int64)
     rows_of_leaves = np.empty(_LEAVES, dtype=np.int64)
     reach = np.empty(_BLOCK_ROWS, dtype=np.uint64)
-    found = np.empty(_BLOCK_ROWS, dtype=np.int64)
+    leaf_of_row = np.empty(_BLOCK_ROWS, dtype=np.int64)
     start = 0
     while start < len(positions):
         child = positions[start]
@@ -166,20 +166,20 @@ def walk(  # noqa: PLR0913, PLR0917 - compiled code takes arrays, no objects
         for tree in range(first_tree[child], first_tree[child + 1]):
             first, n_nodes = root[tree], root[tree + 1] - root[tree]
             if n_rows >= _MANY_ROWS and n_nodes < _NODES:
-                _number_leaves(first, n_nodes, feature, before)
+                _number_leaves(first, n_nodes, feature, leaves_before)
                 reach[:n_rows] = _EVERY_LEAF
                 for i in range(n_nodes):
                     code = feature[first + i]
                     if code < 0:
-                        rows_of_leaves[before[i]] = right[first + i]
+                        rows_of_leaves[leaves_before[i]] = right[first + i]
                         continue
-                    on_the_left = np.uint64(before[right[first + i] - first] - before[i])
-                    keep = ~(((np.uint64(1) << on_the_left) - np.uint64(1)) << np.uint64(before[i]))
+                    on_the_left = np.uint64(leaves_before[right[first + i] - first] - leaves_before[i])
+                    keep = ~(((np.uint64(1) << on_the_left) - np.uint64(1)) << np.uint64(leaves_before[i]))
                     _keep_reachable(reach, x[code >> 1, start:stop], threshold[first + i], code & 1, keep)
                 for r in range(n_rows):
-                    found[r] = rows_of_leaves[_first_leaf(reach[r])]
+                    leaf_of_row[r] = rows_of_leaves[_first_leaf(reach[r])]
             else:
                 for r in range(n_rows):
-                    found[r] = _leaf(x, start + r, first, threshold, feature, right)
-            _add(scores, start, found, n_rows, values, output[tree])
+                    leaf_of_row[r] = _leaf(x, start + r, first, threshold, feature, right)
+            _add(scores, start, leaf_of_row, n_rows, values, output[tree])
         start = stop

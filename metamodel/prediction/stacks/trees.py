@@ -205,10 +205,12 @@ class TreeProgram:
                 scores[rows] = self._walk(x, of_rows)
 
         on_ranges(work, n_rows)
-        known = self.arrays["known"][:, positions] if "known" in self.arrays else None
+        known_classes = self.arrays["known"][:, positions] if "known" in self.arrays else None
         if self.link == "classes_single":
-            answered &= ~is_close_call(scores.T if known is None else np.where(known, scores.T, -np.inf))
-        values, probabilities = finish(self.link, scores.T, known, self.classes, proba)
+            answered &= ~is_close_call(
+                scores.T if known_classes is None else np.where(known_classes, scores.T, -np.inf)
+            )
+        values, probabilities = finish(self.link, scores.T, known_classes, self.classes, proba)
         return values, probabilities, None if answered.all() else answered
 
     def allowance(self, columns: Sequence[AnyArray], positions: IntArray, expected: AnyArray) -> AnyArray:
@@ -247,20 +249,20 @@ def _starts(sizes: Sequence[int]) -> AnyArray:
 def _nodes(forms: Sequence[TreeForm], columns: Sequence[list[int]], width: int) -> dict[str, AnyArray]:
     """Put the trees of many children behind one another; places of nodes and of rows of `values` move along."""
     first, trees = forms[0], [form.trees for form in forms]
-    sizes = [len(one.feature) for one in trees]
-    nodes, leaves = _starts(sizes), _starts([len(one.values) for one in trees])
-    feature = np.concatenate([one.feature for one in trees])
+    sizes = [len(tree.feature) for tree in trees]
+    nodes, leaves = _starts(sizes), _starts([len(tree.values) for tree in trees])
+    feature = np.concatenate([tree.feature for tree in trees])
     moved = np.where(feature >= 0, np.repeat(nodes[:-1], sizes), np.repeat(leaves[:-1], sizes))
     values = np.zeros((leaves[-1], width), dtype=first.sums_as)
-    for one, where, start in zip(trees, columns, leaves[:-1].tolist(), strict=True):
-        values[start : start + len(one.values), where if first.link == "shares" else [0]] = one.values
-    root = [one.root + start for one, start in zip(trees, nodes[:-1].tolist(), strict=True)]
+    for tree, where, start in zip(trees, columns, leaves[:-1].tolist(), strict=True):
+        values[start : start + len(tree.values), where if first.link == "shares" else [0]] = tree.values
+    root = [tree.root + start for tree, start in zip(trees, nodes[:-1].tolist(), strict=True)]
     return {
-        "threshold": np.concatenate([one.threshold for one in trees]).astype(first.features_as),
+        "threshold": np.concatenate([tree.threshold for tree in trees]).astype(first.features_as),
         "feature": feature,
-        "right": (np.concatenate([one.right for one in trees]) + moved).astype(np.int32),
+        "right": (np.concatenate([tree.right for tree in trees]) + moved).astype(np.int32),
         "root": np.concatenate([*root, nodes[-1:]]),
-        "output": np.concatenate([_outputs(one.output, where) for one, where in zip(trees, columns, strict=True)]),
+        "output": np.concatenate([_outputs(tree.output, where) for tree, where in zip(trees, columns, strict=True)]),
         "values": values,
     }
 

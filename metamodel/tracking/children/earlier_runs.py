@@ -26,12 +26,12 @@ def hint_at_earlier(run: Run, training: str, throttle: Throttle) -> str | None:
     throttle
         How the server is asked: once.
     """
-    wanted = f"tags.`{TRAINING_TAG}` = '{training}'"
+    query = f"tags.`{TRAINING_TAG}` = '{training}'"
     try:
-        found = throttle.call("", lambda: MlflowClient().search_runs([run.info.experiment_id], wanted, max_results=10))
+        runs = throttle.call("", lambda: MlflowClient().search_runs([run.info.experiment_id], query, max_results=10))
     except MlflowException as error:  # such as who may log, and not search: nothing else depends on it
         return f"whether an earlier attempt has left a run cannot be told ({one_line(error)})"
-    earlier = [other for other in found if other.info.run_id != run.info.run_id and other.info.status != "FINISHED"]
+    earlier = [other for other in runs if other.info.run_id != run.info.run_id and other.info.status != "FINISHED"]
     if not earlier:
         return None
     other = earlier[0].info

@@ -45,31 +45,31 @@ def log_groups(destination: Destination, throttle: Throttle, concurrency: int) -
     """
     destination.look()
     facts = destination.facts
-    left = [group.number for group in facts if not destination.holds(group)]
+    to_log = [group.number for group in facts if not destination.holds(group)]
     what, run = destination.what, destination.run_id
-    if len(left) > _MANY:
+    if len(to_log) > _MANY:
         warnings.warn(
-            f"log_children={what!r} sends several requests for each of {len(left):,} groups. "
+            f"log_children={what!r} sends several requests for each of {len(to_log):,} groups. "
             "The default, 'bundle', logs the same children with no request for a group.",
             stacklevel=2,
         )
-    with ThreadPoolExecutor(concurrency) as pool, progress_bar(len(left), f"logging {what}") as bar:
+    with ThreadPoolExecutor(concurrency) as pool, progress_bar(len(to_log), f"logging {what}") as bar:
         work = _Work(destination, pool)
         started, sent = time.monotonic(), requests_sent()
-        first = facts.take(left[:_MEASURED])
+        first = facts.take(to_log[:_MEASURED])
         work.log(first)
         bar.update(len(first))
         if first:
             each = (time.monotonic() - started) / len(first)
-            say(_cost(what, run, len(left), (requests_sent() - sent) / len(first), each, throttle))
-        for start in range(_MEASURED, len(left), _TOGETHER):
+            say(_cost(what, run, len(to_log), (requests_sent() - sent) / len(first), each, throttle))
+        for start in range(_MEASURED, len(to_log), _TOGETHER):
             if work.is_vain:
                 break
-            part = facts.take(left[start : start + _TOGETHER])
+            part = facts.take(to_log[start : start + _TOGETHER])
             work.log(part)
             bar.update(len(part))
     if work.failures:
-        raise LoggingFailed(_report(work, len(facts), len(left), run))
+        raise LoggingFailed(_report(work, len(facts), len(to_log), run))
     destination.tidy()
 
 

@@ -133,14 +133,14 @@ def remove_unfinished(run: Run, name: str, throttle: Throttle) -> None:
 def _models_of(run: Run, throttle: Throttle, condition: str = "") -> Iterator[LoggedModel]:
     """Yield the models that a run has made, the oldest first."""
     client, experiment = MlflowClient(), run.info.experiment_id
-    wanted = " AND ".join(filter(None, [f"source_run_id = '{run.info.run_id}'", condition]))
+    query = " AND ".join(filter(None, [f"source_run_id = '{run.info.run_id}'", condition]))
     oldest_first = [{"field_name": "creation_timestamp", "ascending": True}]
     token: str | None = None
     while True:
         page = throttle.call(
             "",
             lambda token=token: client.search_logged_models(  # type: ignore[misc]
-                [experiment], wanted, order_by=oldest_first, page_token=token
+                [experiment], query, order_by=oldest_first, page_token=token
             ),
         )
         yield from page

@@ -48,7 +48,9 @@ def refer_to(bundle: Bundle, children: Mapping[str, Logged], settings: Reference
         stacks=(),
         compression=None,
         references=settings.to_dict(),
-        features=replace(bundle.manifest.features, layout="frame"),  # as models of their own, children take names
+        features=replace(
+            bundle.manifest.features, layout="frame"
+        ),  # as models of their logged_rows, children take names
     )
     ledger = bundle.ledger
     encoded = [encode_key(key) for key in keys_of(ledger, manifest.keys)]
@@ -58,18 +60,18 @@ def refer_to(bundle: Bundle, children: Mapping[str, Logged], settings: Reference
     references = [
         Reference(uri, "model", child.place, sha256=child.sha256) for uri, child in zip(uris, logged, strict=True)
     ]
-    own = ledger[here]
+    logged_rows = ledger[here]
     with new_bundle(path) as (directory, _):
         _copy_others(bundle, directory)
         with ShardWriter(directory / SHARD_DIR / "00000.sqlite") as shard:
             for row in _without_child(bundle):
                 shard.add(row)
         keys = (key for key, there in zip(encoded, here, strict=True) if there)
-        write_reference_table(directory, zip(keys, own["level"].tolist(), references, strict=True))
-        own = own.assign(shard=f"{REFERENCE_DIR}/00000.sqlite", stack="no child", uri=uris)
-        own["sha256"] = [child.sha256 for child in logged]
+        write_reference_table(directory, zip(keys, logged_rows["level"].tolist(), references, strict=True))
+        logged_rows = logged_rows.assign(shard=f"{REFERENCE_DIR}/00000.sqlite", stack="no child", uri=uris)
+        logged_rows["sha256"] = [child.sha256 for child in logged]
         rest = ledger[~here].assign(uri="")
-        finish_bundle(directory, manifest, pd.concat([own, rest]).sort_index())
+        finish_bundle(directory, manifest, pd.concat([logged_rows, rest]).sort_index())
     return path
 
 

@@ -77,13 +77,13 @@ class RunDestination(Destination):
 
     def _listed(self, digest: str = "") -> Iterator[tuple[str, Logged]]:
         nested = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'"
-        wanted = f"{nested} AND tags.`{GROUP_TAG}` = '{digest}'" if digest else nested
+        query = f"{nested} AND tags.`{GROUP_TAG}` = '{digest}'" if digest else nested
         token: str | None = None
         while True:
             page = self._throttle.call(
                 "",
                 lambda token=token: self._client.search_runs(  # type: ignore[misc]
-                    [self._run.info.experiment_id], wanted, max_results=_PAGE, page_token=token
+                    [self._run.info.experiment_id], query, max_results=_PAGE, page_token=token
                 ),
             )
             for run in page:

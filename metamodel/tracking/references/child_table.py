@@ -142,22 +142,22 @@ def from_registry(filter_string: str, group_by: Sequence[str], alias: str | None
     InputError
         Nothing was found, or a model lacks a tag.
     """
-    client, found, token = MlflowClient(), [], None
+    client, models, token = MlflowClient(), [], None
     while True:
         page = client.search_registered_models(filter_string, max_results=500, page_token=token)
-        found += list(page)
+        models += list(page)
         token = page.token
         if not token:
             break
-    if not found:
+    if not models:
         raise InputError(f"No registered model fits {short(filter_string)}. Look at the models' tags.")
-    if untagged := [model.name for model in found if not set(group_by) <= set(model.tags)]:
+    if untagged := [model.name for model in models if not set(group_by) <= set(model.tags)]:
         raise InputError(
             f"The registered model {listing(untagged)} lacks a tag for each of {listing(group_by)}. "
             "Tag it with its key, or search for others."
         )
-    rows = [{name: model.tags[name] for name in group_by} for model in found]
-    uris = [f"models:/{model.name}@{alias}" if alias else f"models:/{model.name}/latest" for model in found]
+    rows = [{name: model.tags[name] for name in group_by} for model in models]
+    uris = [f"models:/{model.name}@{alias}" if alias else f"models:/{model.name}/latest" for model in models]
     return pd.DataFrame(rows).assign(uri=uris)
 
 

@@ -184,14 +184,14 @@ def reference_files(
     if bool(children) == bool(search):
         raise InputError("Say where the children are: give either --children or --search.")
     rows = tables.read_table(example, group_by)
-    found: pd.DataFrame | str = children
+    table: pd.DataFrame | str = children
     if search:
-        found = from_registry(search, group_by, follow or None)
+        table = from_registry(search, group_by, follow or None)
     elif "{" not in children:
         texts = [column.name for column in KeySchema.infer(rows, group_by).columns if column.kind == "string"]
-        found = tables.read_table(children, group_by, texts)
+        table = tables.read_table(children, group_by, texts)
     info = reference(
-        found,
+        table,
         rows,
         group_by,
         keys=rows,

@@ -28,15 +28,17 @@ def pooled_plan(plan: TablePlan) -> TablePlan | None:
     """
     options = plan.options
     limit = options.max_group_rows
-    wanted = options.pooled is True or (options.pools_if_cheap and plan.rows * len(plan.sizes) <= _CHEAP)
-    if not wanted or (limit is not None and plan.rows > limit):
+    asked_for = options.pooled is True or (options.pools_if_cheap and plan.rows * len(plan.sizes) <= _CHEAP)
+    if not asked_for or (limit is not None and plan.rows > limit):
         return None
     groups = _group_columns(plan)
     features = plan.table.features.values
     frame = features if isinstance(features, pd.DataFrame) else pd.DataFrame(features, columns=plan.features.names)
     frame = frame.assign(**groups)
     levels = {name: len(pd.unique(values)) for name, values in groups.items()}
-    candidates = tuple(pooled_candidate(one, plan.features, levels, plan.spec.task) for one in plan.spec.candidates)
+    candidates = tuple(
+        pooled_candidate(candidate, plan.features, levels, plan.spec.task) for candidate in plan.spec.candidates
+    )
     return replace(
         plan,
         spec=replace(plan.spec, candidates=candidates, overrides={}, skip=False, tuning=None),

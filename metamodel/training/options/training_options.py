@@ -68,7 +68,9 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
             )
         if not isinstance(options.get("target"), str):
             raise InputError(f"target={short(options.get('target'))} is no column name. Give one name.")
-        optional = {one.name for one in declared(cls) if one.default is None and options.get(one.name) == ""}
+        optional = {
+            option.name for option in declared(cls) if option.default is None and options.get(option.name) == ""
+        }
         plain: dict[str, Any] = {
             name: None if name in optional else _plain_number(value) for name, value in options.items()
         }

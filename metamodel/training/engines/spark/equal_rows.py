@@ -39,14 +39,14 @@ def spark_equal_rows(
     # A nested column is refused as a feature before anything is fitted.
     ordered = [name for name in (target, *columns) if not kinds[name].startswith(_NESTED)]
     hashes = {name: _salted(name, i, kinds[name]) for i, name in enumerate(dict.fromkeys(ordered))}
-    content = reduce(lambda one, other: one.bitwiseXOR(other), hashes.values())
+    content = reduce(lambda first, other: first.bitwiseXOR(other), hashes.values())
     rows, distinct, both = _counts(frame, keys, [content])[0]
 
     def agreements() -> Iterator[Agreement]:
         pairs = 0
         for names in ([target], [name for name in hashes if name != target]):
-            wanted = [one for name in names for one in (content.bitwiseXOR(hashes[name]), hashes[name])]
-            counted = _counts(frame, keys, wanted if pairs else [F.lit(0).cast("long"), *wanted])
+            mixed_hashes = [first for name in names for first in (content.bitwiseXOR(hashes[name]), hashes[name])]
+            counted = _counts(frame, keys, mixed_hashes if pairs else [F.lit(0).cast("long"), *mixed_hashes])
             if not pairs:
                 pairs, counted = counted[0][2], counted[1:]
             for i, name in enumerate(names):

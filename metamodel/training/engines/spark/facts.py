@@ -30,8 +30,8 @@ def spark_facts(plan: SparkPlan) -> TableFacts:
     kinds = {field.name: field.dataType.simpleString().partition("(")[0] for field in plan.frame.schema.fields}
     target = plan.options.target
     names = list(dict.fromkeys([*plan.features.names, target]))
-    wanted = [one for name in names for one in _counts(name, target, kinds)]
-    row = list(plan.frame.agg(*(one.alias(f"c{i}") for i, one in enumerate(wanted))).collect()[0])
+    aggregates = [aggregate for name in names for aggregate in _counts(name, target, kinds)]
+    row = list(plan.frame.agg(*(aggregate.alias(f"c{i}") for i, aggregate in enumerate(aggregates))).collect()[0])
     facts = {}
     for i, name in enumerate(names):
         present, low, high, infinite, shared, likeness = row[6 * i : 6 * i + 6]
@@ -68,15 +68,15 @@ def _copies_in_groups(plan: SparkPlan, kinds: dict[str, str]) -> dict[str, list[
     keys = [column(name) for name in plan.options.group_by]
     tests = {f"__metamodel_{i}": _is_copy(name, plan, kinds) for i, name in enumerate(names)}
     alike = plan.frame.groupBy(*keys).agg(*(test.alias(name) for name, test in tests.items()))
-    found = alike.where(reduce(or_, map(F.col, tests))).toArrow()
-    if not found.num_rows:
+    copied = alike.where(reduce(or_, map(F.col, tests))).toArrow()
+    if not copied.num_rows:
         return {}
     telling = _telling(plan, keys)
     of_raw = {raw: key for raw, key in zip(_tuples(plan.raw_keys, len(keys)), plan.keys_of_raw, strict=True)}
-    groups = [of_raw.get(raw) if raw in telling else None for raw in _tuples(found, len(keys))]
+    groups = [of_raw.get(raw) if raw in telling else None for raw in _tuples(copied, len(keys))]
     copies = {}
     for i, name in enumerate(names):
-        flags = found.column(len(keys) + i).to_pylist()
+        flags = copied.column(len(keys) + i).to_pylist()
         copies[name] = in_order(key for key, flag in zip(groups, flags, strict=True) if flag and key is not None)
     return {name: of for name, of in copies.items() if of}
 

@@ -120,18 +120,18 @@ def _group(raw: pa.Table, counted: Any, options: TrainingOptions) -> tuple[KeySc
     )
     schema = KeySchema.infer(frame, options.group_by, options.null_keys)
     grouping = group_rows(frame, schema)
-    found = [grouping.keys[code] for code in grouping.codes]
-    bad = np.array([isinstance(key, InvalidKey) for key in found], dtype=bool)
+    keys = [grouping.keys[code] for code in grouping.codes]
+    bad = np.array([isinstance(key, InvalidKey) for key in keys], dtype=bool)
     nulls = frame[schema.names].isna().any(axis=1).to_numpy()
     if bad.any() and (options.null_keys != "drop" or (bad & ~nulls).any()):
         worst = int(np.flatnonzero(bad & ~nulls if (bad & ~nulls).any() else bad)[0])
         raise InvalidKey(
-            f"{count(int(counted[bad].sum()), 'row')} of {int(counted.sum()):,} belong to no group. {found[worst]}"
+            f"{count(int(counted[bad].sum()), 'row')} of {int(counted.sum()):,} belong to no group. {keys[worst]}"
             + (' Or drop such rows with null_keys="drop".' if nulls[worst] else "")
         )
     if bad.all():
         raise InputError("Every row has a null in its group columns, so no row is left. Fill the group columns.")
-    groups = [None if isinstance(key, InvalidKey) else key for key in found]
+    groups = [None if isinstance(key, InvalidKey) else key for key in keys]
     return schema, groups, int(counted[bad].sum())
 
 
