@@ -104,7 +104,8 @@ def test_what_decides_the_search_decides_the_digest(sales):
 
 
 def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, monkeypatch):
-    whole = train(sales, unknown="fallback", prune=False)
+    options = {"unknown": "fallback", "prune": False, "pooled": False}  # the rival of all groups has their key, ()
+    whole = train(sales, **options)
     fitted, again = [], []
     fit = group_fitter.fit_group
 
@@ -120,10 +121,10 @@ def test_interrupted_training_goes_on_with_the_same_parameters(sales, tmp_path, 
 
     monkeypatch.setattr(group_fitter, "fit_group", stop_after_parents)
     with pytest.raises(KeyboardInterrupt):
-        train(sales, unknown="fallback", prune=False, output_dir=tmp_path / "bundle")
+        train(sales, **options, output_dir=tmp_path / "bundle")
     first = fitted.copy()
     monkeypatch.setattr(group_fitter, "fit_group", fit_again)
-    resumed = train(sales, unknown="fallback", prune=False, output_dir=tmp_path / "bundle")
+    resumed = train(sales, **options, output_dir=tmp_path / "bundle")
     assert_same_search(whole.tuning, resumed.tuning)
     assert () in first
     assert () not in again

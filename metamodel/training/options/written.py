@@ -20,6 +20,7 @@ def written_down(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> written_down({"estimator": "ridge", "trials": np.int64(5), "data": object, "metric": None})
     {'estimator': 'ridge', 'trials': 5, 'objects': {'data': 'type'}}
     """
