@@ -29,6 +29,9 @@ Layout = Literal["array", "frame"]
 # Rows of a matrix that are filled at a time; they stay in the processor's cache.
 _CHUNK_ROWS = 4096
 
+# pandas' own dtype for text (object, since pandas 3 str); it guesses from the values otherwise, and nulls tell nothing.
+_TEXT = pd.Series(["text"]).dtype
+
 
 @dataclass(frozen=True)
 class FeatureColumns:
@@ -58,7 +61,10 @@ class FeatureColumns:
         """Put the columns into the form that children take."""
         if self.schema.layout == "frame":
             rows = pd.RangeIndex(len(self.arrays[0]))
-            columns = dict(zip(self.schema.names, self.arrays, strict=True))
+            columns = {
+                feature.name: pd.Series(values, dtype=_TEXT, index=rows) if feature.form == "text" else values
+                for feature, values in zip(self.schema.features, self.arrays, strict=True)
+            }
             return FeatureTable(pd.DataFrame(columns, index=rows), self.problems, self.odd)
         if self.matrix is not None:
             return FeatureTable(self.matrix, self.problems)

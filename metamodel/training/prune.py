@@ -72,8 +72,9 @@ def _comparison(compared: pd.DataFrame) -> dict[str, np.ndarray]:
 def _without_children(ledger: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
     """Make rows that have a reason those of groups without a child; the reasons that they had stand behind it."""
     gone = reasons.notna()
-    before = ledger["reason"].where(ledger["reason"] == "", "; " + ledger["reason"])
-    ledger = ledger.assign(reason=ledger["reason"].where(~gone, reasons + before))
+    earlier = ledger["reason"].where(ledger["reason"] == "", "; " + ledger["reason"])
+    # Where no row has a reason, the column of reasons holds no texts.
+    ledger = ledger.assign(reason=ledger["reason"].where(~gone, reasons.astype(object).where(gone, "") + earlier))
     ledger.loc[gone, ["status", "bytes", "sha256"]] = ["skipped", 0, ""]
     if "weights" in ledger:  # of a model that is not there any more
         ledger.loc[gone, "weights"] = ""

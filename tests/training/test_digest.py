@@ -1,11 +1,12 @@
 """The spec digest: all that decides what a group becomes is in it, the same in every process, and nothing else."""
 
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from places import ROOT
+from places import IMPORTS
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import BaggingRegressor
 from sklearn.linear_model import Lasso, Ridge, RidgeCV
@@ -77,8 +78,9 @@ def test_every_parameter_of_an_estimator_changes_the_digest():
 
 def test_the_digest_is_the_same_in_every_process():
     program = "import tests.training.test_digest as t; print(*[t.digest(estimator) for estimator in t.ESTIMATORS])"
+    env = {**os.environ, "PYTHONPATH": IMPORTS}
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env, timeout=60
     )
     assert run.stdout.split() == [digest(estimator) for estimator in ESTIMATORS]
 
