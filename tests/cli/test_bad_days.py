@@ -74,6 +74,7 @@ def test_a_database_that_is_full_is_one_line_and_what_is_finished_is_kept(
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_store_that_may_not_be_written_is_a_few_lines(train: list[str], tmp_path: Path) -> None:
     database = tmp_path / "store.db"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{database}"}

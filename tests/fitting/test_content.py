@@ -121,6 +121,7 @@ def test_parameters_of_any_kind_are_told_apart(one, other):
     assert content(one) != content(other)
 
 
+@pytest.mark.slow
 def test_it_is_the_same_in_every_process_and_can_be_written_as_json():
     program = textwrap.dedent(
         """

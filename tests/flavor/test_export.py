@@ -32,6 +32,7 @@ def exported(table: pd.DataFrame, target: str, estimator: str, codec: str, path:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["cloudpickle", "joblib", "skops"])
 @pytest.mark.parametrize(("target", "estimator"), TARGETS)
 def test_exported_child_predicts_the_same_behind_its_own_signature(

@@ -160,6 +160,7 @@ def test_a_compression_that_packing_does_not_use_is_refused(packed: Path, tmp_pa
         unpack(tmp_path / "model.zip", tmp_path)
 
 
+@pytest.mark.slow
 def test_no_flipped_byte_of_a_packed_model_gives_an_error_that_is_not_ours(packed: Path, tmp_path: Path) -> None:
     content, chance = packed.read_bytes(), random.Random(0)
     (tmp_path / "out").mkdir()

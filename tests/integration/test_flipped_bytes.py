@@ -43,6 +43,7 @@ def _asked(path: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame] 
         return None
 
 
+@pytest.mark.slow
 def test_no_flipped_byte_gives_a_wrong_answer_or_an_error_that_is_not_ours(
     bundle: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:

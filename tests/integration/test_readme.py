@@ -44,6 +44,7 @@ def test_the_answer_to_the_readmes_request_is_the_one_it_shows(started: dict[str
     assert answers[columns].to_dict("records") == [{name: row[name] for name in columns} for row in shown]
 
 
+@pytest.mark.slow
 def test_the_commands_for_the_sample_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "sales.yaml", tmp_path)

@@ -220,6 +220,7 @@ def test_damaged_weights_answer_nothing(bundle: Path, tmp_path: Path) -> None:
         model.predict(PANEL.head(1))
 
 
+@pytest.mark.slow
 def test_functions_are_used_in_training_alone(tmp_path: Path) -> None:
     secret = object()  # cannot be pickled by reference, nor copied into the bundle
     result = fit(tmp_path / "bundle", shrinkage=lambda sizes: [1 + (secret is None) for _ in sizes], n_jobs=2)

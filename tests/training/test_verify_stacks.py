@@ -53,6 +53,7 @@ def proven(of_parts, n_jobs, scratch):
     return {one.key: pickle.dumps(one) for one in found}, refused
 
 
+@pytest.mark.slow
 def test_several_processes_find_what_one_finds(tmp_path):
     pytest.importorskip("numba")
     of_parts = parts(tmp_path / "shard", {key: cloudpickle.dumps(child) for key, child in children().items()})
