@@ -41,6 +41,9 @@ settings.load_profile("ci")
 # Fixtures, and the markers of the tests that use them.
 MARKED = {"spark": "spark", "tracking": "server"}
 
+# Tests of many packages together: each trains, logs and asks, which is not quick.
+INTEGRATION = Path(__file__).parent / "integration"
+
 # What marks a file that takes long, the longest first.
 LONG = ("server", "slow")
 
@@ -57,11 +60,13 @@ def _share(nodeid: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a server or Spark, whoever forgot to; and begin with what takes longest."""
+    """Mark what uses a server or Spark or is no unit test, whoever forgot to; and begin with what takes longest."""
     for item in items:
         for fixture, marker in MARKED.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+        if INTEGRATION in item.path.parents:
+            item.add_marker("slow")
     if "PYTEST_XDIST_WORKER" in os.environ:
         _sort(items)
 

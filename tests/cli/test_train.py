@@ -36,6 +36,7 @@ def test_train_says_what_became_of_the_groups_and_where_the_model_is(folder: Pat
     assert MlflowClient().get_model_version_by_alias("said", "champion").run_id == run_id
 
 
+@pytest.mark.slow
 def test_train_takes_every_option_of_a_careful_training(folder: Path, trained: str) -> None:
     rows = ["store,product,skip,estimator,estimator_params", "1,P001,True,,", '2,P001,,ridge,"{""alpha"": 3}"']
     Path("exceptions.csv").write_text("\n".join(rows))
@@ -57,6 +58,7 @@ def test_train_takes_every_option_of_a_careful_training(folder: Path, trained: s
     assert "changed 'trend': number → string" in found["findings"][0]["message"]
 
 
+@pytest.mark.slow
 def test_train_goes_on_from_the_children_of_a_registered_model(folder: Path, trained: str) -> None:
     def gone_on(*options: str) -> Result:
         return run(*TRAIN, "--data", "sales.csv", "--estimator", "sklearn.linear_model.SGDRegressor", *options)
@@ -95,6 +97,7 @@ def test_train_takes_a_csv_a_parquet_file_and_a_folder(folder: Path, sales: pd.D
     np.testing.assert_allclose(answers["prediction"].astype(float), by_hand(sales), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.tableless
 def test_train_writes_results_to_stdout_and_progress_to_stderr(folder: Path) -> None:
     command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "sales.csv", "--json", "--register", "two-streams"]

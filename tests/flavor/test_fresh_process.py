@@ -20,7 +20,7 @@ from metamodel.flavor.environment import Environment
 from metamodel.flavor.fresh_process import warn_of_missing_code
 from metamodel.tracking.pack_children import pack
 
-pytestmark = pytest.mark.tableless
+pytestmark = [pytest.mark.slow, pytest.mark.tableless]
 
 MODULE = """
 from sklearn.base import BaseEstimator, RegressorMixin

@@ -20,7 +20,7 @@ from metamodel.flavor.remote.disk_cache import DiskCache, process_disk_cache
 
 MB = 2**20
 
-pytestmark = pytest.mark.tableless
+pytestmark = [pytest.mark.slow, pytest.mark.tableless]
 
 
 def write(directory: Path, size: int = 100) -> None:

@@ -18,7 +18,7 @@ from metamodel.flavor.remote.rate_limit import MachineTurns, RateLimiter, first_
 from metamodel.flavor.remote.throttle import throttle_for
 from metamodel.tables.keys import GroupKey, encode_key
 
-pytestmark = pytest.mark.tableless
+pytestmark = [pytest.mark.slow, pytest.mark.tableless]
 
 
 @given(st.floats(0.5, 200), st.lists(st.floats(0, 0.5), min_size=1, max_size=30))

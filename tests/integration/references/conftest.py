@@ -40,6 +40,10 @@ def registered(tracking: Server, stores: Any, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(autouse=True)
 def kind_again(registered: Registered) -> None:
     """Each test begins with a kind proxy, an empty log, and nothing learnt of the server."""
+    _be_kind(registered)
+
+
+def _be_kind(registered: Registered) -> None:
     proxy = registered.proxy
     proxy.limit, proxy.broken_until, proxy.unavailable, proxy.cut = float("inf"), 0.0, "", 0
     proxy.take()
@@ -58,6 +62,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def referring(registered: Registered) -> str:
     """URI of the meta-model that refers to all children."""
+    _be_kind(registered)  # a module's fixture is made before `kind_again`, after a test that may have broken the server
     info = metamodel.reference(
         TEMPLATE,
         registered.rows,

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.server, pytest.mark.tableless]
 @pytest.mark.usefixtures("empty_cache")
 def test_scoring_stays_under_the_limit_and_loses_nothing(registered: Registered, tmp_path: Path) -> None:
     settings = metamodel.ReferenceSettings(requests_per_second=14, patience_seconds=60)
-    some = registered.rows[registered.rows["store"] < 20]
+    some = registered.rows[registered.rows["store"] < 10]
     bundle = write_references(tmp_path / "b", TEMPLATE, some, "store", "y", keys=some, settings=settings, pin=True)
     proxy = registered.proxy
     proxy.take()

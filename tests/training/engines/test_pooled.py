@@ -82,6 +82,7 @@ def test_text_features_weights_and_null_keys_reach_it() -> None:
     assert fit(frame, "ridge", **options).summary["error_saved_of_global"] > 0.5
 
 
+@pytest.mark.slow
 def test_many_levels_are_encoded_by_the_target_and_learned_as_well() -> None:
     frame = table("shared", groups=310, rows=8)
     for estimator in (LinearRegression(), HistGradientBoostingRegressor(max_iter=20)):
