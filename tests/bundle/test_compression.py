@@ -1,63 +1,23 @@
 """Compressed children: the same children, read back to the last bit."""
 
-import shutil
 import sys
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from shard_files import blob_of
 from sklearn.linear_model import Ridge
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import Bundle
-from metamodel.bundle.shard_reader import ShardReader
 from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import (
     UnreadableBundle,
 )
 from metamodel.training.train import train
 
-GROUPS = 12
-
-
-@pytest.fixture(scope="module")
-def table():
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(GROUPS * 20, 3)), columns=["a", "b", "y"])
-    frame.insert(0, "g", np.repeat(range(GROUPS), 20))
-    frame.loc[frame["g"] == 10, "y"] = np.inf  # fails
-    frame.loc[frame["g"] == 11, "y"] = np.nan  # is skipped
-    return frame
-
-
-@pytest.fixture(scope="module")
-def whole(table, tmp_path_factory):
-    """A bundle with ten children, one failed group and one skipped group."""
-    path = tmp_path_factory.mktemp("bundle") / "whole"
-    return train(table, "g", "y", "linear_regression", output_dir=path, n_jobs=1, stack=False).bundle_path
-
-
-@pytest.fixture
-def bundle(whole, tmp_path):
-    """A copy that a test may damage."""
-    return Path(shutil.copytree(whole, tmp_path / "bundle"))
-
-
-@pytest.fixture(autouse=True)
-def _empty_cache(monkeypatch):
-    """Copies of one bundle have one digest, so that children of the whole copies would hide damage."""
-    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", None)
-
-
-def shard_of(bundle):
-    return bundle / "shards" / "00000.sqlite"
-
-
-def blob_of(bundle, key):
-    shard = shard_of(bundle)
-    return ShardReader(shard).read(key).child
+pytestmark = pytest.mark.usefixtures("empty_process_cache")
 
 
 @pytest.fixture(scope="module")

@@ -6,19 +6,17 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from bundles import change_manifest, prove_again
 from pandas.testing import assert_frame_equal
 from places import DATA
+from shard_files import blob_of, shard_of
 
 from metamodel.bundle.manifest import FORMAT_VERSION, FileEntry
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import Bundle
-from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter, seal_shard
 from metamodel.bundle.shards import ShardRow
 from metamodel.common.byte_cache import ByteCache
@@ -31,45 +29,7 @@ from metamodel.exceptions import (
 )
 from metamodel.training.train import train
 
-GROUPS = 12
-
-
-@pytest.fixture(scope="module")
-def table():
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(GROUPS * 20, 3)), columns=["a", "b", "y"])
-    frame.insert(0, "g", np.repeat(range(GROUPS), 20))
-    frame.loc[frame["g"] == 10, "y"] = np.inf  # fails
-    frame.loc[frame["g"] == 11, "y"] = np.nan  # is skipped
-    return frame
-
-
-@pytest.fixture(scope="module")
-def whole(table, tmp_path_factory):
-    """A bundle with ten children, one failed group and one skipped group."""
-    path = tmp_path_factory.mktemp("bundle") / "whole"
-    return train(table, "g", "y", "linear_regression", output_dir=path, n_jobs=1, stack=False).bundle_path
-
-
-@pytest.fixture
-def bundle(whole, tmp_path):
-    """A copy that a test may damage."""
-    return Path(shutil.copytree(whole, tmp_path / "bundle"))
-
-
-@pytest.fixture(autouse=True)
-def _empty_cache(monkeypatch):
-    """Copies of one bundle have one digest, so that children of the whole copies would hide damage."""
-    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", None)
-
-
-def shard_of(bundle):
-    return bundle / "shards" / "00000.sqlite"
-
-
-def blob_of(bundle, key):
-    shard = shard_of(bundle)
-    return ShardReader(shard).read(key).child
+pytestmark = pytest.mark.usefixtures("empty_process_cache")
 
 
 def statuses(bundle, table):
@@ -170,14 +130,14 @@ def test_without_an_intact_list_of_keys_no_group_is_called_unknown(bundle):
 def test_a_truncated_shard_fails_its_groups_and_the_process_lives(bundle, table, keep):
     content = shard_of(bundle).read_bytes()
     shard_of(bundle).write_bytes(content[: keep if isinstance(keep, int) else int(len(content) * keep)])
-    assert statuses(bundle, table) == ["failed"] * GROUPS
+    assert statuses(bundle, table) == ["failed"] * table["g"].nunique()
     with pytest.raises(CorruptBundle, match=r"Shard 00000.sqlite has [\d,]+ bytes; [\d,]+ were written. Restore"):
         Bundle(bundle).load((3,))
 
 
 def test_a_missing_shard_fails_its_groups(bundle, table):
     shard_of(bundle).unlink()
-    assert statuses(bundle, table) == ["failed"] * GROUPS
+    assert statuses(bundle, table) == ["failed"] * table["g"].nunique()
 
 
 def test_a_child_that_cannot_be_read_fails_alone(bundle, table):

@@ -14,46 +14,16 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from shard_files import BLOBS, change, outcome, sealed
 
 from metamodel.bundle.manifest import FileEntry
 from metamodel.bundle.shard_reader import ShardReader
-from metamodel.bundle.shard_writer import ShardWriter, compress_shard, seal_shard
+from metamodel.bundle.shard_writer import ShardWriter, compress_shard
 from metamodel.bundle.shards import ShardRow
 from metamodel.exceptions import CorruptBundle
 from metamodel.tables.keys import encode_key
 
-BLOBS = {f'["g{i}"]': bytes([i]) * (10 if i % 2 else 70_000) for i in range(6)}
-
 pytestmark = pytest.mark.tableless
-
-
-@pytest.fixture
-def shard(tmp_path):
-    path = tmp_path / "00000.sqlite"
-    with ShardWriter(path) as writer:
-        for key, blob in BLOBS.items():
-            writer.add(ShardRow.of_child(key, 1, "", blob, resident=len(blob) * 2))
-        writer.add(ShardRow('["small"]', 1, "skipped", "min_rows: 1 usable row, 2 needed"))
-        writer.add(ShardRow('["bad"]', 1, "failed", "error"))
-    return path
-
-
-def reader(path):
-    return ShardReader(path)
-
-
-def sealed(path):
-    """What a manifest says of a shard."""
-    return FileEntry.of(path, seal_shard(path))
-
-
-def outcome(opened, key):
-    """What a reader says of one group: its bytes, its status without a child, None, or "corrupt"."""
-    try:
-        row = opened.read(key)
-    except CorruptBundle:
-        return "corrupt"
-    return None if row is None else row.child or row.status
 
 
 def damage(path, position, flip=0xFF):
@@ -63,13 +33,13 @@ def damage(path, position, flip=0xFF):
 
 
 def test_every_group_comes_back_with_its_status(shard):
-    opened = reader(shard)
+    opened = ShardReader(shard)
     expected = [*BLOBS.values(), "skipped", "failed", None]
     assert [outcome(opened, key) for key in (*BLOBS, '["small"]', '["bad"]', '["unknown"]')] == expected
 
 
 def test_keys_are_listed_by_status_in_file_order(shard):
-    assert (list(reader(shard).keys()), list(reader(shard).keys("failed"))) == ([*BLOBS], ['["bad"]'])
+    assert (list(ShardReader(shard).keys()), list(ShardReader(shard).keys("failed"))) == ([*BLOBS], ['["bad"]'])
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=8))
@@ -79,12 +49,12 @@ def test_any_key_is_found_again(tmp_path_factory, texts):
     with ShardWriter(path) as writer:
         for key in keys:
             writer.add(ShardRow.of_child(key, 2, "", key.encode(), resident=1))
-    assert [reader(path).read(key).child.decode() for key in keys] == keys
+    assert [ShardReader(path).read(key).child.decode() for key in keys] == keys
 
 
 def test_a_damaged_child_is_named_and_no_other_suffers(shard):
     damage(shard, shard.read_bytes().index(BLOBS['["g2"]'][:500]) + 100)
-    opened = reader(shard)
+    opened = ShardReader(shard)
     with pytest.raises(CorruptBundle, match=r'group \["g2"\] in shard 00000.sqlite is damaged: .* Restore the bundle'):
         opened.read('["g2"]')
     assert [outcome(opened, key) for key in BLOBS if key != '["g2"]'] == [b for k, b in BLOBS.items() if k != '["g2"]']
@@ -98,7 +68,7 @@ def test_no_flipped_byte_gives_a_wrong_child_or_another_error(shard):
     for position in (*positions, *range(start - 60, start + 60), *range(100, 130)):
         shard.write_bytes(whole)
         damage(shard, position)
-        opened = reader(shard)
+        opened = ShardReader(shard)
         for key, blob in BLOBS.items():
             assert outcome(opened, key) in (blob, "corrupt", None)
         assert outcome(opened, '["bad"]') in ("failed", "corrupt", None)
@@ -116,7 +86,7 @@ def test_no_flipped_bit_of_the_index_gives_another_groups_child(tmp_path):
         for bit in range(4):
             path.write_bytes(whole)
             damage(path, position, 1 << bit)
-            opened = reader(path)
+            opened = ShardReader(path)
             said |= {(key.encode() == answer) or answer for key in keys if (answer := outcome(opened, key))}
     assert said == {True, "corrupt"}
 
@@ -125,8 +95,8 @@ def test_a_group_that_the_index_does_not_find_is_never_left_out(shard):
     whole = shard.read_bytes()
     damage(shard, whole.rindex(b'["g1"]') + 2)
     with pytest.raises(CorruptBundle, match=r'does not find group \["g1"\], which is there. Restore the bundle'):
-        list(reader(shard).rows())
-    assert '["g1"]' in set(reader(shard).damaged_keys())
+        list(ShardReader(shard).rows())
+    assert '["g1"]' in set(ShardReader(shard).damaged_keys())
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 32768, 40_000, -1])
@@ -158,27 +128,27 @@ def test_the_path_may_hold_any_characters(tmp_path):
     folder.mkdir()
     with ShardWriter(folder / "s.sqlite") as writer:
         writer.add(ShardRow.of_child("[1]", 1, "", b"x", resident=1))
-    assert reader(folder / "s.sqlite").read("[1]").child == b"x"
+    assert ShardReader(folder / "s.sqlite").read("[1]").child == b"x"
 
 
 def test_a_shard_is_read_where_nothing_may_be_written(shard):
     shard.parent.chmod(0o500)
     shard.chmod(0o400)
     try:
-        assert reader(shard).read('["g1"]').child == BLOBS['["g1"]']
+        assert ShardReader(shard).read('["g1"]').child == BLOBS['["g1"]']
     finally:
         shard.parent.chmod(0o700)
 
 
 def test_threads_share_a_reader(shard):
-    opened = reader(shard)
+    opened = ShardReader(shard)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda i: outcome(opened, f'["g{i % 6}"]') == BLOBS[f'["g{i % 6}"]'], range(400)))
     assert all(found)
 
 
 def test_a_reader_is_dropped_without_complaint_while_its_threads_live(shard):
-    opened, read, release = [reader(shard)], threading.Event(), threading.Event()
+    opened, read, release = [ShardReader(shard)], threading.Event(), threading.Event()
 
     def use():
         opened[0].read('["g1"]')
@@ -201,7 +171,7 @@ def _read_again(opened, results):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_reads_on(shard):
-    opened = reader(shard)
+    opened = ShardReader(shard)
     opened.read('["g1"]')
     context = multiprocessing.get_context("fork")
     results = context.Queue()
@@ -232,26 +202,19 @@ def test_no_flipped_byte_of_a_compressed_shard_gives_a_wrong_child_or_another_er
     for position in random.Random(0).sample(range(len(whole)), 400):
         alike.write_bytes(whole)
         damage(alike, position)
-        opened = reader(alike)
+        opened = ShardReader(alike)
         for key, blob in list(ALIKE.items())[::20]:
             assert outcome(opened, key) in (blob, "corrupt", None)
 
 
 def test_threads_share_a_compressed_shard(alike):
     compress_shard(alike)
-    opened = reader(alike)
+    opened = ShardReader(alike)
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda key: outcome(opened, key) == ALIKE[key], [*ALIKE] * 20))
 
 
 # --- what a shard is bound to
-
-
-def change(path, *statements):
-    with closing(sqlite3.connect(path)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
 
 
 def test_a_view_in_place_of_the_table_is_refused_at_once(shard):
@@ -263,7 +226,7 @@ def test_a_view_in_place_of_the_table_is_refused_at_once(shard):
         f"CREATE VIEW children AS {endless} SELECT {columns}, NULL AS child, i AS rowid FROM n WHERE i < 0",
     )
     with pytest.raises(CorruptBundle, match=r"cannot be opened: it holds other tables than a shard. Restore"):
-        reader(shard).read('["g1"]')
+        ShardReader(shard).read('["g1"]')
 
 
 def test_a_small_child_that_opens_to_a_gigabyte_is_never_opened(alike):
@@ -274,7 +237,7 @@ def test_a_small_child_that_opens_to_a_gigabyte_is_never_opened(alike):
         connection.commit()
     tracemalloc.start()
     try:
-        found = outcome(reader(alike), '["c1"]')
+        found = outcome(ShardReader(alike), '["c1"]')
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -284,4 +247,4 @@ def test_a_small_child_that_opens_to_a_gigabyte_is_never_opened(alike):
 def test_a_pipe_in_place_of_a_shard_is_refused(tmp_path):
     os.mkfifo(tmp_path / "s.sqlite")
     with pytest.raises(CorruptBundle, match=r"s.sqlite is no file"):
-        reader(tmp_path / "s.sqlite").read("[1]")
+        ShardReader(tmp_path / "s.sqlite").read("[1]")

@@ -3,31 +3,14 @@
 import random
 
 import pytest
+from shard_files import BLOBS
 
 from metamodel.bundle.compression import train_dictionary
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter, compress_shard, seal_shard
 from metamodel.bundle.shards import ShardRow
 
-BLOBS = {f'["g{i}"]': bytes([i]) * (10 if i % 2 else 70_000) for i in range(6)}
-
-
 pytestmark = pytest.mark.tableless
-
-
-@pytest.fixture
-def shard(tmp_path):
-    path = tmp_path / "00000.sqlite"
-    with ShardWriter(path) as writer:
-        for key, blob in BLOBS.items():
-            writer.add(ShardRow.of_child(key, 1, "", blob, resident=len(blob) * 2))
-        writer.add(ShardRow('["small"]', 1, "skipped", "min_rows: 1 usable row, 2 needed"))
-        writer.add(ShardRow('["bad"]', 1, "failed", "error"))
-    return path
-
-
-def reader(path):
-    return ShardReader(path)
 
 
 def test_a_shard_appears_when_it_is_complete(tmp_path):
@@ -51,7 +34,7 @@ def test_shards_are_merged_in_order(tmp_path, shard):
     with ShardWriter(tmp_path / "all.sqlite") as writer:
         writer.add(ShardRow.of_child("[]", 0, "", b"global", resident=1))
         writer.add_all_of(shard)
-    assert list(reader(tmp_path / "all.sqlite").keys()) == ["[]", *BLOBS]
+    assert list(ShardReader(tmp_path / "all.sqlite").keys()) == ["[]", *BLOBS]
 
 
 ALIKE = {f'["c{i}"]': b"the same pickle for every child, " * 20 + random.Random(i).randbytes(100) for i in range(80)}
@@ -68,9 +51,9 @@ def alike(tmp_path):
 
 
 def test_children_that_are_alike_are_compressed_and_come_back(alike):
-    before, rows = alike.stat().st_size, list(reader(alike).rows())
+    before, rows = alike.stat().st_size, list(ShardReader(alike).rows())
     assert compress_shard(alike)
-    assert (list(reader(alike).rows()), alike.stat().st_size < before) == (rows, True)
+    assert (list(ShardReader(alike).rows()), alike.stat().st_size < before) == (rows, True)
 
 
 def test_a_compressed_shard_is_left_as_it_is(alike):
@@ -84,7 +67,7 @@ def test_children_that_do_not_shrink_are_stored_as_they_are(tmp_path, blobs):
     with ShardWriter(path) as writer:
         for i, blob in enumerate(blobs):
             writer.add(ShardRow.of_child(f"[{i}]", 1, "", blob, resident=1))
-    assert (compress_shard(path), reader(path).compressed) == (False, False)
+    assert (compress_shard(path), ShardReader(path).compressed) == (False, False)
 
 
 def test_a_compressed_shard_is_merged_into_any_other(tmp_path, alike, shard):
@@ -93,7 +76,7 @@ def test_a_compressed_shard_is_merged_into_any_other(tmp_path, alike, shard):
         with ShardWriter(tmp_path / name, dictionary) as writer:
             writer.add_all_of(alike)
             writer.add_all_of(shard)
-        assert [row.child for row in reader(tmp_path / name).fitted()] == [*ALIKE.values(), *BLOBS.values()]
+        assert [row.child for row in ShardReader(tmp_path / name).fitted()] == [*ALIKE.values(), *BLOBS.values()]
 
 
 def test_equal_rows_give_one_identity_and_sealing_again_writes_nothing(tmp_path, shard):

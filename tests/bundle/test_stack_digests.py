@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from stacked import NAMES, training_table
+from stacked import NAMES, flip, training_table
 
 import metamodel
 from metamodel.bundle import stack_digests as stack_blocks
@@ -32,12 +32,6 @@ def copied(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr("metamodel.bundle.stack_digests._MOST_CHILDREN", 2)
     metamodel.train(training_table(), ["country", "store"], "y", n_jobs=1, output_dir=tmp_path / "b")
     return tmp_path / "b"
-
-
-def flip(path, place):
-    content = bytearray(path.read_bytes())
-    content[place] ^= 0xFF
-    path.write_bytes(content)
 
 
 def damage_child(path, key):

@@ -11,12 +11,6 @@ from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.writer import ShardMerger, library_versions, new_bundle
 
 
-@pytest.fixture(autouse=True)
-def _empty_cache(monkeypatch):
-    """Copies of one bundle have one digest, so that children of the whole copies would hide damage."""
-    monkeypatch.setattr("metamodel.common.byte_cache._process_cache", None)
-
-
 def test_the_shards_of_tasks_become_few_files(tmp_path, monkeypatch):
     monkeypatch.setattr("metamodel.bundle.writer._SHARD_BYTES", 300_000)
     (tmp_path / "shards").mkdir()

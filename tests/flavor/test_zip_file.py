@@ -26,20 +26,10 @@ from metamodel.exceptions import ChildUnavailable, InputError, MetaModelError, U
 from metamodel.flavor import zip_file as archives
 from metamodel.flavor.remote.loader import ElsewhereLoader
 from metamodel.flavor.zip_file import unpack, unpacked_for_good
-from metamodel.tracking.pack_children import write_zip
 
 MANIFEST = "artifacts/bundle/manifest.json"
 
 pytestmark = pytest.mark.tableless
-
-
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small meta-model in one file."""
-    directory = tmp_path_factory.mktemp("packed")
-    result = metamodel.train(panel(3), "store", "y", "ridge", n_jobs=1, holdout=0, output_dir=directory / "bundle")
-    write_zip(metamodel.MetaModel(result.bundle_path), directory / "model.zip")
-    return directory / "model.zip"
 
 
 def _changed(packed: Path, target: Path, **files: bytes | None) -> Path:

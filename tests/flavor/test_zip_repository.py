@@ -5,22 +5,11 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from registered_children import panel
 
 import metamodel
 from metamodel.exceptions import InputError
-from metamodel.tracking.pack_children import write_zip
 
 pytestmark = pytest.mark.tableless
-
-
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small meta-model in one file."""
-    directory = tmp_path_factory.mktemp("packed")
-    result = metamodel.train(panel(3), "store", "y", "ridge", n_jobs=1, holdout=0, output_dir=directory / "bundle")
-    write_zip(metamodel.MetaModel(result.bundle_path), directory / "model.zip")
-    return directory / "model.zip"
 
 
 def test_nothing_but_packed_models_comes_out_of_the_store(packed: Path, tmp_path: Path) -> None:

@@ -30,3 +30,9 @@ def training_table():
     x = np.concatenate([matrix(seed, 30) for seed in range(6)])
     table = pd.DataFrame(x, columns=NAMES).assign(y=x.sum(axis=1) + np.repeat(np.arange(6), 30) * x[:, 0])
     return table.assign(country=np.repeat(["FR", "DE"], 90), store=np.tile(np.repeat([1, 2, 3], 30), 2))
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0xFF
+    path.write_bytes(content)

@@ -1,12 +1,18 @@
-"""A real tracking server, behind a proxy that records, for the tests that ask for it (the fixture `tracked`)."""
+"""A real tracking server behind a recording proxy, for the tests that ask for it (`tracked`); a child that is gone."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from servers import Recorder, Server, recording_proxy
 from tiny_trainings import no_active_experiment
+
+from metamodel.bundle.references import Reference
+from metamodel.tracking.references.check_children import CheckedChild
+from metamodel.tracking.references.reference_model import write_references
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +37,15 @@ def tracked(recorder: Recorder) -> Iterator[None]:
     left = mlflow.active_run()
     mlflow.end_run()
     assert left is None
+
+
+@pytest.fixture
+def referring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle that refers to a directory that is gone."""
+    monkeypatch.setattr(
+        "metamodel.tracking.references.reference_model.check_children",
+        lambda uris, *_, pin: [CheckedChild(key, Reference(uri, place=uri), "sklearn") for key, uri in uris.items()],
+    )
+    rows = pd.DataFrame({"store": [1, 2], "x": [1.0, 2.0]})
+    children = pd.DataFrame({"store": [1], "uri": [str(tmp_path / "gone")]})
+    return write_references(tmp_path / "bundle", children, rows, "store")

@@ -9,26 +9,10 @@ import pytest
 import metamodel
 from metamodel.bundle.group_values import write_group_values
 from metamodel.bundle.reader import Bundle
-from metamodel.bundle.references import Reference
 from metamodel.bundle.writer import finish_bundle
 from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.tables.keys import encode_key
 from metamodel.tracking.pack_children import pack_children
-from metamodel.tracking.references.check_children import CheckedChild
-from metamodel.tracking.references.reference_model import write_references
-
-
-# -------- the bundle
-@pytest.fixture
-def referring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A bundle that refers to a directory that is gone."""
-    monkeypatch.setattr(
-        "metamodel.tracking.references.reference_model.check_children",
-        lambda uris, *_, pin: [CheckedChild(key, Reference(uri, place=uri), "sklearn") for key, uri in uris.items()],
-    )
-    rows = pd.DataFrame({"store": [1, 2], "x": [1.0, 2.0]})
-    children = pd.DataFrame({"store": [1], "uri": [str(tmp_path / "gone")]})
-    return write_references(tmp_path / "bundle", children, rows, "store")
 
 
 def test_packing_keeps_the_figures_of_groups(referring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

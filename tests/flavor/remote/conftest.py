@@ -1,11 +1,14 @@
-"""Endpoints that end with the test, and breakers that know nothing."""
+"""Endpoints that end with the test, breakers that know nothing, and a child that others fitted."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from array_children import refer_to_array_child
 from small_endpoints import Endpoint
 
+import metamodel
 from metamodel.flavor.remote import endpoint as endpoints
 
 
@@ -27,3 +30,9 @@ def start() -> Iterator[Callable[..., Endpoint]]:
 def nothing_known() -> None:
     """No breaker remembers another test's failures."""
     endpoints._breakers.clear()
+
+
+@pytest.fixture
+def of_array(tmp_path: Path) -> metamodel.MetaModel:
+    """A meta-model with one child, 100 b + a, which was fitted on an array."""
+    return refer_to_array_child(tmp_path)

@@ -8,11 +8,11 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from array_children import ROWS
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.models.utils import _enforce_schema
 from mlflow.pyfunc import PythonModel
-from sklearn.linear_model import LinearRegression
 
 import metamodel
 from metamodel.bundle.references import ReferenceSettings
@@ -44,21 +44,6 @@ def test_an_estimator_gets_what_it_was_fitted_on() -> None:
     rows = pd.DataFrame({"x": [1.0, 2.0], "z": [3.0, 4.0]})
     assert list(EstimatorChild(Doubles()).predict(rows)) == [2.0, 4.0]
     assert list(EstimatorChild(ByName()).predict(rows)) == [3.0, 4.0]
-
-
-@pytest.fixture
-def of_array(tmp_path: Path) -> metamodel.MetaModel:
-    """A meta-model with one child in a directory, 100 b + a, which was fitted on an array."""
-    fitted = pd.DataFrame({"b": [1.0, 2.0, 4.0, 9.0], "a": [3.0, 1.0, 2.0, 5.0]})
-    estimator = LinearRegression().fit(fitted.to_numpy(), 100 * fitted["b"] + fitted["a"])
-    path, signature = tmp_path / "model", infer_signature(fitted)
-    mlflow.sklearn.save_model(estimator, str(path), signature=signature, pip_requirements=[])
-    children = pd.DataFrame({"store": [1], "uri": [str(path)]})
-    settings = ReferenceSettings(roots=(str(tmp_path),))
-    return metamodel.load_model(write_references(tmp_path / "of_array", children, ROWS, "store", settings=settings))
-
-
-ROWS = pd.DataFrame({"store": [1, 1], "a": [1.0, 2.0], "b": [4.0, 5.0]})
 
 
 def test_an_estimator_fitted_on_an_array_gets_the_columns_in_the_order_of_its_signature(

@@ -6,30 +6,15 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
+from array_children import ROWS
 from mlflow.models import infer_signature
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import LinearRegression
 
 import metamodel
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.flavor.remote import disk_cache
 from metamodel.tracking.pack_children import pack_children
 from metamodel.tracking.references.reference_model import write_references
-
-
-@pytest.fixture
-def of_array(tmp_path: Path) -> metamodel.MetaModel:
-    """A meta-model with one child in a directory, 100 b + a, which was fitted on an array."""
-    fitted = pd.DataFrame({"b": [1.0, 2.0, 4.0, 9.0], "a": [3.0, 1.0, 2.0, 5.0]})
-    estimator = LinearRegression().fit(fitted.to_numpy(), 100 * fitted["b"] + fitted["a"])
-    path, signature = tmp_path / "model", infer_signature(fitted)
-    mlflow.sklearn.save_model(estimator, str(path), signature=signature, pip_requirements=[])
-    children = pd.DataFrame({"store": [1], "uri": [str(path)]})
-    settings = ReferenceSettings(roots=(str(tmp_path),))
-    return metamodel.load_model(write_references(tmp_path / "of_array", children, ROWS, "store", settings=settings))
-
-
-ROWS = pd.DataFrame({"store": [1, 1], "a": [1.0, 2.0], "b": [4.0, 5.0]})
 
 
 def test_a_relative_path_is_that_of_the_one_who_refers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

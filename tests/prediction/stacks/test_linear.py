@@ -13,7 +13,7 @@ from sklearn import linear_model as lm
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
-from stacked import NAMES, built, matrix, training_table
+from stacked import NAMES, built, flip, matrix, training_table
 
 import metamodel
 from metamodel.bundle.model import MetaModel
@@ -170,12 +170,6 @@ def copied(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr("metamodel.bundle.stack_digests._MOST_CHILDREN", 2)
     metamodel.train(training_table(), ["country", "store"], "y", n_jobs=1, output_dir=tmp_path / "b")
     return tmp_path / "b"
-
-
-def flip(path, place):
-    content = bytearray(path.read_bytes())
-    content[place] ^= 0xFF
-    path.write_bytes(content)
 
 
 def last_of(path, array="slope"):

@@ -8,27 +8,11 @@ import pytest
 import metamodel
 from metamodel.bundle.ledger_queries import who_answers
 from metamodel.bundle.reader import Bundle
-from metamodel.bundle.references import Reference
 from metamodel.bundle.writer import finish_bundle
 from metamodel.exceptions import ChildUnavailable
 from metamodel.report.page_content import Facts
-from metamodel.tracking.references.check_children import CheckedChild
-from metamodel.tracking.references.reference_model import write_references
 from metamodel.training.build_stacks import stack_bundle
 from metamodel.training.earlier_children import Starts
-
-
-# -------- the bundle
-@pytest.fixture
-def referring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A bundle that refers to a directory that is gone."""
-    monkeypatch.setattr(
-        "metamodel.tracking.references.reference_model.check_children",
-        lambda uris, *_, pin: [CheckedChild(key, Reference(uri, place=uri), "sklearn") for key, uri in uris.items()],
-    )
-    rows = pd.DataFrame({"store": [1, 2], "x": [1.0, 2.0]})
-    children = pd.DataFrame({"store": [1], "uri": [str(tmp_path / "gone")]})
-    return write_references(tmp_path / "bundle", children, rows, "store")
 
 
 def test_a_child_that_lives_elsewhere_is_nothing_to_go_on_from(referring: Path) -> None:
