@@ -11,7 +11,7 @@ __all__ = ["HOLDOUT", "Scheme"]
 
 _ROLLING = ("folds", "horizon", "step")
 
-_KNOWN = 'Use "holdout", "kfold:5", or "rolling:folds=3,horizon=4,step=4".'
+_KNOWN = 'Use "holdout", "kfold:5", "shuffle:5", "leave_one_group_out", or "rolling:folds=3,horizon=4,step=4".'
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,9 @@ class Scheme:
     ----------
     kind
         "holdout": once, by the share `holdout`. "kfold": every row is tested once, by a child that has not seen it.
-        "rolling": a backtest over the time column, each time with the rows before an origin for training.
+        "shuffle": several holdouts, drawn independently of each other. "leave_one_group_out": each value of the column
+        `split_groups` is tested once. "rolling": a backtest over the time column, each time with the rows before an
+        origin for training.
     folds
         How many pairs of training and test rows.
     horizon
@@ -31,7 +33,7 @@ class Scheme:
         Of a backtest: how many time steps lie between two origins.
     """
 
-    kind: Literal["holdout", "kfold", "rolling"] = "holdout"
+    kind: Literal["holdout", "kfold", "shuffle", "leave_one_group_out", "rolling"] = "holdout"
     folds: int = 1
     horizon: int = 1
     step: int = 1
@@ -58,6 +60,12 @@ class Scheme:
         kind, colon, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
         if kind == "holdout" and not colon:
             return cls()
+        if kind == "leave_one_group_out" and not colon:
+            return cls("leave_one_group_out")
+        if kind == "shuffle" and rest.isdecimal():
+            if int(rest) < 1:
+                raise InputError(f"split={short(text)} draws no holdout. Use at least shuffle:1.")
+            return cls("shuffle", int(rest))
         if kind == "kfold" and rest.isdecimal():
             if int(rest) < 2:
                 raise InputError(f"split={short(text)} has fewer than 2 folds. Use at least kfold:2.")
@@ -65,6 +73,11 @@ class Scheme:
         if kind == "rolling" and re.fullmatch(r"\w+=\d+(,\w+=\d+)*", rest):
             return cls._rolling(text, [part.split("=") for part in rest.split(",")])
         raise InputError(f"split={short(text)} is unknown. {_KNOWN}")
+
+    @property
+    def draws(self) -> bool:
+        """Whether rows are held back by the share `holdout`."""
+        return self.kind in ("holdout", "shuffle")
 
     @classmethod
     def _rolling(cls, text: object, parts: list[list[str]]) -> Self:

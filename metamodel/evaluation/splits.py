@@ -10,6 +10,7 @@ from metamodel.common.messages import count, short
 from metamodel.evaluation.split_scheme import HOLDOUT, Scheme
 from metamodel.exceptions import InputError
 from metamodel.tables.key_values import ISO_TIMESTAMP
+from metamodel.tables.split_groups import SplitGroups
 
 __all__ = [
     "Fold",
@@ -28,7 +29,13 @@ __all__ = [
 Fold = tuple[BoolArray, BoolArray]
 
 
-def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float, scheme: Scheme = HOLDOUT) -> list[Fold]:
+def folds_of(
+    hashes: HashArray,
+    times: AnyArray | None,
+    fraction: float,
+    scheme: Scheme = HOLDOUT,
+    groups: SplitGroups | None = None,
+) -> list[Fold]:
     """Split a group's rows into training and test rows, once or several times.
 
     Parameters
@@ -41,21 +48,50 @@ def folds_of(hashes: HashArray, times: AnyArray | None, fraction: float, scheme:
         Share that a single holdout keeps back; 0 for none.
     scheme
         How to split.
+    groups
+        Rows that have to stay together; None where each stands for itself.
 
     Returns
     -------
     list of Fold
         Empty where nothing is to be kept back, or the rows cannot be split.
     """
-    if scheme.kind == "kfold":
-        return hash_folds(hashes, scheme.folds)
     if scheme.kind == "rolling":
         assert times is not None  # TrainingOptions insists on it
         return rolling_folds(times, scheme.folds, scheme.horizon, scheme.step)
+    if scheme.kind == "leave_one_group_out":
+        assert groups is not None  # TrainingOptions insists on it
+        return _balanced_folds(groups, len(groups.hashes))
+    if scheme.kind == "kfold":
+        return hash_folds(hashes, scheme.folds) if groups is None else _balanced_folds(groups, scheme.folds)
     if fraction == 0:
         return []
-    held = hash_holdout(hashes, fraction) if times is None else time_holdout(times, fraction)
+    drawn = hashes if groups is None else groups.hashes
+    if scheme.kind == "shuffle":
+        return [fold for i in range(scheme.folds) for fold in _single(hash_holdout(_drawn_anew(drawn, i), fraction))]
+    return _single(hash_holdout(drawn, fraction) if times is None else time_holdout(times, fraction))
+
+
+def _single(held: BoolArray | None) -> list[Fold]:
     return [] if held is None else [(~held, held)]
+
+
+def _drawn_anew(hashes: HashArray, draw: int) -> HashArray:
+    """Hash once more for every draw but the first, which is that of a single holdout."""
+    return pd.util.hash_array(hashes ^ np.uint64(draw)) if draw else hashes
+
+
+def _balanced_folds(groups: SplitGroups, folds: int) -> list[Fold]:
+    """Test every group once, in folds of about equal numbers of rows; of fewer groups than folds each has its own."""
+    n_groups = len(np.unique(groups.hashes))
+    if n_groups < 2:
+        return []
+    from sklearn.model_selection import GroupKFold
+
+    masks = np.zeros((min(folds, n_groups), len(groups.hashes)), dtype=bool)
+    for mask, (_, tested) in zip(masks, GroupKFold(len(masks)).split(masks[0], groups=groups.hashes), strict=True):
+        mask[tested] = True
+    return [(~mask, mask) for mask in masks]
 
 
 def hash_holdout(hashes: HashArray, fraction: float) -> BoolArray | None:

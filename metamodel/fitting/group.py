@@ -10,6 +10,7 @@ from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray
 from metamodel.evaluation.holdout import HeldOut
 from metamodel.evaluation.pooled_selection import Contest
 from metamodel.tables.keys import GroupKey
+from metamodel.tables.split_groups import SplitGroups
 
 __all__ = ["GroupData", "GroupOutcome", "Status", "Terminated"]
 
@@ -40,6 +41,8 @@ class GroupData:
         From `weights.row_weights`, or None for equal ones.
     children
         From `holdout.child_ids`: which group of all columns each row is of. None where all are of one.
+    split_groups
+        Rows that have to stay together in every split; None where each stands for itself.
     """
 
     key: GroupKey
@@ -49,10 +52,17 @@ class GroupData:
     times: AnyArray | None = None
     weights: AnyArray | None = None
     children: IntArray | None = None
+    split_groups: SplitGroups | None = None
+
+    @property
+    def draw_hashes(self) -> HashArray:
+        """Hashes by which rows are drawn, shape (n_rows,): one for all rows that have to stay together."""
+        return self.hashes if self.split_groups is None else self.split_groups.hashes
 
     def take(self, rows: BoolArray | IntArray) -> "GroupData":
         """Keep the rows for which a mask of shape (n_rows,) is true, or those at some positions, in their order."""
-        others = (None if values is None else values[rows] for values in (self.times, self.weights, self.children))
+        every: tuple[Any, ...] = (self.times, self.weights, self.children, self.split_groups)
+        others = (None if values is None else values[rows] for values in every)
         return GroupData(self.key, _rows_of(self.x, rows), self.y[rows], self.hashes[rows], *others)
 
 

@@ -69,7 +69,7 @@ def choose(
     list of str
         What the ledger's `reason` should say of it.
     """
-    folds = folds_of(group.hashes, group.times, spec.holdout, spec.split)
+    folds = folds_of(group.hashes, group.times, spec.holdout, spec.split, group.split_groups)
     if not folds:
         unwanted = spec.split.kind == "holdout" and spec.holdout == 0
         note = [] if unwanted else [f"no_holdout: {count(len(group.y), 'row')} cannot be split"]
@@ -139,9 +139,9 @@ def fit_candidate(candidate: Candidate, group: GroupData, *, again: bool = False
     if asks_for_stopping(unfitted):
         unfitted = with_rounds_found(unfitted, group)
     if not again:
-        return fit_weighted(unfitted, x, group.y, group.weights)
+        return fit_weighted(unfitted, x, group.y, group.weights, group.split_groups)
     with config_context(skip_parameter_validation=True):  # the same parameters were looked at by the first fit
-        return fit_weighted(unfitted, x, group.y, group.weights)
+        return fit_weighted(unfitted, x, group.y, group.weights, group.split_groups)
 
 
 def predictions_of(child: Any, group: GroupData, task: str) -> Predictions:

@@ -142,7 +142,7 @@ def _go_on(child: Any, estimator: Any, group: GroupData) -> None:
     elif _has_warm_start(last):
         more = {} if not _grows(last) else {"n_estimators": len(last.estimators_) + model.n_estimators}
         last.set_params(warm_start=True, **more)
-        fit_weighted(last, x, group.y, group.weights)
+        fit_weighted(last, x, group.y, group.weights, group.split_groups)
         last.set_params(warm_start=model.warm_start)
     else:
         weights = {} if group.weights is None else {"sample_weight": group.weights}

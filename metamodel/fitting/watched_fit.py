@@ -124,7 +124,7 @@ def _held_back(rows: GroupData) -> Any:
     if rows.times is not None:
         return time_holdout(rows.times, _WATCHED)
     # Mixed once more: of a training part the rows with the smallest hashes are gone already.
-    return hash_holdout(rows.hashes * np.uint64(0x9E3779B97F4A7C15), _WATCHED)
+    return hash_holdout(rows.draw_hashes * np.uint64(0x9E3779B97F4A7C15), _WATCHED)
 
 
 def _eval_arguments(last: Any, x: Any, watched: GroupData) -> dict[str, Any]:

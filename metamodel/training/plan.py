@@ -28,6 +28,7 @@ from metamodel.tables.features import FeatureSchema, FeatureTable
 from metamodel.tables.grouping import Grouping, check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.row_hashes import row_hashes
+from metamodel.tables.split_groups import SplitGroups
 from metamodel.tables.text_checks import is_index
 from metamodel.tables.weights import row_weights
 from metamodel.training.options import TrainingOptions
@@ -53,7 +54,8 @@ __all__ = [
 class TrainingTable:
     """Rows as children take them: features, target, and what the holdout needs; all of one length.
 
-    `children` says which group of all columns each row is of (`holdout.child_ids`).
+    `children` says which group of all columns each row is of (`holdout.child_ids`), `split_groups` which rows have to
+    stay together.
     """
 
     features: FeatureTable
@@ -62,11 +64,11 @@ class TrainingTable:
     times: AnyArray | None
     weights: AnyArray | None = None
     children: IntArray | None = None
+    split_groups: SplitGroups | None = None
 
     def take(self, rows: IntArray) -> "TrainingTable":
         """Gather rows."""
-        others = (None if values is None else values[rows] for values in (self.times, self.weights, self.children))
-        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], *others)
+        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], *self._others(rows))
 
     def fingerprint(self, rows: IntArray | slice) -> str:
         """Digest of the content of some rows, in their order."""
@@ -74,9 +76,13 @@ class TrainingTable:
 
     def group(self, key: GroupKey, start: int, stop: int) -> GroupData:
         """Rows `start` to `stop` as one group's data, without a copy."""
-        others = (self.times, self.weights, self.children)
-        parts = (None if values is None else values[start:stop] for values in others)
-        return GroupData(key, self.features.slice(start, stop), self.y[start:stop], self.hashes[start:stop], *parts)
+        rows = slice(start, stop)
+        return GroupData(key, self.features.slice(start, stop), self.y[rows], self.hashes[rows], *self._others(rows))
+
+    def _others(self, rows: IntArray | slice) -> Iterator[Any]:
+        """Of some rows, what not every table has, in the order of the fields here and of `GroupData`."""
+        every = (self.times, self.weights, self.children, self.split_groups)
+        return (None if values is None else values[rows] for values in every)
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,8 @@ class Plan:
     def indexes_among(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Name the columns that are no features because a file brought them along as its index."""
         options = self.options
-        roles = {*self.keys.names, *self.features.names, options.target, options.time_column, options.sample_weight}
+        others = options.target, options.time_column, options.sample_weight, options.split_groups
+        roles = {*self.keys.names, *self.features.names, *others}
         return tuple(name for name in columns if is_index(name) and name not in roles)
 
     def sizes_of_all_levels(self) -> dict[GroupKey, int]:
@@ -192,8 +199,17 @@ def make_plan(
     # `_group` leaves no invalid key.
     sizes: dict[GroupKey, int] = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))  # type: ignore[arg-type]
     children = child_ids(sizes)[grouping.codes]
+    split_groups = None
+    if options.split_groups is not None:
+        split_groups = SplitGroups.of(frame, options.split_groups, options.random_state)
     table = TrainingTable(
-        decided.features.training_table(frame), decided.target.values, hashes, times, weights, children
+        decided.features.training_table(frame),
+        decided.target.values,
+        hashes,
+        times,
+        weights,
+        children,
+        split_groups,
     )
     return TablePlan(
         options,
@@ -213,13 +229,13 @@ def make_plan(
 
 def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]:
     """Columns whose content makes two rows the same row."""
-    times = [options.time_column] if options.time_column else []
-    return list(dict.fromkeys([*schema.names, options.target, *times]))
+    others = [name for name in (options.time_column, options.split_groups) if name]
+    return list(dict.fromkeys([*schema.names, options.target, *others]))
 
 
 def row_columns(features: Sequence[str], options: TrainingOptions) -> list[str]:
     """Columns in which two rows have to agree to be copies of each other."""
-    others = [options.target, options.time_column, options.sample_weight]
+    others = [options.target, options.time_column, options.sample_weight, options.split_groups]
     return list(dict.fromkeys([*features, *(name for name in others if name)]))
 
 
@@ -232,7 +248,12 @@ def check_table(frame: pd.DataFrame, rows: int, options: TrainingOptions, featur
     """Insist on the columns that are needed; only the names of the frame's columns count."""
     check_columns(frame, options.group_by, "group column")
     check_columns(frame, [options.target], "target column")
-    for role, name in (("time column", options.time_column), ("weight column", options.sample_weight)):
+    others = {
+        "time column": options.time_column,
+        "weight column": options.sample_weight,
+        "split_groups column": options.split_groups,
+    }
+    for role, name in others.items():
         if name is not None:
             check_columns(frame, [name], role)
     if not rows:

@@ -15,6 +15,7 @@ from metamodel.common.messages import did_you_mean, short
 from metamodel.evaluation.metrics import METRICS
 from metamodel.exceptions import InputError
 from metamodel.fitting import estimator_info, estimators
+from metamodel.fitting.fit_groups import check_needs_no_groups
 from metamodel.fitting.preprocessing import with_preprocessing
 from metamodel.fitting.sample_weight import check_takes_weights
 from metamodel.fitting.spec import Candidate, FitSpec, TaskName, TuningSpec
@@ -147,7 +148,8 @@ def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Seque
         return [features]
     if features is not None:
         return list(dict.fromkeys(features))
-    taken = {*options.group_by, options.target, options.time_column, options.sample_weight}
+    others = options.time_column, options.sample_weight, options.split_groups
+    taken = {*options.group_by, options.target, *others}
     return [name for name in frame.columns if name not in taken and not (isinstance(name, str) and is_index(name))]
 
 
@@ -181,6 +183,8 @@ def _candidates(
                 built = with_preprocessing(estimator_given, built, schema, missing, levels, task)
             if options.sample_weight is not None:
                 check_takes_weights(built)
+            if options.split_groups is None:
+                check_needs_no_groups(built)
             yield Candidate(name, built, *estimator_info.label_and_params(built))
 
     others = []
@@ -200,7 +204,7 @@ def _candidates(
 
 
 def _check_comparable(named: Mapping[str, object], options: TrainingOptions, where: str = "") -> None:
-    if len(named) > 1 and options.holdout == 0 and options.scheme.kind == "holdout":
+    if len(named) > 1 and options.holdout == 0 and options.scheme.draws:
         raise InputError(
             f"{where}{len(named)} candidates cannot be compared with holdout=0. Set a holdout, or give one estimator."
         )

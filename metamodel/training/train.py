@@ -59,6 +59,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     prune: bool | str = "auto",
     pooled: bool | str = "auto",
     split: str | Split = "holdout",
+    split_groups: str | None = None,
     metric: str | None = None,
     season: int = 0,
     duplicates: str = "auto",
@@ -137,9 +138,15 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         held-out rows: True, False, or "auto", which does so under unknown="fallback" where it costs little. It is
         judged, and not stored. Not with engine="spark".
     split
-        How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`; "kfold:5"
-        tests every row once; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column. Or an
-        object: `Holdout(0.3)`, `KFold(5)`, `Rolling(folds=3, horizon=4)`.
+        How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`, "shuffle:5"
+        does so five times; "kfold:5" tests every row once, "leave_one_group_out" one value of `split_groups` after the
+        other; "rolling:folds=3,horizon=4,step=4" is a backtest over the time column. Or an object: `Holdout(0.3)`,
+        `KFold(5)`, `Rolling(folds=3, horizon=4)`; with `split_groups` also scikit-learn's `GroupKFold(5)`,
+        `GroupShuffleSplit(5)` and `LeaveOneGroupOut()`.
+    split_groups
+        Column, such as a customer, whose equal values never lie on both sides of a split: neither of one that judges
+        nor of one that searches parameters or stops early. Estimators whose `fit` takes `groups`, and those that split
+        inside (``GridSearchCV(..., cv=GroupKFold(5))``), get it. A feature only where `features` names it.
     metric
         What candidates are compared by, and what `skill` is measured in: "mae", "rmse" or "r2"; "accuracy", "f1_macro"
         or "log_loss". By default "rmse" and "log_loss".

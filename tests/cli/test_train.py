@@ -58,6 +58,15 @@ def test_train_takes_every_option_of_a_careful_training(folder: Path, trained: s
     assert "changed 'trend': number → string" in found["findings"][0]["message"]
 
 
+def test_train_keeps_rows_of_one_value_together(folder: Path) -> None:
+    result = run(*TRAIN, "--data", "sales.csv", "--split", "leave_one_group_out", "--split-groups", "promotion")
+
+    assert result.exit_code == 0, result.stderr
+    run_id = re.search(r"^run +(\w+)$", result.stdout, re.MULTILINE)[1]
+    ledger = pd.read_parquet(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="ledger.parquet"))
+    assert ledger["folds"].max() == 2
+
+
 @pytest.mark.slow
 def test_train_goes_on_from_the_children_of_a_registered_model(folder: Path, trained: str) -> None:
     def gone_on(*options: str) -> Result:

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.tableless
     [
         ("holdout", Scheme()),
         ("kfold:5", Scheme("kfold", 5)),
+        ("shuffle:3", Scheme("shuffle", 3)),
+        ("leave_one_group_out", Scheme("leave_one_group_out")),
         ("rolling:folds=3,horizon=4,step=2", Scheme("rolling", 3, 4, 2)),
         ("rolling:horizon=4,folds=3", Scheme("rolling", 3, 4, 4)),
     ],
@@ -26,9 +28,11 @@ def test_every_form_is_understood(text, scheme):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("kfolds:5", 'split=\'kfolds:5\' is unknown. Use "holdout", "kfold:5", or "rolling:folds=3,horizon=4,step=4".'),
+        ("kfolds:5", 'split=\'kfolds:5\' is unknown. Use "holdout", "kfold:5", "shuffle:5", '),
         ("holdout:0.3", "split='holdout:0.3' is unknown."),
         ("kfold", "split='kfold' is unknown."),
+        ("shuffle:0", "split='shuffle:0' draws no holdout. Use at least shuffle:1."),
+        ("leave_one_group_out:2", "split='leave_one_group_out:2' is unknown."),
         ("kfold:five", "split='kfold:five' is unknown."),
         ("kfold:1", "split='kfold:1' has fewer than 2 folds. Use at least kfold:2."),
         ("rolling", "split='rolling' is unknown."),

@@ -1,5 +1,6 @@
 """Early stopping by rows of the fit itself: how many rounds are found, on which rows, and what the child is."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from xgboost import XGBRegressor
 import metamodel
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.watched_fit import asks_for_stopping, with_rounds_found
+from metamodel.tables.split_groups import SplitGroups
 
 CATBOOST = {"iterations": 400, "verbose": False, "allow_writing_files": False, "thread_count": 1}
 
@@ -93,6 +95,16 @@ class Watching(XGBRegressor):
     def fit(self, X: Any, y: Any, **options: Any) -> Any:
         self.seen.append((X, options.get("eval_set")))
         return super().fit(X, y, **options)
+
+
+def test_no_watched_row_belongs_with_a_fitted_one() -> None:
+    ids = pd.DataFrame({"car": np.arange(50) % 9})
+    rows = replace(group(50), split_groups=SplitGroups.of(ids, "car", random_state=0))
+    Watching.seen.clear()
+    with_rounds_found(Watching(n_estimators=50, early_stopping_rounds=3, n_jobs=1), rows)
+    [(fitted, [(watched, _)])] = Watching.seen
+    car_of = dict(zip(map(tuple, rows.x), ids["car"], strict=True))
+    assert not {car_of[tuple(row)] for row in fitted} & {car_of[tuple(row)] for row in watched}
 
 
 @pytest.mark.parametrize("by_time", [False, True])

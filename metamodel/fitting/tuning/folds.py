@@ -30,7 +30,7 @@ def validation_folds(part: GroupData) -> list[Fold]:
         folds = rolling_folds(part.times, _FOLDS, horizon, horizon)
     else:
         # The holdout took the smallest hashes away, so the rows that are left are hashed anew.
-        folds = hash_folds(pd.util.hash_array(part.hashes ^ np.uint64(1)), _FOLDS)
+        folds = hash_folds(pd.util.hash_array(part.draw_hashes ^ np.uint64(1)), _FOLDS)
     return folds[-1:] if len(part.y) >= _MANY_ROWS else folds
 
 
@@ -44,5 +44,6 @@ def halves(unseen: GroupData) -> list[GroupData]:
     """
     held = None if unseen.times is None else time_holdout(unseen.times, 0.5)
     # The fold itself was made of hashes in one range.
-    folds = hash_folds(pd.util.hash_array(unseen.hashes ^ np.uint64(2)), 2) if held is None else [(~held, held)]
+    drawn = pd.util.hash_array(unseen.draw_hashes ^ np.uint64(2))
+    folds = hash_folds(drawn, 2) if held is None else [(~held, held)]
     return [unseen.take(side) for side in folds[0]] if folds else []

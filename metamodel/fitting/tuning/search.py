@@ -58,7 +58,7 @@ def tune(group: GroupData, spec: FitSpec, search: Search, records: list[TuningRe
     """
     if spec.tuning is None:
         return Tuned(spec)
-    outer = folds_of(group.hashes, group.times, spec.holdout, spec.split)
+    outer = folds_of(group.hashes, group.times, spec.holdout, spec.split, group.split_groups)
     nested = [group.take(train) for train, _ in outer] if spec.split.kind == "kfold" else []
     turns = _Turns(search, spec, spec.tuning, parts=1 + len(nested))
     training_rows = group

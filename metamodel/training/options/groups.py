@@ -102,7 +102,14 @@ class Judging:
         check=HOLDOUT_SHARE,
         help="Share of each group's rows to judge it on.",
     )
-    split: str = option("holdout", help="holdout, kfold:5, or rolling:folds=3,horizon=4,step=4.")
+    split: str = option(
+        "holdout",
+        help="holdout, kfold:5, shuffle:5 (that many holdouts), leave_one_group_out, or "
+        "rolling:folds=3,horizon=4,step=4.",
+    )
+    split_groups: str | None = option(
+        None, help="Column whose equal values never lie on both sides of a split (customer, patient)."
+    )
     metric: str | None = option(None, help="What candidates are compared by; default: rmse or log_loss.")
     season: int = option(
         0,

@@ -12,6 +12,7 @@ from metamodel.common.messages import short
 from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.exceptions import InputError
 from metamodel.training.options.groups import Tuning
+from metamodel.training.options.sklearn_splitters import flat_splitter, is_splitter
 from metamodel.training.options.split_objects import Holdout, Split
 
 __all__ = ["flat_options", "takes_objects"]
@@ -44,6 +45,11 @@ def flat_options(given: Mapping[str, Any]) -> dict[str, Any]:
     >>> flat_options({"split": Rolling(3, 4), "interval": 0.9})
     {'split': 'rolling:folds=3,horizon=4,step=4', 'interval': 0.9}
     """
+    if is_splitter(given.get("split")) and not given.get("split_groups"):
+        raise InputError(
+            f"split={short(given['split'])} goes by groups, but split_groups names no column. Name the column whose "
+            "equal values stay together."
+        )
     flat: dict[str, Any] = {}
     for word, value in given.items():
         held, also = _held(word, value)
@@ -67,4 +73,7 @@ def _held(word: str, value: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
         return {"split": value.text, "holdout": value.share}, ()
     if word == "split" and isinstance(value, Split):
         return {"split": value.text}, ("holdout",)
+    if word == "split" and is_splitter(value):
+        of_sklearn = flat_splitter(value)
+        return of_sklearn, () if "holdout" in of_sklearn else ("holdout",)
     return {word: value}, ()

@@ -86,11 +86,13 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
             raise InputError(
                 f"{self.target!r} is the target and a group column. A model cannot predict what chooses it."
             )
-        for role, name in (("time_column", self.time_column), ("sample_weight", self.sample_weight)):
+        roles = {name: getattr(self, name) for name in ("time_column", "sample_weight", "split_groups")}
+        for role, name in roles.items():
             if name is not None and name in (self.target, *self.group_by):
                 raise InputError(f"{role} {name!r} is the target or a group column. Name a column of its own.")
-        if self.sample_weight is not None and self.sample_weight == self.time_column:
-            raise InputError(f"sample_weight {self.sample_weight!r} is the time column. Name a column of its own.")
+        if self.sample_weight is not None and self.sample_weight in (self.time_column, self.split_groups):
+            other = "time column" if self.sample_weight == self.time_column else "split_groups column"
+            raise InputError(f"sample_weight {self.sample_weight!r} is the {other}. Name a column of its own.")
 
     def _check_tuning(self) -> None:
         for limit in ("tune_seconds", "budget_seconds"):
@@ -104,7 +106,17 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
         kind = self.scheme.kind
         if kind == "rolling" and self.time_column is None:
             raise InputError(f"split={self.split!r} goes by time, but there is no time_column. Name one.")
-        if kind == "kfold" and self.time_column is not None:
+        if self.split_groups is not None and self.time_column is not None:
+            raise InputError(
+                f"split_groups={self.split_groups!r} keeps all rows of one value together, but with time_column "
+                f"{self.time_column!r} the latest rows are held back, of whatever value. Leave one of them out."
+            )
+        if kind == "leave_one_group_out" and self.split_groups is None:
+            raise InputError(
+                f"split={self.split!r} leaves out one value of a column after the other, but split_groups names none. "
+                "Name one."
+            )
+        if kind in ("kfold", "shuffle") and self.time_column is not None:
             raise InputError(
                 f"split={self.split!r} would train on rows later than those it tests (time_column "
                 f'{self.time_column!r}). Use split="rolling:folds=3,horizon=4", or leave the time column out.'
@@ -138,7 +150,7 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
 
     @property
     def _holds_nothing_back(self) -> bool:
-        return self.holdout == 0 and self.scheme.kind == "holdout"
+        return self.holdout == 0 and self.scheme.draws
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""

@@ -1,10 +1,15 @@
 """Which rows trials are scored on."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from searches import group_of
 
 from metamodel.fitting.tuning import validation_folds
+from metamodel.fitting.tuning.folds import halves
+from metamodel.tables.split_groups import SplitGroups
 
 pytestmark = pytest.mark.tableless
 
@@ -28,3 +33,15 @@ def test_many_rows_are_validated_once(times):
     ((train, test),) = validation_folds(group_of(rows=5000, times=times))
     assert not (train & test).any()
     assert 0.05 < test.mean() < 0.3
+
+
+@pytest.mark.parametrize("rows", [200, 6000])
+def test_rows_that_belong_together_are_fitted_or_validated_together(rows):
+    machines = pd.DataFrame({"machine": np.arange(rows) % 17})
+    group = replace(group_of(rows=rows), split_groups=SplitGroups.of(machines, "machine", random_state=0))
+    folds = validation_folds(group)
+    sides = [(group.take(train), group.take(test)) for train, test in folds]
+    sides += [tuple(parts) for _, test in sides if (parts := halves(test))]
+    assert len(sides) >= 2
+    for one, other in sides:
+        assert not set(one.split_groups.values) & set(other.split_groups.values)

@@ -118,6 +118,7 @@ def partition_trainer(job: Job[SparkPlan], placement: Placement) -> PartitionTra
         target_name=options.target,
         time_name=options.time_column,
         weight_name=options.sample_weight,
+        split_groups_name=options.split_groups,
         dtypes=plan.dtypes,
         hashed=hashed,
         mixed=mixed_columns(plan.profile[hashed]),

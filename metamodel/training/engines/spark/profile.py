@@ -26,6 +26,7 @@ from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.grouping import check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.spark import TYPE_EXAMPLES, SparkTable, column, column_types, example_of
+from metamodel.tables.split_groups import missing_split_groups
 from metamodel.training.engines.spark.equal_rows import spark_equal_rows
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
@@ -87,6 +88,7 @@ def plan_on_spark(
     task = task_of_candidates(estimator, estimator_params, numeric)
     profile = survey.profile(labels=task == "classification" or not numeric)
     survey.check_weights()
+    survey.check_split_groups()
     equal = survey.equal_rows(row_columns(chosen, options))
     counts = TableCounts(equal, survey.text_levels(chosen))
     decided = decide(profile, options, estimator, estimator_params, features, overrides, counts)
@@ -150,7 +152,7 @@ class _Survey:
     """Everything that is asked of the table, in few passes."""
 
     def __init__(self, table: SparkTable, options: TrainingOptions, features: Sequence[str]) -> None:
-        others = [name for name in (options.time_column, options.sample_weight) if name]
+        others = [name for name in (options.time_column, options.sample_weight, options.split_groups) if name]
         self._options = options
         self._wanted = list(dict.fromkeys([*features, options.target, *others]))
         needed = list(dict.fromkeys([*options.group_by, *self._wanted]))
@@ -278,6 +280,12 @@ class _Survey:
                 f"Weight column {name!r} has {count(number, 'value')} missing, infinite or below 0 "
                 f"(smallest: {first}). Correct or remove these rows."
             )
+
+    def check_split_groups(self) -> None:
+        """Refuse rows that do not say with which others they belong."""
+        name = self._options.split_groups
+        if name is not None and (missing := self._values[name][2] - self._values[name][1]):
+            raise missing_split_groups(name, missing)
 
     def times(self) -> dict[str, int] | None:
         """Check the time column; for texts, the order of all of them."""

@@ -28,6 +28,7 @@ from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.grouping import spread
 from metamodel.tables.row_hashes import row_hashes
+from metamodel.tables.split_groups import SplitGroups
 from metamodel.tables.weights import row_weights
 from metamodel.training.earlier_children import PackedStart
 from metamodel.training.engines.group_fitter import (
@@ -132,7 +133,7 @@ class PartitionTrainer:
     ----------
     features, target, spec, codec
         As in the plan.
-    target_name, time_name, weight_name
+    target_name, time_name, weight_name, split_groups_name
         The columns.
     dtypes
         pandas dtype of every column, the same in every part of the table.
@@ -157,6 +158,7 @@ class PartitionTrainer:
     target_name: str
     time_name: str | None
     weight_name: str | None
+    split_groups_name: str | None
     dtypes: dict[str, str]
     hashed: list[str]
     mixed: set[str]
@@ -234,7 +236,10 @@ class PartitionTrainer:
         y = self.target.convert(frame[self.target_name])
         weights = None if self.weight_name is None else row_weights(frame[self.weight_name])
         children = frame[CHILD].to_numpy(dtype=np.int64) if CHILD in frame else None
-        return TrainingTable(self.features.training_table(frame), y, hashes, times, weights, children)
+        together = None
+        if self.split_groups_name is not None:
+            together = SplitGroups.of(frame, self.split_groups_name, self.random_state, self.mixed)
+        return TrainingTable(self.features.training_table(frame), y, hashes, times, weights, children, together)
 
 
 def _without_starts(table: pa.Table) -> tuple[pa.Table, dict[int, PackedStart]]:
