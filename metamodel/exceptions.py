@@ -11,6 +11,7 @@
     │   ├── AllGroupsFailed
     │   ├── LoggingFailed      children that shall be logged one by one could not all be
     │   └── WorkerDied         a worker process was killed while it fitted a named group
+    ├── TrackingServerUnavailable  nobody answers at the tracking URI, or not to these credentials
     ├── UnknownGroup           no child model for a group
     │   └── TrainingFailed     ... because its training failed
     ├── ChildFailed            a child model raised while it predicted
@@ -39,6 +40,7 @@ __all__ = [
     "MetaModelError",
     "MissingColumns",
     "RowsRefused",
+    "TrackingServerUnavailable",
     "TrainingError",
     "TrainingFailed",
     "UnknownEstimator",
@@ -82,6 +84,10 @@ class LoggingFailed(TrainingError):
 
 class WorkerDied(TrainingError):
     """A worker process was killed; the message names the group it was fitting."""
+
+
+class TrackingServerUnavailable(MetaModelError):
+    """Nobody answers at the tracking URI, or not to these credentials; nothing was begun."""
 
 
 class UnknownGroup(MetaModelError, LookupError):

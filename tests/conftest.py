@@ -105,6 +105,7 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory):
         # Where a store opened without a server puts artifacts; otherwise ./mlruns.
         patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(root / "artifacts"))
         patch.setenv("METAMODEL_DISK_CACHE", str(root / "children"))
+        patch.setenv("METAMODEL_SERVER_SECONDS", "60")  # on a busy machine a server of these tests is slow, not gone
         yield uri
 
 

@@ -105,8 +105,8 @@ def _text(result: "TrainingResult", facts: dict[str, Any], page: str, preview: "
 
 def _check_destination(register: str | None, alias: str | None) -> None:
     """Refuse before the work what could not be logged after it."""
+    from metamodel.flavor.remote import check_tracking_server
     from metamodel.tracking.registry import check_names
-    from metamodel.tracking.server_check import check_tracking_server
 
     check_names(register, alias)
     check_tracking_server()

@@ -24,6 +24,7 @@ from metamodel.flavor.environment import CODE_DIR
 from metamodel.flavor.registered_names import meant_by_uri
 from metamodel.flavor.remote.loader import ElsewhereLoader, fetch_description, fetch_files
 from metamodel.flavor.remote.mlmodel import bundle_path, one_line, read_mlmodel, recorded
+from metamodel.flavor.remote.server_check import check_tracking_server, needs_tracking_server
 from metamodel.flavor.remote.throttle import is_network
 from metamodel.flavor.remote.throttled_tracking import throttled, tracking_throttle
 from metamodel.flavor.zip_file import unpacked_for_good
@@ -56,6 +57,8 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None, preload: Prel
     ------
     InputError
         There is no such model.
+    TrackingServerUnavailable
+        The tracking server that knows it is not there, or does not answer.
     UnreadableBundle
         The model is not one that `metamodel` logged.
     """
@@ -123,6 +126,8 @@ def _local_copy(uri: str) -> Path:
         raise InputError(
             f"There is no model at {redacted(uri)!r}. Give an existing directory, or a URI such as models:/NAME@ALIAS."
         )
+    if needs_tracking_server(uri):
+        check_tracking_server()
     try:
         underlying = _underlying(uri)
         if underlying is None:

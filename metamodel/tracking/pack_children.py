@@ -33,7 +33,7 @@ from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.environment import Environment, recorded_environment
 from metamodel.flavor.load import load_model, open_bundle
 from metamodel.flavor.pyfunc_args import pyfunc_parts, recorded_defaults
-from metamodel.flavor.remote import MLMODEL, ElsewhereLoader
+from metamodel.flavor.remote import MLMODEL, ElsewhereLoader, check_tracking_server
 from metamodel.flavor.remote.child_files import files_of
 from metamodel.flavor.remote.mlmodel import bundle_path
 from metamodel.flavor.signature import InputForm, unpacked
@@ -99,6 +99,8 @@ def pack(
     if zip_file and not Path(zip_file).absolute().parent.is_dir():
         raise InputError(f"{Path(zip_file).absolute().parent} is no directory. Make it, or name a file elsewhere.")
     registry.check_names(register or None, alias or None)
+    if register or not zip_file:
+        check_tracking_server()
     opened = load_model(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-pack-") as directory:
         path = opened.bundle.path

@@ -14,6 +14,7 @@ from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
 from metamodel.flavor.pyfunc_args import recorded_defaults
+from metamodel.flavor.remote import check_tracking_server
 from metamodel.flavor.signature import InputForm
 from metamodel.tables.sources import read_data
 from metamodel.tracking import registry
@@ -57,6 +58,8 @@ def repack(
     in_place = output is None and (Path(model) / MANIFEST_NAME).is_file()
     if not (in_place or output or register):
         raise InputError(f"{model} is a model of MLflow's, which is not changed. Give --output DIR or --register NAME.")
+    if register:
+        check_tracking_server()
     opened = load_model(model)
     table = read_data(data, opened.manifest.keys.names)
     with ExitStack() as stack:

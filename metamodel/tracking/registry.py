@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
-from metamodel.flavor.remote import is_network
+from metamodel.flavor.remote import check_tracking_server, is_network
 
 __all__ = ["check_names", "model_of_run", "register_version"]
 
@@ -71,6 +71,7 @@ def model_of_run(uri: str) -> str:
     run_id = uri.removeprefix("runs:/").rstrip("/")
     if not re.fullmatch("[0-9a-f]{32}", run_id) or Path(uri).exists():
         return uri
+    check_tracking_server()
     try:
         run = mlflow.get_run(run_id)
     except MlflowException as error:

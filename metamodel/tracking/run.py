@@ -16,6 +16,7 @@ from metamodel.common.messages import short
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.fitting.group import Terminated
+from metamodel.flavor.remote import check_tracking_server
 from metamodel.tracking.children.earlier_runs import TRAINING_TAG
 
 __all__ = ["LEDGER_TABLE", "check_tags", "claim", "cut", "resumable_run", "training_run"]
@@ -51,6 +52,7 @@ def training_run(
     mlflow.ActiveRun
         The active run where there is one, else the run of ``MLFLOW_RUN_ID``, else that of `run_id`, else a new one.
     """
+    check_tracking_server()
     active = mlflow.active_run()
     if active is not None:
         yield active

@@ -7,6 +7,7 @@ here; who looks into a model that others logged takes it from the module.
 from metamodel.flavor.remote.http_hook import requests_sent
 from metamodel.flavor.remote.loader import ElsewhereLoader
 from metamodel.flavor.remote.mlmodel import MLMODEL, one_line
+from metamodel.flavor.remote.server_check import check_tracking_server
 from metamodel.flavor.remote.throttle import Throttle, is_network
 from metamodel.flavor.remote.throttled_tracking import throttled, tracking_throttle
 
@@ -14,6 +15,7 @@ __all__ = [
     "MLMODEL",
     "ElsewhereLoader",
     "Throttle",
+    "check_tracking_server",
     "is_network",
     "one_line",
     "requests_sent",

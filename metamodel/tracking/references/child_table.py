@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from metamodel.common.messages import listing, short
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
+from metamodel.flavor.remote import check_tracking_server
 from metamodel.tables.grouping import check_columns
 from metamodel.tables.key_values import KeyValue
 from metamodel.tables.keys import GroupKey, KeyColumn, KeySchema
@@ -142,6 +143,7 @@ def from_registry(filter_string: str, group_by: Sequence[str], alias: str | None
     InputError
         Nothing was found, or a model lacks a tag.
     """
+    check_tracking_server()
     client, models, token = MlflowClient(), [], None
     while True:
         page = client.search_registered_models(filter_string, max_results=500, page_token=token)

@@ -21,6 +21,7 @@ from metamodel.common.uris import is_local
 from metamodel.common.validation import one_of
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import open_bundle
+from metamodel.flavor.remote import check_tracking_server
 from metamodel.tables import files as tables
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import KeySchema, encode_key
@@ -68,6 +69,8 @@ def reference(
     ------
     InputError
         Something is wrong with the table or its children; the message names all of them, and nothing was logged.
+    TrackingServerUnavailable
+        The tracking server is not there; no child was looked at.
 
     Examples
     --------
@@ -76,6 +79,7 @@ def reference(
     ...     registered_model_name="sales", alias="champion")
     """
     registry.check_names(registered_model_name, alias, name)
+    check_tracking_server()
     with tempfile.TemporaryDirectory(prefix="metamodel-reference-") as directory:
         path = write_references(Path(directory) / "bundle", children, example, group_by, target, **options)
         model = open_bundle(path, defaults={"detail": detail})
