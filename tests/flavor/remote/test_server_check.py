@@ -19,10 +19,8 @@ LONGEST = 20.0
 
 
 @pytest.fixture(autouse=True)
-def _impatient(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SECONDS_VARIABLE, "0.5")
-    yield
-    mlflow.set_tracking_uri(tracking_uri)
 
 
 @contextlib.contextmanager
@@ -152,9 +150,9 @@ def test_a_store_without_a_server_is_not_asked() -> None:
     assert server_problem("sqlite:////nowhere/none.db") == ""
 
 
-def test_the_line_names_the_server_without_its_credentials() -> None:
+def test_the_line_names_the_server_without_its_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     port = servers.free_port()
-    mlflow.set_tracking_uri(f"http://user:secret@127.0.0.1:{port}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{port}")
     with pytest.raises(TrackingServerUnavailable, match=rf"server http://\*\*\*@127.0.0.1:{port} cannot be reached"):
         check_tracking_server()
 
