@@ -81,12 +81,12 @@ $(VENV)/.run: $(DEFINITION) | $(VENV)/bin/python
 
 $(VENV)/.dev: $(DEFINITION) | $(VENV)/bin/python
 	@echo "==> Installing metamodel and its development tools into $(VENV) (some minutes the first time)"
-	@$(VENV)/bin/python -m pip install -q -e '.[spark,skops,serve,fast,tuning,xgboost,dev]'
+	@$(VENV)/bin/python -m pip install -q -e '.[spark,skops,serve,fast,tuning,xgboost,delta,dev]'
 	@touch $(VENV)/.run $@
 
 # Without the spark extra, whose bound is pandas < 3: PySpark does not fully support pandas 3, so Spark's tests are left out.
 # MLflow's own code still warns of what pandas 4 will change.
 $(VENV3)/.dev: $(DEFINITION) | $(VENV3)/bin/python
 	@echo "==> Installing metamodel with pandas 3 into $(VENV3) (some minutes the first time)"
-	@$(VENV3)/bin/python -m pip install -q -e '.[skops,serve,fast,tuning,xgboost,dev]' 'pyspark[connect]>=4.1' 'pandas>=3'
+	@$(VENV3)/bin/python -m pip install -q -e '.[skops,serve,fast,tuning,xgboost,delta,dev]' 'pyspark[connect]>=4.1' 'pandas>=3'
 	@touch $@

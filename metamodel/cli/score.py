@@ -18,9 +18,9 @@ __all__ = ["score"]
 
 
 @click.command(cls=Command)
-@option("--data", required=True, help="CSV, Parquet file or folder; or a built-in sample.")
+@option("--data", required=True, help="CSV, Parquet file or folder; delta:PATH; or a built-in sample.")
 @option("--model", required=True, help="MLflow URI (models:/NAME@ALIAS), or a path.")
-@option("--output", required=True, help="File to write, .parquet or .csv; on Spark also a table.")
+@option("--output", required=True, help="File to write, .parquet or .csv; delta:PATH; on Spark also a table.")
 @option("--engine", default="local", show_default=True, help="local or spark.")
 @option("--unknown", help="Override the recorded policy: null, error or fallback.")
 @option("--predict-method", help="predict or predict_proba.")

@@ -11,6 +11,7 @@ __all__ = ["EXTRAS", "import_extra", "install_command", "require_extra"]
 
 # Extra of setup.cfg → what to ask pip for; without lower bounds, because pip takes the newest.
 EXTRAS = {
+    "delta": ("deltalake",),
     "fast": ("numba",),
     "serve": ("fastapi", "uvicorn", "orjson", "prometheus_client", "uvloop", "httptools"),
     "skops": ("skops",),

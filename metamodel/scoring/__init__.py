@@ -32,7 +32,7 @@ def score(
     ----------
     data
         A DataFrame (of pandas, polars, Arrow ...), the path of a CSV file, a Parquet file or a folder of Parquet files,
-        or the name of a built-in sample. With engine="spark" also a Spark DataFrame, a table's name, or a Delta folder.
+        ``delta:PATH``, or the name of a built-in sample. With engine="spark" also a Spark DataFrame, or a table's name.
     model
         A `MetaModel`, an MLflow URI, or a path.
     engine
@@ -83,8 +83,8 @@ def score_file(
     data, model, engine, params, prefix
         As for `score`.
     output
-        A file to write, ending in .parquet or .csv. With engine="spark" a folder of such files, ``delta:<path>``, or a
-        table's name. Never the table that is read.
+        A file to write, ending in .parquet or .csv, or ``delta:PATH``. With engine="spark" a folder of such files, a
+        Delta table, or a table's name. Never the table that is read.
 
     Returns
     -------

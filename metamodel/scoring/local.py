@@ -16,6 +16,7 @@ from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_fr
 from metamodel.tables import files as tables
 from metamodel.tables.csv_fields import with_parsed_fields
 from metamodel.tables.dataframes import as_pandas, widened
+from metamodel.tables.delta import DeltaName
 from metamodel.tables.sources import no_table
 
 __all__ = ["score_frame", "score_to_file"]
@@ -97,7 +98,7 @@ class _Counted:
 def _check_apart(data: str | Path, output: str | Path) -> None:
     if not isinstance(data, str | Path):
         raise no_table(data)
-    source, target = Path(data).resolve(), Path(output).resolve()
+    source, target = (Path(DeltaName.parse(name).path).resolve() for name in (data, output))
     if source.exists() and (target == source or source in target.parents):
         raise InputError(f"The output {str(output)!r} is, or lies in, the table that is read. Name another file.")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 import pyarrow as pa
 
-__all__ = ["arrow_to_pandas", "plain_frame", "without_arrow"]
+__all__ = ["arrow_to_pandas", "plain_frame", "stored_schema", "without_arrow"]
 
 _NULLABLE = {
     pa.int8(): pd.Int8Dtype(),
@@ -49,3 +49,12 @@ def arrow_to_pandas(table: pa.Table, dtypes: Mapping[str, str]) -> pd.DataFrame:
     )
     other = {name: dtype for name, dtype in dtypes.items() if str(frame[name].dtype) != dtype}
     return frame.astype(other) if other else frame
+
+
+def stored_schema(schema: pa.Schema) -> pa.Schema:
+    """Choose a table's types by its first part.
+
+    A column that is all null there says nothing of its type; text takes whatever comes later.
+    """
+    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
+    return pa.schema([field.remove_metadata() for field in fields])

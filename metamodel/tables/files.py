@@ -1,4 +1,4 @@
-"""Read tables from files and write them: CSV, Parquet, and folders of Parquet files."""
+"""Read tables from files and write them: CSV, Parquet, folders of Parquet files, and Delta."""
 
 import lzma
 import os
@@ -16,7 +16,8 @@ from pandas._libs.parsers import STR_NA_VALUES
 
 from metamodel.common.messages import did_you_mean, listing
 from metamodel.exceptions import InputError
-from metamodel.tables.arrow import plain_frame
+from metamodel.tables.arrow import plain_frame, stored_schema
+from metamodel.tables.delta import PREFIX, is_delta, read_delta, write_delta
 from metamodel.tables.large_integers import as_integers, integer_columns, suspect_columns, with_exact_integers
 
 __all__ = ["csv_options", "is_csv", "read_batches", "read_table", "write_table"]
@@ -49,7 +50,7 @@ def read_table(path: str | Path, group_by: Sequence[str] = (), text_columns: Seq
     Parameters
     ----------
     path
-        A CSV file, a Parquet file, or a folder of Parquet files.
+        A CSV file, a Parquet file, a folder of Parquet files, or a Delta table (`metamodel.tables.delta`).
     group_by
         Group columns. In a CSV file only an empty field is null there, and in columns of text: the country code "NA" is
         Namibia, and the label "None" is one.
@@ -72,6 +73,9 @@ def read_batches(
     batch_rows: int | None = _BATCH_ROWS,
 ) -> Iterator[pd.DataFrame]:
     """Read a table in parts of at most `batch_rows` rows (None: in one part); see `read_table`."""
+    if is_delta(path):
+        yield from read_delta(path, batch_rows)
+        return
     path = Path(path)
     if not path.exists():
         from metamodel.datasets import SAMPLES  # opening a model needs no sample
@@ -110,17 +114,22 @@ def _neighbours(path: Path, most: int = 1000) -> list[str]:
 
 
 def write_table(path: str | Path, frames: Iterable[pd.DataFrame]) -> int:
-    """Write parts of a table to one CSV or Parquet file, under a temporary name until it is complete.
+    """Write parts of a table to one CSV or Parquet file, under a temporary name until it is complete, or to Delta.
 
     Returns
     -------
     int
         Rows written.
     """
+    if str(path).startswith(PREFIX):
+        return write_delta(str(path), frames)
     path = Path(path)
     name = path.name.lower()
     if not name.endswith((".csv", *_PARQUET)):
-        raise InputError(f"{path.name!r} is no table that can be written. End the name with .parquet or .csv.")
+        raise InputError(
+            f"{path.name!r} is no table that can be written. End the name with .parquet or .csv, "
+            f"or begin it with {PREFIX}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
@@ -256,16 +265,10 @@ def _write_parquet(path: Path, frames: Iterable[pd.DataFrame]) -> int:
         for frame in frames:
             table = pa.Table.from_pandas(frame, preserve_index=False)
             if writer is None:
-                writer = pq.ParquetWriter(path, _typed(table.schema))
+                writer = pq.ParquetWriter(path, stored_schema(table.schema))
             writer.write_table(table.cast(writer.schema))
             rows += len(frame)
     finally:
         if writer is not None:
             writer.close()
     return rows
-
-
-def _typed(schema: pa.Schema) -> pa.Schema:
-    # A column that is all null in the first part says nothing of its type; text takes whatever comes later.
-    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
-    return pa.schema([field.remove_metadata() for field in fields])

@@ -10,6 +10,7 @@ from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.tables import files as tables
 from metamodel.tables.dataframes import as_pandas
+from metamodel.tables.delta import is_delta, resolved
 
 __all__ = ["no_table", "read_data", "read_source"]
 
@@ -26,7 +27,7 @@ def read_source(data: Any, group_by: Sequence[str]) -> tuple[pd.DataFrame, str]:
     if table is not None:
         return table, "DataFrame"
     if isinstance(data, str | Path):
-        return read_data(data, group_by), f"sample:{data}" if _is_sample(data) else str(data)
+        return _read_named(data, group_by)
     if type(data).__module__.startswith("pyspark."):
         raise InputError('data is a Spark DataFrame, which only Spark can read. Train with engine="spark".')
     raise no_table(data)
@@ -40,7 +41,7 @@ def read_data(data: str | Path, group_by: Sequence[str]) -> pd.DataFrame:
     InputError
         There is no such file, or it is no table.
     """
-    return load_sample(str(data)) if _is_sample(data) else tables.read_table(data, group_by)
+    return _read_named(data, group_by)[0]
 
 
 def no_table(data: object) -> InputError:
@@ -49,6 +50,14 @@ def no_table(data: object) -> InputError:
         f"data is a {type(data).__name__}. Give a DataFrame (of pandas, polars, Arrow ...), "
         "a path, or the name of a sample."
     )
+
+
+def _read_named(data: str | Path, group_by: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Read a sample or a table, and name what was read: of a Delta table the very version."""
+    if _is_sample(data):
+        return load_sample(str(data)), f"sample:{data}"
+    name = resolved(data) if is_delta(data) else str(data)
+    return tables.read_table(name, group_by), name
 
 
 def _is_sample(data: str | Path) -> bool:

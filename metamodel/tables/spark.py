@@ -23,6 +23,8 @@ from pyspark.sql import types as T  # noqa: N812
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.tables.dataframes import as_pandas
+from metamodel.tables.delta import PREFIX as DELTA
+from metamodel.tables.delta import DeltaName
 
 __all__ = [
     "TYPE_EXAMPLES",
@@ -177,8 +179,8 @@ def _read(session: SparkSession, name: str, group_by: Sequence[str], text_column
         raise InputError(f"There is no file or folder {name!r}. Check the path (relative paths start at {Path.cwd()}).")
     if name.lower().endswith(_CSV):
         return SparkTable(_read_csv(session, name, group_by, text_columns), name, "float64")
-    if _is_delta(session, name):
-        return SparkTable(_with_delta(lambda: session.read.format("delta").load(_absolute(name))), name)
+    if name.startswith(DELTA) or _is_delta(session, name):
+        return SparkTable(_read_delta(session, DeltaName.parse(name)), name)
     return SparkTable(session.read.parquet(_absolute(name)), name)
 
 
@@ -200,6 +202,13 @@ def _is_delta(session: SparkSession, name: str) -> bool:
         return bool(session.read.text(f"{name.rstrip('/')}/_delta_log/*.json").head(1))
     except PySparkException:
         return False
+
+
+def _read_delta(session: SparkSession, asked: DeltaName) -> DataFrame:
+    at = {"versionAsOf": asked.version, "timestampAsOf": asked.time}
+    reader = session.read.format("delta").options(**{name: value for name, value in at.items() if value is not None})
+    frame: DataFrame = _with_delta(lambda: reader.load(_absolute(asked.path)))
+    return frame
 
 
 def _with_delta(work: Callable[[], Any]) -> Any:
@@ -271,8 +280,8 @@ def write_spark(frame: DataFrame, output: str) -> None:
     """
     writer = frame.write.mode("error")
     try:
-        if output.startswith("delta:"):
-            _with_delta(lambda: writer.format("delta").save(_absolute(output.removeprefix("delta:"))))
+        if output.startswith(DELTA):
+            _with_delta(lambda: writer.format("delta").save(_absolute(output.removeprefix(DELTA))))
         elif output.lower().endswith(".csv"):
             writer.csv(_absolute(output), header=True)
         elif output.lower().endswith((".parquet", ".pq")) or "/" in output:

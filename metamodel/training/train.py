@@ -85,8 +85,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     ----------
     data
         A DataFrame of pandas, polars, Arrow ...; the path of a CSV file, a Parquet file or a folder of Parquet files;
-        or the name of a built-in sample ("sales", "california"). With engine="spark" also a Spark DataFrame, a table's
-        name, or a Delta folder.
+        a Delta table (``delta:PATH``, ``delta:PATH@v12``, ``delta:PATH@2026-11-01``); or the name of a built-in sample
+        ("sales", "california"). With engine="spark" also a Spark DataFrame, or a table's name.
     group_by
         Columns whose values tell the groups apart.
     target

@@ -218,7 +218,8 @@ class Model:
     """The table, and what is fitted to it."""
 
     data: Any = option(
-        decisive=False, help="CSV, Parquet file or folder; a built-in sample (sales, california); a Spark table."
+        decisive=False,
+        help="CSV, Parquet file or folder; delta:PATH; a built-in sample (sales, california); a Spark table.",
     )
     features: Any = option(None, form="names", help="Feature columns; default: every column without another role.")
     estimator: Any = option("ridge", form="texts", help="Name or dotted path; several behind commas are candidates.")
