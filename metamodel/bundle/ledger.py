@@ -6,7 +6,7 @@ the same table, word for word. What a group's fit says travels from engines to t
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
 from metamodel.evaluation.metrics import METRICS
@@ -317,7 +317,7 @@ class LedgerRow:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""
-        return asdict(self)
+        return {**vars(self), "contest": None if self.contest is None else self.contest.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import AnyArray, HashArray, IntArray
+from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray
 from metamodel.tables.keys import GroupKey, encode_key
 
 __all__ = ["HELD_ROWS", "POOLED_COLUMN", "HeldOut", "child_ids", "kept_share", "level_column"]
@@ -96,6 +96,13 @@ class HeldOut:
         """Keep an even sample that depends on the rows alone, so that every level keeps the same ones."""
         if share >= 1:
             return self
-        kept = pd.util.hash_array(self.rows ^ _SALT) < np.uint64(int(share * 2**64))
+        kept = self.drawn(share)
         others = (None if values is None else values[kept] for values in (self.times, self.weights, self.children))
         return HeldOut(self.rows[kept], self.actual[kept], self.predicted[kept], *others)
+
+    def drawn(self, share: float) -> BoolArray:
+        """Say which rows `sample` keeps."""
+        if share >= 1:
+            return np.ones(len(self), dtype=bool)
+        kept: BoolArray = pd.util.hash_array(self.rows ^ _SALT) < np.uint64(int(share * 2**64))
+        return kept

@@ -8,10 +8,10 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray, unshared
 
-__all__ = ["Importance", "importance_of"]
+__all__ = ["SPREAD_ROWS", "Importance", "importance_of"]
 
 # Rows on which a pipeline's preprocessing is repeated to learn the spread of what reaches the last step.
-_ROWS = 500
+SPREAD_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _read(child: Any, x: AnyArray | pd.DataFrame) -> Importance | None:
     if not hasattr(last, "coef_"):
         return None
     coefficients = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64))
-    spread = _spread(x[:_ROWS] if steps_before is None else steps_before.transform(unshared(x[:_ROWS])))
+    spread = _spread(x[:SPREAD_ROWS] if steps_before is None else steps_before.transform(unshared(x[:SPREAD_ROWS])))
     alone = coefficients[0] if len(coefficients) == 1 else None
     return _summed(np.abs(coefficients).mean(axis=0) * spread, alone, origin, len(names))
 

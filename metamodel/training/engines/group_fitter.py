@@ -47,22 +47,34 @@ class GroupFitter:
 
     def __init__(self, spec: FitSpec, codec_name: str, kept_share: float) -> None:
         self._spec = spec
-        self._codec = get_codec(codec_name)
+        self.codec = get_codec(codec_name)
         self._kept_share = kept_share
         # Memory of the first children for each byte of theirs, by which the others are charged.
         self.factors: list[float] = []
 
     def fit(
-        self, data: GroupData, fingerprint: str, search: Search | None = None, start: PackedStart | None = None
+        self,
+        data: GroupData,
+        fingerprint: str,
+        search: Search | None = None,
+        start: PackedStart | None = None,
+        note: str = "",
     ) -> GroupRecord:
-        """Fit one group."""
+        """Fit one group; the ledger's reason begins with `note`, if there is one."""
         outcome = fit_group(data, self._spec.of(data.key), search, None if start is None else start.open())
+        if note:
+            outcome = replace(outcome, reason="; ".join(part for part in (note, outcome.reason) if part))
         importance = None if outcome.child is None else importance_of(outcome.child, data.x)
         return self.record(outcome, fingerprint, importance)
 
-    def record(self, outcome: GroupOutcome, fingerprint: str, importance: Importance | None = None) -> GroupRecord:
-        """Serialize what became of a group."""
-        outcome, row = _serialize(outcome, self._codec, self.factors)
+    def record(
+        self, outcome: GroupOutcome, fingerprint: str, importance: Importance | None = None, blob: bytes | None = None
+    ) -> GroupRecord:
+        """Serialize what became of a group; `blob` is its child, where that was serialized before."""
+        if blob is None:
+            outcome, row = _serialize(outcome, self.codec, self.factors)
+        else:
+            row = _row_of_child(outcome, self.codec, blob, self.factors)
         ledger = ledger_row(outcome, fingerprint, row)
         if outcome.status != "fitted":
             return GroupRecord(row, ledger)
@@ -74,18 +86,20 @@ def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tup
     level, key = len(outcome.key), encode_key(outcome.key)
     if outcome.child is not None:
         try:
-            blob = codec.dumps(outcome.child)
-            if len(factors) < _MEASURED_CHILDREN:
-                factors.append(resident_factor(codec, blob))
+            return outcome, _row_of_child(outcome, codec, codec.dumps(outcome.child), factors)
         except Exception as error:  # noqa: BLE001 - a child that cannot be stored fails alone
             tuning = [{**record, "chosen": False} for record in outcome.tuning]
             outcome = replace(outcome, status="failed", reason="not_serializable", child=None, tuning=tuning)
             outcome = replace(outcome, error=error_text(error))
-        else:
-            resident = int(len(blob) * sum(factors) / len(factors))
-            return outcome, ShardRow.of_child(key, level, outcome.reason, blob, resident)
     reason = "; ".join(part for part in (outcome.reason, outcome.error) if part)
     return outcome, ShardRow(key, level, outcome.status, reason)
+
+
+def _row_of_child(outcome: GroupOutcome, codec: Codec, blob: bytes, factors: list[float]) -> ShardRow:
+    if len(factors) < _MEASURED_CHILDREN:
+        factors.append(resident_factor(codec, blob))
+    resident = int(len(blob) * sum(factors) / len(factors))
+    return ShardRow.of_child(encode_key(outcome.key), len(outcome.key), outcome.reason, blob, resident)
 
 
 def ledger_row(outcome: GroupOutcome, fingerprint: str, row: ShardRow) -> LedgerRow:

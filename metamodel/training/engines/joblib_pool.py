@@ -20,7 +20,7 @@ from metamodel.exceptions import WorkerDied
 from metamodel.tables.keys import GroupKey, decode_key
 from metamodel.training.engines.executor import TaskExecutor
 from metamodel.training.engines.job import Job
-from metamodel.training.engines.task import Task, TaskResult, run_task
+from metamodel.training.engines.task import AS_ARRAYS, Task, TaskResult, run_task
 from metamodel.training.plan import TablePlan
 
 __all__ = ["ProcessPool", "in_processes", "on_one_thread", "process_count"]
@@ -77,19 +77,24 @@ class ProcessPool(TaskExecutor):
                 (done,) = self._parallel([task], job, 1)
             except TerminatedWorkerError as error:
                 culprit = self._culprit(task, job)
-                if culprit in task.killers:
+                if culprit is None:
+                    task = replace(task, arrays=False)
+                elif culprit in task.killers:
                     raise WorkerDied(f"The worker process dies again and again at group {culprit}: {error}") from error
-                if job.plan.spec.tuning is not None and culprit not in task.untuned:
+                elif job.plan.spec.tuning is not None and culprit not in task.untuned:
                     task = replace(task, untuned=task.untuned | {culprit})
                 else:
                     task = replace(task, killers=task.killers | {culprit})
         return done
 
     @staticmethod
-    def _culprit(task: Task, job: Job[TablePlan]) -> GroupKey:
+    def _culprit(task: Task, job: Job[TablePlan]) -> GroupKey | None:
+        """Say at which group a process died; None where it fitted many at a time."""
         marker = job.directory / f"{job.digest(task)}.current"
         text = marker.read_text(encoding="utf-8") if marker.is_file() else ""
         marker.unlink(missing_ok=True)
+        if text == AS_ARRAYS:
+            return None
         return decode_key(text) if text else task.groups[0].key
 
     def _parallel(self, tasks: Sequence[Task], job: Job[TablePlan], n_jobs: int) -> Iterator[TaskResult]:

@@ -24,12 +24,16 @@ from metamodel.fitting.spec import FitSpec
 from metamodel.fitting.tuning import Found, Pace, Search
 from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.training.earlier_children import PackedStart
+from metamodel.training.engines.array_groups import ArrayGroups, fit_as_arrays
 from metamodel.training.engines.balancing import group_cost
 from metamodel.training.engines.group_fitter import TRIAL_KILLED, GroupFitter, ledger_row, seconds_fitting, worker_died
 from metamodel.training.engines.phases import parents_best
 from metamodel.training.plan import GroupRows, TrainingTable
 
-__all__ = ["Task", "TaskResult", "run_task", "skip_groups"]
+__all__ = ["AS_ARRAYS", "Task", "TaskResult", "run_task", "skip_groups"]
+
+# Stands for the group in the file that says where a task is, while many are fitted at a time.
+AS_ARRAYS = "as arrays"
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Task:
         Parent's key → what its children's searches try first.
     end
         When the searches of this task have to be over.
+    arrays
+        Whether groups may be fitted many at a time; what comes out is the same.
     """
 
     groups: tuple[GroupRows, ...]
@@ -55,6 +61,7 @@ class Task:
     untuned: frozenset[GroupKey] = frozenset()
     first: Mapping[GroupKey, Found] = field(default_factory=dict)
     end: float = math.inf
+    arrays: bool = True
 
     def digest(self, spec_digest: str) -> str:
         """Name of the task's files: the same digest, the same content."""
@@ -135,16 +142,23 @@ def run_task(
     current = directory / f"{digest}.current"
     pace = Pace([group_cost(len(group.rows)) for group in task.groups], task.end)
     with ShardWriter(directory / f"{digest}.sqlite") as shard, current.open("w", encoding="utf-8") as marker:
+        as_arrays = ArrayGroups({})
+        if task.arrays and not (task.killers or task.untuned or starts):
+            _mark(marker, AS_ARRAYS)
+            as_arrays = fit_as_arrays(task.groups, table, spec, fitter, kept_share)
         start = 0
         for i, group in enumerate(task.groups):
-            _mark(marker, group.key)
-            data = table.group(group.key, start, start + len(group.rows))
-            start += len(group.rows)
-            if group.key in task.killers:
+            rows = slice(start, start + len(group.rows))
+            start = rows.stop
+            if i in as_arrays.records:
+                done = as_arrays.records[i]
+            elif group.key in task.killers:
                 done = fitter.record(worker_died(group.key, len(group.rows)), group.fingerprint)
             else:
+                _mark(marker, encode_key(group.key))
                 search = task.search(group.key, pace.next(i))
-                done = fitter.fit(data, group.fingerprint, search, starts.get(group.key))
+                data = table.group(group.key, rows.start, rows.stop)
+                done = fitter.fit(data, group.fingerprint, search, starts.get(group.key), as_arrays.note)
             pace.done(i, seconds_fitting(done.ledger))
             shard.add(done.row)
             evidence.add(len(ledger), done.holdout, done.importance)
@@ -179,9 +193,9 @@ def skip_groups(sizes: Mapping[GroupKey, int], limit: int, directory: Path) -> T
     return TaskResult(path, ledger, Evidence(), [])
 
 
-def _mark(marker: Any, key: GroupKey) -> None:
+def _mark(marker: Any, at: str) -> None:
     # If this process is killed, the file says which group it was at.
     marker.seek(0)
-    marker.write(encode_key(key))
+    marker.write(at)
     marker.truncate()
     marker.flush()

@@ -1,0 +1,10 @@
+"""Fit many groups at once as arrays, to the bits of fitting each by itself: a faster way, and no other answer.
+
+What is fitted is described by numbers; the estimators themselves are made of them where they are wanted. It knows no
+file, no process and no bundle.
+"""
+
+from metamodel.fitting.array_fits.fit_groups import ManyFits, ManyGroups, fit_groups
+from metamodel.fitting.array_fits.program import ArrayProgram, program_of
+
+__all__ = ["ArrayProgram", "ManyFits", "ManyGroups", "fit_groups", "program_of"]
