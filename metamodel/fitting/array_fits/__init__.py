@@ -4,7 +4,7 @@ What is fitted is described by numbers; the estimators themselves are made of th
 file, no process and no bundle.
 """
 
-from metamodel.fitting.array_fits.fit_groups import ManyFits, ManyGroups, fit_groups
+from metamodel.fitting.array_fits.fit_many import ManyFits, ManyGroups, fit_many_groups
 from metamodel.fitting.array_fits.program import ArrayProgram, program_of
 
-__all__ = ["ArrayProgram", "ManyFits", "ManyGroups", "fit_groups", "program_of"]
+__all__ = ["ArrayProgram", "ManyFits", "ManyGroups", "fit_many_groups", "program_of"]

@@ -15,7 +15,7 @@ import numpy as np
 from metamodel.bundle.pickle_template import PickleTemplate
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.messages import error_text, short
-from metamodel.fitting.array_fits import ArrayProgram, ManyFits, ManyGroups, fit_groups, program_of
+from metamodel.fitting.array_fits import ArrayProgram, ManyFits, ManyGroups, fit_many_groups, program_of
 from metamodel.fitting.spec import FitSpec
 from metamodel.tables.grouping import spread
 from metamodel.training.engines.group_fitter import GroupFitter, GroupRecord
@@ -78,7 +78,7 @@ def fit_as_arrays(
     started = time.perf_counter()
     starts = np.cumsum(numbers) - numbers
     many = _rows_of(table, starts[taken], numbers[taken])
-    fits = fit_groups(many, [groups[i].key for i in taken.tolist()], spec, program, kept_share)
+    fits = fit_many_groups(many, [groups[i].key for i in taken.tolist()], spec, program, kept_share)
     positions = taken[fits.groups]
 
     def one_by_one(i: int) -> GroupRecord:

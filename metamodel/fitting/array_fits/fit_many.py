@@ -21,7 +21,7 @@ from metamodel.fitting.group import GroupOutcome
 from metamodel.fitting.spec import FitSpec
 from metamodel.tables.keys import GroupKey
 
-__all__ = ["ManyFits", "ManyGroups", "fit_groups"]
+__all__ = ["ManyFits", "ManyGroups", "fit_many_groups"]
 
 _TASK = "regression"
 
@@ -52,7 +52,7 @@ class ManyFits:
     importances: Sequence[Importance]
 
 
-def fit_groups(
+def fit_many_groups(
     many: ManyGroups, keys: Sequence[GroupKey], spec: FitSpec, program: ArrayProgram, kept_share: float
 ) -> ManyFits:
     """Fit the groups that an array program takes; of the others nothing is said.
