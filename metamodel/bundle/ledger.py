@@ -187,12 +187,7 @@ COLUMNS = (
         "weights of the levels as a JSON array, the global model first and the group last: `[0.09, 0.21, 0.7]`; null "
         "where a level has no model; empty without a model, as of a pruned child",
     ),
-    Column(
-        "blended_rows",
-        "integer",
-        "shrinkage",
-        "held-out rows (of children) that every model with a weight had held back",
-    ),
+    Column("blended_rows", "integer", "shrinkage", "held-out rows that every model with a weight had held back"),
     Column("blended_<metric>", "number", "shrinkage", "of the blended predictions on these rows"),
     Column(
         "blended_skill",
@@ -266,12 +261,12 @@ OUTCOMES = (*TRAINED, "skipped", "failed")
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What a group's fit has to say: a value for each column of the stage "fit", and three things that are no columns.
+    """What a group's fit has to say: a value for each column of the stage "fit", and what is no column.
 
     Attributes
     ----------
     key
-        The group's encoded key; the ledger has it as group columns.
+        The group's encoded key.
     metrics
         Metric column → value; those that could not be measured are left out.
     shard
@@ -282,6 +277,8 @@ class LedgerRow:
         How the searches for the candidates' parameters went (`TuningRecord` as a dict, and `chosen`).
     contest
         How several candidates did on the held-out rows; None where nothing was chosen.
+    transformed
+        How many columns the child's `transform` gives.
     """
 
     key: str
@@ -310,6 +307,7 @@ class LedgerRow:
     resident: int = 0
     tuning: Sequence[Mapping[str, Any]] = ()
     contest: Contest | None = None
+    transformed: int = 0
 
     def cells(self) -> dict[str, Any]:
         """Give the values of the columns."""
@@ -326,4 +324,5 @@ class LedgerRow:
         return cls(**{**data, "tuning": tuple(data["tuning"]), "contest": contest})
 
 
-_CELLS = [one.name for one in fields(LedgerRow) if one.name not in ("key", "metrics", "resident", "tuning", "contest")]
+_BESIDE = ("key", "metrics", "resident", "tuning", "contest", "transformed")
+_CELLS = [one.name for one in fields(LedgerRow) if one.name not in _BESIDE]

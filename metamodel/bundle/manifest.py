@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self, get_args
 
 from metamodel.bundle.conformity import nonconforming
-from metamodel.common.choices import UnknownPolicy
+from metamodel.common.choices import PredictMethod, UnknownPolicy
 from metamodel.exceptions import CorruptBundle, UnreadableBundle
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import KeySchema
@@ -122,6 +122,19 @@ class Manifest:
     findings: tuple[dict[str, Any], ...] | None = None
     group_values: dict[str, Any] | None = None
     library_settings: dict[str, dict[str, Any]] | None = None
+
+    @property
+    def methods(self) -> dict[str, int]:
+        """Methods beside `predict` that all children have, and how many columns each gives (of scores it is not said).
+
+        Of children that say nothing of it, because they live elsewhere, only probabilities are expected.
+        """
+        described = self.options.get("candidates", {}).values()
+        columns = {
+            method: [int(candidate.get(method, method == "predict_proba")) for candidate in described]
+            for method in get_args(PredictMethod)[1:]
+        }
+        return {method: max(numbers, default=1) for method, numbers in columns.items() if all(numbers)}
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""

@@ -22,7 +22,7 @@ from metamodel.common.fork_lock import ForkLock
 from metamodel.common.library_settings import LibrarySettings
 from metamodel.common.messages import did_you_mean, short
 from metamodel.exceptions import InputError, InvalidKey
-from metamodel.prediction.answer_form import PredictOptions
+from metamodel.prediction.answer_form import STACKED_METHODS, PredictOptions
 from metamodel.prediction.answers import Answers
 from metamodel.prediction.blending import parents_asked
 from metamodel.prediction.child import with_feature_names
@@ -103,7 +103,7 @@ class MetaModel:
     def route(self) -> Route:
         """The schemas that rows are routed by."""
         target = self.manifest.target
-        candidates = self.manifest.options.get("candidates", {}).values()
+        methods = self.manifest.methods
         return Route(
             self.manifest.keys,
             self.manifest.features,
@@ -111,8 +111,9 @@ class MetaModel:
             target.label_kind,
             target.classes,
             self.manifest.levels,
-            all(candidate.get("predict_proba", True) for candidate in candidates),
+            tuple(methods),
             RADIUS in (self.manifest.group_values or {}).get("columns", ()),
+            methods.get("transform", 0),
         )
 
     @property
@@ -190,8 +191,8 @@ class MetaModel:
         self.route.check(options)
         return self._answer(read, options)
 
-    def at_hand(self, read: tuple[Grouping, FeatureColumns]) -> bool:
-        """Whether all that is needed to predict these rows is in memory: nothing has to be loaded or fetched."""
+    def at_hand(self, read: tuple[Grouping, FeatureColumns], params: Mapping[str, Any] | None = None) -> bool:
+        """Whether all that is needed to answer these rows is in memory: nothing has to be loaded or fetched."""
         grouping, columns = read
         if self._bundle.references is not None:  # an endpoint's answer is never in memory
             return False
@@ -199,8 +200,9 @@ class MetaModel:
         if (weights := self._bundle.weights) is not None:
             keys += dict.fromkeys(parents_asked(keys, weights, len(self.manifest.keys.columns)))
         # A stack leaves some rows with gaps to the children.
-        if columns.matrix is not None and np.isfinite(columns.matrix).all():
-            proba = self.route.task == "classification" and self.route.has_probabilities
+        method = (params or {}).get("predict_method") or self._recorded_options.predict_method
+        if method in STACKED_METHODS and columns.matrix is not None and np.isfinite(columns.matrix).all():
+            proba = self.route.task == "classification" and "predict_proba" in self.route.methods
             for stack in self._stacks:
                 if keys and stack.takes(proba=proba):
                     keys = [key for key, place in zip(keys, stack.positions(keys), strict=True) if place < 0]
@@ -237,9 +239,8 @@ class MetaModel:
     def warm_up(self) -> None:
         """Map the arrays of the stacks into memory now; each block is read when the first of its groups is asked for.
 
-        The groups' values are read and proven too, so that no request waits for it.
-
-        The list of all keys is not read: each process reads it at its first batch over more than 256 groups.
+        The groups' values are read and proven too, so that no request waits for it. The list of all keys is not
+        read: each process reads it at its first batch over more than 256 groups.
         """
         for stack in self._stacks:
             stack.takes(proba=False)

@@ -23,7 +23,7 @@ __all__ = ["score"]
 @option("--output", required=True, help="File to write, .parquet or .csv; delta:PATH; on Spark also a table.")
 @option("--engine", default="local", show_default=True, help="local or spark.")
 @option("--unknown", help="Override the recorded policy: null, error or fallback.")
-@option("--predict-method", help="predict or predict_proba.")
+@option("--predict-method", help="predict, predict_proba, decision_function, score_samples or transform.")
 @switch("detail", None, "Add key, level, child version and error.")
 @option("--prefix", default="", help="Put before the names of the columns that are added.")
 @option(

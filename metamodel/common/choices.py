@@ -25,6 +25,6 @@ LogChildren = Literal["bundle", "models", "runs"]
 
 NullKeys = Literal["error", "group", "drop"]
 
-PredictMethod = Literal["predict", "predict_proba"]
+PredictMethod = Literal["predict", "predict_proba", "decision_function", "score_samples", "transform"]
 
 UnknownPolicy = Literal["null", "error", "fallback"]

@@ -20,6 +20,7 @@ from metamodel.fitting.spec import Candidate, FitSpec
 from metamodel.fitting.tuning import Search, TuningRecord, tune
 from metamodel.fitting.warm_start import EarlierChild, fit_chosen
 from metamodel.fitting.watched_fit import rounds_note
+from metamodel.prediction.child import transformed_columns
 
 __all__ = ["fit_group"]
 
@@ -115,7 +116,12 @@ def _fit(
         estimator=candidate.label,
         params=candidate.params,
         metrics=metrics,
-        facts={**_names(candidate), "started_from": started_from, **evaluated.facts},
+        facts={
+            **_names(candidate),
+            "started_from": started_from,
+            "transformed": transformed_columns(child, group.x),
+            **evaluated.facts,
+        },
         child=child,
         holdout=evaluated.holdout,
         contest=evaluated.contest,

@@ -13,21 +13,25 @@ from metamodel.common.choices import PredictMethod, UnknownPolicy
 from metamodel.common.messages import count
 from metamodel.common.validation import one_of
 from metamodel.exceptions import ChildFailed, InputError
-from metamodel.prediction.child import class_probabilities, predictions
+from metamodel.prediction.child import predictions
+from metamodel.prediction.further_answers import further_answers, further_columns
 
 __all__ = [
     "DETAIL_COLUMNS",
     "INTERVAL",
+    "STACKED_METHODS",
     "TEXT",
     "AnswerForm",
     "PredictOptions",
     "plain_numbers",
-    "probability_column",
 ]
 
 DETAIL_COLUMNS = ("key", "level", "child_version", "error")
 
 INTERVAL = ("lower", "upper")
+
+# What stacks know.
+STACKED_METHODS = ("predict", "predict_proba")
 
 _NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
 
@@ -55,7 +59,8 @@ class PredictOptions:
     detail
         Add who answered each row: key, level, version of the child, and error.
     predict_method
-        "predict", or "predict_proba" to add one probability column for every class.
+        "predict"; or what to add to it: "predict_proba" (a probability for every class), "decision_function" (a score,
+        of more than two classes one for each), "score_samples", or "transform" (as many columns as it gives).
     unknown
         What to do with a group without a child: "null", "error" or "fallback".
     """
@@ -75,16 +80,10 @@ class PredictOptions:
         """Whether probabilities are asked for."""
         return self.predict_method == "predict_proba"
 
-
-def probability_column(label: object) -> str:
-    """Name of a class's probability column.
-
-    Examples
-    --------
-    >>> probability_column("NEAR BAY"), probability_column(np.int64(1))
-    ('probability_NEAR BAY', 'probability_1')
-    """
-    return f"probability_{label}"
+    @property
+    def of_stacks(self) -> bool:
+        """Whether stacks can answer."""
+        return self.predict_method in STACKED_METHODS
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,15 @@ class AnswerForm:
         The call's choices.
     intervals
         Whether each prediction has an interval around it.
+    transformed
+        How many columns children's `transform` gives.
+
+    Attributes
+    ----------
+    statuses
+        Words of the column `status`, by their codes.
+    further
+        Names of the columns that the call's `predict_method` adds.
     """
 
     task: str
@@ -109,12 +117,16 @@ class AnswerForm:
     depth: int
     options: PredictOptions
     intervals: bool = False
+    transformed: int = 0
     statuses: tuple[str, ...] = field(init=False)
+    further: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         parents = [f"parent:{level}" for level in range(1, self.depth)]
         # Position = level of the child that answered, then the reasons why nobody did.
         object.__setattr__(self, "statuses", ("global", *parents, "child", *_REFUSALS))
+        further = further_columns(self.options.predict_method, self.classes, self.transformed)
+        object.__setattr__(self, "further", further)
 
     def ask(self, child: Any, x: Any) -> tuple[AnyArray, AnyArray | None]:
         """Call the child once or twice and check the shapes of what it returns."""
@@ -122,10 +134,12 @@ class AnswerForm:
         labels = predictions(child, x)
         if labels.shape not in ((rows,), (rows, 1)):
             raise ChildFailed(f"predict returned shape {labels.shape} for {count(rows, 'row')}")
-        if self.task == "regression":
-            return labels.reshape(rows).astype(np.float64, copy=False), None
-        probabilities = self._aligned(child, x) if self.options.proba else None
-        return self._of_label_kind(labels.reshape(rows)), probabilities
+        labels = labels.reshape(rows)
+        regression = self.task == "regression"
+        labels = labels.astype(np.float64, copy=False) if regression else self._of_label_kind(labels)
+        if not self.further:
+            return labels, None
+        return labels, further_answers(child, x, self.options.predict_method, self.classes, len(self.further))
 
     def _of_label_kind(self, labels: AnyArray) -> AnyArray:
         # One child's odd label must not fail when all answers are put into one column.
@@ -140,15 +154,6 @@ class AnswerForm:
         if not fits:
             raise ChildFailed(f"predict returned {labels.dtype} labels, but the classes are {kind}s")
         return np.asarray(converted, dtype=object)
-
-    def _aligned(self, child: Any, x: Any) -> AnyArray:
-        given = class_probabilities(child, x)
-        if given.shape != (len(x), len(child.classes_)):
-            raise ChildFailed(f"predict_proba returned shape {given.shape} for {count(len(x), 'row')}")
-        # A class that this group has never seen has probability 0 here.
-        aligned = np.zeros((len(x), len(self.classes)))
-        aligned[:, [self.classes.index(label) for label in child.classes_.tolist()]] = given
-        return aligned
 
     def plain_labels(self, values: AnyArray) -> list[Any]:
         """Predictions as JSON holds them, of the same kinds as those of `labels`."""

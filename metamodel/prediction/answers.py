@@ -1,4 +1,4 @@
-"""The output table of one call: prediction, probabilities, status and detail of every row.
+"""The output table of one call: prediction, what else was asked for, status and detail of every row.
 
 Statuses are small codes until the table is handed out: a million strings cost more than a million predictions of a
 linear model.
@@ -17,7 +17,6 @@ from metamodel.prediction.answer_form import (
     TEXT,
     AnswerForm,
     plain_numbers,
-    probability_column,
 )
 
 __all__ = ["Answers"]
@@ -44,7 +43,7 @@ class Answers:
         regression = form.task == "regression"
         self.prediction = np.full(n_rows, np.nan) if regression else np.full(n_rows, None, dtype=object)
         self.status = np.full(n_rows, form.statuses.index("unknown_group"), dtype=np.int16)
-        self.probabilities = np.full((n_rows, len(form.classes)), np.nan) if form.options.proba else None
+        self.further = np.full((n_rows, len(form.further)), np.nan) if form.further else None
         self.radius = np.full(n_rows, np.nan) if form.intervals else None
         self._detail: tuple[AnyArray, ...] = ()
         if form.options.detail:
@@ -56,13 +55,13 @@ class Answers:
             )
 
     def accept(
-        self, where: slice | IntArray, level: int, version: Any, labels: AnyArray, probabilities: AnyArray | None
+        self, where: slice | IntArray, level: int, version: Any, labels: AnyArray, further: AnyArray | None
     ) -> None:
         """Record what a child of one level answered; `version` is one for all rows, or one a row."""
         self.prediction[where] = labels
         self.status[where] = level
-        if self.probabilities is not None and probabilities is not None:
-            self.probabilities[where] = probabilities
+        if self.further is not None and further is not None:
+            self.further[where] = further
         if self._detail:
             self._detail[1][where] = level
             self._detail[2][where] = version
@@ -102,8 +101,8 @@ class Answers:
             mine[order] = its
 
     def _columns(self) -> Sequence[AnyArray]:
-        probabilities = () if self.probabilities is None else (self.probabilities,)
-        return (self.prediction, self.status, *probabilities, *self._detail)
+        further = () if self.further is None else (self.further,)
+        return (self.prediction, self.status, *further, *self._detail)
 
     def _interval(self) -> dict[str, AnyArray]:
         if self.radius is None:
@@ -129,9 +128,8 @@ class Answers:
         """
         columns: dict[str, Any] = {"prediction": self._form.plain_labels(self.prediction)}
         columns |= {name: plain_numbers(limits) for name, limits in self._interval().items()}
-        if self.probabilities is not None:
-            of_classes = self.probabilities.T
-            columns |= {probability_column(x): plain_numbers(of_classes[i]) for i, x in enumerate(self._form.classes)}
+        if self.further is not None:
+            columns |= {name: plain_numbers(self.further[:, i]) for i, name in enumerate(self._form.further)}
         columns["status"] = [self._form.statuses[code] for code in self.status.tolist()]
         columns |= {
             name: values.tolist() for name, values in zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail))
@@ -141,8 +139,8 @@ class Answers:
     def frame(self, index: pd.Index) -> pd.DataFrame:
         """Put the columns into one table."""
         columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction), **self._interval()}
-        if self.probabilities is not None:
-            columns |= {probability_column(x): self.probabilities[:, i] for i, x in enumerate(self._form.classes)}
+        if self.further is not None:
+            columns |= {name: self.further[:, i] for i, name in enumerate(self._form.further)}
         columns["status"] = np.array(self._form.statuses, dtype=object).take(self.status)
         columns |= dict(zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail)))
         if not isinstance(TEXT, np.dtype):

@@ -53,8 +53,8 @@ class Call:
 
     def ask(self, store: ChildStore, stacks: Sequence[Stack], rows: IntArray | None = None) -> None:
         """Let stacks, and then children, answer some rows, None for all of them."""
-        if stacks and self._columns.schema.layout == "array":
-            options = self._form.options
+        options = self._form.options
+        if stacks and options.of_stacks and self._columns.schema.layout == "array":
             stacked = StackedRows(self._grouping, self._columns, self._level, self.tally, self.answers)
             rows = stacked.ask(stacks, rows, proba=options.proba, detail=options.detail)
         if rows is None or len(rows):
@@ -62,7 +62,7 @@ class Call:
 
     def blend(self, weights: Weights, store: ChildStore, stacks: Sequence[Stack]) -> None:
         """Blend what was answered with what the parents answer for the same rows."""
-        form = replace(self._form, options=replace(self._form.options, unknown="null"))
+        form = replace(self._form, options=replace(self._form.options, unknown="null", predict_method="predict"))
 
         def ask(level: int, rows: IntArray | None) -> Answers:
             grouping, tally = self._grouping.at_level(level), Tally()

@@ -10,7 +10,14 @@ import numpy as np
 
 from metamodel.common.arrays import AnyArray, unshared
 
-__all__ = ["class_probabilities", "first_step", "last_step", "predictions", "with_feature_names"]
+__all__ = [
+    "class_probabilities",
+    "first_step",
+    "last_step",
+    "predictions",
+    "transformed_columns",
+    "with_feature_names",
+]
 
 
 def predictions(child: Any, x: Any) -> AnyArray:
@@ -64,6 +71,25 @@ def class_probabilities(child: Any, x: Any) -> AnyArray:
     # Fitted on a single class, scikit-learn's histogram boosting answers as of two, the second of which has no name.
     unnamed = given.ndim == 2 and given.shape[1] == 2 and len(getattr(child, "classes_", ())) == 1
     return given[:, :1] if unnamed else given
+
+
+def transformed_columns(child: Any, x: Any) -> int:
+    """Count the columns that a fitted child's `transform` gives, by the first row; 0 where it has none, or fails.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> x = np.arange(8.0).reshape(-1, 1)
+    >>> transformed_columns(KMeans(3, n_init=1).fit(x), x)
+    3
+    """
+    if not hasattr(child, "transform"):
+        return 0
+    try:
+        shape: tuple[int, ...] = child.transform(unshared(x[:1])).shape
+    except Exception:  # noqa: BLE001 - what it cannot do is not offered
+        return 0
+    return shape[1] if len(shape) == 2 else 0
 
 
 def with_feature_names(estimator: Any, names: list[str]) -> Any:

@@ -217,7 +217,7 @@ class AskedChildren:
         awaited, self._awaited = self._awaited, []
         for asked, rows, answer in awaited:
             try:
-                labels, probabilities = answer.result()
+                labels, further = answer.result()
             except ChildUnavailable as error:
                 self.answers.refuse(asked.where(rows), "failed", str(error))
             except RowsRefused:
@@ -225,7 +225,7 @@ class AskedChildren:
             except Exception as error:  # noqa: BLE001 - an answer may be anything, and the other rows must be answered
                 self.answers.refuse(asked.where(rows), "failed", error_text(error))
             else:
-                self.answers.accept(asked.where(rows), asked.level, asked.version[:12], labels, probabilities)
+                self.answers.accept(asked.where(rows), asked.level, asked.version[:12], labels, further)
 
     def _ask_usable(self, asked: "_Asked", rows: Rows) -> None:
         """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
@@ -235,9 +235,7 @@ class AskedChildren:
             rows_asked = waiting.pop() if failures % 2 else waiting.popleft()
             started = time.perf_counter()
             try:
-                labels, probabilities = self._form.ask(
-                    asked.child, asked.table.slice(rows_asked.start, rows_asked.stop)
-                )
+                labels, further = self._form.ask(asked.child, asked.table.slice(rows_asked.start, rows_asked.stop))
             except ChildUnavailable as error:  # asking for half the rows would not help
                 self.answers.refuse(asked.where(rows_asked), "failed", str(error))
             except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
@@ -248,7 +246,7 @@ class AskedChildren:
                     waiting += rows_asked.halves()
             else:
                 successes += 1
-                self.answers.accept(asked.where(rows_asked), asked.level, asked.version[:12], labels, probabilities)
+                self.answers.accept(asked.where(rows_asked), asked.level, asked.version[:12], labels, further)
             finally:
                 self._tally.seconds_predicting += time.perf_counter() - started
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from metamodel.common.arrays import FEW_ROWS
 from metamodel.exceptions import InputError
-from metamodel.prediction.answer_form import DETAIL_COLUMNS, INTERVAL, AnswerForm, PredictOptions, probability_column
+from metamodel.prediction.answer_form import DETAIL_COLUMNS, INTERVAL, AnswerForm, PredictOptions
 from metamodel.prediction.answers import Answers
 from metamodel.prediction.blending import Weights
 from metamodel.prediction.call import Call
@@ -41,10 +41,12 @@ class Route:
         For classifiers: kind of the labels, and the sorted union of the classes of all groups.
     levels
         Levels of the fallback chain that exist, from the longest prefix to 0 (global).
-    has_probabilities
-        Whether the children have `predict_proba`.
+    methods
+        Which methods beside `predict` all children have.
     intervals
         Whether answers have the columns `lower` and `upper`; what fills them is not in this package.
+    transformed
+        How many columns children's `transform` gives, at most.
     """
 
     keys: KeySchema
@@ -53,8 +55,9 @@ class Route:
     label_kind: str | None
     classes: tuple[Any, ...]
     levels: tuple[int, ...]
-    has_probabilities: bool = True
+    methods: tuple[str, ...] = ("predict_proba",)
     intervals: bool = False
+    transformed: int = 0
 
     def predict(
         self,
@@ -85,7 +88,7 @@ class Route:
         Returns
         -------
         DataFrame
-            One row for every row of `frame`, under its index: `prediction`, the probability columns if asked for,
+            One row for every row of `frame`, under its index: `prediction`, what `predict_method` adds,
             `status` ("child", "parent:<level>", "global", "unknown_group", "invalid_key", "failed"), and the detail
             if asked for.
 
@@ -120,11 +123,16 @@ class Route:
         """Raise `InputError` where this model cannot do what the options ask for."""
         if options.proba and self.task != "classification":
             raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
-        if options.proba and not self.has_probabilities:
-            raise InputError(
-                "predict_method='predict_proba' needs children with predict_proba, which these have not. "
-                "Train another estimator, or set its parameters so that it has (SVC: probability)."
-            )
+        method = options.predict_method
+        if method == "predict" or method in self.methods:
+            return
+        remedy = (
+            "or set its parameters so that it has (SVC: probability)" if options.proba else "or ask for another one"
+        )
+        raise InputError(
+            f"predict_method={method!r} needs children with {method}, which these have not. "
+            f"Train another estimator, {remedy}."
+        )
 
     def read(self, frame: pd.DataFrame) -> tuple[Grouping, FeatureColumns]:
         """Read a table: the groups of its rows, and its features; raises as `predict` does for columns."""
@@ -136,7 +144,8 @@ class Route:
         form = self._forms.get(options)
         if form is None:
             depth = len(self.keys.columns)
-            form = AnswerForm(self.task, self.label_kind, self.classes, depth, options, self.intervals)
+            described = self.task, self.label_kind, self.classes, depth, options, self.intervals, self.transformed
+            form = AnswerForm(*described)
             self._forms[options] = form
         return form
 
@@ -147,6 +156,6 @@ class Route:
 
 def output_columns(route: Route, options: PredictOptions) -> list[str]:
     """Names of the columns that a call with these options returns, in order."""
-    probabilities = [probability_column(label) for label in route.classes] if options.proba else []
     interval = INTERVAL if route.intervals else ()
-    return ["prediction", *interval, *probabilities, "status", *(DETAIL_COLUMNS if options.detail else ())]
+    further = route.form(options).further
+    return ["prediction", *interval, *further, "status", *(DETAIL_COLUMNS if options.detail else ())]

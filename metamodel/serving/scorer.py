@@ -86,7 +86,7 @@ class Scorer:
 
     def is_quick(self, request: PlainRequest) -> bool:
         """Whether nothing has to be loaded or fetched for an answer."""
-        return self.model.at_hand((request.grouping, request.columns))
+        return self.model.at_hand((request.grouping, request.columns), request.params)
 
     def answer(self, request: PlainRequest) -> Reply:
         """Answer a plain request."""

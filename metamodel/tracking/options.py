@@ -18,7 +18,10 @@ class AnswerOptions:
     """What a call without params answers, and how a request looks."""
 
     predict_method: PredictMethod = option(
-        "predict", choices=get_args(PredictMethod), decisive=False, help="predict or predict_proba."
+        "predict",
+        choices=get_args(PredictMethod),
+        decisive=False,
+        help="predict, predict_proba, decision_function, score_samples or transform.",
     )
     detail: bool = option(
         False, form="switch", decisive=False, help="Answer key, level, child version and error by default."

@@ -12,7 +12,7 @@ import pandas as pd
 
 from metamodel.bundle.diagnostics import gather_holdouts, gather_importance, write_evidence
 from metamodel.bundle.group_values import write_group_values
-from metamodel.bundle.ledger import OUTCOMES, LedgerRow
+from metamodel.bundle.ledger import OUTCOMES, TRAINED, LedgerRow
 from metamodel.bundle.manifest import Manifest, Target
 from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.common.progress import TrainingProgress
@@ -42,6 +42,9 @@ _LOG = logging.getLogger(__name__)
 Fit = Callable[[Path, float], Iterator[TaskResult]]
 
 # Libraries whose versions the manifest holds.
+# Of children, beside `predict`; how many columns their `transform` gives is counted by the fits.
+_METHODS = ("predict_proba", "decision_function", "score_samples")
+
 _PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "joblib", "cloudpickle", "skops")
 
 
@@ -171,7 +174,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findi
         levels=plan.levels,
         codec=plan.options.codec,
         spec_digest=plan.digest,
-        options={**plan.options.to_dict(), "candidates": _described_candidates(plan.spec.every_candidate)},
+        options={**plan.options.to_dict(), "candidates": _described_candidates(plan.spec.every_candidate, rows)},
         counts={
             **{status: int(statuses.get(status, 0)) for status in OUTCOMES},
             "rows": plan.rows,
@@ -189,11 +192,11 @@ def _described(candidate: Candidate) -> dict[str, Any]:
         "estimator": candidate.label,
         "params": candidate.params,
         "packages": packages(candidate.estimator),
-        "predict_proba": has_method(candidate.estimator, "predict_proba"),
+        **{name: has_method(candidate.estimator, name) for name in _METHODS},
     }
 
 
-def _described_candidates(candidates: Iterable[Candidate]) -> dict[str, dict[str, Any]]:
+def _described_candidates(candidates: Iterable[Candidate], rows: Sequence[LedgerRow]) -> dict[str, dict[str, Any]]:
     """Describe candidates by their names; an override may fit an estimator of the same name otherwise.
 
     The first of a name (one of all groups', if there is one) says which parameters it has. What is needed to load and
@@ -204,5 +207,8 @@ def _described_candidates(candidates: Iterable[Candidate]) -> dict[str, dict[str
         own = _described(candidate)
         first = described.setdefault(candidate.name, own)
         first["packages"] = sorted({*first["packages"], *own["packages"]})
-        first["predict_proba"] = first["predict_proba"] and own["predict_proba"]
+        first |= {name: first[name] and own[name] for name in _METHODS}
+    for name, candidate_described in described.items():
+        columns = [row.transformed for row in rows if row.candidate == name and row.status in TRAINED]
+        candidate_described["transform"] = max(columns, default=0) if all(columns) else 0
     return described

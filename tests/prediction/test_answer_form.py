@@ -15,7 +15,8 @@ from routes import (
 )
 
 from metamodel.exceptions import InputError
-from metamodel.prediction.answer_form import PredictOptions, probability_column
+from metamodel.prediction.answer_form import PredictOptions
+from metamodel.prediction.further_answers import probability_column
 from metamodel.prediction.routing import Route, output_columns
 
 
@@ -131,7 +132,7 @@ def test_a_regressor_has_no_probabilities():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"predict_method": "transform"}, r"predict_method='transform' is unknown. Use one of: predict, predict_proba"),
+        ({"predict_method": "fit"}, r"predict_method='fit' is unknown. Use one of: predict, predict_proba, decision_"),
         ({"unknown": "skip"}, r"unknown='skip' is unknown. Use one of: null, error, fallback"),
         ({"detail": "yes"}, r"detail='yes' is neither true nor false"),
     ],

@@ -67,7 +67,9 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
                 f"group_by={short(group_by)} is no list of column names. Give one name or a list of names."
             )
         if not isinstance(options.get("target"), str):
-            raise InputError(f"target={short(options.get('target'))} is no column name. Give one name.")
+            raise InputError(
+                f"target={short(options.get('target'))} is no column name. {_remedy_of_target(options.get('target'))}"
+            )
         optional = {
             option.name for option in declared(cls) if option.default is None and options.get(option.name) == ""
         }
@@ -157,6 +159,17 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
         shrinkage = None if self.shrinkage is None else self.shrinkage.to_dict()
         # A function of the caller's is named, never copied.
         return {**asdict(replace(self, shrinkage=None)), "group_by": list(self.group_by), "shrinkage": shrinkage}
+
+
+def _remedy_of_target(target: Any) -> str:
+    if target is None:
+        return (
+            "Give one name: children are judged by it. Where they learn from the features alone (KMeans, "
+            "IsolationForest), a constant will do: data.assign(target=0)."
+        )
+    if isinstance(target, list | tuple):
+        return "Give one name; a model predicts one column, so train one for each of several."
+    return "Give one name."
 
 
 def _plain_number(value: Any) -> Any:
