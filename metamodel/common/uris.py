@@ -38,6 +38,25 @@ _QUERY_VALUE = re.compile(r"(?<=[?&#;])([\w.~%+-]+=)[^\s&#;'\")]+")
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
+# The only block of which addresses of the open internet are given out (IANA, IPv6 Address Space).
+_UNICAST = ipaddress.ip_network("2000::/3")
+
+# Entries of IANA's special-purpose registries, and of RFC 7526, that the `ipaddress` of Python 3.11 does not know.
+_SPECIAL = [
+    ipaddress.ip_network(block)
+    for block in (
+        "192.0.0.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.175.48.0/24",
+        "2001::/23",
+        "2001:db8::/32",
+        "2620:4f:8000::/48",
+        "3fff::/20",
+    )
+]
+
 
 def redacted(text: str) -> str:
     """Take user names, passwords and the values of queries out of the URIs in a text that people, or files, get to see.
@@ -113,6 +132,8 @@ def _credentials(parsed: ParseResult) -> str:
 
 
 def _host_problem(uri: str, parsed: ParseResult) -> str:
+    if parsed.scheme == "file" and parsed.netloc not in ("", "localhost"):
+        return f"a file is one of this machine, and the address names {parsed.netloc!r}"
     if is_local(uri) or parsed.scheme in _WITHOUT_HOST:
         return ""
     host = _host(uri)
@@ -150,7 +171,10 @@ def is_open(address: str) -> bool:
     [True, False, False, False, False]
     """
     parsed = _carried(ipaddress.ip_address(address.partition("%")[0]))
-    return parsed.is_global and not parsed.is_reserved and not parsed.is_multicast
+    if parsed.version == 6 and parsed not in _UNICAST:
+        return False
+    special = parsed.is_reserved or parsed.is_multicast or any(parsed in block for block in _SPECIAL)
+    return parsed.is_global and not special
 
 
 def _carried(address: _Address) -> _Address:

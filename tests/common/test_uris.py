@@ -53,10 +53,42 @@ def test_what_has_no_host_of_its_own_is_not_looked_up(uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "169.254.169.254", "fe80::1%eth0", "::1", "224.0.0.1", "64:ff9b::7f00:1"]
+    "address",
+    [
+        "127.0.0.1",
+        "169.254.169.254",
+        "fe80::1%eth0",
+        "::1",
+        "224.0.0.1",
+        "64:ff9b::7f00:1",
+        "fec0::1",
+        "192.88.99.1",
+        "3fff::1",
+        "3fff:fff::1",
+        "2620:4f:8000::1",
+        "5f00::1",
+        "64:ff9b:1::1",
+        "2001:20::1",
+        "192.175.48.1",
+        "100::1",
+    ],
 )
 def test_addresses_of_this_network_are_not_open(address: str) -> None:
     assert not is_open(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "192.89.0.1", "2001:4860:4860::8888", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
+def test_addresses_of_the_open_internet_are_open(address: str) -> None:
+    assert is_open(address)
+
+
+def test_a_file_of_another_machine_is_refused() -> None:
+    assert malformed("file://evil.example/models/a") == (
+        "a file is one of this machine, and the address names 'evil.example'"
+    )
+    assert malformed("file://localhost/models/a") == malformed("file:///models/a") == ""
 
 
 @pytest.mark.parametrize(

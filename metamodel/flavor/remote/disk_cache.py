@@ -30,8 +30,8 @@ from filelock import FileLock, Timeout
 
 from metamodel.common.byte_cache import limit_in_bytes
 from metamodel.common.fork_lock import ForkLock
-from metamodel.common.temp_dirs import OwnedDirectory, sweep
-from metamodel.exceptions import InputError
+from metamodel.common.temp_dirs import OwnedDirectory, private_directory, sweep
+from metamodel.exceptions import ChildUnavailable, InputError
 
 __all__ = ["DiskCache", "cache_directory", "process_disk_cache"]
 
@@ -40,6 +40,9 @@ _DIRECTORY_VARIABLE = "METAMODEL_DISK_CACHE"
 _LIMIT_VARIABLE = "METAMODEL_DISK_CACHE_MB"
 
 _DEFAULT_MB = 2048
+
+# Seconds that another process may take for a download before it is given up.
+_LONGEST_LOCK = 900.0
 
 # Seconds after which an entry that cannot be used is fetched again.
 _DOUBTED_AFTER = 30.0
@@ -98,7 +101,7 @@ class DiskCache:
             The entry's directory.
         """
         digest = hashlib.sha256(name.encode()).hexdigest()
-        with self._lock_of(digest):
+        with self._held(digest):
             path = self.root / "entries" / digest
             if not self._touch(digest):
                 self._fill(digest, path, fill)
@@ -120,7 +123,7 @@ class DiskCache:
 
     def _fill(self, digest: str, path: Path, fill: Callable[[Path], object]) -> None:
         if not self._partial.path.is_dir():  # somebody has cleared the cache
-            (self.root / "partial").mkdir(parents=True, exist_ok=True)
+            self._make_directories()
             self._partial = OwnedDirectory(self.root / "partial")
         unfinished = Path(tempfile.mkdtemp(dir=self._partial.path))
         try:
@@ -155,8 +158,9 @@ class DiskCache:
         shutil.rmtree(self.root / "entries" / digest, ignore_errors=True)
 
     def _make_directories(self) -> None:
+        private_directory(self.root)
         for name in ("entries", "partial", "locks"):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
+            private_directory(self.root / name)
 
     def _clean(self) -> None:
         """Take away what dead processes left behind."""
@@ -171,8 +175,22 @@ class DiskCache:
                 elif not self._execute("SELECT 1 FROM entries WHERE name = ?", digest):
                     shutil.rmtree(path, ignore_errors=True)
 
-    def _lock_of(self, digest: str, timeout: float = -1) -> FileLock:
-        return FileLock(self.root / "locks" / f"{digest[:2]}.lock", timeout=timeout)
+    @contextmanager
+    def _held(self, digest: str) -> Iterator[None]:
+        lock = self._lock_of(digest, _LONGEST_LOCK)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ChildUnavailable(
+                f"another process has held {lock.lock_file} for {_LONGEST_LOCK:.0f} s; end it, or clear the cache"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock_of(self, digest: str, timeout: float) -> FileLock:
+        return FileLock(self.root / "locks" / f"{digest[:2]}.lock", timeout=timeout, mode=0o600)
 
     def _execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         try:
@@ -229,7 +247,7 @@ def process_disk_cache() -> DiskCache:
                 _cache = DiskCache(directory, limit)
             except (OSError, sqlite3.Error) as error:
                 raise InputError(
-                    f"Children cannot be kept in {directory} ({getattr(error, 'strerror', error)}). "
+                    f"Children cannot be kept in {directory} ({getattr(error, 'strerror', None) or error}). "
                     f"Set {_DIRECTORY_VARIABLE} to a directory of this machine that can be written."
                 ) from error
         return _cache

@@ -19,6 +19,7 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from metamodel.common.fork_lock import ForkLock
+from metamodel.common.temp_dirs import private_directory
 from metamodel.exceptions import ChildUnavailable
 
 __all__ = ["LONGEST_WAIT", "MachineTurns", "RateLimiter", "first_delay"]
@@ -31,8 +32,12 @@ _SPREAD = 2.5
 
 _MOMENT = struct.Struct("d")
 
-# A moment so far away was written before somebody set the machine's clock back.
+# A moment so far away was written before the machine was started anew: its processes share a clock that counts from
+# then, so that nobody's setting of the time of day matters.
 _TOO_FAR = 600.0
+
+# A turn is taken within microseconds; seconds are for a machine that was suspended.
+_LONGEST_LOCK = 10.0
 
 
 def first_delay(key: str, interval: float) -> float:
@@ -109,7 +114,10 @@ class RateLimiter:
         # Asked for only now: who took it earlier would hold a turn that others could use meanwhile.
         try:
             seconds = machine.take(longest)
-        except OSError:  # the disk is full, or gone: the process keeps its own part of the rate
+        except (
+            OSError
+        ):  # the disk is full or gone, or somebody keeps the lock: the process has its own part of the rate
+            self._machine = None
             return
         if seconds > longest:
             raise ChildUnavailable(f"the server is busy with other processes for {seconds:.0f} s more")
@@ -187,7 +195,7 @@ class MachineTurns:
         The directory cannot be written, or its files not be locked.
     """
 
-    def __init__(self, directory: Path, server: str, rate: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, directory: Path, server: str, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval = 1 / rate
         self._clock = clock
         name = hashlib.sha256(f"{platform.node()} {server} {rate!r}".encode()).hexdigest()
@@ -215,14 +223,14 @@ class MachineTurns:
     @contextmanager
     def _locked(self) -> Iterator[BinaryIO]:
         """Hold the file, which whoever clears the directory may have taken away."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(self._path.parent)
         # A turn is taken within microseconds, so whoever waits looks again soon.
         with (
-            FileLock(f"{self._path}.lock", poll_interval=0.001),
+            FileLock(f"{self._path}.lock", timeout=_LONGEST_LOCK, mode=0o600, poll_interval=0.001),
             open(self._path, "r+b", buffering=0, opener=_or_new) as file,
         ):
             yield file
 
 
 def _or_new(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT, 0o666)
+    return os.open(path, flags | os.O_CREAT, 0o600)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.exceptions import InputError
+from metamodel.exceptions import ChildUnavailable, InputError
 from metamodel.flavor.remote import disk_cache
 from metamodel.flavor.remote.disk_cache import DiskCache, process_disk_cache
 
@@ -214,3 +214,35 @@ def test_a_place_that_cannot_be_written_is_refused(place: str, monkeypatch: pyte
     monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / place))
     with pytest.raises(InputError, match="Set METAMODEL_DISK_CACHE to a directory"):
         process_disk_cache()
+
+
+def test_a_cache_that_others_can_write_to_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    DiskCache(tmp_path / "cache", MB).close()
+    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "cache"))
+    for place in ("cache", "cache/entries", "cache/locks"):
+        (tmp_path / place).chmod(0o777)
+        monkeypatch.setattr(disk_cache, "_cache", None)
+        with pytest.raises(InputError, match=rf"cannot be kept in .* \(others may write to .*{place} \(chmod go-w"):
+            process_disk_cache()
+        (tmp_path / place).chmod(0o700)
+
+
+def test_everything_in_it_is_this_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        cache = DiskCache(tmp_path / "cache", MB)
+        with cache.entry("child", write):
+            pass
+    finally:
+        os.umask(before)
+    folders = [tmp_path / "cache", *(path for path in (tmp_path / "cache").iterdir() if path.is_dir())]
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+
+
+def test_a_lock_that_is_held_for_ever_ends_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = DiskCache(tmp_path, MB)
+    monkeypatch.setattr(disk_cache, "_LONGEST_LOCK", 0.05)
+    asking = DiskCache(tmp_path, MB)
+    match = r"^another process has held .*\.lock for 0 s; end it, or clear the cache$"
+    with cache.entry("child", write), pytest.raises(ChildUnavailable, match=match), asking.entry("child", write):
+        pass

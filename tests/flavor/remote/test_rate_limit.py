@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clocks import Clock, limiter
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,7 +164,17 @@ def test_a_slow_rate_of_its_own_is_no_reason_to_give_up(tmp_path: Path) -> None:
     assert clock.now >= 10
 
 
-def test_a_moment_from_before_the_clock_was_set_back_does_not_count(tmp_path: Path) -> None:
+def test_a_lock_that_is_held_for_ever_costs_one_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, machine = Clock(), MachineTurns(tmp_path, "server", 20)
+    limits = RateLimiter(20, clock, clock.sleep, machine)
+    monkeypatch.setattr("metamodel.flavor.remote.rate_limit._LONGEST_LOCK", 0.05)
+    with FileLock(f"{machine._path}.lock"):
+        for _ in range(20):
+            limits.wait()
+        assert limits._machine is None
+
+
+def test_a_moment_from_before_the_machine_was_started_does_not_count(tmp_path: Path) -> None:
     late, early = Clock(), Clock()
     late.sleep(100_000)
     MachineTurns(tmp_path, "server", 20, late).take(longest=1)
