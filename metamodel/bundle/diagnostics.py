@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.holdout import HeldOut, level_column
 from metamodel.evaluation.importance import Importance
-from metamodel.tables.keys import GroupKey, decode_key
+from metamodel.tables.keys import GroupKey, decode_keys
 
 __all__ = [
     "HOLDOUT_NAME",
@@ -184,7 +184,7 @@ def gather_holdouts(
         empty = pd.DataFrame({"key": pd.Categorical([]), "row": [], "actual": [], "predicted": []})
         empty_tables = {level: empty.assign(child=np.zeros(0, dtype=np.int64)) for level in levels if of_parents}
         return {depth: empty, **empty_tables}
-    keys = [decode_key(name) for name in names]
+    keys = decode_keys(names)
     lengths = np.asarray([len(key) for key in keys])[every["group"]]
     parents = {level: every[lengths == level] for level in levels}
     tables = {depth: _of_level(every[lengths == depth], parents, names, keys)}
@@ -255,7 +255,7 @@ def gather_importance(parts: Sequence[_Part], features: Sequence[str]) -> pd.Dat
     columns = ["key", "level", "feature", "share", "coefficient"]
     if not len(every):
         return pd.DataFrame(columns=columns)
-    levels = np.asarray([len(decode_key(name)) for name in names])
+    levels = np.asarray([len(key) for key in decode_keys(names)])
     every = every.assign(
         key=pd.Categorical.from_codes(every["group"], categories=names),
         level=levels[every["group"]],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metamodel.bundle.canonical_pickle import dumps
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, BoolArray
 
 __all__ = ["PickleTemplate"]
 
@@ -49,6 +49,7 @@ class PickleTemplate:
             marks[name] = mark
             setattr(part, attribute, mark.copy() if value.ndim else mark[()])
         self._pickle = dumps(child)
+        self._shapes = {name: mark.shape for name, mark in marks.items()}
         self._places: dict[str, int] = {}
         self._dtypes = {name: mark.dtype for name, mark in marks.items()}
         for name, mark in marks.items():
@@ -71,3 +72,36 @@ class PickleTemplate:
             content = values.view(np.uint8).reshape(children, -1)
             filled[:, place : place + content.shape[1]] = content
         return [row.tobytes() for row in filled]
+
+    def read(self, children: Sequence[bytes]) -> tuple[BoolArray, dict[str, AnyArray]]:
+        """Read the numbers of children that were pickled, by this template or otherwise.
+
+        Parameters
+        ----------
+        children
+            Pickles of one size.
+
+        Returns
+        -------
+        alike : ndarray of bool, shape (n_children,)
+            Which of them differ from the template in their numbers alone.
+        numbers
+            Name → the numbers of those, shape (n_alike, ...).
+        """
+        size = len(self._pickle)
+        if len(children[0]) != size:
+            return np.zeros(len(children), dtype=bool), {}
+        stored = np.frombuffer(b"".join(children), dtype=np.uint8).reshape(-1, size)
+        fixed = np.ones(size, dtype=bool)
+        spans = {name: slice(place, place + self._nbytes(name)) for name, place in self._places.items()}
+        for span in spans.values():
+            fixed[span] = False
+        alike = (stored[:, fixed] == np.frombuffer(self._pickle, dtype=np.uint8)[fixed]).all(axis=1)
+        numbers = {
+            name: np.ascontiguousarray(stored[alike, span]).view(self._dtypes[name]).reshape(-1, *self._shapes[name])
+            for name, span in spans.items()
+        }
+        return alike, numbers
+
+    def _nbytes(self, name: str) -> int:
+        return int(self._dtypes[name].itemsize * np.prod(self._shapes[name], dtype=np.int64))

@@ -9,7 +9,7 @@ from typing import Self
 
 from metamodel.bundle.compression import Compressor, train_dictionary
 from metamodel.bundle.shard_reader import ShardReader
-from metamodel.bundle.shards import CHILDREN, DICTIONARY, SEAL, ShardRow, identity_of
+from metamodel.bundle.shards import CHILDREN, COLUMNS, DICTIONARY, SEAL, ShardRow, identity_of
 
 __all__ = ["ShardWriter", "compress_shard", "drop_children", "forget_groups", "seal_shard"]
 
@@ -17,6 +17,8 @@ __all__ = ["ShardWriter", "compress_shard", "drop_children", "forget_groups", "s
 _SAMPLED_CHILDREN = 1000
 
 _SAMPLED_BYTES = 32 * 2**20
+
+_INSERT = "INSERT INTO children VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class ShardWriter:
@@ -60,7 +62,7 @@ class ShardWriter:
         if self._compressor is not None and stored is not None:
             stored = self._compressor.compress(stored)
         facts = (row.key, row.level, row.status, row.reason, row.resident, row.size, row.sha256, row.proof, stored)
-        self._connection.execute("INSERT INTO children VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", facts)
+        self._connection.execute(_INSERT, facts)
 
     def add_all_of(self, path: Path) -> None:
         """Append every group of another shard."""
@@ -74,6 +76,15 @@ class ShardWriter:
         self._connection.execute("INSERT INTO children SELECT * FROM other.children ORDER BY rowid")
         self._connection.commit()
         self._connection.execute("DETACH other")
+
+    def compress_all_of(self, path: Path) -> None:
+        """Append every group of a shard that is not compressed; what its rows say and prove stays as it is."""
+        assert self._compressor is not None
+        compress = self._compressor.compress
+        with closing(sqlite3.connect(path)) as source:
+            stored = source.execute(f"SELECT {COLUMNS} FROM children ORDER BY rowid")
+            rows = ((*facts, None if child is None else compress(child)) for *facts, child in stored)
+            self._connection.executemany(_INSERT, rows)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Take groups out again; of keys that are not there nothing happens."""
@@ -134,8 +145,7 @@ def compress_shard(path: Path) -> bool:
     if dictionary is None:
         return False
     with ShardWriter(path, dictionary) as writer:  # takes the place of the other when it is complete
-        for row in reader.rows():
-            writer.add(row)
+        writer.compress_all_of(path)
     return True
 
 

@@ -234,6 +234,10 @@ def prefixes(keys: Iterable[GroupKey | InvalidKey], level: int) -> list[GroupKey
     return [key[:level] if isinstance(key, tuple) else key for key in keys]
 
 
+# `json.dumps` makes an encoder anew for each call with other separators, which takes longer than encoding a key.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def encode_key(key: GroupKey) -> str:
     """Encode a canonical key as one string: a typed JSON array.
 
@@ -245,7 +249,7 @@ def encode_key(key: GroupKey) -> str:
     >>> encode_key(("FR", 7)), encode_key(("7",)), encode_key((True, None)), encode_key(())
     ('["FR",7]', '["7"]', '[true,null]', '[]')
     """
-    return json.dumps([_tagged(value) for value in key], ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode([_tagged(value) for value in key])
 
 
 def decode_key(text: str) -> GroupKey:

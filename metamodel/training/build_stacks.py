@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -173,10 +174,15 @@ def _sampler(table: FeatureTable, rows: Mapping[str, IntArray]) -> Callable[[str
 
 
 def _sample(table: FeatureTable, rows: IntArray) -> AnyArray:
-    chosen = rows[spread(len(rows), _COMPARED_ROWS)]
+    chosen = rows[_compared(len(rows))]
     if table.problems:
         chosen = chosen[[row not in table.problems for row in chosen.tolist()]]
     return np.asarray(table.values)[chosen]
+
+
+@cache
+def _compared(n_rows: int) -> IntArray:
+    return spread(n_rows, _COMPARED_ROWS)
 
 
 def _rows_by_key(grouping: Grouping, levels: Sequence[int]) -> dict[str, IntArray]:

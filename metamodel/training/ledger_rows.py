@@ -10,7 +10,7 @@ from metamodel.bundle.ledger_queries import with_keys
 from metamodel.common.messages import count
 from metamodel.exceptions import AllGroupsFailed
 from metamodel.fitting.tuning import TUNING_COLUMNS
-from metamodel.tables.keys import decode_key
+from metamodel.tables.keys import decode_key, decode_keys
 from metamodel.training.plan import Plan
 
 __all__ = ["refuse_empty", "to_ledger", "tuning_table"]
@@ -33,7 +33,7 @@ def to_ledger(rows: Iterable[LedgerRow], plan: Plan) -> pd.DataFrame:
         by key.
     """
     rows = list(rows)
-    keys = [decode_key(row.key) for row in rows]
+    keys = decode_keys([row.key for row in rows])
     ordered = with_keys(pd.DataFrame([row.cells() for row in rows]), keys, plan.keys)
     return ordered.reindex(columns=plan.ledger_columns)
 

@@ -6,7 +6,7 @@ memory of the one that gathers them.
 
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import SHARD_DIR
 from metamodel.bundle.shard_reader import ShardReader
+from metamodel.bundle.shards import ShardRow
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import error_text
 from metamodel.common.progress import progress_bar
 from metamodel.exceptions import WorkerDied
 from metamodel.prediction.stacks import Proven, Prover
 from metamodel.tables.features import FeatureSchema
+from metamodel.training.alike_children import answers_of_alike
 from metamodel.training.engines.joblib_pool import in_processes, process_count
 
 __all__ = ["Part", "parts_of", "prove", "proven_children"]
@@ -38,6 +40,9 @@ _PART_CHILDREN = 200
 _WORTH_SECONDS = 2.0
 
 _CHILD_SECONDS, _MEGABYTE_SECONDS = 0.00025, 0.15
+
+# Bytes of a child that may be read with others at a time.
+_SMALL = 2**16
 
 _KILLED = "the process that read it was killed (out of memory, or a crash in native code)"
 
@@ -124,16 +129,36 @@ def prove(part: Part, refused: dict[str, str]) -> Iterator[list[Proven]]:
     """Do as `proven_children` does with one part, in this process."""
     prover, codec = Prover(part.features, part.classes, refused), get_codec(part.codec)
     shard = ShardReader(part.shard)
-    for row in shard.rows(keys=_comparable(part, refused)):
-        try:
-            child = codec.loads(row.child or b"")
-        except Exception as error:  # noqa: BLE001 - a codec raises whatever the child's own code raises
-            refused[row.key] = f"cannot be loaded: {error_text(error)}"
-            continue
-        prover.add(row.key, row.sha256, child, np.asarray(part.samples[row.key]))
-        if prover.full:
-            yield prover.proven()
+    takes_arrays = part.features.layout == "array" and part.features.matrix_dtype == np.float64
+    for rows in _batches(shard.rows(keys=_comparable(part, refused))):
+        samples = {row.key: np.asarray(part.samples[row.key]) for row in rows}
+        answered = answers_of_alike(rows, samples, codec) if takes_arrays else {}
+        for row in rows:
+            if row.key in answered:
+                one = answered[row.key]
+                prover.add_answered(Proven(row.key, row.sha256, one.form), one.x, one.predicted, None)
+            else:
+                try:
+                    child = codec.loads(row.child or b"")
+                except Exception as error:  # noqa: BLE001 - a codec raises whatever the child's own code raises
+                    refused[row.key] = f"cannot be loaded: {error_text(error)}"
+                    continue
+                prover.add(row.key, row.sha256, child, samples[row.key])
+            if prover.full:
+                yield prover.proven()
     yield prover.proven()
+
+
+def _batches(rows: Iterable[ShardRow]) -> Iterator[list[ShardRow]]:
+    """Gather small children; a large one comes by itself, so that memory stays bounded."""
+    batch: list[ShardRow] = []
+    for row in rows:
+        batch.append(row)
+        if row.size > _SMALL:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _comparable(part: Part, refused: dict[str, str]) -> Iterator[str]:

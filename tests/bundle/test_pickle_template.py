@@ -43,3 +43,17 @@ def test_numbers_that_stand_twice_in_a_pickle_are_refused():
     one = Twice()
     with pytest.raises(ValueError, match="coef_ stands 2 times in the pickle"):
         PickleTemplate(one, {"coef_": (one, "coef_")})
+
+
+def test_numbers_are_read_from_pickles_that_differ_in_nothing_else():
+    children = [_fitted(seed, 10 + seed) for seed in range(4)]
+    children[2][-1].alpha = 2.0
+    example = _fitted(9, 12)
+    template = PickleTemplate(example, _holders(example))
+    alike, numbers = template.read([dumps(child) for child in children])
+    assert alike.tolist() == [True, True, False, True]
+    for name, values in numbers.items():
+        expected = [getattr(*_holders(child)[name]) for child in (children[0], children[1], children[3])]
+        assert np.array_equal(values, np.array(expected)), name
+    alike, numbers = template.read([dumps(child) + b"." for child in children])
+    assert (alike.any(), numbers) == (np.False_, {})

@@ -6,12 +6,14 @@ import time
 
 import cloudpickle
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.tree import DecisionTreeRegressor
 from stacked import SCHEMA
 
+import metamodel
 from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
 from metamodel.exceptions import CorruptBundle
@@ -109,3 +111,19 @@ def test_one_child_that_cannot_be_compared_takes_no_other_with_it(tmp_path, monk
     of_parts = parts(tmp_path / "shard", blobs)
     found, refused = proven([Part(of_parts[0].shard, tuple(blobs), SCHEMA, (), "cloudpickle", np.inf)], 1, tmp_path)
     assert ('["0"]' in found, '["3"]' in found, refused['["4"]']) == (True, True, "cannot be compared: ValueError: odd")
+
+
+@pytest.mark.tableless
+def test_stacks_are_the_same_whether_children_are_read_many_at_a_time_or_one_by_one(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(400, 3)), columns=["a", "b", "y"]).assign(g=np.repeat(range(40), 10))
+    stored = {}
+    for name in ("many", "one"):
+        if name == "one":
+            monkeypatch.setattr(proving, "answers_of_alike", lambda *_: {})
+        result = metamodel.train(table, "g", "y", Ridge(), n_jobs=1, output_dir=tmp_path / name)
+        assert result.ledger["stack"].tolist().count("") == 40
+        stored[name] = {
+            path.name: path.read_bytes() for path in sorted((tmp_path / name / "stacks").rglob("*")) if path.is_file()
+        }
+    assert stored["many"] == stored["one"]

@@ -1,5 +1,6 @@
 """Fit and judge many groups at once: what `fit.fit_group` does for one, with arrays over all of them."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,12 +36,12 @@ class ManyFits:
     groups
         Their numbers among all groups, in order, shape (n_fitted,).
     outcomes
-        One a group, without the child and the held-out rows.
+        One a group, without the child.
     numbers
         Attribute of the children → its value for each group, shape (n_fitted, ...).
     kinds
         Shape (n_fitted, n_marks): children with equal marks differ in `numbers` alone.
-    holdouts, importances
+    importances
         One a group.
     """
 
@@ -48,7 +49,6 @@ class ManyFits:
     outcomes: Sequence[GroupOutcome]
     numbers: dict[str, AnyArray]
     kinds: AnyArray
-    holdouts: Sequence[HeldOut | None]
     importances: Sequence[Importance]
 
 
@@ -66,10 +66,11 @@ def fit_many_groups(
     kept_share
         Share of the held-out rows to hand back, from `holdout.kept_share`.
     """
+    started = time.perf_counter()
     with np.errstate(all="ignore"):  # what is not finite in the end is not taken
         usable = usable_rows(many, spec)
         if not len(usable.groups):
-            return ManyFits(usable.groups, (), {}, np.zeros((0, 0), dtype=np.int64), (), ())
+            return ManyFits(usable.groups, (), {}, np.zeros((0, 0), dtype=np.int64), ())
         figures = _Figures(len(usable.groups))
         held = None
         if usable.held is not None:
@@ -81,13 +82,13 @@ def fit_many_groups(
         good &= np.isfinite(values).reshape(len(good), -1).all(axis=1)
     kept = np.flatnonzero(good)
     holdouts: list[HeldOut | None] = [None] * len(good) if held is None else _split(held, kept_share)
-    outcomes = _outcomes(many, keys, spec, usable, figures, kept)
+    seconds = (time.perf_counter() - started) / max(1, len(kept))
+    outcomes = _outcomes(many, keys, spec, usable, figures, kept, holdouts, seconds)
     return ManyFits(
         usable.groups[kept],
         outcomes,
         {name: values[kept] for name, values in numbers.items()},
         kinds[kept],
-        [holdouts[i] for i in kept.tolist()],
         [Importance(shares[i], coefficients[i]) for i in kept.tolist()],
     )
 
@@ -173,6 +174,8 @@ def _outcomes(
     usable: UsableRows,
     figures: _Figures,
     kept: IntArray,
+    holdouts: Sequence[HeldOut | None],
+    seconds: float,
 ) -> list[GroupOutcome]:
     """Say of each group what `fit_group` says of it."""
     candidate = spec.candidates[0]
@@ -198,10 +201,12 @@ def _outcomes(
                 "fitted",
                 numbers[i],
                 "; ".join(notes),
+                seconds=seconds,
                 estimator=candidate.label,
                 params=candidate.params,
                 metrics=metrics,
                 facts=facts,
+                holdout=holdouts[i],
             )
         )
     return outcomes

@@ -88,8 +88,13 @@ class Prover:
             except Exception as error:  # noqa: BLE001 - a child may raise anything; it will do so when it is asked
                 self.refused[key] = f"raised on its own rows: {error_text(error)}"
                 return
+        self.add_answered(Proven(key, version, form), rows, predicted, probabilities)
+
+    def add_answered(self, one: Proven, x: AnyArray, predicted: AnyArray, probabilities: AnyArray | None) -> None:
+        """Take a child that was asked: its form, complete rows, and its answers to them."""
+        form = one.form
         of_signature = self._waiting.setdefault(form.signature, [])
-        of_signature.append(_Waiting(Proven(key, version, form), rows, predicted, probabilities))
+        of_signature.append(_Waiting(one, x, predicted, probabilities))
         self._number += 1
         self._nbytes += form.nbytes
 

@@ -5,9 +5,8 @@ the ledger, held-out predictions, importances. One difference, and the whole tas
 """
 
 import json
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,9 @@ _FEWEST = 16
 
 # Groups of each kind that are fitted both ways; of many, one in `_EVERY`.
 _PROVEN, _EVERY = 4, 250
+
+# What rows may have; anything else (times, weights, ...) has to be None.
+_UNDERSTOOD = {"features", "y", "hashes", "children"}
 
 # Position of a group in its task → what remains of it.
 _Records = dict[int, GroupRecord]
@@ -75,7 +77,6 @@ def fit_as_arrays(
     # Of other codecs it is not known that equal children are equal bytes.
     if program is None or fitter.codec.name != "cloudpickle" or len(taken) < _FEWEST or not _is_plain(table):
         return ArrayGroups({})
-    started = time.perf_counter()
     starts = np.cumsum(numbers) - numbers
     many = _rows_of(table, starts[taken], numbers[taken])
     fits = fit_many_groups(many, [groups[i].key for i in taken.tolist()], spec, program, kept_share)
@@ -85,8 +86,6 @@ def fit_as_arrays(
         data = table.group(groups[i].key, starts[i], starts[i] + numbers[i])
         return fitter.fit(data, groups[i].fingerprint)
 
-    seconds = (time.perf_counter() - started) / max(1, len(positions))
-    fits = replace(fits, outcomes=[replace(outcome, seconds=seconds) for outcome in fits.outcomes])
     proof = _Proof(fits, positions, numbers, program, fitter, one_by_one)
     return proof.records([group.fingerprint for group in groups])
 
@@ -99,8 +98,7 @@ def _is_plain(table: TrainingTable) -> bool:
         and x.shape[1] > 0
         and x.flags.c_contiguous
         and table.y.dtype == np.float64
-        and table.times is None
-        and table.weights is None
+        and all(getattr(table, one.name) is None for one in fields(table) if one.name not in _UNDERSTOOD)
         and not table.features.problems
     )
 
@@ -162,9 +160,8 @@ class _Proof:
         records = {}
         for i, blob in zip(of_kind.tolist(), children, strict=True):
             position = int(self._positions[i])
-            outcome = replace(self._fits.outcomes[i], holdout=self._fits.holdouts[i])
-            record = self._fitter.record(outcome, fingerprints[position], self._fits.importances[i], blob)
-            records[position] = record
+            outcome, importance = self._fits.outcomes[i], self._fits.importances[i]
+            records[position] = self._fitter.record(outcome, fingerprints[position], importance, blob)
         return records
 
     def _children(self, of_kind: IntArray, example: GroupRecord) -> Sequence[bytes]:
