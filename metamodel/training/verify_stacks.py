@@ -135,8 +135,8 @@ def prove(part: Part, refused: dict[str, str]) -> Iterator[list[Proven]]:
         answered = answers_of_alike(rows, samples, codec) if takes_arrays else {}
         for row in rows:
             if row.key in answered:
-                one = answered[row.key]
-                prover.add_answered(Proven(row.key, row.sha256, one.form), one.x, one.predicted, None)
+                child = answered[row.key]
+                prover.add_answered(Proven(row.key, row.sha256, child.form), child.x, child.predicted, None)
             else:
                 try:
                     child = codec.loads(row.child or b"")
