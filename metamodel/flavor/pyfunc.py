@@ -19,9 +19,10 @@ from metamodel.bundle.model import MetaModel
 from metamodel.bundle.preload import preload_setting
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
+from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.load import open_bundle
 from metamodel.flavor.scoring_server import PublicError, is_serving, take_over_server
-from metamodel.flavor.signature import unpacked
+from metamodel.flavor.signature import PACKED, unpacked
 from metamodel.tables.large_integers import with_decimals
 
 __all__ = ["GroupedModel", "predict_for_json", "public_errors"]
@@ -29,7 +30,7 @@ __all__ = ["GroupedModel", "predict_for_json", "public_errors"]
 _logger = logging.getLogger(__name__)
 
 
-class GroupedModel(PythonModel):
+class GroupedModel(ChecksTables, PythonModel):
     """Serves a bundle."""
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -38,6 +39,7 @@ class GroupedModel(PythonModel):
         preload = preload_setting((context.model_config or {}).get("preload"))
         if preload is not None:
             self._model.preload(preload)
+        leave_tables_to_models()
         take_over_server(self._model.manifest)
 
     @property
@@ -71,7 +73,14 @@ def predict_for_json(
 ) -> list[dict[str, Any]]:
     """Answer as a server does: every null is None, not NaN, which is no JSON, and every error may leave the server."""
     with public_errors():
-        return model.predict_records(_as_table(frame, model), params)
+        return model.predict_records(_as_table(_known_columns(frame, model), model), params)
+
+
+def _known_columns(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
+    """Leave out what no message may name: without a header line, the columns of a CSV body are the values of a row."""
+    manifest = model.manifest
+    known = {*manifest.keys.names, *manifest.features.names, PACKED}
+    return frame if known.issuperset(frame.columns) else frame.loc[:, [name in known for name in frame.columns]]
 
 
 @contextmanager
@@ -111,8 +120,9 @@ def _as_table(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
 
 def _unnested(frame: pd.DataFrame) -> pd.DataFrame:
     """Undo what MLflow does to ``{"inputs": {column: [text, text]}}``: it makes one row of whole lists."""
-    lists = len(frame) == 1 and len(frame.columns) > 0 and all(isinstance(cell, list) for cell in frame.iloc[0])
-    if not lists:
+    if len(frame) != 1 or frame.columns.empty or not isinstance(frame.iat[0, 0], list):
+        return frame
+    if not all(isinstance(cell, list) for cell in frame.iloc[0]):
         return frame
     if len({len(cell) for cell in frame.iloc[0]}) > 1:
         raise InputError("The columns have different numbers of values. Give one for every row in each.")

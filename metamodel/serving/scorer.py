@@ -19,6 +19,7 @@ from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from metamodel.bundle.model import MetaModel
+from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.pyfunc import predict_for_json, public_errors
 from metamodel.flavor.scoring_server import PublicError, take_over_server
 from metamodel.flavor.signature import PACKED, signature
@@ -78,6 +79,7 @@ class Scorer:
         self._reader = PlainReader(model.manifest.keys, model.manifest.features, packed)
         self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows))
         # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
+        leave_tables_to_models()
         take_over_server(model.manifest)
 
     def read(self, body: bytes, content_type: str | None) -> PlainRequest | None:
@@ -114,7 +116,7 @@ class Scorer:
         return Reply(result.status, result.response.encode(), result.mimetype)
 
 
-class _AsPyfunc:
+class _AsPyfunc(ChecksTables):
     """A meta-model in the form in which MLflow calls models."""
 
     def __init__(self, model: MetaModel, max_rows: int) -> None:
@@ -122,7 +124,7 @@ class _AsPyfunc:
         self._max_rows = max_rows
 
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Answer a table whose signature has been enforced."""
+        """Answer a table."""
         _check_rows(len(model_input), self._max_rows)
         return predict_for_json(self._model, model_input, params)
 

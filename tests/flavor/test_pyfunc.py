@@ -261,6 +261,13 @@ def test_an_unknown_group_is_not_named_by_a_server(keyed: Any, monkeypatch: pyte
     assert "Atlantis" not in caught.value.message
 
 
+def test_a_server_names_no_column_that_may_be_the_value_of_a_row(keyed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
+    with pytest.raises(PublicError, match="lacks") as caught:
+        keyed.predict(TABLE.rename(columns={"x": "987651.25"}))
+    assert "987651" not in caught.value.message
+
+
 # -------- what is in the logged model
 def test_nothing_of_the_wrapper_is_pickled(keyed: Any) -> None:
     names = {path.name for path in _directory(keyed).rglob("*") if path.is_file()}
