@@ -44,8 +44,8 @@ from mlflow.types.schema import AnyType
 from workloads import KEY, NUMBERS, Workload, workload
 
 from metamodel.bundle.model import MetaModel
-from metamodel.flavor import model_code
-from metamodel.flavor.signature import PACKED, signature
+from metamodel.flavor.pyfunc_args import pyfunc_parts
+from metamodel.flavor.signature import PACKED
 from metamodel.serving.scorer import Scorer
 
 HOST = "127.0.0.1"
@@ -67,14 +67,9 @@ def saved(work: Workload, folder: Path, *, trivial: bool) -> Path:
     path = folder / ("trivial" if trivial else "ours")
     shutil.rmtree(path, ignore_errors=True)
     model = MetaModel(work.path)
-    declared = signature(model.manifest, model.route, model.options())
-    ours = {"python_model": model_code.__file__, "artifacts": {"bundle": str(work.path)}}
-    mlflow.pyfunc.save_model(
-        path,
-        signature=declared,
-        pip_requirements=["mlflow"],
-        **({"python_model": Trivial()} if trivial else {**ours, "code_paths": [str(Path(model_code.__file__).parent)]}),
-    )
+    with pyfunc_parts(model, None, "columns") as ours:
+        parts = {"python_model": Trivial(), "signature": ours["signature"]} if trivial else ours
+        mlflow.pyfunc.save_model(path, **{**parts, "pip_requirements": ["mlflow"]})
     return path
 
 

@@ -10,6 +10,7 @@ from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import listing, short
 from metamodel.exceptions import InputError
+from metamodel.flavor.code_archive import ARCHIVE_NAME
 from metamodel.flavor.remote.mlmodel import inside, read_mlmodel, recorded
 from metamodel.flavor.requirements import requirements
 
@@ -51,7 +52,7 @@ class Environment:
         names = [path.name for path in self.code_paths]
         if missing := [str(path) for path in self.code_paths if not path.exists()]:
             raise InputError(f"code_paths names {listing(missing)}, which is not there. Give files and folders.")
-        if twice := sorted({name for name in names if names.count(name) > 1 or name == "metamodel"}):
+        if twice := sorted({name for name in names if names.count(name) > 1 or name in ("metamodel", ARCHIVE_NAME)}):
             raise InputError(f"code_paths has {listing(twice)} twice; metamodel's own code travels too. Rename one.")
         if self.pip_requirements and self.extra_pip_requirements:
             raise InputError(

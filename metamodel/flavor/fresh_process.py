@@ -17,6 +17,7 @@ from metamodel.bundle.ledger import TRAINED
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.fitting.content import has_callers_code
+from metamodel.flavor.code_archive import write_code
 from metamodel.flavor.environment import Environment
 from metamodel.tables.keys import GroupKey, encode_key
 
@@ -25,7 +26,7 @@ __all__ = ["warn_of_missing_code"]
 _PROGRAM = """
 import json, sys
 bundle, keys, folders = json.loads(sys.argv[1])
-sys.path[:0], sys.path[len(sys.path):] = folders[:1], folders[1:]
+sys.path[:0], sys.path[len(sys.path):] = folders[:2], folders[2:]
 from metamodel.bundle.reader import Bundle
 from metamodel.tables.keys import decode_key
 for key in keys:
@@ -68,12 +69,11 @@ def _one_of_each(model: MetaModel) -> Iterator[GroupKey]:
 
 def _failure(model: MetaModel, keys: list[str], environment: Environment) -> str:
     """Say what went wrong in the other process, or ""."""
-    import metamodel
-
     with tempfile.TemporaryDirectory(prefix="metamodel-code-") as directory:
-        for path in (Path(metamodel.__file__).parent, *environment.code_paths):
+        _, archive = write_code(Path(directory))
+        for path in environment.code_paths:
             Path(directory, path.name).symlink_to(path, target_is_directory=path.is_dir())
-        folders = [directory, *_places_of(environment.requirements(model.manifest))]
+        folders = [str(archive), directory, *_places_of(environment.requirements(model.manifest))]
         asked = json.dumps([str(model.bundle.path.absolute()), keys, folders])
         done = subprocess.run(
             [sys.executable, "-I", "-c", _PROGRAM, asked],

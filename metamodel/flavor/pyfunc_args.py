@@ -1,12 +1,16 @@
 """A finished bundle as MLflow takes it: the parts of a pyfunc model."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
-from metamodel.flavor import model_code
+from metamodel.common.temp_dirs import plainly_named
+from metamodel.flavor.code_archive import write_code
 from metamodel.flavor.environment import Environment
 from metamodel.flavor.signature import InputForm, input_example, signature
 
@@ -15,46 +19,51 @@ __all__ = ["pyfunc_parts", "recorded_defaults"]
 _NOTHING_MORE = Environment()
 
 
+@contextmanager
 def pyfunc_parts(
-    bundle: Path,
     model: MetaModel,
     data: pd.DataFrame | None,
     inputs: InputForm,
     environment: Environment = _NOTHING_MORE,
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
     """Arguments with which MLflow logs, or saves, a finished bundle as a pyfunc model.
 
     Parameters
     ----------
-    bundle
-        Path of the bundle.
     model
-        The same bundle, opened; what a call without params answers is recorded.
+        The bundle, opened; what a call without params answers is recorded.
     data
         Rows of which some become the input example; without any, there is none.
     inputs
         Form of the signature.
     environment
         The code and packages that go with the model.
+
+    Yields
+    ------
+    dict
+        The files that it names are there until the block ends.
     """
     manifest = model.manifest
     shown = None if data is None or data.empty else input_example(manifest, data, inputs=inputs)
-    return {
-        "python_model": model_code.__file__,
-        "artifacts": {"bundle": str(bundle)},
-        "signature": signature(manifest, model.route, model.options(), inputs),
-        "input_example": shown,
-        "pip_requirements": environment.requirements(manifest),
-        "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded
-        "code_paths": [str(path) for path in (Path(model_code.__file__).parents[1], *environment.code_paths)],
-        "metadata": {
-            "metamodel": {
-                "defaults": recorded_defaults(model),
-                "bundle": model.bundle.digest,
-                **environment.noted(),
-            }
-        },
-    }
+    with plainly_named(model.bundle.path) as bundle, tempfile.TemporaryDirectory(prefix="metamodel-code-") as directory:
+        loader, archive = write_code(Path(directory))
+        yield {
+            "python_model": str(loader),
+            "artifacts": {"bundle": str(bundle)},
+            "signature": signature(manifest, model.route, model.options(), inputs),
+            "input_example": shown,
+            "pip_requirements": environment.requirements(manifest),
+            "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded
+            "code_paths": [str(path) for path in (archive, *environment.code_paths)],
+            "metadata": {
+                "metamodel": {
+                    "defaults": recorded_defaults(model),
+                    "bundle": model.bundle.digest,
+                    **environment.noted(),
+                }
+            },
+        }
 
 
 def recorded_defaults(model: MetaModel) -> dict[str, Any]:

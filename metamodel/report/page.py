@@ -1,9 +1,10 @@
 """The one-file HTML report of a model: no network, no library; made from the files of its bundle alone."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME
 from metamodel.bundle.reader import Bundle
@@ -42,7 +43,7 @@ def render_report(bundle: Bundle, permuted: pd.DataFrame | None = None) -> str:
 def render(facts: Facts, digest: str) -> str:
     """Fill the page's template."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FunctionLoader(_template),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -54,6 +55,11 @@ def render(facts: Facts, digest: str) -> str:
     return template.render(
         facts=facts, coverage=coverage_of(facts), digest=digest, version=__version__, statistics=STATISTICS
     )
+
+
+def _template(name: str) -> str:
+    # The package may be an archive, and its files none that the system knows.
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def write_report(bundle: Bundle, path: Path, permuted: pd.DataFrame | None = None) -> Path:

@@ -11,7 +11,6 @@ from mlflow.models.model import ModelInfo
 from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import count
-from metamodel.common.temp_dirs import plainly_named
 from metamodel.common.version import __version__
 from metamodel.flavor.environment import Environment
 from metamodel.flavor.pyfunc_args import pyfunc_parts
@@ -46,8 +45,8 @@ def log_bundle(
         The code and packages that go with the model.
     """
     environment = environment or Environment()
-    with training_run(), without_advice(), plainly_named(model.bundle.path) as bundle:
-        info = mlflow.pyfunc.log_model(name=name, **pyfunc_parts(bundle, model, example, inputs, environment))
+    with training_run(), without_advice(), pyfunc_parts(model, example, inputs, environment) as parts:
+        info = mlflow.pyfunc.log_model(name=name, **parts)
         if registered_model_name:
             info.registered_model_version = registry.register_version(
                 registered_model_name, info.model_uri, *_said_of(model), alias

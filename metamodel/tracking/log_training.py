@@ -13,7 +13,6 @@ from mlflow.models.model import ModelInfo
 from metamodel.bundle.display import description
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import ReferenceSettings
-from metamodel.common.temp_dirs import plainly_named
 from metamodel.common.version import __version__
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import Environment
@@ -125,8 +124,10 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         answers = {"predict_method": predict_method, "detail": detail, "inputs": inputs, "log_children": log_children}
         said = {"register": registered_model_name, "alias": alias, "run_name": run_name, "tags": given_tags or None}
         log_config(result, settings, **said, **answers, **environment.options())
-        with children.logged(result, run, name, model) as logged, plainly_named(logged.bundle.path) as bundle:
-            parts = pyfunc_parts(bundle, logged, result.data, inputs, environment)
+        with (
+            children.logged(result, run, name, model) as logged,
+            pyfunc_parts(logged, result.data, inputs, environment) as parts,
+        ):
             info = mlflow.pyfunc.log_model(name=name, tags=given_tags, **parts)
         # Metrics that are there before the model would be fetched again one by one, to be copied to it.
         metrics = {name: float(value) for name, value in result.summary.items()}

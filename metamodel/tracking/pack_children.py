@@ -27,7 +27,6 @@ from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.byte_cache import ByteCache
-from metamodel.common.temp_dirs import plainly_named
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.environment import Environment, recorded_environment
@@ -256,8 +255,8 @@ def write_zip(
     environment = environment or recorded_environment(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
         saved = Path(directory) / "model"
-        with without_advice(), plainly_named(model.bundle.path) as bundle:
-            mlflow.pyfunc.save_model(str(saved), **pyfunc_parts(bundle, model, example, inputs, environment))
+        with without_advice(), pyfunc_parts(model, example, inputs, environment) as parts:
+            mlflow.pyfunc.save_model(str(saved), **parts)
         pack_directory(saved, target)
 
 

@@ -48,6 +48,7 @@ def test_one_path_may_be_given_alone(tmp_path: Path) -> None:
         ({"code_paths": ["nowhere.py"]}, r"code_paths names .*nowhere\.py, which is not there"),
         ({"code_paths": ["one/a.py", "two/a.py"]}, r"code_paths has a\.py twice"),
         ({"code_paths": ["metamodel"]}, "code_paths has metamodel twice"),
+        ({"code_paths": ["metamodel.zip"]}, r"code_paths has metamodel\.zip twice"),
         ({"pip_requirements": ["a"], "extra_pip_requirements": ["b"]}, "Give one of them"),
         ({"extra_pip_requirements": ["a", ""]}, r"extra_pip_requirements holds .*, which names no package"),
         ({"pip_requirements": [3]}, "pip_requirements holds 3, which names no package"),
@@ -57,7 +58,7 @@ def test_what_cannot_be_logged_is_refused(
     given: dict[str, Any], match: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("one", "two", "metamodel"):
+    for name in ("one", "two", "metamodel", "metamodel.zip"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.py").touch()
     nothing: dict[str, Any] = dict.fromkeys(("code_paths", "pip_requirements", "extra_pip_requirements"))

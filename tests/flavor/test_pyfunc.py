@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -288,11 +289,10 @@ def test_the_input_example_is_answered(keyed: Any) -> None:
 
 
 def test_the_code_travels_whole_with_the_model(keyed: Any) -> None:
-    def files(folder: Path) -> set[str]:
-        return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-    travelled = files(_directory(keyed) / "code" / "metamodel")
-    assert travelled == {name for name in files(PACKAGE) if "__pycache__" not in name}
+    own = {path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.rglob("*") if path.is_file()}
+    with zipfile.ZipFile(_directory(keyed) / "code" / "metamodel.zip") as packed:
+        assert set(packed.namelist()) == {name for name in own if "__pycache__" not in name}
+    assert [path.name for path in (_directory(keyed) / "code").iterdir()] == ["metamodel.zip"]
 
 
 def _python(code: str, *arguments: str, cwd: Path, isolated: bool = False, **env: str) -> Any:
@@ -324,7 +324,7 @@ def test_the_model_loads_and_predicts_with_the_code_that_travelled_with_it(keyed
     rows = TABLE.astype({"day": str, "at": str}).to_json(orient="records")
     predictions, files = _python(FROM_ITS_OWN_CODE, str(_directory(keyed)), rows, cwd=tmp_path, isolated=True)
     assert predictions == [10.0, 20.0]
-    code = str(_directory(keyed) / "code" / "metamodel")
+    code = str(_directory(keyed) / "code" / "metamodel.zip")
     assert all(file.startswith(code) for file in files), files
 
 

@@ -31,6 +31,7 @@ from filelock import FileLock, Timeout
 from metamodel.common.byte_cache import limit_in_bytes
 from metamodel.common.fork_lock import ForkLock
 from metamodel.common.temp_dirs import OwnedDirectory, private_directory, sweep
+from metamodel.common.user_cache import user_cache
 from metamodel.exceptions import ChildUnavailable, InputError
 
 __all__ = ["DiskCache", "cache_directory", "process_disk_cache"]
@@ -258,4 +259,4 @@ def cache_directory() -> Path:
     named = os.environ.get(_DIRECTORY_VARIABLE)
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metamodel" / "children"
+    return user_cache() / "children"

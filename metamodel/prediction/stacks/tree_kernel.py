@@ -9,13 +9,20 @@ branches that the processor runs for many rows at once; the first leaf that is l
 QuickScorer: Lucchese et al., SIGIR 2015.)
 """
 
+import contextlib
+import hashlib
+import tempfile
 from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
 from metamodel.common.arrays import AnyArray
+from metamodel.common.temp_dirs import private_directory
+from metamodel.common.user_cache import user_cache
 
 __all__ = ["walk"]
 
@@ -123,8 +130,27 @@ def _add(
                 scores[start + r, k] += values[found[r], k]
 
 
+def _source_on_disk() -> Path:
+    """Write this file where its machine code can lie beside it: the package is an archive, and another one each time.
+
+    A logged model is downloaded to a new place by every process. What is compiled for one is good for all that have the
+    same code.
+    """
+    source = files(__package__).joinpath("tree_kernel.py").read_bytes()
+    directory = private_directory(user_cache() / "kernels" / hashlib.sha256(source).hexdigest()[:32])
+    path = directory / "tree_kernel.py"
+    if not path.is_file() or path.read_bytes() != source:
+        with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
+            file.write(source)
+        Path(file.name).replace(path)
+    return path
+
+
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
     """Compile for all signatures now."""
+    with contextlib.suppress(OSError, RuntimeError):  # no place to write, no home: compiled by every process, then
+        if not Path(__file__).is_file():
+            function.__code__ = function.__code__.replace(co_filename=str(_source_on_disk()))
     kernel: Callable[..., None]
     try:
         kernel = numba.njit(_SIGNATURES, cache=True, nogil=True)(function)
