@@ -135,7 +135,8 @@ def number_columns(manifest: Manifest) -> list[str]:
 
 
 def _input_type(feature: Feature) -> Any:
-    return DataType.double if feature.kind == "number" and feature.dtype == "float64" else AnyType()
+    is_float = feature.kind == "number" and feature.dtype == "float64" and not feature.null_texts
+    return DataType.double if is_float else AnyType()
 
 
 def input_example(manifest: Manifest, data: pd.DataFrame, rows: int = 3, inputs: InputForm = "columns") -> pd.DataFrame:

@@ -19,6 +19,7 @@ from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.feature_columns import column_kind
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey, KeySchema
+from metamodel.tables.odd_fields import OddFields
 from metamodel.tables.text_checks import TextFacts, left_out, odd_text, text_facts
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "findings",
     "group_sizes",
     "kinds_of",
+    "odd_field_findings",
     "refuse",
     "table_facts",
 ]
@@ -125,7 +127,8 @@ def findings(
             all_findings.append(_copy_in_groups(name, facts.copies[name]))
     if facts.indexes:
         all_findings.append(Finding("index", facts.indexes, left_out(facts.indexes)))
-    odd = {name: odd_text(name, text_facts) for name, text_facts in facts.texts.items()}
+    texts_left = {name: counted for name, counted in facts.texts.items() if kinds.get(name) != "number"}
+    odd = {name: odd_text(name, counted) for name, counted in texts_left.items()}
     all_findings += [Finding("text", (name,), said) for name, said in odd.items() if said]
     for name, texts in facts.key_texts.items():
         all_findings += _near_keys(name, texts)
@@ -172,6 +175,11 @@ def copy_findings(equal: EqualRows, duplicates: str) -> list[Finding]:
     else:
         return []
     return [Finding("duplicates", (), text)]
+
+
+def odd_field_findings(odd: Iterable[OddFields]) -> list[Finding]:
+    """Say which columns of texts are read as numbers."""
+    return [Finding("text", (one.name,), one.finding) for one in odd]
 
 
 def group_sizes(sizes: Iterable[int]) -> dict[str, float]:

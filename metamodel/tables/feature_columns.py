@@ -66,6 +66,9 @@ class Feature:
     form
         How children that take frames see it, whatever a later table brings: a NumPy dtype (integers and booleans where
         training had no null, else float64), a timestamp's unit and zone, "text" or "category".
+    null_texts
+        Of numbers that stood among odd fields (`metamodel.tables.odd_fields`): the texts that are null. Then numbers
+        are read from texts, too.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Feature:
     categories: tuple[Any, ...] = ()
     ordered: bool = False
     form: str = "float64"
+    null_texts: tuple[str, ...] = ()
 
     @classmethod
     def infer(cls, name: str, values: pd.Series) -> Self:
@@ -101,7 +105,7 @@ class Feature:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Inverse of `dataclasses.asdict`, JSON in between."""
-        return cls(**{**data, "categories": tuple(data.get("categories", ()))})
+        return cls(**{**data, **{name: tuple(data.get(name, ())) for name in ("categories", "null_texts")}})
 
     @property
     def is_whole(self) -> bool:

@@ -20,6 +20,7 @@ from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.tables.arrow import without_arrow
 from metamodel.tables.feature_columns import Feature
 from metamodel.tables.key_values import ISO_TIMESTAMP, is_null
+from metamodel.tables.odd_fields import PLAIN_NUMBER
 
 __all__ = ["Converted", "convert", "float_values"]
 
@@ -106,14 +107,18 @@ def _numbers(values: pd.Series, feature: Feature, problems: dict[int, str]) -> l
     """Read objects one by one: an int stays one, whatever its size; a null, or no number, is None."""
     numbers: list[int | float | None] = [None] * len(values)
     for row, value in enumerate(values):
-        if is_null(value):
+        if is_null(value) or (feature.null_texts and value in feature.null_texts):
             continue
         try:
-            numbers[row] = _number(value)
+            numbers[row] = float(value) if _is_number_text(value, feature) else _number(value)
         except (TypeError, ValueError, OverflowError):
             wanted = "neither true nor false" if feature.kind == "boolean" else "not a number"
             problems.setdefault(row, f"Feature {feature.name!r} is {wanted}.")
     return numbers
+
+
+def _is_number_text(value: Any, feature: Feature) -> bool:
+    return bool(feature.null_texts) and isinstance(value, str) and re.match(PLAIN_NUMBER, value) is not None
 
 
 def _number(value: Any) -> int | float:

@@ -5,8 +5,8 @@ frame. Both forms come from here, in training and in prediction alike, so that a
 fitted on. A value that cannot be converted (text where a number belongs) spoils its own row and no other.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -193,11 +193,17 @@ class FeatureSchema:
         check_columns(frame, self.names, "feature column")
         for feature in self.features:
             found = column_kind(frame[feature.name])
-            if feature.kind == "number" and found in ("string", "timestamp") and len(frame):
+            wrong = ("timestamp",) if feature.null_texts else ("string", "timestamp")
+            if feature.kind == "number" and found in wrong and len(frame):
                 raise InputError(
                     f"Feature column {feature.name!r} holds {found}s, but the model was trained on {feature.dtype}. "
                     "Convert the column, or check that the right one carries this name."
                 )
+
+    def with_null_texts(self, texts: Mapping[str, tuple[str, ...]]) -> Self:
+        """Record of some features which texts among their numbers are null."""
+        features = tuple(replace(one, null_texts=texts.get(one.name, ())) for one in self.features)
+        return replace(self, features=features)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form, for the manifest."""

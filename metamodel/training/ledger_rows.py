@@ -1,7 +1,8 @@
 """The tables of a training made of its groups' rows: the ledger, and the table of searches."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -10,13 +11,13 @@ from metamodel.bundle.ledger_queries import with_keys
 from metamodel.common.messages import count
 from metamodel.exceptions import AllGroupsFailed
 from metamodel.fitting.tuning import TUNING_COLUMNS
-from metamodel.tables.keys import decode_key, decode_keys
+from metamodel.tables.keys import GroupKey, decode_key, decode_keys
 from metamodel.training.plan import Plan
 
 __all__ = ["refuse_empty", "to_ledger", "tuning_table"]
 
 
-def to_ledger(rows: Iterable[LedgerRow], plan: Plan) -> pd.DataFrame:
+def to_ledger(rows: Sequence[LedgerRow], plan: Plan) -> pd.DataFrame:
     """Bring the rows of all tasks to one table, in one order whatever the order of the tasks.
 
     Parameters
@@ -32,10 +33,19 @@ def to_ledger(rows: Iterable[LedgerRow], plan: Plan) -> pd.DataFrame:
         The plan's ledger columns, null where they are written later; children first, then their parents, each sorted
         by key.
     """
-    rows = list(rows)
     keys = decode_keys([row.key for row in rows])
+    rows = [_with_odd_fields(row, key, plan) for row, key in zip(rows, keys, strict=True)] if plan.odd_rows else rows
     ordered = with_keys(pd.DataFrame([row.cells() for row in rows]), keys, plan.keys)
     return ordered.reindex(columns=plan.ledger_columns)
+
+
+def _with_odd_fields(row: LedgerRow, key: GroupKey, plan: Plan) -> LedgerRow:
+    """Say in a group's reason in how many of its rows a field was taken for null."""
+    odd = plan.odd_rows.get(key, 0)
+    if row.level < len(plan.keys.columns):
+        odd = sum(rows for child, rows in plan.odd_rows.items() if child[: row.level] == key)
+    note = f"odd_fields: {count(odd, 'row')} with a text read as null"
+    return replace(row, reason="; ".join([row.reason, note] if row.reason else [note])) if odd else row
 
 
 def tuning_table(rows: Iterable[LedgerRow], plan: Plan) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from metamodel.tables.feature_columns import text_levels
 from metamodel.tables.features import FeatureSchema, FeatureTable
 from metamodel.tables.grouping import Grouping, check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
+from metamodel.tables.odd_fields import OddFields, without_odd_fields
 from metamodel.tables.row_hashes import row_hashes
 from metamodel.tables.split_groups import SplitGroups
 from metamodel.tables.text_checks import is_index
@@ -96,7 +97,11 @@ class GroupRows:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that training needs to know besides the rows; `sizes` says how many rows each group has."""
+    """All that training needs to know besides the rows.
+
+    `sizes` says how many rows each group has; `odd_fields` what was taken for null in features that are numbers but for
+    it, and `odd_rows` in how many rows of which groups, where that is counted.
+    """
 
     options: TrainingOptions
     keys: KeySchema
@@ -108,6 +113,8 @@ class Plan:
     dropped_rows: int
     digest: str
     equal_rows: EqualRows
+    odd_fields: tuple[OddFields, ...]
+    odd_rows: Mapping[GroupKey, int]
 
     @property
     def ledger_columns(self) -> list[str]:
@@ -190,8 +197,9 @@ def make_plan(
     frame, grouping, dropped = _group(frame, keys)
     chosen = feature_names(frame, options, features)
     check_columns(frame, chosen, "feature column")
+    frame, odd_fields, odd_rows = without_odd_fields(frame, chosen)
     equal = equal_rows(frame, row_columns(chosen, options), options.target, grouping.codes)
-    counts = TableCounts(equal, text_levels(frame, chosen))
+    counts = TableCounts(equal, text_levels(frame, chosen), odd_fields)
     decided = decide(frame, options, estimator, estimator_params, features, overrides, counts)
     times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
     hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
@@ -222,6 +230,8 @@ def make_plan(
         dropped,
         decided.digest,
         equal,
+        tuple(odd_fields),
+        {key: int(rows) for key, rows in zip(sizes, np.bincount(grouping.codes, odd_rows), strict=True) if rows},
         table,
         grouping,
     )

@@ -23,6 +23,7 @@ from metamodel.fitting.tuning import require_optuna, spaces_of
 from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey
+from metamodel.tables.odd_fields import OddFields
 from metamodel.tables.text_checks import is_index
 from metamodel.training.digest import spec_digest
 from metamodel.training.options import TrainingOptions
@@ -42,10 +43,13 @@ class TableCounts:
         What its equal rows are.
     levels
         How many values each of its text features has.
+    odd_fields
+        What was taken for null in features that are numbers but for it.
     """
 
     equal_rows: EqualRows
     levels: Mapping[str, int]
+    odd_fields: Sequence[OddFields] = ()
 
 
 _NO_COUNTS = TableCounts(EqualRows(0), {})
@@ -88,6 +92,7 @@ def decide(
         Of the whole table.
     """
     schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
+    schema = schema.with_null_texts({one.name: one.texts for one in counts.odd_fields})
     task, candidates, others = _candidates(
         estimator, estimator_params, schema, profile, options, overrides, counts.levels
     )

@@ -18,7 +18,7 @@ from metamodel.common.option import named
 from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.fitting.tuning import ends_of_budget, read_space
 from metamodel.tables import files as tables
-from metamodel.tables.checks import Finding, TableFacts, copy_findings, findings, kinds_of, refuse
+from metamodel.tables.checks import Finding, TableFacts, copy_findings, findings, kinds_of, odd_field_findings, refuse
 from metamodel.training.assemble import fit_and_assemble
 from metamodel.training.engines import get_engine
 from metamodel.training.options import Inputs, TrainingOptions
@@ -248,7 +248,7 @@ def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]
 
 def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, strict: bool) -> list[Finding]:
     found = findings(facts, plan.options.target, kinds_of(plan.keys, plan.features), expected)
-    found += copy_findings(plan.equal_rows, plan.options.duplicates)
+    found += odd_field_findings(plan.odd_fields) + copy_findings(plan.equal_rows, plan.options.duplicates)
     if strict:
         refuse(found)
     for one in found:
