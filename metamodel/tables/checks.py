@@ -19,8 +19,7 @@ from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.feature_columns import column_kind
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey, KeySchema
-from metamodel.tables.odd_fields import OddFields
-from metamodel.tables.text_checks import TextFacts, left_out, odd_text, text_facts
+from metamodel.tables.text_checks import OddFields, TextFacts, left_out, odd_text, text_facts
 
 __all__ = [
     "ColumnFacts",

@@ -67,7 +67,7 @@ class Feature:
         How children that take frames see it, whatever a later table brings: a NumPy dtype (integers and booleans where
         training had no null, else float64), a timestamp's unit and zone, "text" or "category".
     null_texts
-        Of numbers that stood among odd fields (`metamodel.tables.odd_fields`): the texts that are null. Then numbers
+        Of numbers that stood among odd fields (`metamodel.tables.text_checks`): the texts that are null. Then numbers
         are read from texts, too.
     """
 

@@ -20,7 +20,7 @@ from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.tables.arrow import without_arrow
 from metamodel.tables.feature_columns import Feature
 from metamodel.tables.key_values import ISO_TIMESTAMP, is_null
-from metamodel.tables.odd_fields import PLAIN_NUMBER
+from metamodel.tables.text_checks import PLAIN_NUMBER
 
 __all__ = ["Converted", "convert", "float_values"]
 

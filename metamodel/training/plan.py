@@ -27,10 +27,9 @@ from metamodel.tables.feature_columns import text_levels
 from metamodel.tables.features import FeatureSchema, FeatureTable
 from metamodel.tables.grouping import Grouping, check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
-from metamodel.tables.odd_fields import OddFields, without_odd_fields
 from metamodel.tables.row_hashes import row_hashes
 from metamodel.tables.split_groups import SplitGroups
-from metamodel.tables.text_checks import is_index
+from metamodel.tables.text_checks import OddFields, is_index, without_odd_fields
 from metamodel.tables.weights import row_weights
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place

@@ -23,8 +23,7 @@ from metamodel.fitting.tuning import require_optuna, spaces_of
 from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey
-from metamodel.tables.odd_fields import OddFields
-from metamodel.tables.text_checks import is_index
+from metamodel.tables.text_checks import OddFields, is_index
 from metamodel.training.digest import spec_digest
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override
@@ -92,7 +91,7 @@ def decide(
         Of the whole table.
     """
     schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
-    schema = schema.with_null_texts({one.name: one.texts for one in counts.odd_fields})
+    schema = schema.with_null_texts({column.name: column.texts for column in counts.odd_fields})
     task, candidates, others = _candidates(
         estimator, estimator_params, schema, profile, options, overrides, counts.levels
     )

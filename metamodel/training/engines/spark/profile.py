@@ -28,7 +28,7 @@ from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.spark import TYPE_EXAMPLES, SparkTable, column, column_types, example_of
 from metamodel.tables.split_groups import missing_split_groups
 from metamodel.training.engines.spark.equal_rows import spark_equal_rows
-from metamodel.training.engines.spark.odd_fields import without_odd_fields
+from metamodel.training.engines.spark.odd_columns import spark_without_odd_fields
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
 from metamodel.training.plan import Plan, check_table, levels_of, row_columns
@@ -81,7 +81,7 @@ def plan_on_spark(
     check_table(names, 1, options, features)
     chosen = feature_names(names, options, features)
     check_columns(names, chosen, "feature column")
-    table, odd_fields = without_odd_fields(table, chosen)
+    table, odd_fields = spark_without_odd_fields(table, chosen)
     survey = _Survey(table, options, chosen)
     counted, raw_keys = survey.keys()
     check_table(names, int(counted.sum()), options, features)

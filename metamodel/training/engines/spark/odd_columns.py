@@ -1,17 +1,18 @@
-"""What `metamodel.tables.odd_fields` does, in a Spark table: the same columns become numbers, with the same nulls."""
+"""`text_checks.without_odd_fields` in a Spark table: the same columns become numbers, with the same nulls."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
-from metamodel.tables.odd_fields import LEADING_ZERO, MOST_ODD_TEXTS, PLAIN_NUMBER, OddFields, are_odd
 from metamodel.tables.spark import SparkTable, column, column_types
+from metamodel.tables.text_checks import LEADING_ZERO, MOST_ODD_TEXTS, PLAIN_NUMBER, OddFields, are_odd
 
-__all__ = ["without_odd_fields"]
+__all__ = ["spark_without_odd_fields"]
 
 
-def without_odd_fields(table: SparkTable, names: Sequence[str]) -> tuple[SparkTable, list[OddFields]]:
+def spark_without_odd_fields(table: SparkTable, names: Sequence[str]) -> tuple[SparkTable, list[OddFields]]:
     """Read columns of texts as numbers where that is what they are but for a few fields.
 
     One aggregation over all columns of texts, and one look at the odd texts of each column that has few odd fields.
@@ -22,8 +23,9 @@ def without_odd_fields(table: SparkTable, names: Sequence[str]) -> tuple[SparkTa
         return table, []
     values = [column(name) for name in texts]
     alike = [(value, value.rlike(PLAIN_NUMBER), value.rlike(LEADING_ZERO)) for value in values]
-    counted = [F.count(one) for value, *are in alike for one in (value, *(F.when(is_alike, 1) for is_alike in are))]
-    row = list(table.frame.agg(*(one.alias(f"c{i}") for i, one in enumerate(counted))).collect()[0])
+    counted = [(F.count(value), F.count(F.when(number, 1)), F.count(F.when(code, 1))) for value, number, code in alike]
+    flat = [aggregate.alias(f"c{i}") for i, aggregate in enumerate(chain.from_iterable(counted))]
+    row = list(table.frame.agg(*flat).collect()[0])
     frame, every = table.frame, []
     for i, name in enumerate(texts):
         present, numbers, codes = row[3 * i : 3 * i + 3]
