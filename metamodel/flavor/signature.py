@@ -142,7 +142,8 @@ def _input_type(feature: Feature) -> Any:
 def input_example(manifest: Manifest, data: pd.DataFrame, rows: int = 3, inputs: InputForm = "columns") -> pd.DataFrame:
     """First rows of the training table that have a group, with the model's columns alone, in the form of a request."""
     columns = list(dict.fromkeys([*manifest.keys.names, *manifest.features.names]))
-    complete = data.dropna(subset=manifest.keys.names)[columns].head(rows).reset_index(drop=True)
+    with_group = data[manifest.keys.names].notna().all(axis=1).to_numpy()
+    complete = data.iloc[with_group.nonzero()[0][:rows]][columns].reset_index(drop=True)
     odd = complete.select_dtypes(exclude=["number", "bool"]).columns
     complete = complete.assign(**{name: complete[name].astype(object).map(_for_json) for name in odd})
     if inputs != "packed":

@@ -11,8 +11,6 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.data.delta_dataset_source import DeltaDatasetSource
-from mlflow.data.pandas_dataset import from_pandas
 from mlflow.exceptions import MlflowException
 
 from metamodel import report
@@ -21,8 +19,8 @@ from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.uris import redacted
 from metamodel.evaluation.metrics import PRIMARY
-from metamodel.tables.delta import PREFIX, DeltaName
 from metamodel.tables.keys import KeySchema
+from metamodel.tracking.dataset import training_table
 from metamodel.tracking.options import RUN_GROUPS
 from metamodel.tracking.run import LEDGER_TABLE, cut
 from metamodel.training.options.written import config_text, written_down
@@ -51,27 +49,12 @@ def log_facts(result: TrainingResult) -> None:
     )
     # As one value: MLflow does not take every name ("ridge alpha=1") for a parameter.
     mlflow.log_param("train.candidates", cut(redacted(json.dumps(options["candidates"], default=str))))
-    with warnings.catch_warnings():
-        # MLflow's advice about integer columns is for signatures; this is a description of the data set.
-        warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column", category=UserWarning)
-        # It knows two names for one kind of source: a file.
-        warnings.filterwarnings("ignore", message="The specified dataset source can be interp", category=UserWarning)
-        target = result.manifest.target.name
-        dataset = from_pandas(
-            result.data, source=_source(result.source), targets=target, name=redacted(result.source)[-500:]
-        )
-        try:
-            mlflow.log_input(dataset, context="training")
-        except MlflowException:
-            # Of two runs that log one data set at the same time, the slower one is refused; by now it is there.
-            mlflow.log_input(dataset, context="training")
-
-
-def _source(source: str) -> Any:
-    if source.startswith(PREFIX):
-        table = DeltaName.parse(redacted(source))
-        return DeltaDatasetSource(path=table.path, delta_table_version=table.version)
-    return source if Path(source).exists() else None
+    dataset = training_table(result.data, result.source, result.manifest.target.name)
+    try:
+        mlflow.log_input(dataset, context="training")
+    except MlflowException:
+        # Of two runs that log one data set at the same time, the slower one is refused; by now it is there.
+        mlflow.log_input(dataset, context="training")
 
 
 def log_pictures(result: TrainingResult) -> None:
