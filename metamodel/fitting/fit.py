@@ -106,13 +106,12 @@ def _fit(
     candidate = evaluated.candidate
     child, started_from, cold = fit_chosen(candidate, group, start, again=bool(evaluated.metrics))
     metrics = evaluated.metrics or training_metrics(child, group, spec.task)
+    notes += [*_tuning_notes(searched, candidate), *_cold_note(cold), *rounds_note(candidate.estimator, child, group)]
     return GroupOutcome(
         group.key,
         "fitted",
         len(group.y),
-        "; ".join(
-            [*notes, *_tuning_notes(searched, candidate), *_cold_note(cold), *rounds_note(candidate.estimator, child)]
-        ),
+        "; ".join(notes),
         estimator=candidate.label,
         params=candidate.params,
         metrics=metrics,

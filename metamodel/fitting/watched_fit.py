@@ -14,11 +14,12 @@ from sklearn.base import clone
 from metamodel.common.arrays import unshared
 from metamodel.common.messages import count
 from metamodel.evaluation.splits import hash_holdout, time_holdout
+from metamodel.exceptions import InputError
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.sample_weight import fit_weighted
 from metamodel.prediction.child import last_step
 
-__all__ = ["asks_for_stopping", "rounds_note", "with_rounds_found"]
+__all__ = ["asks_for_stopping", "check_stops_by_itself", "rounds_note", "with_rounds_found"]
 
 # Share of the rows of a fit that is watched.
 _WATCHED = 0.2
@@ -80,25 +81,53 @@ def with_rounds_found(estimator: Any, rows: GroupData) -> Any:
     return estimator
 
 
-def rounds_note(estimator: Any, child: Any) -> list[str]:
+def check_stops_by_itself(estimator: Any) -> None:
+    """Insist on an estimator inside which nobody stops early by rows that only a fit from outside can give.
+
+    Raises
+    ------
+    InputError
+        A part of it does: the estimator of a grid search, of a stacking or a bagging.
+    """
+    last = last_step(estimator)
+    for part in last.get_params(deep=True).values() if hasattr(last, "get_params") else ():
+        if hasattr(part, "fit") and not isinstance(part, type) and asks_for_stopping(part):
+            inner, outer = type(last_step(part)).__name__, type(last).__name__
+            raise InputError(
+                f"{inner} inside {outer} asks for early stopping, but nobody can give it rows to watch there. Give "
+                f"{inner} itself (tune= searches its parameters), or leave early stopping out."
+            )
+
+
+def rounds_note(estimator: Any, child: Any, rows: GroupData) -> list[str]:
     """Say for the ledger how many rounds a child was fitted with, where `estimator` asks for early stopping."""
     if not asks_for_stopping(estimator):
         return []
     rounds = last_step(child).get_params(deep=False).get(_rounds_parameter(last_step(child)))
+    if _parts(estimator, rows) is None:
+        every = "all rounds" if rounds is None else f"all {count(rounds, 'round')}"
+        return [f"early_stopping: {every}, no rows to find fewer on"]
     return [] if rounds is None else [f"early_stopping: {count(rounds, 'round')}"]
+
+
+def _parts(estimator: Any, rows: GroupData) -> tuple[GroupData, GroupData] | None:
+    """Split rows in those to fit on and those to watch; None where none can be watched."""
+    held = _held_back(rows)
+    if held is None:
+        return None
+    part, watched = rows.take(~held), rows.take(held)
+    if hasattr(last_step(estimator), "predict_proba"):  # labels that were not learned cannot be watched
+        watched = watched.take(np.isin(watched.y, np.unique(part.y)))
+    return (part, watched) if len(watched.y) else None
 
 
 def _found(estimator: Any, rows: GroupData) -> dict[str, Any]:
     """Fit until more rounds no longer help; returns what the fit on all rows needs to be such a fit."""
-    held = _held_back(rows)
-    if held is None:
+    parts = _parts(estimator, rows)
+    if parts is None:
         return {}
-    part, watched = rows.take(~held), rows.take(held)
+    part, watched = parts
     last = last_step(estimator)
-    if hasattr(last, "predict_proba"):  # labels that were not learned cannot be watched
-        watched = watched.take(np.isin(watched.y, np.unique(part.y)))
-    if not len(watched.y):
-        return {}
     x, watched_x = unshared(part.x, "F"), unshared(watched.x)
     step = estimator
     while getattr(step, "steps", None):

@@ -20,6 +20,7 @@ from metamodel.fitting.preprocessing import with_preprocessing
 from metamodel.fitting.sample_weight import check_takes_weights
 from metamodel.fitting.spec import Candidate, FitSpec, TaskName, TuningSpec
 from metamodel.fitting.tuning import require_optuna, spaces_of
+from metamodel.fitting.watched_fit import check_stops_by_itself
 from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import GroupKey
@@ -187,6 +188,7 @@ def _candidates(
                 built = with_preprocessing(estimator_given, built, schema, missing, levels, task)
             if options.sample_weight is not None:
                 check_takes_weights(built)
+            check_stops_by_itself(built)
             if options.split_groups is None:
                 check_needs_no_groups(built)
             yield Candidate(name, built, *estimator_info.label_and_params(built))

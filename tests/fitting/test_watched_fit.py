@@ -9,12 +9,14 @@ import pytest
 from catboost import CatBoostClassifier, CatBoostRegressor
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor, StackingRegressor
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBRegressor
 
 import metamodel
+from metamodel.exceptions import InputError
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.watched_fit import asks_for_stopping, with_rounds_found
 from metamodel.tables.split_groups import SplitGroups
@@ -72,6 +74,39 @@ def test_the_child_is_fitted_on_all_rows_with_the_rounds_that_were_found(
     assert f"early_stopping: {rounds} rounds" in model.ledger["reason"].iloc[1]
     alone = clone(child).fit(rows[["miles", "hour"]], rows["fare"])
     np.testing.assert_allclose(model.predict(rows)["prediction"], alone.predict(rows[["miles", "hour"]]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", STOPPING)
+def test_of_a_few_rows_no_rounds_are_found_and_the_ledger_says_so(taxi: pd.DataFrame, name: str) -> None:
+    few = taxi.groupby("zone").head(9)
+    model = trained(few, "fare", STOPPING[name], holdout=0)
+    assert set(model.ledger["reason"]) == {"early_stopping: all 400 rounds, no rows to find fewer on"}
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        GridSearchCV(STOPPING["xgboost"], {"max_depth": [2, 3]}),
+        make_pipeline(StandardScaler(), GridSearchCV(STOPPING["pipeline"], {"xgbregressor__max_depth": [2, 3]})),
+        StackingRegressor([("booster", STOPPING["lightgbm"])]),
+        BaggingRegressor(STOPPING["catboost"]),
+    ],
+    ids=["search", "pipelines", "stacking", "bagging"],
+)
+def test_early_stopping_where_nobody_can_give_rows_is_refused_before_any_fit(taxi: pd.DataFrame, outside: Any) -> None:
+    with pytest.raises(InputError, match=r"Regressor inside \w+ asks for early stopping, but nobody can give it rows"):
+        metamodel.train(taxi, "zone", "fare", outside, features=["miles", "hour"])
+
+
+def test_a_category_of_the_table_is_one_to_lightgbm(taxi: pd.DataFrame) -> None:
+    frame = taxi.assign(kind=pd.Categorical(np.arange(300) % 7))
+    frame["fare"] += np.array([0, 9, 2, 7, 1, 5, 3])[frame["kind"].cat.codes]
+    booster = LGBMRegressor(n_estimators=20, verbose=-1, n_jobs=1)
+    model = metamodel.MetaModel(metamodel.train(frame, "zone", "fare", booster, features=["kind"]).bundle_path)
+    north = frame[frame["zone"] == "n"]
+    by_hand = clone(booster).fit(north[["kind"]], north["fare"]).predict(north[["kind"]])
+    assert (model.child("n").booster_.trees_to_dataframe()["decision_type"].dropna() == "==").all()
+    np.testing.assert_allclose(model.predict(north)["prediction"], by_hand, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

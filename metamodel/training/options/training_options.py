@@ -71,7 +71,9 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
                 f"target={short(options.get('target'))} is no column name. {_remedy_of_target(options.get('target'))}"
             )
         optional = {
-            option.name for option in declared(cls) if option.default is None and options.get(option.name) == ""
+            option.name
+            for option in declared(cls)
+            if option.default is None and isinstance(options.get(option.name), str) and not options[option.name]
         }
         plain: dict[str, Any] = {
             name: None if name in optional else _plain_number(value) for name, value in options.items()
@@ -90,6 +92,11 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
             )
         roles = {name: getattr(self, name) for name in ("time_column", "sample_weight", "split_groups")}
         for role, name in roles.items():
+            if name is not None and not isinstance(name, str):
+                raise InputError(
+                    f"{role} is a {type(name).__name__}, and no column name. Put the values into the table as a "
+                    "column, and name it."
+                )
             if name is not None and name in (self.target, *self.group_by):
                 raise InputError(f"{role} {name!r} is the target or a group column. Name a column of its own.")
         if self.sample_weight is not None and self.sample_weight in (self.time_column, self.split_groups):

@@ -9,6 +9,12 @@ from metamodel.common.option import OptionGroup
 
 __all__ = ["OBJECTS", "config_text", "written_down"]
 
+# A longer array, and a column whatever its length, holds rows of a table.
+_LONGEST = 100
+
+# Options that are names of columns, in whatever holds names.
+_NAMES = ("group_by", "features")
+
 # Under this key stands what only a program can give again.
 OBJECTS = "objects"
 
@@ -16,7 +22,7 @@ _HEAD = "# Options of a command, as its `--config FILE` takes them. What is not 
 
 
 def written_down(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring options to what YAML can hold; objects are named, never copied, and a table not even shown.
+    """Bring options to what YAML can hold; objects are named, never copied, and a table, or a column, not even shown.
 
     Examples
     --------
@@ -27,7 +33,7 @@ def written_down(options: Mapping[str, Any]) -> dict[str, Any]:
     plain, objects = {}, {}
     for name, value in options.items():
         try:
-            plain[name] = _plain(value)
+            plain[name] = _plain(list(value) if name in _NAMES and hasattr(value, "iloc") else value)
         except TypeError:
             objects[name] = _described(value)
     given = {name: value for name, value in plain.items() if value is not None}
@@ -58,7 +64,9 @@ def _plain(value: Any) -> Any:
     """Make plain values of one option's value, or raise TypeError."""
     if isinstance(value, Path):
         return str(value)
-    if hasattr(value, "tolist") and not hasattr(value, "columns"):  # of NumPy, or an Index of names
+    if hasattr(value, "tolist") and not hasattr(value, "iloc"):  # of NumPy, or an Index of names
+        if getattr(value, "size", 1) > _LONGEST:
+            raise TypeError(type(value).__name__)
         return _plain(value.tolist())
     if isinstance(value, Mapping):
         return {_word(name): _plain(one) for name, one in value.items()}

@@ -1,6 +1,7 @@
 """Options of a training: checked when they are given, as a program or NumPy would give them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from metamodel.exceptions import InputError
@@ -62,3 +63,10 @@ def test_a_seed_that_numpy_would_refuse_is_refused():
 def test_a_target_that_is_no_name_is_refused():
     with pytest.raises(InputError, match=r"target=\['y'\] is no column name"):
         TrainingOptions.create("g", target=["y"])
+
+
+@pytest.mark.parametrize("role", ["time_column", "sample_weight", "split_groups"])
+@pytest.mark.parametrize("values", [pd.Series([1.0, 2.0]), np.ones(3), [1.0, 2.0]], ids=["Series", "ndarray", "list"])
+def test_values_in_the_place_of_a_columns_name_are_refused_without_showing_them(role, values):
+    with pytest.raises(InputError, match=rf"^{role} is a {type(values).__name__}, and no column name\. Put the values"):
+        TrainingOptions.create("store", target="units", **{role: values})

@@ -52,6 +52,13 @@ def test_paths_numpy_values_and_tuples_become_plain():
     assert (type(written["trials"]), type(written["holdout"])) == (int, float)
 
 
+def test_a_grid_of_values_and_names_in_a_column_are_written():
+    assert written_down({"estimator_params": {"alphas": np.logspace(0, 2, 3)}, "features": pd.Series(["a", "b"])}) == {
+        "estimator_params": {"alphas": [1.0, 10.0, 100.0]},
+        "features": ["a", "b"],
+    }
+
+
 def test_what_was_not_given_is_not_written():
     assert written_down({"metric": None, "season": 0, "prune": False}) == {"season": 0, "prune": False}
 
@@ -65,6 +72,9 @@ def test_what_was_not_given_is_not_written():
         (pd.DataFrame({"secret": ["Ada Lovelace"]}), "DataFrame"),
         ([pd.DataFrame({"secret": ["Ada Lovelace"]})], "list"),
         ({"mine": (pd.DataFrame({"secret": ["Ada Lovelace"]}),)}, "dict"),
+        (pd.Series([0.5, 2.0]), "Series"),
+        ({"weights": pd.Series([0.5, 2.0])}, "dict"),
+        ({"weights": np.ones(101)}, "dict"),
         ({1: "a key that is no text"}, "{1: 'a key that is no text'}"),
         (len, "builtin_function_or_method"),
     ],
