@@ -109,7 +109,12 @@ def _lock(work: Path, path: Path) -> FileLock:
 def _remove(work: Path, lock: FileLock) -> None:
     if os.name == "nt":  # where no open file can be taken away
         lock.release()
-    shutil.rmtree(work)
+        shutil.rmtree(work)
+        return
+    # Under its own name, another process could claim it again while it is taken away, and lose files that it writes.
+    gone = work.with_name(f"{work.name}-{os.getpid()}")
+    work.rename(gone)
+    shutil.rmtree(gone)
 
 
 def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> Manifest:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cached_property
+from json.encoder import encode_basestring
 from typing import Any, Self, TypeAlias, get_args
 
 import numpy as np
@@ -90,6 +91,8 @@ Send the value in the kind the model was trained with.
         InvalidKey
             The value is of another kind, or would change on the way.
         """
+        if type(value) is str and self.kind == "string" and value.isascii():  # by far the commonest
+            return value
         if is_null(value):
             return None
         converted = converted_to(self.kind, value, utc=self.utc, from_text=self.from_text)
@@ -234,7 +237,7 @@ def prefixes(keys: Iterable[GroupKey | InvalidKey], level: int) -> list[GroupKey
     return [key[:level] if isinstance(key, tuple) else key for key in keys]
 
 
-# `json.dumps` makes an encoder anew for each call with other separators, which takes longer than encoding a key.
+# `json.dumps` would make one for each key, which takes longer than encoding it.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -249,7 +252,7 @@ def encode_key(key: GroupKey) -> str:
     >>> encode_key(("FR", 7)), encode_key(("7",)), encode_key((True, None)), encode_key(())
     ('["FR",7]', '["7"]', '[true,null]', '[]')
     """
-    return _ENCODER.encode([_tagged(value) for value in key])
+    return f"[{','.join([_encoded(value) for value in key])}]"
 
 
 def decode_key(text: str) -> GroupKey:
@@ -272,6 +275,13 @@ def decode_keys(texts: Sequence[str]) -> list[GroupKey]:
     [('FR', 7), ()]
     """
     return [tuple(_untagged(value) for value in key) for key in json.loads(f"[{','.join(texts)}]")]
+
+
+def _encoded(value: KeyValue) -> str:
+    # Texts and integers, by far the commonest, without the encoder's detours.
+    if type(value) is str:
+        return encode_basestring(value)
+    return repr(value) if type(value) is int else _ENCODER.encode(_tagged(value))
 
 
 def _tagged(value: KeyValue) -> object:

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from metamodel.bundle.group_values import write_group_values
 from metamodel.bundle.ledger import OUTCOMES, TRAINED, LedgerRow
 from metamodel.bundle.manifest import Manifest, Target
 from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
+from metamodel.common.collecting import seldom_collecting
 from metamodel.common.progress import TrainingProgress
 from metamodel.evaluation.holdout import kept_share
 from metamodel.evaluation.significance import saved_together
@@ -27,7 +29,7 @@ from metamodel.training.calibrate_intervals import with_intervals
 from metamodel.training.engines.pooled import with_pooled
 from metamodel.training.engines.task import TaskResult, skip_groups
 from metamodel.training.fit_warnings import warning_findings
-from metamodel.training.ledger_rows import refuse_empty, to_ledger, tuning_table
+from metamodel.training.ledger_rows import in_shard, refuse_empty, to_ledger, tuning_table
 from metamodel.training.plan import Plan
 from metamodel.training.prune import compare_and_prune
 from metamodel.training.refits import fitted_again, superseded
@@ -78,10 +80,12 @@ def fit_and_assemble(
     limit = plan.options.max_group_rows
     oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}
     share = kept_share(plan.rows, plan.options.holdout if plan.options.scheme.kind == "holdout" else 1.0)
-    with new_bundle(path) as (directory, tasks):
+    with ExitStack() as until_done:
+        directory, tasks = until_done.enter_context(new_bundle(path))
         first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
         results, shards, pooled = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
-        rows = [replace(row, shard=file) for result, file in zip(results, shards, strict=True) for row in result.ledger]
+        until_done.enter_context(seldom_collecting())  # rows of the ledger are many small objects
+        rows = [in_shard(row, file) for result, file in zip(results, shards, strict=True) for row in result.ledger]
         ledger, tuning = to_ledger(rows, plan), tuning_table(rows, plan)
         refuse_empty(ledger)
         holdouts, importance = _evidence(results, plan)

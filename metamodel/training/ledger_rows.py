@@ -14,7 +14,7 @@ from metamodel.fitting.tuning import TUNING_COLUMNS
 from metamodel.tables.keys import GroupKey, decode_key, decode_keys
 from metamodel.training.plan import Plan
 
-__all__ = ["refuse_empty", "to_ledger", "tuning_table"]
+__all__ = ["in_shard", "refuse_empty", "to_ledger", "tuning_table"]
 
 
 def to_ledger(rows: Sequence[LedgerRow], plan: Plan) -> pd.DataFrame:
@@ -46,6 +46,13 @@ def _with_odd_fields(row: LedgerRow, key: GroupKey, plan: Plan) -> LedgerRow:
         odd = sum(rows for child, rows in plan.odd_rows.items() if child[: row.level] == key)
     note = f"odd_fields: {count(odd, 'row')} with a text read as null"
     return replace(row, reason="; ".join([row.reason, note] if row.reason else [note])) if odd else row
+
+
+def in_shard(row: LedgerRow, file: str) -> LedgerRow:
+    """Say of a group's row where its child is gathered."""
+    placed = object.__new__(LedgerRow)  # `replace` takes ten times as long, for every group
+    vars(placed).update(vars(row), shard=file)
+    return placed
 
 
 def tuning_table(rows: Iterable[LedgerRow], plan: Plan) -> pd.DataFrame:

@@ -38,8 +38,9 @@ def compare_and_prune(
     pruned : dict
         Encoded key → reason of those children, none unless the plan asks for it.
     """
-    encoded = [encode_key(key) for key in keys_of(ledger, plan.keys)]
-    fitted = frozenset(keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
+    keys = keys_of(ledger, plan.keys)
+    encoded = [encode_key(key) for key in keys]
+    fitted = frozenset(key for key, status in zip(keys, ledger["status"], strict=True) if status == "fitted")
     compared = compare_with_parents(holdout, plan.spec.task, fitted)
     of_pooled = saved_of_pooled(holdout, plan.spec.task)
     ledger = ledger.assign(**_comparison(compared.reindex(encoded)))

@@ -22,6 +22,7 @@ from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import error_text
 from metamodel.common.progress import progress_bar
 from metamodel.exceptions import WorkerDied
+from metamodel.fitting.array_fits import answers_of
 from metamodel.prediction.stacks import Proven, Prover
 from metamodel.tables.features import FeatureSchema
 from metamodel.training.alike_children import answers_of_alike
@@ -35,11 +36,17 @@ RowsOf = Callable[[str], AnyArray | None]
 # Children that one process takes at a time.
 _PART_CHILDREN = 200
 
+# Of children that take so few bytes each, as linear ones do, it takes more.
+_PART_SMALL_CHILDREN, _TINY = 1000, 2**11
+
 # Below this many seconds of work other processes are not worth their start. A child takes about as long as a linear one
 # whatever it is, and then time by its size, compressed.
 _WORTH_SECONDS = 2.0
 
 _CHILD_SECONDS, _MEGABYTE_SECONDS = 0.00025, 0.15
+
+# Where children are read and asked many at a time.
+_ALIKE_SECONDS = 0.00005
 
 # Bytes of a child that may be read with others at a time.
 _SMALL = 2**16
@@ -81,8 +88,9 @@ def parts_of(directory: Path, manifest: Manifest, end: float) -> list[Part]:
     classes, parts = manifest.target.classes, []
     for path in sorted((directory / SHARD_DIR).glob("*.sqlite")):
         keys = list(ShardReader(path).keys())
-        for start in range(0, len(keys), _PART_CHILDREN):
-            mine = tuple(keys[start : start + _PART_CHILDREN])
+        step = _PART_SMALL_CHILDREN if path.stat().st_size < _TINY * len(keys) else _PART_CHILDREN
+        for start in range(0, len(keys), step):
+            mine = tuple(keys[start : start + step])
             parts.append(Part(path, mine, manifest.features, classes, manifest.codec, end))
     return parts
 
@@ -129,7 +137,7 @@ def prove(part: Part, refused: dict[str, str]) -> Iterator[list[Proven]]:
     """Do as `proven_children` does with one part, in this process."""
     prover, codec = Prover(part.features, part.classes, refused), get_codec(part.codec)
     shard = ShardReader(part.shard)
-    takes_arrays = part.features.layout == "array" and part.features.matrix_dtype == np.float64
+    takes_arrays = _takes_arrays(part)
     for rows in _batches(shard.rows(keys=_comparable(part, refused))):
         samples = {row.key: np.asarray(part.samples[row.key]) for row in rows}
         answered = answers_of_alike(rows, samples, codec) if takes_arrays else {}
@@ -147,6 +155,10 @@ def prove(part: Part, refused: dict[str, str]) -> Iterator[list[Proven]]:
             if prover.full:
                 yield prover.proven()
     yield prover.proven()
+
+
+def _takes_arrays(part: Part) -> bool:
+    return part.features.layout == "array" and part.features.matrix_dtype == np.float64
 
 
 def _batches(rows: Iterable[ShardRow]) -> Iterator[list[ShardRow]]:
@@ -174,9 +186,20 @@ def _comparable(part: Part, refused: dict[str, str]) -> Iterator[str]:
 def _processes(parts: Sequence[Part], n_jobs: int) -> int:
     children = sum(len(part.keys) for part in parts)
     size = sum(path.stat().st_size for path in {part.shard for part in parts})
-    seconds = children * _CHILD_SECONDS + size / 2**20 * _MEGABYTE_SECONDS
+    each = _ALIKE_SECONDS if parts and _begins_alike(parts[0]) else _CHILD_SECONDS
+    seconds = children * each + size / 2**20 * _MEGABYTE_SECONDS
     # On Spark, n_jobs counts tasks of the cluster, and this machine may have fewer cores.
     return min(process_count(n_jobs), process_count(-1), len(parts)) if seconds > _WORTH_SECONDS else 1
+
+
+def _begins_alike(part: Part) -> bool:
+    """Whether the first child is one of those that are read many at a time."""
+    row = ShardReader(part.shard).read(part.keys[0])
+    try:
+        child = get_codec(part.codec).loads(row.child or b"") if row is not None and row.size <= _SMALL else None
+    except Exception:  # noqa: BLE001 - a codec raises whatever the child's own code raises; it will be told later
+        return False
+    return _takes_arrays(part) and answers_of(child) is not None
 
 
 def _in_processes(

@@ -290,7 +290,8 @@ fit(pd.read_parquet({str(tmp_path / "table.parquet")!r}), KillsWorker({str(flag)
         run_here(program)
     done = {path.name: path.stat().st_mtime_ns for path in out.parent.rglob("*.json")}
     assert (flag.exists(), out.exists(), len(done) > 0) == (True, False, True)
-    seconds = [row["seconds"] for path in out.parent.rglob("*.json") for row in json.loads(path.read_text())["ledger"]]
+    done = [json.loads(path.read_text()) for path in out.parent.rglob("*.json")]
+    seconds = [row[part["columns"].index("seconds")] for part in done for row in part["rows"]]
     run_here(program)
     model = MetaModel(out)
     assert (model.ledger["status"].tolist(), model.bundle.damaged_files()) == (["fitted"] * 40, [])

@@ -99,6 +99,8 @@ class LinearProgram:
     def of(cls, forms: Sequence[LinearForm], classes: tuple[Any, ...]) -> Self:
         """Put forms of one signature side by side."""
         first = forms[0]
+        if not classes:
+            return cls(first.link, classes, cls._arrays_of(forms, "slope", "intercept", "centre", "fill"))
         n_scores = len(classes) if len(classes) > 2 else 1
         slope = np.zeros((n_scores, first.slope.shape[1], len(forms)))
         intercept = np.zeros((n_scores, len(forms)))
@@ -109,10 +111,12 @@ class LinearProgram:
         arrays = {"slope": slope, "intercept": intercept}
         if n_scores > 1:
             arrays["known"] = known_classes
-        for name in ("centre", "fill"):
-            if getattr(first, name) is not None:
-                arrays[name] = np.stack([getattr(form, name) for form in forms], axis=1)
-        return cls(first.link, classes, arrays)
+        return cls(first.link, classes, arrays | cls._arrays_of(forms, "centre", "fill"))
+
+    @staticmethod
+    def _arrays_of(forms: Sequence[LinearForm], *names: str) -> dict[str, AnyArray]:
+        given = [name for name in names if getattr(forms[0], name) is not None]
+        return {name: np.stack([getattr(form, name) for form in forms], axis=-1) for name in given}
 
     def describe(self) -> dict[str, Any]:
         """Plain JSON form of all that is no array."""

@@ -5,7 +5,7 @@ the ledger, held-out predictions, importances. One difference, and the whole tas
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -13,14 +13,16 @@ import numpy as np
 
 from metamodel.bundle.pickle_template import PickleTemplate
 from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.collecting import seldom_collecting
 from metamodel.common.messages import error_text, short
 from metamodel.fitting.array_fits import ArrayProgram, ManyFits, ManyGroups, fit_many_groups, program_of
 from metamodel.fitting.spec import FitSpec
 from metamodel.tables.grouping import spread
+from metamodel.tables.keys import GroupKey
 from metamodel.training.engines.group_fitter import GroupFitter, GroupRecord
-from metamodel.training.plan import GroupRows, TrainingTable
+from metamodel.training.plan import GroupRows, TablePlan, TrainingTable
 
-__all__ = ["NOT_AS_ARRAYS", "ArrayGroups", "fit_as_arrays"]
+__all__ = ["NOT_AS_ARRAYS", "ArrayGroups", "fit_as_arrays", "fits_at_once"]
 
 # Begins what the ledger says of groups whose task had a difference.
 NOT_AS_ARRAYS = "not_as_arrays"
@@ -29,7 +31,10 @@ NOT_AS_ARRAYS = "not_as_arrays"
 _FEWEST = 16
 
 # Groups of each kind that are fitted both ways; of many, one in `_EVERY`.
-_PROVEN, _EVERY = 4, 250
+_PROVEN, _EVERY = 2, 250
+
+# About what a group and a row take as arrays; and what worker processes take to start and to import all they need.
+_GROUP_SECONDS, _ROW_SECONDS, _START_SECONDS = 1e-4, 1e-6, 3.0
 
 # What rows may have; anything else (times, weights, ...) has to be None.
 _UNDERSTOOD = {"features", "y", "hashes", "children"}
@@ -79,7 +84,8 @@ def fit_as_arrays(
         return ArrayGroups({})
     starts = np.cumsum(numbers) - numbers
     many = _rows_of(table, starts[taken], numbers[taken])
-    fits = fit_many_groups(many, [groups[i].key for i in taken.tolist()], spec, program, kept_share)
+    with seldom_collecting():
+        fits = fit_many_groups(many, [groups[i].key for i in taken.tolist()], spec, program, kept_share)
     positions = taken[fits.groups]
 
     def one_by_one(i: int) -> GroupRecord:
@@ -87,7 +93,27 @@ def fit_as_arrays(
         return fitter.fit(data, groups[i].fingerprint)
 
     proof = _Proof(fits, positions, numbers, program, fitter, one_by_one)
-    return proof.records([group.fingerprint for group in groups])
+    with seldom_collecting():
+        return proof.records([group.fingerprint for group in groups])
+
+
+def fits_at_once(plan: TablePlan, keys: Collection[GroupKey]) -> bool:
+    """Whether groups can be fitted as arrays in less time than other processes take to start.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    keys
+        Of the groups that are to be fitted.
+    """
+    spec, table = plan.spec, plan.table
+    if len(keys) * _GROUP_SECONDS > _START_SECONDS or program_of(spec) is None or plan.options.codec != "cloudpickle":
+        return False
+    if not _is_plain(table) or 10 * len(spec.overrides) > len(keys):
+        return False
+    with_nulls = np.unique(plan.grouping.codes[~np.isfinite(np.asarray(table.features.values)).all(axis=1)])
+    return 10 * len(with_nulls) < len(plan.sizes) and table.y.size * _ROW_SECONDS < _START_SECONDS
 
 
 def _is_plain(table: TrainingTable) -> bool:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from metamodel.tables.checks import TableFacts, table_facts
 from metamodel.tables.sources import read_source
+from metamodel.training.engines.array_groups import fits_at_once
 from metamodel.training.engines.balancing import balance
 from metamodel.training.engines.base import Engine
 from metamodel.training.engines.executor import SequentialExecutor, TaskExecutor
@@ -66,7 +67,8 @@ class LocalEngine(Engine[TablePlan]):
                 unfinished.append(task)
             else:
                 yield done
-        yield from self._executor.run(unfinished, job)
+        soon = job.starts is None and fits_at_once(job.plan, phase.sizes)
+        yield from (SequentialExecutor() if soon else self._executor).run(unfinished, job)
 
     def _fit_pooled(self, job: Job[TablePlan]) -> Iterator[TaskResult]:
         plan = pooled_plan(self.plan)

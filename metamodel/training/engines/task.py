@@ -99,13 +99,16 @@ class TaskResult:
         """Leave the result beside the shard, complete or not at all."""
         self.evidence.write(path)
         unfinished = path.with_suffix(f".unfinished-{os.getpid()}")
-        unfinished.write_text(json.dumps({"ledger": [row.to_dict() for row in self.ledger]}), encoding="utf-8")
+        rows = [row.to_dict() for row in self.ledger]
+        content = {"columns": list(rows[0]) if rows else [], "rows": [list(row.values()) for row in rows]}
+        unfinished.write_text(json.dumps(content), encoding="utf-8")
         unfinished.rename(path)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Inverse of `write`."""
-        ledger = [LedgerRow.from_dict(row) for row in json.loads(path.read_text(encoding="utf-8"))["ledger"]]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        ledger = [LedgerRow.from_dict(dict(zip(content["columns"], row, strict=True))) for row in content["rows"]]
         return cls(path.with_suffix(".sqlite"), ledger, Evidence.read(path), [row.key for row in ledger])
 
 
@@ -142,11 +145,10 @@ def run_task(
     current = directory / f"{digest}.current"
     pace = Pace([group_cost(len(group.rows)) for group in task.groups], task.end)
     with ShardWriter(directory / f"{digest}.sqlite") as shard, current.open("w", encoding="utf-8") as marker:
-        as_arrays = ArrayGroups({})
+        as_arrays, start = ArrayGroups({}), 0
         if task.arrays and not (task.killers or task.untuned or starts):
             _mark(marker, AS_ARRAYS)
             as_arrays = fit_as_arrays(task.groups, table, spec, fitter, kept_share)
-        start = 0
         for i, group in enumerate(task.groups):
             rows = slice(start, start + len(group.rows))
             start = rows.stop

@@ -14,8 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.fitting.array_fits import solvers
+from metamodel.training.engines import array_groups
 from metamodel.training.engines import task as task_module
-from metamodel.training.engines.array_groups import ArrayGroups
+from metamodel.training.engines.array_groups import ArrayGroups, fits_at_once
 from metamodel.training.engines.job import Job
 from metamodel.training.engines.joblib_pool import ProcessPool
 from metamodel.training.engines.task import AS_ARRAYS, Task
@@ -155,3 +156,16 @@ def test_the_file_of_a_running_task_says_that_arrays_are_fitted(tmp_path, monkey
     monkeypatch.setattr(task_module, "fit_as_arrays", reading)
     run_here(Task(tasks_of(job, size=20)[0].groups), job)
     assert seen == [AS_ARRAYS]
+
+
+def test_few_groups_need_no_processes_and_many_or_other_ones_do(tmp_path, monkeypatch):
+    plan = job_of(tmp_path, Ridge(), groups=40).plan
+    assert fits_at_once(plan, plan.sizes)
+    assert not fits_at_once(job_of(tmp_path, Ridge(solver="svd"), groups=40).plan, plan.sizes)
+    assert not fits_at_once(replace(plan, options=replace(plan.options, codec="joblib")), plan.sizes)
+    values = plan.table.features.values.copy()
+    values[::5] = np.nan
+    with_nulls = replace(plan.table, features=replace(plan.table.features, values=values))
+    assert not fits_at_once(replace(plan, table=with_nulls), plan.sizes)
+    monkeypatch.setattr(array_groups, "_START_SECONDS", 0.001)
+    assert not fits_at_once(plan, plan.sizes)

@@ -1,0 +1,37 @@
+"""The collector is asked less often inside the block, and as before behind it."""
+
+import gc
+
+import pytest
+
+from metamodel.common.collecting import seldom_collecting
+
+pytestmark = pytest.mark.tableless
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was():
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+
+
+def test_the_threshold_is_higher_inside_and_back_behind_whatever_happens():
+    gc.set_threshold(700, 10, 10)
+    seen = []
+
+    def interrupted():
+        with seldom_collecting():
+            seen.append(gc.get_threshold())
+            raise KeyError("anything")
+
+    with pytest.raises(KeyError, match="anything"):
+        interrupted()
+    assert [*seen, gc.get_threshold()] == [(100_000, 10, 10), (700, 10, 10)]
+
+
+@pytest.mark.parametrize("threshold", [0, 500_000])
+def test_who_collects_less_often_or_never_is_left_alone(threshold):
+    gc.set_threshold(threshold, 10, 10)
+    with seldom_collecting():
+        assert gc.get_threshold() == (threshold, 10, 10)
