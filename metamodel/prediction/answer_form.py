@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
@@ -13,6 +14,7 @@ from metamodel.common.choices import PredictMethod, UnknownPolicy
 from metamodel.common.messages import count
 from metamodel.common.validation import one_of
 from metamodel.exceptions import ChildFailed, InputError
+from metamodel.prediction.answer_frames import TEXT, as_texts
 from metamodel.prediction.child import predictions
 from metamodel.prediction.further_answers import further_answers, further_columns
 
@@ -20,7 +22,6 @@ __all__ = [
     "DETAIL_COLUMNS",
     "INTERVAL",
     "STACKED_METHODS",
-    "TEXT",
     "AnswerForm",
     "PredictOptions",
     "plain_numbers",
@@ -34,9 +35,6 @@ INTERVAL = ("lower", "upper")
 STACKED_METHODS = ("predict", "predict_proba")
 
 _NUMPY_KINDS = {"integer": "iu", "boolean": "b", "number": "fiu", "string": "U"}
-
-# pandas' own dtype for text (object, since pandas 3 str), fixed here because pandas guesses from the values otherwise.
-TEXT = pd.Series(["text"]).dtype
 
 _PANDAS_DTYPES = {"integer": "Int64", "boolean": "boolean", "number": "float64", "string": TEXT}
 
@@ -127,6 +125,11 @@ class AnswerForm:
         object.__setattr__(self, "statuses", ("global", *parents, "child", *_REFUSALS))
         further = further_columns(self.options.predict_method, self.classes, self.transformed)
         object.__setattr__(self, "further", further)
+
+    @cached_property
+    def status_texts(self) -> Any:
+        """Statuses as pandas holds texts, to take each row's from."""
+        return as_texts(list(self.statuses))
 
     def ask(self, child: Any, x: Any) -> tuple[AnyArray, AnyArray | None]:
         """Call the child once or twice and check the shapes of what it returns."""

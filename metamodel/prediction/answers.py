@@ -14,10 +14,10 @@ from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.prediction.answer_form import (
     DETAIL_COLUMNS,
     INTERVAL,
-    TEXT,
     AnswerForm,
     plain_numbers,
 )
+from metamodel.prediction.answer_frames import answer_frame, as_texts
 
 __all__ = ["Answers"]
 
@@ -141,8 +141,7 @@ class Answers:
         columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction), **self._interval()}
         if self.further is not None:
             columns |= {name: self.further[:, i] for i, name in enumerate(self._form.further)}
-        columns["status"] = np.array(self._form.statuses, dtype=object).take(self.status)
-        columns |= dict(zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail)))
-        if not isinstance(TEXT, np.dtype):
-            columns = {name: pd.array(v, dtype=TEXT) if v.dtype == object else v for name, v in columns.items()}
-        return pd.DataFrame(columns, index=index, copy=False)
+        columns["status"] = self._form.status_texts.take(self.status)
+        for name, values in zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail)):
+            columns[name] = as_texts(values) if values.dtype == object else values
+        return answer_frame(columns, index)
