@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UnknownGroup,
     )
     from metamodel.flavor.load import load_model
+    from metamodel.lifecycle.gate import gate
     from metamodel.scoring import score
     from metamodel.tracking.log_training import log_model
     from metamodel.tracking.references.reference_model import reference
@@ -52,6 +53,7 @@ __all__ = [
     "UnknownGroup",
     "datasets",
     "exceptions",
+    "gate",
     "load_model",
     "log_model",
     "reference",
@@ -79,6 +81,7 @@ _ORIGINS = {
     "Shrinkage": "metamodel.evaluation.shrinkage",
     "TrainingResult": "metamodel.training.result",
     "Tuning": "metamodel.training.options.groups",
+    "gate": "metamodel.lifecycle.gate",
     "load_model": "metamodel.flavor.load",
     "log_model": "metamodel.tracking.log_training",
     "reference": "metamodel.tracking.references.reference_model",

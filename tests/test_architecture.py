@@ -27,6 +27,7 @@ SAME_MEANING = {
     "train.py": "the public function, and its command",
     "export.py": "the public function, and its command",
     "score.py": "the public function, and its command",
+    "gate.py": "the public function, and its command",
     "options.py": "of the training, and of its command",
     "config.py": "of the training, and of its command",
     "__init__.py": "the package",

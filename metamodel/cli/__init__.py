@@ -1,7 +1,8 @@
 """The command line; MLproject's entry points call it.
 
 It knows options and how results are shown, and nothing of how anything is done. Results go to stdout, progress to
-stderr. Exit code 0 means success, 2 bad input, 1 anything else; an error is one line.
+stderr. Exit code 0 means success, 2 bad input, 3 that a gate let a version not pass, 1 anything else; an error is one
+line.
 """
 
 import os
@@ -10,6 +11,7 @@ import click
 
 from metamodel.cli.click_groups import Commands
 from metamodel.cli.export import export
+from metamodel.cli.gate import gate
 from metamodel.cli.inspect import inspect
 from metamodel.cli.pack import pack, serve_check
 from metamodel.cli.reference import reference
@@ -38,5 +40,5 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
-for command in (train, score, serve, inspect, report, export, pack, reference, serve_check):
+for command in (train, score, serve, inspect, report, export, pack, reference, serve_check, gate):
     main.add_command(command)
