@@ -77,11 +77,9 @@ def invariance_check(rule: InvarianceRule, side: Side, rows: GateRows) -> GateCh
     check = _told(rule.change)
     answers = side.answers["prediction"]
     moved_answers = predicted(side.model, _changed(rule.change, rows.frame))["prediction"]
-    both, neither = (
-        (answers.notna() & moved_answers.notna()).to_numpy(),
-        (answers.isna() & moved_answers.isna()).to_numpy(),
-    )
-    moved = np.where(neither, 0.0, np.inf)
+    there, still_there = answers.notna().to_numpy(), moved_answers.notna().to_numpy()
+    both = there & still_there
+    moved = np.where(there | still_there, np.inf, 0.0)
     if side.model.manifest.target.task == "regression":
         old, new = (values.to_numpy(dtype=np.float64, na_value=np.nan)[both] for values in (answers, moved_answers))
         with np.errstate(invalid="ignore"):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -47,7 +46,7 @@ def fresh(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def rules(tmp_path: Path) -> Iterator[Path]:
+def rules(tmp_path: Path) -> Path:
     path = tmp_path / "rules.yaml"
     path.write_text("floor: {answered: 0.9}\nregression: {slices: [country], max: 0.2}\n")
     return path
@@ -98,10 +97,8 @@ def test_no_record_leaves_mlflow_alone(registered: str, fresh: str, rules: Path)
 
 def test_an_alias_that_was_never_set_is_no_champion_and_passes(registered: str, fresh: str, rules: Path) -> None:
     against = f"models:/{registered}@production"
-    result = run(
-        *("gate", f"models:/{registered}/2", "--data", fresh, "--against", against, "--rules", str(rules)),
-        "--no-record",
-    )
+    given = ("gate", f"models:/{registered}/2", "--data", fresh, "--against", against, "--rules", str(rules))
+    result = run(*given, "--no-record")
     assert result.exit_code == 0, result.output
     assert "no champion (gated has no alias production yet)" in result.stdout
 

@@ -85,6 +85,14 @@ def test_a_feature_that_is_gone_fails_the_schema(table: pd.DataFrame, versions: 
     assert "1 change: feature 'weekday'" in words(report)
 
 
+def test_a_feature_of_another_kind_fails_the_schema(table: pd.DataFrame, versions: Versions, tmp_path: Path) -> None:
+    kinds = table.assign(promotion=table["promotion"].astype(bool))
+    candidate = train(weeks(kinds, 0, 100), tmp_path / "kinds")
+    report = Versions(versions.champion, candidate, versions.fresh).gate({"schema": {"removed": 0, "kind_changed": 0}})
+    assert failed(report) == [("schema", "kind_changed")]
+    assert "feature 'promotion' is boolean, was number" in words(report)
+
+
 @pytest.mark.speed
 def test_thrice_the_latency_fails_the_budget(versions: Versions) -> None:
     rules = {**RULES, "budget": {"one_row_ms": "1.5x"}}
@@ -147,7 +155,7 @@ def test_the_same_recipe_on_other_draws_of_the_rows_passes(table: pd.DataFrame, 
     [
         (
             {"regression": {"slices": ["cuontry"]}},
-            r"lacks column that the rule regression names, 'cuontry'.*'country'\?",
+            r"column that the rule regression names, 'cuontry'.*'country'\?",
         ),
         ({"invariance": [{"change": {"shop": "shuffle"}}]}, "lacks column that the rule invariance names, 'shop'"),
         ({"floor": {"skill_medain": 0}}, r"floor: there is no figure 'skill_medain'.* Did you mean 'skill_median'\?"),

@@ -29,7 +29,7 @@ def test_texts_are_compared_with_texts() -> None:
 
 
 def test_a_condition_without_order_is_bad_input() -> None:
-    with pytest.raises(InputError, match="'>= 3' compares 3.0 with values of 'country', which are of another kind"):
+    with pytest.raises(InputError, match=r"'>= 3' compares 3\.0 with values of 'country', which are of another kind"):
         parse_condition(">= 3").holds(pd.Series(["FR", "DE"], name="country"))
 
 
