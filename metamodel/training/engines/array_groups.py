@@ -22,7 +22,7 @@ from metamodel.tables.keys import GroupKey
 from metamodel.training.engines.group_fitter import GroupFitter, GroupRecord
 from metamodel.training.plan import GroupRows, TablePlan, TrainingTable
 
-__all__ = ["NOT_AS_ARRAYS", "ArrayGroups", "fit_as_arrays", "fits_at_once"]
+__all__ = ["NOT_AS_ARRAYS", "ArrayGroups", "fit_as_arrays", "fits_at_once", "takes_arrays"]
 
 # Begins what the ledger says of groups whose task had a difference.
 NOT_AS_ARRAYS = "not_as_arrays"
@@ -31,7 +31,7 @@ NOT_AS_ARRAYS = "not_as_arrays"
 _FEWEST = 16
 
 # Groups of each kind that are fitted both ways; of many, one in `_EVERY`.
-_PROVEN, _EVERY = 2, 250
+_PROVEN, _EVERY = 2, 1000
 
 # About what a group and a row take as arrays; and what worker processes take to start and to import all they need.
 _GROUP_SECONDS, _ROW_SECONDS, _START_SECONDS = 1e-4, 1e-6, 3.0
@@ -97,20 +97,29 @@ def fit_as_arrays(
         return proof.records([group.fingerprint for group in groups])
 
 
+def takes_arrays(plan: TablePlan) -> bool:
+    """Whether most groups of a plan may be fitted as arrays."""
+    spec, sizes = plan.spec, plan.sizes
+    return (
+        program_of(spec) is not None
+        and plan.options.codec == "cloudpickle"
+        and _is_plain(plan.table)
+        and 10 * len(spec.overrides) <= len(sizes)
+    )
+
+
 def fits_at_once(plan: TablePlan, keys: Collection[GroupKey]) -> bool:
     """Whether groups can be fitted as arrays in less time than other processes take to start.
 
     Parameters
     ----------
     plan
-        The plan.
+        One that `takes_arrays`.
     keys
         Of the groups that are to be fitted.
     """
-    spec, table = plan.spec, plan.table
-    if len(keys) * _GROUP_SECONDS > _START_SECONDS or program_of(spec) is None or plan.options.codec != "cloudpickle":
-        return False
-    if not _is_plain(table) or 10 * len(spec.overrides) > len(keys):
+    table = plan.table
+    if len(keys) * _GROUP_SECONDS > _START_SECONDS:
         return False
     with_nulls = np.unique(plan.grouping.codes[~np.isfinite(np.asarray(table.features.values)).all(axis=1)])
     return 10 * len(with_nulls) < len(plan.sizes) and table.y.size * _ROW_SECONDS < _START_SECONDS

@@ -20,7 +20,7 @@ def group_cost(rows: int) -> float:
     return rows + _GROUP_COST
 
 
-def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False) -> list[list[int]]:
+def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False, groups: int = 500) -> list[list[int]]:
     """Share groups out over tasks by rows: the largest first, each to the task that has least.
 
     Parameters
@@ -31,6 +31,8 @@ def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False) -> li
         How many tasks run at a time.
     once
         As many tasks as run at a time and no more, so that each knows from the start all that it has to do in time.
+    groups
+        About how many groups a task has at most.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False) -> li
     >>> balance([5, 1000, 7, 6], parallelism=1)
     [[1], [2], [3], [0]]
     """
-    number = min(len(sizes), parallelism if once else max(8 * parallelism, len(sizes) // 500))
+    number = min(len(sizes), parallelism if once else max(8 * parallelism, len(sizes) // groups))
     heap = [(0.0, i) for i in range(number)]
     shares: list[list[int]] = [[] for _ in range(number)]
     for group in sorted(range(len(sizes)), key=lambda group: sizes[group], reverse=True):

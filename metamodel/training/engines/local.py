@@ -10,7 +10,7 @@ import pandas as pd
 
 from metamodel.tables.checks import TableFacts, table_facts
 from metamodel.tables.sources import read_source
-from metamodel.training.engines.array_groups import fits_at_once
+from metamodel.training.engines.array_groups import fits_at_once, takes_arrays
 from metamodel.training.engines.balancing import balance
 from metamodel.training.engines.base import Engine
 from metamodel.training.engines.executor import SequentialExecutor, TaskExecutor
@@ -57,7 +57,11 @@ class LocalEngine(Engine[TablePlan]):
 
     def _fit_phase(self, phase: Phase, job: Job[TablePlan]) -> Iterator[TaskResult]:
         groups = [group for group in self._groups if group.key in phase.sizes]
-        shares = balance([len(group.rows) for group in groups], self.parallelism, once=phase.has_end)
+        as_arrays = takes_arrays(job.plan)
+        rows = [len(group.rows) for group in groups]
+        # The proof of what was fitted as arrays, and a task's files, take the same time for more groups.
+        most = 2500 if as_arrays else 500
+        shares = balance(rows, self.parallelism, once=phase.has_end, groups=most)
         unfinished = []
         for share in shares:
             of_task = tuple(groups[i] for i in share)
@@ -67,7 +71,7 @@ class LocalEngine(Engine[TablePlan]):
                 unfinished.append(task)
             else:
                 yield done
-        soon = job.starts is None and fits_at_once(job.plan, phase.sizes)
+        soon = as_arrays and job.starts is None and fits_at_once(job.plan, phase.sizes)
         yield from (SequentialExecutor() if soon else self._executor).run(unfinished, job)
 
     def _fit_pooled(self, job: Job[TablePlan]) -> Iterator[TaskResult]:
