@@ -22,7 +22,7 @@ from metamodel.tables.keys import GroupKey
 from metamodel.training.engines.group_fitter import GroupFitter, GroupRecord
 from metamodel.training.plan import GroupRows, TablePlan, TrainingTable
 
-__all__ = ["NOT_AS_ARRAYS", "ArrayGroups", "fit_as_arrays", "fits_at_once", "takes_arrays"]
+__all__ = ["NOT_AS_ARRAYS", "ArrayGroups", "fit_as_arrays", "fits_at_once", "is_for_arrays"]
 
 # Begins what the ledger says of groups whose task had a difference.
 NOT_AS_ARRAYS = "not_as_arrays"
@@ -97,7 +97,7 @@ def fit_as_arrays(
         return proof.records([group.fingerprint for group in groups])
 
 
-def takes_arrays(plan: TablePlan) -> bool:
+def is_for_arrays(plan: TablePlan) -> bool:
     """Whether most groups of a plan may be fitted as arrays."""
     spec, sizes = plan.spec, plan.sizes
     return (
@@ -114,7 +114,7 @@ def fits_at_once(plan: TablePlan, keys: Collection[GroupKey]) -> bool:
     Parameters
     ----------
     plan
-        One that `takes_arrays`.
+        One that `is_for_arrays`.
     keys
         Of the groups that are to be fitted.
     """

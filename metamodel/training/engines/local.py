@@ -10,7 +10,7 @@ import pandas as pd
 
 from metamodel.tables.checks import TableFacts, table_facts
 from metamodel.tables.sources import read_source
-from metamodel.training.engines.array_groups import fits_at_once, takes_arrays
+from metamodel.training.engines.array_groups import fits_at_once, is_for_arrays
 from metamodel.training.engines.balancing import balance
 from metamodel.training.engines.base import Engine
 from metamodel.training.engines.executor import SequentialExecutor, TaskExecutor
@@ -57,7 +57,7 @@ class LocalEngine(Engine[TablePlan]):
 
     def _fit_phase(self, phase: Phase, job: Job[TablePlan]) -> Iterator[TaskResult]:
         groups = [group for group in self._groups if group.key in phase.sizes]
-        as_arrays = takes_arrays(job.plan)
+        as_arrays = is_for_arrays(job.plan)
         rows = [len(group.rows) for group in groups]
         # The proof of what was fitted as arrays, and a task's files, take the same time for more groups.
         most = 2500 if as_arrays else 500

@@ -16,7 +16,7 @@ from metamodel.bundle.shard_reader import ShardReader
 from metamodel.fitting.array_fits import solvers
 from metamodel.training.engines import array_groups
 from metamodel.training.engines import task as task_module
-from metamodel.training.engines.array_groups import ArrayGroups, fits_at_once, takes_arrays
+from metamodel.training.engines.array_groups import ArrayGroups, fits_at_once, is_for_arrays
 from metamodel.training.engines.job import Job
 from metamodel.training.engines.joblib_pool import ProcessPool
 from metamodel.training.engines.task import AS_ARRAYS, Task
@@ -160,11 +160,11 @@ def test_the_file_of_a_running_task_says_that_arrays_are_fitted(tmp_path, monkey
 
 def test_few_groups_need_no_processes_and_many_or_other_ones_do(tmp_path, monkeypatch):
     plan = job_of(tmp_path, Ridge(), groups=40).plan
-    assert takes_arrays(plan)
+    assert is_for_arrays(plan)
     assert fits_at_once(plan, plan.sizes)
-    assert not takes_arrays(job_of(tmp_path, Ridge(solver="svd"), groups=40).plan)
+    assert not is_for_arrays(job_of(tmp_path, Ridge(solver="svd"), groups=40).plan)
     overrides = dict.fromkeys([(i,) for i in range(5)], plan.spec)
-    assert not takes_arrays(replace(plan, spec=replace(plan.spec, overrides=overrides)))
+    assert not is_for_arrays(replace(plan, spec=replace(plan.spec, overrides=overrides)))
     values = plan.table.features.values.copy()
     values[::5] = np.nan
     with_nulls = replace(plan.table, features=replace(plan.table.features, values=values))
