@@ -17,7 +17,7 @@ from random_tables import RandomTable, random_tables
 
 import metamodel
 from metamodel.bundle.model import MetaModel
-from metamodel.exceptions import InputError
+from metamodel.exceptions import InputError, MetaModelError
 from metamodel.flavor.pyfunc import GroupedModel
 from metamodel.serving.scorer import Scorer
 
@@ -236,3 +236,49 @@ def test_a_model_of_a_parquet_file_answers_as_that_of_the_frame(
     path = _written(table.training(), folder / "training.parquet")
     again = metamodel.train(path, **table.options(), output_dir=folder / "again").bundle_path
     assert Asked(table, again, folder).as_objects() == Asked(table, bundle, folder).as_objects()
+
+
+def _kinds(bundle: Path) -> list[Any]:
+    """What a model has recorded of its columns, and not in which dtype they came."""
+    manifest = MetaModel(bundle).manifest
+    features = [(one.name, one.kind, one.form, one.categories) for one in manifest.features.features]
+    keys = [(column.name, column.kind) for column in manifest.keys.columns]
+    return [*keys, *features, manifest.features.layout, manifest.target.label_kind, manifest.target.classes]
+
+
+@settings(max_examples=max(3, TABLES // 5))
+@given(table=random_tables())
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_of_a_csv_file_answers_as_that_of_the_frame_where_a_text_can_hold_its_columns(
+    table: RandomTable, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("table")
+    bundle = trained(table, folder)
+    if bundle is None:
+        return
+    path = folder / "training.csv"
+    table.training().to_csv(path, index=False)
+    try:
+        again = metamodel.train(path, **table.options(), output_dir=folder / "again").bundle_path
+    except MetaModelError:  # in words: a text cannot hold these columns
+        return
+    if _kinds(again) == _kinds(bundle):  # a date, a category or the text "7" is another thing in a CSV file
+        assert Asked(table, again, folder).as_objects() == Asked(table, bundle, folder).as_objects()
+
+
+@settings(max_examples=SPARK_TABLES)
+@given(table=random_tables())
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_that_spark_trains_answers_as_that_of_this_machine(
+    spark: Any, table: RandomTable, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("table")
+    if trained(table, folder) is None:
+        return
+    path = _written(table.training(), folder / "training.parquet", coerce_timestamps="us")
+    here = metamodel.train(path, **table.options(), output_dir=folder / "here").bundle_path
+    on_spark = metamodel.train(str(path), **table.options(), engine="spark", output_dir=folder / "spark").bundle_path
+    assert _kinds(on_spark) == _kinds(here)
+    assert Asked(table, on_spark, folder).as_objects() == Asked(table, here, folder).as_objects()
