@@ -16,6 +16,8 @@ import pytest
 from metamodel.bundle import codecs, diagnostics, group_values, manifest, reader, references, stored_stacks
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.flavor import model_code
+from metamodel.flavor.code_archive import ARCHIVE_NAME
+from metamodel.flavor.environment import CODE_DIR
 from metamodel.flavor.pyfunc import GroupedModel
 from metamodel.flavor.remote.mlmodel import MLMODEL
 from metamodel.tracking import run, run_contents
@@ -34,8 +36,8 @@ VARIABLES = {
     "METAMODEL_TRUSTED_TYPES",
 }
 
-# What a command keeps while it runs.
-NOT_STORED = {"metamodel.config"}
+# What a command keeps while it runs, and the file of code in a logged model.
+NOT_STORED = {"metamodel.config", "metamodel.zip"}
 
 # Tags of runs, models and versions; {} stands for a group column, or a status of the ledger.
 TAGS = {
@@ -88,11 +90,9 @@ MANIFEST_FIELDS = {
     "versions",
 }
 
-# Beside the importances, which are called like the bundle's file.
 RUN_ARTIFACTS = {
     "checks.json",
     "config.yaml",
-    "environment.json",
     "ledger.json",
     "ledger.parquet",
     "plots/actual_predicted.png",
@@ -153,6 +153,7 @@ def test_what_a_logged_model_names():
     code = Path(model_code.__file__).read_text(encoding="utf-8")
     assert Path(model_code.__file__).relative_to(PACKAGE).as_posix() == "flavor/model_code.py"
     assert "from metamodel.flavor.pyfunc import GroupedModel" in code
+    assert f'"{CODE_DIR}" / "{ARCHIVE_NAME}"' in code
     assert (GroupedModel.__module__, GroupedModel.__qualname__) == ("metamodel.flavor.pyfunc", "GroupedModel")
 
 

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import mlflow
 import pandas as pd
 from mlflow.models.model import ModelInfo
 
@@ -16,6 +15,7 @@ from metamodel.flavor.environment import Environment
 from metamodel.flavor.pyfunc_args import pyfunc_parts
 from metamodel.flavor.signature import InputForm
 from metamodel.tracking import registry
+from metamodel.tracking.logged_model import log_pyfunc
 from metamodel.tracking.run import training_run
 
 __all__ = ["log_bundle", "without_advice"]
@@ -45,11 +45,15 @@ def log_bundle(
         The code and packages that go with the model.
     """
     environment = environment or Environment()
-    with training_run(), without_advice(), pyfunc_parts(model, example, inputs, environment) as parts:
-        info = mlflow.pyfunc.log_model(name=name, **parts)
+    with (
+        training_run() as run,
+        without_advice(),
+        pyfunc_parts(model, example, inputs, environment) as parts,
+    ):
+        info = log_pyfunc(run, name, parts)
         if registered_model_name:
             info.registered_model_version = registry.register_version(
-                registered_model_name, info.model_uri, *_said_of(model), alias
+                registered_model_name, info.model_id, *_said_of(model), alias
             )
     return info
 

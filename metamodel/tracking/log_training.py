@@ -7,7 +7,6 @@ single group.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import mlflow
 from mlflow.models.model import ModelInfo
 
 from metamodel.bundle.display import description
@@ -21,8 +20,9 @@ from metamodel.flavor.pyfunc_args import pyfunc_parts
 from metamodel.flavor.signature import InputForm, signature
 from metamodel.tracking import registry
 from metamodel.tracking.children import ChildLogging, LogChildren
+from metamodel.tracking.logged_model import log_pyfunc
 from metamodel.tracking.run import check_tags, claim, training_run
-from metamodel.tracking.run_contents import log_config, log_facts, log_pictures, log_tables
+from metamodel.tracking.run_contents import checks_of, log_dataset, log_summary, params_of, upload_contents
 from metamodel.training.result import TrainingResult
 
 __all__ = ["log_model"]
@@ -116,25 +116,21 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         described = description(result.summary, result.manifest)
         where = _WITH_REPORT if report else _WITHOUT_REPORT
         note, identity = f"{described} Under Artifacts, {where}", children.identity(result)
-        claim(run.info.run_id, model.bundle.digest, identity, note, name=run_name, tags=given_tags)
-        log_facts(result)
-        if report:
-            log_pictures(result)
-        log_tables(result)
+        params, run_tags = params_of(result), {**given_tags, **checks_of(result)}
+        claim(run, model.bundle.digest, identity, note, name=run_name, tags=run_tags, params=params)
+        log_dataset(result)
         answers = {"predict_method": predict_method, "detail": detail, "inputs": inputs, "log_children": log_children}
         said = {"register": registered_model_name, "alias": alias, "run_name": run_name, "tags": given_tags or None}
-        log_config(result, settings, **said, **answers, **environment.options())
+        upload_contents(run, result, settings, report=report, **said, **answers, **environment.options())
         with (
             children.logged(result, run, name, model) as logged,
             pyfunc_parts(logged, result.data, inputs, environment) as parts,
         ):
-            info = mlflow.pyfunc.log_model(name=name, tags=given_tags, **parts)
-        # Metrics that are there before the model would be fetched again one by one, to be copied to it.
-        metrics = {name: float(value) for name, value in result.summary.items()}
-        mlflow.log_metrics(metrics, model_id=info.model_id)
+            info = log_pyfunc(run, name, parts, tags=given_tags, params=params)
+        log_summary(run, result, info.model_id)
         if registered_model_name:
             info.registered_model_version = registry.register_version(
-                registered_model_name, info.model_uri, described, {**given_tags, **_tags(result)}, alias
+                registered_model_name, info.model_id, described, {**given_tags, **_tags(result)}, alias
             )
     return info
 

@@ -1,5 +1,6 @@
 """The model registry: what is said of a version, and which one is the champion."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
@@ -16,6 +18,9 @@ from metamodel.flavor.remote import check_tracking_server, is_network
 __all__ = ["check_names", "model_of_run", "register_version"]
 
 _LOST_ANSWERS = 3
+
+# Of a store, and of Databricks' one.
+_THERE_ALREADY = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
 
 
 def check_names(name: str | None, alias: str | None, logged: str = "model") -> None:
@@ -85,8 +90,8 @@ def model_of_run(uri: str) -> str:
     return f"models:/{models[-1].model_id}"
 
 
-def register_version(name: str, model_uri: str, description: str, tags: Mapping[str, str], alias: str | None) -> int:
-    """Register a version and, last of all, point the alias at it: who loads by alias never sees half a description.
+def register_version(name: str, model_id: str, description: str, tags: Mapping[str, str], alias: str | None) -> int:
+    """Register a version of a model that was just logged, and point the alias at it when all of it is there.
 
     Returns
     -------
@@ -94,22 +99,40 @@ def register_version(name: str, model_uri: str, description: str, tags: Mapping[
         The new version's number.
     """
     client = MlflowClient()
-    version = _registered_once(client, name, model_uri, tags)
-    client.update_model_version(name, version.version, description)
+    version = _registered_once(client, name, model_id, description, tags)
+    # By this, MLflow's page of the logged model shows the version.
+    registered = json.dumps([{"name": version.name, "version": version.version}])
+    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: registered})
     if alias:
         client.set_registered_model_alias(name, alias, version.version)
     return int(version.version)
 
 
-def _registered_once(client: MlflowClient, name: str, model_uri: str, tags: Mapping[str, str]) -> ModelVersion:
+def _registered_once(
+    client: MlflowClient, name: str, model_id: str, description: str, tags: Mapping[str, str]
+) -> ModelVersion:
     """Register a version; where the answer was lost, look first for what the request may have made."""
     for _ in range(_LOST_ANSWERS):
         try:
-            return mlflow.register_model(model_uri, name, tags=dict(tags))
+            return _registered(client, name, model_id, description, tags)
         except MlflowException as error:
             if not is_network(error):
                 raise
-            made = client.search_model_versions(f"source_path = '{model_uri}'")
+            made = client.search_model_versions(f"source_path = 'models:/{model_id}'")
             if mine := [version for version in made if version.name == name]:
                 return mine[0]
-    return mlflow.register_model(model_uri, name, tags=dict(tags))
+    return _registered(client, name, model_id, description, tags)
+
+
+def _registered(
+    client: MlflowClient, name: str, model_id: str, description: str, tags: Mapping[str, str]
+) -> ModelVersion:
+    """Register a version as `mlflow.register_model` does, which cannot be given its description."""
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code not in _THERE_ALREADY:
+            raise
+    return client.create_model_version(
+        name, f"models:/{model_id}", tags=dict(tags), description=description, model_id=model_id
+    )

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
@@ -141,13 +143,21 @@ def _unfinished(note: Path) -> str | None:
 
 
 def claim(
-    run_id: str, digest: str, training: str = "", note: str = "", *, name: str | None = None, tags: Mapping[str, str]
+    run: mlflow.ActiveRun,
+    digest: str,
+    training: str = "",
+    note: str = "",
+    *,
+    name: str | None = None,
+    tags: Mapping[str, str],
+    params: Mapping[str, str],
 ) -> None:
     """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training.
 
     A description that the run has already stays; a name, and tags of the caller's, are given to it.
     """
-    run_tags = mlflow.get_run(run_id).data.tags
+    client, run_id = MlflowClient(), run.info.run_id
+    run_tags = client.get_run(run_id).data.tags  # a run that was active before knows only what it began with
     again = training and run_tags.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
     if run_tags.get(_DIGEST_TAG, digest) != digest and not again:
         raise InputError(
@@ -162,7 +172,12 @@ def claim(
         noted[MLFLOW_RUN_NOTE] = run_tags.get(MLFLOW_RUN_NOTE) or note
     if name:
         noted[MLFLOW_RUN_NAME] = name
-    mlflow.set_tags({**noted, MLFLOW_LOGGED_ARTIFACTS: json.dumps(tables)})
+    noted[MLFLOW_LOGGED_ARTIFACTS] = json.dumps(tables)
+    client.log_batch(
+        run_id,
+        params=[Param(name, value) for name, value in params.items()],
+        tags=[RunTag(name, value) for name, value in noted.items()],
+    )
 
 
 def check_tags(tags: Mapping[str, str]) -> dict[str, str]:

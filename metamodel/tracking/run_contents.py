@@ -1,24 +1,27 @@
 """What a training's run says beside the model: parameters, data set, plots, tables, report.
 
-The number of requests does not depend on the number of groups.
+Files are written into one directory, and uploaded together; their number does not depend on the number of groups.
 """
 
 import json
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from metamodel import report
-from metamodel.bundle.diagnostics import IMPORTANCE_NAME
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.uris import redacted
 from metamodel.evaluation.metrics import PRIMARY
+from metamodel.report import plot_actual_predicted, plot_metric, write_report
 from metamodel.tables.keys import KeySchema
 from metamodel.tracking.dataset import training_table
 from metamodel.tracking.options import RUN_GROUPS
@@ -26,7 +29,7 @@ from metamodel.tracking.run import LEDGER_TABLE, cut
 from metamodel.training.options.written import config_text, written_down
 from metamodel.training.result import TrainingResult
 
-__all__ = ["CONFIG_NAME", "log_config", "log_facts", "log_pictures", "log_tables"]
+__all__ = ["CONFIG_NAME", "checks_of", "log_dataset", "log_summary", "params_of", "upload_contents"]
 
 CONFIG_NAME = "config.yaml"
 
@@ -37,18 +40,34 @@ _TABLE_ROWS = 10_000
 _PLOTTED_ROWS = 5000
 
 
-def log_facts(result: TrainingResult) -> None:
-    """Log the options as parameters, what the data checks found as a tag, and the table as the run's data set."""
-    options = result.manifest.options
-    # `mlflow run` has logged the project's parameters under their plain names before; a parameter cannot be logged
-    # twice.
-    params = {f"train.{name}": str(value) for name, value in options.items() if name != "candidates"}
-    mlflow.log_params({name: cut(redacted(value)) for name, value in params.items()})
-    mlflow.set_tag(
-        "metamodel.checks", ", ".join(sorted({finding.check for finding in result.findings})) or "nothing found"
-    )
+def params_of(result: TrainingResult) -> dict[str, str]:
+    """Give the options of a training as parameters of its run.
+
+    `mlflow run` has logged the project's parameters under their plain names before, and a parameter cannot be logged
+    twice.
+    """
+    options = dict(result.manifest.options)
     # As one value: MLflow does not take every name ("ridge alpha=1") for a parameter.
-    mlflow.log_param("train.candidates", cut(redacted(json.dumps(options["candidates"], default=str))))
+    options["candidates"] = json.dumps(options["candidates"], default=str)
+    return {f"train.{name}": cut(redacted(str(value))) for name, value in options.items()}
+
+
+def checks_of(result: TrainingResult) -> dict[str, str]:
+    """Say in a tag what the data checks found."""
+    return {"metamodel.checks": ", ".join(sorted({finding.check for finding in result.findings})) or "nothing found"}
+
+
+def log_summary(run: mlflow.ActiveRun, result: TrainingResult, model_id: str) -> None:
+    """Log counts and aggregates as metrics of the run, and of its model."""
+    # `mlflow.log_metrics` would note the model as one that the run was given, because it does not know it as one that
+    # the run has made.
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, float(value), now, 0, model_id=model_id) for name, value in result.summary.items()]
+    MlflowClient().log_batch(run.info.run_id, metrics=metrics)
+
+
+def log_dataset(result: TrainingResult) -> None:
+    """Log the training table as the run's data set."""
     dataset = training_table(result.data, result.source, result.manifest.target.name)
     try:
         mlflow.log_input(dataset, context="training")
@@ -57,63 +76,79 @@ def log_facts(result: TrainingResult) -> None:
         mlflow.log_input(dataset, context="training")
 
 
-def log_pictures(result: TrainingResult) -> None:
-    """Log the plots and the report."""
+def upload_contents(
+    run: mlflow.ActiveRun,
+    result: TrainingResult,
+    settings: ReferenceSettings | None = None,
+    *,
+    report: bool = True,
+    **logged: Any,
+) -> None:
+    """Write the files that people read, and upload them.
+
+    Parameters
+    ----------
+    run
+        Where to.
+    result
+        What was trained.
+    settings
+        How the server is spared, if that was said.
+    report
+        Whether to draw the plots and the report.
+    logged
+        The other options of `metamodel train` that training does not know.
+    """
+    with tempfile.TemporaryDirectory(prefix="metamodel-run-") as name:
+        directory = Path(name)
+        if report:
+            _write_pictures(result, directory)
+        _write_tables(result, directory)
+        (directory / CONFIG_NAME).write_text(_config(result, settings, logged), encoding="utf-8")
+        get_artifact_repository(run.info.artifact_uri).log_artifacts(name)
+
+
+def _write_pictures(result: TrainingResult, directory: Path) -> None:
+    """Write the plots and the report."""
     depth = len(result.manifest.keys.columns)
     children = result.ledger[result.ledger["level"] == depth]
-    plot = report.plot_actual_predicted(_few(result.holdout), result.manifest.target.name, result.manifest.target.task)
+    plot = plot_actual_predicted(_few(result.holdout), result.manifest.target.name, result.manifest.target.task)
+    (directory / "plots").mkdir()
     with warnings.catch_warnings():
         # Names in a script that the font does not have are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        mlflow.log_figure(report.plot_metric(children, _metric(result)), "plots/holdout_metric.png")
-        mlflow.log_figure(plot, "plots/actual_predicted.png")
-    with tempfile.TemporaryDirectory() as directory:
-        mlflow.log_artifact(str(report.write_report(Bundle(result.bundle_path), Path(directory) / "report.html")))
+        plot_metric(children, _metric(result)).savefig(directory / "plots/holdout_metric.png")
+        plot.savefig(directory / "plots/actual_predicted.png")
+    write_report(Bundle(result.bundle_path), directory / "report.html")
 
 
 def _metric(result: TrainingResult) -> str:
     return f"holdout_{PRIMARY[result.manifest.target.task]}"
 
 
-def log_tables(result: TrainingResult) -> None:
-    """Log ledger, importances, the record of the searches, findings and versions as files."""
-    mlflow.log_dict(result.manifest.versions, "environment.json")
-    mlflow.log_dict({"findings": [finding.to_dict() for finding in result.findings]}, "checks.json")
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "ledger.parquet"
-        result.ledger.to_parquet(path, index=False)
-        mlflow.log_artifact(str(path))
-        if len(result.importance):
-            mlflow.log_artifact(str(result.bundle_path / IMPORTANCE_NAME))
-        if len(result.tuning):
-            result.tuning.to_parquet(Path(directory) / "tuning.parquet", index=False)
-            result.tuning.to_csv(Path(directory) / "tuning.csv", index=False)
-            for name in ("tuning.parquet", "tuning.csv"):
-                mlflow.log_artifact(str(Path(directory) / name))
+def _write_tables(result: TrainingResult, directory: Path) -> None:
+    """Write the ledger, the record of the searches, and findings: what people read without opening the model."""
+    findings = {"findings": [finding.to_dict() for finding in result.findings]}
+    (directory / "checks.json").write_text(json.dumps(findings, indent=2, default=str), encoding="utf-8")
+    result.ledger.to_parquet(directory / "ledger.parquet", index=False)
+    if len(result.tuning):
+        result.tuning.to_parquet(directory / "tuning.parquet", index=False)
+        result.tuning.to_csv(directory / "tuning.csv", index=False)
     # What mlflow.log_table writes; that would append to the table of an earlier call in the same run.
     shown = _shown(result.ledger, result.manifest.keys, _metric(result))
-    mlflow.log_text(shown.to_json(orient="split", index=False, date_format="iso"), LEDGER_TABLE["path"])
+    text = shown.to_json(orient="split", index=False, date_format="iso")
+    (directory / LEDGER_TABLE["path"]).write_text(text, encoding="utf-8")
 
 
-def log_config(result: TrainingResult, settings: ReferenceSettings | None, **logged: Any) -> None:
-    """Log the options of a training and of its logging as a file that `metamodel train --config` takes.
+def _config(result: TrainingResult, settings: ReferenceSettings | None, logged: dict[str, Any]) -> str:
+    """Write down the options of a training and of its logging as `metamodel train --config` takes them.
 
     Credentials in the address of a table, or of a model, are left out: the run may be open to more people.
-
-    Parameters
-    ----------
-    result
-        With the options of the training.
-    settings
-        How the server is spared, if that was said.
-    logged
-        The other options of `metamodel train` that training does not know.
     """
     if settings is not None:
         logged["rate"], logged["concurrency"] = settings.requests_per_second, settings.concurrency
         logged["server_patience"] = settings.patience_seconds
-    options = _without_credentials({**result.config, **written_down(logged)})
-    mlflow.log_text(config_text(options, RUN_GROUPS), CONFIG_NAME)
+    return config_text(_without_credentials({**result.config, **written_down(logged)}), RUN_GROUPS)
 
 
 def _without_credentials(value: Any) -> Any:

@@ -103,19 +103,25 @@ def test_the_run_has_the_two_plots(logged: Any, tmp_path: Path, name: str) -> No
     assert len(colours) > 20
 
 
-def test_the_run_has_the_report_and_the_importances(
-    logged: Any, result: metamodel.TrainingResult, tmp_path: Path
-) -> None:
+def test_the_run_has_the_report(logged: Any, result: metamodel.TrainingResult) -> None:
     page = mlflow.artifacts.load_text(f"runs:/{logged.run_id}/report.html")
     assert page == render_report(Bundle(result.bundle_path))
-    path = mlflow.artifacts.download_artifacts(
-        run_id=logged.run_id, artifact_path="importance.parquet", dst_path=tmp_path
-    )
-    pd.testing.assert_frame_equal(pd.read_parquet(path), result.importance)
 
 
-def test_the_run_names_the_versions_that_made_it(logged: Any) -> None:
-    versions = mlflow.artifacts.load_dict(f"runs:/{logged.run_id}/environment.json")
+def test_the_run_has_no_file_that_its_model_has_or_nobody_reads(logged: Any, client: MlflowClient) -> None:
+    assert _files(client, logged.run_id) == {
+        "checks.json",
+        "config.yaml",
+        "ledger.json",
+        "ledger.parquet",
+        "plots/actual_predicted.png",
+        "plots/holdout_metric.png",
+        "report.html",
+    }
+
+
+def test_the_model_names_the_versions_that_made_it(logged: Any) -> None:
+    versions = metamodel.load_model(logged.model_uri).manifest.versions
     assert versions["metamodel"] == metamodel.__version__
     assert versions["mlflow"] == mlflow.__version__
     assert {"python", "scikit-learn", "pandas", "numpy"} <= versions.keys()
@@ -142,7 +148,7 @@ def test_without_the_report_the_run_has_the_tables_and_no_picture(client: Mlflow
     with_report, without = (metamodel.log_model(result, report=report).run_id for report in (True, False))
     left_out = _files(client, with_report) - _files(client, without)
     assert left_out == {"plots/actual_predicted.png", "plots/holdout_metric.png", "report.html"}
-    assert {"ledger.parquet", "ledger.json", "environment.json"} <= _files(client, without)
+    assert {"ledger.parquet", "ledger.json", "config.yaml"} <= _files(client, without)
     assert "report.html" not in client.get_run(without).data.tags["mlflow.note.content"]
 
 

@@ -11,7 +11,7 @@ from tiny_trainings import train_tiny
 import metamodel
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.exceptions import InputError
-from metamodel.tracking.run_contents import log_config, log_facts
+from metamodel.tracking.run_contents import log_dataset, params_of, upload_contents
 
 pytestmark = pytest.mark.tableless
 
@@ -27,7 +27,7 @@ def test_the_file_of_options_repeats_what_was_asked_and_how_the_server_is_spared
     result: metamodel.TrainingResult,
 ) -> None:
     with mlflow.start_run() as run:
-        log_config(result, ReferenceSettings(requests_per_second=7.0), register="sales", alias=None)
+        upload_contents(run, result, ReferenceSettings(requests_per_second=7.0), register="sales", alias=None)
     options = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/config.yaml"))
     assert options["mlflow"] == {"register": "sales", "rate": 7.0, "concurrency": 4, "server_patience": 120.0}
     assert (options["table"]["group_by"], options["table"]["target"]) == ("group", "y")
@@ -39,8 +39,10 @@ def test_credentials_in_the_address_of_a_table_or_model_stay_out_of_the_run(
     manifest = replace(result.manifest, options={**result.manifest.options, "overrides": SECRET})
     config = {**result.config, "data": SECRET, "previous": ["https://ann:pa55@host/model?token=abc"]}
     with mlflow.start_run() as run:
-        log_config(replace(result, config=config), None)
-        log_facts(replace(result, manifest=manifest, source=SECRET))
+        known = replace(result, config=config, manifest=manifest, source=SECRET)
+        upload_contents(run, known, report=False)
+        mlflow.log_params(params_of(known))
+        log_dataset(known)
     client = MlflowClient()
     everything = str(client.get_run(run.info.run_id).to_dictionary())
     everything += mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/config.yaml")
