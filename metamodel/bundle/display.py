@@ -116,6 +116,11 @@ def _compared(summary: dict[str, Any]) -> list[str]:
             f"pooled            children have {abs(saved):.1%} {'less' if saved >= 0 else 'more'} error than one model "
             "that knows the group columns"
         )
+    if summary.get("groups_pooled"):
+        lines.append(
+            f"                  it answers {summary['groups_pooled']:,} groups, for which it is better than their own: "
+            f"{summary['pooled_row_share']:.2%} of the rows"
+        )
     if "groups_warm" in summary:
         lines.append(f"warm starts       {summary['groups_warm']:,} groups went on from an earlier child")
     return lines
@@ -151,7 +156,8 @@ def number_text(value: float) -> str:
 
 
 def _statuses(summary: dict[str, Any]) -> str:
-    return ", ".join(f"{summary[f'groups_{name}']:,} {name}" for name in ("fitted", "skipped", "failed"))
+    names = ["fitted", *(["pooled"] if summary.get("groups_pooled") else []), "skipped", "failed"]
+    return ", ".join(f"{summary[f'groups_{name}']:,} {name}" for name in names)
 
 
 def name_of(key: GroupKey) -> str:

@@ -15,10 +15,7 @@ from metamodel.evaluation.pooled_selection import Contest
 __all__ = [
     "COLUMNS",
     "COMPARISON_COLUMNS",
-    "OUTCOMES",
     "SHRINKAGE_COLUMNS",
-    "TRAINED",
-    "WITH_CHILD",
     "Column",
     "LedgerRow",
     "Stage",
@@ -79,8 +76,9 @@ COLUMNS = (
         "status",
         "text",
         "fit",
-        "`fitted`, `skipped` (not enough rows, too many, or pruned), `failed` (an error); `carried` is kept for "
-        "children taken over from an earlier version, `referenced` is a child that lives elsewhere",
+        "`fitted`, `pooled` (the pooled model answers the group), `skipped` (not enough rows, too many, or pruned), "
+        "`failed` (an error); `carried` is kept for children taken over from an earlier version, `referenced` is a "
+        "child that lives elsewhere",
     ),
     Column("reason", "text", "fit", "empty, or words for machines with their figures behind, joined by `; ` (below)"),
     Column("error", "text", "fit", "the error's class and first line, empty without one"),
@@ -248,15 +246,6 @@ def _names(stage: Stage, task: str) -> tuple[str, ...]:
 # What the comparison with the parents adds, and what shrinkage does.
 COMPARISON_COLUMNS = _names("compare", "regression")
 SHRINKAGE_COLUMNS = _names("shrinkage", "regression")
-
-# Statuses of the groups that have a child that was fitted, now or in an earlier training.
-TRAINED = ("fitted", "carried")
-
-# Statuses of the groups that have a child, in the bundle or elsewhere.
-WITH_CHILD = (*TRAINED, "referenced")
-
-# What becomes of a group in training.
-OUTCOMES = (*TRAINED, "skipped", "failed")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.common.group_status import ANSWERED, POOLED, WITH_CHILD
 from metamodel.evaluation.metrics import METRICS, PRIMARY, SECONDARY, is_better
 from metamodel.tables.keys import GroupKey, KeySchema
 
@@ -24,7 +24,7 @@ def interval_summary(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
     depth
         Number of group columns.
     """
-    children = ledger[(ledger["level"] == depth) & ledger["status"].isin(WITH_CHILD)]
+    children = ledger[(ledger["level"] == depth) & ledger["status"].isin(ANSWERED)]
     level = children["interval_level"]
     rows = int(children["coverage_rows"].sum())
     covered = float((children["coverage"] * children["coverage_rows"]).sum())
@@ -103,15 +103,18 @@ def who_answers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) 
     Returns
     -------
     dict
-        "child", "parent:<level>", "global" and "nobody", in this order → groups and rows.
+        "child", "pooled" where it answers a group, "parent:<level>", "global" and "nobody", in this order → groups
+        and rows.
     """
     fitted = set(keys_of(ledger[ledger["status"].isin(WITH_CHILD)], schema))
     children = ledger[ledger["level"] == len(schema.columns)]
     names = {level: f"parent:{level}" if level else "global" for level in levels}
-    counts: dict[str, tuple[int, int]] = dict.fromkeys(["child", *names.values(), "nobody"], (0, 0))
+    by_pooled = set(keys_of(children[children["status"] == POOLED], schema))
+    pooled = ["pooled"] if by_pooled else []
+    counts: dict[str, tuple[int, int]] = dict.fromkeys(["child", *pooled, *names.values(), "nobody"], (0, 0))
     for key, rows in zip(keys_of(children, schema), children["rows"].tolist(), strict=True):
         parent = next((names[level] for level in levels if key[:level] in fitted), "nobody")
-        who = "child" if key in fitted else parent
+        who = "child" if key in fitted else "pooled" if key in by_pooled else parent
         groups, before = counts[who]
         counts[who] = (groups + 1, before + int(rows))
     return counts

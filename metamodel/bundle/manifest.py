@@ -20,6 +20,7 @@ from typing import Any, Self, get_args
 from metamodel.bundle.conformity import nonconforming
 from metamodel.common.choices import PredictMethod, UnknownPolicy
 from metamodel.exceptions import CorruptBundle, UnreadableBundle
+from metamodel.prediction.pooled_model import POOLED
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.keys import KeySchema
 
@@ -122,6 +123,14 @@ class Manifest:
     findings: tuple[dict[str, Any], ...] | None = None
     group_values: dict[str, Any] | None = None
     library_settings: dict[str, dict[str, Any]] | None = None
+    pooled: dict[str, Any] | None = None
+
+    @property
+    def chain(self) -> tuple[int, ...]:
+        """Levels that answer for groups without a child, `POOLED` among them where it does so for the global model."""
+        if self.pooled is None or not self.pooled["answers_unknown"]:
+            return self.levels
+        return (*(level for level in self.levels if level), POOLED)
 
     @property
     def methods(self) -> dict[str, int]:
@@ -204,6 +213,7 @@ _OPTIONAL: dict[str, Any] = {
     "findings": None,
     "group_values": None,
     "library_settings": None,
+    "pooled": None,
 }
 
 
@@ -227,6 +237,7 @@ def _inconsistent(manifest: Manifest) -> str:
     )
     candidates = manifest.options.get("candidates")
     columns = (manifest.group_values or {"columns": []}).get("columns")
+    pooled = manifest.pooled or {"columns": [], "answers_unknown": False}
     checks = {
         "keys": depth > 0 and len(set(manifest.keys.names)) == depth,
         "levels": len(set(manifest.levels)) == len(manifest.levels) and all(0 <= n < depth for n in manifest.levels),
@@ -238,6 +249,7 @@ def _inconsistent(manifest: Manifest) -> str:
         "counts": {"fitted", "resident_bytes"} <= manifest.counts.keys() and min(manifest.counts.values()) >= 0,
         "files": all(map(_is_inside, manifest.files)) and all(entry.size >= 0 for entry in manifest.files.values()),
         "stacks": all(isinstance(name, str) and _is_inside(name) for name in stacks),
+        "pooled": isinstance(pooled.get("columns"), list) and isinstance(pooled.get("answers_unknown"), bool),
         "group_values": isinstance(columns, list) and all(isinstance(column, str) for column in columns),
     }
     return next((name for name, right in checks.items() if not right), "")

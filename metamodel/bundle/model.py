@@ -110,7 +110,7 @@ class MetaModel:
             target.task,
             target.label_kind,
             target.classes,
-            self.manifest.levels,
+            self.manifest.chain,
             tuple(methods),
             RADIUS in (self.manifest.group_values or {}).get("columns", ()),
             methods.get("transform", 0),

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.reader import Bundle
+from metamodel.common.group_status import ANSWERED
 from metamodel.common.messages import count, listing, short
 from metamodel.common.validation import is_whole
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, InvalidKey, UnknownGroup
@@ -102,7 +102,7 @@ def preload_children(bundle: Bundle, preload: Preload) -> Preloaded:
         keys = list(dict.fromkeys([*parents_asked(keys, bundle.weights, len(bundle.manifest.keys.columns)), *keys]))
     missing = _not_stacked(bundle, keys)
     loaded, no_room = 0, 0
-    damaged: list[str] = []
+    damaged = _damage_of_pooled(bundle)
     for position, key in enumerate(missing):
         try:
             if not _keeps(bundle, key):
@@ -149,8 +149,8 @@ def _largest(bundle: Bundle, number: int) -> list[GroupKey]:
     """Keys of the groups with the most training rows."""
     schema = bundle.manifest.keys
     ledger = bundle.read_ledger([*schema.names, "level", "status", "rows"])
-    fitted = ledger["status"].isin(WITH_CHILD) & (ledger["level"] == len(schema.columns))
-    return keys_of(ledger[fitted].nlargest(number, "rows"), schema)
+    answered = ledger["status"].isin(ANSWERED) & (ledger["level"] == len(schema.columns))
+    return keys_of(ledger[answered].nlargest(number, "rows"), schema)
 
 
 def _of_table(bundle: Bundle, path: str | Path) -> list[GroupKey | InvalidKey]:
@@ -173,6 +173,16 @@ def _keeps(bundle: Bundle, key: GroupKey) -> bool:
     refused = bundle.cache.stats()["refused"]
     bundle.load(key, keep="if_room")
     return bundle.cache.stats()["refused"] == refused
+
+
+def _damage_of_pooled(bundle: Bundle) -> list[str]:
+    """Load the pooled model, where there is one; with what is wrong with it."""
+    try:
+        if bundle.manifest.pooled is not None:
+            bundle.pooled(keep="if_room")
+    except CorruptBundle as error:
+        return [str(error)]
+    return []
 
 
 def _warn(errors: list[str]) -> None:

@@ -24,18 +24,22 @@ from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.stored_stacks import StoredStack, open_stacks
 from metamodel.common.byte_cache import ByteCache, Keep, process_cache
 from metamodel.common.fork_lock import ForkLock
+from metamodel.common.group_status import POOLED as BY_POOLED_STATUS
 from metamodel.common.uris import redacted
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, TrainingFailed, UnknownGroup, UnreadableBundle
 from metamodel.prediction.blending import weight_columns
+from metamodel.prediction.pooled_model import BY_POOLED, PooledModel
 from metamodel.tables.keys import GroupKey, encode_key
 
-__all__ = ["KEYS_NAME", "LEDGER_NAME", "SHARD_DIR", "Bundle"]
+__all__ = ["KEYS_NAME", "LEDGER_NAME", "POOLED_DIR", "SHARD_DIR", "Bundle"]
 
 LEDGER_NAME = "ledger.parquet"
 
 SHARD_DIR = "shards"
 
 KEYS_NAME = "keys.npy"
+
+POOLED_DIR = "pooled"
 
 
 class Bundle:
@@ -73,6 +77,7 @@ class Bundle:
         if self.manifest.references is not None:
             self._references = ReferenceTable(self.path, self.manifest.files, self.manifest.references)
         self._shards = open_shards(self.path, self.manifest.files, SHARD_DIR)
+        self._pooled = open_shards(self.path, self.manifest.files, POOLED_DIR)
         self.seconds_reading = self.seconds_unpickling = 0.0
         self._lock = ForkLock()
 
@@ -134,9 +139,22 @@ class Bundle:
             return self._load_elsewhere(reference, encoded, keep)
         return self.cache.get((self.digest, encoded), lambda: self._read_child(key, encoded), keep=keep)
 
+    def pooled(self, *, keep: Keep = True) -> tuple[PooledModel, str]:
+        """Load the pooled model as `load` does children; (model, sha256).
+
+        Raises
+        ------
+        CorruptBundle
+            Its bytes are damaged, or there are none.
+        """
+        loaded: tuple[PooledModel, str] = self.cache.get((self.digest, POOLED_DIR), self._read_pooled, keep=keep)
+        return loaded
+
     def is_cached(self, key: GroupKey) -> bool:
-        """Whether the child of a group is in memory; one that lives elsewhere may be, and yet be asked from afar."""
-        return (self.digest, encode_key(key)) in self.cache
+        """Whether who answers a group is in memory; a child that lives elsewhere may be, and yet be asked from afar."""
+        return (self.digest, encode_key(key)) in self.cache and (
+            self.manifest.pooled is None or (self.digest, POOLED_DIR) in self.cache
+        )
 
     def _load_elsewhere(self, reference: Reference, encoded: str, keep: Keep) -> Any:
         loader = self._loader
@@ -187,12 +205,18 @@ class Bundle:
         if self._references is not None and (reference := self._references.find(encoded)) is not None:
             child, _ = self._load_elsewhere(reference, encoded, keep=False)
             return copy.deepcopy(getattr(child, "model", child))
-        (child, _), _ = self._read_child(key, encoded)
-        return child
+        return self.read(key)[0][0]
 
     def read(self, key: GroupKey) -> tuple[tuple[Any, str], int]:
-        """Read a child of this bundle's own shards, past every cache: ((child, sha256), bytes of memory)."""
-        return self._read_child(key, encode_key(key))
+        """Read a child of this bundle's own shards, past every cache: ((child, sha256), bytes of memory).
+
+        Of a group that the pooled model answers it is that model, as an estimator of the group.
+        """
+        (child, version), resident = self._read_child(key, encode_key(key))
+        if child is not BY_POOLED:
+            return (child, version), resident
+        (pooled, version), resident = self._read_pooled()
+        return (pooled.of(key), version), resident
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
@@ -223,6 +247,9 @@ class Bundle:
         for shard in self._shards:
             for key in shard.damaged_keys():
                 damaged.setdefault(key, []).append("child")
+        for shard in self._pooled:
+            for key in shard.damaged_keys():
+                damaged.setdefault(key, []).append("pooled")
         for stack in self.stacks:
             for key in stack.damaged_keys():
                 damaged.setdefault(key, []).append("stack")
@@ -231,25 +258,35 @@ class Bundle:
     def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
         started = time.perf_counter()
         row = self._find(encoded)
-        read = time.perf_counter()
         with self._lock:
-            self.seconds_reading += read - started
+            self.seconds_reading += time.perf_counter() - started
         if row is None:
             self._check_unknown(key)
             raise UnknownGroup(f"No child model for group {key} ({self.manifest.counts['fitted']:,} known). {_REMEDY}")
+        if row.child is None and row.status == BY_POOLED_STATUS:
+            return (BY_POOLED, ""), _MARK_BYTES
         if row.child is None:
             kind = TrainingFailed if row.status == "failed" else UnknownGroup
             raise kind(f"No child model for group {key}: it was {row.status} in training ({row.reason}). {_REMEDY}")
+        return (self._opened(row.child, f"The child of group {key}"), row.sha256), row.resident
+
+    def _opened(self, blob: bytes, what: str) -> Any:
+        started = time.perf_counter()
         try:
-            child = self._codec.loads(row.child)
+            return self._codec.loads(blob)
         except Exception as error:  # a codec raises whatever the child's own code raises
-            raise CorruptBundle(
-                f"The child of group {key} cannot be deserialized ({error!r}). Install what it needs."
-            ) from error
+            raise CorruptBundle(f"{what} cannot be deserialized ({error!r}). Install what it needs.") from error
         finally:
             with self._lock:
-                self.seconds_unpickling += time.perf_counter() - read
-        return (child, row.sha256), row.resident
+                self.seconds_unpickling += time.perf_counter() - started
+
+    def _read_pooled(self) -> tuple[tuple[PooledModel, str], int]:
+        row = next((row for shard in self._pooled if (row := shard.read(encode_key(()))) is not None), None)
+        if row is None or row.child is None or self.manifest.pooled is None:
+            raise CorruptBundle(f"{self.path} has no pooled model, which its manifest speaks of. Restore the bundle.")
+        estimator = self._opened(row.child, "The pooled model")
+        model = PooledModel(estimator, self.manifest.features.names, self.manifest.pooled["columns"])
+        return (model, row.sha256), row.resident
 
     def _check_unknown(self, key: GroupKey) -> None:
         """Raise `CorruptBundle` for a group that was written: a damaged index must not make it a stranger."""
@@ -284,5 +321,8 @@ class Bundle:
                 return row
         return None
 
+
+# What a note takes in the cache that the pooled model answers a group.
+_MARK_BYTES = 200
 
 _REMEDY = 'Train it, or train with unknown="fallback".'

@@ -116,7 +116,7 @@ def forget_groups(path: Path, keys: Iterable[str]) -> None:
         connection.commit()
 
 
-def drop_children(path: Path, reasons: Mapping[str, str]) -> None:
+def drop_children(path: Path, reasons: Mapping[str, str], status: str = "skipped") -> None:
     """Leave out some groups' children of a shard that no one reads yet.
 
     Parameters
@@ -125,10 +125,12 @@ def drop_children(path: Path, reasons: Mapping[str, str]) -> None:
         The shard.
     reasons
         Encoded key → reason; groups of other shards among them are ignored.
+    status
+        What becomes of them.
     """
     with closing(sqlite3.connect(path)) as connection:
         levels = {key: level for key, level in connection.execute("SELECT key, level FROM children") if key in reasons}
-        rows = [ShardRow(key, level, "skipped", reasons[key]) for key, level in levels.items()]
+        rows = [ShardRow(key, level, status, reasons[key]) for key, level in levels.items()]
         connection.executemany(
             "UPDATE children SET status = ?, reason = ?, resident = 0, size = 0, sha256 = '', proof = ?, child = NULL "
             "WHERE key = ?",

@@ -15,13 +15,13 @@ from filelock import FileLock, Timeout
 
 from metamodel.bundle.key_index import key_index
 from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, FileEntry, Manifest, write_manifest
-from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, SHARD_DIR
+from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, POOLED_DIR, SHARD_DIR
 from metamodel.bundle.references import REFERENCE_DIR
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter, compress_shard, drop_children, forget_groups, seal_shard
 from metamodel.exceptions import AllGroupsFailed, InputError
 
-__all__ = ["ShardMerger", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
+__all__ = ["ShardMerger", "add_pooled", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
 
 # One shard is one upload. Above this, the next shard begins.
 _SHARD_BYTES = 2 * 2**30
@@ -133,12 +133,18 @@ def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> 
     return complete
 
 
-def prune_children(directory: Path, reasons: Mapping[str, str]) -> None:
+def prune_children(directory: Path, reasons: Mapping[str, str], status: str = "skipped") -> None:
     """Take children out of an unfinished bundle's shards; their rows stay, and say why there is no child."""
     if not reasons:
         return
     for path in sorted((directory / SHARD_DIR).glob("*.sqlite")):
-        drop_children(path, reasons)
+        drop_children(path, reasons, status)
+
+
+def add_pooled(directory: Path, shard: Path) -> None:
+    """Put the pooled model, from the shard of the task that fitted it, into an unfinished bundle."""
+    (directory / POOLED_DIR).mkdir()
+    shutil.copyfile(shard, directory / POOLED_DIR / "00000.sqlite")
 
 
 class ShardMerger:

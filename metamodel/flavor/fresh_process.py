@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from metamodel.bundle.ledger import TRAINED
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
+from metamodel.common.group_status import TRAINED
 from metamodel.fitting.content import has_callers_code
 from metamodel.flavor.code_archive import write_code
 from metamodel.flavor.environment import Environment

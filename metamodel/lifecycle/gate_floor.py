@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.bundle.display import number_text
-from metamodel.bundle.ledger import WITH_CHILD
+from metamodel.common.group_status import WITH_CHILD
 from metamodel.common.messages import did_you_mean, listing
 from metamodel.evaluation.metrics import (
     METRICS,

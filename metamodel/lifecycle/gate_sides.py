@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.group_status import WITH_CHILD
 from metamodel.evaluation.metrics import log_losses
 from metamodel.evaluation.slice_regression import time_blocks
 from metamodel.prediction.further_answers import probability_column

@@ -45,6 +45,9 @@ _PLAIN_KINDS: dict[str, Callable[[Any], Any]] = {
     "string": str,
 }
 
+# Of rows that the pooled model answers.
+_POOLED = "pooled"
+
 _REFUSALS = ("unknown_group", "invalid_key", "failed")
 
 
@@ -121,8 +124,8 @@ class AnswerForm:
 
     def __post_init__(self) -> None:
         parents = [f"parent:{level}" for level in range(1, self.depth)]
-        # Position = level of the child that answered, then the reasons why nobody did.
-        object.__setattr__(self, "statuses", ("global", *parents, "child", *_REFUSALS))
+        # Position = level of the child that answered, then the pooled model, then the reasons why nobody did.
+        object.__setattr__(self, "statuses", ("global", *parents, "child", _POOLED, *_REFUSALS))
         further = further_columns(self.options.predict_method, self.classes, self.transformed)
         object.__setattr__(self, "further", further)
 
@@ -130,6 +133,11 @@ class AnswerForm:
     def status_texts(self) -> Any:
         """Statuses as pandas holds texts, to take each row's from."""
         return as_texts(list(self.statuses))
+
+    @property
+    def pooled(self) -> int:
+        """Position of the status of rows that the pooled model answers."""
+        return self.depth + 1
 
     def ask(self, child: Any, x: Any) -> tuple[AnyArray, AnyArray | None]:
         """Call the child once or twice and check the shapes of what it returns."""

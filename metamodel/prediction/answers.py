@@ -18,6 +18,7 @@ from metamodel.prediction.answer_form import (
     plain_numbers,
 )
 from metamodel.prediction.answer_frames import answer_frame, as_texts
+from metamodel.prediction.pooled_model import POOLED
 
 __all__ = ["Answers"]
 
@@ -57,13 +58,16 @@ class Answers:
     def accept(
         self, where: slice | IntArray, level: int, version: Any, labels: AnyArray, further: AnyArray | None
     ) -> None:
-        """Record what a child of one level answered; `version` is one for all rows, or one a row."""
+        """Record what a child of one level answered; `version` is one for all rows, or one a row.
+
+        Of the pooled model, `level` is POOLED.
+        """
         self.prediction[where] = labels
-        self.status[where] = level
+        self.status[where] = self._form.pooled if level == POOLED else level
         if self.further is not None and further is not None:
             self.further[where] = further
         if self._detail:
-            self._detail[1][where] = level
+            self._detail[1][where] = max(level, 0)  # the pooled model is one for all groups
             self._detail[2][where] = version
 
     def name(self, where: slice | IntArray, key: Any) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from metamodel.common.messages import count, error_text, listing
 from metamodel.exceptions import BundleError, ChildUnavailable, InvalidKey, RowsRefused, TrainingFailed, UnknownGroup
 from metamodel.prediction.answer_form import AnswerForm
 from metamodel.prediction.answers import Answers
+from metamodel.prediction.pooled_model import BY_POOLED, POOLED
 from metamodel.prediction.protocols import ChildStore, Load
 from metamodel.prediction.tally import Tally
 from metamodel.tables.features import FeatureTable
@@ -21,6 +22,8 @@ from metamodel.tables.grouping import Grouping
 from metamodel.tables.keys import GroupKey
 
 __all__ = ["AskedChildren", "Rows"]
+
+_LoadPooled = Callable[[], tuple[Any, str]]
 
 # A child that raises is asked again with half the rows, to find the rows it cannot answer; after this many failures
 # without one success it is taken to fail always.
@@ -49,11 +52,17 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class _Orphan:
-    """Rows of a group without a child."""
+class _OfGroup:
+    """Rows of a group."""
 
     key: GroupKey
     rows: Rows
+
+
+@dataclass(frozen=True)
+class _Orphan(_OfGroup):
+    """Rows of a group without a child."""
+
     error: UnknownGroup
 
 
@@ -84,7 +93,7 @@ class AskedChildren:
     Parameters
     ----------
     levels
-        Levels of the fallback chain that exist.
+        Levels of the fallback chain that exist; `POOLED` for the pooled model.
     table
         The rows' features, in group order.
     form
@@ -104,6 +113,7 @@ class AskedChildren:
         self._form = form
         self._tally = tally
         self._orphans: list[_Orphan] = []
+        self._of_pooled: list[_OfGroup] = []
         self._awaited: list[tuple[_Asked, Rows, _Awaited]] = []
 
     def ask(self, grouping: Grouping, store: ChildStore) -> None:
@@ -126,7 +136,12 @@ class AskedChildren:
         unknown: dict[GroupKey | InvalidKey, UnknownGroup] = {}
         bounds = grouping.bounds.tolist()
         detail = self._form.options.detail
-        with store.ahead(keys, keep=store.should_keep(len(groups))) as load:
+        keep = store.should_keep(len(groups))
+
+        def pooled() -> tuple[Any, str]:
+            return store.pooled(keep=keep)
+
+        with store.ahead(keys, keep=keep) as load:
             for i in groups:
                 if detail:
                     self.answers.name(slice(bounds[i], bounds[i + 1]), grouping.texts[i])
@@ -134,7 +149,8 @@ class AskedChildren:
                     self._answer(grouping.keys[i], Rows(bounds[i], bounds[i + 1]), load)
                 except UnknownGroup as error:
                     unknown[grouping.keys[i]] = error
-            self._answer_orphans(load)
+            self._answer_orphans(load, pooled)
+            self._answer_pooled(self._of_pooled, pooled)
         self._collect()
         if unknown:
             first = next(iter(unknown.values()))
@@ -160,12 +176,18 @@ class AskedChildren:
             else:
                 self._refuse(orphan)
         else:
-            self._ask(_Asked(child, len(key), version, self._table), rows)
+            if child is BY_POOLED:
+                self._of_pooled.append(_OfGroup(key, rows))
+            else:
+                self._ask(_Asked(child, len(key), version, self._table), rows)
 
-    def _answer_orphans(self, load: Load) -> None:
+    def _answer_orphans(self, load: Load, pooled: _LoadPooled) -> None:
         """Let parents answer for groups without a child: each parent is loaded and asked once, for all its groups."""
         orphans, self._orphans = self._orphans, []
         for level in self._levels:
+            if level == POOLED:
+                self._answer_pooled(orphans, pooled)
+                return
             families: dict[GroupKey, list[_Orphan]] = {}
             for orphan in orphans:
                 families.setdefault(orphan.key[:level], []).append(orphan)
@@ -178,8 +200,22 @@ class AskedChildren:
         for orphan in orphans:
             self._refuse(orphan)
 
+    def _answer_pooled(self, groups: Sequence[_OfGroup], load: _LoadPooled) -> None:
+        """Let the pooled model answer groups, known ones and others: it is asked once, for all of them."""
+        if not groups:
+            return
+        where = _rows_of(groups)
+        try:
+            model, version = load()
+        except BundleError as error:
+            self.answers.refuse(where, "failed", str(error))
+            return
+        codes = np.repeat(np.arange(len(groups)), [len(group.rows) for group in groups])
+        table = model.table(self._table.take(where), [group.key for group in groups], codes)
+        self._ask(_Asked(model.estimator, POOLED, version, table, where), Rows(0, len(where)))
+
     def _answer_family(self, parent: GroupKey, family: Sequence["_Orphan"], load: Load) -> None:
-        where = np.concatenate([np.arange(orphan.rows.start, orphan.rows.stop) for orphan in family])
+        where = _rows_of(family)
         try:
             child, version = load(parent)
         except BundleError as error:
@@ -249,6 +285,11 @@ class AskedChildren:
                 self.answers.accept(asked.where(rows_asked), asked.level, asked.version[:12], labels, further)
             finally:
                 self._tally.seconds_predicting += time.perf_counter() - started
+
+
+def _rows_of(groups: Sequence[_OfGroup]) -> IntArray:
+    """Positions of the rows of some groups, group by group."""
+    return np.concatenate([np.arange(group.rows.start, group.rows.stop) for group in groups])
 
 
 def _usable(rows: Rows, table: FeatureTable) -> Iterator[tuple[Rows, str]]:

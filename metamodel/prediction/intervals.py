@@ -28,7 +28,8 @@ def radii_of_rows(grouping: Grouping, answered_by: AnyArray, depth: int, look_up
     grouping
         The rows' groups.
     answered_by
-        Shape (n_rows,): level of the model that answered; above `depth` where nobody did.
+        Shape (n_rows,): status codes: level of the model that answered, `depth + 1` for the pooled model;
+        above where nobody did.
     depth
         Number of group columns.
     look_up
@@ -43,7 +44,7 @@ def radii_of_rows(grouping: Grouping, answered_by: AnyArray, depth: int, look_up
         return _of_few(grouping, answered_by.tolist(), depth, look_up)
     radii = np.full(len(answered_by), np.nan)
     for level in np.unique(answered_by).tolist():
-        if level <= depth:
+        if level <= depth + 1:  # `depth + 1` is the pooled model
             rows = answered_by == level
             radii[rows] = _of_groups(grouping, grouping.codes[rows], level, look_up)
     return radii
@@ -54,7 +55,8 @@ def _of_few(grouping: Grouping, answered_by: list[int], depth: int, look_up: _Lo
     asked: list[GroupKey | InvalidKey] = []
     for code, level in zip(grouping.codes.tolist(), answered_by, strict=True):
         key = keys[code]
-        asked.append(key[:level] if level <= depth and isinstance(key, tuple) else _NOBODY)
+        # The pooled model, next to `depth`, has the radius of its errors in the group that it answers.
+        asked.append(key[:level] if level <= depth + 1 and isinstance(key, tuple) else _NOBODY)
     return look_up(asked)
 
 

@@ -20,6 +20,10 @@ class ChildStore(Protocol):
         """Load one child."""
         ...
 
+    def pooled(self, *, keep: bool = True) -> tuple[Any, str]:
+        """Load the pooled model, a `PooledModel`; asked only where `load` or the levels speak of it."""
+        ...
+
     def should_keep(self, n_groups: int) -> bool:
         """Whether a batch over this many groups should leave its children in the cache."""
         ...

@@ -40,7 +40,7 @@ class Route:
     label_kind, classes
         For classifiers: kind of the labels, and the sorted union of the classes of all groups.
     levels
-        Levels of the fallback chain that exist, from the longest prefix to 0 (global).
+        Levels of the fallback chain that exist, from the longest prefix to 0 (global), or to `POOLED`.
     methods
         Which methods beside `predict` all children have.
     intervals
@@ -89,8 +89,8 @@ class Route:
         -------
         DataFrame
             One row for every row of `frame`, under its index: `prediction`, what `predict_method` adds,
-            `status` ("child", "parent:<level>", "global", "unknown_group", "invalid_key", "failed"), and the detail
-            if asked for.
+            `status` ("child", "parent:<level>", "global", "pooled", "unknown_group", "invalid_key", "failed"), and the
+            detail if asked for.
 
         Raises
         ------

@@ -6,7 +6,7 @@ from metamodel.bundle.display import name_of
 from metamodel.bundle.ledger_queries import deciding_metric, interval_summary, keys_of, worst_first
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.bundle.model import MetaModel
-from metamodel.common.messages import did_you_mean
+from metamodel.common.messages import count, did_you_mean
 from metamodel.exceptions import UnknownGroup
 from metamodel.tables.keys import GroupKey
 
@@ -46,6 +46,7 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         **_blending(manifest.options.get("shrinkage")),
         "codec": manifest.codec,
         **_intervals(model),
+        **_pooled(manifest.pooled),
         "worst groups by": metric,
         "children": f"{manifest.counts['fitted']:,} fitted, {int(ledger['bytes'].sum()):,} bytes",
         "digest": model.bundle.digest,
@@ -55,7 +56,9 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         "groups": {str(status): int(number) for status, number in children["status"].value_counts().items()},
         **({"data_checks": _findings(manifest)} if manifest.findings else {}),
         "worst_groups": worst_first(children, metric).head(worst)[shown],
-        "groups_without_child": children[children["status"].isin(["skipped", "failed"])][shown[:-1]].head(worst),
+        "groups_without_child": children[children["status"].isin(["pooled", "skipped", "failed"])][shown[:-1]].head(
+            worst
+        ),
     }
 
 
@@ -69,6 +72,14 @@ def _blending(shrinkage: dict[str, Any] | None) -> dict[str, str]:
         return {}
     arguments = ", ".join(f"{name}={value}" for name, value in shrinkage["params"].items())
     return {"shrinkage": f"{shrinkage['method']} {arguments}".rstrip()}
+
+
+def _pooled(described: dict[str, Any] | None) -> dict[str, str]:
+    """Say whom the pooled model answers; nothing where there is none."""
+    if described is None:
+        return {}
+    strangers = "; groups that nobody knows, in place of the global model" if described["answers_unknown"] else ""
+    return {"pooled model": f"{described['estimator']}, answers {count(described['groups'], 'group')}{strangers}"}
 
 
 def _intervals(model: MetaModel) -> dict[str, str]:

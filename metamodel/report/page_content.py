@@ -10,9 +10,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from metamodel.bundle.display import name_of
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import deciding_metric, keys_of, who_answers, worst_first
 from metamodel.bundle.manifest import Manifest
+from metamodel.common.group_status import WITH_CHILD
 from metamodel.evaluation.metrics import METRICS, aggregate
 from metamodel.evaluation.significance import saved_together
 from metamodel.report.charts import histogram, shares
@@ -205,8 +205,9 @@ class Facts:
         for who, (_, rows) in counts.items():
             level = int(who.partition(":")[2] or 0)
             parent = f"the model of {', '.join(columns[:level])}" if level else "the global model"
-            title = {"child": "the group's own child", "nobody": "nobody (null)"}.get(who, parent)
-            parts.append((title, float(rows), {"child": "good", "nobody": "bad"}.get(who, f"level-{level % 4}")))
+            title = _WHO.get(who, parent)
+            colours = {"child": "good", "pooled": "even", "nobody": "bad"}
+            parts.append((title, float(rows), colours.get(who, f"level-{level % 4}")))
         return shares(parts)
 
     @cached_property
@@ -284,6 +285,13 @@ _BASELINES = {
 }
 
 STATISTICS = ("mean", "median", "p10", "p90", "worst")
+
+# Who answers training rows, parents aside.
+_WHO = {
+    "child": "the group's own child",
+    "pooled": "the pooled model, which knows the group columns",
+    "nobody": "nobody (null)",
+}
 
 _NAMES = {
     "mae": "MAE",

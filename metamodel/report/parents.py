@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from metamodel.bundle.ledger import COMPARISON_COLUMNS
+from metamodel.common.group_status import POOLED
 from metamodel.evaluation.significance import adjusted, verdicts
 from metamodel.report.charts import histogram, shares
 from metamodel.report.rows import ENOUGH_ROWS, EXAMPLES, floats, records
@@ -85,6 +86,11 @@ class LocalOrGlobal:
         """Find the groups that gain most."""
         best = self._compared_well.sort_values("error_saved", ascending=False, kind="stable")
         return records(best[np.isfinite(floats(best, "error_saved"))].head(EXAMPLES))
+
+    @cached_property
+    def by_pooled(self) -> int:
+        """Groups that the pooled model answers."""
+        return int((self.children["status"] == POOLED).sum())
 
     @cached_property
     def pruned(self) -> int:

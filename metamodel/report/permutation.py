@@ -11,10 +11,10 @@ import pandas as pd
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, mean_absolute_error
 
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import deciding_metric, keys_of, worst_first
 from metamodel.bundle.reader import Bundle
 from metamodel.common.arrays import AnyArray
+from metamodel.common.group_status import WITH_CHILD
 from metamodel.exceptions import InputError
 from metamodel.prediction.child import predictions
 from metamodel.tables.grouping import check_columns, group_rows

@@ -93,7 +93,9 @@ def score_to_table(
     # Starts the session, without which there are no columns.
     scored = _scored(data, opened, model, replace(options, detail=True), prefix)
     target = opened.manifest.target
-    sums = _Sums(opened.manifest.levels, target.name if target.name in scored.columns else None, target.task, prefix)
+    sums = _Sums(
+        opened.route.form(options).statuses, target.name if target.name in scored.columns else None, target.task, prefix
+    )
     answers = scored.observe(sums.observation, *sums.columns())
     if not options.detail:
         answers = answers.drop(*(f"{prefix}{name}" for name in DETAIL_COLUMNS))
@@ -107,10 +109,9 @@ def score_to_table(
 class _Sums:
     """What is counted while Spark writes the answers: one pass, and nothing comes to the driver but these numbers."""
 
-    def __init__(self, levels: Sequence[int], target: str | None, task: str, prefix: str) -> None:
-        parents = [f"parent:{level}" if level else "global" for level in levels]
+    def __init__(self, statuses: Sequence[str], target: str | None, task: str, prefix: str) -> None:
         self.observation = Observation()
-        self._statuses = ["child", *parents, *UNANSWERED]
+        self._statuses = statuses
         self._target, self._task, self._prefix = target, task, prefix
 
     def columns(self) -> list[Column]:

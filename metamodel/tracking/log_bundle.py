@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pandas as pd
 from mlflow.models.model import ModelInfo
 
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.model import MetaModel
+from metamodel.common.group_status import WITH_CHILD
 from metamodel.common.messages import count
 from metamodel.common.version import __version__
 from metamodel.flavor.environment import Environment

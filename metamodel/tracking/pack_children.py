@@ -18,15 +18,15 @@ from mlflow.models import Model
 from mlflow.models.model import ModelInfo
 
 from metamodel.bundle.group_values import GROUP_VALUES_DIR
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
-from metamodel.bundle.reader import Bundle
+from metamodel.bundle.reader import POOLED_DIR, SHARD_DIR, Bundle
 from metamodel.bundle.references import PACKED_DIR, Reference, write_reference_table
 from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.byte_cache import ByteCache
+from metamodel.common.group_status import WITH_CHILD
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.environment import Environment, recorded_environment
@@ -161,7 +161,7 @@ def pack_children(model: MetaModel, path: Path) -> Path:
         write_reference_table(
             directory, ((key, len(decode_key(key)), reference) for key, reference in references.items())
         )
-        _carry_group_values(bundle, directory)
+        _carry(bundle, directory)
         ledger = bundle.ledger
         keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]
         digests = [versions.get(key, "") for key in keys]
@@ -171,9 +171,10 @@ def pack_children(model: MetaModel, path: Path) -> Path:
     return path
 
 
-def _carry_group_values(bundle: Bundle, directory: Path) -> None:
-    names = [name for name in bundle.manifest.files if name.startswith(f"{GROUP_VALUES_DIR}/")]
-    for name in names:
+def _carry(bundle: Bundle, directory: Path) -> None:
+    """Copy what stays as it is: values of groups, why groups have no child, and the pooled model."""
+    folders = tuple(f"{folder}/" for folder in (GROUP_VALUES_DIR, SHARD_DIR, POOLED_DIR))
+    for name in (name for name in bundle.manifest.files if name.startswith(folders)):
         (directory / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(bundle.path / name, directory / name)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.bundle.ledger import TRAINED
 from metamodel.bundle.manifest import MANIFEST_NAME
 from metamodel.bundle.model import MetaModel
+from metamodel.common.group_status import TRAINED
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model

@@ -13,17 +13,18 @@ import pandas as pd
 
 from metamodel.bundle.diagnostics import gather_holdouts, gather_importance, write_evidence
 from metamodel.bundle.group_values import write_group_values
-from metamodel.bundle.ledger import OUTCOMES, TRAINED, LedgerRow
+from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.manifest import Manifest, Target
 from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
 from metamodel.common.collecting import seldom_collecting
+from metamodel.common.group_status import OUTCOMES, TRAINED
 from metamodel.common.progress import TrainingProgress
 from metamodel.evaluation.holdout import kept_share
 from metamodel.evaluation.significance import saved_together
 from metamodel.fitting.estimator_info import has_method, packages
 from metamodel.fitting.spec import Candidate
 from metamodel.tables.checks import Finding
-from metamodel.training.blend_weights import check_weights, shrink
+from metamodel.training.blend_weights import Shrunk, check_weights, shrink
 from metamodel.training.build_stacks import stack_plan
 from metamodel.training.calibrate_intervals import with_intervals
 from metamodel.training.engines.pooled import with_pooled
@@ -31,6 +32,7 @@ from metamodel.training.engines.task import TaskResult, skip_groups
 from metamodel.training.fit_warnings import warning_findings
 from metamodel.training.ledger_rows import in_shard, refuse_empty, to_ledger, tuning_table
 from metamodel.training.plan import Plan
+from metamodel.training.pooled_answers import PooledAnswers, choose_pooled
 from metamodel.training.prune import compare_and_prune
 from metamodel.training.refits import fitted_again, superseded
 from metamodel.training.result import TrainingResult
@@ -91,10 +93,10 @@ def fit_and_assemble(
         holdouts, importance = _evidence(results, plan)
         holdout = holdouts[len(plan.keys.columns)] = with_pooled(holdouts[len(plan.keys.columns)], pooled)
         shrunk = shrink(ledger, holdout, plan)
-        ledger, pruned = compare_and_prune(shrunk.ledger, holdout, plan, shrunk.answered)
-        prune_children(directory, pruned)
-        findings = [*findings, *_warned(ledger, plan)]
-        answers, interval = shrunk.answers(holdouts), plan.options.interval
+        chosen, gone = _without_children(shrunk, holdout, plan, pooled, directory)
+        ledger = chosen.ledger
+        findings = [*findings, *_told(warning_findings(ledger, plan.keys) + chosen.findings())]
+        answers, interval = chosen.answers(shrunk.answers(holdouts)), plan.options.interval
         ledger, radii, reached = with_intervals(ledger, answers, plan.keys, interval, plan.answering_levels)
         summary = {
             **summarize(ledger, plan),
@@ -104,10 +106,10 @@ def fit_and_assemble(
             "data_findings": len(findings),
         }
         samples = {key: sample for result in results for key, sample in result.samples.items()}
-        manifest = _manifest(plan, ledger, rows, findings)
+        manifest = replace(_manifest(plan, ledger, rows, findings), pooled=chosen.described)
         manifest, ledger = stack_plan(directory, plan, manifest, ledger, samples, end)
         write_evidence(directory, shrunk.holdout, importance)
-        weights = shrunk.weights.drop(index=list(pruned), errors="ignore")
+        weights = shrunk.weights.drop(index=gone, errors="ignore")
         manifest = _with_group_values(directory, manifest, [weights, radii])
         manifest = finish_bundle(directory, manifest, ledger)
     return TrainingResult(
@@ -115,11 +117,21 @@ def fit_and_assemble(
     )
 
 
-def _warned(ledger: pd.DataFrame, plan: Plan) -> list[Finding]:
-    warned = warning_findings(ledger, plan.keys)
-    for one in warned:
+def _without_children(
+    shrunk: Shrunk, holdout: pd.DataFrame, plan: Plan, pooled: TaskResult | None, directory: Path
+) -> tuple[PooledAnswers, list[str]]:
+    """Leave out the children that others answer for as well: parents, or the pooled model; with their encoded keys."""
+    ledger, pruned = compare_and_prune(shrunk.ledger, holdout, plan, shrunk.answered)
+    chosen = choose_pooled(ledger, holdout if shrunk.answered is None else shrunk.answered, plan, pooled)
+    prune_children(directory, {key: reason for key, reason in pruned.items() if key not in chosen.reasons})
+    chosen.store(directory)
+    return chosen, list({**pruned, **chosen.reasons})
+
+
+def _told(findings: list[Finding]) -> list[Finding]:
+    for one in findings:
         _LOG.warning("warning: %s", one.message)
-    return warned
+    return findings
 
 
 def _with_group_values(directory: Path, manifest: Manifest, tables: Sequence[pd.DataFrame]) -> Manifest:

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import TRAINED
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import LEDGER_NAME, Bundle
 from metamodel.bundle.stored_stacks import STACK_DIR, write_stack
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.group_status import TRAINED
 from metamodel.prediction.stacks import BuiltStack, Proven, StackBuilder, why_not
 from metamodel.tables.features import FeatureTable
 from metamodel.tables.grouping import Grouping, group_rows, spread

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import interval_summary, keys_of
+from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.conformal import INTERVAL_COLUMNS, calibrate
 from metamodel.prediction.intervals import RADIUS
 from metamodel.tables.keys import KeySchema, encode_key
@@ -48,10 +48,10 @@ def with_intervals(
     if level is None:
         return ledger, pd.DataFrame(), {}
     keys = keys_of(ledger, schema)
-    fitted = [key for key, status in zip(keys, ledger["status"], strict=True) if status in WITH_CHILD]
+    answering = [key for key, status in zip(keys, ledger["status"], strict=True) if status in ANSWERED]
     depth = len(schema.columns)
-    without = {key for key in keys if len(key) == depth}.difference(fitted) if answering_levels else ()
-    calibrated = calibrate(holdouts, fitted, level, without)
+    without = {key for key in keys if len(key) == depth}.difference(answering) if answering_levels else ()
+    calibrated = calibrate(holdouts, answering, level, without)
     columns = calibrated[list(INTERVAL_COLUMNS)].reindex(list(map(encode_key, keys))).reset_index(drop=True)
     columns = columns.fillna({"interval_rows": 0, "coverage_rows": 0})
     columns = columns.astype({"interval_rows": np.int64, "coverage_rows": np.int64})

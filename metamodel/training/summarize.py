@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.bundle.ledger import OUTCOMES
 from metamodel.bundle.ledger_queries import keys_of
+from metamodel.common.group_status import OUTCOMES, POOLED
 from metamodel.evaluation.metrics import aggregate
 from metamodel.tables.checks import group_sizes
 from metamodel.training.fit_warnings import warned_groups
@@ -71,9 +71,10 @@ def _against_baselines(children: pd.DataFrame) -> dict[str, float]:
 def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
     """How often a parent, or nobody, would answer for the training groups."""
     fitted = set(keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
+    by_pooled = set(keys_of(ledger[ledger["status"] == POOLED], plan.keys))
     groups_served = rows_served = groups_unanswered = rows_unanswered = 0
     for key, number in plan.sizes.items():
-        if key in fitted:
+        if key in fitted or key in by_pooled:
             continue
         if any(key[:level] in fitted for level in plan.answering_levels):
             groups_served, rows_served = groups_served + 1, rows_served + number
@@ -81,6 +82,7 @@ def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
             groups_unanswered, rows_unanswered = groups_unanswered + 1, rows_unanswered + number
     total = plan.rows
     return {
+        "pooled_row_share": sum(plan.sizes[key] for key in by_pooled) / total,
         "fallback_groups": groups_served,
         "fallback_row_share": rows_served / total,
         "unanswered_groups": groups_unanswered,

@@ -134,9 +134,10 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         out those of fewer than 30 rows that have not shown to be better than their parent, where there are parents and
         held-out rows; True all that are not better on held-out rows; False none. See docs/training.md.
     pooled
-        Whether to train one model of all groups that knows the group columns, and to compare the children with it on
-        held-out rows: True, False, or "auto", which does so under unknown="fallback" where it costs little. It is
-        judged, and not stored. Not with engine="spark".
+        Whether to train one model of all groups that knows the group columns, and to let it answer groups for which it
+        is better than their own child, or than the parent in its place, on held-out rows: True, False, or "auto", which
+        trains it under unknown="fallback" where it costs little, and lets it answer where it is clearly better. Not
+        with engine="spark".
     split
         How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`, "shuffle:5"
         does so five times; "kfold:5" tests every row once, "leave_one_group_out" one value of `split_groups` after the

@@ -137,7 +137,7 @@ def small_and_large() -> pd.DataFrame:
 
 def test_by_default_a_small_child_has_to_show_that_it_is_better_than_its_parent() -> None:
     frame = small_and_large()
-    options = {"unknown": "fallback", "n_jobs": 1, "stack": False, "split": "kfold:5"}
+    options = {"unknown": "fallback", "n_jobs": 1, "stack": False, "split": "kfold:5", "pooled": False}
     result = metamodel.train(frame.rename(columns={"target": "y", "y": "v"}), "g", "y", LinearRegression(), **options)
     children = result.ledger[result.ledger["level"] == 1].set_index("g")
     assert children.loc[["large", "apart"], "status"].tolist() == ["fitted"] * 2

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.display import name_of
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import keys_of
+from metamodel.common.group_status import WITH_CHILD
 from metamodel.tables.keys import GroupKey, KeySchema, encode_key
 
 __all__ = ["CHILD_TAG", "GROUP_TAG", "Group", "GroupFacts", "group_digest", "tag_names"]

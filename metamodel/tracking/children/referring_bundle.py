@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, SHARD_DIR, Bundle
 from metamodel.bundle.references import REFERENCE_DIR, Reference, ReferenceSettings, write_reference_table
@@ -16,6 +15,7 @@ from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.stored_stacks import STACK_DIR
 from metamodel.bundle.writer import finish_bundle, new_bundle
+from metamodel.common.group_status import POOLED, WITH_CHILD
 from metamodel.tables.keys import encode_key
 from metamodel.tracking.children.destination import Logged
 from metamodel.tracking.children.group_facts import group_digest
@@ -84,7 +84,7 @@ def _copy_others(bundle: Bundle, directory: Path) -> None:
 
 
 def _without_child(bundle: Bundle) -> Iterator[ShardRow]:
-    """Yield what the shards say of groups that failed or were skipped."""
+    """Yield what the shards say of groups that failed or were skipped, or that the pooled model answers."""
     for reader in open_shards(bundle.path, bundle.manifest.files, SHARD_DIR):
-        for status in ("failed", "skipped"):
+        for status in ("failed", "skipped", POOLED):
             yield from reader.rows(status)

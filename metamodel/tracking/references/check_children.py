@@ -11,11 +11,11 @@ from urllib.parse import urlparse
 
 from mlflow.models import Model
 
-from metamodel.bundle.ledger import WITH_CHILD
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME
 from metamodel.bundle.reader import LEDGER_NAME, Bundle
 from metamodel.bundle.references import Reference, ReferenceSettings
+from metamodel.common.group_status import WITH_CHILD
 from metamodel.common.messages import count, listing
 from metamodel.common.progress import progress_bar
 from metamodel.common.uris import is_endpoint, is_local, local_path, redacted

@@ -3,14 +3,13 @@
 import hashlib
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.holdout import POOLED_COLUMN
 from metamodel.fitting.knowing_groups import pooled_candidate
+from metamodel.prediction.pooled_model import pooled_columns, pooled_texts
 from metamodel.tables.feature_table import FeatureTable
-from metamodel.tables.keys import encode_key
 from metamodel.training.engines.task import TaskResult
 from metamodel.training.plan import TablePlan
 
@@ -72,10 +71,8 @@ def with_pooled(holdout: pd.DataFrame, pooled: TaskResult | None) -> pd.DataFram
 
 
 def _group_columns(plan: TablePlan) -> dict[str, AnyArray]:
-    """Give each group column as texts, and where there are several the whole key."""
-    names = plan.keys.names
-    keys = plan.grouping.keys
-    texts = {f"group:{name}": [encode_key((key[i],)) for key in keys] for i, name in enumerate(names)}  # type: ignore[index]
-    if len(names) > 1:
-        texts["group"] = plan.grouping.texts.tolist()
-    return {name: np.array(values, dtype=object)[plan.grouping.codes] for name, values in texts.items()}
+    """Give every row the texts that tell its group."""
+    grouping = plan.grouping
+    names = pooled_columns(plan.keys.names, plan.features.names)
+    texts = pooled_texts(grouping.keys)  # type: ignore[arg-type]  # training leaves no invalid key
+    return {name: text[grouping.codes] for name, text in zip(names, texts, strict=True)}

@@ -87,7 +87,7 @@ class Groups:
         form="auto_switch",
         check=auto_switch,
         decisive=False,
-        help="Compare with one model of all groups that knows the group columns; auto: where it is cheap.",
+        help="One model of all groups that knows the group columns answers where it is better; auto: clearly so.",
     )
 
 

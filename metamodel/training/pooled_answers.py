@@ -1,0 +1,226 @@
+"""Let the pooled model answer where it is better: groups of the training, and groups that nobody knows.
+
+The pooled model is a candidate of every group, and its rival is who would answer the group without it: its own child,
+or the parent in whose favour the child was pruned. Both are judged on the held-out rows that neither has seen, by the
+loss that children and parents are compared by (`metamodel.evaluation.significance`), and all groups decide together as
+they do among candidates (`metamodel.evaluation.pooled_selection`): a few rows of one group decide nothing alone. Where
+nobody asked for it (`pooled="auto"`) it answers only where it is clearly better, as children are pruned by default.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.writer import add_pooled, prune_children
+from metamodel.common.arrays import AnyArray
+from metamodel.common.group_status import POOLED
+from metamodel.common.messages import count
+from metamodel.evaluation.holdout import POOLED_COLUMN, level_column
+from metamodel.evaluation.pooled_selection import Contest, choose_together
+from metamodel.evaluation.predictions import Predictions
+from metamodel.evaluation.pruning import ENOUGH_ROWS
+from metamodel.evaluation.significance import SIGNIFICANT, adjusted, nearest_parent, paired_p_values, verdicts
+from metamodel.fitting.estimator_info import has_method
+from metamodel.fitting.spec import FitSpec
+from metamodel.prediction.pooled_model import pooled_columns
+from metamodel.tables.checks import Finding
+from metamodel.tables.keys import decode_key, encode_key
+from metamodel.training.engines.task import TaskResult
+from metamodel.training.plan import Plan
+
+__all__ = ["PooledAnswers", "choose_pooled"]
+
+_OWN = "own"
+
+
+@dataclass(frozen=True)
+class PooledAnswers:
+    """Whom the pooled model answers.
+
+    Attributes
+    ----------
+    ledger
+        With the status of groups that it answers, and why.
+    reasons
+        Encoded key → reason of these groups.
+    described
+        For the manifest; None where it answers nobody, and is not stored.
+    """
+
+    ledger: pd.DataFrame
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    described: dict[str, Any] | None = None
+    shard: Path | None = None
+
+    def store(self, directory: Path) -> None:
+        """Put the pooled model into an unfinished bundle, in the place of children of groups that it answers."""
+        prune_children(directory, self.reasons, POOLED)
+        if self.described is not None and self.shard is not None:
+            add_pooled(directory, self.shard)
+
+    def answers(self, holdouts: Mapping[int, pd.DataFrame]) -> dict[int, pd.DataFrame]:
+        """Put what it says in the place of what the children of these groups said of held-out rows."""
+        if not self.reasons:
+            return dict(holdouts)
+        depth = max(holdouts)
+        held = holdouts[depth]
+        by_pooled = held["key"].isin(list(self.reasons))
+        return {**holdouts, depth: held.assign(predicted=held["predicted"].where(~by_pooled, held[POOLED_COLUMN]))}
+
+    def findings(self) -> list[Finding]:
+        """Say that many groups have no model of their own."""
+        if not self.reasons:
+            return []
+        children = self.ledger[self.ledger["level"] == self.ledger["level"].max()]
+        text = (
+            f"One model of all groups that knows the group columns answers {len(self.reasons):,} of "
+            f"{count(len(children), 'group')}, better than a model of their own on held-out rows. "
+            "See the ledger's column reason; pooled=False leaves it out."
+        )
+        return [Finding("pooled", (), text)]
+
+
+def choose_pooled(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan, pooled: TaskResult | None) -> PooledAnswers:
+    """Choose the groups that the pooled model shall answer.
+
+    Parameters
+    ----------
+    ledger
+        From `compare_and_prune`.
+    judged
+        Held-out rows of the children, with what each model would answer, and what the pooled model says.
+    plan
+        What was asked.
+    pooled
+        The task that fitted the pooled model; None without one.
+    """
+    # What `transform` gives of more columns has no place beside what children give.
+    transforms = any(has_method(candidate.estimator, "transform") for candidate in plan.spec.candidates)
+    if pooled is None or POOLED_COLUMN not in judged or transforms:
+        return PooledAnswers(ledger)
+    rivals = {rival.key: rival for rival in _rivals_judged(ledger, judged, plan)}
+    together = choose_together({key: rival.contest for key, rival in rivals.items()})
+    chosen = [rival for key, rival in rivals.items() if together.get(key, rival.contest.best) == POOLED]
+    if plan.options.pooled == "auto":
+        rows = dict(zip(map(encode_key, keys_of(ledger, plan.keys)), ledger["rows"].tolist(), strict=True))
+        proven = _clear({key for key in rivals if rows[key] < ENOUGH_ROWS}, list(rivals.values()))
+        chosen = [rival for rival in chosen if rival.key in proven]
+    reasons = {rival.key: rival.reason for rival in chosen}
+    if not reasons:
+        return PooledAnswers(ledger)
+    row = pooled.ledger[0]
+    described = {
+        "columns": pooled_columns(plan.keys.names, plan.features.names),
+        "estimator": row.estimator,
+        "params": row.params,
+        "candidate": row.candidate,
+        "sha256": row.sha256,
+        "bytes": row.bytes,
+        "groups": len(reasons),
+        "answers_unknown": False,
+    }
+    return PooledAnswers(_answered(ledger, plan, reasons), reasons, described, pooled.shard)
+
+
+@dataclass(frozen=True)
+class _Rival:
+    """Who would answer a group without the pooled model, and how both did on rows that neither has seen."""
+
+    key: str
+    who: str
+    contest: Contest
+    p_value: float
+
+    @property
+    def gain(self) -> float:
+        """What the pooled model saves, in the mean."""
+        own, pooled = self.contest.losses
+        return own - pooled
+
+    @property
+    def reason(self) -> str:
+        own, pooled = self.contest.losses
+        rows = count(round(self.contest.rows), "row")
+        return f"pooled: mean error {pooled:.6g}, {own:.6g} of {self.who}, on {rows}"
+
+
+def _clear(small: Set[str], rivals: Sequence[_Rival]) -> set[str]:
+    """Say for which groups the pooled model is clearly better; small ones, of which none can tell, are one sample."""
+    p_values = adjusted(np.array([rival.p_value for rival in rivals]))
+    gains = np.array([rival.gain for rival in rivals])
+    proven = {rival.key for rival, verdict in zip(rivals, verdicts(p_values, gains), strict=True) if verdict == "yes"}
+    of_small = np.array([rival.gain for rival in rivals if rival.key in small])
+    if len(of_small) and of_small.mean() > 0:
+        p = paired_p_values(of_small, np.zeros(len(of_small), dtype=np.int64), 1, exact=False)[0]
+        proven |= small if p < SIGNIFICANT else set()
+    return proven
+
+
+def _rivals_judged(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan) -> Iterator[_Rival]:
+    """Judge both models of every group that has rows which neither has seen."""
+    regression = plan.spec.task == "regression"
+    said, who = _rivals(ledger, judged, plan)
+    pooled, actual = judged[POOLED_COLUMN].to_numpy(), judged["actual"].to_numpy()
+    weights = judged["weight"].to_numpy() if "weight" in judged else np.ones(len(judged))
+    rows = np.flatnonzero(~(pd.isna(said) | pd.isna(pooled)) & (weights > 0))
+    codes = judged["key"].cat.codes.to_numpy()[rows]
+    rows, codes = rows[np.argsort(codes, kind="stable")], np.sort(codes, kind="stable")
+    present, starts = np.unique(codes, return_index=True)
+    names = judged["key"].cat.categories[present]
+    one_group = np.zeros(len(rows), dtype=np.int64)
+    for key, at in zip(names, np.split(rows, starts[1:]), strict=True):
+        answers = {
+            name: Predictions(actual[at], predicted[at], None, np.empty(0), weights[at] if "weight" in judged else None)
+            for name, predicted in ((_OWN, said), (POOLED, pooled))
+        }
+        rival_losses, pooled_losses = (each.losses("mae" if regression else "accuracy") for each in answers.values())
+        contest = Contest.of(answers, "mae" if regression else "accuracy", _OWN)
+        if contest is not None and np.isfinite(contest.losses).all():
+            exact = not regression and "weight" not in judged
+            p = paired_p_values(rival_losses - pooled_losses, one_group[: len(at)], 1, exact, weights[at])[0]
+            best = POOLED if contest.losses[1] < contest.losses[0] else _OWN
+            yield _Rival(str(key), who[str(key)], replace(contest, best=best), float(p))
+
+
+def _rivals(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan) -> tuple[AnyArray, dict[str, str]]:
+    """Give what would be answered without the pooled model, null where nothing would or shall change, and by whom."""
+    fitted = frozenset(keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
+    said = judged["predicted"].to_numpy(copy=True)
+    codes, rivals = judged["key"].cat.codes.to_numpy(), {}
+    nearest = np.full(len(judged["key"].cat.categories), -1)
+    for i, encoded in enumerate(judged["key"].cat.categories):
+        key = decode_key(encoded)
+        level = len(key) if key in fitted else nearest_parent(key, fitted)
+        if _is_usual(plan.spec, plan.spec.of(key)) and (key in fitted or level in plan.answering_levels):
+            nearest[i] = level
+            rivals[encoded] = "its own model" if key in fitted else f"parent:{level}" if level else "global"
+    for level in np.unique(nearest).tolist():
+        of_level = nearest[codes] == level
+        if level < 0:
+            said[of_level] = None if said.dtype == object else np.nan
+        elif level < len(plan.keys.columns):
+            said[of_level] = judged[level_column(level)].to_numpy()[of_level]
+    return said, rivals
+
+
+def _is_usual(usual: FitSpec, spec: FitSpec) -> bool:
+    """Whether a group is fitted as most are; of one that the caller makes an exception of, that is the answer."""
+    described, others = ([(one.name, one.label, one.params) for one in each.candidates] for each in (usual, spec))
+    return described == others and not spec.skip
+
+
+def _answered(ledger: pd.DataFrame, plan: Plan, reasons: Mapping[str, str]) -> pd.DataFrame:
+    """Write into a ledger whom the pooled model answers; what stood there as a reason stands behind."""
+    reason_of = pd.Series([reasons.get(encode_key(key), "") for key in keys_of(ledger, plan.keys)], dtype=object)
+    gone = reason_of != ""
+    earlier = ledger["reason"].where(ledger["reason"] == "", "; " + ledger["reason"])
+    ledger = ledger.assign(reason=ledger["reason"].where(~gone, reason_of + earlier))
+    ledger.loc[gone, ["status", "bytes", "sha256"]] = [POOLED, 0, ""]
+    if "weights" in ledger:  # of a model that is not there any more
+        ledger.loc[gone, "weights"] = ""
+    return ledger
