@@ -4,8 +4,8 @@
 the group columns must have (see `metamodel.flavor.signature`). Here is one that knows the key schema. Other models'
 signatures go to the original.
 
-**JSON.** pandas makes floats of integers that stand beside a null or a fraction, and from 2**53 on a float is not every
-integer. What is read of a JSON body is brought back to what was sent (`metamodel.flavor.json_requests`).
+**JSON.** MLflow casts every column to its declared type, and pandas makes floats of integers that stand beside a null.
+Here a body is read as the table that was sent (`metamodel.flavor.json_requests`).
 
 **Refusals.** MLflow refuses some requests before a model sees them (no JSON, text in a column of numbers, params of a
 wrong type). Its messages quote the rows, and some come with a traceback. The caller reads one that is made here
@@ -30,7 +30,7 @@ from mlflow.types import DataType, Schema
 
 from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import listing
-from metamodel.flavor.json_requests import as_sent
+from metamodel.flavor.json_requests import read_json_body
 from metamodel.flavor.signature import number_columns
 from metamodel.tables.csv_fields import with_parsed_fields
 from metamodel.tables.features import FeatureSchema
@@ -95,7 +95,7 @@ def is_serving() -> bool:
 
 
 def take_over_server(manifest: Manifest) -> None:
-    """Teach the scoring server of this process, if it is one, CSV, large ids, and to refuse without quoting rows.
+    """Teach the scoring server of this process, if it is one, CSV, JSON without casts, and to refuse without quoting.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def take_over_server(manifest: Manifest) -> None:
     server: Any = sys.modules.get(_SERVER)
     if server is not None:
         _accept_csv(server, manifest)
-        _keep_large_integers(server)
+        _read_json(server, manifest)
         _hide_rows(server, number_columns(manifest))
 
 
@@ -134,11 +134,16 @@ def _accept_csv(server: Any, manifest: Manifest) -> None:
     server.parse_csv_input = parse_csv_input
 
 
-def _keep_large_integers(server: Any) -> None:
+def _read_json(server: Any, manifest: Manifest) -> None:
     original = getattr(server.infer_and_parse_data, "original", server.infer_and_parse_data)
+    names = [*dict.fromkeys([*manifest.keys.names, *manifest.features.names])]
+    exact = [name for name in names if name not in set(number_columns(manifest))]
 
     def infer_and_parse_data(data: Any, schema: Schema | None = None) -> Any:
-        return as_sent(original(data, schema), data, schema)
+        # `mlflow models predict` names no schema, nor does another model's signature name these columns.
+        own = schema is None or (schema.has_input_names() and schema.input_names() == names)
+        table = read_json_body(data, exact, lambda sent: original(sent, None)) if own else None
+        return original(data, schema) if table is None else table
 
     infer_and_parse_data.original = original  # type: ignore[attr-defined]
     server.infer_and_parse_data = infer_and_parse_data
