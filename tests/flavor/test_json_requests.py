@@ -1,15 +1,18 @@
-"""Large ids in JSON bodies route their rows, whatever stands beside them."""
+"""JSON bodies are read as they were sent: no value changes another row's answer."""
 
 import json
 from typing import Any
 
+import mlflow.pyfunc.scoring_server as server
 import numpy as np
 import pandas as pd
 import pytest
 from echo_child import Echo
+from mlflow.types import ColSpec, DataType, Schema
 
 import metamodel
 from metamodel.bundle.model import MetaModel
+from metamodel.flavor.json_requests import read_json_body
 from metamodel.serving.scorer import Scorer
 
 ID = 2**60
@@ -54,3 +57,28 @@ def test_a_large_id_beside_an_empty_field_of_a_csv_body_is_answered_as_alone(sco
     text = "\n".join(["id,code,x", *lines])
     reply = scorer.answer_by_mlflow(text.encode(), "text/csv")
     assert json.loads(reply.body)["predictions"] == answers(scorer, "dataframe_split", ROWS)
+
+
+@pytest.mark.parametrize("layout", ["dataframe_split", "dataframe_records", "instances", "inputs"])
+def test_a_text_or_a_missing_number_spoils_its_own_row_alone(scorer: Scorer, layout: str) -> None:
+    rows: list[list[Any]] = [[ID, 1, 0.5], [ID, 1, "text"], [ID, 1, 0.5], ["text", 1, 0.5], [ID, 1, None]]
+    found = answers(scorer, layout, rows)
+    assert [answer["status"] for answer in found] == ["child", "failed", "child", "invalid_key", "child"]
+    assert found[0] == found[2] == answers(scorer, layout, rows[:1])[0]
+
+
+def test_the_body_of_another_models_signature_is_read_as_mlflow_reads_it(scorer: Scorer) -> None:
+    other = Schema([ColSpec(DataType.string, "id"), ColSpec(DataType.double, "x")])
+    sent = {"dataframe_split": {"columns": ["id", "x"], "data": [["a", 1], ["b", 2]]}}
+    assert scorer.answer_by_mlflow(json.dumps(body("dataframe_split", ROWS)).encode(), "application/json").status == 200
+    ours = server.infer_and_parse_data(sent, other)
+    pd.testing.assert_frame_equal(ours, server.infer_and_parse_data.original(sent, other))  # type: ignore[attr-defined]
+    assert ours["x"].dtype == "float64"
+
+
+@pytest.mark.parametrize("sent", [{"inputs": {"id": ID, "x": 1.0}}, {"inputs": [1, 2]}, {"instances": {"id": [ID]}}])
+def test_a_body_that_lays_out_no_rows_is_left_to_mlflow(sent: dict[str, Any]) -> None:
+    def parse(_: Any) -> Any:
+        raise AssertionError("not to be read here")
+
+    assert read_json_body(sent, ["id"], parse) is None
