@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.common.collecting import seldom_collecting
 from metamodel.tables.checks import TableFacts, table_facts
 from metamodel.tables.sources import read_source
 from metamodel.training.engines.array_groups import fits_at_once, is_for_arrays
@@ -71,8 +72,11 @@ class LocalEngine(Engine[TablePlan]):
                 unfinished.append(task)
             else:
                 yield done
-        soon = as_arrays and job.starts is None and fits_at_once(job.plan, phase.sizes)
-        yield from (SequentialExecutor() if soon else self._executor).run(unfinished, job)
+        if as_arrays and job.starts is None and fits_at_once(job.plan, phase.sizes):
+            with seldom_collecting():
+                yield from SequentialExecutor().run(unfinished, job)
+        else:
+            yield from self._executor.run(unfinished, job)
 
     def _fit_pooled(self, job: Job[TablePlan]) -> Iterator[TaskResult]:
         plan = pooled_plan(self.plan)
