@@ -12,6 +12,7 @@ tests/data, which is never made again. Until then there is one version, and its 
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
@@ -144,6 +145,12 @@ class Manifest:
             for method in get_args(PredictMethod)[1:]
         }
         return {method: max(numbers, default=1) for method, numbers in columns.items() if all(numbers)}
+
+    @property
+    def stranger_radius(self) -> float:
+        """Half the width of intervals around what the pooled model answers groups that nobody knows; NaN for none."""
+        radius = (self.pooled or {}).get("unknown", {}).get("radius")
+        return math.nan if radius is None else float(radius)
 
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""

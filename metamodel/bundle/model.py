@@ -213,8 +213,8 @@ class MetaModel:
         with self._settings.for_predictions():
             answers = self.route.answer(read, self._bundle, options, self._stacks, tally, self._bundle.weights)
         if answers.radius is not None:
-            depth = len(self.manifest.keys.columns)
-            answers.radius = radii_of_rows(read[0], answers.status, depth, self._radii_of)
+            depth, strangers = len(self.manifest.keys.columns), self.manifest.stranger_radius
+            answers.radius = radii_of_rows(read[0], answers.status, depth, self._radii_of, strangers)
         with self._lock:
             self._tally.add(tally)
         return answers

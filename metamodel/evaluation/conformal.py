@@ -24,7 +24,7 @@ from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.holdout import child_ids
 from metamodel.tables.keys import GroupKey, decode_key, encode_key
 
-__all__ = ["INTERVAL_COLUMNS", "Residuals", "calibrate", "fewest_rows"]
+__all__ = ["INTERVAL_COLUMNS", "Residuals", "calibrate", "fewest_rows", "radius_of"]
 
 # Columns that the calibration of intervals adds.
 INTERVAL_COLUMNS = ("interval_radius", "interval_rows", "interval_level", "coverage", "coverage_rows")
@@ -106,6 +106,19 @@ def fewest_rows(level: float) -> int:
     # So many that (rows + 1) · level <= rows - 1, but for rounding.
     enough = range(1, int(2 / (1 - level)) + 3)
     return 1 + bisect_left(enough, True, key=lambda rows: bool(_rank(np.array([rows]), level)[0] < rows))
+
+
+def radius_of(residuals: AnyArray, level: float) -> float | None:
+    """Radius of one category of rows; None of fewer rows than `fewest_rows`.
+
+    Examples
+    --------
+    >>> radius_of(np.arange(19.0), 0.9), radius_of(np.arange(18.0), 0.9)
+    (17.0, None)
+    """
+    values = np.sort(np.abs(residuals[~np.isnan(residuals)]))
+    rank = int(_rank(np.array([len(values)]), level)[0])
+    return float(values[rank - 1]) if len(values) >= fewest_rows(level) else None
 
 
 @dataclass(frozen=True)

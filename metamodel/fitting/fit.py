@@ -104,6 +104,8 @@ def _fit(
     tuned = tune(group, spec, search, searched)
     evaluated, notes = choose(group, tuned.spec, tuned.of_folds)
     candidate = evaluated.candidate
+    if spec.judge_only:
+        return GroupOutcome(group.key, "fitted", len(group.y), metrics=evaluated.metrics, holdout=evaluated.holdout)
     child, started_from, cold = fit_chosen(candidate, group, start, again=bool(evaluated.metrics))
     metrics = evaluated.metrics or training_metrics(child, group, spec.task)
     notes += [*_tuning_notes(searched, candidate), *_cold_note(cold), *rounds_note(candidate.estimator, child, group)]

@@ -109,6 +109,8 @@ class FitSpec:
         Time limit for all fits of one group; None for none.
     skip
         Whether there shall be no child.
+    judge_only
+        Whether the held-out rows are all that is wanted: nothing is fitted on all rows.
     overrides
         What to do otherwise for single groups.
     tuning
@@ -129,6 +131,7 @@ class FitSpec:
     spread_copies: bool = True
     group_seconds: float | None = None
     skip: bool = False
+    judge_only: bool = False
     overrides: Mapping[GroupKey, "FitSpec"] = field(default_factory=dict)
     tuning: TuningSpec | None = None
     settings: LibrarySettings = field(default_factory=LibrarySettings)

@@ -20,7 +20,9 @@ _LookUp = Callable[[Sequence[GroupKey | InvalidKey]], AnyArray]
 _NOBODY = InvalidKey("nobody answered")
 
 
-def radii_of_rows(grouping: Grouping, answered_by: AnyArray, depth: int, look_up: _LookUp) -> AnyArray:
+def radii_of_rows(
+    grouping: Grouping, answered_by: AnyArray, depth: int, look_up: _LookUp, strangers: float = np.nan
+) -> AnyArray:
     """Radius of each row's answer.
 
     Parameters
@@ -34,12 +36,19 @@ def radii_of_rows(grouping: Grouping, answered_by: AnyArray, depth: int, look_up
         Number of group columns.
     look_up
         Keys of models → radii, NaN for unknown ones.
+    strangers
+        Radius of the pooled model's answers to groups that have none.
 
     Returns
     -------
     array of shape (n_rows,)
         NaN where nobody answered, or who did has no radius.
     """
+    radii = _looked_up(grouping, answered_by, depth, look_up)
+    return radii if np.isnan(strangers) else np.where(np.isnan(radii) & (answered_by == depth + 1), strangers, radii)
+
+
+def _looked_up(grouping: Grouping, answered_by: AnyArray, depth: int, look_up: _LookUp) -> AnyArray:
     if len(answered_by) <= FEW_ROWS:
         return _of_few(grouping, answered_by.tolist(), depth, look_up)
     radii = np.full(len(answered_by), np.nan)

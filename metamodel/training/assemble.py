@@ -32,7 +32,7 @@ from metamodel.training.engines.task import TaskResult, skip_groups
 from metamodel.training.fit_warnings import warning_findings
 from metamodel.training.ledger_rows import in_shard, refuse_empty, to_ledger, tuning_table
 from metamodel.training.plan import Plan
-from metamodel.training.pooled_answers import PooledAnswers, choose_pooled
+from metamodel.training.pooled_answers import PooledAnswers, Rivals, choose_pooled
 from metamodel.training.prune import compare_and_prune
 from metamodel.training.refits import fitted_again, superseded
 from metamodel.training.result import TrainingResult
@@ -85,15 +85,15 @@ def fit_and_assemble(
     with ExitStack() as until_done:
         directory, tasks = until_done.enter_context(new_bundle(path))
         first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
-        results, shards, pooled = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
+        results, shards, rivals = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
         until_done.enter_context(seldom_collecting())  # rows of the ledger are many small objects
         rows = [in_shard(row, file) for result, file in zip(results, shards, strict=True) for row in result.ledger]
         ledger, tuning = to_ledger(rows, plan), tuning_table(rows, plan)
         refuse_empty(ledger)
         holdouts, importance = _evidence(results, plan)
-        holdout = holdouts[len(plan.keys.columns)] = with_pooled(holdouts[len(plan.keys.columns)], pooled)
+        holdout = holdouts[len(plan.keys.columns)] = with_pooled(holdouts[len(plan.keys.columns)], rivals.pooled)
         shrunk = shrink(ledger, holdout, plan)
-        chosen, gone = _without_children(shrunk, holdout, plan, pooled, directory)
+        chosen, gone = _without_children(shrunk, holdout, plan, rivals, directory)
         ledger = chosen.ledger
         findings = [*findings, *_told(warning_findings(ledger, plan.keys) + chosen.findings())]
         answers, interval = chosen.answers(shrunk.answers(holdouts)), plan.options.interval
@@ -118,11 +118,11 @@ def fit_and_assemble(
 
 
 def _without_children(
-    shrunk: Shrunk, holdout: pd.DataFrame, plan: Plan, pooled: TaskResult | None, directory: Path
+    shrunk: Shrunk, holdout: pd.DataFrame, plan: Plan, rivals: Rivals, directory: Path
 ) -> tuple[PooledAnswers, list[str]]:
     """Leave out the children that others answer for as well: parents, or the pooled model; with their encoded keys."""
     ledger, pruned = compare_and_prune(shrunk.ledger, holdout, plan, shrunk.answered)
-    chosen = choose_pooled(ledger, holdout if shrunk.answered is None else shrunk.answered, plan, pooled)
+    chosen = choose_pooled(ledger, holdout if shrunk.answered is None else shrunk.answered, plan, rivals)
     prune_children(directory, {key: reason for key, reason in pruned.items() if key not in chosen.reasons})
     chosen.store(directory)
     return chosen, list({**pruned, **chosen.reasons})
@@ -148,19 +148,17 @@ def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[dict[int, pd.D
     return holdouts, gather_importance(importances, plan.features.names)
 
 
-def _gather(
-    steps: Iterable[TaskResult], total: int, directory: Path
-) -> tuple[list[TaskResult], list[str], TaskResult | None]:
+def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[list[TaskResult], list[str], Rivals]:
     """Move every task's children into the bundle's shards as they come; the pooled model comes apart."""
-    pooled = None
+    rivals = Rivals()
     results: list[TaskResult] = []
     shards: list[str] = []
     merger = ShardMerger(directory)
     try:
         with TrainingProgress(total) as progress:
             for result in steps:
-                if result.pooled:
-                    pooled = result
+                if result.pooled or result.strangers:
+                    rivals = rivals.plus(result)
                     continue
                 results.append(result)
                 if result.again:
@@ -172,7 +170,7 @@ def _gather(
         merger.abandon()
         raise
     merger.close()
-    return superseded(results), shards, pooled
+    return superseded(results), shards, rivals
 
 
 def _manifest(plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findings: Sequence[Finding]) -> Manifest:

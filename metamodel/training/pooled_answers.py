@@ -20,6 +20,7 @@ from metamodel.bundle.writer import add_pooled, prune_children
 from metamodel.common.arrays import AnyArray
 from metamodel.common.group_status import POOLED
 from metamodel.common.messages import count
+from metamodel.evaluation.conformal import radius_of
 from metamodel.evaluation.holdout import POOLED_COLUMN, level_column
 from metamodel.evaluation.pooled_selection import Contest, choose_together
 from metamodel.evaluation.predictions import Predictions
@@ -74,18 +75,68 @@ class PooledAnswers:
 
     def findings(self) -> list[Finding]:
         """Say that many groups have no model of their own."""
-        if not self.reasons:
+        if self.described is None:
             return []
         children = self.ledger[self.ledger["level"] == self.ledger["level"].max()]
+        unknown = self.described["answers_unknown"]
+        strangers = ", and unknown groups, better than the global model on groups not seen" if unknown else ""
         text = (
             f"One model of all groups that knows the group columns answers {len(self.reasons):,} of "
-            f"{count(len(children), 'group')}, better than a model of their own on held-out rows. "
+            f"{count(len(children), 'group')}, better than a model of their own on held-out rows{strangers}. "
             "See the ledger's column reason; pooled=False leaves it out."
         )
         return [Finding("pooled", (), text)]
 
 
-def choose_pooled(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan, pooled: TaskResult | None) -> PooledAnswers:
+@dataclass(frozen=True)
+class Rivals:
+    """The tasks of models of all groups: the pooled one, and how it and the global one did on groups not seen."""
+
+    pooled: TaskResult | None = None
+    pooled_strangers: TaskResult | None = None
+    global_strangers: TaskResult | None = None
+
+    def plus(self, result: TaskResult) -> "Rivals":
+        """Take one more in."""
+        if not result.strangers:
+            return replace(self, pooled=result)
+        return replace(self, **{"pooled_strangers" if result.pooled else "global_strangers": result})
+
+    def of_strangers(self, regression: bool, interval: float | None) -> dict[str, Any]:
+        """Compare both on the same rows of groups that neither has seen; each group counts once.
+
+        Returns
+        -------
+        dict
+            Empty where it was not tried. `groups` and `rows` held back, `error` and `error_global`: mean loss of both,
+            a mean over groups; `p_value`; `radius`: of intervals of the pooled model's answers, or None.
+        """
+        results = [self.pooled_strangers, self.global_strangers]
+        tables = [result.evidence.holdout.to_pandas() for result in results if result and result.evidence.holdout]
+        if len(tables) < 2 or tables[0]["row"].tolist() != tables[1]["row"].tolist():
+            return {}
+        actual = tables[0]["actual"].to_numpy()
+        losses = pd.DataFrame(
+            {
+                name: Predictions(actual, table["predicted"].to_numpy(), None, np.empty(0)).losses(
+                    "mae" if regression else "accuracy"
+                )
+                for name, table in zip(("error", "error_global"), tables, strict=True)
+            }
+        )
+        of_groups = losses.groupby(tables[0]["row"].to_numpy()).mean()
+        gains = (of_groups["error_global"] - of_groups["error"]).to_numpy()
+        residuals = losses["error"].to_numpy()
+        return {
+            "groups": len(of_groups),
+            "rows": len(losses),
+            **{name: float(mean) for name, mean in of_groups.mean().items()},
+            "p_value": float(paired_p_values(gains, np.zeros(len(gains), dtype=np.int64), 1, exact=False)[0]),
+            "radius": None if interval is None else radius_of(residuals, interval),
+        }
+
+
+def choose_pooled(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan, tasks: Rivals) -> PooledAnswers:
     """Choose the groups that the pooled model shall answer.
 
     Parameters
@@ -96,11 +147,12 @@ def choose_pooled(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan, pooled
         Held-out rows of the children, with what each model would answer, and what the pooled model says.
     plan
         What was asked.
-    pooled
-        The task that fitted the pooled model; None without one.
+    tasks
+        What was fitted on the rows of all groups.
     """
     # What `transform` gives of more columns has no place beside what children give.
     transforms = any(has_method(candidate.estimator, "transform") for candidate in plan.spec.candidates)
+    pooled = tasks.pooled
     if pooled is None or POOLED_COLUMN not in judged or transforms:
         return PooledAnswers(ledger)
     rivals = {rival.key: rival for rival in _rivals_judged(ledger, judged, plan)}
@@ -111,7 +163,9 @@ def choose_pooled(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan, pooled
         proven = _clear({key for key in rivals if rows[key] < ENOUGH_ROWS}, list(rivals.values()))
         chosen = [rival for rival in chosen if rival.key in proven]
     reasons = {rival.key: rival.reason for rival in chosen}
-    if not reasons:
+    strangers = tasks.of_strangers(plan.spec.task == "regression", plan.options.interval)
+    answers_unknown = bool(strangers) and _clearly_less(strangers)
+    if not reasons and not answers_unknown:
         return PooledAnswers(ledger)
     row = pooled.ledger[0]
     described = {
@@ -122,7 +176,8 @@ def choose_pooled(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan, pooled
         "sha256": row.sha256,
         "bytes": row.bytes,
         "groups": len(reasons),
-        "answers_unknown": False,
+        "answers_unknown": answers_unknown,
+        "unknown": strangers,
     }
     return PooledAnswers(_answered(ledger, plan, reasons), reasons, described, pooled.shard)
 
@@ -206,6 +261,10 @@ def _rivals(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan) -> tuple[Any
         elif level < len(plan.keys.columns):
             said[of_level] = judged[level_column(level)].to_numpy()[of_level]
     return said, rivals
+
+
+def _clearly_less(strangers: Mapping[str, Any]) -> bool:
+    return bool(strangers["error"] < strangers["error_global"] and strangers["p_value"] < SIGNIFICANT)
 
 
 def _is_usual(usual: FitSpec, spec: FitSpec) -> bool:

@@ -206,3 +206,50 @@ def test_without_being_asked_for_it_answers_only_where_it_is_clearly_better() ->
     assert (statuses[True] == "pooled").any()
     assert not (statuses["auto"] == "pooled").any()
     assert (fit(FRAME, pooled="auto").ledger["status"] == "pooled").sum() > 30
+
+
+# -------- groups that nobody knows
+def crossed() -> pd.DataFrame:
+    """Shops that are alike in every region: of a shop in a new region one knows much, if one knows the shop."""
+    rng = np.random.default_rng(2)
+    region, shop = (part.ravel() for part in np.meshgrid(np.arange(8), np.arange(8)))
+    group = np.repeat(np.arange(64), 12)
+    x = rng.normal(size=(len(group), 3))
+    y = 20 * shop[group] + 30 * rng.normal(size=64)[group] * 0.1 + x[:, 0] + rng.normal(size=len(group))
+    names = np.array([f"r{i}" for i in range(8)])
+    return pd.DataFrame(x, columns=FEATURES).assign(region=names[region[group]], shop=shop[group], y=y)
+
+
+def test_groups_that_nobody_knows_are_answered_where_the_group_columns_tell_something_of_them() -> None:
+    frame = crossed()
+    result = fit(frame, pooled="auto", interval=0.8)
+    assert result.manifest.pooled is not None
+    evidence = result.manifest.pooled["unknown"]
+    assert evidence["error"] < 0.5 * evidence["error_global"]
+    assert evidence["groups"] >= 5
+    strangers = frame.iloc[:300].assign(region="new")
+    answers = metamodel.load_model(result.bundle_path).predict(strangers, {"detail": True})
+    assert (answers["status"] == "pooled").all()
+    assert (answers["prediction"] - strangers["y"]).abs().mean() < 10  # of the global model it is about 40
+    assert ((strangers["y"] > answers["lower"]) & (strangers["y"] < answers["upper"])).mean() > 0.6
+    known_region = metamodel.load_model(result.bundle_path).predict(frame.head(3).assign(shop=99))
+    assert (known_region["status"] == "parent:1").all()
+    assert (
+        metamodel.load_model(result.bundle_path).predict(strangers, {"unknown": "null"})["status"] == "unknown_group"
+    ).all()
+
+
+def test_of_groups_of_which_nothing_is_known_the_global_model_answers() -> None:
+    rng = np.random.default_rng(4)
+    frame = table(groups=40, rows=12).assign(y=lambda f: f["a"] + rng.normal(size=len(f)))
+    result = metamodel.train(frame, "shop", "y", "ridge", features=FEATURES, unknown="fallback", pooled=True, n_jobs=1)
+    answers = metamodel.load_model(result.bundle_path).predict(frame.head(5).assign(shop=999))
+    assert (answers["status"] == "global").all()
+
+
+def test_without_parents_nobody_answers_for_unknown_groups() -> None:
+    result = fit(crossed(), unknown="null")
+    strangers = crossed().head(4).assign(region="new")
+    model = metamodel.load_model(result.bundle_path)
+    assert (model.predict(strangers)["status"] == "unknown_group").all()
+    assert (model.predict(strangers, {"unknown": "fallback"})["status"] == "unknown_group").all()

@@ -108,18 +108,19 @@ class Engine(ABC, Generic[PlanT]):
             return
         job = Job(self.plan, directory, kept_share, starts)
         phases = Phases(self.plan, sizes, self.parallelism, end)
-        choices = Choices(self.plan.spec)
+        choices, global_candidate = Choices(self.plan.spec), ""
         for phase in phases:
             for result in self._fit_phase(phase, job):
                 phases.learn(result.ledger)
                 choices.learn(result.ledger)
+                global_candidate = next((row.candidate for row in result.ledger if not row.level), global_candidate)
                 yield result
         plan_again = choices.plan_again(self.plan)
         if plan_again is not None:
             for result in self._fit_phase(phases.again(plan_again.spec.overrides), replace(job, plan=plan_again)):
                 yield replace(result, again=True)
-        yield from self._fit_pooled(job)
+        yield from self._fit_pooled(job, global_candidate)
 
-    def _fit_pooled(self, job: Job[PlanT]) -> Iterator[TaskResult]:
+    def _fit_pooled(self, job: Job[PlanT], global_candidate: str) -> Iterator[TaskResult]:
         """Fit the pooled model, where this engine has one and it is wanted."""
         yield from ()

@@ -7,16 +7,20 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.holdout import POOLED_COLUMN
+from metamodel.evaluation.split_scheme import HOLDOUT
 from metamodel.fitting.knowing_groups import pooled_candidate
 from metamodel.prediction.pooled_model import pooled_columns, pooled_texts
 from metamodel.tables.feature_table import FeatureTable
 from metamodel.training.engines.task import TaskResult
 from metamodel.training.plan import TablePlan
 
-__all__ = ["pooled_plan", "with_pooled"]
+__all__ = ["pooled_plan", "strangers_plan", "with_pooled"]
 
 # "auto" trains a pooled model up to so many rows times groups: 100,000 rows of 1,000 groups, say.
 _CHEAP = 100_000_000
+
+# Of fewer groups, those held back are too few to tell how a model answers strangers.
+_MANY_GROUPS = 20
 
 
 def pooled_plan(plan: TablePlan) -> TablePlan | None:
@@ -43,6 +47,37 @@ def pooled_plan(plan: TablePlan) -> TablePlan | None:
         spec=replace(plan.spec, candidates=candidates, overrides={}, skip=False, tuning=None),
         table=replace(plan.table, features=FeatureTable(frame, {})),
         digest=hashlib.sha256(f"{plan.digest} pooled".encode()).hexdigest(),
+    )
+
+
+def strangers_plan(plan: TablePlan, candidate: str) -> TablePlan | None:
+    """Plan how a model of all groups is judged on groups that it has not seen: a fifth of them are held back whole.
+
+    Parameters
+    ----------
+    plan
+        Of the global model, or of the pooled one.
+    candidate
+        Name of the one that was chosen.
+
+    Returns
+    -------
+    TablePlan or None
+        None where nobody asks: parents do not answer for unknown groups, or the table has few groups. A searched
+        candidate is none of the plan's, and not judged either.
+    """
+    wanted = 0 in plan.answering_levels and plan.options.tune is None and len(plan.sizes) >= _MANY_GROUPS
+    candidates = tuple(one for one in plan.spec.candidates if one.name == candidate)
+    if not wanted or not candidates or plan.table.children is None:
+        return None
+    # Rows are held back by their hash, which all rows of a group share here.
+    hashes = pd.util.hash_array(plan.table.children)
+    spec = replace(plan.spec, candidates=candidates, overrides={}, split=HOLDOUT, holdout=0.2, judge_only=True)
+    return replace(
+        plan,
+        spec=replace(spec, drop_duplicates=False, spread_copies=False),
+        table=replace(plan.table, hashes=hashes, times=None, children=None),
+        digest=hashlib.sha256(f"{plan.digest} strangers {candidate}".encode()).hexdigest(),
     )
 
 

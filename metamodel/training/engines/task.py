@@ -85,6 +85,7 @@ class TaskResult:
     `keys` are the encoded keys that the evidence's group numbers stand for. Where the caller has no table, `samples`
     holds a few rows of each group's features by encoded key. With `again` its groups were fitted before, and what was
     handed back of them then gives way; with `pooled` it is the model of all groups that knows the group columns.
+    With `strangers` a model of all groups was asked about groups that it had not seen, and no child was fitted.
     """
 
     shard: Path
@@ -94,6 +95,7 @@ class TaskResult:
     samples: dict[str, AnyArray] = field(default_factory=dict)
     again: bool = False
     pooled: bool = False
+    strangers: bool = False
 
     def write(self, path: Path) -> None:
         """Leave the result beside the shard, complete or not at all."""
