@@ -301,11 +301,11 @@ class MetaModel:
         Returns
         -------
         dict
-            `rows` (by status); `rows_stacked` (rows that a stack answered); `groups_damaged_in_stacks` (whose children
-            answer instead, as far as they were asked for); `fallback_rate` (share of the rows answered by a parent or
-            the global model); `cache` (hits, misses, evictions, refused, entries, bytes, limit; of all models that
-            share it); `preload` (groups asked, loaded, stacked, no_room, unknown, damaged; None without);
-            `seconds_reading`, `seconds_unpickling` and `seconds_predicting`.
+            `rows` (by status); `rows_stacked` (rows that a stack answered; parents answer without one);
+            `groups_damaged_in_stacks` (whose children answer instead, as far as they were asked for); `fallback_rate`
+            (share of the rows answered by a parent or the global model); `cache` (hits, misses, evictions, refused,
+            entries, bytes, limit; of all models that share it); `preload` (groups asked, loaded, stacked, no_room,
+            unknown, damaged; None without); `seconds_reading`, `seconds_unpickling` and `seconds_predicting`.
         """
         with self._lock:
             tally = replace(self._tally, rows=Counter(self._tally.rows))
