@@ -9,8 +9,9 @@
     │   └── UnknownEstimator
     ├── TrainingError
     │   ├── AllGroupsFailed
-    │   ├── LoggingFailed      children that shall be logged one by one could not all be
+    │   ├── LoggingFailed      what was trained, or some of its children, could not be logged
     │   └── WorkerDied         a worker process was killed while it fitted a named group
+    ├── StorageFailed          the disk is full, or a file or database of this machine fails
     ├── TrackingServerUnavailable  nobody answers at the tracking URI, or not to these credentials
     ├── UnknownGroup           no child model for a group
     │   └── TrainingFailed     ... because its training failed
@@ -40,6 +41,7 @@ __all__ = [
     "MetaModelError",
     "MissingColumns",
     "RowsRefused",
+    "StorageFailed",
     "TrackingServerUnavailable",
     "TrainingError",
     "TrainingFailed",
@@ -79,11 +81,15 @@ class AllGroupsFailed(TrainingError):
 
 
 class LoggingFailed(TrainingError):
-    """Children that shall be logged one by one could not all be, so nothing was registered."""
+    """What was trained could not be logged, so nothing was registered; the message says how to log it again."""
 
 
 class WorkerDied(TrainingError):
     """A worker process was killed; the message names the group it was fitting."""
+
+
+class StorageFailed(MetaModelError):
+    """The disk is full, or a file or a database of this machine cannot be used."""
 
 
 class TrackingServerUnavailable(MetaModelError):

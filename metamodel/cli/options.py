@@ -14,10 +14,12 @@ import click
 from click.core import ParameterSource
 
 from metamodel.cli.auto_switch import AutoSwitch
-from metamodel.cli.failures import failure_line, without_walls
+from metamodel.common.failures import known_failure, without_walls
+from metamodel.common.messages import short_line
 from metamodel.common.option import Form, OptionGroup, declared
 from metamodel.common.option import Option as Declared
-from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, UnknownGroup
+from metamodel.common.uris import redacted
+from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, StorageFailed, UnknownGroup
 from metamodel.tracking.options import AnswerOptions
 
 __all__ = [
@@ -290,15 +292,16 @@ def at_work(output_dir: str | None = None) -> Iterator[None]:
     except (InputError, AllGroupsFailed, UnknownGroup) as error:
         raise Exit(str(error), 2) from error
     except MetaModelError as error:
-        raise Exit(str(error), 1) from error
+        raise Exit(str(error) + (_kept(output_dir) if isinstance(error, StorageFailed) else ""), 1) from error
     except Exception as error:
-        if line := failure_line(error):
-            raise Exit(line + _kept(output_dir), 1) from error
+        if isinstance(known := known_failure(error), StorageFailed):
+            raise Exit(str(known) + _kept(output_dir), 1) from error
         if isinstance(error, MlflowException):
-            raise Exit(f"MLflow refused: {error.message.splitlines()[0]}", 1) from error
-        if isinstance(error, OSError) and error.filename is not None:
-            reason = f"{error.filename!r} cannot be used: {error.strerror}. Check the path and who may write there."
-            raise Exit(reason, 2) from error
+            raise Exit(
+                f"MLflow refused: {redacted(short_line((error.message.splitlines() or ['nothing said'])[0]))}", 1
+            ) from error
+        if known is not None:
+            raise Exit(str(known), 2) from error
         raise
 
 

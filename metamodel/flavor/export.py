@@ -7,6 +7,8 @@ import mlflow
 
 from metamodel.bundle.codecs import SkopsCodec
 from metamodel.bundle.model import MetaModel
+from metamodel.common.failures import storage_failures
+from metamodel.common.whole_files import whole_directory
 from metamodel.flavor.requirements import requirements
 from metamodel.flavor.signature import child_signature
 
@@ -31,12 +33,19 @@ def export_child(model: MetaModel, key: tuple[Any, ...], path: str | Path) -> No
     ------
     InvalidKey, UnknownGroup, CorruptBundle
         As `MetaModel.child`.
+    StorageFailed
+        The disk is full, or fails; nothing is left at `path`.
     """
     child = model.child(key)
+    with storage_failures(), whole_directory(Path(path)) as unfinished:
+        _save(model, key, child, unfinished)
+
+
+def _save(model: MetaModel, key: tuple[Any, ...], child: Any, directory: Path) -> None:
     skops = model.manifest.codec == "skops"
     mlflow.sklearn.save_model(
         child,
-        str(path),
+        str(directory),
         signature=child_signature(model.manifest),
         serialization_format="skops" if skops else "cloudpickle",
         skops_trusted_types=SkopsCodec().types_to_trust(child) if skops else None,

@@ -5,7 +5,6 @@ files of the bundle must be those that its manifest lists, with their sizes, and
 path that leads out nor a few kilobytes that grow into terabytes get onto the disk.
 """
 
-import os
 import shutil
 import stat
 import struct
@@ -19,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, Manifest
 from metamodel.common.messages import listing
 from metamodel.common.temp_dirs import scratch_directory
+from metamodel.common.whole_files import whole_file
 from metamodel.exceptions import InputError, MetaModelError
 
 __all__ = ["pack_directory", "unpack", "unpacked_for_good"]
@@ -46,14 +46,12 @@ def pack_directory(directory: Path, target: Path) -> None:
     target
         File to write.
     """
-    unfinished = target.with_name(f"{target.name}.unfinished-{os.getpid()}")
-    try:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-            for path in sorted(path for path in directory.rglob("*") if path.is_file()):
-                packed.write(path, path.relative_to(directory).as_posix())
-        unfinished.rename(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        whole_file(target) as unfinished,
+        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed,
+    ):
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+            packed.write(path, path.relative_to(directory).as_posix())
 
 
 def unpack(file: str | Path, directory: Path) -> None:

@@ -8,7 +8,9 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME
 from metamodel.bundle.reader import Bundle
+from metamodel.common.failures import storage_failures
 from metamodel.common.version import __version__
+from metamodel.common.whole_files import whole_file
 from metamodel.report import formatting as numbers
 from metamodel.report.coverage import coverage_of
 from metamodel.report.page_content import STATISTICS, Facts
@@ -63,6 +65,14 @@ def _template(name: str) -> str:
 
 
 def write_report(bundle: Bundle, path: Path, permuted: pd.DataFrame | None = None) -> Path:
-    """Write the page to a file."""
-    path.write_text(render_report(bundle, permuted), encoding="utf-8", errors="replace")
+    """Write the page to a file, which appears when it is complete.
+
+    Raises
+    ------
+    StorageFailed
+        The disk is full, or fails; what stood there before is there still.
+    """
+    page = render_report(bundle, permuted)
+    with storage_failures(), whole_file(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8", errors="replace")
     return path

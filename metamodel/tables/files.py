@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pandas._libs.parsers import STR_NA_VALUES
 
 from metamodel.common.messages import did_you_mean, listing
+from metamodel.common.whole_files import whole_file
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame, stored_schema
 from metamodel.tables.delta import PREFIX, is_delta, read_delta, write_delta
@@ -131,13 +132,8 @@ def write_table(path: str | Path, frames: Iterable[pd.DataFrame]) -> int:
             f"or begin it with {PREFIX}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        rows = (_write_csv if name.endswith(".csv") else _write_parquet)(unfinished, frames)
-        unfinished.rename(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return rows
+    with whole_file(path) as unfinished:
+        return (_write_csv if name.endswith(".csv") else _write_parquet)(unfinished, frames)
 
 
 def csv_options(columns: Sequence[str], group_by: Sequence[str], text_columns: Sequence[str]) -> dict[str, Any]:

@@ -8,11 +8,13 @@ import pandas as pd
 from mlflow.models.model import ModelInfo
 
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.group_status import WITH_CHILD
 from metamodel.common.messages import count
 from metamodel.common.version import __version__
 from metamodel.flavor.environment import Environment
 from metamodel.flavor.pyfunc_args import pyfunc_parts
+from metamodel.flavor.remote import throttled, tracking_throttle
 from metamodel.flavor.signature import InputForm
 from metamodel.tracking import registry
 from metamodel.tracking.logged_model import log_pyfunc
@@ -46,6 +48,7 @@ def log_bundle(
     """
     environment = environment or Environment()
     with (
+        throttled(tracking_throttle(ReferenceSettings(), paced=False)),
         training_run() as run,
         without_advice(),
         pyfunc_parts(model, example, inputs, environment) as parts,

@@ -14,8 +14,10 @@ from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
 
-from metamodel.common.messages import short
+from metamodel.common.messages import error_text, short, short_line
+from metamodel.common.progress import say
 from metamodel.common.uris import redacted
+from metamodel.common.whole_files import whole_file
 from metamodel.exceptions import InputError
 from metamodel.fitting.group import Terminated
 from metamodel.flavor.remote import check_tracking_server
@@ -62,14 +64,30 @@ def training_run(
     given = mlflow.environment_variables.MLFLOW_RUN_ID.get()
     if experiment and not given and not run_id:
         mlflow.set_experiment(experiment)
-    with _terminable(), mlflow.start_run(None if given else run_id, run_name=run_name) as run:
+    with _terminable():
+        run = mlflow.start_run(None if given else run_id, run_name=run_name)
         try:
             yield run
         except BaseException as error:
-            mlflow.set_tag(_ERROR_TAG, cut(redacted(f"{type(error).__name__}: {error}")))
+            _end_failed(error)
             raise
         if _ERROR_TAG in run.data.tags:  # of an attempt before this one
             mlflow.delete_tag(_ERROR_TAG)
+        mlflow.end_run()
+
+
+def _end_failed(error: BaseException) -> None:
+    """End the run as FAILED with its reason; where the store itself is at fault, its run stays as it is."""
+    reason = cut(redacted(f"{type(error).__name__}: {error}"))
+    # The second also where the first fails: MLflow would end the run when the process does, and try for minutes.
+    for what, step in (
+        ("tagged", lambda: mlflow.set_tag(_ERROR_TAG, reason)),
+        ("ended", lambda: mlflow.end_run("FAILED")),
+    ):
+        try:
+            step()
+        except Exception as of_store:
+            say(f"The run could not be {what} as failed ({redacted(short_line(error_text(of_store), 200))}).")
 
 
 @contextmanager
@@ -114,9 +132,9 @@ def resumable_run(experiment: str | None, bundle: str | Path | None) -> Iterator
     note = Path(bundle).with_name(f".{Path(bundle).name}.run.json")
     with training_run(experiment, run_id=_unfinished(note)) as run:
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(
-            json.dumps({"server": redacted(mlflow.get_tracking_uri()), "run_id": run.info.run_id}), encoding="utf-8"
-        )
+        noted = {"server": redacted(mlflow.get_tracking_uri()), "run_id": run.info.run_id}
+        with whole_file(note) as unfinished:
+            unfinished.write_text(json.dumps(noted), encoding="utf-8")
         try:
             yield run
         except InputError:

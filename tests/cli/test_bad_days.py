@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from metamodel.cli import main
-from metamodel.cli.failures import failure_line
+from metamodel.common.failures import failure_line
 from metamodel.datasets import make_store_sales
 
 COLUMNS = ["--group-by", "store,product", "--target", "units", "--features", "price", "--n-jobs", "1"]

@@ -24,6 +24,10 @@ class Sender(Protocol):
 
     redirects: bool
 
+    def longest(self, url: str) -> float | None:
+        """Seconds that one request may take; None for MLflow's own limit."""
+        ...
+
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send one, now or later, once or again."""
         ...
@@ -84,6 +88,8 @@ def take_over() -> None:
         given.arguments |= {"max_retries": 0, "raise_on_status": False}
         if not sender.redirects:
             given.arguments["allow_redirects"] = False
+        if (longest := sender.longest(given.arguments["url"])) is not None:
+            given.kwargs["timeout"] = min(longest, given.kwargs.get("timeout") or longest)
         body: Any = given.kwargs.get("data")
         start = body.tell() if hasattr(body, "seek") else None
 

@@ -6,6 +6,7 @@ each request is such a call of its own. MLflow's other requests go as ever.
 """
 
 import email.utils
+import math
 import os
 import time
 from collections.abc import Callable
@@ -88,6 +89,10 @@ class _Call:
     retry_after: float | None = None
     broken: bool = False
 
+    def longest(self, url: str) -> float | None:
+        """Leave a child's files the time that MLflow gives them."""
+        return None
+
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send a request in its turn, which the first one of a call has waited for already."""
         if self.turns:
@@ -131,7 +136,7 @@ class Throttle:
 
     def __init__(self, limiter: RateLimiter, patience: float, *, redirects: bool = True) -> None:
         self.limiter = limiter
-        self._patience = patience
+        self.patience = patience
         self._redirects = redirects
         # "Full jitter": any moment between now and the exponentially growing bound.
         self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)
@@ -153,9 +158,9 @@ class Throttle:
         Exception
             What the function raised for good, or last.
         """
-        if self.limiter.given_up(self._patience) or self.limiter.given_up(self._patience, what or key):
+        if self.limiter.given_up(self.patience) or self.limiter.given_up(self.patience, what or key):
             raise ChildUnavailable("the server did not answer a moment ago; it is asked again in half a minute")
-        patience, began = _Deadline(self._patience), self.limiter.now()
+        patience, began = _Deadline(self.patience), self.limiter.now()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             wait=self._wait,
@@ -165,12 +170,12 @@ class Throttle:
         try:
             return retrying(self._attempt, key, patience, function)
         except _TryAgain as error:
-            self.limiter.give_up(self._patience, what or key, began)
+            self.limiter.give_up(self.patience, what or key, began)
             raise error.__cause__ or error from None
 
     def brief(self) -> "Throttle":
         """Return one with little patience, for those who know another way; it stops only its like from trying."""
-        return Throttle(self.limiter, min(self._patience, _BRIEF), redirects=self._redirects)
+        return Throttle(self.limiter, min(self.patience, _BRIEF), redirects=self._redirects)
 
     def _attempt(self, key: str, patience: _Deadline, function: Callable[[], Result]) -> Result:
         take_over()
@@ -268,6 +273,8 @@ def server_of(place: str) -> str:
 
 
 def _machine_turns(server: str, rate: float) -> MachineTurns | None:
+    if math.isinf(rate):
+        return None
     try:
         return MachineTurns(cache_directory() / "turns", server, rate)
     except OSError:  # nothing can be kept here; fetching a child says so

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import mlflow
 import requests
+from urllib3.exceptions import NewConnectionError
 
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.flavor.remote.http_hook import Request, current, take_over
@@ -22,10 +23,24 @@ _MAKING = ("/runs/create", "/model-versions/create")
 _REFUSED_TWICE = "/runs/outputs"
 
 
-def tracking_throttle(settings: ReferenceSettings) -> Throttle:
-    """How the tracking server is called; where it is a file of this machine, there is nobody to be spared."""
+# Share of the patience that a server has for one question; what is uploaded has MLflow's own time.
+_ONE_REQUEST = 0.25
+
+_UPLOADS = "/mlflow-artifacts/"
+
+
+def tracking_throttle(settings: ReferenceSettings, *, paced: bool = True) -> Throttle:
+    """How the tracking server is called; where it is a file of this machine, there is nobody to be spared.
+
+    Parameters
+    ----------
+    settings
+        Rate and patience.
+    paced
+        Whether requests keep the rate; the few that log a bundle need not.
+    """
     server = mlflow.get_tracking_uri()
-    remote = urlsplit(server).scheme in ("http", "https", "databricks")
+    remote = paced and urlsplit(server).scheme in ("http", "https", "databricks")
     rate = settings.requests_per_second if remote else math.inf
     return throttle_for(server, rate, settings.patience_seconds)
 
@@ -59,6 +74,10 @@ class _ThrottledSender:
     def __init__(self, throttle: Throttle) -> None:
         self._throttle = throttle
 
+    def longest(self, url: str) -> float | None:
+        """Try again, within the same patience, where a server that hangs, or is being replaced, keeps a request."""
+        return None if _UPLOADS in url else _ONE_REQUEST * self._throttle.patience
+
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send in turn until there is an answer, or patience ends."""
         path, lost = urlsplit(url).path, False
@@ -71,7 +90,7 @@ class _ThrottledSender:
             try:
                 answer = call.send(request, method, url)
             except requests.exceptions.RequestException as error:
-                if makes:
+                if makes and not _never_arrived(error):
                     raise LostAnswer from error
                 lost = True
                 raise
@@ -85,6 +104,12 @@ class _ThrottledSender:
             return refusal.answer
         except LostAnswer as lost_answer:
             raise lost_answer.__cause__ or lost_answer from None
+
+
+def _never_arrived(error: requests.exceptions.RequestException) -> bool:
+    """Whether nobody listened, so that nothing can have been made."""
+    inner = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(inner, NewConnectionError)
 
 
 def _accepted() -> requests.Response:

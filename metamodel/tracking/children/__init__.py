@@ -69,9 +69,10 @@ class ChildLogging:
 
     @contextmanager
     def throttled(self) -> Iterator[None]:
-        """Let all that is logged in the block take turns, unless all of it is a bundle's few requests."""
+        """Let all that is logged in the block take turns, where it is more than a bundle's few requests."""
         if self.mode == "bundle":
-            yield
+            with throttled(tracking_throttle(self._settings, paced=False)):
+                yield
             return
         with throttled(tracking_throttle(self._settings)), quiet():
             yield

@@ -7,16 +7,19 @@ import errno
 import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from metamodel.common.messages import short_line
+from metamodel.exceptions import InputError, MetaModelError, StorageFailed
 
-__all__ = ["failure_line", "without_walls"]
+__all__ = ["failure_line", "known_failure", "storage_failures", "without_walls"]
 
 _FULL = "Free some space, or write to another disk"
 
 # Number of a system's error → what to do.
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    errno.EIO: "Check the disk",
     errno.EMFILE: "Raise the limit of open files (ulimit -n), or use fewer processes",
     errno.ENOMEM: "Use fewer processes (--n-jobs), or a machine with more memory",
 }
@@ -64,6 +67,47 @@ def failure_line(error: BaseException) -> str | None:
         if line:
             return line
     return _of_text(str(error))
+
+
+def known_failure(error: BaseException) -> MetaModelError | None:
+    """Make an error of ours of what the system or a database said.
+
+    Returns
+    -------
+    MetaModelError or None
+        `StorageFailed` where the machine is at fault; `InputError` where a path leads to nothing that can be used; None
+        where the fault lies elsewhere.
+
+    Examples
+    --------
+    >>> known_failure(PermissionError(errno.EACCES, "Permission denied", "/root/page.html"))
+    InputError("'/root/page.html' cannot be used: Permission denied. Check the path and who may write there.")
+    """
+    if line := failure_line(error):
+        return StorageFailed(line)
+    if isinstance(error, OSError) and error.filename is not None:
+        fact = f"{str(error.filename)!r} cannot be used: {error.strerror}"
+        return InputError(f"{fact}. Check the path and who may write there.")
+    return None
+
+
+@contextmanager
+def storage_failures() -> Iterator[None]:
+    """Raise what the system or a database says in the block as an error of ours; a decorator too.
+
+    Raises
+    ------
+    StorageFailed, InputError
+        As `known_failure`; every other error is let through.
+    """
+    try:
+        yield
+    except MetaModelError:
+        raise
+    except Exception as error:
+        if (known := known_failure(error)) is None:
+            raise
+        raise known from error
 
 
 def without_walls(record: logging.LogRecord) -> bool:
