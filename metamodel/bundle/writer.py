@@ -21,7 +21,15 @@ from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter, compress_shard, drop_children, forget_groups, seal_shard
 from metamodel.exceptions import AllGroupsFailed, InputError
 
-__all__ = ["ShardMerger", "add_pooled", "finish_bundle", "library_versions", "new_bundle", "prune_children"]
+__all__ = [
+    "ShardMerger",
+    "add_pooled",
+    "finish_bundle",
+    "library_versions",
+    "new_bundle",
+    "prune_children",
+    "refuse_foreign",
+]
 
 # One shard is one upload. Above this, the next shard begins.
 _SHARD_BYTES = 2 * 2**30
@@ -60,8 +68,7 @@ def new_bundle(path: Path) -> Iterator[tuple[Path, Path]]:
     InputError
         Something else than a bundle stands at `path`, or another process is writing there.
     """
-    if path.exists() and not (path / MANIFEST_NAME).is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{path} exists and is no bundle. Name another output directory, or empty this one.")
+    refuse_foreign(path)
     work = path.with_name(f".{path.name}.work")
     lock = _lock(work, path)
     directory, tasks, old = work / "bundle", work / "tasks", work / "old"
@@ -82,6 +89,12 @@ def new_bundle(path: Path) -> Iterator[tuple[Path, Path]]:
         raise
     finally:
         lock.release()
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise `InputError` where something else than a bundle stands at `path`."""
+    if path.exists() and not (path / MANIFEST_NAME).is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} exists and is no bundle. Name another output directory, or empty this one.")
 
 
 def _lock(work: Path, path: Path) -> FileLock:

@@ -297,9 +297,8 @@ def at_work(output_dir: str | None = None) -> Iterator[None]:
         if isinstance(known := known_failure(error), StorageFailed):
             raise Exit(str(known) + _kept(output_dir), 1) from error
         if isinstance(error, MlflowException):
-            raise Exit(
-                f"MLflow refused: {redacted(short_line((error.message.splitlines() or ['nothing said'])[0]))}", 1
-            ) from error
+            said = (error.message.splitlines() or ["nothing"])[0]
+            raise Exit(f"MLflow refused: {redacted(short_line(said))}", 1) from error
         if known is not None:
             raise Exit(str(known), 2) from error
         raise

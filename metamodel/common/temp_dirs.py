@@ -20,7 +20,15 @@ from filelock import FileLock, Timeout
 
 from metamodel.common.fork_lock import ForkLock
 
-__all__ = ["OwnedDirectory", "plainly_named", "private_directory", "scratch_directory", "sweep"]
+__all__ = [
+    "OwnedDirectory",
+    "directory_until_exit",
+    "keep",
+    "plainly_named",
+    "private_directory",
+    "scratch_directory",
+    "sweep",
+]
 
 _PREFIX = "metamodel-"
 
@@ -137,6 +145,35 @@ def scratch_directory(name: str) -> Path:
             sweep(temporary, _PREFIX)
             _mine[:] = [OwnedDirectory(temporary, _PREFIX)]
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_mine[0].path))
+
+
+_until_exit: dict[Path, int] = {}
+
+
+def directory_until_exit(prefix: str) -> Path:
+    """Make a directory that goes when the process that made it ends, unless it is to be kept.
+
+    Parameters
+    ----------
+    prefix
+        Beginning of its name.
+    """
+    directory = Path(tempfile.mkdtemp(prefix=prefix))
+    _until_exit[directory] = os.getpid()
+    return directory
+
+
+def keep(path: Path) -> None:
+    """Let a directory of this process's, or the one that it lies in, stay when the process ends."""
+    for directory in (path, *path.parents):
+        _until_exit.pop(directory, None)
+
+
+@atexit.register
+def _remove_all() -> None:
+    for directory, owner in _until_exit.items():
+        if owner == os.getpid():
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager

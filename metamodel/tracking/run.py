@@ -80,14 +80,11 @@ def _end_failed(error: BaseException) -> None:
     """End the run as FAILED with its reason; where the store itself is at fault, its run stays as it is."""
     reason = cut(redacted(f"{type(error).__name__}: {error}"))
     # The second also where the first fails: MLflow would end the run when the process does, and try for minutes.
-    for what, step in (
-        ("tagged", lambda: mlflow.set_tag(_ERROR_TAG, reason)),
-        ("ended", lambda: mlflow.end_run("FAILED")),
-    ):
+    for step in (lambda: mlflow.set_tag(_ERROR_TAG, reason), lambda: mlflow.end_run("FAILED")):
         try:
             step()
-        except Exception as of_store:
-            say(f"The run could not be {what} as failed ({redacted(short_line(error_text(of_store), 200))}).")
+        except Exception as of_store:  # noqa: BLE001 - whatever it is, the first error is the one to be told
+            say(f"The run could not be ended as FAILED ({redacted(short_line(error_text(of_store), 200))}).")
 
 
 @contextmanager

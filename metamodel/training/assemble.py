@@ -24,7 +24,7 @@ from metamodel.evaluation.significance import saved_together
 from metamodel.fitting.estimator_info import has_method, packages
 from metamodel.fitting.spec import Candidate
 from metamodel.tables.checks import Finding
-from metamodel.training.blend_weights import Shrunk, check_weights, shrink
+from metamodel.training.blend_weights import Shrunk, shrink
 from metamodel.training.build_stacks import stack_plan
 from metamodel.training.calibrate_intervals import with_intervals
 from metamodel.training.engines.pooled import with_pooled
@@ -73,11 +73,10 @@ def fit_and_assemble(
     Raises
     ------
     InputError
-        Something else than a bundle stands at `path`, or the caller's weights fail for the groups' rows.
+        Something else than a bundle stands at `path`.
     AllGroupsFailed
         Not one group could be fitted.
     """
-    check_weights(plan)
     sizes = plan.sizes_of_all_levels()
     limit = plan.options.max_group_rows
     oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}

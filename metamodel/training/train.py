@@ -1,38 +1,17 @@
 """Train: table → plan → tasks → back end → bundle and ledger."""
 
-import atexit
-import logging
-import os
-import shutil
-import tempfile
-import time
+import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.model import MetaModel
-from metamodel.common.option import named
-from metamodel.evaluation.shrinkage import Shrinkage
-from metamodel.fitting.tuning import ends_of_budget, read_space
-from metamodel.tables import files as tables
-from metamodel.tables.checks import Finding, TableFacts, copy_findings, findings, kinds_of, odd_field_findings, refuse
-from metamodel.training.assemble import fit_and_assemble
-from metamodel.training.engines import get_engine
-from metamodel.training.options import Inputs, TrainingOptions
-from metamodel.training.options.objects import takes_objects
+from metamodel.training.options.objects import flat_options, takes_objects
 from metamodel.training.options.split_objects import Split
-from metamodel.training.options.written import written_down
-from metamodel.training.overrides import Override, read_overrides
-from metamodel.training.plan import Plan
-from metamodel.training.previous import expected_kinds, open_previous, starts_from
+from metamodel.training.prepare import PreparedTraining
 from metamodel.training.result import TrainingResult
 
-__all__ = ["train"]
-
-_LOG = logging.getLogger(__name__)
+__all__ = ["prepare", "train"]
 
 
 @takes_objects
@@ -203,6 +182,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         The table or an option is wrong, or an option stands beside the object that holds it; nothing was written.
     AllGroupsFailed
         Not one group could be fitted; nothing was written but the message, which holds the commonest reasons.
+    StorageFailed
+        The disk is full, or fails. With `output_dir` the groups that are finished are kept, and the same call goes on.
 
     Examples
     --------
@@ -212,52 +193,22 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     >>> result.summary["groups_fitted"], result.ledger["status"].tolist()
     (2, ['fitted', 'fitted'])
     """
-    return _train(locals())  # every argument by its name
+    return PreparedTraining(locals()).run()  # every argument by its name
 
 
-def _train(asked: Mapping[str, Any]) -> TrainingResult:
-    started = time.time()
-    plain = {
-        "tune": read_space(asked["tune"]),
-        "shrinkage": Shrinkage.create(asked["shrinkage"], asked["shrinkage_params"]),
-    }
-    options = TrainingOptions.create(**named(TrainingOptions, {**asked, **plain}))
-    inputs = Inputs(**named(Inputs, asked))
-    end, stacked_by = ends_of_budget(started, options.budget_seconds, stack=options.stack)
-    get_codec(options.codec)
-    engine = get_engine(options.engine)
-    path = Path(os.path.abspath(inputs.output_dir)) if inputs.output_dir else _temporary_bundle()
-    earlier = open_previous(inputs.previous, options.warm_start)
-    expected = expected_kinds(inputs.schema, earlier)
-    exceptions = _exceptions(inputs.overrides, options.group_by)
-    training = engine(inputs.data, options, inputs.estimator, inputs.estimator_params, inputs.features, exceptions)
-    plan = training.plan
-    findings_of_table = _check(plan, training.facts(), expected, inputs.strict)
-    fit = partial(training.fit, end, starts_from(earlier, plan))
-    result = fit_and_assemble(plan, fit, path, training.head, training.source, findings_of_table, stacked_by)
-    return replace(result, config=written_down({**asked, "tune": options.tune}))
+def prepare(*args: Any, **given: Any) -> PreparedTraining:
+    """Check what `train` would refuse, and train when it is told to.
 
+    Parameters
+    ----------
+    args, given
+        As for `train`.
 
-def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
-    """Read a table of overrides; in a file keys are text, whatever they look like."""
-    if not isinstance(overrides, str | Path):
-        return read_overrides(overrides, group_by)
-    if not overrides:
-        return ()
-    return read_overrides(tables.read_table(overrides, group_by, group_by), group_by, from_text=True)
-
-
-def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, strict: bool) -> list[Finding]:
-    found = findings(facts, plan.options.target, kinds_of(plan.keys, plan.features), expected)
-    found += odd_field_findings(plan.odd_fields) + copy_findings(plan.equal_rows, plan.options.duplicates)
-    if strict:
-        refuse(found)
-    for one in found:
-        _LOG.warning("warning: %s", one.message)
-    return found
-
-
-def _temporary_bundle() -> Path:
-    directory = tempfile.mkdtemp(prefix="metamodel-")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return Path(directory) / "bundle"
+    Raises
+    ------
+    InputError
+        As `train`.
+    """
+    bound = inspect.signature(train).bind(*args, **flat_options(given))
+    bound.apply_defaults()
+    return PreparedTraining(bound.arguments)
