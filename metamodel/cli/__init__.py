@@ -13,6 +13,7 @@ from metamodel.cli.click_groups import Commands
 from metamodel.cli.export import export
 from metamodel.cli.gate import gate
 from metamodel.cli.inspect import inspect
+from metamodel.cli.log import log
 from metamodel.cli.pack import pack, serve_check
 from metamodel.cli.reference import reference
 from metamodel.cli.report import report
@@ -40,5 +41,5 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
-for command in (train, score, serve, inspect, report, export, pack, reference, serve_check, gate):
+for command in (train, log, score, serve, inspect, report, export, pack, reference, serve_check, gate):
     main.add_command(command)

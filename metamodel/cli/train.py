@@ -52,12 +52,16 @@ def train(*, as_json: bool, **options: Any) -> None:
 
 
 def _train_and_log(options: dict[str, Any], logging: Logging) -> "tuple[TrainingResult, ModelInfo]":
-    """Train and log within one run; where each child is logged too, the run that a killed attempt began."""
+    """Train and log within one run; where each child is logged too, the run that a killed attempt began.
+
+    What is wrong with the table or an option is told before there is a run.
+    """
     import metamodel
     from metamodel.bundle.references import ReferenceSettings
     from metamodel.tracking.children import ChildLogging
     from metamodel.tracking.run import resumable_run
     from metamodel.training.options.written import written_down
+    from metamodel.training.train import prepare
 
     settings = ReferenceSettings(
         requests_per_second=logging.rate,
@@ -66,9 +70,11 @@ def _train_and_log(options: dict[str, Any], logging: Logging) -> "tuple[Training
     )
     children = ChildLogging(logging.log_children, settings)
     resumed = options["output_dir"] if logging.log_children != "bundle" else None
+    previous = metamodel.load_model(options["previous"]) if options["previous"] else None
+    prepared = prepare(**options | {"previous": previous})
+    _check_logging(logging, prepared.plan.spec.task)
     with children.throttled(), resumable_run(logging.experiment, resumed):
-        previous = metamodel.load_model(options["previous"]) if options["previous"] else None
-        result = metamodel.train(**options | {"previous": previous})
+        result = prepared.run()
         # A search space is written out, a model before this one by its name.
         asked = {**options, "tune": result.config.get("tune"), "experiment": logging.experiment}
         info = metamodel.log_model(
@@ -110,6 +116,18 @@ def _check_destination(register: str | None, alias: str | None) -> None:
 
     check_names(register, alias)
     check_tracking_server()
+
+
+def _check_logging(logging: Logging, task: str) -> None:
+    """Refuse what `log_model` would refuse after the training."""
+    from metamodel.flavor.environment import Environment
+    from metamodel.prediction.routing import check_probabilities
+    from metamodel.tracking.run import check_tags
+
+    Environment.of(logging.code_paths, logging.pip_requirements, logging.extra_pip_requirements)
+    check_tags(logging.tags or {})
+    if logging.predict_method == "predict_proba":
+        check_probabilities(task)
 
 
 def _report_beside(bundle_path: Path) -> str:

@@ -24,7 +24,7 @@ from metamodel.tables.grouping import Grouping, group_rows
 from metamodel.tables.keys import KeySchema
 from metamodel.tables.small_tables import read_few_rows
 
-__all__ = ["Route", "output_columns"]
+__all__ = ["Route", "check_probabilities", "output_columns"]
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class Route:
 
     def check(self, options: PredictOptions) -> None:
         """Raise `InputError` where this model cannot do what the options ask for."""
-        if options.proba and self.task != "classification":
-            raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")
+        if options.proba:
+            check_probabilities(self.task)
         method = options.predict_method
         if method == "predict" or method in self.methods:
             return
@@ -159,3 +159,9 @@ def output_columns(route: Route, options: PredictOptions) -> list[str]:
     interval = INTERVAL if route.intervals else ()
     further = route.form(options).further
     return ["prediction", *interval, *further, "status", *(DETAIL_COLUMNS if options.detail else ())]
+
+
+def check_probabilities(task: str) -> None:
+    """Raise `InputError` where models of this kind have no probabilities."""
+    if task != "classification":
+        raise InputError("predict_method='predict_proba' needs a classifier, but this model does regression.")

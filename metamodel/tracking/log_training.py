@@ -20,9 +20,12 @@ from metamodel.flavor.pyfunc_args import pyfunc_parts
 from metamodel.flavor.signature import InputForm, signature
 from metamodel.tracking import registry
 from metamodel.tracking.children import ChildLogging, LogChildren
+from metamodel.tracking.kept_bundle import bundle_kept
+from metamodel.tracking.log_bundle import without_advice
 from metamodel.tracking.logged_model import log_pyfunc
 from metamodel.tracking.run import check_tags, claim, training_run
 from metamodel.tracking.run_contents import checks_of, log_dataset, log_summary, params_of, upload_contents
+from metamodel.training.finished import result_of_bundle
 from metamodel.training.result import TrainingResult
 
 __all__ = ["log_model"]
@@ -33,7 +36,7 @@ _WITHOUT_REPORT = "`ledger.json` shows what became of each group."
 
 
 def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
-    result: TrainingResult,
+    result: TrainingResult | str | Path,
     name: str = "model",
     registered_model_name: str | None = None,
     alias: str | None = None,
@@ -55,7 +58,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     Parameters
     ----------
     result
-        What `metamodel.train` returned.
+        What `metamodel.train` returned; or the directory of a bundle, whose training table is not at hand.
     name
         Name of the logged model.
     registered_model_name
@@ -98,11 +101,13 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     InputError
         `alias` without `registered_model_name`, a name that MLflow does not take, a prediction that this model cannot
         make, code that is not there, or a run that holds another training. Nothing was logged then.
+    TrackingServerUnavailable
+        The tracking server is not there; nothing was logged.
     LoggingFailed
-        Some groups could not be logged one by one. Nothing was registered; the same call into the same run goes on.
+        The server stopped answering, or a disk is full, or some groups could not be logged one by one. Nothing was
+        registered; the bundle is kept, and the message says how to log it.
     """
-    if not isinstance(result, TrainingResult):
-        raise InputError(f"log_model takes what metamodel.train returned, not a {type(result).__name__}.")
+    result = _as_result(result)
     registry.check_names(registered_model_name, alias, name)
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
     model.route.check(model.options())
@@ -112,7 +117,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     given_tags = check_tags(tags or {})
     warn_of_missing_code(model, environment)
     children = ChildLogging(log_children, settings)
-    with children.throttled(), training_run() as run:
+    with bundle_kept(result.bundle_path), children.throttled(), training_run() as run:
         described = description(result.summary, result.manifest)
         where = _WITH_REPORT if report else _WITHOUT_REPORT
         note, identity = f"{described} Under Artifacts, {where}", children.identity(result)
@@ -123,6 +128,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         said = {"register": registered_model_name, "alias": alias, "run_name": run_name, "tags": given_tags or None}
         upload_contents(run, result, settings, report=report, **said, **answers, **environment.options())
         with (
+            without_advice(),
             children.logged(result, run, name, model) as logged,
             pyfunc_parts(logged, result.data, inputs, environment) as parts,
         ):
@@ -133,6 +139,16 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
                 registered_model_name, info.model_id, described, {**given_tags, **_tags(result)}, alias
             )
     return info
+
+
+def _as_result(result: TrainingResult | str | Path) -> TrainingResult:
+    if isinstance(result, str | Path):
+        return result_of_bundle(result)
+    if not isinstance(result, TrainingResult):
+        raise InputError(
+            f"log_model takes what metamodel.train returned, or a bundle's directory, not a {type(result).__name__}."
+        )
+    return result
 
 
 def _tags(result: TrainingResult) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from metamodel.common.uris import redacted
 from metamodel.common.whole_files import whole_file
 from metamodel.exceptions import InputError
 from metamodel.fitting.group import Terminated
-from metamodel.flavor.remote import check_tracking_server
+from metamodel.flavor.remote import briefly, check_tracking_server
 from metamodel.tracking.children.earlier_runs import TRAINING_TAG
 
 __all__ = ["LEDGER_TABLE", "check_tags", "claim", "cut", "resumable_run", "training_run"]
@@ -79,12 +79,14 @@ def training_run(
 def _end_failed(error: BaseException) -> None:
     """End the run as FAILED with its reason; where the store itself is at fault, its run stays as it is."""
     reason = cut(redacted(f"{type(error).__name__}: {error}"))
-    # The second also where the first fails: MLflow would end the run when the process does, and try for minutes.
-    for step in (lambda: mlflow.set_tag(_ERROR_TAG, reason), lambda: mlflow.end_run("FAILED")):
-        try:
-            step()
-        except Exception as of_store:  # noqa: BLE001 - whatever it is, the first error is the one to be told
-            say(f"The run could not be ended as FAILED ({redacted(short_line(error_text(of_store), 200))}).")
+    try:
+        with briefly():
+            try:
+                mlflow.set_tag(_ERROR_TAG, reason)
+            finally:  # or MLflow would end it when the process ends, and try for minutes
+                mlflow.end_run("FAILED")
+    except Exception as of_store:  # noqa: BLE001 - whatever it is, the first error is the one to be told
+        say(f"The run could not be ended as FAILED ({redacted(short_line(error_text(of_store), 200))}).")
 
 
 @contextmanager

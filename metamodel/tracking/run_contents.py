@@ -67,7 +67,9 @@ def log_summary(run: mlflow.ActiveRun, result: TrainingResult, model_id: str) ->
 
 
 def log_dataset(result: TrainingResult) -> None:
-    """Log the training table as the run's data set."""
+    """Log the training table as the run's data set; of a bundle by itself it is not at hand."""
+    if result.data.empty:
+        return
     dataset = training_table(result.data, result.source, result.manifest.target.name)
     try:
         mlflow.log_input(dataset, context="training")
@@ -104,7 +106,8 @@ def upload_contents(
         if report:
             _write_pictures(result, directory)
         _write_tables(result, directory)
-        (directory / CONFIG_NAME).write_text(_config(result, settings, logged), encoding="utf-8")
+        if result.config:
+            (directory / CONFIG_NAME).write_text(_config(result, settings, logged), encoding="utf-8")
         get_artifact_repository(run.info.artifact_uri).log_artifacts(name)
 
 

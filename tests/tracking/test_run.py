@@ -13,12 +13,12 @@ import mlflow
 import pytest
 from edge_children import Hopeless
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 from places import SUPPORT
 from servers import Server
 from tiny_trainings import registered_names, runs_of, tiny, train_tiny
 
 import metamodel
+from metamodel.exceptions import LoggingFailed
 from metamodel.tracking.run import training_run
 
 pytestmark = [pytest.mark.server, pytest.mark.tableless, pytest.mark.usefixtures("tracked")]
@@ -95,21 +95,21 @@ def test_when_every_group_fails_the_run_has_failed_and_nothing_is_registered(cli
     assert "hopeless" not in registered_names(client)
 
 
-def test_when_the_model_cannot_be_uploaded_nothing_is_registered(
-    client: MlflowClient, tracking: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_the_model_cannot_be_uploaded_nothing_is_registered(client: MlflowClient, tracking: Server) -> None:
     result = train_tiny(2)
     experiment = client.create_experiment("full")
     root = tracking.directory / "artifacts" / experiment
     root.mkdir(parents=True)
     (root / "models").write_text("a file where the server wants to make a folder")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    impatient = metamodel.ReferenceSettings(patience_seconds=1)
 
     def log() -> None:
         with training_run("full"):
-            metamodel.log_model(result, registered_model_name="lost", alias="champion", report=False)
+            metamodel.log_model(
+                result, registered_model_name="lost", alias="champion", report=False, settings=impatient
+            )
 
-    with pytest.raises(MlflowException, match=r"artifacts/.* failed with exception"):
+    with pytest.raises(LoggingFailed, match=r"could not be logged at http://.*500 Server Error.*: metamodel log "):
         log()
     (run,) = runs_of("full")
     assert run.info.status == "FAILED"

@@ -9,12 +9,13 @@ from metamodel.flavor.remote.loader import ElsewhereLoader
 from metamodel.flavor.remote.mlmodel import MLMODEL, one_line
 from metamodel.flavor.remote.server_check import check_tracking_server
 from metamodel.flavor.remote.throttle import Throttle, is_network
-from metamodel.flavor.remote.throttled_tracking import throttled, tracking_throttle
+from metamodel.flavor.remote.throttled_tracking import briefly, throttled, tracking_throttle
 
 __all__ = [
     "MLMODEL",
     "ElsewhereLoader",
     "Throttle",
+    "briefly",
     "check_tracking_server",
     "is_network",
     "one_line",

@@ -14,7 +14,7 @@ from metamodel.bundle.references import ReferenceSettings
 from metamodel.flavor.remote.http_hook import Request, current, take_over
 from metamodel.flavor.remote.throttle import TRANSIENT, LostAnswer, Throttle, throttle_for
 
-__all__ = ["throttled", "tracking_throttle"]
+__all__ = ["briefly", "throttled", "tracking_throttle"]
 
 # What another request of the same kind would make a second time, and what is made so seldom that nobody looks for it.
 _MAKING = ("/runs/create", "/model-versions/create")
@@ -23,8 +23,10 @@ _MAKING = ("/runs/create", "/model-versions/create")
 _REFUSED_TWICE = "/runs/outputs"
 
 
-# Share of the patience that a server has for one question; what is uploaded has MLflow's own time.
+# Share of the patience that a server has for one question; what is uploaded has all of it.
 _ONE_REQUEST = 0.25
+
+_BRIEF = 5.0
 
 _UPLOADS = "/mlflow-artifacts/"
 
@@ -60,6 +62,34 @@ def throttled(throttle: Throttle) -> Iterator[None]:
         current.reset(token)
 
 
+@contextlib.contextmanager
+def briefly() -> Iterator[None]:
+    """Send every request of MLflow's in the block once, and wait seconds for its answer: for a last word to a server.
+
+    Unlike what is `throttled`, it is sent also where the server has failed a moment ago.
+    """
+    take_over()
+    token = current.set(_BriefSender())
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+class _BriefSender:
+    """Sends a request once."""
+
+    redirects = True
+
+    def longest(self, url: str) -> float | None:
+        """Wait for seconds."""
+        return _BRIEF
+
+    def send(self, request: Request, method: str, url: str) -> requests.Response:
+        """Send it."""
+        return request()
+
+
 class _Refused(Exception):
     def __init__(self, answer: requests.Response) -> None:
         super().__init__(answer.status_code)
@@ -76,7 +106,7 @@ class _ThrottledSender:
 
     def longest(self, url: str) -> float | None:
         """Try again, within the same patience, where a server that hangs, or is being replaced, keeps a request."""
-        return None if _UPLOADS in url else _ONE_REQUEST * self._throttle.patience
+        return self._throttle.patience * (1.0 if _UPLOADS in url else _ONE_REQUEST)
 
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send in turn until there is an answer, or patience ends."""
