@@ -294,13 +294,13 @@ def at_work(output_dir: str | None = None) -> Iterator[None]:
     except MetaModelError as error:
         raise Exit(str(error) + (_kept(output_dir) if isinstance(error, StorageFailed) else ""), 1) from error
     except Exception as error:
-        if isinstance(known := known_failure(error), StorageFailed):
-            raise Exit(str(known) + _kept(output_dir), 1) from error
+        if isinstance(failure := known_failure(error), StorageFailed):
+            raise Exit(str(failure) + _kept(output_dir), 1) from error
         if isinstance(error, MlflowException):
             said = (error.message.splitlines() or ["nothing"])[0]
             raise Exit(f"MLflow refused: {redacted(short_line(said))}", 1) from error
-        if known is not None:
-            raise Exit(str(known), 2) from error
+        if failure is not None:
+            raise Exit(str(failure), 2) from error
         raise
 
 

@@ -72,9 +72,12 @@ def _fact(error: BaseException) -> str | None:
 
 def _first_of_store(error: BaseException) -> BaseException | None:
     """Find what went wrong first: MLflow tidies up where a model could not be logged, and may fail at that too."""
-    found, current = None, error
-    while current is not None:
-        if isinstance(current, _OF_STORES) and (current.args or found is None):
-            found = current
+    first: BaseException | None = None
+    current: BaseException | None = error
+    seen: set[int] = set()
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))  # the errors of a call inside a call name each other
+        if isinstance(current, _OF_STORES):
+            first = current
         current = current.__cause__ or current.__context__
-    return found
+    return first

@@ -125,7 +125,7 @@ def test_a_server_that_stops_while_a_training_is_logged_is_given_up(
         line = r"^The tracking server http.* has stopped answering [^\n]*: metamodel log"
         with pytest.raises(LoggingFailed, match=line):
             log()
-        assert time.monotonic() - began < 60  # MLflow's own retries take a quarter of an hour
+        assert time.monotonic() - began < 240  # MLflow's own retries take a quarter of an hour
         assert mlflow.active_run() is None
 
         monkeypatch.undo()

@@ -89,7 +89,7 @@ def take_over() -> None:
         if not sender.redirects:
             given.arguments["allow_redirects"] = False
         if (longest := sender.longest(given.arguments["url"])) is not None:
-            given.kwargs["timeout"] = min(longest, given.kwargs.get("timeout") or longest)
+            _limit(given, longest)
         body: Any = given.kwargs.get("data")
         start = body.tell() if hasattr(body, "seek") else None
 
@@ -104,3 +104,14 @@ def take_over() -> None:
 
     send.throttles = True  # type: ignore[attr-defined]
     setattr(rest_utils, _FUNCTION, send)
+
+
+def _limit(given: inspect.BoundArguments, seconds: float) -> None:
+    """Let a request wait no longer; `requests` takes the time among the arguments that MLflow only hands on."""
+    named = given.arguments
+    if "timeout" not in given.signature.parameters:
+        (rest,) = (
+            name for name, known in given.signature.parameters.items() if known.kind is inspect.Parameter.VAR_KEYWORD
+        )
+        named = given.arguments.setdefault(rest, {})
+    named["timeout"] = min(seconds, named.get("timeout") or seconds)
