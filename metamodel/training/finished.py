@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME
-from metamodel.bundle.ledger import OUTCOMES
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import Bundle
+from metamodel.common.group_status import OUTCOMES
 from metamodel.evaluation.metrics import aggregate
 from metamodel.exceptions import InputError
 from metamodel.tables.checks import Finding

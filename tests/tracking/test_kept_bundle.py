@@ -118,7 +118,7 @@ def test_a_server_that_stops_while_a_training_is_logged_is_given_up(
                 def stop(*_: object) -> None:
                     stack.enter_context(stopped(server))
 
-                monkeypatch.setattr("metamodel.tracking.log_training.log_tables", stop)
+                monkeypatch.setattr("metamodel.tracking.log_training.log_dataset", stop)
                 began = time.monotonic()
                 metamodel.log_model(result, report=False, settings=impatient)
 
