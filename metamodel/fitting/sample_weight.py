@@ -47,6 +47,9 @@ def fit_weighted(
         The estimator itself, as scikit-learn's own tools take it: what its `fit` returns may be something else, such as
         the results object of another library.
     """
+    if weights is None and groups is None:  # switching settings would cost as much as a tiny fit
+        estimator.fit(x, y.copy(), **options)
+        return estimator
     for_rows = {} if weights is None else {"sample_weight": weights.copy()}
     routing = by_callers_wish = bool(get_config()["enable_metadata_routing"])
     if groups is not None and (takes_groups(estimator) or routes_groups(estimator)):
