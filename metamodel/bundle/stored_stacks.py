@@ -1,7 +1,8 @@
 """Stacks on disk: arrays that are memory-mapped, and the keys of the children in them.
 
-``stacks/00000.<array>.npy``; beside them ``index`` (where each key's child is), ``versions`` and ``digests`` (of blocks
-of children), and ``stacks/00000.keys.parquet`` (encoded key of each child, in order). The rest stands in the manifest.
+``stacks/00000.arrays`` holds the arrays of one stack; beside those that its program computes with, ``versions``,
+``index`` (where each key's child is), ``digests`` (of blocks of children), and ``keys`` (encoded key of each child, in
+order). The rest stands in the manifest, with the place of each array.
 Opening reads none of them. What answers is proven intact before it does; the child of a group whose numbers are not
 answers in their place.
 """
@@ -9,6 +10,7 @@ answers in their place.
 import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metamodel.bundle.array_files import map_array
+from metamodel.bundle.array_files import Section, map_array, read_section, write_sections
 from metamodel.bundle.key_index import KeyPlaces, key_index
-from metamodel.bundle.manifest import FileEntry, Manifest, read_proven
+from metamodel.bundle.manifest import FileEntry, Manifest
 from metamodel.bundle.stack_digests import Blocks, block_digests, block_size
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.messages import count
@@ -31,6 +33,8 @@ from metamodel.tables.keys import GroupKey, decode_keys
 __all__ = ["STACK_DIR", "StoredStack", "open_stacks", "write_stack"]
 
 STACK_DIR = "stacks"
+
+_ENDING, _KEYS = ".arrays", "keys"
 
 # From here on it is faster to read all keys once than to find these one by one.
 _MANY_KEYS = 256
@@ -57,12 +61,16 @@ def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, An
     versions = np.array(stack.versions, dtype=f"S{_VERSION_CHARACTERS}")
     size = block_size(sum(values.nbytes for values in program.arrays.values()), n_children)
     digests = block_digests(_Parts(program, versions), n_children, size)
-    arrays = {**program.arrays, "versions": versions, "index": key_index(stack.keys), "digests": digests}
-    for array, values in arrays.items():
-        np.save(directory / f"{name}.{array}.npy", values)
-    pq.write_table(pa.table({"key": stack.keys}), directory / f"{name}.keys.parquet")
+    keys = pa.BufferOutputStream()
+    pq.write_table(pa.table({"key": stack.keys}), keys)
+    sections = write_sections(
+        directory / f"{name}{_ENDING}",
+        {**program.arrays, "versions": versions},
+        {"index": key_index(stack.keys), "digests": digests, _KEYS: keys.getvalue().to_pybytes()},
+    )
     described = {"family": program.family, "name": name, "arrays": sorted(program.arrays)}
-    return {**described, "children": n_children, "block": size, **program.describe()}
+    places = {array: asdict(section) for array, section in sections.items()}
+    return {**described, "sections": places, "children": n_children, "block": size, **program.describe()}
 
 
 def open_stacks(directory: Path, manifest: Manifest) -> list["StoredStack"]:
@@ -203,8 +211,8 @@ class StoredStack:
             return
         try:
             arrays = {array: self._map(array) for array in self._description["arrays"]}
-            digests = self._map("digests", proven=True)
-            places, self._versions = KeyPlaces(self._map("index", proven=True)), self._map("versions")
+            digests = self._map("digests")
+            places, self._versions = KeyPlaces(self._map("index")), self._map("versions")
             program, size = load_program(self._description, arrays), int(self._description["block"])
             n_children = int(self._description["children"])
             self._blocks = Blocks(_Parts(program, self._versions), n_children, size, digests)
@@ -213,14 +221,17 @@ class StoredStack:
             self._warn(str(error) if isinstance(error, CorruptBundle | OSError) else repr(error))
         self._read = True
 
-    def _map(self, array: str, *, proven: bool = False) -> AnyArray:
-        file = f"{self._name}.{array}.npy"
-        return map_array(self._directory / file, self._files.get(file), proven=proven)
+    def _map(self, array: str) -> AnyArray:
+        return map_array(*self._place(array))
 
     def _read_keys(self) -> list[str]:
-        content = read_proven(self._directory, f"{self._name}.keys.parquet", self._files)
+        content = read_section(*self._place(_KEYS))
         keys: list[str] = pq.read_table(pa.BufferReader(content))["key"].to_pylist()
         return keys
+
+    def _place(self, array: str) -> tuple[Path, FileEntry | None, Section]:
+        file = f"{self._name}{_ENDING}"
+        return self._directory / file, self._files.get(file), Section(**self._description["sections"][array])
 
     def _warn(self, problem: str) -> None:
         if self._warned:

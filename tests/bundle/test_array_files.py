@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from metamodel.bundle.array_files import map_array
+from metamodel.bundle.array_files import Section, map_array, read_section, write_sections
 from metamodel.bundle.manifest import FileEntry
 from metamodel.exceptions import CorruptBundle
 
@@ -89,3 +89,55 @@ def test_a_damaged_header_is_refused_or_gives_an_array_and_never_another_error(
     else:
         outcome = "" if mapped.nbytes <= entry.size else "more than there is"
     assert outcome == "" or "Restore the bundle" in outcome
+
+
+# -------- several in one file
+_VALUES = {
+    "a": np.arange(100.0),
+    "b": np.asarray(np.arange(12, dtype="i4").reshape(3, 4), order="F"),
+    "c": np.array([b"x"]),
+}
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> tuple[Path, dict[str, Section]]:
+    path = tmp_path / "several.arrays"
+    return path, write_sections(path, {"a": _VALUES["a"], "b": _VALUES["b"]}, {"c": _VALUES["c"], "text": b"words"})
+
+
+def test_each_array_of_a_file_is_mapped_aligned_and_as_it_was_written(several: tuple[Path, dict[str, Section]]) -> None:
+    path, sections = several
+    entry = FileEntry.of(path)
+    for name, values in _VALUES.items():
+        mapped = map_array(path, entry, sections[name])
+        np.testing.assert_array_equal(mapped, values)
+        assert (mapped.dtype, mapped.flags.f_contiguous) == (values.dtype, values.flags.f_contiguous)
+        assert mapped.ctypes.data % 64 == 0
+    assert read_section(path, entry, sections["text"]) == b"words"
+
+
+@pytest.mark.parametrize("name", ["c", "text"])
+def test_damage_to_a_part_with_a_digest_refuses_that_part_alone(
+    several: tuple[Path, dict[str, Section]], name: str
+) -> None:
+    path, sections = several
+    entry = FileEntry.of(path)
+    flip(path, sections[name].offset + sections[name].size - 1)
+    with pytest.raises(CorruptBundle, match=r"several\.arrays is not what was written\. Restore the bundle"):
+        read_section(path, entry, sections[name])
+    assert map_array(path, entry, sections["a"]).tolist() == _VALUES["a"].tolist()
+
+
+def test_an_array_that_would_reach_into_the_next_is_refused(several: tuple[Path, dict[str, Section]]) -> None:
+    path, sections = several
+    content = path.read_bytes().replace(b"'shape': (100,)", b"'shape': (105,)", 1)
+    path.write_bytes(content)
+    with pytest.raises(CorruptBundle, match="an array reaches into the next"):
+        map_array(path, FileEntry.of(path), sections["a"])
+
+
+@pytest.mark.parametrize("section", [Section(-1, 10), Section(10**9, 10), Section(1, 10), Section(0, 10, "0" * 64)])
+def test_a_place_where_no_array_is_is_refused(several: tuple[Path, dict[str, Section]], section: Section) -> None:
+    path, _ = several
+    with pytest.raises(CorruptBundle, match="Restore the bundle"):
+        map_array(path, FileEntry.of(path), section)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from stacked import NAMES, flip, training_table
+from stacked import NAMES, flip, flip_last, training_table
 
 import metamodel
 from metamodel.bundle import stack_digests as stack_blocks
@@ -43,14 +43,10 @@ def damage_child(path, key):
 LAST = '["DE",3]'  # the last number of every array is this group's, and its block has two groups
 
 
-def last_of(path, array="slope"):
-    return path / "stacks" / f"00000.{array}.npy"
-
-
 @pytest.mark.parametrize("array", ["slope", "intercept", "versions"])
 def test_a_group_whose_numbers_are_damaged_is_answered_by_its_child(copied, array):
     expected = MetaModel(copied).predict(training_table(), {"detail": True})
-    flip(last_of(copied, array), -1)
+    flip_last(copied, array)
     model = MetaModel(copied)
     with pytest.warns(RuntimeWarning, match=r"Stack stacks/00000 of b is damaged: .* 2 groups .*Their children answer"):
         answers = model.predict(training_table(), {"detail": True})
@@ -61,7 +57,7 @@ def test_a_group_whose_numbers_are_damaged_is_answered_by_its_child(copied, arra
 
 
 def test_who_is_damaged_in_both_places_fails_alone_and_is_named(copied):
-    flip(last_of(copied), -1)
+    flip_last(copied, "slope")
     damage_child(copied, LAST)
     model = MetaModel(copied)
     with pytest.warns(RuntimeWarning, match="is damaged"):
@@ -82,11 +78,11 @@ def test_a_damaged_child_behind_intact_numbers_does_not_matter(copied):
 
 
 def test_verifying_names_the_groups_and_both_places(copied):
-    flip(last_of(copied), -1)
+    flip_last(copied, "slope")
     damage_child(copied, LAST)
     model = MetaModel(copied)
     found = damage(model)
-    assert found["damaged_files"] == ["shards/00000.sqlite", "stacks/00000.slope.npy"]
+    assert found["damaged_files"] == ["shards/00000.sqlite", "stacks/00000.arrays"]
     assert found["damaged_groups"][LAST] == "child, stack"
     assert (set(found["damaged_groups"].values()), len(found["damaged_groups"])) == ({"child, stack", "stack"}, 2)
 

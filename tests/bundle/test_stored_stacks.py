@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bundles import flip
+from stacked import flip_last, keys_in_stack
 
 import metamodel
 from metamodel.bundle.reader import Bundle
@@ -87,7 +87,7 @@ def test_a_key_without_a_child_has_no_place(bundle: Path, table: pd.DataFrame, n
 
 def test_damaged_numbers_leave_their_groups_to_the_children_and_say_so_once(bundle: Path, table: pd.DataFrame) -> None:
     stack = opened(bundle)
-    flip(bundle / "stacks/00000.versions.npy", -1)  # of the last child, in the last block
+    flip_last(bundle, "versions")  # of the last child, in the last block
     (last,) = stack_keys(bundle)[-1:]
     with pytest.warns(RuntimeWarning, match=r"Stack stacks/00000 of bundle is damaged: .* Their children answer"):
         assert (stack.takes(proba=False), stack.positions([last]).tolist()) == (True, [-1])
@@ -100,17 +100,17 @@ def test_damaged_numbers_leave_their_groups_to_the_children_and_say_so_once(bund
 
 @pytest.mark.parametrize("array", ["index", "digests"])
 def test_without_its_index_or_digests_a_stack_answers_nothing(bundle: Path, array: str) -> None:
-    flip(bundle / f"stacks/00000.{array}.npy", -1)
+    flip_last(bundle, array)
     stack = opened(bundle)
-    with pytest.warns(RuntimeWarning, match=rf"{array}\.npy is not what was written"):
+    with pytest.warns(RuntimeWarning, match=r"00000\.arrays is not what was written\. Restore"):
         assert not stack.takes(proba=False)
     assert stack.damaged == N_GROUPS
 
 
-def test_a_missing_list_of_keys_makes_large_batches_slower_and_no_less_right(bundle: Path, table: pd.DataFrame) -> None:
+def test_a_damaged_list_of_keys_makes_large_batches_slower_and_no_less_right(bundle: Path, table: pd.DataFrame) -> None:
     keys = keys_in(table)
     expected = answers(ready(opened(bundle)), table, keys)
-    (bundle / "stacks/00000.keys.parquet").unlink()
+    flip_last(bundle, "keys")
     stack = ready(opened(bundle))
     with pytest.warns(RuntimeWarning, match="Restore the bundle"):
         found = answers(stack, table, keys)
@@ -124,4 +124,4 @@ def ready(stack: StoredStack) -> StoredStack:
 
 def stack_keys(bundle: Path) -> list[tuple]:
     """Keys in the order of the stack."""
-    return decode_keys(pd.read_parquet(bundle / "stacks/00000.keys.parquet")["key"].tolist())
+    return decode_keys(keys_in_stack(bundle))

@@ -1,5 +1,8 @@
 """What the tests of stacks share: three features, and stacks built of children and their rows."""
 
+import io
+import json
+
 import numpy as np
 import pandas as pd
 
@@ -30,6 +33,24 @@ def training_table():
     x = np.concatenate([matrix(seed, 30) for seed in range(6)])
     table = pd.DataFrame(x, columns=NAMES).assign(y=x.sum(axis=1) + np.repeat(np.arange(6), 30) * x[:, 0])
     return table.assign(country=np.repeat(["FR", "DE"], 90), store=np.tile(np.repeat([1, 2, 3], 30), 2))
+
+
+def section(bundle, array):
+    """Where an array of the first stack is: (file, first byte, byte behind the last)."""
+    place = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["stacks"][0]["sections"][array]
+    return bundle / "stacks/00000.arrays", place["offset"], place["offset"] + place["size"]
+
+
+def flip_last(bundle, array):
+    """Damage the last byte of an array of the first stack."""
+    path, _, end = section(bundle, array)
+    flip(path, end - 1)
+
+
+def keys_in_stack(bundle):
+    """Encoded keys of the first stack, in its order."""
+    path, start, end = section(bundle, "keys")
+    return pd.read_parquet(io.BytesIO(path.read_bytes()[start:end]))["key"].tolist()
 
 
 def flip(path, place):

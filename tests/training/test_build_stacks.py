@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
-from stacked import NAMES, training_table
+from stacked import NAMES, keys_in_stack, training_table
 
 import metamodel
 from metamodel.bundle.model import MetaModel
@@ -32,7 +32,7 @@ def test_a_stack_of_parents_alone_never_answers_for_their_groups(tmp_path):
     options = {"n_jobs": 1, "holdout": 0, "min_rows": 100, "max_group_rows": 200, "unknown": "fallback", "stack": True}
     path = metamodel.train(table, ["country", "store"], "y", output_dir=tmp_path / "b", **options).bundle_path
     model = MetaModel(path)
-    assert set(pd.read_parquet(path / "stacks" / "00000.keys.parquet")["key"]) == {'["DE"]', '["FR"]'}
+    assert set(keys_in_stack(path)) == {'["DE"]', '["FR"]'}
     frame = pd.concat([table, table.assign(store="new"), table.iloc[:2].assign(country=["XX", "FR"])])
     whole = model.predict(frame, {"detail": True})
     parts = pd.concat([model.predict(frame.iloc[i : i + 50], {"detail": True}) for i in range(0, len(frame), 50)])
@@ -80,4 +80,4 @@ def test_a_group_without_a_child_is_in_no_stack():
     result = metamodel.train(table, ["country", "store"], "y", n_jobs=1)
     assert result.ledger.set_index("store").loc[9, "stack"] == "no child"
     assert len(result.manifest.stacks) == 1
-    assert len(pd.read_parquet(result.bundle_path / "stacks" / "00000.keys.parquet")) == 6
+    assert len(keys_in_stack(result.bundle_path)) == 6
