@@ -186,11 +186,20 @@ def get_codec(name: str) -> Codec:
 _tracing = ForkLock()
 
 
-def resident_factor(codec: Codec, blob: bytes) -> float:
-    """Bytes of memory that a loaded child takes for each byte of its blob (at least 1), measured by loading it."""
+def resident_factor(codec: Codec, blob: bytes, *, first: bool = True) -> float:
+    """Bytes of memory that a loaded child takes for each byte of its blob (at least 1), measured by loading it.
+
+    Parameters
+    ----------
+    codec, blob
+        The serialized child.
+    first
+        Whether none of its kind was loaded here before; imports and caches of a first load are not the child's.
+    """
     # Tracing counts what every thread allocates, so no other child is loaded or let go meanwhile.
     with _tracing:
-        codec.loads(blob)  # imports and caches of the first load are not the child's
+        if first:
+            codec.loads(blob)
         was_tracing = tracemalloc.is_tracing()  # by the caller, who wants to go on
         if not was_tracing:
             tracemalloc.start()

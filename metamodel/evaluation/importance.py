@@ -78,8 +78,9 @@ def _read(child: Any, x: AnyArray | pd.DataFrame) -> Importance | None:
     )
     if origin is None:
         return None
-    if hasattr(last, "feature_importances_"):
-        return _summed(np.asarray(last.feature_importances_, dtype=np.float64), None, origin, len(names))
+    of_trees = getattr(last, "feature_importances_", None)  # asked for once: a forest goes through all its trees for it
+    if of_trees is not None:
+        return _summed(np.asarray(of_trees, dtype=np.float64), None, origin, len(names))
     if not hasattr(last, "coef_"):
         return None
     coefficients = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64))

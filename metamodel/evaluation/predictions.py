@@ -53,6 +53,12 @@ class Predictions:
             start = stop
         return cls(actual, predicted, probabilities, classes, weights)
 
+    def part(self, rows: slice) -> "Predictions":
+        """Keep some of the rows."""
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        return Predictions(self.actual[rows], self.predicted[rows], probabilities, self.classes, weights)
+
     def metrics(self, task: str) -> dict[str, float]:
         """Every metric of the task."""
         if task == "regression":

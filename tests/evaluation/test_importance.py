@@ -75,3 +75,17 @@ def test_what_stands_around_a_child_is_looked_through(around):
 )
 def test_what_cannot_be_traced_back_has_no_importance(child):
     assert importance_of(child.fit(X, Y), X) is None
+
+
+def test_a_forest_is_asked_once_for_its_importances():
+    asked = []
+
+    class Counting(RandomForestRegressor):
+        @property
+        def feature_importances_(self):
+            asked.append(1)
+            return super().feature_importances_
+
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    assert importance_of(Counting(3, random_state=0).fit(x, x[:, 0]), x).share.sum() == pytest.approx(1)
+    assert asked == [1]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss, root_mean_squared_error
@@ -20,6 +21,7 @@ from metamodel.fitting import model_selection as judging
 from metamodel.fitting.fit import fit_group
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import Candidate, FitSpec
+from metamodel.prediction.child import predictions
 from metamodel.tables.row_hashes import row_hashes
 
 RNG = np.random.default_rng(0)
@@ -218,3 +220,26 @@ def test_candidates_are_not_compared_by_a_metric_that_they_lack():
     assert together.contest.names == ("c1", "c2")
     alone, _ = judging.choose(labels, spec(SVC(), answering[0], **asked))
     assert (alone.candidate.name, alone.contest) == ("c1", None)
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_an_ensemble_of_trees_is_asked_once_a_fold_and_answers_as_if_asked_twice(monkeypatch, task):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=40) if task == "regression" else rng.choice(["no", "yes"], size=40)
+    forest = RandomForestRegressor if task == "regression" else RandomForestClassifier
+    candidate = Candidate("forest", forest(5, random_state=0), "forest", "{}")
+    rows = GroupData((1,), rng.normal(size=(40, 3)), y, np.arange(40, dtype=np.uint64), weights=rng.random(40))
+    folds = [(np.arange(40) % 4 != k, np.arange(40) % 4 == k) for k in (0, 1)]
+    asked = []
+
+    def counting(child, x):
+        asked.append(len(x))
+        return predictions(child, x)
+
+    monkeypatch.setattr(judging, "predictions", counting)
+    at_once = judging.evaluate(candidate, rows, folds, task)
+    monkeypatch.setattr(judging, "is_tree_model", lambda child: False)
+    apart = judging.evaluate(candidate, rows, folds, task)
+    assert asked == [40, 40, 30, 10, 30, 10]
+    assert at_once.metrics == apart.metrics
+    assert at_once.holdout.predicted.tolist() == apart.holdout.predicted.tolist()
