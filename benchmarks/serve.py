@@ -1,9 +1,9 @@
-"""What one row costs over HTTP, what a steady stream of rows meets, and what MLflow's signature costs.
+"""What one row costs over HTTP, what a steady stream of rows meets, and what MLflow's server code spends on a request.
 
     python benchmarks/serve.py                       # everything, at 50,000 groups
     python benchmarks/serve.py one-row --groups 1000
     python benchmarks/serve.py load --rate 459 --seconds 60 --workers 2
-    python benchmarks/serve.py signatures
+    python benchmarks/serve.py requests
     python benchmarks/serve.py memory --workers 2
     python benchmarks/serve.py threads
 
@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlflow
 import numpy as np
@@ -39,13 +39,12 @@ import pandas as pd
 from measuring import show
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import PyFuncModel, PythonModel, scoring_server
-from mlflow.types import ColSpec, Schema
-from mlflow.types.schema import AnyType
 from workloads import KEY, NUMBERS, Workload, workload
 
+import metamodel
 from metamodel.bundle.model import MetaModel
 from metamodel.flavor.pyfunc_args import pyfunc_parts
-from metamodel.flavor.signature import PACKED
+from metamodel.flavor.signature import signature
 from metamodel.serving.scorer import Scorer
 
 HOST = "127.0.0.1"
@@ -67,7 +66,7 @@ def saved(work: Workload, folder: Path, *, trivial: bool) -> Path:
     path = folder / ("trivial" if trivial else "ours")
     shutil.rmtree(path, ignore_errors=True)
     model = MetaModel(work.path)
-    with pyfunc_parts(model, None, "columns") as ours:
+    with pyfunc_parts(model, None) as ours:
         parts = {"python_model": Trivial(), "signature": ours["signature"]} if trivial else ours
         mlflow.pyfunc.save_model(path, **{**parts, "pip_requirements": ["mlflow"]})
     return path
@@ -245,24 +244,24 @@ def _pss(leader: int) -> float:
     return total / 1024
 
 
-# -------- signatures
-def signatures(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """What MLflow's server spends around a model that does nothing, by the form of the signature; processor time."""
+# -------- requests in process
+def requests(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What MLflow's server code spends on a request, around a model that does nothing and for a meta-model."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     results = []
     for rows, features in ((1, 10), (1, 100), (100, 10), (1000, 10)):
+        model = _tiny(features)
+        scorer, declared = Scorer(model, max_rows=rows), signature(model.manifest, model.route, model.options())
+        values = np.random.default_rng(0).normal(size=(rows, features)).tolist()
         names = [f"x{i}" for i in range(features)]
-        data = np.random.default_rng(0).normal(size=(rows, features)).tolist()
-        wide = {"columns": [KEY, *names], "data": [["store-1", *row] for row in data]}
-        packed = {"columns": [KEY, PACKED], "data": [["store-1", row] for row in data]}
-        forms = {
-            "no signature": (None, wide),
-            "columns": (dict.fromkeys(names, "double"), wide),
-            "unchecked": (dict.fromkeys(names, AnyType()), wide),
-            "packed": ({PACKED: AnyType()}, packed),
+        split = {"columns": [KEY, *names], "data": [[f"store-{i % 2}", *row] for i, row in enumerate(values)]}
+        body = json.dumps({"dataframe_split": split}).encode()
+        calls = {
+            "no signature": _trivial_call(body, None),
+            "signature": _trivial_call(body, declared.inputs),
+            "meta-model": lambda sent=body, it=scorer: it.answer_by_mlflow(sent, "application/json"),
         }
-        calls = {name: _call(types, table) for name, (types, table) in forms.items()}
-        seconds: dict[str, list[float]] = {name: [] for name in forms}
+        seconds: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(max(10, options.repeats // rows)):
             for name, call in calls.items():
                 started = time.process_time()
@@ -270,19 +269,33 @@ def signatures(options: argparse.Namespace) -> list[dict[str, Any]]:
                 seconds[name].append(time.process_time() - started)
         median = {name: statistics.median(found) for name, found in seconds.items()}
         results.append({"rows": rows, "features": features, **{f"{name} ms": m * 1e3 for name, m in median.items()}})
-        results[-1] |= {f"columns / {name}": median["columns"] / median[name] for name in ("unchecked", "packed")}
+        results[-1]["meta-model / signature"] = median["meta-model"] / median["signature"]
     return results
 
 
-def _call(types: dict[str, Any] | None, table: dict[str, Any]) -> Callable[[], Any]:
-    body = json.dumps({"dataframe_split": table}).encode()
-    model = Model()
-    if types is not None:
-        columns = [ColSpec(type_, name, required=False) for name, type_ in ({KEY: AnyType()} | types).items()]
-        model = Model(signature=ModelSignature(inputs=Schema(columns)))
+def _tiny(features: int) -> MetaModel:
+    """Train two groups of Ridge."""
+    x = np.random.default_rng(1).normal(size=(8, features))
+    table = pd.DataFrame(x, columns=[f"x{i}" for i in range(features)]).assign(y=np.arange(8.0))
+    table[KEY] = ["store-0", "store-1"] * 4
+    return MetaModel(metamodel.train(table, KEY, "y", "ridge", holdout=0, n_jobs=1).bundle_path)
+
+
+def _trivial_call(body: bytes, schema: Any) -> Callable[[], Any]:
+    """Ask the trivial model by MLflow's code as MLflow wrote it."""
+    model = Model() if schema is None else Model(signature=ModelSignature(inputs=schema))
     model.add_flavor("python_function", loader_module="mlflow.pyfunc.model")
-    pyfunc, schema = PyFuncModel(model, _Nothing()), model.get_input_schema()
-    return lambda: scoring_server.invocations(body, "application/json", pyfunc, schema)
+    pyfunc, server = PyFuncModel(model, _Nothing()), cast("Any", scoring_server)
+
+    def call() -> Any:
+        ours = server.infer_and_parse_data
+        server.infer_and_parse_data = ours.original
+        try:
+            return server.invocations.original(body, "application/json", pyfunc, schema)
+        finally:
+            server.infer_and_parse_data = ours
+
+    return call
 
 
 class _Nothing:
@@ -322,7 +335,7 @@ PARTS = {"one-row": one_row, "load": load, "memory": memory, "threads": threads}
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}, signatures; default: all")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}, requests; default: all")
     parser.add_argument("--family", default="ridge")
     parser.add_argument("--groups", type=int, default=50_000)
     parser.add_argument("--requests", type=int, default=2000, help="one-row: requests to each server")
@@ -331,23 +344,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="load: for how long")
     parser.add_argument("--workers", type=int, default=2, help="load, memory: worker processes")
     parser.add_argument("--connections", type=int, default=32, help="load: connections")
-    parser.add_argument("--repeats", type=int, default=300, help="signatures: calls")
+    parser.add_argument("--repeats", type=int, default=300, help="requests: calls")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "metamodel-benchmarks")
     parser.add_argument("--json", type=Path, default=None, help="also write the results here")
     options = parser.parse_args()
-    if odd := set(options.parts) - {*PARTS, "signatures"}:
+    if odd := set(options.parts) - {*PARTS, "requests"}:
         parser.error(f"unknown part: {', '.join(sorted(odd))}")
     return options
 
 
 def main() -> None:
     options = arguments()
-    wanted = options.parts or ["signatures", *PARTS]
+    wanted = options.parts or ["requests", *PARTS]
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as directory:
         for part in wanted:
-            if part == "signatures":
-                results[part] = signatures(options)
+            if part == "requests":
+                results[part] = requests(options)
             else:
                 work = workload(options.family, options.groups, 20_000, "uniform", 30, options.work)
                 results[part] = PARTS[part](work, options, Path(directory))

@@ -10,7 +10,7 @@ HEAD = """# Options of a training
 Written by `python docs/make_options.py` from the declarations in `metamodel/training/options/groups.py` and
 `metamodel/tracking/options.py`. An option has one name everywhere: a keyword of `metamodel.train`, `--name` with
 dashes on the command line, `-P name=` with `mlflow run`, a key in a file of options. Those under *MLflow*, and
-`predict_method`, `detail` and `inputs`, are arguments of `metamodel.log_model` (`register` is its
+`predict_method` and `detail`, are arguments of `metamodel.log_model` (`register` is its
 `registered_model_name`; `rate`, `concurrency` and `server_patience` are its `settings`). What they do is told in
 [training](training.md).
 

@@ -16,11 +16,10 @@ from click.core import ParameterSource
 from metamodel.cli.auto_switch import AutoSwitch
 from metamodel.common.failures import known_failure, without_walls
 from metamodel.common.messages import short_line
-from metamodel.common.option import Form, OptionGroup, declared
+from metamodel.common.option import Form, OptionGroup
 from metamodel.common.option import Option as Declared
 from metamodel.common.uris import redacted
 from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, StorageFailed, UnknownGroup
-from metamodel.tracking.options import AnswerOptions
 
 __all__ = [
     "EmptyableOption",
@@ -33,7 +32,6 @@ __all__ = [
     "WholeNumber",
     "argument",
     "at_work",
-    "inputs_option",
     "json_option",
     "option",
     "options_of",
@@ -270,8 +268,6 @@ def _option_of(one: Declared) -> Callable[[Callable[..., Any]], Callable[..., An
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-
-inputs_option = next(_option_of(one) for one in declared(AnswerOptions) if one.name == "inputs")
 
 
 @contextlib.contextmanager

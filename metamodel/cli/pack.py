@@ -1,11 +1,9 @@
 """``metamodel pack`` and ``serve-check``."""
 
-from typing import Any
-
 import click
 
 from metamodel.cli.click_groups import Command
-from metamodel.cli.options import argument, at_work, inputs_option, json_option, option
+from metamodel.cli.options import argument, at_work, json_option, option
 from metamodel.cli.output import dumps, packed_text, section
 from metamodel.exceptions import InputError
 
@@ -20,7 +18,6 @@ __all__ = ["pack", "serve_check"]
 @option("--output", help="With --data: write the bundle here; default: where it is, replaced.")
 @option("--register", help="Register the packed model as a new version under this name.")
 @option("--alias", help="Point this alias at the new version.")
-@inputs_option
 @json_option
 def pack(
     model: str,
@@ -30,10 +27,9 @@ def pack(
     output: str | None,
     register: str | None,
     alias: str | None,
-    **form: Any,
+    as_json: bool,
 ) -> None:
     """Pack an existing model: for speed (--data), or so that it needs no other server (--vendor, --zip)."""
-    as_json = form.pop("as_json")
     with at_work():
         if bool(data) == bool(vendor or zip_file):
             raise InputError("Give either --data TABLE, or --vendor, --zip FILE or both of these.")
@@ -42,14 +38,12 @@ def pack(
         if data:
             from metamodel.tracking.pack_stacks import repack
 
-            packed = repack(model, data, output, register, alias, **form)
+            packed = repack(model, data, output, register, alias)
             text = packed_text(packed, register, alias)
         else:
             from metamodel.tracking import pack_children
 
-            packed = pack_children.pack(
-                model, zip_file=zip_file or "", register=register or "", alias=alias or "", **form
-            )
+            packed = pack_children.pack(model, zip_file=zip_file or "", register=register or "", alias=alias or "")
             text = section("packed model", packed)
     click.echo(dumps(packed) if as_json else text)
 

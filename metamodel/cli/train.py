@@ -83,7 +83,6 @@ def _train_and_log(options: dict[str, Any], logging: Logging) -> "tuple[Training
             alias=logging.alias,
             predict_method=logging.predict_method,
             detail=logging.detail,
-            inputs=logging.inputs,
             log_children=logging.log_children,
             settings=settings,
             code_paths=logging.code_paths,

@@ -6,7 +6,6 @@ __all__ = [
     "CodecName",
     "Duplicates",
     "EngineName",
-    "InputForm",
     "LogChildren",
     "NullKeys",
     "PredictMethod",
@@ -19,7 +18,6 @@ Duplicates = Literal["auto", "drop", "keep"]
 
 EngineName = Literal["local", "spark"]
 
-InputForm = Literal["columns", "unchecked", "packed"]
 
 LogChildren = Literal["bundle", "models", "runs"]
 

@@ -22,7 +22,6 @@ from metamodel.exceptions import BundleError, InputError, UnknownGroup
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.load import open_bundle
 from metamodel.flavor.scoring_server import PublicError, is_serving, take_over_server
-from metamodel.flavor.signature import PACKED, unpacked
 from metamodel.tables.large_integers import with_decimals
 
 __all__ = ["GroupedModel", "predict_for_json", "public_errors"]
@@ -64,7 +63,7 @@ class GroupedModel(ChecksTables, PythonModel):
         if is_serving():
             return predict_for_json(self._model, model_input, params)
         with public_errors(name_groups=True):
-            answers = self._model.predict(_as_table(model_input, self._model), params)
+            answers = self._model.predict(_unnested(model_input), params)
         return _for_spark(answers)
 
 
@@ -73,13 +72,13 @@ def predict_for_json(
 ) -> list[dict[str, Any]]:
     """Answer as a server does: every null is None, not NaN, which is no JSON, and every error may leave the server."""
     with public_errors():
-        return model.predict_records(_as_table(_known_columns(frame, model), model), params)
+        return model.predict_records(_known_columns(_unnested(frame), model), params)
 
 
 def _known_columns(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
     """Leave out what no message may name: without a header line, the columns of a CSV body are the values of a row."""
     manifest = model.manifest
-    known = {*manifest.keys.names, *manifest.features.names, PACKED}
+    known = {*manifest.keys.names, *manifest.features.names}
     return frame if known.issuperset(frame.columns) else frame.loc[:, [name in known for name in frame.columns]]
 
 
@@ -112,10 +111,6 @@ def public_errors(name_groups: bool = False) -> Iterator[None]:
         raise PublicError(
             f"The model failed with a {type(error).__name__}. The server's log has the details."
         ) from error
-
-
-def _as_table(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
-    return unpacked(_unnested(frame), model.manifest)
 
 
 def _unnested(frame: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.temp_dirs import plainly_named
 from metamodel.flavor.code_archive import write_code
 from metamodel.flavor.environment import Environment
-from metamodel.flavor.signature import InputForm, input_example, signature
+from metamodel.flavor.signature import input_example, signature
 
 __all__ = ["pyfunc_parts", "recorded_defaults"]
 
@@ -23,7 +23,6 @@ _NOTHING_MORE = Environment()
 def pyfunc_parts(
     model: MetaModel,
     data: pd.DataFrame | None,
-    inputs: InputForm,
     environment: Environment = _NOTHING_MORE,
 ) -> Iterator[dict[str, Any]]:
     """Arguments with which MLflow logs, or saves, a finished bundle as a pyfunc model.
@@ -34,8 +33,6 @@ def pyfunc_parts(
         The bundle, opened; what a call without params answers is recorded.
     data
         Rows of which some become the input example; without any, there is none.
-    inputs
-        Form of the signature.
     environment
         The code and packages that go with the model.
 
@@ -45,13 +42,13 @@ def pyfunc_parts(
         The files that it names are there until the block ends.
     """
     manifest = model.manifest
-    shown = None if data is None or data.empty else input_example(manifest, data, inputs=inputs)
+    shown = None if data is None or data.empty else input_example(manifest, data)
     with plainly_named(model.bundle.path) as bundle, tempfile.TemporaryDirectory(prefix="metamodel-code-") as directory:
         loader, archive = write_code(Path(directory))
         yield {
             "python_model": str(loader),
             "artifacts": {"bundle": str(bundle)},
-            "signature": signature(manifest, model.route, model.options(), inputs),
+            "signature": signature(manifest, model.route, model.options()),
             "input_example": shown,
             "pip_requirements": environment.requirements(manifest),
             "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded

@@ -9,27 +9,19 @@ column is optional: what is missing or wrong is found by us, with a message that
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
 from metamodel.bundle.manifest import Manifest
-from metamodel.common.choices import InputForm
-from metamodel.common.messages import listing
-from metamodel.common.validation import one_of
-from metamodel.exceptions import InputError
 from metamodel.prediction.answer_form import PredictOptions
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.tables.feature_columns import Feature
 
-__all__ = ["PACKED", "child_signature", "input_example", "number_columns", "signature", "unpacked"]
-
-# The one column that holds all features of a row, in order, in the form "packed".
-PACKED = "features"
+__all__ = ["child_signature", "input_example", "number_columns", "signature"]
 
 # A label can be null, and MLflow cannot put a null into a long or boolean field of a Spark struct.
 _LABEL_TYPES = {
@@ -52,9 +44,7 @@ _CHILD_LABELS = {
 _OUTPUT_TYPES = {"status": "string", "key": "string", "level": "long", "child_version": "string", "error": "string"}
 
 
-def signature(
-    manifest: Manifest, route: Route, options: PredictOptions, inputs: InputForm = "columns"
-) -> ModelSignature:
+def signature(manifest: Manifest, route: Route, options: PredictOptions) -> ModelSignature:
     """Declare inputs, outputs and params.
 
     Parameters
@@ -63,16 +53,8 @@ def signature(
         The model.
     options
         What a call without params does: it decides the output columns and the params' defaults.
-    inputs
-        "columns": MLflow checks float64 features. "unchecked": MLflow passes every column through, and we check once.
-        "packed": all features of a row are one list in the column `features`. docs/serving.md has what each costs.
-
-    Raises
-    ------
-    InputError
-        The form is unknown, or "packed" cannot be had for the model's columns.
     """
-    types = _input_types(manifest, inputs)
+    types = _input_types(manifest)
     columns: list[ColSpec | TensorSpec] = [ColSpec(type_, name, required=False) for name, type_ in types.items()]
     label = _LABEL_TYPES[manifest.target.label_kind or "number"]
     answered: dict[str, Any] = {"prediction": label, **_OUTPUT_TYPES}
@@ -91,41 +73,11 @@ def signature(
     )
 
 
-def _input_types(manifest: Manifest, inputs: InputForm) -> dict[str, Any]:
-    one_of("inputs", inputs, get_args(InputForm))
+def _input_types(manifest: Manifest) -> dict[str, Any]:
     types: dict[str, Any] = {name: AnyType() for name in manifest.keys.names}
-    if inputs != "packed":
-        for feature in manifest.features.features:
-            types.setdefault(feature.name, _input_type(feature) if inputs == "columns" else AnyType())
-        return types
-    names = [*manifest.keys.names, *manifest.features.names]
-    if PACKED in names or len(set(names)) < len(names):
-        raise InputError(
-            f"inputs='packed' puts all features into one column {PACKED!r} beside the group columns, but a column of "
-            "the model has that name, or is both. Rename it, or use inputs='unchecked'."
-        )
-    return {**types, PACKED: AnyType()}
-
-
-def unpacked(frame: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
-    """Spread the column `features` of a model that was logged with ``inputs="packed"``; other tables stay as they are.
-
-    Raises
-    ------
-    InputError
-        A row's features are no list, or another number than the model has.
-    """
-    names = manifest.features.names
-    if PACKED not in frame.columns or PACKED in (*manifest.keys.names, *names):
-        return frame
-    rows = frame[PACKED].tolist()
-    if not all(isinstance(row, list | tuple | np.ndarray) and len(row) == len(names) for row in rows):
-        raise InputError(
-            f"Column {PACKED!r} holds a row that is no list of {len(names)} values. "
-            f"Give the features of each row in this order: {listing(names, 20)}."
-        )
-    features = pd.DataFrame([list(row) for row in rows], columns=names, index=frame.index)
-    return pd.concat([frame.drop(columns=PACKED), features], axis=1)
+    for feature in manifest.features.features:
+        types.setdefault(feature.name, _input_type(feature))
+    return types
 
 
 def number_columns(manifest: Manifest) -> list[str]:
@@ -139,17 +91,14 @@ def _input_type(feature: Feature) -> Any:
     return DataType.double if is_float else AnyType()
 
 
-def input_example(manifest: Manifest, data: pd.DataFrame, rows: int = 3, inputs: InputForm = "columns") -> pd.DataFrame:
-    """First rows of the training table that have a group, with the model's columns alone, in the form of a request."""
+def input_example(manifest: Manifest, data: pd.DataFrame, rows: int = 3) -> pd.DataFrame:
+    """First rows of the training table that have a group, with the model's columns alone."""
     columns = list(dict.fromkeys([*manifest.keys.names, *manifest.features.names]))
     with_group = data[manifest.keys.names].notna().all(axis=1).to_numpy()
     complete = data.iloc[with_group.nonzero()[0][:rows]][columns].reset_index(drop=True)
     odd = complete.select_dtypes(exclude=["number", "bool"]).columns
     complete = complete.assign(**{name: complete[name].astype(object).map(_for_json) for name in odd})
-    if inputs != "packed":
-        return complete
-    features = complete[manifest.features.names].astype(object).to_numpy().tolist()
-    return complete[manifest.keys.names].assign(**{PACKED: features})
+    return complete
 
 
 def _for_json(value: Any) -> Any:

@@ -48,16 +48,13 @@ class PlainReader:
     ----------
     keys, features
         The recorded schemas.
-    packed
-        Name of the column that holds all features of a row as one list, or None where each has its own.
     """
 
-    def __init__(self, keys: KeySchema, features: FeatureSchema, packed: str | None = None) -> None:
+    def __init__(self, keys: KeySchema, features: FeatureSchema) -> None:
         self._keys = keys
         self._features = features
-        self._packed = packed is not None
         self._key_names = tuple(keys.names)
-        self._feature_names = tuple(features.names) if packed is None else (packed,)
+        self._feature_names = tuple(features.names)
         self._needed = frozenset([*self._key_names, *self._feature_names])
         self._layouts: dict[str, Callable[[Any], _Rows | None]] = {
             "dataframe_split": self._split,
@@ -81,10 +78,6 @@ class PlainReader:
         if rows is None:
             return None
         of_keys, of_features = rows
-        if self._packed:
-            of_features = [row[0] for row in of_features]
-            if not _all(list, of_features):
-                return None
         plain_rows = read_plain_rows(of_keys, of_features, self._keys, self._features)
         return None if plain_rows is None else PlainRequest(*plain_rows, params)
 

@@ -22,7 +22,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.pyfunc import predict_for_json, public_errors
 from metamodel.flavor.scoring_server import PublicError, take_over_server
-from metamodel.flavor.signature import PACKED, signature
+from metamodel.flavor.signature import signature
 from metamodel.serving.json_request import PlainReader, PlainRequest
 
 __all__ = ["Reply", "Scorer", "refusal"]
@@ -75,8 +75,7 @@ class Scorer:
         self._max_rows = max_rows
         logged = _logged(model)
         self._input_schema = logged.get_input_schema()
-        packed = PACKED if set(self._input_schema.input_names()) == {*model.manifest.keys.names, PACKED} else None
-        self._reader = PlainReader(model.manifest.keys, model.manifest.features, packed)
+        self._reader = PlainReader(model.manifest.keys, model.manifest.features)
         self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows))
         # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
         leave_tables_to_models()

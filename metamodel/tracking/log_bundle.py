@@ -15,7 +15,6 @@ from metamodel.common.version import __version__
 from metamodel.flavor.environment import Environment
 from metamodel.flavor.pyfunc_args import pyfunc_parts
 from metamodel.flavor.remote import throttled, tracking_throttle
-from metamodel.flavor.signature import InputForm
 from metamodel.tracking import registry
 from metamodel.tracking.logged_model import log_pyfunc
 from metamodel.tracking.run import training_run
@@ -30,7 +29,6 @@ def log_bundle(
     registered_model_name: str | None,
     alias: str | None,
     *,
-    inputs: InputForm = "columns",
     environment: Environment | None = None,
 ) -> ModelInfo:
     """Log a finished bundle as a pyfunc model, and register it: one that refers, or was given children or stacks.
@@ -41,7 +39,7 @@ def log_bundle(
         The bundle; what a call without params answers stays as it is.
     example
         Rows of which some become the input example.
-    name, registered_model_name, alias, inputs
+    name, registered_model_name, alias
         As for `metamodel.log_model`.
     environment
         The code and packages that go with the model.
@@ -51,7 +49,7 @@ def log_bundle(
         throttled(tracking_throttle(ReferenceSettings(), paced=False)),
         training_run() as run,
         without_advice(),
-        pyfunc_parts(model, example, inputs, environment) as parts,
+        pyfunc_parts(model, example, environment) as parts,
     ):
         info = log_pyfunc(run, name, parts)
         if registered_model_name:

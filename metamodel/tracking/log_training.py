@@ -17,7 +17,7 @@ from metamodel.exceptions import InputError
 from metamodel.flavor.environment import Environment
 from metamodel.flavor.fresh_process import warn_of_missing_code
 from metamodel.flavor.pyfunc_args import pyfunc_parts
-from metamodel.flavor.signature import InputForm, signature
+from metamodel.flavor.signature import signature
 from metamodel.tracking import registry
 from metamodel.tracking.children import ChildLogging, LogChildren
 from metamodel.tracking.kept_bundle import bundle_kept
@@ -43,7 +43,6 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     *,
     predict_method: str = "predict",
     detail: bool = False,
-    inputs: InputForm = "columns",
     log_children: LogChildren = "bundle",
     settings: ReferenceSettings | None = None,
     report: bool = True,
@@ -67,9 +66,6 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         Point this alias at the new version.
     predict_method, detail
         What a call without params answers; recorded in the signature, so that Spark knows the columns beforehand.
-    inputs
-        How the signature declares the features, on which the costs of a request to MLflow's server depend: "columns",
-        "unchecked" or "packed"; see docs/serving.md.
     log_children
         "bundle": the children are in the meta-model, and no request is sent for a group. "models": each child is an
         MLflow model of its own, to which the meta-model refers. "runs": a nested run for each group beside the bundle.
@@ -112,7 +108,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
     model.route.check(model.options())
     # Raises what it has to raise before anything is logged.
-    signature(result.manifest, model.route, model.options(), inputs)
+    signature(result.manifest, model.route, model.options())
     environment = Environment.of(code_paths, pip_requirements, extra_pip_requirements)
     given_tags = check_tags(tags or {})
     warn_of_missing_code(model, environment)
@@ -124,13 +120,13 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         params, run_tags = params_of(result), {**given_tags, **checks_of(result)}
         claim(run, model.bundle.digest, identity, note, name=run_name, tags=run_tags, params=params)
         log_dataset(result)
-        answers = {"predict_method": predict_method, "detail": detail, "inputs": inputs, "log_children": log_children}
+        answers = {"predict_method": predict_method, "detail": detail, "log_children": log_children}
         said = {"register": registered_model_name, "alias": alias, "run_name": run_name, "tags": given_tags or None}
         upload_contents(run, result, settings, report=report, **said, **answers, **environment.options())
         with (
             without_advice(),
             children.logged(result, run, name, model) as logged,
-            pyfunc_parts(logged, result.data, inputs, environment) as parts,
+            pyfunc_parts(logged, result.data, environment) as parts,
         ):
             info = log_pyfunc(run, name, parts, tags=given_tags, params=params)
         log_summary(run, result, info.model_id)

@@ -6,7 +6,7 @@ Imports nothing heavy, so that `metamodel --help` is quick.
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from metamodel.common.choices import InputForm, LogChildren, PredictMethod
+from metamodel.common.choices import LogChildren, PredictMethod
 from metamodel.common.option import OptionGroup, check_options, option
 from metamodel.training.options import OPTION_GROUPS
 
@@ -15,7 +15,7 @@ __all__ = ["RUN_GROUPS", "AnswerOptions", "Logging"]
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerOptions:
-    """What a call without params answers, and how a request looks."""
+    """What a call without params answers."""
 
     predict_method: PredictMethod = option(
         "predict",
@@ -25,12 +25,6 @@ class AnswerOptions:
     )
     detail: bool = option(
         False, form="switch", decisive=False, help="Answer key, level, child version and error by default."
-    )
-    inputs: InputForm = option(
-        "columns",
-        choices=get_args(InputForm),
-        decisive=False,
-        help="Form of the signature: columns, unchecked or packed.",
     )
 
 

@@ -35,7 +35,6 @@ from metamodel.flavor.pyfunc_args import pyfunc_parts, recorded_defaults
 from metamodel.flavor.remote import MLMODEL, ElsewhereLoader, check_tracking_server
 from metamodel.flavor.remote.child_files import files_of
 from metamodel.flavor.remote.mlmodel import bundle_path
-from metamodel.flavor.signature import InputForm, unpacked
 from metamodel.flavor.zip_file import pack_directory, unpack
 from metamodel.tables.keys import decode_key, encode_key
 from metamodel.tracking import registry
@@ -72,9 +71,7 @@ class _Archives:
         return self._digests.get(place, digest), made[0]
 
 
-def pack(
-    model: str, *, zip_file: str = "", register: str = "", alias: str = "", inputs: InputForm = "columns"
-) -> dict[str, Any]:
+def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "") -> dict[str, Any]:
     """Pack a model's children, and log it as a new version or write it into one file: the command of that name.
 
     Parameters
@@ -85,8 +82,6 @@ def pack(
         File to write; "" for none.
     register, alias
         As for `metamodel.log_model`; "" for none. Without `zip_file` the model is logged in any case.
-    inputs
-        Form of the new signature; what a call without params answers stays as it is.
 
     Returns
     -------
@@ -109,11 +104,11 @@ def pack(
         packed = open_bundle(path, defaults=recorded_defaults(opened))
         facts: dict[str, Any] = {"model": redacted(model), "groups": opened.manifest.counts["fitted"]}
         if zip_file:
-            write_zip(packed, Path(zip_file), example, inputs, environment)
+            write_zip(packed, Path(zip_file), example, environment)
             facts["zip"] = zip_file
         if register or not zip_file:
             info: ModelInfo = log_bundle(
-                packed, example, "model", register or None, alias or None, inputs=inputs, environment=environment
+                packed, example, "model", register or None, alias or None, environment=environment
             )
             facts |= {"model_uri": info.model_uri, "registered_model": register or None}
             facts["version"] = info.registered_model_version if register else None
@@ -223,11 +218,11 @@ def _needed(directory: Path) -> list[Path]:
 
 
 def _example_of(model: MetaModel) -> pd.DataFrame | None:
-    """Input example of the logged model that a bundle lies in, one column for each feature; None for a bare bundle."""
+    """Input example of the logged model that a bundle lies in; None for a bare bundle."""
     for directory in list(model.bundle.path.parents)[:2]:
         if (directory / MLMODEL).is_file():
             example = Model.load(str(directory)).load_input_example(str(directory))
-            return unpacked(example, model.manifest) if isinstance(example, pd.DataFrame) else None
+            return example if isinstance(example, pd.DataFrame) else None
     return None
 
 
@@ -235,7 +230,6 @@ def write_zip(
     model: MetaModel,
     target: Path,
     example: pd.DataFrame | None = None,
-    inputs: InputForm = "columns",
     environment: Environment | None = None,
 ) -> None:
     """Write a bundle as an MLflow model in one file, with the code that serves it.
@@ -248,15 +242,13 @@ def write_zip(
         File to write; it appears when it is complete.
     example
         Rows to show as the input example.
-    inputs
-        Form of the signature.
     environment
         The code and packages that go with the model; by default those that it was logged with.
     """
     environment = environment or recorded_environment(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
         saved = Path(directory) / "model"
-        with without_advice(), pyfunc_parts(model, example, inputs, environment) as parts:
+        with without_advice(), pyfunc_parts(model, example, environment) as parts:
             mlflow.pyfunc.save_model(str(saved), **parts)
         pack_directory(saved, target)
 

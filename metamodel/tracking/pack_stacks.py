@@ -15,7 +15,6 @@ from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
 from metamodel.flavor.pyfunc_args import recorded_defaults
 from metamodel.flavor.remote import check_tracking_server
-from metamodel.flavor.signature import InputForm
 from metamodel.tables.sources import read_data
 from metamodel.tracking import registry
 from metamodel.tracking.log_bundle import log_bundle
@@ -24,9 +23,7 @@ from metamodel.training.build_stacks import stack_bundle
 __all__ = ["repack"]
 
 
-def repack(
-    model: str, data: str, output: str | None, register: str | None, alias: str | None, inputs: InputForm = "columns"
-) -> dict[str, Any]:
+def repack(model: str, data: str, output: str | None, register: str | None, alias: str | None) -> dict[str, Any]:
     """Give a model stacks, and say what became of its groups.
 
     Parameters
@@ -39,8 +36,6 @@ def repack(
         Where to write the bundle. Without it a bundle given by its directory is replaced, in one moment at the end.
     register, alias
         Register the packed model as a new version, and point an alias at it.
-    inputs
-        Form of the new version's signature; see `metamodel.log_model`.
 
     Returns
     -------
@@ -71,7 +66,7 @@ def repack(
         info = None
         if register:
             environment = recorded_environment(opened)
-            info = log_bundle(packed, table, "model", register, alias, inputs=inputs, environment=environment)
+            info = log_bundle(packed, table, "model", register, alias, environment=environment)
         facts = _facts(packed.ledger)
     where = str(target) if in_place or output else None
     uri, version = (info.model_uri, str(info.registered_model_version)) if info else (None, None)

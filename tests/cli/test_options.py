@@ -41,7 +41,7 @@ def test_the_server_is_spared_as_the_settings_spare_it() -> None:
     assert (declared.rate, declared.concurrency, declared.server_patience) == spared
 
 
-@pytest.mark.parametrize("option", ["--inputs", "--log-children", "--predict-method"])
+@pytest.mark.parametrize("option", ["--log-children", "--predict-method"])
 def test_a_word_that_is_no_choice_is_refused_before_the_work(option: str) -> None:
     needed = ["--data", "nowhere.csv", "--group-by", "a", "--target", "y"]
     result = CliRunner().invoke(main, ["train", *needed, option, "odd"])

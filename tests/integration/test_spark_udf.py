@@ -29,7 +29,7 @@ EXACT_INTEGERS = "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype"
 
 def logged(data: pd.DataFrame, group_by: list[str], target: str, estimator: Any, **options: Any) -> str:
     """Train and log; returns the model's URI."""
-    recorded = {name: options.pop(name) for name in ("detail", "predict_method", "inputs") if name in options}
+    recorded = {name: options.pop(name) for name in ("detail", "predict_method") if name in options}
     result = metamodel.train(data, group_by, target, estimator, n_jobs=1, **{"holdout": 0, **options})
     return str(metamodel.log_model(result, code_paths=spark_children.__file__, **recorded, report=False).model_uri)
 
@@ -79,24 +79,6 @@ def test_struct_result_equals_children_fitted_by_hand(spark: Any, housing: pd.Da
     assert list(answers.columns) == ["prediction", "status"]
     assert set(answers["status"]) == {"child"}
     np.testing.assert_allclose(answers["prediction"].astype(float), expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize("inputs", ["unchecked", "packed"])
-def test_every_form_of_the_signature_gives_the_same_answers(spark: Any, housing: pd.DataFrame, inputs: str) -> None:
-    from pyspark.sql import functions
-
-    rows = housing.groupby("ocean_proximity").head(20).reset_index(drop=True)
-    uri = logged(rows, ["ocean_proximity"], TARGET, Ridge(), features=FEATURES, inputs=inputs)
-    expected = by_hand(rows, ["ocean_proximity"], FEATURES, TARGET, Ridge)
-    sent = rows[["ocean_proximity", *FEATURES]].assign(row=range(len(rows)))
-    packed = functions.array(*FEATURES).alias("features")
-    features = [packed] if inputs == "packed" else list(FEATURES)
-    struct = functions.struct("ocean_proximity", *features)
-    table = spark.createDataFrame(sent).repartition(2).select("row", as_udf(spark, uri)(struct).alias("answer"))
-    answers = table.select("row", "answer.*").orderBy("row").toPandas()
-
-    assert set(answers["status"]) == {"child"}
-    np.testing.assert_allclose(answers["prediction"], expected, rtol=1e-9)
 
 
 def test_cells_of_two_integer_columns_equal_children_fitted_by_hand(spark: Any, housing: pd.DataFrame) -> None:

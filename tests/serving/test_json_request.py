@@ -55,12 +55,6 @@ def integers(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     return _train("code", "logistic_regression", tmp_path_factory, unknown="error")
 
 
-@pytest.fixture(scope="module")
-def packed(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    result = metamodel.train(_table(), ["country", "store"], "amount", "ridge", features=NAMES[2:], n_jobs=1, holdout=0)
-    return Scorer(load_model(metamodel.log_model(result, inputs="packed", report=False).model_uri), max_rows=1000)
-
-
 @pytest.fixture(scope="module", params=["regression", "texts", "integers"])
 def scorer(request: pytest.FixtureRequest) -> Scorer:
     return request.getfixturevalue(request.param)
@@ -143,35 +137,14 @@ def test_odd_rows_get_the_same_answers_where_they_are_not_left_to_mlflow(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-@given(rows=st.one_of(PLAIN_ROWS, ODD_ROWS), params=PARAMS)
-@settings(max_examples=20)
-def test_packed_rows_get_the_same_answers(packed: Scorer, layout: Any, rows: list[list[Any]], params: Any) -> None:
-    _assert_equal(packed, layout([[*row[:2], row[2:]] for row in rows], ["country", "store", "features"]), params)
-
-
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-@pytest.mark.parametrize("name", ["regression", "texts", "integers", "packed"])
+@pytest.mark.parametrize("name", ["regression", "texts", "integers"])
 @pytest.mark.parametrize("n_rows", [1, 40])
 def test_ordinary_requests_take_the_short_way(
     name: str, layout: Any, n_rows: int, request: pytest.FixtureRequest
 ) -> None:
     scorer = request.getfixturevalue(name)
-    values = [0.5, 3, True, 0.25]
-    rows = [["FR", 1, values] if name == "packed" else ["FR", 1, *values]] * n_rows
-    names = ["country", "store", "features"] if name == "packed" else NAMES
-    _assert_equal(scorer, layout(rows, names), None, plain=True)
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [[["FR", 1, [1.0]]], [["FR", 1, "text"]], [["FR", 1, None]], [["FR", 1]], [["FR", 1, [1, 2, 3, 4, 5]]] * 2],
-)
-def test_packed_features_of_a_wrong_number_are_refused_in_one_line(packed: Scorer, rows: list[list[Any]]) -> None:
-    body = json.dumps(_split(rows, ["country", "store", "features"][: len(rows[0])])).encode()
-    assert packed.read(body, JSON) is None
-    reply = packed.answer_by_mlflow(body, JSON)
-    assert reply.status == 400
-    assert "feature" in json.loads(reply.body)["message"]
+    rows = [["FR", 1, 0.5, 3, True, 0.25]] * n_rows
+    _assert_equal(scorer, layout(rows, NAMES), None, plain=True)
 
 
 def test_a_header_of_very_many_names_is_read_and_not_remembered(regression: Scorer) -> None:

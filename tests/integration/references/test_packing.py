@@ -7,7 +7,6 @@ import pickle
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import numpy as np
@@ -94,23 +93,19 @@ def test_packed_children_are_the_same_bytes(registered: Registered, referring: s
 
 
 @pytest.mark.usefixtures("empty_cache")
-@pytest.mark.parametrize("inputs", ["columns", "packed"])
-def test_packing_keeps_what_a_call_answers_and_takes_packed_examples(
-    registered: Registered, tmp_path: Path, inputs: Any
-) -> None:
+def test_packing_keeps_what_a_call_answers_and_the_example(registered: Registered, tmp_path: Path) -> None:
     result = metamodel.train(registered.frame, "store", "y", "ridge", n_jobs=1, holdout=0)
-    info = metamodel.log_model(result, detail=True, inputs="packed", report=False)
+    info = metamodel.log_model(result, detail=True, report=False)
     file = str(tmp_path / "model.zip")
-    command = ["pack", info.model_uri, "--zip", file, "--register", f"kept-{inputs}", "--inputs", inputs]
+    command = ["pack", info.model_uri, "--zip", file, "--register", "kept"]
     packed = CliRunner().invoke(main, command)
     assert packed.exit_code == 0, packed.stderr
     with zipfile.ZipFile(file) as archive:
         archive.extractall(tmp_path / "model")
-    for uri in (tmp_path / "model", f"models:/kept-{inputs}/1"):
+    for uri in (tmp_path / "model", "models:/kept/1"):
         model = mlflow.pyfunc.load_model(str(uri), model_config={"preload": 2})
         assert "child_version" in model.predict(model.input_example)
-        assert ("features" in model.metadata.signature.inputs.input_names()) == (inputs == "packed")
-    version = MlflowClient().get_model_version(f"kept-{inputs}", "1")
+    version = MlflowClient().get_model_version("kept", "1")
     assert version.description == f"Holds {GROUPS} child models by store."
 
 
