@@ -4,6 +4,8 @@ import difflib
 import sys
 from collections.abc import Iterable
 
+from metamodel.common.uris import redacted
+
 __all__ = ["count", "did_you_mean", "error_text", "listing", "short", "short_line"]
 
 # difflib compares every pair of letters: a column's name of a page of text would be waited for.
@@ -102,7 +104,7 @@ def error_text(error: BaseException) -> str:
     'ValueError: Input contains NaN.'
     """
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {short_line(lines[0])}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {redacted(short_line(lines[0]))}" if lines else type(error).__name__
 
 
 def short_line(text: str, limit: int = 500) -> str:

@@ -8,12 +8,19 @@ import ipaddress
 import re
 import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import ParseResult, parse_qsl, unquote, urlparse
 
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
-
-__all__ = ["is_endpoint", "is_local", "is_open", "local_path", "malformed", "private_address", "redacted"]
+__all__ = [
+    "is_endpoint",
+    "is_local",
+    "is_open",
+    "local_path",
+    "malformed",
+    "private_address",
+    "redacted",
+    "without_credentials",
+]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -71,6 +78,21 @@ def redacted(text: str) -> str:
     return _QUERY_VALUE.sub(r"\1***", _USER.sub("***@", text)) if "://" in text else text
 
 
+def without_credentials(value: Any) -> Any:
+    """Do the same to every text in a tree of dicts and lists, keys apart.
+
+    Examples
+    --------
+    >>> without_credentials({"previous": ["https://ann:pa55@store.example/model"], "trials": 30})
+    {'previous': ['https://***@store.example/model'], 'trials': 30}
+    """
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {name: without_credentials(entry) for name, entry in value.items()}
+    return type(value)(map(without_credentials, value)) if type(value) in (list, tuple) else value
+
+
 def is_local(uri: str) -> bool:
     """Whether a URI is a path of this machine."""
     return urlparse(uri).scheme in ("", "file")
@@ -107,7 +129,7 @@ def malformed(uri: str) -> str:
     try:
         parsed = urlparse(uri)
         return _ambiguous(uri, parsed) or _credentials(parsed) or _host_problem(uri, parsed)
-    except (ValueError, LocationParseError) as error:
+    except ValueError as error:  # urllib3's LocationParseError is one
         return f"the address cannot be read ({error})"
 
 
@@ -187,5 +209,7 @@ def _carried(address: _Address) -> _Address:
 
 
 def _host(uri: str) -> str:
+    from urllib3.util import parse_url  # whoever only takes credentials out of a text does without
+
     parsed: ParseResult = urlparse(uri)
     return (parse_url(uri).host or "").strip("[]").lower() if parsed.scheme and parsed.netloc else ""

@@ -9,6 +9,7 @@ from typing import Any, Self
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import listing, short
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.flavor.code_archive import ARCHIVE_NAME
 from metamodel.flavor.remote.mlmodel import inside, read_mlmodel, recorded
@@ -116,6 +117,11 @@ def _lines(option: str, given: Sequence[str] | str | None) -> tuple[str, ...]:
     lines = _BETWEEN_REQUIREMENTS.split(given) if isinstance(given, str) else list(given or ())
     if wrong := [line for line in lines if not isinstance(line, str) or not _DISTRIBUTION.match(line.strip())]:
         raise InputError(f"{option} holds {short(wrong[0])}, which names no package. Give lines such as 'shap>=0.46'.")
+    if any(redacted(line) != line for line in lines):
+        raise InputError(
+            f"{option} holds an address with credentials, which would be stored in the model for all to read. Leave "
+            "them out, and give them to pip where the model is loaded (netrc, PIP_INDEX_URL, keyring)."
+        )
     return tuple(line.strip() for line in lines)
 
 

@@ -19,7 +19,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import ReferenceSettings
-from metamodel.common.uris import redacted
+from metamodel.common.uris import redacted, without_credentials
 from metamodel.evaluation.metrics import PRIMARY
 from metamodel.report import plot_actual_predicted, plot_metric, write_report
 from metamodel.tables.keys import KeySchema
@@ -151,15 +151,7 @@ def _config(result: TrainingResult, settings: ReferenceSettings | None, logged: 
     if settings is not None:
         logged["rate"], logged["concurrency"] = settings.requests_per_second, settings.concurrency
         logged["server_patience"] = settings.patience_seconds
-    return config_text(_without_credentials({**result.config, **written_down(logged)}), RUN_GROUPS)
-
-
-def _without_credentials(value: Any) -> Any:
-    if isinstance(value, str):
-        return redacted(value)
-    if isinstance(value, dict):
-        return {name: _without_credentials(one) for name, one in value.items()}
-    return [_without_credentials(one) for one in value] if isinstance(value, list) else value
+    return config_text(without_credentials({**result.config, **written_down(logged)}), RUN_GROUPS)
 
 
 def _few(holdout: pd.DataFrame) -> pd.DataFrame:

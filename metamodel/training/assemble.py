@@ -19,6 +19,7 @@ from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions
 from metamodel.common.collecting import seldom_collecting
 from metamodel.common.group_status import OUTCOMES, TRAINED
 from metamodel.common.progress import TrainingProgress
+from metamodel.common.uris import without_credentials
 from metamodel.evaluation.holdout import kept_share
 from metamodel.evaluation.significance import saved_together
 from metamodel.fitting.estimator_info import has_method, packages
@@ -187,7 +188,9 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findi
         levels=plan.levels,
         codec=plan.options.codec,
         spec_digest=plan.digest,
-        options={**plan.options.to_dict(), "candidates": _described_candidates(plan.spec.every_candidate, rows)},
+        options=without_credentials(
+            {**plan.options.to_dict(), "candidates": _described_candidates(plan.spec.every_candidate, rows)}
+        ),
         counts={
             **{status: int(statuses.get(status, 0)) for status in OUTCOMES},
             "rows": plan.rows,

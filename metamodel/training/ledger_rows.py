@@ -9,6 +9,7 @@ import pandas as pd
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.ledger_queries import with_keys
 from metamodel.common.messages import count
+from metamodel.common.uris import redacted, without_credentials
 from metamodel.exceptions import AllGroupsFailed
 from metamodel.fitting.tuning import TUNING_COLUMNS
 from metamodel.tables.keys import GroupKey, decode_key, decode_keys
@@ -36,6 +37,9 @@ def to_ledger(rows: Sequence[LedgerRow], plan: Plan) -> pd.DataFrame:
     keys = decode_keys([row.key for row in rows])
     rows = [_with_odd_fields(row, key, plan) for row, key in zip(rows, keys, strict=True)] if plan.odd_rows else rows
     ordered = with_keys(pd.DataFrame([row.cells() for row in rows]), keys, plan.keys)
+    for name in ("params", "warnings"):  # an estimator's parameter may be an address
+        if any("://" in text for text in ordered[name].unique() if isinstance(text, str)):
+            ordered[name] = ordered[name].map(without_credentials)
     return ordered.reindex(columns=plan.ledger_columns)
 
 
@@ -76,7 +80,7 @@ def tuning_table(rows: Iterable[LedgerRow], plan: Plan) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     records = pd.DataFrame([{"level": row.level, **record} for row, record in searches])
     table = with_keys(records, [decode_key(row.key) for row, _ in searches], plan.keys)[columns]
-    params = table["params"].map(lambda best: json.dumps(best, sort_keys=True))
+    params = table["params"].map(lambda best: redacted(json.dumps(best, sort_keys=True)))
     return table.assign(params=params, rounds=table["rounds"].astype("Int64"))
 
 

@@ -14,6 +14,7 @@ from metamodel.bundle.writer import refuse_foreign
 from metamodel.common.failures import storage_failures
 from metamodel.common.option import named
 from metamodel.common.temp_dirs import directory_until_exit
+from metamodel.common.uris import without_credentials
 from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.fitting.tuning import ends_of_budget, read_space
 from metamodel.tables import files as tables
@@ -77,7 +78,7 @@ class PreparedTraining:
         self._findings = _check(self.plan, self._training.facts(), expected, inputs.strict)
         self._starts = starts_from(earlier, self.plan)
         check_weights(self.plan)
-        self._config = written_down({**asked, "tune": options.tune})
+        self._config = without_credentials(written_down({**asked, "tune": options.tune}))
 
     @storage_failures()
     def run(self) -> TrainingResult:

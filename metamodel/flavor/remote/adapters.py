@@ -8,7 +8,8 @@ import pandas as pd
 from mlflow.types import DataType, Schema
 
 from metamodel.common.arrays import AnyArray
-from metamodel.exceptions import ChildFailed
+from metamodel.common.messages import listing
+from metamodel.exceptions import ChildFailed, RowsRefused
 from metamodel.prediction.child import predictions
 from metamodel.tables.features import FeatureSchema
 
@@ -125,7 +126,13 @@ class PyfuncChild:
 
     def _input(self, x: pd.DataFrame) -> pd.DataFrame:
         floats = [name for name in self._whole if name in x.columns and x[name].dtype.kind == "f"]
-        return x.astype({name: self._whole[name] for name in floats if _fits(x[name], self._whole[name])})
+        if odd := [name for name in floats if not _fits(x[name], self._whole[name])]:
+            # MLflow's own words would begin with the rows.
+            raise RowsRefused(
+                f"The model's signature takes whole numbers alone in {listing(odd)}; a value is missing, has a "
+                "fraction, or is too large. Log the model with a signature that has double there."
+            )
+        return x.astype({name: self._whole[name] for name in floats})
 
     def predict_proba(self, x: pd.DataFrame) -> Any:
         """Raise: the pyfunc flavor has no probabilities."""

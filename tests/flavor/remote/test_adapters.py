@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from array_children import ROWS
-from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.models.utils import _enforce_schema
 from mlflow.pyfunc import PythonModel
 
 import metamodel
 from metamodel.bundle.references import ReferenceSettings
+from metamodel.exceptions import RowsRefused
 from metamodel.flavor.remote.adapters import EstimatorChild, PyfuncChild
 from metamodel.tracking.references.reference_model import write_references
 
@@ -98,7 +98,7 @@ def test_floats_that_are_whole_reach_a_column_of_long(declared: PyfuncChild) -> 
 
 @pytest.mark.parametrize("odd", [2.5, np.nan, np.inf, 2.0**63])
 def test_what_is_no_whole_number_is_never_rounded(declared: PyfuncChild, odd: float) -> None:
-    with pytest.raises(MlflowException, match="Can not safely convert float64 to int64"):
+    with pytest.raises(RowsRefused, match="takes whole numbers alone in rooms; a value is missing, has a fraction"):
         declared.predict(pd.DataFrame({"rooms": [3.0, odd], "x": [0.5, 1.5]}))
 
 
@@ -118,9 +118,10 @@ def test_a_null_among_whole_numbers_fails_its_own_row_alone(tmp_path: Path, room
         write_references(tmp_path / "meta", children, example, "store", target="y", settings=settings)
     )
     dtype, values = rooms
-    answers = model.predict(table.assign(rooms=pd.Series(values, dtype=dtype)))
+    answers = model.predict(table.assign(rooms=pd.Series(values, dtype=dtype)), {"detail": True})
     assert answers["status"].tolist() == ["child", "child", "failed", "child"]
     assert answers["prediction"].drop(2).tolist() == [1, 2, 4]
+    assert answers["error"][2].startswith("RowsRefused: The model's signature takes whole numbers alone in rooms; ")
 
 
 class Rooms(PythonModel):
