@@ -6,7 +6,9 @@ single group.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import mlflow
 from mlflow.models.model import ModelInfo
 
 from metamodel.bundle.display import description
@@ -112,13 +114,14 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     environment = Environment.of(code_paths, pip_requirements, extra_pip_requirements)
     given_tags = check_tags(tags or {})
     warn_of_missing_code(model, environment)
-    children = ChildLogging(log_children, settings)
+    children, opened = ChildLogging(log_children, settings), mlflow.active_run() is None
     with bundle_kept(result.bundle_path), children.throttled(), training_run() as run:
         described = description(result.summary, result.manifest)
         where = _WITH_REPORT if report else _WITHOUT_REPORT
         note, identity = f"{described} Under Artifacts, {where}", children.identity(result)
         params, run_tags = params_of(result), {**given_tags, **checks_of(result)}
-        claim(run, model.bundle.digest, identity, note, name=run_name, tags=run_tags, params=params)
+        noted: dict[str, Any] = {"name": run_name, "tags": run_tags, "params": params, "opened": opened}
+        claim(run, model.bundle.digest, identity, note, **noted)
         log_dataset(result)
         answers = {"predict_method": predict_method, "detail": detail, "log_children": log_children}
         said = {"register": registered_model_name, "alias": alias, "run_name": run_name, "tags": given_tags or None}

@@ -168,13 +168,15 @@ def claim(
     name: str | None = None,
     tags: Mapping[str, str],
     params: Mapping[str, str],
+    opened: bool = False,
 ) -> None:
     """Note in the run, and in MLflow's list of its tables, what is logged there; a run holds ONE training.
 
-    A description that the run has already stays; a name, and tags of the caller's, are given to it.
+    A description that the run has already stays; a name, and tags of the caller's, are given to it. A run that was
+    `opened` this moment says itself what it holds, and one that was active before only what it held at its beginning.
     """
     client, run_id = MlflowClient(), run.info.run_id
-    run_tags = client.get_run(run_id).data.tags  # a run that was active before knows only what it began with
+    run_tags = (run if opened else client.get_run(run_id)).data.tags
     again = training and run_tags.get(TRAINING_TAG) == training  # an attempt that was broken off goes on
     if run_tags.get(_DIGEST_TAG, digest) != digest and not again:
         raise InputError(

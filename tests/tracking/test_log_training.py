@@ -161,7 +161,7 @@ def _files(client: MlflowClient, run_id: str) -> set[str]:
 
 # -------- number of requests
 @pytest.mark.tableless
-def test_logging_and_registering_costs_the_same_requests_for_5_groups_and_for_5000(recorder: Recorder) -> None:
+def test_logging_and_registering_costs_the_same_few_requests_for_5_groups_and_for_5000(recorder: Recorder) -> None:
     few, many = train_tiny(5), train_tiny(5000)
     assert (few.summary["groups_fitted"], many.summary["groups_fitted"]) == (5, 5000)
     counts = []
@@ -170,6 +170,7 @@ def test_logging_and_registering_costs_the_same_requests_for_5_groups_and_for_50
         metamodel.log_model(result, registered_model_name="counted", alias="champion")
         counts.append(count_by_endpoint(recorder.take()))
     assert counts[1] == counts[2]
+    assert counts[2].total() <= 40, counts[2]
     assert counts[2]["POST /api/2.0/mlflow/runs/create"] == 1
     assert counts[2]["POST /api/2.0/mlflow/model-versions/create"] == 1
 
