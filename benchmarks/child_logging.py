@@ -22,7 +22,7 @@ import mlflow
 import numpy as np
 from mlflow import MlflowClient
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from registered_children import Unkind, panel, unkind_proxy
 from servers import tracking_server

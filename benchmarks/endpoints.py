@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from registered_children import export_all, panel, unkind_proxy
 from servers import Server, scoring_server

@@ -39,7 +39,7 @@ import numpy as np
 import pandas as pd
 import requests
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from registered_children import Unkind, export_all, panel, register_all, unkind_proxy, upload_all
 from servers import scoring_server, tracking_server

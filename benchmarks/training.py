@@ -34,7 +34,7 @@ from workloads import KEY, NUMBERS, training_table
 import metamodel
 from metamodel.training.build_stacks import stack_bundle
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from servers import tracking_server  # the tests' real servers, on free ports of 127.0.0.1
 
 TRAIN_ROWS = 30
