@@ -7,17 +7,14 @@ Opening reads none of them. What answers is proven intact before it does; the ch
 answers in their place.
 """
 
-import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metamodel.bundle.array_files import Section, map_array, read_section, write_sections
@@ -28,6 +25,7 @@ from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.messages import count
 from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.prediction.stacks import BuiltStack, load_program, warm_up
+from metamodel.prediction.stacks.key_list import KeyList
 from metamodel.tables.keys import GroupKey, decode_keys
 
 __all__ = ["STACK_DIR", "StoredStack", "open_stacks", "write_stack"]
@@ -92,30 +90,6 @@ class _Parts:
         yield self._versions[start:stop]
 
 
-class _KeyList:
-    """All keys in order, for batches over many groups."""
-
-    def __init__(self, keys: Sequence[GroupKey]) -> None:
-        self._keys = keys
-        self._texts: pa.Array | None = None
-        if all(len(key) == 1 and isinstance(key[0], str) for key in keys):
-            self._texts = pa.array([key[0] for key in keys], type=pa.string())
-
-    def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
-        """Where each key stands, -1 where it does not."""
-        if self._texts is not None:
-            # An invalid key among them, or one of another level: as other keys, below.
-            with contextlib.suppress(TypeError, ValueError):
-                wanted = pa.array([text for (text,) in keys], type=pa.string())  # type: ignore[misc]  # or a TypeError
-                return np.asarray(pc.index_in(wanted, self._texts).fill_null(-1)).astype(np.int64)
-        get = self._places.get
-        return np.fromiter((get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
-
-    @cached_property
-    def _places(self) -> dict[Any, int]:
-        return {key: i for i, key in enumerate(self._keys)}
-
-
 class StoredStack:
     """A stack in a bundle; safe to share between threads.
 
@@ -138,7 +112,7 @@ class StoredStack:
         self._program: Any = None
         self._blocks: Blocks | None = None
         self._places = KeyPlaces(np.empty((3, 0), dtype=np.uint64))
-        self._list: _KeyList | None = None
+        self._list: KeyList | None = None
         self._versions: AnyArray = np.empty(0, dtype="S1")
 
     @property
@@ -195,11 +169,11 @@ class StoredStack:
             self._warn(f"the numbers of {count(blocks.damaged, 'group')} are not what was written")
         return positions
 
-    def _listed(self) -> "_KeyList | None":
+    def _listed(self) -> KeyList | None:
         """Give all keys; reads them once."""
         if not self._list_read:
             try:
-                self._list = _KeyList(decode_keys(self._read_keys()))
+                self._list = KeyList(decode_keys(self._read_keys()))
             except _UNREADABLE as error:  # they are found one by one, then
                 self._warn(str(error))
             self._list_read = True
