@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import AllGroupsFailed, InputError
+from metamodel.training.engines import array_groups
 from metamodel.training.train import train
 
 RNG = np.random.default_rng(0)
@@ -353,3 +354,23 @@ def test_an_unknown_engine_is_refused():
 def test_skops_refuses_a_foreign_child_by_name():
     with pytest.raises(AllGroupsFailed, match=r"4 groups: ForbiddenCodec: skops does not trust the type children.Duck"):
         fit(table(), Duck(), codec="skops")
+
+
+@pytest.mark.slow
+@pytest.mark.tableless
+def test_linear_children_are_the_same_in_one_process_in_two_and_fitted_one_by_one(tmp_path, monkeypatch):
+    frame = table(groups=320, rows=12)
+    ledgers, stacks = {}, {}
+    for way, n_jobs in (("arrays", 1), ("processes", 2), ("one by one", 1)):
+        if way == "processes":
+            monkeypatch.setattr(array_groups, "_START_SECONDS", 0)
+        if way == "one by one":
+            monkeypatch.setattr(array_groups, "program_of", lambda spec: None)
+        result = fit(frame, Ridge(), n_jobs=n_jobs, output_dir=tmp_path / way)
+        ledgers[way] = result.ledger.drop(columns="seconds")
+        files = (path for path in (tmp_path / way / "stacks").rglob("*") if path.is_file())
+        stacks[way] = {path.name: path.read_bytes() for path in files}
+    for way in ("processes", "one by one"):
+        pd.testing.assert_frame_equal(ledgers["arrays"], ledgers[way], check_exact=True)
+        assert stacks["arrays"] == stacks[way]
+    assert len(stacks["arrays"]) > 0

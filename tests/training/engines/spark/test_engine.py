@@ -13,6 +13,7 @@ from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, both, in_ce
 import metamodel
 from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import TrainingError
+from metamodel.training.engines import task
 
 pytestmark = pytest.mark.spark
 
@@ -131,3 +132,22 @@ def test_children_see_their_rows_in_the_order_of_time_on_both_engines(spark: Any
         assert [model.child(shop).last_ for shop in ("a", "b")] == [29.0**2, 59.0**2]
         assert model.child(()).last_ in (29.0**2, 59.0**2)  # both are of the last day
         assert set(result.holdout["predicted"]) == {23.0**2, 53.0**2}
+
+
+def test_groups_that_are_fitted_as_arrays_here_are_the_same_children_there(
+    spark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(3200, 4)), columns=["a", "b", "c", "y"]).assign(g=np.repeat(range(320), 10))
+    counted, inner = [], task.fit_as_arrays
+
+    def counting(*arguments: Any) -> Any:
+        made = inner(*arguments)
+        counted.append(len(made.records))
+        return made
+
+    monkeypatch.setattr(task, "fit_as_arrays", counting)
+    local, on_spark = both(frame, spark.createDataFrame(frame), "g", "y", Ridge(), features=["a", "b", "c"])
+    assert sum(counted) == 320
+    assert_same_ledger(local.ledger, on_spark.ledger)
+    assert local.ledger["sha256"].tolist() == on_spark.ledger["sha256"].tolist()
