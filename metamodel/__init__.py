@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     )
     from metamodel.flavor.load import load_model
     from metamodel.lifecycle.gate import gate
+    from metamodel.lifecycle.promote import promote
+    from metamodel.lifecycle.rollback import rollback
+    from metamodel.lifecycle.versions import versions
     from metamodel.scoring import score
     from metamodel.tracking.log_training import log_model
     from metamodel.tracking.references.reference_model import reference
@@ -56,9 +59,12 @@ __all__ = [
     "gate",
     "load_model",
     "log_model",
+    "promote",
     "reference",
+    "rollback",
     "score",
     "train",
+    "versions",
 ]
 
 # Public name → module. Each is imported when it is first used, so that `import metamodel` costs next to nothing.
@@ -84,9 +90,12 @@ _ORIGINS = {
     "gate": "metamodel.lifecycle.gate",
     "load_model": "metamodel.flavor.load",
     "log_model": "metamodel.tracking.log_training",
+    "promote": "metamodel.lifecycle.promote",
     "reference": "metamodel.tracking.references.reference_model",
+    "rollback": "metamodel.lifecycle.rollback",
     "score": "metamodel.scoring",
     "train": "metamodel.training.train",
+    "versions": "metamodel.lifecycle.versions",
 }
 
 

@@ -13,6 +13,7 @@
     │   └── WorkerDied         a worker process was killed while it fitted a named group
     ├── StorageFailed          the disk is full, or a file or database of this machine fails
     ├── TrackingServerUnavailable  nobody answers at the tracking URI, or not to these credentials
+    ├── GateFailed             a version that has to has not passed its gate (command line: exit code 3)
     ├── UnknownGroup           no child model for a group
     │   └── TrainingFailed     ... because its training failed
     ├── ChildFailed            a child model raised while it predicted
@@ -35,6 +36,7 @@ __all__ = [
     "ChildUnavailable",
     "CorruptBundle",
     "ForbiddenCodec",
+    "GateFailed",
     "InputError",
     "InvalidKey",
     "LoggingFailed",
@@ -94,6 +96,10 @@ class StorageFailed(MetaModelError):
 
 class TrackingServerUnavailable(MetaModelError):
     """Nobody answers at the tracking URI, or not to these credentials; nothing was begun."""
+
+
+class GateFailed(MetaModelError):
+    """A version that has to has not passed its gate."""
 
 
 class UnknownGroup(MetaModelError, LookupError):

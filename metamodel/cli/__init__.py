@@ -15,11 +15,14 @@ from metamodel.cli.gate import gate
 from metamodel.cli.inspect import inspect
 from metamodel.cli.log import log
 from metamodel.cli.pack import pack, serve_check
+from metamodel.cli.promote import promote
 from metamodel.cli.reference import reference
 from metamodel.cli.report import report
+from metamodel.cli.rollback import rollback
 from metamodel.cli.score import score
 from metamodel.cli.serve import serve
 from metamodel.cli.train import train
+from metamodel.cli.versions import versions
 from metamodel.common.version import __version__
 
 __all__ = ["main"]
@@ -41,5 +44,9 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
-for command in (train, log, score, serve, inspect, report, export, pack, reference, serve_check, gate):
+_MODELS = (train, log, score, serve, inspect, report, export, pack, reference, serve_check)
+
+_VERSIONS = (gate, promote, rollback, versions)
+
+for command in (*_MODELS, *_VERSIONS):
     main.add_command(command)

@@ -19,7 +19,7 @@ from metamodel.common.messages import short_line
 from metamodel.common.option import Form, OptionGroup
 from metamodel.common.option import Option as Declared
 from metamodel.common.uris import redacted
-from metamodel.exceptions import AllGroupsFailed, InputError, MetaModelError, StorageFailed, UnknownGroup
+from metamodel.exceptions import AllGroupsFailed, GateFailed, InputError, MetaModelError, StorageFailed, UnknownGroup
 
 __all__ = [
     "EmptyableOption",
@@ -287,6 +287,8 @@ def at_work(output_dir: str | None = None) -> Iterator[None]:
             yield
     except (InputError, AllGroupsFailed, UnknownGroup) as error:
         raise Exit(str(error), 2) from error
+    except GateFailed as error:
+        raise Exit(str(error), 3) from error
     except MetaModelError as error:
         raise Exit(str(error) + (_kept(output_dir) if isinstance(error, StorageFailed) else ""), 1) from error
     except Exception as error:

@@ -1,0 +1,26 @@
+"""``metamodel rollback``."""
+
+import click
+
+from metamodel.cli.click_groups import Command
+from metamodel.cli.options import WholeNumber, argument, at_work, json_option, option
+from metamodel.cli.output import dumps
+from metamodel.cli.promote import told
+
+__all__ = ["rollback"]
+
+
+@click.command(cls=Command, short_help="Point an alias back at an earlier version.")
+@argument("name")
+@option("--version", type=WholeNumber(), help="Which one; default: what the present version replaced.")
+@option("--alias", default="champion", show_default=True, help="The alias to move.")
+@option("--expect", type=WholeNumber(), help="Refuse where the alias points at another version than this one.")
+@json_option
+def rollback(name: str, version: int | None, alias: str, expect: int | None, as_json: bool) -> None:
+    """Point an alias of the registered model NAME back at an earlier version."""
+    with at_work():
+        from metamodel.lifecycle.rollback import rollback as move
+
+        event, moved = move(name, version, alias, expect=expect)
+    facts = None if event is None else event.to_dict()
+    click.echo(dumps({"moved": moved, "event": facts}) if as_json else told(name, str(version), event, moved))

@@ -1,0 +1,106 @@
+"""`metamodel.promote`: point an alias at a version, with who, when and why kept beside it."""
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from metamodel.exceptions import GateFailed, InputError
+from metamodel.lifecycle.alias_moves import AliasMove, move_alias
+from metamodel.lifecycle.events import Event, EventLog, VersionTags
+from metamodel.lifecycle.gate_record import check_gate
+from metamodel.lifecycle.registered import version_of
+from metamodel.tracking import registry
+
+__all__ = ["APPROVAL_TAG", "promote"]
+
+# A person may set it in MLflow's page; its value is the name.
+APPROVAL_TAG = "metamodel.approved"
+
+_NOTE_TAG = "metamodel.approval_note"
+
+_LONGEST_NOTE = 500
+
+
+def promote(  # noqa: PLR0913 - what has to be so, and who says it
+    name: str,
+    version: int | str,
+    alias: str = "champion",
+    *,
+    expect: int | str | None = None,
+    require_gate: bool = False,
+    require_approval: bool = False,
+    approved_by: str | None = None,
+    note: str | None = None,
+    auto: bool = False,
+    log: EventLog | None = None,
+) -> tuple[Event | None, bool]:
+    """Point an alias at a version.
+
+    Interrupted anywhere, the same call finishes what was begun. Of two promoters at once one comes after the other.
+
+    Parameters
+    ----------
+    name, version
+        The registered model, and the number of its version.
+    alias
+        What to point at it.
+    expect
+        Number of the version that the alias has to point at now.
+    require_gate
+        Insist on a gate that the version has passed, against what the alias points at now.
+    require_approval
+        Insist on an approval: the version's tag `metamodel.approved`, which a person may also set in MLflow's page.
+    approved_by, note
+        Give this approval now.
+    auto
+        Nobody looks: insist on the gate.
+    log
+        Where the event is kept; by default as a tag of the version.
+
+    Returns
+    -------
+    event, moved : tuple of (Event or None, bool)
+        What was recorded; False where the alias pointed there already.
+
+    Raises
+    ------
+    InputError
+        There is no such model or version, a name is none, the alias points elsewhere than expected, or nobody has
+        approved the version.
+    GateFailed
+        A gate is asked for, and the version has not passed it.
+    """
+    registry.check_names(name, alias)
+    if auto and approved_by:
+        raise InputError("--auto means that nobody approves. Leave one of both out.")
+    if note and not approved_by:
+        raise InputError("A note belongs to an approval. Give --approved-by NAME too.")
+    target = version_of(name, str(version))
+    needs_gate = require_gate or auto
+    if needs_gate:
+        _gate_of(target, None if expect is None else str(expect))
+    approver, said = approved_by or target.tags.get(APPROVAL_TAG, ""), note or target.tags.get(_NOTE_TAG, "")
+    if require_approval and not approver:
+        raise InputError(
+            f"Nobody has approved {name} {version}. Give --approved-by NAME, or set the version's tag {APPROVAL_TAG}."
+        )
+    _approve(target, approved_by, note)
+    intended = Event.now(kind="promote", name=name, alias=alias, version=str(target.version), replaced="")
+    move = AliasMove(
+        intended.with_note(approver, said[:_LONGEST_NOTE]),
+        None if expect is None else str(expect),
+        lambda champion: _gate_of(target, champion or None) if needs_gate else "",
+    )
+    return move_alias(move, log or VersionTags())
+
+
+def _gate_of(version: ModelVersion, champion: str | None) -> str:
+    try:
+        return check_gate(version, champion if champion != str(version.version) else None)
+    except InputError as error:
+        raise GateFailed(str(error)) from error
+
+
+def _approve(version: ModelVersion, by: str | None, note: str | None) -> None:
+    for tag, value in ((APPROVAL_TAG, by), (_NOTE_TAG, note)):
+        if value:
+            MlflowClient().set_model_version_tag(version.name, version.version, tag, value[:_LONGEST_NOTE])
