@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -60,14 +61,15 @@ class KeyList:
         get = self._places.get
         return np.fromiter((get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
 
-    def _columns(self, keys: Sequence[_Key]) -> list[pa.Array] | None:
+    def _columns(self, keys: Sequence[Any]) -> list[pa.Array] | None:
         """Put keys into one array for each group column; None where they are not of the list's kinds."""
         if self._types is None:
             return None
         try:
-            columns = list(zip(*keys, strict=True))  # an invalid key raises
-            return [pa.array(column, type=kind) for column, kind in zip(columns, self._types, strict=True)]
-        except (TypeError, ValueError, OverflowError):  # invalid, of another level, a lone surrogate, a huge integer
+            if set(map(len, keys)) != {len(self._types)}:  # of another level; an invalid key has no length
+                return None
+            return [pa.array(list(map(itemgetter(i), keys)), type=kind) for i, kind in enumerate(self._types)]
+        except (TypeError, ValueError, OverflowError):  # invalid, a lone surrogate, a huge integer
             return None
 
     def _combined(self, columns: Sequence[pa.Array]) -> pa.Array:
@@ -87,7 +89,10 @@ class KeyList:
 
 def _arrow_types(keys: Sequence[GroupKey]) -> list[pa.DataType] | None:
     """Arrow's type of each group column; None where one is none of the plain ones, or holds several."""
-    kinds = [set(map(type, column)) for column in zip(*keys, strict=False)]
+    lengths = set(map(len, keys))
+    if len(lengths) != 1:
+        return None
+    kinds = [set(map(type, map(itemgetter(i), keys))) for i in range(lengths.pop())]
     types = [_ARROW_TYPES.get(kind.pop()) if len(kind) == 1 else None for kind in kinds]
     return types if types and None not in types else None
 
