@@ -95,11 +95,9 @@ def _figure() -> tuple[Figure, Axes]:
 
 
 def _scatter(axes: Axes, holdout: pd.DataFrame) -> None:
-    groups = list(holdout.groupby("key", sort=True, observed=True))
-    few = len(groups) <= _COLOURED_GROUPS
     size = 14 if len(holdout) < 2000 else 6
-    if few:
-        for (key, rows), colour in zip(groups, _COLOURS, strict=False):
+    if holdout["key"].nunique() <= _COLOURED_GROUPS:
+        for (key, rows), colour in zip(holdout.groupby("key", sort=True, observed=True), _COLOURS, strict=False):
             axes.scatter(rows["actual"], rows["predicted"], s=size, alpha=0.6, color=colour, label=_label(key), lw=0)
         axes.legend(frameon=False, markerscale=1.5, loc="upper left")
     else:
