@@ -89,7 +89,8 @@ def one_row(settings: Settings) -> Iterator[Row]:
     ridge = predict.one_row(settings.load("ridge", 1000, 1000), options)
     yield _row("one row, Ridge: ours - own predict, us", 100, ridge["ours - own us"], at_most=True)
     forest = predict.one_row(settings.load("forest_100", 50, 1000), options)
-    yield _row("one row, forest of 100: own predict / ours", 100, forest["own / ours"])
+    yield _row("one row, forest of 100, records to records: own predict / ours", 60, forest["own / records"])
+    yield _row("one row, forest of 100, frame to frame: own predict / ours", 30, forest["own / ours"])
 
 
 def open_any_number(settings: Settings) -> Iterator[Row]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from measuring import CLOCKS, median_seconds, numbers, show
 from peers import (
     EagerDict,
@@ -37,6 +38,7 @@ from workloads import DISTINCT, FAMILIES, KEY, NUMBERS, Workload, workload
 
 from metamodel.bundle.model import MetaModel
 from metamodel.common.byte_cache import ByteCache
+from metamodel.tables.small_tables import read_plain_rows
 
 WORK = Path(tempfile.gettempdir()) / "metamodel-benchmarks"
 PEERS = ("groupby.apply", "loop", "slices", "eager dict", "grouped predictor")
@@ -95,8 +97,10 @@ def one_row(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
     children = named if work.takes_frames else work.children(limit)
     inputs = [(children[frame[KEY].iloc[0]], work.own_input(frame)) for frame in frames]
     eager = EagerDict(named, work.features)
+    records = [frame.to_dict("records")[0] for frame in frames]
     sides = {
         "ours": lambda: [model.predict(frame) for frame in frames],
+        "records": lambda: [from_record(model, record) for record in records],
         "own": lambda: predict_all(inputs),
         "eager dict": lambda: [eager.predict(frame) for frame in frames],
     }
@@ -105,7 +109,16 @@ def one_row(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
     }
     row = {"family": work.family, "groups": work.groups, "us": micro["ours"], "own us": micro["own"]}
     row |= {"ours - own us": micro["ours"] - micro["own"], "own / ours": micro["own"] / micro["ours"]}
+    row |= {"records us": micro["records"], "own / records": micro["own"] / micro["records"]}
     return row | {"eager dict / ours": micro["eager dict"] / micro["ours"], "stacked": stacked_share(model)}
+
+
+def from_record(model: MetaModel, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answer a row as `metamodel serve` does: from the values of a JSON object to those of another."""
+    keys, features = model.manifest.keys, model.manifest.features
+    values = [[record[name] for name in keys.names]], [[record[name] for name in features.names]]
+    read = read_plain_rows(*values, keys, features)
+    return model.predict_records(pd.DataFrame([record])) if read is None else model.answer(read).records()
 
 
 def profile(work: Workload, calls: int, *, one_row: bool) -> None:

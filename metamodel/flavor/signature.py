@@ -4,7 +4,8 @@ MLflow enforces a signature before the model sees a row, and it enforces by cast
 string column None into NaN, and a required column that is missing is answered with a dump of the caller's rows. So
 group columns (and features that are no floats) have the type Any, which passes values through unchanged, and every
 column is optional: what is missing or wrong is found by us, with a message that holds no data
-(docs/decisions/0002-signature.md).
+(docs/decisions/0002-signature.md). Tables are not enforced at all (`metamodel.flavor.enforcement`); the types say what
+to send, and count for input of other kinds.
 """
 
 import datetime as dt
