@@ -64,9 +64,11 @@ def strangers_plan(plan: TablePlan, candidate: str) -> TablePlan | None:
     -------
     TablePlan or None
         None where nobody asks: parents do not answer for unknown groups, or the table has few groups. A searched
-        candidate is none of the plan's, and not judged either.
+        candidate is none of the plan's, and not judged either; nor are rows that belong together across groups.
     """
-    wanted = 0 in plan.answering_levels and plan.options.tune is None and len(plan.sizes) >= _MANY_GROUPS
+    options = plan.options
+    simple = options.tune is None and options.split_groups is None
+    wanted = 0 in plan.answering_levels and simple and len(plan.sizes) >= _MANY_GROUPS
     candidates = tuple(one for one in plan.spec.candidates if one.name == candidate)
     if not wanted or not candidates or plan.table.children is None:
         return None
