@@ -32,7 +32,7 @@ def main() -> None:
                 answers = metamodel.load_model(result.bundle_path).predict(frame.loc[unseen, leave_out])
                 error = (answers["prediction"] - frame.loc[unseen, target]).abs().mean()
                 number = f"{result.summary['groups_pooled']:5,} of {result.summary['groups']:5,} groups"
-                print(f"{name:25}{estimator:15}pooled={pooled!s:7}{number}   MAE {error:12,.4g}", flush=True)
+                print(f"{name:25}{estimator:24}pooled={pooled!s:7}{number}   MAE {error:12,.4g}", flush=True)
 
 
 if __name__ == "__main__":

@@ -198,6 +198,11 @@ class _Rival:
         return own - pooled
 
     @property
+    def share(self) -> float:
+        """The same in units of the mean of both losses, so that groups can be compared."""
+        return self.contest.gain(_OWN, POOLED)[0]
+
+    @property
     def reason(self) -> str:
         own, pooled = self.contest.losses
         rows = count(round(self.contest.rows), "row")
@@ -205,14 +210,18 @@ class _Rival:
 
 
 def _clear(small: Set[str], rivals: Sequence[_Rival]) -> set[str]:
-    """Say for which groups the pooled model is clearly better; small ones, of which none can tell, are one sample."""
+    """Say for which groups it is clear that the pooled model may answer: by their own rows, or all of them together.
+
+    Small groups, of which none can tell alone, are a sample of their own beside that of all groups.
+    """
     p_values = adjusted(np.array([rival.p_value for rival in rivals]))
     gains = np.array([rival.gain for rival in rivals])
     proven = {rival.key for rival, verdict in zip(rivals, verdicts(p_values, gains), strict=True) if verdict == "yes"}
-    of_small = np.array([rival.gain for rival in rivals if rival.key in small])
-    if len(of_small) and of_small.mean() > 0:
-        p = paired_p_values(of_small, np.zeros(len(of_small), dtype=np.int64), 1, exact=False)[0]
-        proven |= small if p < SIGNIFICANT else set()
+    for sample in (small, {rival.key for rival in rivals}):
+        shares = np.array([rival.share for rival in rivals if rival.key in sample])
+        if len(shares) and shares.mean() > 0:
+            p = paired_p_values(shares, np.zeros(len(shares), dtype=np.int64), 1, exact=False)[0]
+            proven |= sample if p < SIGNIFICANT else set()
     return proven
 
 

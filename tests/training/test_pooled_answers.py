@@ -201,7 +201,8 @@ def test_where_it_answers_nobody_it_is_not_stored() -> None:
 
 
 def test_without_being_asked_for_it_answers_only_where_it_is_clearly_better() -> None:
-    enough = table(groups=12, rows=60)
+    rng = np.random.default_rng(5)
+    enough = table(groups=12, rows=60).assign(y=lambda f: f["a"] + rng.normal(size=len(f)))
     statuses = {pooled: fit(enough, pooled=pooled).ledger["status"] for pooled in (True, "auto")}
     assert (statuses[True] == "pooled").any()
     assert not (statuses["auto"] == "pooled").any()
