@@ -152,8 +152,10 @@ def choose_pooled(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan, tasks:
     """
     # What `transform` gives of more columns has no place beside what children give.
     transforms = any(has_method(candidate.estimator, "transform") for candidate in plan.spec.candidates)
+    # With shrinkage, by default, children lean on their parents as far as their weights say, and on nobody else.
+    shrunk = plan.options.shrinkage is not None and plan.options.pooled == "auto"
     pooled = tasks.pooled
-    if pooled is None or POOLED_COLUMN not in judged or transforms:
+    if pooled is None or POOLED_COLUMN not in judged or transforms or shrunk:
         return PooledAnswers(ledger)
     rivals = {rival.key: rival for rival in _rivals_judged(ledger, judged, plan)}
     together = choose_together({key: rival.contest for key, rival in rivals.items()})

@@ -55,7 +55,7 @@ def test_without_shrinkage_a_bundle_is_what_it_was():
 
 
 def test_children_do_not_depend_on_shrinkage(result):
-    plain = fit(shrinkage=None, unknown="fallback", prune=False)
+    plain = fit(shrinkage=None, unknown="fallback", prune=False, pooled=False)
     assert plain.manifest.spec_digest == result.manifest.spec_digest
     assert plain.ledger["sha256"].tolist() == result.ledger["sha256"].tolist()
 

@@ -69,7 +69,7 @@ def strangers_plan(plan: TablePlan, candidate: str) -> TablePlan | None:
     options = plan.options
     simple = options.tune is None and options.split_groups is None
     can_tell = 0 in plan.answering_levels and simple and len(plan.sizes) >= _MANY_GROUPS
-    candidates = tuple(known for known in plan.spec.candidates if known.name == candidate)
+    candidates = tuple(each for each in plan.spec.candidates if each.name == candidate)
     if not can_tell or not candidates or plan.table.children is None:
         return None
     # Rows are held back by their hash, which all rows of a group share here.
