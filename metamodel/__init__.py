@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metamodel.lifecycle.gate import gate
     from metamodel.lifecycle.promote import promote
     from metamodel.lifecycle.rollback import rollback
+    from metamodel.lifecycle.update import update
     from metamodel.lifecycle.versions import versions
     from metamodel.scoring import score
     from metamodel.tracking.log_training import log_model
@@ -64,6 +65,7 @@ __all__ = [
     "rollback",
     "score",
     "train",
+    "update",
     "versions",
 ]
 
@@ -95,6 +97,7 @@ _ORIGINS = {
     "rollback": "metamodel.lifecycle.rollback",
     "score": "metamodel.scoring",
     "train": "metamodel.training.train",
+    "update": "metamodel.lifecycle.update",
     "versions": "metamodel.lifecycle.versions",
 }
 

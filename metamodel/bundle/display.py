@@ -32,7 +32,7 @@ def model_line(manifest: Manifest, path: Path) -> str:
     """Show a meta-model on one line."""
     kinds = "children and parents" if manifest.levels else "children"
     return (
-        f"<MetaModel: {manifest.counts.get('fitted', 0):,} {kinds} by {listing(manifest.keys.names)} predict "
+        f"<MetaModel: {manifest.children:,} {kinds} by {listing(manifest.keys.names)} predict "
         f"{manifest.target.name}; unknown groups: {manifest.unknown}; {path}>"
     )
 

@@ -22,13 +22,13 @@ __all__ = [
     "column_names",
 ]
 
-# Who writes a column, in the order of a training: the fit of one group; what gathers the groups' children; the
-# comparison with the parents; stacking; with shrinkage and intervals, what they add. "refer" is no training, but what
-# makes a model of children that live elsewhere.
-Stage = Literal["fit", "gather", "compare", "stack", "shrinkage", "interval", "refer"]
+# Who writes a column, in the order of a training: the fit of one group; what gathers the groups' children; what carries
+# the others over from the version before; the comparison with the parents; stacking; with shrinkage and intervals, what
+# they add. "refer" is no training, but what makes a model of children that live elsewhere.
+Stage = Literal["fit", "gather", "carry", "compare", "stack", "shrinkage", "interval", "refer"]
 
 # Stages that every ledger has the columns of.
-_ALWAYS: tuple[Stage, ...] = ("fit", "gather", "compare", "stack")
+_ALWAYS: tuple[Stage, ...] = ("fit", "gather", "carry", "compare", "stack")
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ COLUMNS = (
         "text",
         "fit",
         "`fitted`, `pooled` (the pooled model answers the group), `skipped` (not enough rows, too many, or pruned), "
-        "`failed` (an error); `carried` is kept for children taken over from an earlier version, `referenced` is a "
-        "child that lives elsewhere",
+        "`failed` (an error); `carried` is a child taken over from an earlier version, `retired` one that was given up "
+        "because its group is long gone, `referenced` one that lives elsewhere",
     ),
     Column("reason", "text", "fit", "empty, or words for machines with their figures behind, joined by `; ` (below)"),
     Column("error", "text", "fit", "the error's class and first line, empty without one"),
@@ -137,6 +137,12 @@ COLUMNS = (
     Column("bytes", "integer", "fit", "how many they are; 0 without a child"),
     Column("sha256", "text", "fit", "their digest; empty without a child"),
     Column("warnings", "text", "fit", "up to three distinct warnings of the estimator"),
+    Column("trained_version", "text", "carry", "of a `carried` child: digest of the version that fitted it"),
+    Column("trained_at", "text", "carry", "when the child was fitted (UTC); empty without a child"),
+    Column("data_through", "text", "carry", "the newest row that the fit saw, by the time column; empty without one"),
+    Column("rows_seen", "integer", "carry", "rows of the group in the table of that fit, of whatever kind"),
+    Column("retrain_reason", "text", "carry", "of an [update](updates.md): why the group was retrained; else empty"),
+    Column("missing_since", "text", "carry", "since when the group is gone from the updates' tables; else empty"),
     Column(
         "stack",
         "text",

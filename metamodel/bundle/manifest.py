@@ -152,6 +152,11 @@ class Manifest:
         radius = (self.pooled or {}).get("unknown", {}).get("radius")
         return math.nan if radius is None else float(radius)
 
+    @property
+    def children(self) -> int:
+        """Groups with a child in this bundle, fitted in its training or carried over."""
+        return self.counts["fitted"] + self.counts.get("carried", 0)
+
     def to_json(self) -> str:
         """Serialize, with stable order, for people to read."""
         described = {

@@ -196,7 +196,7 @@ class Bundle:
         A pass over more children than the cache holds would push out the ones that online traffic needs and, by its
         end, its own first ones too; so it leaves the cache alone.
         """
-        fitted = max(1, self.manifest.counts["fitted"])
+        fitted = max(1, self.manifest.children)
         return self.manifest.counts["resident_bytes"] / fitted * n_groups <= self.cache.limit
 
     def fresh_child(self, key: GroupKey) -> Any:
@@ -262,7 +262,7 @@ class Bundle:
             self.seconds_reading += time.perf_counter() - started
         if row is None:
             self._check_unknown(key)
-            raise UnknownGroup(f"No child model for group {key} ({self.manifest.counts['fitted']:,} known). {_REMEDY}")
+            raise UnknownGroup(f"No child model for group {key} ({self.manifest.children:,} known). {_REMEDY}")
         if row.child is None and row.status == BY_POOLED_STATUS:
             return (BY_POOLED, ""), _MARK_BYTES
         if row.child is None:

@@ -123,6 +123,17 @@ class ShardReader:
         """Yield the rows of all groups with a child, in file order; raises as `read` does."""
         return self.rows("fitted")
 
+    def scan(self) -> Iterator[tuple[str, ShardRow | None]]:
+        """Yield every row with its key, in file order, each proven; None in the place of one that is damaged.
+
+        Reads the file once from end to end. A row whose key is damaged itself is left out, as one that is not there.
+        """
+        connection = self._connection()
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            for stored in connection.execute(f"SELECT {COLUMNS} FROM children ORDER BY rowid"):
+                if isinstance(stored[0], str):
+                    yield stored[0], _proven(stored, connection.decompressor)
+
     def damaged_keys(self) -> Iterator[str]:
         """Yield the encoded keys of all groups whose bytes are not what was written; none where no key can be read."""
         with suppress(CorruptBundle, sqlite3.Error):

@@ -8,7 +8,7 @@ answers in their place.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,19 @@ class StoredStack:
         except _UNREADABLE:  # a damaged file, which `Bundle.damaged_files` names
             return []
         return keys if self._blocks is None else [keys[i] for i in self._blocks.damaged_positions().tolist()]
+
+    def only(self, keys: Collection[str]) -> BuiltStack | None:
+        """Gather the numbers of some children, as far as they are what was written; None where there are none."""
+        self._load()
+        if self._blocks is None:
+            return None
+        every = self._read_keys()
+        there = np.array([i for i, key in enumerate(every) if key in keys], dtype=np.int64)
+        positions = there[self._blocks.intact(there)] if len(there) else there
+        if not len(positions):
+            return None
+        versions = self._versions[positions].astype(str).tolist()
+        return BuiltStack(self._program.take(positions), [every[i] for i in positions.tolist()], versions)
 
     def takes(self, *, proba: bool) -> bool:
         """Whether it can answer calls with, or without, probabilities."""

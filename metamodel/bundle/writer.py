@@ -183,13 +183,19 @@ class ShardMerger:
     def replace(self, shard: Path, keys: Collection[str]) -> str:
         """Put some groups of a task's shard in the place of what was added of them before; returns as `add` does."""
         self._make_room()
-        for name in self._names[:-1]:
-            forget_groups(self._directory / name, keys)
-        self._writer.forget(keys)
+        self.forget(keys)
         for row in ShardReader(shard).rows():
             if row.key in keys:
                 self._writer.add(row)
         return self._names[-1]
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Take groups out again, in whichever shard they are."""
+        if not keys:
+            return
+        for name in self._names[:-1]:
+            forget_groups(self._directory / name, keys)
+        self._writer.forget(keys)
 
     def close(self) -> None:
         """Finish the last shard, and compress all of them where that is worthwhile."""

@@ -15,4 +15,4 @@ POOLED = "pooled"
 ANSWERED = (*WITH_CHILD, POOLED)
 
 # What becomes of a group in training.
-OUTCOMES = (*TRAINED, POOLED, "skipped", "failed")
+OUTCOMES = (*TRAINED, POOLED, "skipped", "failed", "retired")

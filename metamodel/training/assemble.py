@@ -5,12 +5,14 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from metamodel.bundle.carry.contests import write_contests
+from metamodel.bundle.carry.recipe import write_recipe
 from metamodel.bundle.diagnostics import gather_holdouts, gather_importance, write_evidence
 from metamodel.bundle.group_values import write_group_values
 from metamodel.bundle.ledger import LedgerRow
@@ -26,16 +28,19 @@ from metamodel.fitting.estimator_info import has_method, packages
 from metamodel.fitting.spec import Candidate
 from metamodel.tables.checks import Finding
 from metamodel.training.blend_weights import Shrunk, shrink
-from metamodel.training.build_stacks import stack_plan
+from metamodel.training.build_stacks import NO_STACKS, stack_plan
 from metamodel.training.calibrate_intervals import with_intervals
+from metamodel.training.carrying.joining import Carrying
+from metamodel.training.carrying.provenance import with_provenance
+from metamodel.training.carrying.update_plan import FROM_NOTHING, Lineage, Update
 from metamodel.training.engines.pooled import with_pooled
-from metamodel.training.engines.task import TaskResult, skip_groups
+from metamodel.training.engines.task import TaskResult, leave_alone, skip_groups
 from metamodel.training.fit_warnings import warning_findings
 from metamodel.training.ledger_rows import in_shard, refuse_empty, to_ledger, tuning_table
 from metamodel.training.plan import Plan
 from metamodel.training.pooled_answers import PooledAnswers, Rivals, choose_pooled
 from metamodel.training.prune import compare_and_prune
-from metamodel.training.refits import fitted_again, superseded
+from metamodel.training.refits import fitted_again, superseded, without
 from metamodel.training.result import TrainingResult
 from metamodel.training.summarize import summarize
 
@@ -54,7 +59,14 @@ _PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow"
 
 
 def fit_and_assemble(
-    plan: Plan, fit: Fit, path: Path, data: pd.DataFrame, source: str, findings: Sequence[Finding], end: float
+    plan: Plan,
+    fit: Fit,
+    path: Path,
+    data: pd.DataFrame,
+    source: str,
+    findings: Sequence[Finding],
+    end: float,
+    lineage: Lineage = FROM_NOTHING,
 ) -> TrainingResult:
     """Let an engine fit all groups of a plan, and write the bundle.
 
@@ -70,6 +82,8 @@ def fit_and_assemble(
         For the result: the table, where it came from, and what the data checks found.
     end
         When stacking has to be over, a point of the wall clock; children that are left are not stacked.
+    lineage
+        How it was asked for, and what is carried over from the version before.
 
     Raises
     ------
@@ -78,43 +92,88 @@ def fit_and_assemble(
     AllGroupsFailed
         Not one group could be fitted.
     """
-    sizes = plan.sizes_of_all_levels()
-    limit = plan.options.max_group_rows
-    oversized = {key: rows for key, rows in sizes.items() if limit is not None and rows > limit}
     share = kept_share(plan.rows, plan.options.holdout if plan.options.scheme.kind == "holdout" else 1.0)
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     with ExitStack() as until_done:
         directory, tasks = until_done.enter_context(new_bundle(path))
-        first = [skip_groups(oversized, limit or 0, tasks)] if oversized else []
-        results, shards, rivals = _gather(itertools.chain(first, fit(tasks, share)), len(sizes), directory)
+        steps = itertools.chain(_left_out(plan, lineage.update, tasks), fit(tasks, share))
+        gathered = _gather(steps, directory, plan, lineage.update)
         until_done.enter_context(seldom_collecting())  # rows of the ledger are many small objects
-        rows = [in_shard(row, file) for result, file in zip(results, shards, strict=True) for row in result.ledger]
-        ledger, tuning = to_ledger(rows, plan), tuning_table(rows, plan)
-        refuse_empty(ledger)
-        holdouts, importance = _evidence(results, plan)
-        holdout = holdouts[len(plan.keys.columns)] = with_pooled(holdouts[len(plan.keys.columns)], rivals.pooled)
-        shrunk = shrink(ledger, holdout, plan)
-        chosen, gone = _without_children(shrunk, holdout, plan, rivals, directory)
-        ledger = chosen.ledger
-        findings = [*findings, *_told(warning_findings(ledger, plan.keys) + chosen.findings())]
-        answers, interval = chosen.answers(shrunk.answers(holdouts)), plan.options.interval
-        ledger, radii, reached = with_intervals(ledger, answers, plan.keys, interval, plan.answering_levels)
-        summary = {
-            **summarize(ledger, plan),
-            **saved_together(holdout, plan.spec.task),
-            **shrunk.summary,
-            **reached,
-            "data_findings": len(findings),
-        }
-        samples = {key: sample for result in results for key, sample in result.samples.items()}
-        manifest = replace(_manifest(plan, ledger, rows, findings), pooled=chosen.described)
-        manifest, ledger = stack_plan(directory, plan, manifest, ledger, samples, end)
-        write_evidence(directory, shrunk.holdout, importance)
-        weights = shrunk.weights.drop(index=gone, errors="ignore")
-        manifest = _with_group_values(directory, manifest, [weights, radii])
-        manifest = finish_bundle(directory, manifest, ledger)
+        tuning = tuning_table(gathered.rows, plan)
+        judged = _judge(gathered, plan, now, lineage, directory)
+        findings = [*findings, *_told(judged.findings)]
+        manifest = replace(_manifest(plan, judged.ledger, gathered.rows, findings, now), pooled=judged.pooled)
+        samples = {key: sample for result in gathered.results for key, sample in result.samples.items()}
+        carrying = gathered.carrying
+        manifest, ledger = stack_plan(
+            directory, plan, manifest, judged.ledger, samples, end, carrying.stacks() if carrying else NO_STACKS
+        )
+        holdout = judged.shrunk.holdout
+        write_evidence(directory, holdout, judged.importance)
+        contests = {row.key: row.contest for row in gathered.rows if row.contest is not None}
+        if carrying:
+            contests |= carrying.contests()
+            ledger = carrying.shards(directory, ledger)
+            manifest = replace(manifest, **carrying.manifest(manifest, directory))
+        write_contests(directory, contests)
+        write_recipe(directory, lineage.recipe, plan.options.codec)
+        manifest = finish_bundle(directory, _with_group_values(directory, manifest, judged.values), ledger)
+    summary = {**judged.summary, "data_findings": len(findings)}
     return TrainingResult(
-        ledger, summary, path, manifest, data, source, shrunk.holdout, importance, tuple(findings), tuning
+        ledger, summary, path, manifest, data, source, holdout, judged.importance, tuple(findings), tuning
     )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """How the children stand: the ledger, what belongs beside it in the bundle, and the figures of all groups.
+
+    `values` are the numbers that groups answer with; `pooled` is what the manifest says of the pooled model.
+    """
+
+    ledger: pd.DataFrame
+    shrunk: Shrunk
+    importance: pd.DataFrame
+    values: pd.DataFrame
+    summary: dict[str, Any]
+    findings: list[Finding]
+    pooled: dict[str, Any] | None
+
+
+def _judge(gathered: "_Gathered", plan: Plan, now: str, lineage: Lineage, directory: Path) -> _Judged:
+    """Compare, blend, prune and calibrate; groups that are carried are seen by the others, and stay as they were."""
+    depth, carrying = len(plan.keys.columns), gathered.carrying
+    reasons = {} if lineage.update is None else lineage.update.reasons
+    ledger = with_provenance(to_ledger(gathered.rows, plan), plan, now, reasons)
+    holdouts, importance = _evidence(gathered.results, plan)
+    if carrying:
+        ledger, importance = carrying.ledger(ledger), carrying.importance(importance)
+        holdouts[depth] = carrying.holdout(holdouts[depth])
+    refuse_empty(ledger)
+    holdout = holdouts[depth] = with_pooled(holdouts[depth], gathered.rivals.pooled)
+    shrunk = shrink(ledger, holdout, plan)
+    chosen, gone = _without_children(shrunk, holdout, plan, gathered.rivals, directory)
+    findings = warning_findings(chosen.ledger, plan.keys) + chosen.findings()
+    answers, interval = chosen.answers(shrunk.answers(holdouts)), plan.options.interval
+    ledger, radii, reached = with_intervals(chosen.ledger, answers, plan.keys, interval, plan.answering_levels)
+    weights = shrunk.weights.drop(index=gone, errors="ignore")
+    values = pd.concat([table for table in (weights, radii) if len(table.columns)] or [pd.DataFrame()], axis=1)
+    if carrying:
+        ledger, values = carrying.as_before(ledger), carrying.group_values(values)
+    together = saved_together(holdout, plan.spec.task)
+    summary = {**summarize(ledger, plan), **together, **shrunk.summary, **reached}
+    return _Judged(ledger, shrunk, importance, values, summary, findings, chosen.described)
+
+
+def _left_out(plan: Plan, update: Update | None, directory: Path) -> list[TaskResult]:
+    """Record the groups that are not fitted, without a look at their rows: too large ones, and new ones left alone."""
+    sizes = plan.sizes_of_all_levels()
+    limit = plan.options.max_group_rows
+    oversized = {key: n for key, n in sizes.items() if limit is not None and n > limit and plan.fits(key)}
+    results = [skip_groups(oversized, limit or 0, directory)] if oversized else []
+    if update is not None and update.untrained:
+        results.append(leave_alone({key: sizes[key] for key in update.untrained}, directory))
+    return results
 
 
 def _without_children(
@@ -134,9 +193,8 @@ def _told(findings: list[Finding]) -> list[Finding]:
     return findings
 
 
-def _with_group_values(directory: Path, manifest: Manifest, tables: Sequence[pd.DataFrame]) -> Manifest:
+def _with_group_values(directory: Path, manifest: Manifest, values: pd.DataFrame) -> Manifest:
     """Write the numbers of groups that answers need, one column each, under the groups' encoded keys."""
-    values = pd.concat([table for table in tables if len(table.columns)] or [pd.DataFrame()], axis=1)
     return replace(manifest, group_values=write_group_values(directory, values)) if len(values.columns) else manifest
 
 
@@ -148,12 +206,26 @@ def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[dict[int, pd.D
     return holdouts, gather_importance(importances, plan.features.names)
 
 
-def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[list[TaskResult], list[str], Rivals]:
+@dataclass(frozen=True)
+class _Gathered:
+    """What the tasks handed back, each group once: its rows of the ledger among it, with the shard that it is in.
+
+    `rivals` are the models of all groups; `carrying` is what is taken over from the version before.
+    """
+
+    results: list[TaskResult]
+    rows: list[LedgerRow]
+    rivals: Rivals
+    carrying: Carrying | None
+
+
+def _gather(steps: Iterable[TaskResult], directory: Path, plan: Plan, update: Update | None) -> _Gathered:
     """Move every task's children into the bundle's shards as they come; the pooled model comes apart."""
-    rivals = Rivals()
+    rivals, carrying = Rivals(), None
     results: list[TaskResult] = []
     shards: list[str] = []
     merger = ShardMerger(directory)
+    total = len(plan.sizes_of_all_levels()) if plan.only is None else len(plan.only)
     try:
         with TrainingProgress(total) as progress:
             for result in steps:
@@ -166,14 +238,23 @@ def _gather(steps: Iterable[TaskResult], total: int, directory: Path) -> tuple[l
                 else:
                     shards.append(merger.add(result.shard))
                     progress.add([row.status for row in result.ledger])
+        results = superseded(results)
+        if update is not None:
+            kept = update.kept(row for result in results for row in result.ledger)
+            merger.forget(kept.keys())
+            results = [without(result, kept.keys()) for result in results]
+            carrying = Carrying(update, kept, plan)
     except BaseException:
         merger.abandon()
         raise
     merger.close()
-    return superseded(results), shards, rivals
+    rows = [in_shard(row, file) for result, file in zip(results, shards, strict=True) for row in result.ledger]
+    return _Gathered(results, rows, rivals, carrying)
 
 
-def _manifest(plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findings: Sequence[Finding]) -> Manifest:
+def _manifest(
+    plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findings: Sequence[Finding], now: str
+) -> Manifest:
     """Say what was trained, on what, with which libraries; the files are entered when they are all written.
 
     Children that were pruned are in `rows` still, and not in the ledger any more.
@@ -197,7 +278,7 @@ def _manifest(plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findi
             "resident_bytes": sum(row.resident for row in rows if row.sha256 in stored),
         },
         versions=library_versions(_PACKAGES),
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        created=now,
         findings=tuple(finding.to_dict() for finding in findings),
         library_settings=plan.spec.settings.to_dict() if plan.spec.settings else None,
     )

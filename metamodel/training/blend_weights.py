@@ -10,6 +10,7 @@ import pandas as pd
 
 from metamodel.bundle.ledger import SHRINKAGE_COLUMNS
 from metamodel.bundle.ledger_queries import keys_of
+from metamodel.common.group_status import TRAINED
 from metamodel.evaluation.holdout import level_column
 from metamodel.evaluation.metrics import METRICS, PRIMARY, regression_metrics, skill
 from metamodel.evaluation.shrinkage import Shrinkage
@@ -92,7 +93,7 @@ def shrink(ledger: pd.DataFrame, holdout: pd.DataFrame, plan: Plan) -> Shrunk:
         return Shrunk(ledger, holdout)
     depth = len(plan.keys.columns)
     keys = keys_of(ledger, plan.keys)
-    fitted = (ledger["status"] == "fitted").tolist()
+    fitted = ledger["status"].isin(TRAINED).tolist()
     rows = {key: int(n) for key, n, there in zip(keys, ledger["rows"], fitted, strict=True) if there}
     weights = weight_table(rows, shrinkage, depth)
     answered = blend_holdout(holdout, weights, depth, plan.levels)

@@ -4,11 +4,11 @@ Every child is compared with its stack on rows of its own group; what the compar
 and the ledger's column `stack` says why.
 """
 
+import itertools
 import math
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.bundle.carry.carried_shards import link_file
+from metamodel.bundle.carry.carried_stacks import put_together
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import LEDGER_NAME, Bundle
@@ -32,10 +34,29 @@ from metamodel.training.engines.joblib_pool import on_one_thread
 from metamodel.training.plan import Plan, TablePlan
 from metamodel.training.verify_stacks import parts_of, proven_children
 
-__all__ = ["stack_bundle", "stack_plan"]
+__all__ = ["NO_STACKS", "CarriedStacks", "stack_bundle", "stack_plan"]
 
 # Rows of each group on which child and stack are compared.
 _COMPARED_ROWS = 16
+
+
+@dataclass(frozen=True)
+class CarriedStacks:
+    """What is taken over from the stacks of the version before.
+
+    Attributes
+    ----------
+    stacks
+        Of the groups that are carried.
+    reasons
+        Encoded key → why a carried child was in no stack there.
+    """
+
+    stacks: Iterable[BuiltStack] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_STACKS = CarriedStacks()
 
 
 def stack_plan(
@@ -45,6 +66,7 @@ def stack_plan(
     ledger: pd.DataFrame,
     samples: Mapping[str, AnyArray],
     end: float = math.inf,
+    carried: CarriedStacks = NO_STACKS,
 ) -> tuple[Manifest, pd.DataFrame]:
     """Add stacks to a bundle that training is about to finish, compared on training rows.
 
@@ -60,6 +82,8 @@ def stack_plan(
         Encoded key → rows to compare on, where the plan holds no table: after training on Spark.
     end
         When the last child may be stacked, a point of the wall clock.
+    carried
+        What the stacks of the version before hold of groups that are carried.
 
     Returns
     -------
@@ -70,11 +94,12 @@ def stack_plan(
         return manifest, ledger.assign(stack="not asked for")
     reasons = [why_not(candidate.estimator) for candidate in plan.spec.every_candidate]
     if all(reasons):
-        return _recorded(manifest, ledger, _Packed(), "; ".join(dict.fromkeys(reasons)))
+        otherwise = "; ".join(dict.fromkeys(reasons))
+        return _recorded(manifest, ledger, _written(directory, carried.stacks, dict(carried.reasons)), otherwise)
     rows_of: Callable[[str], AnyArray | None] = samples.get
     if isinstance(plan, TablePlan):
         rows_of = _sampler(plan.table.features, _rows_by_key(plan.grouping, plan.levels))
-    return _recorded(manifest, ledger, _pack(directory, manifest, rows_of, plan.options.n_jobs, end))
+    return _recorded(manifest, ledger, _pack(directory, manifest, rows_of, plan.options.n_jobs, end, carried))
 
 
 def stack_bundle(
@@ -115,7 +140,7 @@ def stack_bundle(
     with new_bundle(Path(os.path.abspath(output or bundle.path))) as (directory, _):
         for name in manifest.files:  # all but what is written anew
             if name != LEDGER_NAME and not name.startswith(f"{STACK_DIR}/"):
-                _link(bundle.path / name, directory / name)
+                link_file(bundle.path / name, directory / name)
         packed = _pack(directory, manifest, _sampler(table, rows), n_jobs)
         manifest, ledger = _recorded(manifest, bundle.ledger, packed)
         return finish_bundle(directory, manifest, ledger)
@@ -136,16 +161,24 @@ def _pack(
     rows_of: Callable[[str], AnyArray | None],
     n_jobs: int,
     end: float = math.inf,
+    carried: CarriedStacks = NO_STACKS,
 ) -> _Packed:
-    packed = _Packed()
+    refused = dict(carried.reasons)
     if manifest.features.layout != "array":
-        return packed
-    parts, refused = parts_of(directory, manifest, end), packed.refused
+        return _Packed(refused=refused)
+    parts = parts_of(directory, manifest, end)
     builder = StackBuilder(manifest.features, manifest.target.classes, refused)
     with on_one_thread(), tempfile.TemporaryDirectory(prefix=".stacking-", dir=directory.parent) as scratch:
-        for stack in _stacks(proven_children(parts, rows_of, refused, n_jobs, Path(scratch)), builder):
-            packed.described.append(write_stack(directory, len(packed.described), stack))
-            packed.keys.update(stack.keys)
+        built = _stacks(proven_children(parts, rows_of, refused, n_jobs, Path(scratch)), builder)
+        return _written(directory, itertools.chain(carried.stacks, built), refused)
+
+
+def _written(directory: Path, stacks: Iterable[BuiltStack], refused: dict[str, str]) -> _Packed:
+    """Write stacks as they come, those that mean the same as one."""
+    packed = _Packed(refused=refused)
+    for stack in put_together(stacks):
+        packed.described.append(write_stack(directory, len(packed.described), stack))
+        packed.keys.update(stack.keys)
     return packed
 
 
@@ -198,12 +231,3 @@ def _rows_by_key(grouping: Grouping, levels: Sequence[int]) -> dict[str, IntArra
             parents.setdefault(key[:level], []).append(positions)
         found |= {key: np.concatenate(parts) for key, parts in parents.items()}
     return {encode_key(key): positions for key, positions in found.items()}
-
-
-def _link(source: Path, target: Path) -> None:
-    # The same bytes under a second name where the file system can, else a copy.
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

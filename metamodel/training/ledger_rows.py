@@ -8,6 +8,7 @@ import pandas as pd
 
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.ledger_queries import with_keys
+from metamodel.common.group_status import TRAINED
 from metamodel.common.messages import count
 from metamodel.common.uris import redacted, without_credentials
 from metamodel.exceptions import AllGroupsFailed
@@ -34,6 +35,8 @@ def to_ledger(rows: Sequence[LedgerRow], plan: Plan) -> pd.DataFrame:
         The plan's ledger columns, null where they are written later; children first, then their parents, each sorted
         by key.
     """
+    if not rows:  # an update that retrains nobody
+        return pd.DataFrame(columns=plan.ledger_columns)
     keys = decode_keys([row.key for row in rows])
     rows = [_with_odd_fields(row, key, plan) for row, key in zip(rows, keys, strict=True)] if plan.odd_rows else rows
     ordered = with_keys(pd.DataFrame([row.cells() for row in rows]), keys, plan.keys)
@@ -92,7 +95,7 @@ def refuse_empty(ledger: pd.DataFrame) -> None:
     AllGroupsFailed
         With the commonest reasons.
     """
-    if (ledger["status"] == "fitted").any():
+    if ledger["status"].isin(TRAINED).any():
         return
     reasons = ledger["error"].where(ledger["error"] != "", ledger["reason"])
     numbers = reasons.str.rstrip(".").value_counts().head(3)

@@ -13,7 +13,7 @@ from metamodel.exceptions import InputError, InvalidKey
 from metamodel.tables.dataframes import as_pandas
 from metamodel.tables.keys import GroupKey, KeySchema
 
-__all__ = ["Override", "place", "read_overrides"]
+__all__ = ["Override", "canonical_keys", "place", "read_overrides"]
 
 _COLUMNS = ("estimator", "estimator_params", "min_rows", "skip")
 
@@ -32,6 +32,8 @@ class Override:
         Whether the group gets no child.
     from_text
         Whether the key may be text where the group columns hold others, as files have it.
+    optional
+        Whether the group may be missing: an update has tables without some groups.
     """
 
     key: tuple[Any, ...]
@@ -40,6 +42,7 @@ class Override:
     min_rows: int | None = None
     skip: bool = False
     from_text: bool = False
+    optional: bool = False
 
     @classmethod
     def read(cls, record: Mapping[str, Any], group_by: Sequence[str], from_text: bool = False) -> Self:
@@ -104,7 +107,7 @@ def read_overrides(table: Any, group_by: Sequence[str], from_text: bool = False)
     return tuple(Override.read(record, group_by, from_text) for record in records)
 
 
-def place(overrides: Sequence[Override], keys: KeySchema, known: Mapping[GroupKey, int]) -> list[GroupKey]:
+def place(overrides: Sequence[Override], keys: KeySchema, known: Mapping[GroupKey, int]) -> list[GroupKey | None]:
     """Find the group of every override.
 
     Parameters
@@ -116,13 +119,33 @@ def place(overrides: Sequence[Override], keys: KeySchema, known: Mapping[GroupKe
     known
         The groups of the training table.
 
+    Returns
+    -------
+    list of key or None
+        None where there is no such group, and need not be.
+
     Raises
     ------
     InputError
         There is no such group, or it has two overrides.
     """
+    placed: list[GroupKey | None] = []
+    for override, key in zip(overrides, canonical_keys(overrides, keys), strict=True):
+        if key not in known and not override.optional:
+            raise InputError(
+                f"There is an override for group {key}, but the table has no such group ({len(known):,} known). "
+                "Correct its key, or take it out."
+            )
+        if key in placed:
+            raise InputError(f"Group {key} has two overrides. Keep one.")
+        placed.append(key if key in known else None)
+    return placed
+
+
+def canonical_keys(overrides: Sequence[Override], keys: KeySchema) -> list[GroupKey]:
+    """Give the key of every override as the group columns have it; raises `InputError` where it is none."""
     of_file = replace(keys, columns=tuple(replace(column, from_text=True) for column in keys.columns))
-    placed: list[GroupKey] = []
+    canonical = []
     for override in overrides:
         try:
             key = (
@@ -132,15 +155,8 @@ def place(overrides: Sequence[Override], keys: KeySchema, known: Mapping[GroupKe
             )
         except InvalidKey as error:
             raise InputError(f"Override of group {override.key}: {error}") from error
-        if key not in known:
-            raise InputError(
-                f"There is an override for group {key}, but the table has no such group ({len(known):,} known). "
-                "Correct its key, or take it out."
-            )
-        if key in placed:
-            raise InputError(f"Group {key} has two overrides. Keep one.")
-        placed.append(key)
-    return placed
+        canonical.append(key)
+    return canonical
 
 
 def _plain_key(key: Sequence[Any], keys: KeySchema) -> tuple[Any, ...]:

@@ -4,27 +4,25 @@ A table plan holds the whole table once, as arrays in the form that children tak
 chain which rows belong to which group. Nothing here knows processes or files.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from metamodel.bundle.ledger import Stage, column_names
-from metamodel.common.arrays import AnyArray, HashArray, IntArray
+from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count, listing
 from metamodel.evaluation.holdout import child_ids
 from metamodel.evaluation.splits import time_order
 from metamodel.exceptions import InputError, InvalidKey
-from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import FitSpec
 from metamodel.fitting.tuning import TUNING_COLUMNS
 from metamodel.tables.equal_rows import EqualRows, equal_rows
 from metamodel.tables.feature_columns import text_levels
-from metamodel.tables.features import FeatureSchema, FeatureTable
+from metamodel.tables.features import FeatureSchema
 from metamodel.tables.grouping import Grouping, check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.row_hashes import row_hashes
@@ -35,6 +33,7 @@ from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
 from metamodel.training.problem import TableCounts, decide, feature_names
 from metamodel.training.targets import TargetInfo
+from metamodel.training.training_table import GroupRows, TrainingTable, fingerprint
 
 __all__ = [
     "GroupRows",
@@ -51,55 +50,13 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class TrainingTable:
-    """Rows as children take them: features, target, and what the holdout needs; all of one length.
-
-    `children` says which group of all columns each row is of (`holdout.child_ids`), `split_groups` which rows have to
-    stay together.
-    """
-
-    features: FeatureTable
-    y: AnyArray
-    hashes: HashArray
-    times: AnyArray | None
-    weights: AnyArray | None = None
-    children: IntArray | None = None
-    split_groups: SplitGroups | None = None
-
-    def take(self, rows: IntArray) -> "TrainingTable":
-        """Gather rows."""
-        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], *self._others(rows))
-
-    def fingerprint(self, rows: IntArray | slice) -> str:
-        """Digest of the content of some rows, in their order."""
-        return fingerprint(self.hashes[rows], None if self.weights is None else self.weights[rows])
-
-    def group(self, key: GroupKey, start: int, stop: int) -> GroupData:
-        """Rows `start` to `stop` as one group's data, without a copy."""
-        rows = slice(start, stop)
-        return GroupData(key, self.features.slice(start, stop), self.y[rows], self.hashes[rows], *self._others(rows))
-
-    def _others(self, rows: IntArray | slice) -> Iterator[Any]:
-        """Of some rows, what not every table has, in the order of the fields here and of `GroupData`."""
-        every = (self.times, self.weights, self.children, self.split_groups)
-        return (None if values is None else values[rows] for values in every)
-
-
-@dataclass(frozen=True)
-class GroupRows:
-    """One group to fit: its key, the positions of its rows in the table, and the fingerprint of their content."""
-
-    key: GroupKey
-    rows: IntArray
-    fingerprint: str
-
-
-@dataclass(frozen=True)
 class Plan:
     """All that training needs to know besides the rows.
 
     `sizes` says how many rows each group has; `odd_fields` what was taken for null in features that are numbers but for
-    it, and `odd_rows` in how many rows of which groups, where that is counted.
+    it, and `odd_rows` in how many rows of which groups, where that is counted; `newest` where in time the last row of
+    each group is (`evaluation.splits.time_order`), where there is a time column; `only` which groups of all levels are
+    fitted, None for every one.
     """
 
     options: TrainingOptions
@@ -114,6 +71,8 @@ class Plan:
     equal_rows: EqualRows
     odd_fields: tuple[OddFields, ...]
     odd_rows: Mapping[GroupKey, int]
+    newest: Mapping[GroupKey, float | int] = field(default_factory=dict, kw_only=True)
+    only: frozenset[GroupKey] | None = field(default=None, kw_only=True)
 
     @property
     def ledger_columns(self) -> list[str]:
@@ -137,6 +96,23 @@ class Plan:
         roles = {*self.keys.names, *self.features.names, *others}
         return tuple(name for name in columns if is_index(name) and name not in roles)
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether the rows have times that are points of the calendar, and not numbers."""
+        return any(not isinstance(point, float) for point in self.newest.values())
+
+    def fits(self, key: GroupKey) -> bool:
+        """Whether a group is fitted in this training."""
+        return self.only is None or key in self.only
+
+    def newest_of_all_levels(self) -> dict[GroupKey, float | int]:
+        """Say where in time the last row of every group of every level is; empty without a time column."""
+        newest = dict(self.newest)
+        for level in self.levels:
+            for key, point in self.newest.items():
+                newest[key[:level]] = max(point, newest.get(key[:level], point))
+        return newest
+
     def sizes_of_all_levels(self) -> dict[GroupKey, int]:
         """Rows of every group of every level: the children first, then their parents, then the global model."""
         sizes: Counter[GroupKey] = Counter(self.sizes)
@@ -159,8 +135,23 @@ class TablePlan(Plan):
             grouping = self.grouping.at_level(level)
             for i, key in enumerate(grouping.keys):
                 assert isinstance(key, tuple)
-                rows = grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
-                yield GroupRows(key, rows, self.table.fingerprint(rows))
+                if self.fits(key):
+                    rows = grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
+                    yield GroupRows(key, rows, self.table.fingerprint(rows))
+
+    def fresh_rows(self, through: Mapping[GroupKey, float | int]) -> dict[GroupKey, int]:
+        """Count the rows of some groups, of any level, that are newer than a point of time of each."""
+        assert self.table.times is not None
+        counted: dict[GroupKey, int] = {}
+        for level in (len(self.keys.columns), *self.levels):
+            grouping = self.grouping.at_level(level)
+            limits = [through.get(key) if isinstance(key, tuple) else None for key in grouping.keys]
+            known_limits = np.array([limit is not None for limit in limits])
+            points = np.array([0 if limit is None else limit for limit in limits])
+            fresh = (self.table.times > points[grouping.codes]) & known_limits[grouping.codes]
+            numbers = np.bincount(grouping.codes[fresh], minlength=len(limits)).tolist()
+            counted |= {key: n for key, n in zip(grouping.keys, numbers, strict=True) if key in through}  # type: ignore[misc]
+        return counted
 
 
 def make_plan(
@@ -233,7 +224,14 @@ def make_plan(
         {key: int(rows) for key, rows in zip(sizes, np.bincount(grouping.codes, odd_rows), strict=True) if rows},
         table,
         grouping,
+        newest={} if times is None else dict(zip(sizes, _newest(times, grouping), strict=True)),
     )
+
+
+def _newest(times: AnyArray, grouping: Grouping) -> list[float | int]:
+    """Find each group's last point of time."""
+    last: list[float | int] = np.maximum.reduceat(times[grouping.order], grouping.bounds[:-1]).tolist()
+    return last
 
 
 def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]:
@@ -312,11 +310,3 @@ def _group(frame: pd.DataFrame, keys: KeySchema) -> tuple[pd.DataFrame, Grouping
         raise InputError("Every row has a null in its group columns, so no row is left. Fill the group columns.")
     frame = frame.loc[~bad]
     return frame, group_rows(frame, keys), int(bad.sum())
-
-
-def fingerprint(hashes: HashArray, weights: AnyArray | None = None) -> str:
-    """Digest of a group's rows."""
-    digest = hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=16)
-    if weights is not None:
-        digest.update(np.ascontiguousarray(weights).tobytes())
-    return digest.hexdigest()

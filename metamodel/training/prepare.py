@@ -21,12 +21,14 @@ from metamodel.tables import files as tables
 from metamodel.tables.checks import Finding, TableFacts, copy_findings, findings, kinds_of, odd_field_findings, refuse
 from metamodel.training.assemble import fit_and_assemble
 from metamodel.training.blend_weights import check_weights
+from metamodel.training.carrying.asked import recipe_of, update_of
+from metamodel.training.carrying.previous import expected_kinds, open_previous, starts_from
+from metamodel.training.carrying.update_plan import Lineage
 from metamodel.training.engines import get_engine
 from metamodel.training.options import Inputs, TrainingOptions
 from metamodel.training.options.written import written_down
 from metamodel.training.overrides import Override, read_overrides
 from metamodel.training.plan import Plan
-from metamodel.training.previous import expected_kinds, open_previous, starts_from
 from metamodel.training.result import TrainingResult
 
 __all__ = ["PreparedTraining"]
@@ -70,12 +72,14 @@ class PreparedTraining:
             refuse_foreign(self._path)
         earlier = open_previous(inputs.previous, options.warm_start)
         expected = expected_kinds(inputs.schema, earlier)
-        exceptions = _exceptions(inputs.overrides, options.group_by)
+        exceptions = _exceptions(inputs.overrides, options.group_by, optional=bool(inputs.retrain))
         self._training = engine(
             inputs.data, options, inputs.estimator, inputs.estimator_params, inputs.features, exceptions
         )
+        self._findings = _check(self._training.plan, self._training.facts(), expected, inputs.strict)
+        update = update_of(inputs, earlier, self._training)
         self.plan: Plan = self._training.plan
-        self._findings = _check(self.plan, self._training.facts(), expected, inputs.strict)
+        self._lineage = Lineage(recipe_of({**asked, "tune": options.tune}, self.plan, exceptions), update)
         self._starts = starts_from(earlier, self.plan)
         check_weights(self.plan)
         self._config = without_credentials(written_down({**asked, "tune": options.tune}))
@@ -92,18 +96,20 @@ class PreparedTraining:
         training, path = self._training, self._path or _temporary_bundle()
         fit = partial(training.fit, self._end, self._starts)
         result = fit_and_assemble(
-            self.plan, fit, path, training.head, training.source, self._findings, self._stacked_by
+            self.plan, fit, path, training.head, training.source, self._findings, self._stacked_by, self._lineage
         )
         return replace(result, config=self._config)
 
 
-def _exceptions(overrides: Any, group_by: Sequence[str]) -> tuple[Override, ...]:
+def _exceptions(overrides: Any, group_by: Sequence[str], *, optional: bool) -> tuple[Override, ...]:
     """Read a table of overrides; in a file keys are text, whatever they look like."""
     if not isinstance(overrides, str | Path):
-        return read_overrides(overrides, group_by)
-    if not overrides:
-        return ()
-    return read_overrides(tables.read_table(overrides, group_by, group_by), group_by, from_text=True)
+        read = read_overrides(overrides, group_by)
+    elif overrides:
+        read = read_overrides(tables.read_table(overrides, group_by, group_by), group_by, from_text=True)
+    else:
+        read = ()
+    return tuple(replace(override, optional=optional) for override in read)
 
 
 def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, strict: bool) -> list[Finding]:

@@ -65,9 +65,10 @@ class Decisions:
     overridden: tuple[FitSpec, ...]
     digest: str
 
-    def spec_of_groups(self, overridden: Sequence[GroupKey]) -> FitSpec:
+    def spec_of_groups(self, overridden: Sequence[GroupKey | None]) -> FitSpec:
         """Complete the spec with what single groups do otherwise: those of the overrides, in their order."""
-        return replace(self.spec, overrides=dict(zip(overridden, self.overridden, strict=True)))
+        specs = zip(overridden, self.overridden, strict=True)
+        return replace(self.spec, overrides={key: spec for key, spec in specs if key is not None})
 
 
 def decide(

@@ -7,6 +7,7 @@ import pandas as pd
 
 from metamodel.bundle.ledger import COMPARISON_COLUMNS
 from metamodel.bundle.ledger_queries import keys_of
+from metamodel.common.group_status import TRAINED
 from metamodel.evaluation.pruning import not_better, unproven
 from metamodel.evaluation.significance import compare_with_parents, nearest_parent, saved_of_pooled
 from metamodel.tables.keys import GroupKey, encode_key
@@ -40,7 +41,7 @@ def compare_and_prune(
     """
     keys = keys_of(ledger, plan.keys)
     encoded = [encode_key(key) for key in keys]
-    fitted = frozenset(key for key, status in zip(keys, ledger["status"], strict=True) if status == "fitted")
+    fitted = frozenset(key for key, status in zip(keys, ledger["status"], strict=True) if status in TRAINED)
     compared = compare_with_parents(holdout, plan.spec.task, fitted)
     of_pooled = saved_of_pooled(holdout, plan.spec.task)
     ledger = ledger.assign(**_comparison(compared.reindex(encoded)))
@@ -51,6 +52,8 @@ def compare_and_prune(
     answering = _answering(fitted, plan.answering_levels, len(plan.keys.columns))
     rows = dict(zip(encoded, ledger["rows"].tolist(), strict=True))
     reasons = not_better(judged, answering) if plan.options.prune is True else unproven(judged, answering, rows)
+    fresh = {key for key, status in zip(encoded, ledger["status"], strict=True) if status == "fitted"}
+    reasons = {key: why for key, why in reasons.items() if key in fresh}  # those that are carried stay
     return _without_children(ledger, pd.Series(encoded).map(reasons)), reasons
 
 

@@ -10,7 +10,7 @@ from metamodel.bundle.diagnostics import Evidence
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.training.engines.task import TaskResult
 
-__all__ = ["fitted_again", "superseded"]
+__all__ = ["fitted_again", "superseded", "without"]
 
 
 def fitted_again(result: TaskResult) -> set[str]:
@@ -35,7 +35,7 @@ def superseded(results: Sequence[TaskResult]) -> list[TaskResult]:
     if not any(result.again for result in results):
         return list(results)
     before = {row.key: row for result in results if not result.again for row in result.ledger if row.key in again}
-    kept = [_only(result, fitted_again(result)) if result.again else _without(result, again) for result in results]
+    kept = [_only(result, fitted_again(result)) if result.again else without(result, again) for result in results]
     return [
         replace(result, ledger=[_joined(before[row.key], row) for row in result.ledger]) if result.again else result
         for result in kept
@@ -46,10 +46,12 @@ def _joined(before: LedgerRow, row: LedgerRow) -> LedgerRow:
     """Add to a group's new row what only the first fit knows."""
     notes = [row.reason, *(() if before.contest is None else before.contest.notes)]
     reason = "; ".join(note for note in notes if note)
-    return replace(row, seconds=before.seconds + row.seconds, own_best=before.own_best, reason=reason)
+    seconds = before.seconds + row.seconds
+    return replace(row, seconds=seconds, own_best=before.own_best, reason=reason, contest=before.contest)
 
 
-def _without(result: TaskResult, keys: Collection[str]) -> TaskResult:
+def without(result: TaskResult, keys: Collection[str]) -> TaskResult:
+    """Leave some groups out of a result."""
     return _only(result, {row.key for row in result.ledger} - set(keys))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.ledger_queries import keys_of
-from metamodel.common.group_status import OUTCOMES, POOLED
+from metamodel.common.group_status import OUTCOMES, POOLED, TRAINED
 from metamodel.evaluation.metrics import aggregate
 from metamodel.tables.checks import group_sizes
 from metamodel.training.fit_warnings import warned_groups
@@ -34,8 +34,8 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "rows_dropped": plan.dropped_rows,
         "duplicate_rows": plan.equal_rows.copies,
         "duplicate_rows_dropped": plan.equal_rows.copies if plan.spec.drop_duplicates else 0,
-        "parents_fitted": int(((ledger["level"] < depth) & (ledger["status"] == "fitted")).sum()),
-        "seconds_fitting": float(ledger["seconds"].sum()),
+        "parents_fitted": int(((ledger["level"] < depth) & ledger["status"].isin(TRAINED)).sum()),
+        "seconds_fitting": float(ledger.loc[ledger["status"] != "carried", "seconds"].sum()),
         "model_bytes": int(ledger["bytes"].sum()),
         **_fallback_rates(ledger, plan),
         **_local_or_global(children),
@@ -45,7 +45,7 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         **({"groups_warm": int((children["started_from"] != "").sum())} if plan.options.warm_start else {}),
         **group_sizes(plan.sizes.values()),
     }
-    return summary | aggregate(children[children["status"] == "fitted"], plan.spec.task)
+    return summary | aggregate(children[children["status"].isin(TRAINED)], plan.spec.task)
 
 
 def _local_or_global(children: pd.DataFrame) -> dict[str, int]:
@@ -60,7 +60,7 @@ def _local_or_global(children: pd.DataFrame) -> dict[str, int]:
 
 def _against_baselines(children: pd.DataFrame) -> dict[str, float]:
     """How many children beat the baseline beside them, of those that have one, and how clearly."""
-    skill = children.loc[children["status"] == "fitted", "skill"].dropna()
+    skill = children.loc[children["status"].isin(TRAINED), "skill"].dropna()
     return {
         "groups_with_baseline": len(skill),
         "groups_above_baseline": int((skill > 0).sum()),
@@ -70,7 +70,7 @@ def _against_baselines(children: pd.DataFrame) -> dict[str, float]:
 
 def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
     """How often a parent, or nobody, would answer for the training groups."""
-    fitted = set(keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
+    fitted = set(keys_of(ledger[ledger["status"].isin(TRAINED)], plan.keys))
     by_pooled = set(keys_of(ledger[ledger["status"] == POOLED], plan.keys))
     groups_served = rows_served = groups_unanswered = rows_unanswered = 0
     for key, number in plan.sizes.items():

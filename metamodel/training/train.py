@@ -46,6 +46,11 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     schema: Mapping[str, str] | None = None,
     previous: MetaModel | str | Path | None = None,
     warm_start: bool = False,
+    retrain: Sequence[str] | str | None = None,
+    max_age: Any = None,
+    min_new_rows: float | None = None,
+    retrain_list: Any = None,
+    keep_missing: Any = "52w",
     strict: bool = False,
     overrides: Any = None,
     group_seconds: float | None = None,
@@ -146,6 +151,18 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     warm_start
         Whether the stored child of a group goes on from the previous model's one, where the estimator can; candidates
         are judged without it. The ledger's column `started_from` says from which child; see docs/training.md.
+    retrain
+        Fit only the groups that these rules name, and carry all others over from `previous`, byte for byte: "new" (no
+        child before), "failed", "stale" (see `max_age` and `min_new_rows`), "changed" (other rows, or trained
+        otherwise), "listed" (in `retrain_list`), "all". By default every group is fitted, and nothing is carried. See
+        docs/updates.md, and `metamodel.update`, which takes all other options from the previous model.
+    max_age, min_new_rows
+        When a group is stale: beyond an age ("8w", "10d", a timedelta), or with more new rows than a share of those
+        that its child saw (0.2), or than a number (1 and more).
+    retrain_list
+        Groups to retrain: a table or a file's path with the group columns, or with `key`; and `reasons`.
+    keep_missing
+        How long groups that are gone from the table keep their child ("52w"); None for ever.
     strict
         Whether findings of the data checks refuse the table; by default they are logged and recorded.
     overrides

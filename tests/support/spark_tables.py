@@ -25,7 +25,7 @@ def assert_same_ledger(one: pd.DataFrame, other: pd.DataFrame) -> None:
 
     Spark fits no rival. Nearest neighbours store the rows, once or twice depending on whether their tree copied them.
     """
-    out = {"seconds", "shard", "stack", "error_saved_pooled"}
+    out = {"seconds", "trained_at", "shard", "stack", "error_saved_pooled"}
     if one["estimator"].str.contains("KNeighbors").any():
         out |= {"bytes", "sha256"}
     assert list(one.columns) == list(other.columns)

@@ -42,7 +42,8 @@ def test_the_ledger_has_its_columns_in_order():
     assert list(fit(table()).ledger) == [
         *["g", "level", "status", "reason", "error", "rows", "seconds", "estimator", "params", *metrics],
         *["candidate", "own_best", "folds", "baseline", "skill", "duplicates", "imbalance", "started_from"],
-        *["fingerprint", "shard", "bytes", "sha256", "warnings", "stack"],
+        *["fingerprint", "shard", "bytes", "sha256", "warnings", "trained_version", "trained_at", "data_through"],
+        *["rows_seen", "retrain_reason", "missing_since", "stack"],
         *[
             "compared_rows",
             "error_saved",

@@ -5,7 +5,7 @@ without touching the children. `Prover` takes children in and lets only those th
 do themselves; `StackBuilder` gathers these.
 """
 
-from metamodel.prediction.stacks.builder import BuiltStack, StackBuilder, load_program, warm_up, why_not
+from metamodel.prediction.stacks.builder import BuiltStack, StackBuilder, is_full, load_program, warm_up, why_not
 from metamodel.prediction.stacks.verification import Proven, Prover
 
-__all__ = ["BuiltStack", "Proven", "Prover", "StackBuilder", "load_program", "warm_up", "why_not"]
+__all__ = ["BuiltStack", "Proven", "Prover", "StackBuilder", "is_full", "load_program", "warm_up", "why_not"]

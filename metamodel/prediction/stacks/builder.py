@@ -11,7 +11,7 @@ from metamodel.prediction.stacks.trees import NO_KERNEL, TreeProgram, kernel_ava
 from metamodel.prediction.stacks.verification import PROGRAMS, Form, Program, Proven, Prover, last_active_step
 from metamodel.tables.features import FeatureSchema
 
-__all__ = ["BuiltStack", "StackBuilder", "load_program", "warm_up", "why_not"]
+__all__ = ["BuiltStack", "StackBuilder", "is_full", "load_program", "warm_up", "why_not"]
 
 # Bytes of arrays from which on a stack is closed and the next one begins: what is being built must fit into memory.
 _STACK_BYTES = 2**28
@@ -67,7 +67,7 @@ class StackBuilder:
     def full(self) -> Iterator[BuiltStack]:
         """Hand out the stacks that are large enough by now."""
         for signature, family in list(self._families.items()):
-            if family.nbytes >= _STACK_BYTES:
+            if is_full(family.nbytes):
                 yield self._close(self._families.pop(signature))
 
     def finish(self) -> Iterator[BuiltStack]:
@@ -79,6 +79,11 @@ class StackBuilder:
     def _close(self, family: _Family) -> BuiltStack:
         program: Program = PROGRAMS[family.forms[0].family].of(family.forms, self._classes)
         return BuiltStack(program, family.keys, family.versions)
+
+
+def is_full(nbytes: int) -> bool:
+    """Whether a stack of arrays of so many bytes is closed, and the next one begins."""
+    return nbytes >= _STACK_BYTES
 
 
 def load_program(description: dict[str, Any], arrays: dict[str, AnyArray]) -> Program:

@@ -6,7 +6,7 @@ kept apart because subtracting it from ``x`` first loses no digits where the mea
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -126,6 +126,19 @@ class LinearProgram:
     def load(cls, description: dict[str, Any], arrays: dict[str, AnyArray]) -> Self:
         """Inverse of `describe`."""
         return cls(description["link"], tuple(description["classes"]), arrays)
+
+    def take(self, positions: IntArray) -> Self:
+        """Keep some children, in this order; their numbers stay the same bytes."""
+        arrays = {name: np.ascontiguousarray(values[..., positions]) for name, values in self.arrays.items()}
+        return replace(self, arrays=arrays)
+
+    @classmethod
+    def joined(cls, programs: Sequence[Self]) -> Self:
+        """Put programs of one description side by side."""
+        first = programs[0]
+        names = first.arrays
+        arrays = {name: np.concatenate([program.arrays[name] for program in programs], axis=-1) for name in names}
+        return replace(first, arrays=arrays)
 
     def parts(self, start: int, stop: int) -> Iterator[AnyArray]:
         """Give the arrays that hold all that belongs to a range of children, and nothing else."""

@@ -7,7 +7,7 @@ so that they are the same to the last bit.
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,6 +20,7 @@ from metamodel.prediction.stacks.link_functions import finish, is_close_call
 from metamodel.prediction.stacks.pipeline_steps import Step, apply, step_arrays
 from metamodel.prediction.stacks.threads import on_ranges
 from metamodel.prediction.stacks.tree_layout import FlatTrees
+from metamodel.prediction.stacks.tree_moves import join_trees, starts_of, take_trees
 from metamodel.tables.grouping import counting_sort
 
 __all__ = ["NO_KERNEL", "TreeForm", "TreeProgram", "kernel_available"]
@@ -140,8 +141,8 @@ class TreeProgram:
         n_scores = len(classes) if several else 1
         columns = [[classes.index(label) for label in form.classes] if several else [0] for form in forms]
         arrays = _nodes(forms, columns, n_scores if first.link == "shares" else 1)
-        arrays["first_tree"] = _starts([len(form.trees.root) for form in forms])
-        arrays["first_leaf"] = _starts([len(form.trees.values) for form in forms])
+        arrays["first_tree"] = starts_of([len(form.trees.root) for form in forms])
+        arrays["first_leaf"] = starts_of([len(form.trees.values) for form in forms])
         arrays["base"] = np.zeros((n_scores, len(forms)), dtype=first.sums_as)
         arrays["divisor"] = np.array([form.divisor for form in forms])
         class_positions = np.zeros((n_scores, len(forms)), dtype=bool)
@@ -164,6 +165,15 @@ class TreeProgram:
         """Inverse of `describe`."""
         plain = {name: description[name] for name in ("link", "features_as", "sums_as", "handles_missing")}
         return cls(**plain, steps=tuple(description["steps"]), classes=tuple(description["classes"]), arrays=arrays)
+
+    def take(self, positions: IntArray) -> Self:
+        """Keep some children, in this order; only the places that their nodes name move along."""
+        return replace(self, arrays=take_trees(self.arrays, positions))
+
+    @classmethod
+    def joined(cls, programs: Sequence[Self]) -> Self:
+        """Put programs of one description behind one another."""
+        return replace(programs[0], arrays=join_trees([program.arrays for program in programs]))
 
     def parts(self, start: int, stop: int) -> Iterator[AnyArray]:
         """Give the arrays that hold all that belongs to a range of children, and nothing else."""
@@ -242,15 +252,11 @@ class TreeProgram:
         return scores
 
 
-def _starts(sizes: Sequence[int]) -> AnyArray:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-
-
 def _nodes(forms: Sequence[TreeForm], columns: Sequence[list[int]], width: int) -> dict[str, AnyArray]:
     """Put the trees of many children behind one another; places of nodes and of rows of `values` move along."""
     first, trees = forms[0], [form.trees for form in forms]
     sizes = [len(tree.feature) for tree in trees]
-    nodes, leaves = _starts(sizes), _starts([len(tree.values) for tree in trees])
+    nodes, leaves = starts_of(sizes), starts_of([len(tree.values) for tree in trees])
     feature = np.concatenate([tree.feature for tree in trees])
     moved = np.where(feature >= 0, np.repeat(nodes[:-1], sizes), np.repeat(leaves[:-1], sizes))
     values = np.zeros((leaves[-1], width), dtype=first.sums_as)

@@ -8,7 +8,8 @@ all. There are two:
   (`joblib_pool.ProcessPool`).
 - "spark" (`spark`): one shuffle and one pass over sorted groups in Spark's workers.
 
-To add an engine, write a subclass of `Engine` with its five methods (`_open`, `head`, `facts`, `parallelism`,
+To add an engine, write a subclass of `Engine` with its seven methods (`_open`, `head`, `facts`,
+`fresh_rows`, `fingerprints`, `parallelism`,
 `_fit_phase`) and with what makes its plan (`_make_plan`), in a module or package of its own, and name it in `ENGINES`;
 the option `engine` then takes the name. Fit each group with `group_fitter.GroupFitter`, which gives the same child and
 the same row of the ledger everywhere, and hand back `task.TaskResult`. Where the table is in this process,

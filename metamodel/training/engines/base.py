@@ -12,7 +12,9 @@ from typing import Any, ClassVar, Generic
 
 import pandas as pd
 
+from metamodel.evaluation.pooled_selection import Contest
 from metamodel.tables.checks import TableFacts
+from metamodel.tables.keys import GroupKey
 from metamodel.training.earlier_children import Starts
 from metamodel.training.engines.job import Job, PlanT
 from metamodel.training.engines.phases import Phase, Phases
@@ -40,6 +42,8 @@ class Engine(ABC, Generic[PlanT]):
         Where the table came from.
     plan
         What to train.
+    voters
+        Contests, by encoded key, of groups that are not fitted, but have a say in which candidate suits whom.
     """
 
     # Makes the plan of a table that `_open` has opened; the other arguments are those of the constructor.
@@ -57,6 +61,7 @@ class Engine(ABC, Generic[PlanT]):
         table, self.source = self._open(data, options)
         make_plan = type(self)._make_plan
         self.plan: PlanT = make_plan(table, options, estimator, estimator_params, features, overrides)
+        self.voters: Mapping[str, Contest] = {}
 
     @abstractmethod
     def _open(self, data: Any, options: TrainingOptions) -> tuple[Any, str]:
@@ -70,6 +75,20 @@ class Engine(ABC, Generic[PlanT]):
     @abstractmethod
     def facts(self) -> TableFacts:
         """Count what the data checks need."""
+
+    @abstractmethod
+    def fresh_rows(self, through: Mapping[GroupKey, float | int]) -> Mapping[GroupKey, int]:
+        """Count the rows of some groups, of any level, that are newer than a point of time of each."""
+
+    @abstractmethod
+    def fingerprints(self) -> Mapping[GroupKey, str]:
+        """Digest the rows of every group of every level; needed before groups are fitted by the rule "changed" alone.
+
+        Raises
+        ------
+        InputError
+            This engine cannot.
+        """
 
     @property
     @abstractmethod
@@ -103,12 +122,16 @@ class Engine(ABC, Generic[PlanT]):
             With `again` where it stands for groups that came before, with `pooled` where it is the pooled model.
         """
         limit = self.plan.options.max_group_rows
-        sizes = {key: n for key, n in self.plan.sizes_of_all_levels().items() if limit is None or n <= limit}
+        sizes = {
+            key: n
+            for key, n in self.plan.sizes_of_all_levels().items()
+            if self.plan.fits(key) and (limit is None or n <= limit)
+        }
         if not sizes:
             return
         job = Job(self.plan, directory, kept_share, starts)
         phases = Phases(self.plan, sizes, self.parallelism, end)
-        choices, global_candidate = Choices(self.plan.spec), ""
+        choices, global_candidate = Choices(self.plan.spec, self.voters), ""
         for phase in phases:
             for result in self._fit_phase(phase, job):
                 phases.learn(result.ledger)
@@ -119,7 +142,8 @@ class Engine(ABC, Generic[PlanT]):
         if plan_again is not None:
             for result in self._fit_phase(phases.again(plan_again.spec.overrides), replace(job, plan=plan_again)):
                 yield replace(result, again=True)
-        yield from self._fit_pooled(job, global_candidate)
+        if self.plan.only is None or all(map(self.plan.fits, self.plan.sizes)):
+            yield from self._fit_pooled(job, global_candidate)
 
     def _fit_pooled(self, job: Job[PlanT], global_candidate: str) -> Iterator[TaskResult]:
         """Fit the pooled model, where this engine has one and it is wanted."""

@@ -1,6 +1,6 @@
 """The engine of this machine: the table lies in memory, and tasks run in one process or in several."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import pandas as pd
 
 from metamodel.common.collecting import seldom_collecting
 from metamodel.tables.checks import TableFacts, table_facts
+from metamodel.tables.keys import GroupKey
 from metamodel.tables.sources import read_source
 from metamodel.training.engines.array_groups import fits_at_once, is_for_arrays
 from metamodel.training.engines.balancing import balance
@@ -46,6 +47,14 @@ class LocalEngine(Engine[TablePlan]):
         options = self.plan.options
         facts = table_facts(self.head, self.plan.features.names, options.target, options.group_by)
         return replace(facts, copies=copies_in_groups(self.plan), indexes=self.plan.indexes_among(self.head.columns))
+
+    def fresh_rows(self, through: Mapping[GroupKey, float | int]) -> Mapping[GroupKey, int]:
+        """Count the rows of some groups that are newer than a point of time of each."""
+        return self.plan.fresh_rows(through)
+
+    def fingerprints(self) -> Mapping[GroupKey, str]:
+        """Digest the rows of every group of every level."""
+        return {group.key: group.fingerprint for group in self.plan.groups()}
 
     @property
     def parallelism(self) -> int:

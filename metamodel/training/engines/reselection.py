@@ -6,7 +6,7 @@ these are fitted once more, so that there is no second pass over all rows.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from metamodel.bundle.ledger import LedgerRow
@@ -25,12 +25,17 @@ class Choices:
     ----------
     spec
         What was to be fit.
+    voters
+        Contests, by encoded key, of groups that are not fitted: they have a say, and nothing is chosen for them.
     """
 
-    def __init__(self, spec: FitSpec) -> None:
+    def __init__(self, spec: FitSpec, voters: Mapping[str, Contest] | None = None) -> None:
         self._spec = spec
         self._usual = _described(spec)
         self._contests: dict[tuple[int, str], dict[str, Contest]] = {}
+        self._voters = {} if voters is None else voters
+        for key, contest in self._voters.items():
+            self._contests.setdefault((len(decode_key(key)), contest.metric), {})[key] = contest
 
     def learn(self, rows: Iterable[LedgerRow]) -> None:
         """Take over the contests of some ledger rows."""
@@ -49,7 +54,10 @@ class Choices:
         names: dict[str, str] = {}
         overrides: dict[GroupKey, FitSpec] = {}
         for (_, metric), contests in sorted(self._contests.items()):
-            chosen = choose_together(contests)
+            if contests.keys() <= self._voters.keys():
+                continue
+            together = choose_together(contests)
+            chosen = {key: name for key, name in together.items() if key not in self._voters}
             names |= chosen
             for encoded, name in chosen.items():
                 key = decode_key(encoded)

@@ -30,7 +30,7 @@ from metamodel.training.engines.group_fitter import TRIAL_KILLED, GroupFitter, l
 from metamodel.training.engines.phases import parents_best
 from metamodel.training.plan import GroupRows, TrainingTable
 
-__all__ = ["AS_ARRAYS", "Task", "TaskResult", "run_task", "skip_groups"]
+__all__ = ["AS_ARRAYS", "Task", "TaskResult", "leave_alone", "run_task", "skip_groups"]
 
 # Stands for the group in the file that says where a task is, while many are fitted at a time.
 AS_ARRAYS = "as arrays"
@@ -185,12 +185,23 @@ def skip_groups(sizes: Mapping[GroupKey, int], limit: int, directory: Path) -> T
     directory
         Where to write the shard.
     """
-    path = directory / "skipped.sqlite"
+    said = f"max_group_rows: {{}}, {limit:,} allowed"
+    rows = {key: (number, said.format(count(number, "row"))) for key, number in sizes.items()}
+    return _without_a_look(rows, directory / "skipped.sqlite")
+
+
+def leave_alone(sizes: Mapping[GroupKey, int], directory: Path) -> TaskResult:
+    """Record new groups that an update does not train, with the rows that they have."""
+    rows = {key: (number, "not_retrained: no rule asks for new groups") for key, number in sizes.items()}
+    return _without_a_look(rows, directory / "left_alone.sqlite")
+
+
+def _without_a_look(groups: Mapping[GroupKey, tuple[int, str]], path: Path) -> TaskResult:
     path.unlink(missing_ok=True)
     ledger = []
     with ShardWriter(path) as shard:
-        for key, rows in sizes.items():
-            outcome = GroupOutcome(key, "skipped", rows, f"max_group_rows: {count(rows, 'row')}, {limit:,} allowed")
+        for key, (rows, reason) in groups.items():
+            outcome = GroupOutcome(key, "skipped", rows, reason)
             row = ShardRow(encode_key(key), len(key), outcome.status, outcome.reason)
             shard.add(row)
             ledger.append(ledger_row(outcome, "", row))

@@ -18,6 +18,7 @@ from metamodel.training.options.groups import (
     WarmStart,
     Work,
 )
+from metamodel.training.options.retraining import Retraining
 from metamodel.training.options.training_options import TrainingOptions
 
 __all__ = ["OPTION_GROUPS", "Inputs", "TrainingOptions", "Tuning"]
@@ -28,6 +29,7 @@ OPTION_GROUPS = (
     OptionGroup("groups", "Groups", (Groups,)),
     OptionGroup("judging", "Judging", (Judging,)),
     OptionGroup("checks", "Data checks and earlier versions", (Expectations, WarmStart)),
+    OptionGroup("retraining", "Retraining a part", (Retraining,)),
     OptionGroup("tuning", "Search for parameters", (Tuning,)),
     OptionGroup("answers", "Answers", (Answering, ShrinkageArguments)),
     OptionGroup("work", "Work", (Work, Output)),

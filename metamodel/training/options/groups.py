@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from metamodel.common.choices import CodecName, Duplicates, EngineName, NullKeys, UnknownPolicy
 from metamodel.common.option import check_options, option
+from metamodel.training.options.retraining import Retraining
 from metamodel.training.options.validators import (
     HOLDOUT_SHARE,
     auto_switch,
@@ -261,7 +262,7 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(Model, Expectations, ShrinkageArguments, Output):
+class Inputs(Model, Expectations, Retraining, ShrinkageArguments, Output):
     """What `metamodel.train` takes beside its plain values: tables, estimators, models, places."""
 
     def __post_init__(self) -> None:

@@ -40,6 +40,12 @@ class NotedEngine(Engine):
         groups = tuple(group for group in self.plan.groups() if group.key in phase.sizes)
         yield run_here(Task(groups, first=phase.first_of(phase.sizes), end=phase.end), job)
 
+    def fresh_rows(self, through):
+        return self.plan.fresh_rows(through)
+
+    def fingerprints(self):
+        return {group.key: group.fingerprint for group in self.plan.groups()}
+
 
 def table(groups=8, rows=20):
     rng = np.random.default_rng(0)
@@ -122,7 +128,8 @@ def test_an_unknown_engine_is_refused():
 
 
 def test_what_is_half_an_engine_cannot_be_made():
-    assert Engine.__abstractmethods__ == {"_fit_phase", "_open", "facts", "head", "parallelism"}
+    every = {"_fit_phase", "_open", "facts", "fingerprints", "fresh_rows", "head", "parallelism"}
+    assert Engine.__abstractmethods__ == every
     half = type("Half", (Engine,), {})
     with pytest.raises(TypeError, match="abstract class Half"):
         half(table(), TrainingOptions.create("shop", target="y"), "ridge", None, None)

@@ -57,3 +57,12 @@ def test_groups_without_a_contest_are_left_alone(plan):
     choices = Choices(plan.spec)
     choices.learn([LedgerRow("[1]", 1, "skipped", 1)])
     assert choices.plan_again(plan) is None
+
+
+def test_groups_that_are_carried_have_a_say_and_nothing_is_chosen_for_them(plan):
+    voters = {one.key: one.contest for one in NOISY[:8] if one.contest is not None}
+    choices = Choices(plan.spec, {**voters, NOISY[8].key: NOISY[8].contest})
+    assert choices.plan_again(plan) is None
+    choices = Choices(plan.spec, voters)
+    choices.learn(NOISY[8:])
+    assert list(choices.plan_again(plan).spec.overrides) == [(8,)]

@@ -7,7 +7,7 @@ after the other (`worker`), with no call per group; and the results come back (`
 Only the DataFrame API is used, so that Spark Connect works too. Workers never talk to MLflow; see docs/spark.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -19,10 +19,11 @@ import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
 from metamodel.common.arrays import AnyArray
-from metamodel.exceptions import TrainingError
+from metamodel.exceptions import InputError, TrainingError
 from metamodel.prediction.stacks import why_not
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.checks import TableFacts
+from metamodel.tables.keys import GroupKey
 from metamodel.tables.row_hashes import mixed_columns
 from metamodel.tables.spark import SparkTable, read_spark, reason
 from metamodel.training.earlier_children import Starts
@@ -31,6 +32,7 @@ from metamodel.training.engines.job import Job
 from metamodel.training.engines.phases import Phase
 from metamodel.training.engines.spark.collect import collected, materialized
 from metamodel.training.engines.spark.facts import spark_facts
+from metamodel.training.engines.spark.newest import fresh_rows
 from metamodel.training.engines.spark.placement import Placement
 from metamodel.training.engines.spark.profile import SparkPlan, plan_on_spark
 from metamodel.training.engines.spark.shuffle import rows_by_group
@@ -66,6 +68,17 @@ class SparkEngine(Engine[SparkPlan]):
     def facts(self) -> TableFacts:
         """Count what the data checks need."""
         return replace(spark_facts(self.plan), indexes=self.plan.indexes_among(self._columns))
+
+    def fresh_rows(self, through: Mapping[GroupKey, float | int]) -> Mapping[GroupKey, int]:
+        """Count the rows of some groups that are newer than a point of time of each."""
+        return fresh_rows(self.plan, through)
+
+    def fingerprints(self) -> Mapping[GroupKey, str]:
+        """Refuse: rows are digested where they are fitted, on Spark's workers."""
+        raise InputError(
+            'retrain="changed" compares the rows of every group with those before, which engine="spark" reads only to '
+            'fit them. Use "stale" with min_new_rows, or engine="local".'
+        )
 
     @cached_property
     def parallelism(self) -> int:

@@ -28,6 +28,7 @@ from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.spark import TYPE_EXAMPLES, SparkTable, column, column_types, example_of
 from metamodel.tables.split_groups import missing_split_groups
 from metamodel.training.engines.spark.equal_rows import spark_equal_rows
+from metamodel.training.engines.spark.newest import exact_dtype, newest_rows
 from metamodel.training.engines.spark.odd_columns import spark_without_odd_fields
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
@@ -94,6 +95,8 @@ def plan_on_spark(
     equal = survey.equal_rows(row_columns(chosen, options))
     counts = TableCounts(equal, survey.text_levels(chosen), odd_fields)
     decided = decide(profile, options, estimator, estimator_params, features, overrides, counts)
+    times, name = survey.times(), options.time_column
+    newest = {} if name is None else newest_rows(survey.keyed, keys, name, str(profile[name].dtype), times)
     sizes: Counter[GroupKey] = Counter()
     for key, rows in zip(groups, counted.tolist(), strict=True):
         if key is not None:
@@ -116,13 +119,14 @@ def plan_on_spark(
         groups,
         {name: str(profile[name].dtype) for name in profile},
         profile,
-        survey.times(),
+        times,
+        newest=newest,
     )
 
 
 def _group(raw: pa.Table, counted: Any, options: TrainingOptions) -> tuple[KeySchema, list[GroupKey | None], int]:
     frame = arrow_to_pandas(
-        raw, {name: _exact(field) for name, field in zip(raw.column_names, raw.schema, strict=True)}
+        raw, {name: exact_dtype(field) for name, field in zip(raw.column_names, raw.schema, strict=True)}
     )
     schema = KeySchema.infer(frame, options.group_by, options.null_keys)
     grouping = group_rows(frame, schema)
@@ -139,17 +143,6 @@ def _group(raw: pa.Table, counted: Any, options: TrainingOptions) -> tuple[KeySc
         raise InputError("Every row has a null in its group columns, so no row is left. Fill the group columns.")
     groups = [None if isinstance(key, InvalidKey) else key for key in keys]
     return schema, groups, int(counted[bad].sum())
-
-
-def _exact(field: pa.Field) -> str:
-    """Choose a pandas dtype for key values that loses nothing beside a null."""
-    if pa.types.is_integer(field.type):
-        return f"Int{field.type.bit_width}"
-    if pa.types.is_floating(field.type):
-        return f"float{field.type.bit_width}"
-    if pa.types.is_timestamp(field.type):
-        return "datetime64[us, UTC]" if field.type.tz else "datetime64[us]"
-    return "object"
 
 
 class _Survey:
@@ -187,6 +180,11 @@ class _Survey:
         row = list(self.frame.agg(*(c.alias(f"c{i}") for i, c in enumerate([total, *wanted]))).collect()[0])
         self._total, rows, counts = row[0], row[1], row[2:]
         return {name: (counts[2 * i], counts[2 * i + 1], rows) for i, name in enumerate(self._wanted)}
+
+    @property
+    def keyed(self) -> DataFrame:
+        """The rows that belong to a group."""
+        return self.frame.where(self._keyed())
 
     def _keyed(self) -> Column:
         """Whether a row belongs to a group."""

@@ -1,0 +1,263 @@
+"""What an update does with each group: retrain it and why, carry it over, leave it out, or retire it."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from metamodel.bundle.carry.carried_shards import StoredGroups, stored_groups
+from metamodel.bundle.ledger import LedgerRow
+from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.model import MetaModel
+from metamodel.common.group_status import POOLED, TRAINED
+from metamodel.common.messages import listing
+from metamodel.common.times import microseconds_in, time_number, time_text
+from metamodel.exceptions import InputError
+from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.training.carrying.retrain_list import read_retrain_list
+from metamodel.training.carrying.rules import Earlier, Present, Rules, why_retrain
+from metamodel.training.plan import Plan
+
+if TYPE_CHECKING:
+    from metamodel.training.engines.base import Engine
+
+__all__ = ["FROM_NOTHING", "Lineage", "Update", "plan_update", "refuse_other"]
+
+
+@dataclass(frozen=True)
+class Update:
+    """What is done with each group; keys are encoded.
+
+    Attributes
+    ----------
+    previous
+        The version before.
+    reasons
+        Group that is retrained → why.
+    keys
+        The keys of these groups.
+    carried
+        Groups whose rows are taken over from the version before, whether they have a child or not.
+    missing
+        Carried group that is gone from the table → since when.
+    retired
+        Group whose child is dropped → since when it is gone.
+    untrained
+        New groups that no rule asks for.
+    stored
+        What the shards of the version before hold.
+    """
+
+    previous: MetaModel
+    reasons: Mapping[str, str]
+    keys: frozenset[GroupKey]
+    carried: frozenset[str]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    retired: Mapping[str, str] = field(default_factory=dict)
+    untrained: tuple[GroupKey, ...] = ()
+    stored: StoredGroups = field(default_factory=lambda: StoredGroups({}, {}, frozenset()))
+
+    @cached_property
+    def version(self) -> str:
+        """What the version before is called in the ledger."""
+        return self.previous.bundle.digest[:12]
+
+    @cached_property
+    def with_child(self) -> frozenset[str]:
+        """Groups that have an intact child in the version before."""
+        return frozenset(key for key, size in self.stored.sizes.items() if size)
+
+    def kept(self, rows: Iterable[LedgerRow]) -> dict[str, LedgerRow]:
+        """Choose the retrained groups that keep the child they had: those that got no new one.
+
+        A group that shall have none (an override says so) has lost it.
+        """
+        return {
+            row.key: row
+            for row in rows
+            if row.status in ("failed", "skipped")
+            and row.key in self.with_child
+            and row.key in self.reasons
+            and not row.reason.startswith("override")
+        }
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """How a training was asked for, by its arguments, and what it takes over; None for a training from nothing."""
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    update: Update | None = None
+
+
+FROM_NOTHING = Lineage()
+
+
+def plan_update(
+    previous: MetaModel, training: "Engine[Any]", rules: Rules, retrain_list: Any, keep_missing: Any
+) -> Update:
+    """Decide what to do with each group.
+
+    Parameters
+    ----------
+    previous
+        The version before.
+    training
+        The engine with its plan.
+    rules
+        Which groups are retrained.
+    retrain_list, keep_missing
+        As in `metamodel.train`.
+
+    Raises
+    ------
+    InputError
+        The version before is of other columns, or the list names groups that are not there.
+    """
+    plan = training.plan
+    refuse_other(previous, plan)
+    ledger = previous.ledger
+    ledger = ledger[ledger["level"].isin([len(plan.keys.columns), *plan.levels]) & (ledger["status"] != "retired")]
+    known_keys = [encode_key(key) for key in keys_of(ledger, plan.keys)]
+    stored = stored_groups(previous.bundle)
+    earlier = _earlier(ledger, known_keys, stored)
+    sizes = plan.sizes_of_all_levels()
+    encoded = {key: encode_key(key) for key in sizes}
+    as_of = _as_of(plan)
+    rules = replace(
+        rules,
+        listed=read_retrain_list(retrain_list, plan.keys, sizes),
+        other_spec=previous.manifest.spec_digest != plan.digest,
+        now=_today(),
+        dated=plan.is_dated,
+    )
+    present = _present(training, sizes, encoded, earlier, rules)
+    reasons = {text: why_retrain(text, rules, earlier.get(text), present[text]) for text in encoded.values()}
+    reasons = {text: why for text, why in reasons.items() if why}
+    there = set(encoded.values())
+    since = dict(zip(known_keys, ledger["missing_since"].tolist(), strict=True)) if "missing_since" in ledger else {}
+    gone = {text: since.get(text) or time_text(as_of) for text in known_keys if text not in there}
+    limit = microseconds_in(keep_missing, "keep_missing")
+    retired = {
+        text: start for text, start in gone.items() if limit is not None and as_of - _point(start, as_of) > limit
+    }
+    dropped = {*reasons, *retired, *(text for text in stored.damaged if text not in there)}
+    return Update(
+        previous,
+        reasons,
+        frozenset(key for key, text in encoded.items() if text in reasons),
+        frozenset(text for text in known_keys if text not in dropped),
+        {text: start for text, start in gone.items() if text not in dropped},
+        retired | {text: "damaged" for text in stored.damaged if text not in there},
+        tuple(key for key, text in encoded.items() if text not in reasons and text not in earlier),
+        stored,
+    )
+
+
+def refuse_other(previous: MetaModel, plan: Plan) -> None:
+    """Refuse to carry children over into a model of other columns, another target or another form.
+
+    Raises
+    ------
+    InputError
+        With the first difference, in one line.
+    """
+    manifest, remedy = previous.manifest, "Train from nothing, or give the table that the model before had."
+    if manifest.references is not None:
+        raise InputError(
+            "The model before refers to children that live elsewhere, which cannot be carried over. Pack it first "
+            "(metamodel pack), and update what comes out."
+        )
+    differences = {
+        "group columns": (_kinds(keys.columns) for keys in (manifest.keys, plan.keys)),
+        "features": (_kinds(schema.features) for schema in (manifest.features, plan.features)),
+        "form of the features": (manifest.features.layout, plan.features.layout),
+        "target": ((manifest.target.name, manifest.target.task), (plan.options.target, plan.spec.task)),
+        "classes": (list(manifest.target.classes), list(plan.target.classes)),
+        "codec": (manifest.codec, plan.options.codec),
+        "interval": (manifest.options.get("interval"), plan.options.interval),
+        "shrinkage": (manifest.options.get("shrinkage"), plan.options.to_dict()["shrinkage"]),
+    }
+    for what, (then, now) in differences.items():
+        if then != now:
+            raise InputError(f"The model before has another {what}: {_shown(then, now)}. {remedy}")
+
+
+def _kinds(columns: Iterable[Any]) -> list[tuple[str, str]]:
+    return [(column.name, column.kind) for column in columns]
+
+
+def _shown(then: Any, now: Any) -> str:
+    """Show what differs, and of lists no more than that."""
+    if isinstance(then, list) and isinstance(now, list):
+        lost, added = ([one for one in these if one not in others] for these, others in ((then, now), (now, then)))
+        if not lost and not added:
+            return f"the order was {listing(map(_text, then), 3)}"
+        parts = [f"{word} {listing(map(_text, part), 3)}" for word, part in (("had", lost), ("has not", added)) if part]
+        return ", ".join(parts)
+    return f"{_text(then)} before, {_text(now)} now"
+
+
+def _text(one: Any) -> str:
+    return f"{one[0]} ({one[1]})" if isinstance(one, tuple) else str(one)
+
+
+def _earlier(ledger: pd.DataFrame, keys: list[str], stored: StoredGroups) -> dict[str, Earlier]:
+    """Gather what the version before knows of its groups."""
+    names = ("status", "error", "fingerprint", "rows_seen", "data_through", "trained_at")
+    columns = [ledger[name].tolist() for name in names]
+    facts = {}
+    for key, status, error, fingerprint, rows_seen, through, trained in zip(keys, *columns, strict=True):
+        child = status in TRAINED
+        facts[key] = Earlier(
+            child and bool(stored.sizes.get(key)),
+            damaged=child and not stored.sizes.get(key),
+            failed=bool(error),
+            pooled=status == POOLED,
+            fingerprint=fingerprint,
+            rows_seen=int(rows_seen),
+            through=time_number(through),
+            trained_at=None if not trained else _microseconds(dt.datetime.fromisoformat(trained)),
+        )
+    return facts
+
+
+def _present(
+    training: "Engine[Any]",
+    sizes: Mapping[GroupKey, int],
+    encoded: Mapping[GroupKey, str],
+    earlier: Mapping[str, Earlier],
+    rules: Rules,
+) -> dict[str, Present]:
+    """Gather what the table says of its groups."""
+    newest = training.plan.newest_of_all_levels()
+    through = {
+        key: point for key, text in encoded.items() if text in earlier and (point := earlier[text].through) is not None
+    }
+    counts_rows = "stale" in rules.names and rules.min_new_rows is not None
+    fresh = training.fresh_rows(through) if counts_rows and newest and through else {}
+    prints = training.fingerprints() if "changed" in rules.names else {}
+    return {
+        text: Present(sizes[key], fresh.get(key), newest.get(key), prints.get(key, "")) for key, text in encoded.items()
+    }
+
+
+def _as_of(plan: Plan) -> int:
+    """Say which point of time counts as today: the newest row's, where the table has such times."""
+    return int(max(plan.newest.values())) if plan.is_dated else _today()
+
+
+def _point(text: str, otherwise: int) -> int:
+    point = time_number(text)
+    return otherwise if point is None else int(point)
+
+
+def _today() -> int:
+    return _microseconds(dt.datetime.now(dt.UTC))
+
+
+def _microseconds(point: dt.datetime) -> int:
+    return (point - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)

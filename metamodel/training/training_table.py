@@ -1,0 +1,68 @@
+"""The rows of a training in the form that children take them, and which of them are one group's."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metamodel.common.arrays import AnyArray, HashArray, IntArray
+from metamodel.fitting.group import GroupData
+from metamodel.tables.features import FeatureTable
+from metamodel.tables.keys import GroupKey
+from metamodel.tables.split_groups import SplitGroups
+
+__all__ = ["GroupRows", "TrainingTable", "fingerprint"]
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """Rows as children take them: features, target, and what the holdout needs; all of one length.
+
+    `children` says which group of all columns each row is of (`holdout.child_ids`), `split_groups` which rows have to
+    stay together.
+    """
+
+    features: FeatureTable
+    y: AnyArray
+    hashes: HashArray
+    times: AnyArray | None
+    weights: AnyArray | None = None
+    children: IntArray | None = None
+    split_groups: SplitGroups | None = None
+
+    def take(self, rows: IntArray) -> "TrainingTable":
+        """Gather rows."""
+        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], *self._others(rows))
+
+    def fingerprint(self, rows: IntArray | slice) -> str:
+        """Digest of the content of some rows, in their order."""
+        return fingerprint(self.hashes[rows], None if self.weights is None else self.weights[rows])
+
+    def group(self, key: GroupKey, start: int, stop: int) -> GroupData:
+        """Rows `start` to `stop` as one group's data, without a copy."""
+        rows = slice(start, stop)
+        return GroupData(key, self.features.slice(start, stop), self.y[rows], self.hashes[rows], *self._others(rows))
+
+    def _others(self, rows: IntArray | slice) -> Iterator[Any]:
+        """Of some rows, what not every table has, in the order of the fields here and of `GroupData`."""
+        every = (self.times, self.weights, self.children, self.split_groups)
+        return (None if values is None else values[rows] for values in every)
+
+
+@dataclass(frozen=True)
+class GroupRows:
+    """One group to fit: its key, the positions of its rows in the table, and the fingerprint of their content."""
+
+    key: GroupKey
+    rows: IntArray
+    fingerprint: str
+
+
+def fingerprint(hashes: HashArray, weights: AnyArray | None = None) -> str:
+    """Digest of a group's rows."""
+    digest = hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=16)
+    if weights is not None:
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()
