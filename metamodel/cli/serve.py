@@ -1,5 +1,6 @@
 """``metamodel serve``."""
 
+import functools
 import sys
 
 import click
@@ -23,11 +24,22 @@ __all__ = ["serve"]
 )
 @option("--timeout", "seconds", type=Number(), default=60, show_default=True, help="Seconds a request may take (504).")
 @option("--drain", type=Number(), default=1, show_default=True, help="Seconds to go on answering after SIGTERM.")
-def serve(model: str, host: str, port: int, workers: int, drain: float, max_body_mb: float, **limits: float) -> None:
+@option("--refresh", type=Number("SECONDS", "number of seconds"), help="Follow the alias: look this often, and swap.")
+def serve(
+    model: str,
+    host: str,
+    port: int,
+    workers: int,
+    drain: float,
+    max_body_mb: float,
+    refresh: float | None,
+    **limits: float,
+) -> None:
     """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
     with at_work():
         from metamodel.serving import serve as serve_model
 
         limits["body_bytes"] = int(max_body_mb * 2**20)
-        code = serve_model(model, host, port, workers, limits, drain, lambda text: click.echo(text, err=True))
+        said = functools.partial(click.echo, err=True)
+        code = serve_model(model, host, port, workers, limits, drain, refresh, said)
     sys.exit(code)

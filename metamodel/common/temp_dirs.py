@@ -23,6 +23,7 @@ from metamodel.common.fork_lock import ForkLock
 __all__ = [
     "OwnedDirectory",
     "directory_until_exit",
+    "discard",
     "keep",
     "plainly_named",
     "private_directory",
@@ -145,6 +146,15 @@ def scratch_directory(name: str) -> Path:
             sweep(temporary, _PREFIX)
             _mine[:] = [OwnedDirectory(temporary, _PREFIX)]
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_mine[0].path))
+
+
+def discard(path: Path) -> bool:
+    """Take a directory of `scratch_directory` away before its process ends; returns whether it was this process's."""
+    with _guard:
+        mine = any(path.is_relative_to(directory.path) for directory in _mine)
+    if mine:
+        shutil.rmtree(path, ignore_errors=True)
+    return mine
 
 
 _until_exit: dict[Path, int] = {}

@@ -17,7 +17,7 @@ from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import short
-from metamodel.common.temp_dirs import scratch_directory
+from metamodel.common.temp_dirs import discard, scratch_directory
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.environment import CODE_DIR
@@ -29,7 +29,7 @@ from metamodel.flavor.remote.throttle import is_network
 from metamodel.flavor.remote.throttled_tracking import throttled, tracking_throttle
 from metamodel.flavor.zip_file import unpacked_for_good
 
-__all__ = ["load_model", "open_bundle"]
+__all__ = ["forget_download", "load_model", "open_bundle"]
 
 
 def load_model(uri: str | Path, *, cache_bytes: int | None = None, preload: Preload | None = None) -> MetaModel:
@@ -163,6 +163,14 @@ def _downloaded_once(uri: str, place: tuple[str, str]) -> Path:
         if path is None or not path.is_dir():
             path = _downloaded[place] = _fetched(uri, place[1])
         return path
+
+
+def forget_download(model: MetaModel) -> None:
+    """Take the files of a model away that nobody uses any more, where this very process has fetched them."""
+    with _download_lock:
+        for place, path in list(_downloaded.items()):
+            if path == model.logged and discard(path):
+                del _downloaded[place]
 
 
 def _fetched(uri: str, place: str) -> Path:

@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from metamodel.common.extras import require_extra
@@ -18,7 +19,7 @@ from metamodel.exceptions import InputError
 if TYPE_CHECKING:
     import socket
 
-    from metamodel.bundle.model import MetaModel
+    from metamodel.serving.scorer import Scorer
 
 __all__ = ["serve"]
 
@@ -35,6 +36,7 @@ def serve(
     workers: int = 1,
     limits: dict[str, float] | None = None,
     drain_seconds: float = 1.0,
+    refresh_seconds: float | None = None,
     announce: Callable[[str], None] = _logger.info,
 ) -> int:
     """Serve a model until SIGTERM or SIGINT.
@@ -51,6 +53,8 @@ def serve(
         Fields of `metamodel.serving.app.Limits` that shall have another value.
     drain_seconds
         How long requests are still taken after the signal, with the note to go elsewhere from now on.
+    refresh_seconds
+        Follow the model's alias: how often to look where it points. None to go on with the version of the start.
     announce
         Told once where the server listens.
 
@@ -62,22 +66,23 @@ def serve(
     Raises
     ------
     InputError
-        The extra `serve` is not installed, there is no such model, a number is too small, or the address cannot be had.
+        The extra `serve` is not installed, there is no such model, a number is too small, the address cannot be had, or
+        an alias shall be followed that the model's URI does not name.
     """
-    _check({"workers": workers, **(limits or {})})
-    from metamodel.bundle.preload import preload_setting
+    _check({"workers": workers, **(limits or {}), **({} if refresh_seconds is None else {"refresh": refresh_seconds})})
     from metamodel.bundle.references import WORKERS_VARIABLE
     from metamodel.serving import workers as processes
     from metamodel.serving.app import Limits, Service
     from metamodel.serving.prometheus import Figures
-    from metamodel.serving.scorer import Scorer
+    from metamodel.serving.refresh import AliasWatch, followed_alias
 
+    if refresh_seconds is not None:
+        followed_alias(model)
     allowed = Limits(**(limits or {}))  # type: ignore[arg-type]  # whole numbers where they are wanted
     listening = processes.bind(host, port)
     os.environ.setdefault(WORKERS_VARIABLE, str(workers))  # children that live elsewhere: workers share one rate
-    opened = _open_model(model, listening)
-    scorer = Scorer(opened, allowed.rows)
-    figures = Figures(workers, opened.route.form(opened.options()).statuses)
+    scorer = _first_scorer(model, allowed.rows, listening)
+    figures = Figures(workers, scorer.model.route.form(scorer.model.options()).statuses)
 
     announce(f"Serving {model} on http://{host}:{listening.getsockname()[1]} ({count(workers, 'worker')}).")
 
@@ -86,14 +91,13 @@ def serve(
     gc.collect()
     gc.freeze()
 
-    preload = preload_setting()
-
     parent = None if workers == 1 else os.getpid()
 
     def start(number: int, about_to_listen: Callable[[], None]) -> None:
         service = Service(scorer, figures.of_worker(number), allowed)
-        if preload is not None:  # here, because a forked process has a cache of its own
-            opened.preload(preload)
+        _preload(scorer)  # here, because a forked process has a cache of its own
+        if refresh_seconds is not None:
+            AliasWatch(service, model, refresh_seconds, partial(_next_scorer, allowed.rows)).start()
         about_to_listen()
         processes.run_one(service, listening, drain_seconds, parent)
 
@@ -103,16 +107,38 @@ def serve(
     return processes.run_several(start, workers, drain_seconds + allowed.seconds + 5)
 
 
-def _open_model(model: str, listening: "socket.socket") -> "MetaModel":
-    from metamodel.flavor.load import load_model
+def _first_scorer(model: str, max_rows: int, listening: "socket.socket") -> "Scorer":
+    from metamodel.serving.refresh import version_now
 
     try:
-        opened = load_model(model)
-        opened.warm_up()
+        # By its number, not its alias: what is said to answer is what was opened.
+        version = version_now(model)
+        return _scorer(f"models:/{version}" if version else model, max_rows, version)
     except BaseException:  # whoever called may live on, and take the port for another model
         listening.close()
         raise
-    return opened
+
+
+def _next_scorer(max_rows: int, version: str) -> "Scorer":
+    scorer = _scorer(f"models:/{version}", max_rows, version)
+    _preload(scorer)
+    return scorer
+
+
+def _scorer(model: str, max_rows: int, version: str) -> "Scorer":
+    from metamodel.flavor.load import load_model
+    from metamodel.serving.scorer import Scorer
+
+    opened = load_model(model)
+    opened.warm_up()
+    return Scorer(opened, max_rows, version)
+
+
+def _preload(scorer: "Scorer") -> None:
+    from metamodel.bundle.preload import preload_setting
+
+    if (preload := preload_setting()) is not None:
+        scorer.model.preload(preload)
 
 
 def _check(numbers: dict[str, float]) -> None:

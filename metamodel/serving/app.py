@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -84,14 +86,20 @@ class Service:
     ----------
     limits
         As above.
+    scorer
+        Answers what comes next; see `swap`.
+    figures
+        As above.
     draining
         True once the server is to stop: it answers still, but tells every client and load balancer to go elsewhere.
     """
 
     def __init__(self, scorer: Scorer, figures: WorkerFigures, limits: Limits) -> None:
         self.draining = False
-        self._scorer = scorer
-        self._figures = figures
+        self.scorer = scorer
+        self.figures = figures
+        self._users: Counter[Scorer] = Counter()
+        figures.serve(scorer.version)
         self.limits = limits
         self._threads = ThreadPoolExecutor(limits.threads, "metamodel-answer")
         self._waiting = 0
@@ -106,6 +114,27 @@ class Service:
             await self._invocations(scope, receive, send)
         else:
             await JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": "POST"})(scope, receive, send)
+
+    def swap(self, scorer: Scorer) -> Scorer:
+        """Let another version answer what comes next; what has begun is answered by the one that began it.
+
+        Returns
+        -------
+        Scorer
+            The one before.
+        """
+        before, self.scorer = self.scorer, scorer
+        self.figures.serve(scorer.version)
+        return before
+
+    def uses(self, scorer: Scorer) -> bool:
+        """Whether a request is being answered by it still, or may be."""
+        return scorer is self.scorer or self._users[scorer] > 0
+
+    def forget(self, scorer: Scorer) -> None:
+        """Count no more for a version that was swapped out."""
+        self.figures.forget(scorer)
+        self._users.pop(scorer, None)
 
     @property
     def busy(self) -> bool:
@@ -124,25 +153,34 @@ class Service:
             return Response("\n", 503 if self.draining else 200, media_type="application/json")
 
         async def version() -> Response:
-            """Name MLflow's version, as its server does."""
-            return Response(VERSION, media_type="application/json")
+            """Name MLflow's version, as its server does; a header names the model's."""
+            headers = {name.decode(): value.decode() for name, value in self.scorer.headers}
+            return Response(VERSION, headers=headers, media_type="application/json")
 
         async def metrics() -> Response:
             """Show the figures of all workers."""
-            self._figures.publish(self._scorer.model.stats())
-            return Response(self._figures.all.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+            self.figures.publish(self.scorer.model.stats(), self.scorer)
+            return Response(self.figures.all.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
         for path, endpoint in {"/ping": ping, "/health": ping, "/version": version, "/metrics": metrics}.items():
             app.add_api_route(path, endpoint, methods=["GET"])
         return app
 
     async def _invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scorer = self.scorer
+        self._users[scorer] += 1
+        try:
+            await self._answered(scorer, scope, receive, send)
+        finally:
+            self._users[scorer] -= 1
+
+    async def _answered(self, scorer: Scorer, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         body, way = b"", ""
         try:
             async with asyncio.timeout(self.limits.seconds):
                 body = await _body(scope, receive, self.limits.body_bytes)
-                reply, way = await self._answer(body, _header(scope, b"content-type"))
+                reply, way = await self._answer(scorer, body, _header(scope, b"content-type"))
         except _TooLarge:
             limit = f"This server takes {self.limits.body_bytes:,} bytes."
             reply = refusal(413, "BAD_REQUEST", f"The request's body is too large. {limit} Send the rows in parts.")
@@ -154,57 +192,64 @@ class Service:
         except Exception:
             _logger.exception("A request failed")
             reply = Reply(500, b"Internal Server Error", "text/plain")
-        self._figures.record(reply.status, way, time.perf_counter() - started, len(body))
-        self._figures.publish(self._scorer.model.stats())
-        await self._send(reply, send)
+        self.figures.record(reply.status, way, time.perf_counter() - started, len(body))
+        self.figures.publish(scorer.model.stats(), scorer)
+        await self._send(reply, send, scorer)
 
-    async def _answer(self, body: bytes, content_type: str | None) -> tuple[Reply, str]:
+    async def _answer(self, scorer: Scorer, body: bytes, content_type: str | None) -> tuple[Reply, str]:
         if len(body) > _SMALL_BODY or self._longest_seconds > _SLOW_SECONDS:
-            return await self._in_thread(self._any, body, content_type)
-        request = self._scorer.read(body, content_type)
+            return await self._in_thread(self._any, scorer, body, content_type)
+        request = scorer.read(body, content_type)
         if request is None:
-            return await self._in_thread(self._mlflows, body, content_type)
-        if not self._scorer.is_quick(request):
-            return await self._in_thread(self._plain, request)
-        return self._plain(request)
+            return await self._in_thread(self._mlflows, scorer, body, content_type)
+        if not scorer.is_quick(request):
+            return await self._in_thread(self._plain, scorer, request)
+        return self._plain(scorer, request)
 
-    def _plain(self, request: PlainRequest) -> tuple[Reply, str]:
+    def _plain(self, scorer: Scorer, request: PlainRequest) -> tuple[Reply, str]:
         started = time.perf_counter()
-        reply = self._scorer.answer(request)
+        reply = scorer.answer(request)
         self._learn(time.perf_counter() - started)
         return reply, "plain"
 
-    def _mlflows(self, body: bytes, content_type: str | None) -> tuple[Reply, str]:
-        return self._scorer.answer_by_mlflow(body, content_type), "mlflow"
+    def _mlflows(self, scorer: Scorer, body: bytes, content_type: str | None) -> tuple[Reply, str]:
+        return scorer.answer_by_mlflow(body, content_type), "mlflow"
 
-    def _any(self, body: bytes, content_type: str | None) -> tuple[Reply, str]:
-        request = self._scorer.read(body, content_type)
+    def _any(self, scorer: Scorer, body: bytes, content_type: str | None) -> tuple[Reply, str]:
+        request = scorer.read(body, content_type)
         if request is None:
-            return self._mlflows(body, content_type)
+            return self._mlflows(scorer, body, content_type)
         if len(body) > _SMALL_BODY:
-            return self._scorer.answer(request), "plain"
-        return self._plain(request)
+            return scorer.answer(request), "plain"
+        return self._plain(scorer, request)
 
     def _learn(self, seconds: float) -> None:
         self._longest_seconds = max(seconds, _FADING * self._longest_seconds)
 
-    async def _in_thread(self, answer: Callable[..., tuple[Reply, str]], *given: Any) -> tuple[Reply, str]:
+    async def _in_thread(
+        self, answer: Callable[..., tuple[Reply, str]], scorer: Scorer, *given: Any
+    ) -> tuple[Reply, str]:
         if self._waiting >= self.limits.waiting:
             return refusal(503, "TEMPORARILY_UNAVAILABLE", "The server has too much to do. Try again in a second."), ""
         # A thread cannot be stopped: it counts until it ends, though its client may have been told 504 long before.
-        future = self._threads.submit(answer, *given)
-        self._count_waiting(1)
+        future = self._threads.submit(answer, scorer, *given)
+        self._count_waiting(scorer, 1)
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: _call_soon(loop, self._count_waiting, -1))
+        future.add_done_callback(lambda _: _call_soon(loop, partial(self._count_waiting, scorer, -1)))
         return await asyncio.wrap_future(future)
 
-    def _count_waiting(self, change: int) -> None:
+    def _count_waiting(self, scorer: Scorer, change: int) -> None:
         self._waiting += change
-        self._figures.waiting(self._waiting)
+        self._users[scorer] += change
+        self.figures.waiting(self._waiting)
 
-    async def _send(self, reply: Reply, send: Send) -> None:
+    async def _send(self, reply: Reply, send: Send, scorer: Scorer) -> None:
         kind = reply.media_type if reply.media_type.startswith("application/") else f"{reply.media_type}; charset=utf-8"
-        headers = [(b"content-length", str(len(reply.body)).encode()), (b"content-type", kind.encode())]
+        headers = [
+            (b"content-length", str(len(reply.body)).encode()),
+            (b"content-type", kind.encode()),
+            *scorer.headers,
+        ]
         if reply.status == 503:
             headers.append((b"retry-after", b"1"))
         if self.draining or reply.status == 413:  # the rest of a body that is too large is never read
@@ -213,9 +258,9 @@ class Service:
         await send({"type": "http.response.body", "body": reply.body})
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[int], None], argument: int) -> None:
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
     if not loop.is_closed():
-        loop.call_soon_threadsafe(function, argument)
+        loop.call_soon_threadsafe(function)
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

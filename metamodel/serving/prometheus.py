@@ -7,7 +7,8 @@ on counting where its forerunner stopped.
 
 import mmap
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Figures:
         names += [f"rows {status}" for status in self.statuses]
         names += [f"cache {name}" for name in (*_CACHE_COUNTERS, *_CACHE_GAUGES)]
         names += [f"seconds {name}" for name in (*_SECONDS, "answering")]
-        names += ["rows stacked", "waiting", "bytes in"]
+        names += ["rows stacked", "waiting", "bytes in", "version", "swaps", "refresh failures"]
         self.where = {name: i for i, name in enumerate(names)}
         shared = mmap.mmap(-1, 8 * workers * len(names))
         self._table = np.frombuffer(shared, dtype=np.float64).reshape(workers, len(names))
@@ -87,6 +88,21 @@ class Figures:
         yield spent
         yield CounterMetricFamily("metamodel_request_bytes", "Bytes of request bodies.", total["bytes in"])
         yield GaugeMetricFamily("metamodel_requests_in_pool", "Requests in thread pools now.", total["waiting"])
+        yield from self._versions(total)
+
+    def _versions(self, total: Mapping[str, float]) -> Iterator[Metric]:
+        """Say which registered version answers in how many workers, and how often that has changed."""
+        serving = Counter(self._table[:, self.where["version"]].astype(int).tolist())
+        workers = GaugeMetricFamily(
+            "metamodel_serving_workers", "Workers by the registered version that answers.", labels=["version"]
+        )
+        for version, number in sorted(serving.items()):
+            if version:
+                workers.add_metric([str(version)], number)
+        yield workers
+        yield CounterMetricFamily("metamodel_version_swaps", "Versions that were swapped in.", total["swaps"])
+        failures = total["refresh failures"]
+        yield CounterMetricFamily("metamodel_refresh_failures", "Looks at the alias that failed.", failures)
 
     def _latency(self, total: Mapping[str, float]) -> Metric:
         cumulated = np.cumsum([total[f"bucket {bound}"] for bound in _BUCKETS]).tolist()
@@ -135,7 +151,10 @@ class WorkerFigures:
         # A forerunner in this place has gone with its cache and its requests; what it counted stays.
         for name in ("waiting", *(f"cache {gauge}" for gauge in _CACHE_GAUGES)):
             row[self._where[name]] = 0
+        row[self._where["version"]] = 0
         self._before = row.copy()
+        # What each model has counted, as far as it is in the row: a version that is swapped in begins with nothing.
+        self._counted: dict[Hashable, dict[str, float]] = {}
 
     def record(self, status: int, way: str, seconds: float, body_bytes: int) -> None:
         """Count one request."""
@@ -151,14 +170,40 @@ class WorkerFigures:
         """Say how many requests are in the thread pool."""
         self._row[self._where["waiting"]] = number
 
-    def publish(self, stats: Mapping[str, Any]) -> None:
-        """Take over what the model has counted; see `metamodel.bundle.model.MetaModel.stats`."""
+    def serve(self, version: str) -> None:
+        """Say which registered version answers from now on, as ``sales/8``; "" where it is none."""
+        place = self._where["version"]
+        self._row[self._where["swaps"]] += self._row[place] > 0
+        self._row[place] = int(version.rpartition("/")[2] or 0)
+
+    def refresh_failed(self) -> None:
+        """Count a look at the alias that failed."""
+        self._row[self._where["refresh failures"]] += 1
+
+    def publish(self, stats: Mapping[str, Any], model: Hashable = None) -> None:
+        """Take over what a model has counted; see `metamodel.bundle.model.MetaModel.stats`.
+
+        Parameters
+        ----------
+        stats
+            The model's.
+        model
+            Tells the models of this worker apart.
+        """
         counted = {f"rows {status}": number for status, number in stats["rows"].items()}
-        counted |= {f"cache {name}": stats["cache"][name] for name in _CACHE_COUNTERS}
         counted |= {f"seconds {name}": stats[f"seconds_{name}"] for name in _SECONDS}
         counted["rows stacked"] = stats["rows_stacked"]
+        earlier = self._counted.setdefault(model, {})
         for name, number in counted.items():
-            where = self._where[name]
-            self._row[where] = self._before[where] + number
+            if name in self._where:  # a version that was swapped in may have a status that the first one had not
+                self._row[self._where[name]] += number - earlier.get(name, 0)
+        self._counted[model] = counted
+        for name in _CACHE_COUNTERS:  # all models of a process share one cache
+            where = self._where[f"cache {name}"]
+            self._row[where] = self._before[where] + stats["cache"][name]
         for name in _CACHE_GAUGES:
             self._row[self._where[f"cache {name}"]] = stats["cache"][name]
+
+    def forget(self, model: Hashable) -> None:
+        """Count no more for a model; what it has counted stays."""
+        self._counted.pop(model, None)

@@ -25,11 +25,14 @@ from metamodel.flavor.scoring_server import PublicError, take_over_server
 from metamodel.flavor.signature import signature
 from metamodel.serving.json_request import PlainReader, PlainRequest
 
-__all__ = ["Reply", "Scorer", "refusal"]
+__all__ = ["VERSION_HEADER", "Reply", "Scorer", "refusal"]
 
 _logger = logging.getLogger(__name__)
 
 _JSON = "application/json"
+
+# Says with every answer which version it is from.
+VERSION_HEADER = b"metamodel-version"
 
 _PLAIN_TYPES = {_JSON, f"{_JSON};charset=utf-8", f"{_JSON}; charset=utf-8", f"{_JSON}; charset=UTF-8"}
 
@@ -68,10 +71,16 @@ class Scorer:
         The meta-model.
     max_rows
         A table with more rows is refused with status 413.
+    version
+        The registered version, as ``sales/8``; "" where it is none.
     """
 
-    def __init__(self, model: MetaModel, max_rows: int) -> None:
+    def __init__(self, model: MetaModel, max_rows: int, version: str = "") -> None:
         self.model = model
+        self.version = version
+        # A name may hold what no header can.
+        plain = version.encode("ascii", errors="backslashreplace")
+        self.headers = [(VERSION_HEADER, plain)] if version else []
         self._max_rows = max_rows
         logged = _logged(model)
         self._input_schema = logged.get_input_schema()

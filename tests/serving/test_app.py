@@ -48,13 +48,13 @@ def _ask(service: Service, body: str | bytes, *messages: dict[str, Any], kind: s
 
 def _threads_of(service: Service, monkeypatch: pytest.MonkeyPatch, *bodies: str) -> list[bool]:
     """Say for each body whether a thread answered it."""
-    answer, found = service._scorer.answer, []
+    answer, found = service.scorer.answer, []
 
     def noted(request: PlainRequest) -> Reply:
         found.append(threading.current_thread() is not threading.main_thread())
         return answer(request)
 
-    monkeypatch.setattr(service._scorer, "answer", noted)
+    monkeypatch.setattr(service.scorer, "answer", noted)
     for body in bodies:
         assert _ask(service, body)[0]["status"] == 200
     return found
@@ -62,7 +62,7 @@ def _threads_of(service: Service, monkeypatch: pytest.MonkeyPatch, *bodies: str)
 
 def test_a_body_that_breaks_off_is_not_answered(service: Service) -> None:
     assert _ask(service, records({}), {"type": "http.disconnect"}) == []
-    assert service._scorer.model.stats()["rows"] == {}
+    assert service.scorer.model.stats()["rows"] == {}
     assert _ask(service, records({}))[0]["status"] == 200
 
 
@@ -72,10 +72,10 @@ def test_whatever_goes_wrong_is_a_counted_500_without_the_rows(
     def fail(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(service._scorer, "answer", fail)
+    monkeypatch.setattr(service.scorer, "answer", fail)
     start, body = _ask(service, records({"country": "marker-41c7"}))
     assert (start["status"], body["body"]) == (500, b"Internal Server Error")
-    assert 'metamodel_requests_total{code="500"} 1.0' in service._figures.all.text().decode()
+    assert 'metamodel_requests_total{code="500"} 1.0' in service.figures.all.text().decode()
     assert "marker-41c7" not in caplog.text
 
 
