@@ -111,10 +111,10 @@ class AliasWatch(threading.Thread):
         except Exception as error:  # noqa: BLE001 - a registry, a store and a model may fail in any way
             self._complain(error)
             return False
-        before = self._service.swap(scorer)
+        replaced = self._service.swap(scorer)
         self._complaint = ""
-        _logger.warning("%s answers now in place of %s.", version, before.version or "the model before")
-        self._drain(before)
+        _logger.warning("%s answers now in place of %s.", version, replaced.version or "the model before")
+        self._drain(replaced)
         return True
 
     def _complain(self, error: Exception) -> None:
