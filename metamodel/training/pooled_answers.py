@@ -234,6 +234,8 @@ def _rivals_judged(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan) -> It
     pooled, actual = judged[POOLED_COLUMN].to_numpy(), judged["actual"].to_numpy()
     weights = judged["weight"].to_numpy() if "weight" in judged else np.ones(len(judged))
     rows = np.flatnonzero(~(pd.isna(said) | pd.isna(pooled)) & (weights > 0))
+    if not len(rows):  # of no rows NumPy's split makes one part
+        return
     codes = judged["key"].cat.codes.to_numpy()[rows]
     rows, codes = rows[np.argsort(codes, kind="stable")], np.sort(codes, kind="stable")
     present, starts = np.unique(codes, return_index=True)

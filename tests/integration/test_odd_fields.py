@@ -26,6 +26,7 @@ OPTIONS = {
     "n_jobs": 1,
     "unknown": "fallback",
     "prune": False,
+    "pooled": False,
 }
 
 

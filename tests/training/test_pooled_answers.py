@@ -193,6 +193,13 @@ def test_an_exception_of_the_caller_s_is_not_overruled() -> None:
     assert ledger.loc[("B", 0), "status"] == "fitted"
 
 
+@pytest.mark.parametrize("pooled", [True, "auto"])
+def test_where_no_group_can_be_judged_nothing_changes(pooled: Any) -> None:
+    result = fit(table(groups=5, rows=4), min_rows=5, pooled=pooled)  # the parents alone have enough rows
+    assert set(result.ledger["status"]) == {"skipped", "fitted"}
+    assert result.manifest.pooled is None
+
+
 def test_where_it_answers_nobody_it_is_not_stored() -> None:
     result = fit(table(groups=6, rows=80, own_slopes=6))
     assert result.manifest.pooled is None
