@@ -193,7 +193,7 @@ def test_its_children_can_be_brought_into_it(
 def test_nested_runs_are_found_by_their_group(place: Place) -> None:
     frame = panel(4).assign(country=lambda table: table["store"].map({0: "FR", 1: "FR", 2: "DE", 3: "d'Or"}))
     frame.loc[frame["store"] == 3, "x"] = np.inf
-    trained = metamodel.train(frame, ["country", "store"], "y", n_jobs=1, unknown="fallback", prune=False)
+    trained = metamodel.train(frame, ["country", "store"], "y", n_jobs=1, unknown="fallback", prune=False, pooled=False)
     info = metamodel.log_model(trained, log_children="runs", settings=FAST, report=False)
     assert {_store(run) for run in _nested(info.run_id, " AND tags.country = 'FR' AND tags.store LIKE '%'")} == {
         "0",

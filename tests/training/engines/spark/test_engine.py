@@ -126,7 +126,7 @@ def test_children_see_their_rows_in_the_order_of_time_on_both_engines(spark: Any
     frame = pd.DataFrame({"shop": np.repeat(["a", "b"], 30), "day": days, "x": 0.0, "y": np.arange(60.0) ** 2})
     frame = frame.astype({"day": kind})
     frame = frame[::-1].reset_index(drop=True) if order == "newest first" else frame.sample(frac=1, random_state=0)
-    options = {"features": ["x"], "time_column": "day", "unknown": "fallback"}
+    options = {"features": ["x"], "time_column": "day", "unknown": "fallback", "pooled": False}
     for result in both(frame, spark.createDataFrame(frame), "shop", "y", LastRow(), **options):
         model = MetaModel(result.bundle_path)
         assert [model.child(shop).last_ for shop in ("a", "b")] == [29.0**2, 59.0**2]
