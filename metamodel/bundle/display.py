@@ -66,6 +66,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"nobody answers {summary['unanswered_groups']:,} groups, {summary['unanswered_row_share']:.2%} of the rows",
         f"baseline          {summary['groups_above_baseline']:,} of {summary['groups_with_baseline']:,} groups beat it"
         + (f", median skill {summary['skill_median']:.3f}" if "skill_median" in summary else ""),
+        *_updated(summary),
         *_warned(summary),
         *_compared(summary),
         *_shrinkage_lines(summary),
@@ -90,6 +91,18 @@ def _copies(summary: dict[str, Any]) -> str:
         return "no exact copies"
     kept = f"{number:,} equal to another one, kept"
     return f"{dropped:,} of {summary['rows']:,} left out as exact copies" if dropped else kept
+
+
+def _updated(summary: dict[str, Any]) -> list[str]:
+    """Say how many groups an update retrained and why, and how many kept their child."""
+    if "groups_retrained" not in summary:
+        return []
+    head = "groups_retrained_"
+    reasons = [f"{number:,} {name.removeprefix(head)}" for name, number in summary.items() if name.startswith(head)]
+    why = f" ({', '.join(reasons)})" if reasons else ""
+    retired = f", {summary['groups_retired']:,} retired" if summary["groups_retired"] else ""
+    kept = f"{summary['groups_carried']:,} keep the child they had"
+    return [f"update            {count(summary['groups_retrained'], 'group')} retrained{why}, {kept}{retired}"]
 
 
 def _warned(summary: dict[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from metamodel.cli.rollback import rollback
 from metamodel.cli.score import score
 from metamodel.cli.serve import serve
 from metamodel.cli.train import train
+from metamodel.cli.update import update
 from metamodel.cli.versions import versions
 from metamodel.common.version import __version__
 
@@ -46,7 +47,7 @@ def main() -> None:
 
 _MODELS = (train, log, score, serve, inspect, report, export, pack, reference, serve_check)
 
-_VERSIONS = (gate, promote, rollback, versions)
+_VERSIONS = (update, gate, promote, rollback, versions)
 
 for command in (*_MODELS, *_VERSIONS):
     main.add_command(command)

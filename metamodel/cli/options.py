@@ -34,6 +34,7 @@ __all__ = [
     "at_work",
     "json_option",
     "option",
+    "option_of",
     "options_of",
     "switch",
 ]
@@ -246,13 +247,14 @@ def options_of(*groups: OptionGroup) -> Callable[[Callable[..., Any]], Callable[
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for one in reversed([one for group in groups for one in group.options]):
-            command = _option_of(one)(command)
+            command = option_of(one)(command)
         return command
 
     return decorate
 
 
-def _option_of(one: Declared) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def option_of(one: Declared) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a command's option of a declared one."""
     if one.form in ("switch", "auto_switch"):
         return switch(one.name, one.default, one.help, auto=one.form == "auto_switch")
     # For click an option whose default is None has one, and is never missing.

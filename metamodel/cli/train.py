@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from metamodel.training.result import TrainingResult
 
-__all__ = ["train"]
+__all__ = ["run_training", "train"]
 
 
 @click.command(
@@ -31,6 +31,19 @@ __all__ = ["train"]
 @json_option
 def train(*, as_json: bool, **options: Any) -> None:
     """Train one child for every group, log ONE run, register ONE model."""
+    run_training(options, as_json=as_json)
+
+
+def run_training(options: dict[str, Any], *, as_json: bool) -> None:
+    """Train, log, and print what came of it.
+
+    Parameters
+    ----------
+    options
+        Those of `metamodel.train` and of `Logging`, by their names.
+    as_json
+        Whether to print one JSON object.
+    """
     shown = [*options["group_by"], options["target"]]
     with at_work(options["output_dir"]):
         logging = Logging(**named(Logging, options))

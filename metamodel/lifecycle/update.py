@@ -1,6 +1,6 @@
 """Train the next version of a model: only the groups that need it, and as the model itself says it was trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from metamodel.training.options.objects import flat_options
 from metamodel.training.result import TrainingResult
 from metamodel.training.train import train
 
-__all__ = ["update"]
+__all__ = ["asked_of", "update"]
 
 
 def update(
@@ -67,16 +67,29 @@ def update(
     >>> second.ledger[["store", "status", "retrain_reason"]].values.tolist()
     [[1, 'carried', ''], [1, 'carried', ''], [2, 'fitted', 'new'], [2, 'fitted', 'new']]
     """
-    _check_names(options)
     previous = model if isinstance(model, MetaModel) else load_model(model)
-    recipe = read_recipe(previous.bundle, flat_options(options))
     rules = {"retrain": retrain, "max_age": max_age, "min_new_rows": min_new_rows, "retrain_list": retrain_list}
-    return train(data, **{**recipe, **rules, "keep_missing": keep_missing}, previous=previous)
+    asked = asked_of(previous, options)
+    return train(data, **{**asked, **rules, "keep_missing": keep_missing}, previous=previous)
 
 
-def _check_names(options: dict[str, Any]) -> None:
-    known = [name for name in signature(train).parameters if name not in ("data", "previous")]
-    if odd := [name for name in options if name not in known]:
-        raise InputError(
-            f"update has no option {listing(map(repr, odd))}. Use those of metamodel.train.{did_you_mean(odd, known)}"
-        )
+def asked_of(previous: MetaModel, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete options of a training by those that a model was trained with.
+
+    Parameters
+    ----------
+    previous
+        The model.
+    options
+        What shall be otherwise, by the names of `metamodel.train`.
+
+    Raises
+    ------
+    InputError
+        There is no such option, or the model does not say how it was trained.
+    """
+    known_names = [name for name in signature(train).parameters if name not in ("data", "previous")]
+    if odd := [name for name in options if name not in known_names]:
+        remedy = f"Use those of metamodel.train.{did_you_mean(odd, known_names)}"
+        raise InputError(f"update has no option {listing(map(repr, odd))}. {remedy}")
+    return read_recipe(previous.bundle, flat_options(options))

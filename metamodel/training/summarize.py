@@ -44,8 +44,18 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "groups_chosen_by_others": int((children["candidate"] != children["own_best"]).sum()),
         **({"groups_warm": int((children["started_from"] != "").sum())} if plan.options.warm_start else {}),
         **group_sizes(plan.sizes.values()),
+        **_retrained(children),
     }
     return summary | aggregate(children[children["status"].isin(TRAINED)], plan.spec.task)
+
+
+def _retrained(children: pd.DataFrame) -> dict[str, int]:
+    """Count what an update retrained, by the first word of the reason, and whom it gave up; empty for another one."""
+    reasons = children["retrain_reason"].str.extract(r"^(\w+)", expand=False).dropna()
+    if not len(reasons) and not children["status"].isin(["carried", "retired"]).any():
+        return {}
+    counts = {f"groups_retrained_{word}": int(number) for word, number in reasons.value_counts().sort_index().items()}
+    return {"groups_retrained": len(reasons), **counts}
 
 
 def _local_or_global(children: pd.DataFrame) -> dict[str, int]:
