@@ -27,6 +27,7 @@ SAME_MEANING = {
     "train.py": "the public function, and its command",
     "export.py": "the public function, and its command",
     "score.py": "the public function, and its command",
+    "update.py": "the public function, and its command",
     "gate.py": "the public function, and its command",
     "promote.py": "the public function, and its command",
     "rollback.py": "the public function, and its command",
