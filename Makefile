@@ -2,6 +2,7 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 VENV3   ?= .venv-pandas3
+VENVLOW ?= .venv-lowest
 WORKERS ?= 2
 ARGS    ?=
 
@@ -18,7 +19,7 @@ DEFINITION = setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-pandas3 demo quick test lint types layers check test-pandas3 clean
+.PHONY: help venv venv-pandas3 venv-lowest demo quick test lint types layers check test-pandas3 test-lowest clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +27,8 @@ help:  ## show this list
 venv: $(VENV)/.dev  ## make .venv with everything for development
 
 venv-pandas3: $(VENV3)/.dev  ## make .venv-pandas3, the same with pandas 3
+
+venv-lowest: $(VENVLOW)/.dev  ## make .venv-lowest, with the oldest versions that setup.cfg allows
 
 demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow run .`
 	@echo "==> mlflow run . (tracking store: $(MLFLOW_TRACKING_URI))"
@@ -62,11 +65,17 @@ test-pandas3: $(VENV3)/.dev  ## run the tests of tables on pandas 3, without tho
 	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(PYTEST) \
 		-m "not speed and not slow and not spark and not tableless" -W ignore::pandas.errors.Pandas4Warning $(ARGS)
 
+# The oldest Matplotlib calls pyparsing by names that the newest one warns of.
+test-lowest: $(VENVLOW)/.dev  ## run the quick tests on the oldest versions that setup.cfg allows
+	@echo "==> pytest on the lowest versions"
+	@PATH="$(abspath $(VENVLOW))/bin:$$PATH" $(PYTEST) -m "$(QUICK)" \
+		-W ignore::pyparsing.warnings.PyparsingDeprecationWarning $(ARGS)
+
 clean:  ## remove environments and caches, but no run and no model
-	rm -rf $(VENV) $(VENV3) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV3) $(VENVLOW) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find metamodel tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/bin/python $(VENV3)/bin/python:
+$(VENV)/bin/python $(VENV3)/bin/python $(VENVLOW)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "metamodel needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.12"; \
 		exit 1; }
@@ -89,4 +98,12 @@ $(VENV)/.dev: $(DEFINITION) | $(VENV)/bin/python
 $(VENV3)/.dev: $(DEFINITION) | $(VENV3)/bin/python
 	@echo "==> Installing metamodel with pandas 3 into $(VENV3) (some minutes the first time)"
 	@$(VENV3)/bin/python -m pip install -q -e '.[skops,serve,fast,tuning,xgboost,delta,dev]' 'pyspark[connect]>=4.1' 'pandas>=3'
+	@touch $@
+
+# pip always takes the newest versions; uv can take the oldest ones.
+$(VENVLOW)/.dev: $(DEFINITION) | $(VENVLOW)/bin/python
+	@echo "==> Installing the lowest versions into $(VENVLOW)"
+	@$(VENVLOW)/bin/python -m pip install -q uv
+	@$(VENVLOW)/bin/uv pip install -q --python $(VENVLOW)/bin/python --resolution lowest-direct \
+		-e '.[spark,skops,serve,fast,tuning,xgboost,delta,dev]'
 	@touch $@

@@ -39,7 +39,7 @@ _NAMES_BEFORE_HOST = frozenset(["abfss", "abfs", "wasbs", "wasb", "dbfs", "model
 _SECRET = re.compile("token|secret|signature|^sig$|passw|passphrase|credential|api.?key|access.?key|^key$|auth", re.I)
 
 # The user's part of an address, also where a password holds a slash, though not the port of http://host:80/sales@alias.
-_USER = re.compile(r"(?<=://)(?:[^\s/@:]+:(?!\d*/)[^\s@]*@|[^\s/?#]*@)")
+_USER = re.compile(r"(?<=://)(?:[^\s/@:]+:(?!\d+/)[^\s@]*@|[^\s/?#]*@)")
 
 _QUERY_VALUE = re.compile(r"(?<=[?&#;])([\w.~%+-]+=)[^\s&#;'\")]+")
 

@@ -82,11 +82,13 @@ def task_of(estimator: object, target_is_numeric: bool, params: Mapping[str, Any
         instance = _from_path(estimator, dict(params or {}))
     elif isinstance(estimator, type):
         instance = _construct(estimator, dict(params or {}))
+    if not hasattr(instance, "__sklearn_tags__"):  # an estimator that follows scikit-learn without deriving from it
+        return guess
     try:
         if is_classifier(instance):
             return "classification"
         return "regression" if is_regressor(instance) else guess
-    except (AttributeError, TypeError):  # an estimator that follows scikit-learn without deriving from it
+    except (AttributeError, TypeError):  # its tags lead to one that does
         return guess
 
 

@@ -21,6 +21,7 @@ _NULLABLE = {
 
 def plain_frame(table: pa.Table) -> pd.DataFrame:
     """Convert a table: an integer column with nulls becomes pandas' own Int64, because floats cannot hold large ids."""
+    table = _with_signed_codes(table)
     with_nulls = {field.type for field, column in zip(table.schema, table.columns, strict=True) if column.null_count}
     return table.to_pandas(
         types_mapper={k: v for k, v in _NULLABLE.items() if k in with_nulls}.get, ignore_metadata=True
@@ -43,6 +44,7 @@ def without_arrow(values: pd.Series) -> pd.Series:
 
 def arrow_to_pandas(table: pa.Table, dtypes: Mapping[str, str]) -> pd.DataFrame:
     """Convert a part of a table so that its dtypes are those of the whole table, whatever this part holds."""
+    table = _with_signed_codes(table)
     nullable = {pa_type for pa_type, dtype in _NULLABLE.items() if str(dtype) in dtypes.values()}
     frame = table.to_pandas(
         types_mapper={pa_type: _NULLABLE[pa_type] for pa_type in nullable}.get, ignore_metadata=True
@@ -58,3 +60,14 @@ def stored_schema(schema: pa.Schema) -> pa.Schema:
     """
     fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
     return pa.schema([field.remove_metadata() for field in fields])
+
+
+def _with_signed_codes(table: pa.Table) -> pa.Table:
+    """Give categories, whose codes polars counts without a sign, the codes that Arrow before 23 can convert."""
+    fields = [
+        field.with_type(pa.dictionary(pa.int64(), field.type.value_type, field.type.ordered))
+        if pa.types.is_dictionary(field.type) and pa.types.is_unsigned_integer(field.type.index_type)
+        else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields)) if fields != list(table.schema) else table

@@ -266,7 +266,7 @@ BAD_TRAINING = {
         r"An alias needs a registered model. Give registered_model_name \(--register NAME\) too",
     ),
     "metric": (["--metric", "mape"], "metric='mape' is unknown for regression. Use one of: mae, rmse, r2"),
-    "split": (["--split", "weekly"], 'split=\'weekly\' is unknown. Use "holdout", "kfold:5", or'),
+    "split": (["--split", "weekly"], 'split=\'weekly\' is unknown. Use "holdout", "kfold:5", "shuffle:5", .+, or'),
     "parameter of a space": (
         ["--tune", "space.yaml"],
         "'ridge' names 'alhpa', which is no parameter of Ridge. Did you",

@@ -71,7 +71,7 @@ def test_a_table_whose_features_pyarrow_does_not_know_is_read(tmp_path: Path) ->
 
 
 def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
-    write_deltalake(tmp_path / "t", WEEKS[0][:0])
+    write_deltalake(tmp_path / "t", pa.Table.from_pandas(WEEKS[0])[:0])
     (part,) = read_batches(tmp_path / "t")
     assert (len(part), list(part)) == (0, list(WEEKS[0]))
 

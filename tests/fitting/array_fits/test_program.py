@@ -9,9 +9,10 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from metamodel.common.library_settings import LibrarySettings
 from metamodel.evaluation.split_scheme import Scheme
 from metamodel.fitting.array_fits.program import program_of
+from metamodel.fitting.array_fits.solvers import solves_stacks
 from metamodel.fitting.spec import Candidate, FitSpec, TuningSpec
 
-pytestmark = pytest.mark.tableless
+pytestmark = [pytest.mark.tableless, pytest.mark.skipif(not solves_stacks(), reason="SciPy before 1.17")]
 
 
 class MyRidge(Ridge):
