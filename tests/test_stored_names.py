@@ -33,6 +33,7 @@ VARIABLES = {
     "METAMODEL_ENDPOINT_TOKENS",
     "METAMODEL_FETCH_WORKERS",
     "METAMODEL_PRELOAD",
+    "METAMODEL_SERVER_SECONDS",
     "METAMODEL_TRUSTED_TYPES",
 }
 
@@ -41,13 +42,20 @@ NOT_STORED = {"metamodel.config", "metamodel.zip"}
 
 # Tags of runs, models and versions; {} stands for a group column, or a status of the ledger.
 TAGS = {
+    "metamodel.approval_note",
+    "metamodel.approved",
     "metamodel.checks",
     "metamodel.child_sha256",
     "metamodel.digest",
     "metamodel.error",
+    "metamodel.gate",
+    "metamodel.gate_digest",
     "metamodel.group",
+    "metamodel.groups_failed",
+    "metamodel.groups_fitted",
     "metamodel.groups_referenced",
     "metamodel.groups_{}",
+    "metamodel.promotion",
     "metamodel.sha256",
     "metamodel.training",
     "metamodel.version",
@@ -63,6 +71,7 @@ BUNDLE_FILES = {
     "MANIFEST_DIGEST_NAME": "manifest.sha256",
     "MANIFEST_NAME": "manifest.json",
     "PACKED_DIR": "packed",
+    "POOLED_DIR": "pooled",
     "REFERENCE_DIR": "references",
     "SHARD_DIR": "shards",
     "STACK_DIR": "stacks",
@@ -82,6 +91,7 @@ MANIFEST_FIELDS = {
     "levels",
     "library_settings",
     "options",
+    "pooled",
     "references",
     "spec_digest",
     "stacks",

@@ -30,7 +30,15 @@ PARAMS = {"regressors": {"detail": True}, "classifiers": {"predict_method": "pre
 
 _SHOPS = [("FR", 7), ("FR", 8), ("DE", 7), ("côte d'Ivoire 🦉", 7), *(("IT", store) for store in range(100, 150))]
 
-_COMMON = {"holdout": 0.25, "min_rows": 5, "unknown": "fallback", "codec": "skops", "n_jobs": 1}
+_COMMON = {
+    "holdout": 0.25,
+    "min_rows": 5,
+    "unknown": "fallback",
+    "prune": False,
+    "pooled": False,
+    "codec": "skops",
+    "n_jobs": 1,
+}
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "regressors": {"interval": 0.9, "shrinkage": "constant", "shrinkage_params": {"alpha": 0.25}, "stack": True},
