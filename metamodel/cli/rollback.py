@@ -13,14 +13,15 @@ __all__ = ["rollback"]
 @click.command(cls=Command, short_help="Point an alias back at an earlier version.")
 @argument("name")
 @option("--version", type=WholeNumber(), help="Which one; default: what the present version replaced.")
+@option("--group", help='Roll this group alone back to its child of --version: FR,7 or ["FR", 7].')
 @option("--alias", default="champion", show_default=True, help="The alias to move.")
 @option("--expect", type=WholeNumber(), help="Refuse where the alias points at another version than this one.")
 @json_option
-def rollback(name: str, version: int | None, alias: str, expect: int | None, as_json: bool) -> None:
-    """Point an alias of the registered model NAME back at an earlier version."""
+def rollback(name: str, version: int | None, group: str | None, alias: str, expect: int | None, as_json: bool) -> None:
+    """Point an alias of the registered model NAME back at an earlier version, or at a new one for a group's sake."""
     with at_work():
         from metamodel.lifecycle.rollback import rollback as move
 
-        event, moved = move(name, version, alias, expect=expect)
+        event, moved = move(name, version, alias, group=group, expect=expect)
     facts = None if event is None else event.to_dict()
     click.echo(dumps({"moved": moved, "event": facts}) if as_json else told(name, str(version), event, moved))

@@ -9,6 +9,7 @@ import pandas as pd
 from metamodel.bundle.display import name_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.group_status import POOLED
 from metamodel.common.messages import count, did_you_mean, listing
 from metamodel.evaluation.slice_regression import judged_slices, slice_regressions, smallest_share
 from metamodel.exceptions import InputError
@@ -184,12 +185,12 @@ def _columns(columns: Sequence[tuple[str, str]]) -> str:
 
 
 def _lost(candidate: Side, champion: Side, bound: float) -> GateCheck:
-    before, now = champion.with_child, candidate.with_child
+    before, now = champion.served_groups, candidate.served_groups
     lost = sorted(map(name_of, before - now))
     # A limit below 1 is a share, a whole one a number of groups.
     value = len(lost) / max(1, len(before)) if 0 < bound < 1 else float(len(lost))
     examples = f": {listing(lost, 3)}" if lost else ""
-    words = f"{len(lost):,} of {count(len(before), 'group')} with a child before have none now{examples}"
+    words = f"{len(lost):,} of {count(len(before), 'group')} that had a model before have none now{examples}"
     details = tuple({"name": name} for name in lost[:_DETAILS])
     return GateCheck("groups", "lost", value <= bound, words, value, bound, details=details)
 
@@ -221,10 +222,11 @@ def _worse(regression: RegressionRule, sides: tuple[Side, Side], rows: GateRows,
 
 def _fallback(candidate: Side, champion: Side, bound: float) -> GateCheck:
     before, now = (_share_without_child(side.answers["status"].to_numpy(object)) for side in (champion, candidate))
-    words = f"{now:.1%} of the rows are not answered by a child of their own group, {before:.1%} before"
+    words = f"{now:.1%} of the rows are answered by a parent or nobody, {before:.1%} before"
     rows = len(candidate.answers)
     return GateCheck("groups", "fallback_rate_up", now - before <= bound, words, now - before, bound, rows)
 
 
 def _share_without_child(statuses: AnyArray) -> float:
-    return float((statuses != "child").mean()) if len(statuses) else 0.0
+    # What the pooled model answers because it is better for the group is no fallback.
+    return float((~np.isin(statuses.astype(str), ("child", POOLED))).mean()) if len(statuses) else 0.0

@@ -84,11 +84,11 @@ class RegressionRule:
 class GroupsRule:
     """How many groups may be worse off."""
 
-    lost: float | None = option(None, check=_not_negative, help="Groups without a child that had one before.")
+    lost: float | None = option(None, check=_not_negative, help="Groups without a model that had one before.")
     worse: float | None = option(None, check=_share, help="Share of the groups whose answers are clearly worse.")
     failed: float | None = option(None, check=_share, help="Share of the groups whose training failed.")
     fallback_rate_up: float | None = option(
-        None, check=_share, help="Rise of the share of rows that no child of their own group answers."
+        None, check=_share, help="Rise of the share of rows that a parent or nobody answers."
     )
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray, IntArray
-from metamodel.common.group_status import WITH_CHILD
+from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.metrics import log_losses
 from metamodel.evaluation.slice_regression import time_blocks
 from metamodel.prediction.further_answers import probability_column
@@ -150,9 +150,9 @@ class Side:
         return dict(zip(keys_of(children, manifest.keys), children["status"].tolist(), strict=True))
 
     @property
-    def with_child(self) -> set[GroupKey]:
-        """Keys of the groups that have a child."""
-        return {key for key, status in self.groups.items() if status in WITH_CHILD}
+    def served_groups(self) -> set[GroupKey]:
+        """Keys of the groups that a child answers, or the pooled model because it is better for them."""
+        return {key for key, status in self.groups.items() if status in ANSWERED}
 
     def losses(self, metric: str, actual: pd.Series) -> AnyArray:
         """Loss of each row under a metric of `SLICE_METRICS`, shape (n_rows,); NaN without a prediction or a target."""

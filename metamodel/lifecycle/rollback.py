@@ -1,12 +1,31 @@
 """`metamodel.rollback`: point an alias back at an earlier version, or give one group its earlier child again."""
 
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+
+from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import InputError
+from metamodel.flavor.environment import recorded_environment
+from metamodel.flavor.load import load_model
+from metamodel.flavor.pyfunc_args import recorded_defaults
 from metamodel.lifecycle.alias_moves import AliasMove, begun, move_alias
 from metamodel.lifecycle.events import Event, EventLog, VersionTags
+from metamodel.lifecycle.group_rollback import check_group, write_with_group_of
 from metamodel.lifecycle.registered import aliases_of, version_of
+from metamodel.tables.key_text import key_of_text
+from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.tracking import registry
+from metamodel.tracking.log_bundle import log_bundle
+from metamodel.tracking.pack_children import recorded_example
 
 __all__ = ["rollback"]
+
+# Of a version that a rollback of one group made: which group, its child of which version, all else of which.
+_MADE_TAG = "metamodel.rollback"
 
 
 def rollback(
@@ -14,10 +33,11 @@ def rollback(
     version: int | str | None = None,
     alias: str = "champion",
     *,
+    group: Any = None,
     expect: int | str | None = None,
     log: EventLog | None = None,
 ) -> tuple[Event | None, bool]:
-    """Point an alias back at an earlier version.
+    """Point an alias back at an earlier version, or at a new one in which a group has its earlier child again.
 
     Parameters
     ----------
@@ -25,6 +45,10 @@ def rollback(
         The registered model.
     version
         Number of the version; by default the one that the present version replaced when it was promoted.
+    group
+        Roll back this group alone: its key as a tuple, or as text (``["FR", 7]``, ``FR,7``). A new version is made from
+        the present one, with the group's child, interval and weights of `version`; nothing of any other group changes,
+        and no version is changed in place.
     alias, expect, log
         As for `metamodel.promote`.
 
@@ -36,11 +60,14 @@ def rollback(
     Raises
     ------
     InputError
-        There is no such model, version or alias, or nothing says what the present version replaced.
+        There is no such model, version, alias or group, nothing says what the present version replaced, or the group's
+        earlier child cannot answer in the present version as it did in its own.
     """
     registry.check_names(name, alias)
-    kept = log or VersionTags()
+    kept, expected = log or VersionTags(), None if expect is None else str(expect)
     present = aliases_of(name, wanted=alias)[alias]
+    if group is not None:
+        return _roll_group_back(name, alias, version, group, expected, kept)
     if version is not None:
         target = str(version)
     elif unfinished := begun(name, alias, "rollback"):  # the alias may have been moved already
@@ -49,7 +76,57 @@ def rollback(
         target = _replaced(name, alias, present, kept)
     version_of(name, target)
     intended = Event.now(kind="rollback", name=name, alias=alias, version=target, replaced="")
-    return move_alias(AliasMove(intended, None if expect is None else str(expect), lambda _: ""), kept)
+    return move_alias(AliasMove(intended, expected, lambda _: ""), kept)
+
+
+def _roll_group_back(
+    name: str, alias: str, version: int | str | None, group: Any, expect: str | None, log: EventLog
+) -> tuple[Event | None, bool]:
+    if version is None:
+        raise InputError("Which child shall the group have again? Give --version N beside --group.")
+    version_of(name, str(version))
+    present = aliases_of(name, wanted=alias)[alias]
+    opened = load_model(f"models:/{name}/{present}")
+    key = _key(opened, group)
+    facts = {"group": encode_key(key), "group_version": str(version)}
+    made = _made(name, facts, present)
+    if made is None:
+        if expect is not None and expect != present:
+            raise InputError(
+                f"The alias {alias!r} of {name!r} points at version {present}, not at the expected {expect}. "
+                "Look at `metamodel versions`, and decide anew."
+            )
+        made = _make(name, opened, key, str(version), {**facts, "base": present})
+    intended = Event.now(kind="rollback", name=name, alias=alias, version=made, replaced="", **facts)
+    return move_alias(AliasMove(intended, present if made != present else expect, lambda _: ""), log)
+
+
+def _key(model: MetaModel, group: Any) -> GroupKey:
+    keys = model.manifest.keys
+    return key_of_text(group, keys) if isinstance(group, str) else keys.canonical(group)
+
+
+def _made(name: str, facts: dict[str, str], present: str) -> str | None:
+    """Find the version that an earlier, interrupted call has made of the present one; it may be champion already."""
+    for version in MlflowClient().search_model_versions(f"name = '{name}'"):
+        noted = json.loads(version.tags.get(_MADE_TAG, "{}"))
+        if facts.items() <= noted.items() and present in (noted["base"], str(version.version)):
+            return str(version.version)
+    return None
+
+
+def _make(name: str, present: MetaModel, key: GroupKey, version: str, facts: dict[str, str]) -> str:
+    """Log a version that is the present one but for a group, and note what it is made of."""
+    earlier = load_model(f"models:/{name}/{version}")
+    check_group(present, earlier, key, version)
+    with tempfile.TemporaryDirectory(prefix="metamodel-rollback-") as directory:
+        path = write_with_group_of(present, earlier, key, version, Path(directory) / "bundle")
+        model = MetaModel(path, defaults=recorded_defaults(present))
+        environment = recorded_environment(present)
+        info = log_bundle(model, recorded_example(present), "model", name, None, environment=environment)
+    made = str(info.registered_model_version)
+    MlflowClient().set_model_version_tag(name, made, _MADE_TAG, json.dumps(facts))
+    return made
 
 
 def _replaced(name: str, alias: str, present: str, log: EventLog) -> str:

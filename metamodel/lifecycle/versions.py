@@ -12,7 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 from metamodel.bundle.display import name_of
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
-from metamodel.common.group_status import WITH_CHILD
+from metamodel.common.group_status import ANSWERED, WITH_CHILD
 from metamodel.evaluation.metrics import aggregate
 from metamodel.flavor.load import load_model
 from metamodel.lifecycle.events import Event, EventLog, VersionTags
@@ -136,7 +136,7 @@ def _groups(old: MetaModel, new: MetaModel) -> tuple[pd.DataFrame, dict[str, int
     rows = []
     for key in [*later, *(key for key in earlier if key not in later)]:
         (was, digest_before), (is_now, digest_after) = earlier.get(key, ("", "")), later.get(key, ("", ""))
-        had, has = was in WITH_CHILD, is_now in WITH_CHILD
+        had, has = was in ANSWERED, is_now in ANSWERED
         if not (had or has):
             continue
         kind = "new" if not had else "lost" if not has else "kept" if digest_before == digest_after else "retrained"

@@ -40,7 +40,7 @@ from metamodel.tables.keys import decode_key, encode_key
 from metamodel.tracking import registry
 from metamodel.tracking.log_bundle import log_bundle, without_advice
 
-__all__ = ["pack", "pack_children", "serve_check", "write_zip"]
+__all__ = ["pack", "pack_children", "recorded_example", "serve_check", "write_zip"]
 
 # SQLite keeps no larger value.
 _LARGEST_ARCHIVE = 10**9
@@ -98,7 +98,7 @@ def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "")
     opened = load_model(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-pack-") as directory:
         path = opened.bundle.path
-        example, environment = _example_of(opened), recorded_environment(opened)
+        example, environment = recorded_example(opened), recorded_environment(opened)
         if opened.bundle.references is not None:
             path = pack_children(opened, Path(directory) / "bundle")
         packed = open_bundle(path, defaults=recorded_defaults(opened))
@@ -217,7 +217,7 @@ def _needed(directory: Path) -> list[Path]:
     return sorted(found)
 
 
-def _example_of(model: MetaModel) -> pd.DataFrame | None:
+def recorded_example(model: MetaModel) -> pd.DataFrame | None:
     """Input example of the logged model that a bundle lies in; None for a bare bundle."""
     for directory in list(model.bundle.path.parents)[:2]:
         if (directory / MLMODEL).is_file():

@@ -1,0 +1,200 @@
+"""Give one group its child of an earlier version again: a new bundle, and nothing of any other group changes.
+
+The group's child is the same bytes as in the earlier version, and so are its numbers in the stacks, its interval, its
+held-out rows and its row of the ledger. All others are carried over from the present version as an update carries them.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metamodel.bundle.carry.carried_shards import carry_shards, link_file
+from metamodel.bundle.carry.carried_stacks import carried_stacks, put_together
+from metamodel.bundle.carry.contests import CONTESTS_NAME, read_contests, write_contests
+from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME, write_evidence
+from metamodel.bundle.group_values import GROUP_VALUES_DIR, write_group_values
+from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.manifest import Manifest
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, SHARD_DIR, Bundle
+from metamodel.bundle.stored_stacks import STACK_DIR, write_stack
+from metamodel.bundle.writer import finish_bundle, new_bundle
+from metamodel.common.group_status import OUTCOMES, TRAINED
+from metamodel.common.messages import listing
+from metamodel.exceptions import InputError
+from metamodel.prediction.blending import weight_columns
+from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.training.carrying.tables import (
+    carried_holdout,
+    carried_importance,
+    carried_ledger,
+    group_values_of,
+    join_evidence,
+    join_ledgers,
+    replaced_values,
+)
+
+__all__ = ["check_group", "write_with_group_of"]
+
+_VERSION_CHARACTERS = 12
+
+_WRITTEN_ANEW = (LEDGER_NAME, KEYS_NAME, HOLDOUT_NAME, IMPORTANCE_NAME, CONTESTS_NAME)
+
+_FOLDERS_ANEW = (f"{SHARD_DIR}/", f"{STACK_DIR}/", f"{GROUP_VALUES_DIR}/")
+
+_REMEDY = "Roll the whole model back, or train the group again."
+
+
+def check_group(present: MetaModel, earlier: MetaModel, key: GroupKey, version: str) -> None:
+    """Insist on an earlier version whose child can answer in the present one as it did there.
+
+    Parameters
+    ----------
+    present, earlier
+        The version that the other groups stay as in, and the one that the group's child is taken from.
+    key
+        The group's key.
+    version
+        What the earlier version is called.
+
+    Raises
+    ------
+    InputError
+        It has no child of the group, or one that answers only together with what is otherwise there.
+    """
+    name = list(key)
+    if differing := list(_differing(present.manifest, earlier.manifest)):
+        raise InputError(f"Version {version} has another {listing(differing)} than the present one. {_REMEDY}")
+    if present.bundle.references is not None or earlier.bundle.references is not None:
+        raise InputError(f"The model refers to children elsewhere, which {name} may be one of. {_REMEDY}")
+    status = _statuses(earlier.bundle).get(key)
+    if status not in TRAINED:
+        there = "does not know it" if status is None else f"says that it was {status}"
+        raise InputError(f"Version {version} has no child of group {name}: it {there}. {_REMEDY}")
+    if key not in _statuses(present.bundle):
+        raise InputError(f"The present version does not know group {name}, so nothing of it can be rolled back.")
+    if earlier.bundle.weights is not None or present.bundle.weights is not None:
+        _check_parents(present.bundle, earlier.bundle, key, version)
+
+
+def _differing(now: Manifest, before: Manifest) -> Iterator[str]:
+    """Name what both versions have to have in common."""
+    options = ("shrinkage", "interval")
+    pairs: dict[str, tuple[Any, Any]] = {
+        "kind of group columns": (now.keys, before.keys),
+        "list of features": (now.features, before.features),
+        "target": (now.target, before.target),
+        "codec": (now.codec, before.codec),
+        "setting of libraries": (now.library_settings, before.library_settings),
+        **{name: (now.options.get(name), before.options.get(name)) for name in options},
+    }
+    yield from (name for name, (one, other) in pairs.items() if one != other)
+
+
+def _statuses(bundle: Bundle) -> dict[GroupKey, str]:
+    ledger = bundle.read_ledger([*bundle.manifest.keys.names, "level", "status"])
+    return dict(zip(keys_of(ledger, bundle.manifest.keys), ledger["status"].tolist(), strict=True))
+
+
+def _check_parents(present: Bundle, earlier: Bundle, key: GroupKey, version: str) -> None:
+    """Insist on the same parents, whose predictions are blended with the group's."""
+    weights = earlier.weights
+    levels = range(len(key))
+    if weights is not None:
+        numbers = weights.of([key], weight_columns(len(key)))[0]
+        levels = [level for level in levels if numbers[level] > 0]  # type: ignore[assignment]
+    for level in levels:
+        rows = [bundle.find(key[:level]) for bundle in (present, earlier)]
+        digests = {row.sha256 if row is not None else "" for row in rows}
+        if len(digests) > 1:
+            raise InputError(
+                f"The answers of group {list(key)} are blended with those of its parent {list(key[:level])}, which is "
+                f"another model in version {version}. {_REMEDY}"
+            )
+
+
+def write_with_group_of(present: MetaModel, earlier: MetaModel, key: GroupKey, version: str, path: Path) -> Path:
+    """Write a bundle: the present one, with one group's child of an earlier one.
+
+    Parameters
+    ----------
+    present, earlier, key, version
+        As for `check_group`.
+    path
+        Directory to write.
+
+    Returns
+    -------
+    Path
+        The bundle.
+    """
+    base, source, encoded = present.bundle, earlier.bundle, encode_key(key)
+    ledger = _ledger(base, source, encoded, version)
+    others = {encode_key(other) for other in keys_of(ledger, base.manifest.keys)} - {encoded}
+    with new_bundle(path) as (directory, _):
+        for name in base.manifest.files:
+            if name not in _WRITTEN_ANEW and not name.startswith(_FOLDERS_ANEW):
+                link_file(base.path / name, directory / name)
+        shards = carry_shards(base, others, directory) | carry_shards(source, {encoded}, directory)
+        files = [shards.get(encode_key(other), "") for other in keys_of(ledger, base.manifest.keys)]
+        stacks = itertools.chain(carried_stacks(base, others), carried_stacks(source, {encoded}))
+        described = tuple(write_stack(directory, number, stack) for number, stack in enumerate(put_together(stacks)))
+        _write_evidence(base, source, encoded, others, directory)
+        manifest = replace(
+            base.manifest,
+            files={},
+            stacks=described,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            counts=_counts(base, source, key, ledger),
+            options=_options(base.manifest, source.manifest),
+        )
+        finish_bundle(directory, _with_values(directory, manifest, base, source, encoded), ledger.assign(shard=files))
+    return path
+
+
+def _ledger(base: Bundle, source: Bundle, encoded: str, version: str) -> pd.DataFrame:
+    keys, columns = base.manifest.keys, list(base.ledger.columns)
+    others = {encode_key(key) for key in keys_of(base.ledger, keys)} - {encoded}
+    kept = carried_ledger(base.ledger, keys, others, columns, base.digest[:_VERSION_CHARACTERS])
+    row = carried_ledger(source.ledger, keys, {encoded}, columns, source.digest[:_VERSION_CHARACTERS])
+    row = row.assign(retrain_reason=f"rollback: version {version}")
+    return join_ledgers([kept, row], keys, base.manifest.target.task)
+
+
+def _write_evidence(base: Bundle, source: Bundle, encoded: str, others: set[str], directory: Path) -> None:
+    nothing = pd.DataFrame()
+    parts = [
+        (of_bundle(base, others), of_bundle(source, {encoded})) for of_bundle in (carried_holdout, carried_importance)
+    ]
+    holdout, importance = (join_evidence(nothing if kept is None else kept, one) for kept, one in parts)
+    write_evidence(directory, holdout, importance)
+    contests = {key: contest for key, contest in read_contests(base).items() if key != encoded}
+    contests |= {key: contest for key, contest in read_contests(source).items() if key == encoded}
+    write_contests(directory, contests)
+
+
+def _with_values(directory: Path, manifest: Manifest, base: Bundle, source: Bundle, encoded: str) -> Manifest:
+    """Write the numbers that groups answer with: the one group's are the earlier version's."""
+    if base.group_values is None:
+        return manifest
+    every = [encode_key(key) for key in keys_of(base.ledger, base.manifest.keys)]
+    values = replaced_values(group_values_of(base, every), group_values_of(source, [encoded]))
+    return replace(manifest, group_values=write_group_values(directory, values[list(base.group_values.columns)]))
+
+
+def _counts(base: Bundle, source: Bundle, key: GroupKey, ledger: pd.DataFrame) -> dict[str, int]:
+    statuses = ledger["status"].value_counts()
+    resident = [row.resident if (row := bundle.find(key)) is not None else 0 for bundle in (base, source)]
+    counted = {name: int(statuses.get(name, 0)) for name in OUTCOMES}
+    before = base.manifest.counts
+    return {**before, **counted, "resident_bytes": before["resident_bytes"] - resident[0] + resident[1]}
+
+
+def _options(base: Manifest, source: Manifest) -> dict[str, Any]:
+    """Let the manifest know every candidate that may have made a child: what it needs is required."""
+    return {**base.options, "candidates": {**source.options["candidates"], **base.options["candidates"]}}
