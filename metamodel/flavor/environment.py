@@ -1,9 +1,10 @@
 """What a logged model needs beside metamodel's own code and packages: the callers' code, and packages they name."""
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from metamodel.bundle.manifest import Manifest
@@ -84,6 +85,17 @@ class Environment:
         usual = [line for line in requirements(manifest) if _distribution(line) not in named]
         return [*usual, *self.extra_pip_requirements]
 
+    def code_files(self) -> list[tuple[Path, str]]:
+        """List the files of the code, each with the folder of a logged model that it belongs into."""
+        return [(file, folder) for path in self.code_paths for file, folder in _files_in(path)]
+
+    def digest(self) -> str:
+        """Digest of all that goes with a model; "" where that is nothing but the usual."""
+        digest = hashlib.sha256(repr((self.pip_requirements, self.extra_pip_requirements)).encode())
+        for file, folder in self.code_files():
+            digest.update(f"\0{folder}/{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest() if self.options() else ""
+
     def options(self) -> dict[str, Any]:
         """Give what was asked, as options of a command."""
         given = {
@@ -111,6 +123,15 @@ def recorded_environment(model: MetaModel) -> Environment:
         tuple(noted.get("pip_requirements", ())),
         tuple(noted.get("extra_pip_requirements", ())),
     )
+
+
+def _files_in(path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the files of a code path, without what Python compiles from them."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    for file in files:
+        inside_of_path = file.relative_to(path.parent)
+        if file.is_file() and "__pycache__" not in inside_of_path.parts:
+            yield file, PurePosixPath(CODE_DIR, *inside_of_path.parent.parts).as_posix()
 
 
 def _lines(option: str, given: Sequence[str] | str | None) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         upload_contents(run, result, settings, report=report, **said, **answers, **environment.options())
         with (
             without_advice(),
-            children.logged(result, run, name, model) as logged,
+            children.logged(result, run, name, model, environment) as logged,
             pyfunc_parts(logged, result.data, environment) as parts,
         ):
             info = log_pyfunc(run, name, parts, tags=given_tags, params=params)

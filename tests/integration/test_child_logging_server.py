@@ -24,6 +24,7 @@ from servers import Server, scoring_server
 
 import metamodel
 from metamodel.exceptions import LoggingFailed
+from metamodel.flavor.environment import Environment
 from metamodel.flavor.remote import disk_cache
 from metamodel.flavor.remote import throttle as throttling
 from metamodel.flavor.remote.throttled_tracking import tracking_throttle
@@ -145,7 +146,7 @@ def test_a_model_takes_five_requests_and_a_run_three(
     with mlflow.start_run() as run, quiet():
         if mode == "models":
             model = metamodel.MetaModel(result.bundle_path)
-            destination = ModelDestination(model, facts, run, "model", throttle)
+            destination = ModelDestination(model, facts, run, "model", throttle, Environment())
         place.proxy.take()
         log_groups(destination or RunDestination(facts, run, throttle), throttle, 4)
         sent = len(place.proxy.take())

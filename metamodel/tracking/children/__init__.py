@@ -19,6 +19,7 @@ from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.choices import LogChildren
 from metamodel.common.progress import say
 from metamodel.common.validation import one_of
+from metamodel.flavor.environment import Environment
 from metamodel.flavor.load import open_bundle
 from metamodel.flavor.remote import throttled, tracking_throttle
 from metamodel.tables.keys import encode_key
@@ -78,7 +79,9 @@ class ChildLogging:
             yield
 
     @contextmanager
-    def logged(self, result: TrainingResult, run: mlflow.ActiveRun, name: str, model: MetaModel) -> Iterator[MetaModel]:
+    def logged(
+        self, result: TrainingResult, run: mlflow.ActiveRun, name: str, model: MetaModel, environment: Environment
+    ) -> Iterator[MetaModel]:
         """Log the children, and hand out the meta-model that is to be logged beside them.
 
         Parameters
@@ -91,6 +94,8 @@ class ChildLogging:
             The meta-model's name.
         model
             The trained bundle; what a call without params answers stays as it is.
+        environment
+            The code and packages that go with each child that is logged as a model.
 
         Raises
         ------
@@ -109,7 +114,7 @@ class ChildLogging:
             yield model
             remove_unfinished(run, name, throttle)
             return
-        models = ModelDestination(model, facts, run, name, throttle)
+        models = ModelDestination(model, facts, run, name, throttle, environment)
         log_groups(models, throttle, concurrency)
         with tempfile.TemporaryDirectory(prefix="metamodel-refer-") as directory:
             path = refer_to(model.bundle, models.logged, self._settings, Path(directory) / "bundle")

@@ -28,8 +28,9 @@ class Logged:
         Digest of the child, in the trained bundle, that it was logged for.
     complete
         Whether its last request has arrived.
-    place, sha256
-        Of a model: where its files are, and the digest of the serialized child among them.
+    place, sha256, environment
+        Of a model: where its files are, the digest of the serialized child among them, and that of the caller's code
+        and packages.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Logged:
     complete: bool
     place: str = ""
     sha256: str = ""
+    environment: str = ""
 
 
 class Destination(ABC):

@@ -2,8 +2,9 @@
 
 A child takes five requests where `mlflow.sklearn.log_model` takes eleven: one makes the model with its tags and
 parameters, three upload MLmodel, the pickle and python_env.yaml (which lists the requirements itself, so that there is
-no requirements.txt), one marks it READY, which says that nothing is missing. The metrics of many models are one
-request; they are logged behind the meta-model, to which MLflow would copy what the run has of metrics before.
+no requirements.txt), one marks it READY, which says that nothing is missing. Each file of the caller's own code is one
+more. The metrics of many models are one request; they are logged behind the meta-model, to which MLflow would copy what
+the run has of metrics before.
 
 Children are no *outputs* of the run: MLflow keeps these in a list that every look at the run fetches, and lists one
 twice whose request was repeated.
@@ -27,8 +28,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from metamodel.bundle.codecs import SkopsCodec, get_codec
 from metamodel.bundle.model import MetaModel
+from metamodel.flavor.environment import CODE_DIR, Environment
 from metamodel.flavor.remote import MLMODEL, Throttle
-from metamodel.flavor.requirements import requirements
 from metamodel.flavor.signature import child_signature
 from metamodel.tracking.children.destination import Destination, Logged
 from metamodel.tracking.children.group_facts import CHILD_TAG, GROUP_TAG, Group, GroupFacts
@@ -36,6 +37,8 @@ from metamodel.tracking.children.group_facts import CHILD_TAG, GROUP_TAG, Group,
 __all__ = ["ModelDestination", "remove_unfinished"]
 
 _FILE_TAG = "metamodel.sha256"
+
+_ENVIRONMENT_TAG = "metamodel.environment"
 
 _ENVIRONMENT = "python_env.yaml"
 
@@ -57,28 +60,44 @@ class ModelDestination(Destination):
         The meta-model's name, with which the names of its children begin.
     throttle
         How the server is called.
+    environment
+        The code and packages that go with each model.
     """
 
     what = "models"
 
-    def __init__(self, model: MetaModel, facts: GroupFacts, run: Run, name: str, throttle: Throttle) -> None:
+    def __init__(
+        self, model: MetaModel, facts: GroupFacts, run: Run, name: str, throttle: Throttle, environment: Environment
+    ) -> None:
         super().__init__(facts, run, throttle)
         self._model = model
         self._name = name
-        self._files = _Files(model)
+        self._files = _Files(model, environment)
+        self._code = environment.code_files()
+        self._environment = environment.digest()
+
+    def holds(self, group: Group) -> bool:
+        """Whether this very child is there, complete, with the same code and packages."""
+        return super().holds(group) and self.logged[group.digest].environment == self._environment
 
     def log(self, group: Group) -> None:
         """Make the model, unless it is there, upload its files, and mark it as READY."""
         child = self._files.serialized(self._model.child(group.key))
-        digests = (child.sha256, group.child_sha256)
-        known = self._dismissed(group, same=lambda found: (found.sha256, found.child_sha256) == digests)
+        wanted = (child.sha256, group.child_sha256, self._environment)
+        known = self._dismissed(
+            group, same=lambda found: (found.sha256, found.child_sha256, found.environment) == wanted
+        )
         if known is None:
             known = self._found_or_made(group, lambda: self._made(group, child.sha256))
         self.logged[group.digest] = known
         with tempfile.TemporaryDirectory(prefix="metamodel-log-") as directory:
             repository = get_artifact_repository(known.place)
-            for path in self._files.written(Path(directory), child, known, self.run_id, group):
-                self._throttle.call(group.encoded, lambda path=path: repository.log_artifact(str(path)))  # type: ignore[misc]
+            files = self._files.written(Path(directory), child, known, self.run_id, group)
+            for path, folder in [*self._code, *((path, None) for path in files)]:
+                self._throttle.call(
+                    group.encoded,
+                    lambda path=path, folder=folder: repository.log_artifact(str(path), folder),  # type: ignore[misc]
+                )
         self._throttle.call(group.encoded, lambda: self._client.finalize_logged_model(known.id, "READY"))
 
     def log_metrics(self) -> None:
@@ -97,11 +116,12 @@ class ModelDestination(Destination):
             self._throttle.call("", lambda batch=batch: self._client.log_batch(self.run_id, metrics=batch))  # type: ignore[misc]
 
     def _made(self, group: Group, sha256: str) -> Logged:
+        noted = {_FILE_TAG: sha256, **({_ENVIRONMENT_TAG: self._environment} if self._environment else {})}
         made = self._client.create_logged_model(
             self._run.info.experiment_id,
             name=f"{self._name}-{group.label}",
             source_run_id=self.run_id,
-            tags={**self.facts.tags(group), _FILE_TAG: sha256},
+            tags={**self.facts.tags(group), **noted},
             params=self.facts.params(group),
         )
         return _what_is_there(made)
@@ -118,8 +138,8 @@ class ModelDestination(Destination):
 
 def _what_is_there(model: LoggedModel) -> Logged:
     ready = model.status == LoggedModelStatus.READY
-    child, file = model.tags.get(CHILD_TAG, ""), model.tags.get(_FILE_TAG, "")
-    return Logged(model.model_id, child, ready, model.artifact_location, file)
+    child, file, environment = (model.tags.get(tag, "") for tag in (CHILD_TAG, _FILE_TAG, _ENVIRONMENT_TAG))
+    return Logged(model.model_id, child, ready, model.artifact_location, file, environment)
 
 
 def remove_unfinished(run: Run, name: str, throttle: Throttle) -> None:
@@ -163,12 +183,14 @@ class _Files:
     ----------
     model
         The trained bundle.
+    environment
+        The code and packages that go with each child.
     """
 
-    def __init__(self, model: MetaModel) -> None:
+    def __init__(self, model: MetaModel, environment: Environment) -> None:
         self._skops = SkopsCodec() if model.manifest.codec == "skops" else None
         self._pickle = get_codec("cloudpickle")
-        self._template, self._environment = _template(model, skops=self._skops is not None)
+        self._template, self._environment = _template(model, environment, skops=self._skops is not None)
         self._digest = model.bundle.digest
 
     def serialized(self, child: Any) -> _Serialized:
@@ -195,11 +217,11 @@ class _Files:
         return [directory / name for name in contents]
 
 
-def _template(model: MetaModel, *, skops: bool) -> tuple[Model, bytes]:
+def _template(model: MetaModel, environment: Environment, *, skops: bool) -> tuple[Model, bytes]:
     """Let MLflow describe one child: (its MLmodel, its environment)."""
     from sklearn.dummy import DummyRegressor
 
-    packages = requirements(model.manifest)
+    packages = environment.requirements(model.manifest)
     with tempfile.TemporaryDirectory(prefix="metamodel-log-") as directory:
         path = Path(directory) / "model"
         mlflow.sklearn.save_model(
@@ -211,6 +233,9 @@ def _template(model: MetaModel, *, skops: bool) -> tuple[Model, bytes]:
             pip_requirements=packages,
         )
         described = Model.load(str(path))
-        environment = yaml.safe_load((path / _ENVIRONMENT).read_text(encoding="utf-8"))
+        python_env = yaml.safe_load((path / _ENVIRONMENT).read_text(encoding="utf-8"))
     described.flavors["python_function"]["env"] = {"virtualenv": _ENVIRONMENT}
-    return described, yaml.safe_dump({**environment, "dependencies": packages}, sort_keys=False).encode()
+    if environment.code_paths:
+        for flavor in ("sklearn", "python_function"):
+            described.flavors[flavor]["code"] = CODE_DIR
+    return described, yaml.safe_dump({**python_env, "dependencies": packages}, sort_keys=False).encode()

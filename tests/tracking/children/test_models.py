@@ -1,5 +1,10 @@
 """Children as models of their own."""
 
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +42,72 @@ def test_classifiers_and_every_kind_of_feature(codec: str, monkeypatch: pytest.M
     result = metamodel.train(frame.assign(label=label), "g", "label", "logistic_regression", n_jobs=1, codec=codec)
     info = logged_as_models(result, predict_method="predict_proba")
     assert_same_answers(result, info.model_uri, frame, predict_method="predict_proba")
+
+
+OWN_PACKAGE = """
+from sklearn.linear_model import Ridge
+
+class Halved(Ridge):
+    def predict(self, X):
+        from halved_models.shares import SHARE
+        return SHARE * super().predict(X)
+"""
+
+ASK = """
+import json, sys
+import mlflow, pandas as pd
+rows = pd.DataFrame({"x": [4.0]})
+ways = (mlflow.sklearn.load_model, mlflow.pyfunc.load_model)
+print(json.dumps([float(load(sys.argv[1]).predict(rows)[0]) for load in ways]))
+"""
+
+
+@pytest.fixture
+def own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package of the caller's own, which no other process finds."""
+    package = tmp_path / "own" / "halved_models"
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "__pycache__" / "shares.cpython-311.pyc").write_bytes(b"compiled")
+    (package / "__init__.py").write_text(OWN_PACKAGE, encoding="utf-8")
+    (package / "shares.py").write_text("SHARE = 0.5\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(package.parent)
+    yield package
+    for name in [name for name in sys.modules if name.partition(".")[0] == "halved_models"]:
+        del sys.modules[name]
+
+
+def _trained_on_own_package() -> metamodel.TrainingResult:
+    table = pd.DataFrame({"store": [1] * 3, "x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]})
+    child = importlib.import_module("halved_models").Halved(alpha=1e-9)
+    return metamodel.train(table, "store", "y", child, holdout=0, min_rows=1, n_jobs=1)
+
+
+@pytest.mark.slow
+@pytest.mark.tableless
+def test_code_and_requirements_go_with_each_child(own_package: Path, tmp_path: Path) -> None:
+    result = _trained_on_own_package()
+    info = logged_as_models(result, code_paths=own_package, extra_pip_requirements=["shap>=0.46"])
+    (model,) = child_models(info)
+    files = Path(mlflow.artifacts.download_artifacts(f"models:/{model.model_id}"))
+    code = sorted(file.relative_to(files).as_posix() for file in (files / "code").rglob("*") if file.is_file())
+    assert code == ["code/halved_models/__init__.py", "code/halved_models/shares.py"]
+    assert "- shap>=0.46" in (files / "python_env.yaml").read_text()
+    command = [sys.executable, "-I", "-c", ASK, str(files)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), [4.0, 4.0], rtol=1e-6)
+
+
+@pytest.mark.tableless
+def test_a_child_whose_code_was_edited_is_logged_again_into_the_same_run(own_package: Path) -> None:
+    result = _trained_on_own_package()
+    shares, ids = [], []
+    for share in (0.5, 0.25, 0.25):
+        (own_package / "shares.py").write_text(f"SHARE = {share}\n", encoding="utf-8")
+        with mlflow.start_run(mlflow.last_active_run().info.run_id if ids else None):
+            info = metamodel.log_model(result, log_children="models", report=False, code_paths=own_package)
+        (model,) = child_models(info)
+        ids.append(model.model_id)
+        shares.append(Path(model.artifact_location, "code", "halved_models", "shares.py").read_text(encoding="utf-8"))
+    assert shares == ["SHARE = 0.5\n", "SHARE = 0.25\n", "SHARE = 0.25\n"]
+    assert ids[0] != ids[1] == ids[2]
