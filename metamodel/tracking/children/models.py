@@ -83,22 +83,22 @@ class ModelDestination(Destination):
     def log(self, group: Group) -> None:
         """Make the model, unless it is there, upload its files, and mark it as READY."""
         child = self._files.serialized(self._model.child(group.key))
-        wanted = (child.sha256, group.child_sha256, self._environment)
-        known = self._dismissed(
-            group, same=lambda found: (found.sha256, found.child_sha256, found.environment) == wanted
+        identity = (child.sha256, group.child_sha256, self._environment)
+        on_server = self._dismissed(
+            group, same=lambda other: (other.sha256, other.child_sha256, other.environment) == identity
         )
-        if known is None:
-            known = self._found_or_made(group, lambda: self._made(group, child.sha256))
-        self.logged[group.digest] = known
+        if on_server is None:
+            on_server = self._found_or_made(group, lambda: self._made(group, child.sha256))
+        self.logged[group.digest] = on_server
         with tempfile.TemporaryDirectory(prefix="metamodel-log-") as directory:
-            repository = get_artifact_repository(known.place)
-            files = self._files.written(Path(directory), child, known, self.run_id, group)
+            repository = get_artifact_repository(on_server.place)
+            files = self._files.written(Path(directory), child, on_server, self.run_id, group)
             for path, folder in [*self._code, *((path, None) for path in files)]:
                 self._throttle.call(
                     group.encoded,
                     lambda path=path, folder=folder: repository.log_artifact(str(path), folder),  # type: ignore[misc]
                 )
-        self._throttle.call(group.encoded, lambda: self._client.finalize_logged_model(known.id, "READY"))
+        self._throttle.call(group.encoded, lambda: self._client.finalize_logged_model(on_server.id, "READY"))
 
     def log_metrics(self) -> None:
         """Log the metrics of all models, a thousand a request.
