@@ -56,7 +56,7 @@ def training_run(
     mlflow.ActiveRun
         The active run where there is one, else the run of ``MLFLOW_RUN_ID``, else that of `run_id`, else a new one.
     """
-    check_tracking_server()
+    check_tracking_server(patient=True)
     active = mlflow.active_run()
     if active is not None:
         yield active

@@ -4,6 +4,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 import mlflow
@@ -23,6 +24,8 @@ SECONDS_VARIABLE = "METAMODEL_SERVER_SECONDS"
 _SECONDS = 2.0
 
 _ATTEMPTS = 3
+
+_OVERLOADED = (502, 503, 504)
 
 _PAUSE_SECONDS = 0.4
 
@@ -45,8 +48,13 @@ def needs_tracking_server(uri: str) -> bool:
     return urlsplit(uri).scheme in _OF_TRACKING
 
 
-def check_tracking_server() -> None:
+def check_tracking_server(*, patient: bool = False) -> None:
     """Insist on a tracking server that answers, and a registry where that is another one; stores without one pass.
+
+    Parameters
+    ----------
+    patient
+        Take a server that is overloaded (502, 503, 504) for one that answers: whoever asks will wait for it.
 
     Raises
     ------
@@ -55,11 +63,11 @@ def check_tracking_server() -> None:
         the server refuses the credentials, or fails.
     """
     for uri in dict.fromkeys([mlflow.get_tracking_uri(), mlflow.get_registry_uri()]):
-        if problem := server_problem(uri):
+        if problem := server_problem(uri, patient=patient):
             raise TrackingServerUnavailable(f"The tracking server {redacted(uri)} {problem}")
 
 
-def server_problem(uri: str) -> str:
+def server_problem(uri: str, *, patient: bool = False) -> str:
     """Say what is wrong with a tracking server, and what to do; "" where it answers, or is none.
 
     It is asked in a thread of its own: neither a name that nobody resolves nor an answer that comes byte by byte heeds
@@ -68,7 +76,7 @@ def server_problem(uri: str) -> str:
     if not uri.startswith(("http://", "https://")):
         return ""
     seconds, problems = _seconds(), list[str]()
-    asking = threading.Thread(target=_ask, args=(uri, seconds, problems), daemon=True)
+    asking = threading.Thread(target=_ask, args=(uri, seconds, problems, _OVERLOADED if patient else ()), daemon=True)
     asking.start()
     asking.join(seconds)
     return problems[-1] if problems else _silence(seconds)
@@ -89,18 +97,18 @@ def _seconds() -> float:
     return seconds
 
 
-def _ask(uri: str, seconds: float, problems: list[str]) -> None:
+def _ask(uri: str, seconds: float, problems: list[str], fine: Collection[int]) -> None:
     """Note what comes of asking; once more where a server that is being started again may answer a moment later."""
     for attempt in range(_ATTEMPTS):
         if attempt:
             time.sleep(_PAUSE_SECONDS)
-        again, problem = _one_answer(uri, seconds)
+        again, problem = _one_answer(uri, seconds, fine)
         problems.append(problem)
         if not again:
             break
 
 
-def _one_answer(uri: str, seconds: float) -> tuple[bool, str]:
+def _one_answer(uri: str, seconds: float, fine: Collection[int]) -> tuple[bool, str]:
     """Send one request: (whether another may fare better, what is wrong)."""
     try:
         answer = _request(uri, seconds)
@@ -113,6 +121,8 @@ def _one_answer(uri: str, seconds: float) -> tuple[bool, str]:
         return False, _silence(seconds)
     except requests.RequestException as error:
         return True, f"cannot be reached ({_reason(error)}). {_CORRECT}"
+    if answer.status_code in fine:
+        return False, ""
     return answer.status_code >= 500, _refusal(answer)
 
 
