@@ -7,8 +7,12 @@ import pandas as pd
 import pytest
 from command_line import run, strict
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 import metamodel
+
+ROLLBACK = ("rollback", "NAME", "--version", "2")
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +124,24 @@ def test_promote_takes_its_options_from_a_file_too(name: str, tmp_path: Path) ->
     path.write_text("alias: staging\nnote: from a file\napproved_by: ann\n")
     assert run("promote", name, "3", "--config", str(path)).stdout == f"{name} 3 is staging now.\n"
     assert metamodel.versions(name).events["note"].tolist()[0] == "from a file"
+
+
+@pytest.mark.parametrize("command", [("promote", "NAME", "2", "--note", "n", "--approved-by", "a"), ROLLBACK])
+def test_without_the_right_to_write_nothing_is_half_done(
+    name: str, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    client = MlflowClient()
+    client.set_registered_model_alias(name, "champion", "1")
+    before = client.get_registered_model(name), client.get_model_version(name, "2").tags
+
+    def refused(self: MlflowClient, *args: object, **kwargs: object) -> None:
+        raise MlflowException("Permission denied", error_code=PERMISSION_DENIED)
+
+    with monkeypatch.context() as patch:
+        for method in ("set_registered_model_tag", "set_model_version_tag", "set_registered_model_alias"):
+            patch.setattr(MlflowClient, method, refused)
+        result = run(*(name if word == "NAME" else word for word in command))
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1), result.stderr
+    assert "Permission denied" in result.stderr
+    after = client.get_registered_model(name), client.get_model_version(name, "2").tags
+    assert (after[0].aliases, after[0].tags, after[1]) == (before[0].aliases, before[0].tags, before[1])
