@@ -14,6 +14,7 @@ import cloudpickle
 import pytest
 
 from metamodel.bundle import codecs, diagnostics, group_values, manifest, reader, references, stored_stacks
+from metamodel.bundle.carry import recipe
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.flavor import model_code
 from metamodel.flavor.code_archive import ARCHIVE_NAME
@@ -47,6 +48,7 @@ TAGS = {
     "metamodel.checks",
     "metamodel.child_sha256",
     "metamodel.digest",
+    "metamodel.environment",
     "metamodel.error",
     "metamodel.gate",
     "metamodel.gate_digest",
@@ -56,6 +58,7 @@ TAGS = {
     "metamodel.groups_referenced",
     "metamodel.groups_{}",
     "metamodel.promotion",
+    "metamodel.rollback",
     "metamodel.sha256",
     "metamodel.training",
     "metamodel.version",
@@ -72,6 +75,7 @@ BUNDLE_FILES = {
     "MANIFEST_NAME": "manifest.json",
     "PACKED_DIR": "packed",
     "POOLED_DIR": "pooled",
+    "RECIPE_NAME": "recipe.json",
     "REFERENCE_DIR": "references",
     "SHARD_DIR": "shards",
     "STACK_DIR": "stacks",
@@ -142,7 +146,7 @@ def test_tags():
 
 
 def test_files_of_a_bundle():
-    modules = (diagnostics, group_values, manifest, reader, references, stored_stacks)
+    modules = (diagnostics, group_values, manifest, reader, recipe, references, stored_stacks)
     names = {name: value for module in modules for name, value in vars(module).items()}
     assert {name: names[name] for name in names if re.fullmatch("[A-Z][A-Z_]*_(NAME|DIR)", name)} == BUNDLE_FILES
     assert (FORMAT_VERSION, MLMODEL) == (1, "MLmodel")

@@ -1,9 +1,11 @@
 """How a model was trained, so that the next training can be asked for in one line: the caller's own arguments.
 
-``recipe.json`` holds what JSON can hold; what it cannot (an estimator object, unfitted) lies beside it in the bundle's
-codec, and is opened when the recipe is read, under the same rules as a child.
+``recipe.json`` holds what JSON can hold; what it cannot (an estimator object, unfitted) stands in it as base64 of the
+bundle's codec, and is opened when the recipe is read, under the same rules as a child. It is one file, because each one
+costs a request when the bundle is logged.
 """
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +20,6 @@ from metamodel.exceptions import InputError
 __all__ = ["RECIPE_NAME", "read_recipe", "write_recipe"]
 
 RECIPE_NAME = "recipe.json"
-
-_OBJECTS = "recipe"
 
 
 def write_recipe(directory: Path, arguments: Mapping[str, Any], codec_name: str) -> None:
@@ -36,7 +36,7 @@ def write_recipe(directory: Path, arguments: Mapping[str, Any], codec_name: str)
     """
     codec = get_codec(codec_name)
     plain: dict[str, Any] = {}
-    objects: list[str] = []
+    objects: dict[str, str] = {}
     lost: dict[str, str] = {}
     for name, value in sorted(arguments.items()):
         if _is_plain(value):
@@ -47,9 +47,7 @@ def write_recipe(directory: Path, arguments: Mapping[str, Any], codec_name: str)
         except Exception as error:  # noqa: BLE001 - it may be anything, and the model is right without it
             lost[name] = error_text(error)
             continue
-        (directory / _OBJECTS).mkdir(exist_ok=True)
-        (directory / _OBJECTS / f"{name}.bin").write_bytes(blob)
-        objects.append(name)
+        objects[name] = base64.b64encode(blob).decode()
     described = {"arguments": plain, "objects": objects, "lost": lost}
     text = json.dumps(described, indent=2, ensure_ascii=False, sort_keys=True)
     (directory / RECIPE_NAME).write_text(text, encoding="utf-8")
@@ -79,8 +77,8 @@ def read_recipe(bundle: Bundle, given: Mapping[str, Any]) -> dict[str, Any]:
     if missing := [f"{name} ({error})" for name, error in described["lost"].items() if name not in given]:
         raise InputError(f"{bundle.path} could not keep {listing(missing)}. Give it again.")
     codec = get_codec(bundle.manifest.codec)
-    wanted = [name for name in described["objects"] if name not in given]
-    objects = {name: codec.loads(read_proven(bundle.path, f"{_OBJECTS}/{name}.bin", files)) for name in wanted}
+    stored = {name: base64.b64decode(text) for name, text in described["objects"].items() if name not in given}
+    objects = {name: codec.loads(blob) for name, blob in stored.items()}
     return {**described["arguments"], **objects, **given}
 
 
