@@ -85,7 +85,8 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "worse" if value else ""
     if isinstance(value, int | float) or value is None:
-        return numbers.percent(value) if name in ("regression", "lower") else numbers.number(value)
+        shown = {"regression": numbers.percent, "lower": numbers.percent, "p_value_adjusted": numbers.p_value}
+        return shown.get(name, numbers.number)(value)
     return str(value)
 
 
