@@ -127,12 +127,11 @@ COLUMNS = (
         "with `warm_start`: sha256 of the earlier version's child that the fit on all rows went on from; empty where "
         "it started from nothing ([training.md](training.md))",
     ),
-    Column(
-        "fingerprint",
-        "text",
-        "fit",
-        "digest of the group's rows: features, target, time and weight, in the table's order",
-    ),
+    Column("fingerprint", "text", "fit", "digest of the group's rows: features, target, time and weight, in order"),
+    Column("fresh_rows", "integer", "fit", "rows newer than what the child before saw, on which both were judged"),
+    Column("gain", "number", "fit", "how much less the new child errs on them, in units of the mean of both errors"),
+    Column("gain_se", "number", "fit", "the standard error of that"),
+    Column("p_value_incumbent", "number", "fit", "one-sided, of a new child that is no better than the one before"),
     Column("shard", "text", "gather", "the file that the child's bytes are in"),
     Column("bytes", "integer", "fit", "how many they are; 0 without a child"),
     Column("sha256", "text", "fit", "their digest; empty without a child"),
@@ -142,6 +141,8 @@ COLUMNS = (
     Column("data_through", "text", "carry", "the newest row that the fit saw, by the time column; empty without one"),
     Column("rows_seen", "integer", "carry", "rows of the group in the table of that fit, of whatever kind"),
     Column("retrain_reason", "text", "carry", "of an [update](updates.md): why the group was retrained; else empty"),
+    Column("decision", "text", "carry", "`new`, `replaced`, `incumbent_kept`, `carried`, `no_fresh_rows`; else empty"),
+    Column("decided_by", "text", "carry", "of a contest: `pooled`, `own`, `worse`, or `fit`; else empty"),
     Column("missing_since", "text", "carry", "since when the group is gone from the updates' tables; else empty"),
     Column(
         "stack",
@@ -295,6 +296,10 @@ class LedgerRow:
     imbalance: float = math.nan
     started_from: str = ""
     fingerprint: str = ""
+    fresh_rows: int = 0
+    gain: float = math.nan
+    gain_se: float = math.nan
+    p_value_incumbent: float = math.nan
     shard: str = ""
     bytes: int = 0
     sha256: str = ""

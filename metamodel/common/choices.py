@@ -6,6 +6,7 @@ __all__ = [
     "CodecName",
     "Duplicates",
     "EngineName",
+    "Evidence",
     "LogChildren",
     "NullKeys",
     "PredictMethod",
@@ -15,6 +16,8 @@ __all__ = [
 CodecName = Literal["cloudpickle", "joblib", "skops"]
 
 Duplicates = Literal["auto", "drop", "keep"]
+
+Evidence = Literal["pooled", "own", "worse"]
 
 EngineName = Literal["local", "spark"]
 

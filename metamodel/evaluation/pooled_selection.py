@@ -24,7 +24,7 @@ from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.metrics import effective_rows
 from metamodel.evaluation.predictions import Predictions
 
-__all__ = ["Contest", "choose_together"]
+__all__ = ["Contest", "choose_together", "expected_gains"]
 
 # Of more groups, this many averages of neighbouring gains stand for all of them.
 _SUPPORT = 256
@@ -179,6 +179,19 @@ def choose_together(contests: Mapping[str, Contest]) -> dict[str, str]:
         if contest.best not in gap or gap[contest.best] - gap[best] > _ROUNDING:
             chosen[key] = best
     return chosen
+
+
+def expected_gains(gains: AnyArray, errors: AnyArray, rows: AnyArray) -> AnyArray:
+    """Posterior mean of every group's gain of one model over another one, by its own rows and by the other groups'.
+
+    Parameters
+    ----------
+    gains, errors
+        Of each group, as `Contest.gain` gives them, and their standard errors; shape (n_groups,).
+    rows
+        On how many rows.
+    """
+    return _expected(gains, errors**2 * rows, rows)
 
 
 def _base(contests: Sequence[Contest]) -> str:

@@ -14,6 +14,7 @@ from metamodel.common.autologging import autologging_off
 from metamodel.common.messages import count, error_text, short
 from metamodel.common.time_limit import TimeLimitReached, time_limit
 from metamodel.evaluation.splits import copies, identities, split_hashes
+from metamodel.fitting.challenge import judge_incumbent
 from metamodel.fitting.group import GroupData, GroupOutcome, Terminated
 from metamodel.fitting.model_selection import choose, training_metrics
 from metamodel.fitting.spec import Candidate, FitSpec
@@ -106,7 +107,9 @@ def _fit(
     candidate = evaluated.candidate
     if spec.judge_only:
         return GroupOutcome(group.key, "fitted", len(group.y), metrics=evaluated.metrics, holdout=evaluated.holdout)
-    child, started_from, cold = fit_chosen(candidate, group, start, again=bool(evaluated.metrics))
+    child, started_from, cold = fit_chosen(
+        candidate, group, start if start is not None and start.warm else None, again=bool(evaluated.metrics)
+    )
     metrics = evaluated.metrics or training_metrics(child, group, spec.task)
     notes += [*_tuning_notes(searched, candidate), *_cold_note(cold), *rounds_note(candidate.estimator, child, group)]
     return GroupOutcome(
@@ -122,11 +125,26 @@ def _fit(
             "started_from": started_from,
             "transformed": transformed_columns(child, group.x),
             **evaluated.facts,
+            **_against_incumbent(candidate, group, start, spec),
         },
         child=child,
         holdout=evaluated.holdout,
         contest=evaluated.contest,
     )
+
+
+def _against_incumbent(
+    candidate: Candidate, group: GroupData, start: EarlierChild | None, spec: FitSpec
+) -> dict[str, float]:
+    """Set the chosen candidate beside the child that the group has; nothing where that cannot answer."""
+    if start is None or start.through is None or start.refusal or group.times is None:
+        return {}
+    try:
+        return judge_incumbent(candidate, group, start.load(), start.through, spec)
+    except Terminated:
+        raise
+    except (Exception, SystemExit):  # noqa: BLE001 - then there is nothing to compare, as without fresh rows
+        return {}
 
 
 def _names(chosen: Candidate) -> dict[str, str]:

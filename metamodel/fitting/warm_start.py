@@ -43,11 +43,17 @@ class EarlierChild:
         Digest of its bytes.
     refusal
         Why there is none; empty where there is one.
+    warm
+        Whether the fit goes on from it.
+    through
+        The newest row that it saw, where the new child has to win against it; None where it has not.
     """
 
     load: Callable[[], Any] = lambda: None
     sha256: str = ""
     refusal: str = ""
+    warm: bool = True
+    through: float | int | None = None
 
 
 def why_only_cold(estimator: Any) -> str:

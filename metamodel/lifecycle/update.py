@@ -25,6 +25,7 @@ def update(
     max_age: Any = None,
     min_new_rows: float | None = None,
     retrain_list: Any = None,
+    challenge: bool = True,
     keep_missing: Any = "52w",
     **options: Any,
 ) -> TrainingResult:
@@ -41,6 +42,8 @@ def update(
         The new table, as for `metamodel.train`: all rows that a retrained child shall see, old and new ones.
     retrain, max_age, min_new_rows, retrain_list, keep_missing
         Which groups are retrained, as for `metamodel.train`; what stands in `retrain_list` is retrained in any case.
+    challenge
+        Whether the child that a retrained group had stays where the new one does not win against it on fresh rows.
     **options
         Options of `metamodel.train` that shall be otherwise than when the model was trained.
 
@@ -70,7 +73,7 @@ def update(
     previous = model if isinstance(model, MetaModel) else load_model(model)
     rules = {"retrain": retrain, "max_age": max_age, "min_new_rows": min_new_rows, "retrain_list": retrain_list}
     asked = asked_of(previous, options)
-    return train(data, **{**asked, **rules, "keep_missing": keep_missing}, previous=previous)
+    return train(data, **{**asked, **rules, "challenge": challenge, "keep_missing": keep_missing}, previous=previous)
 
 
 def asked_of(previous: MetaModel, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,8 @@ def _judge(gathered: "_Gathered", plan: Plan, now: str, lineage: Lineage, direct
     """Compare, blend, prune and calibrate; groups that are carried are seen by the others, and stay as they were."""
     depth, carrying = len(plan.keys.columns), gathered.carrying
     reasons = {} if lineage.update is None else lineage.update.reasons
-    ledger = with_provenance(to_ledger(gathered.rows, plan), plan, now, reasons)
+    decisions = carrying.decisions if carrying else {}
+    ledger = with_provenance(to_ledger(gathered.rows, plan), plan, now, reasons, decisions)
     holdouts, importance = _evidence(gathered.results, plan)
     if carrying:
         ledger, importance = carrying.ledger(ledger), carrying.importance(importance)
@@ -240,10 +241,12 @@ def _gather(steps: Iterable[TaskResult], directory: Path, plan: Plan, update: Up
                     progress.add([row.status for row in result.ledger])
         results = superseded(results)
         if update is not None:
-            kept = update.kept(row for result in results for row in result.ledger)
+            fits = [row for result in results for row in result.ledger]
+            decisions = update.decide(fits)
+            kept = {row.key: row for row in fits if row.key in decisions and decisions[row.key].keeps}
             merger.forget(kept.keys())
             results = [without(result, kept.keys()) for result in results]
-            carrying = Carrying(update, kept, plan)
+            carrying = Carrying(update, kept, plan, decisions)
     except BaseException:
         merger.abandon()
         raise

@@ -1,8 +1,8 @@
 """Where warm starts come from: the children of an earlier bundle, read when their groups' turn comes."""
 
 import pickle
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
@@ -27,20 +27,28 @@ class PackedStart:
         What reads it.
     refusal
         Why there is none; empty where there is one.
+    warm
+        Whether the fit goes on from it.
+    through
+        The newest row that it saw, where the new child has to win against it; None where it has not.
     """
 
     blob: bytes = b""
     sha256: str = ""
     codec: str = ""
     refusal: str = ""
+    warm: bool = True
+    through: float | int | None = None
 
     def open(self) -> EarlierChild:
         """Make it a start; the child is deserialized when the fit asks for it."""
-        return EarlierChild(refusal=self.refusal) if self.refusal else EarlierChild(partial(_load, self), self.sha256)
+        if self.refusal:
+            return EarlierChild(refusal=self.refusal, warm=self.warm)
+        return EarlierChild(partial(_load, self), self.sha256, "", self.warm, self.through)
 
     def to_bytes(self) -> bytes:
         """Serialize, for a column of a Spark table."""
-        return pickle.dumps((self.blob, self.sha256, self.codec, self.refusal))
+        return pickle.dumps((self.blob, self.sha256, self.codec, self.refusal, self.warm, self.through))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -61,6 +69,10 @@ class Starts:
         The earlier version.
     refusal
         Why none of its children will do; empty where they may.
+    warm
+        Whether fits go on from them.
+    through
+        Group whose new child has to win against the earlier one → the newest row that this one saw.
 
     Attributes
     ----------
@@ -68,14 +80,27 @@ class Starts:
         The same digest, the same starts.
     """
 
-    def __init__(self, bundle: Bundle, refusal: str = "") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        refusal: str = "",
+        *,
+        warm: bool = True,
+        through: Mapping[GroupKey, float | int] | None = None,
+    ) -> None:
         self._bundle = bundle
         self._refusal = refusal
-        self.digest = bundle.digest + refusal
+        self._warm = warm
+        self._through = through or {}
+        self.digest = f"{bundle.digest}{refusal}" + ("" if through is None else f" {warm} {len(through)}")
 
     def of(self, keys: Iterable[GroupKey]) -> dict[GroupKey, PackedStart]:
-        """Read the earlier children of some groups; each key has a start, if only one that says why it is none."""
-        return {key: self._of(key) for key in keys}
+        """Read the earlier children of some groups.
+
+        Where fits go on from them each key has a start, if only one that says why it is none.
+        """
+        chosen = [key for key in keys if self._warm or key in self._through]
+        return {key: replace(self._of(key), warm=self._warm, through=self._through.get(key)) for key in chosen}
 
     def _of(self, key: GroupKey) -> PackedStart:
         references = self._bundle.references

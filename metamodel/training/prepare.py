@@ -80,7 +80,7 @@ class PreparedTraining:
         update = update_of(inputs, earlier, self._training)
         self.plan: Plan = self._training.plan
         self._lineage = Lineage(recipe_of({**asked, "tune": options.tune}, self.plan, exceptions), update)
-        self._starts = starts_from(earlier, self.plan)
+        self._starts = starts_from(earlier, self.plan, None if update is None else update.incumbents)
         check_weights(self.plan)
         self._config = without_credentials(written_down({**asked, "tune": options.tune}))
 

@@ -50,6 +50,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     max_age: Any = None,
     min_new_rows: float | None = None,
     retrain_list: Any = None,
+    challenge: bool = True,
+    evidence: str = "pooled",
+    min_gain: float = 0.0,
     keep_missing: Any = "52w",
     strict: bool = False,
     overrides: Any = None,
@@ -161,6 +164,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         that its child saw (0.2), or than a number (1 and more).
     retrain_list
         Groups to retrain: a table or a file's path with the group columns, or with `key`; and `reasons`.
+    challenge, evidence, min_gain
+        Whether the child that a retrained group had is in a contest with the new one, on rows newer than those it saw
+        (with a time column); and who wins: "pooled", "own" or "worse". See docs/updates.md.
     keep_missing
         How long groups that are gone from the table keep their child ("52w"); None for ever.
     strict

@@ -97,7 +97,7 @@ NUMBERS = st.floats(allow_nan=False, width=32)
 def test_a_row_survives_json(metrics: Any, tuning: Any, contest: Contest | None, error: str) -> None:
     row = LedgerRow(
         '["a"]', 1, "fitted", 9, error=error, metrics=metrics, tuning=tuple(tuning), contest=contest, skill=0.5,
-        imbalance=1.0,
+        imbalance=1.0, gain=0.1, gain_se=0.2, p_value_incumbent=0.3,
     )  # fmt: skip
     assert LedgerRow.from_dict(json.loads(json.dumps(row.to_dict()))) == row
 

@@ -70,7 +70,7 @@ def test_a_carried_row_keeps_its_figures_and_says_where_its_child_is_from(
 ) -> None:
     old, new = (one.ledger[one.ledger["shop"].isin([2, 3, 4])].reset_index(drop=True) for one in (before, after))
     assert set(new["trained_version"]) == {MetaModel(before.bundle_path).bundle.digest[:12]}
-    moved = ["status", "shard", "trained_version"]
+    moved = ["status", "shard", "trained_version", "decision"]
     pd.testing.assert_frame_equal(old.drop(columns=moved), new.drop(columns=moved), check_exact=True)
     held, kept = (MetaModel(one.bundle_path).bundle.read_table("holdout.parquet") for one in (before, after))
     assert held is not None
@@ -265,3 +265,41 @@ def test_groups_that_the_pooled_model_answers_are_answered_by_it_further_on() ->
     assert new.ledger["status"].replace("carried", "fitted").tolist() == old.ledger["status"].tolist()
     answers = [MetaModel(one.bundle_path).predict(alike) for one in (old, new)]
     pd.testing.assert_frame_equal(*answers, check_exact=True)
+
+
+def changed_panel() -> pd.DataFrame:
+    """Twelve more weeks, in which the price works otherwise in three shops."""
+    table = panel(weeks=52)
+    new = (table["shop"] < 3) & (table["week"] >= "2026-10-12")
+    return table.assign(sales=table["sales"] + 8 * table["price"].where(new, 0.0))
+
+
+def test_a_new_child_wins_group_by_group_on_fresh_rows_alone() -> None:
+    old = first(panel())
+    new = metamodel.update(old.bundle_path, changed_panel(), max_age="8w")
+    assert set(status_of(new.ledger, "retrain_reason").values()) == {"stale: 12 weeks"}
+    assert set(status_of(new.ledger, "fresh_rows").values()) == {12}
+    decisions = status_of(new.ledger, "decision")
+    assert {decisions[shop] for shop in range(3)} == {"replaced"}
+    kept = [shop for shop, decision in decisions.items() if decision == "incumbent_kept"]
+    assert len(kept) >= 4
+    old_digests, new_digests = (status_of(one.ledger, "sha256") for one in (old, new))
+    assert {shop: new_digests[shop] for shop in kept} == {shop: old_digests[shop] for shop in kept}
+    rows = changed_panel()[changed_panel()["shop"].isin(kept)]
+    answers = [MetaModel(one.bundle_path).predict(rows) for one in (old, new)]
+    pd.testing.assert_frame_equal(*answers, check_exact=True)
+    assert MetaModel(new.bundle_path).bundle.damaged_groups() == {}
+
+
+def test_without_a_contest_every_new_child_wins() -> None:
+    old = first(panel(range(3)))
+    new = metamodel.update(old.bundle_path, panel(range(3), weeks=52), max_age="8w", challenge=False)
+    assert (set(new.ledger["status"]), set(new.ledger["decision"])) == ({"fitted"}, {""})
+
+
+@pytest.mark.parametrize("evidence", ["pooled", "own"])
+def test_the_own_recipe_on_the_same_rows_replaces_nobody(evidence: str) -> None:
+    old = first(panel(weeks=40))
+    new = metamodel.update(old.bundle_path, panel(weeks=41), retrain="all", evidence=evidence)
+    assert set(status_of(new.ledger, "decision").values()) == {"incumbent_kept"}
+    assert set(status_of(new.ledger, "gain").values()) == {0.0}

@@ -20,7 +20,7 @@ def panel(shops: Iterable[int] = range(12), weeks: int = 40, start: str = "2026-
     for shop in shops:
         rng = np.random.default_rng(shop)
         numbers = rng.normal(size=(200, 3))[:weeks]
-        week = pd.date_range(start, periods=weeks, freq="7D")
+        week = pd.date_range(start, periods=weeks, freq="7D").as_unit("us")
         y = 10 + shop + numbers[:, 0] * (1 + shop % 5) - numbers[:, 1] + numbers[:, 2] * 0.3
         country = ["DE", "FR", "IT"][shop % 3]
         columns = {"country": country, "shop": shop, "week": week, "price": numbers[:, 0], "promotion": numbers[:, 1]}

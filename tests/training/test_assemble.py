@@ -42,8 +42,9 @@ def test_the_ledger_has_its_columns_in_order():
     assert list(fit(table()).ledger) == [
         *["g", "level", "status", "reason", "error", "rows", "seconds", "estimator", "params", *metrics],
         *["candidate", "own_best", "folds", "baseline", "skill", "duplicates", "imbalance", "started_from"],
-        *["fingerprint", "shard", "bytes", "sha256", "warnings", "trained_version", "trained_at", "data_through"],
-        *["rows_seen", "retrain_reason", "missing_since", "stack"],
+        *["fingerprint", "fresh_rows", "gain", "gain_se", "p_value_incumbent", "shard", "bytes", "sha256", "warnings"],
+        *["trained_version", "trained_at", "data_through", "rows_seen", "retrain_reason", "decision", "decided_by"],
+        *["missing_since", "stack"],
         *[
             "compared_rows",
             "error_saved",

@@ -9,6 +9,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import short
 from metamodel.common.option import declared
 from metamodel.exceptions import InputError
+from metamodel.training.carrying.decisions import Contests
 from metamodel.training.carrying.rules import Rules
 from metamodel.training.carrying.update_plan import Update, plan_update
 from metamodel.training.options import Inputs, Retraining
@@ -41,9 +42,12 @@ def update_of(inputs: Inputs, previous: MetaModel | None, training: "Engine[Any]
         )
     rules = Rules.checked(inputs.retrain, inputs.max_age, inputs.min_new_rows)
     update = plan_update(previous, training, rules, inputs.retrain_list, inputs.keep_missing)
+    contests = Contests(inputs.evidence, inputs.min_gain)
+    update = replace(update, contests=contests) if inputs.challenge else replace(update, incumbents={})
     training.plan = replace(training.plan, only=update.keys)
     if previous.manifest.spec_digest == training.plan.digest:
-        training.voters = {key: one for key, one in read_contests(previous.bundle).items() if key in update.carried}
+        voters = read_contests(previous.bundle)
+        training.voters = {key: contest for key, contest in voters.items() if key in update.carried}
     return update
 
 

@@ -1,5 +1,6 @@
 """The carried groups of an update, ready to be joined with the fitted ones at each step of making the bundle."""
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from metamodel.evaluation.conformal import INTERVAL_COLUMNS
 from metamodel.evaluation.pooled_selection import Contest
 from metamodel.tables.keys import encode_key
 from metamodel.training.build_stacks import CarriedStacks
+from metamodel.training.carrying.decisions import Decision
 from metamodel.training.carrying.tables import (
     carried_holdout,
     carried_importance,
@@ -39,6 +41,10 @@ __all__ = ["Carrying"]
 _AS_BEFORE = ("reason", *COMPARISON_COLUMNS, *SHRINKAGE_COLUMNS, *INTERVAL_COLUMNS)
 
 
+# What the ledger says of a contest that is lost, and of a group that had none.
+_OF_CONTEST = {"fresh_rows": 0, "gain": math.nan, "gain_se": math.nan, "p_value_incumbent": math.nan}
+
+
 class Carrying:
     """What is taken over from the version before.
 
@@ -50,11 +56,16 @@ class Carrying:
         Encoded key → what became of the new fit, of groups that keep the child they had.
     plan
         What was trained.
+    decisions
+        Encoded key → what came of its contest, of every retrained group.
     """
 
-    def __init__(self, update: Update, kept: Mapping[str, LedgerRow], plan: Plan) -> None:
+    def __init__(
+        self, update: Update, kept: Mapping[str, LedgerRow], plan: Plan, decisions: Mapping[str, Decision]
+    ) -> None:
         self._update = update
         self._kept = kept
+        self.decisions = decisions
         self._plan = plan
         self._bundle = update.previous.bundle
         self.keys = update.carried | kept.keys()
@@ -63,18 +74,26 @@ class Carrying:
     def _rows(self) -> pd.DataFrame:
         """The ledger's rows of all groups that were not fitted, or whose fit does not count."""
         update, plan = self._update, self._plan
-        before = update.previous.ledger
-        rows = carried_ledger(before, plan.keys, self.keys, plan.ledger_columns, update.version)
+        ledger = update.previous.ledger
+        rows = carried_ledger(ledger, plan.keys, self.keys, plan.ledger_columns, update.version)
         keys = [encode_key(key) for key in keys_of(rows, plan.keys)]
         words = [_words(reason, self._kept.get(key)) for key, reason in zip(keys, rows["reason"], strict=True)]
         errors = {key: row.error for key, row in self._kept.items()}
+        contests = {
+            name: [getattr(self._kept[key], name) if key in self._kept else nothing for key in keys]
+            for name, nothing in _OF_CONTEST.items()
+        }
+        decided = [self.decisions.get(key, Decision("carried")) for key in keys]
         rows = rows.assign(
+            **contests,
+            decision=[decision.decision for decision in decided],
+            decided_by=[decision.decided_by for decision in decided],
             reason=words,
             error=[errors.get(key, error) for key, error in zip(keys, rows["error"], strict=True)],
             retrain_reason=[update.reasons.get(key, "") for key in keys],
             missing_since=[update.missing.get(key, "") for key in keys],
         )
-        gone = retired_rows(before, plan.keys, update.retired, plan.ledger_columns)
+        gone = retired_rows(ledger, plan.keys, update.retired, plan.ledger_columns)
         return join_ledgers([rows, gone], plan.keys, plan.spec.task)
 
     @cached_property
@@ -157,7 +176,7 @@ class Carrying:
 def _words(reason: str, kept: LedgerRow | None) -> str:
     """Say beside the old words why a group keeps its child."""
     words = [word for word in reason.split("; ") if word and not word.startswith("kept:")]
-    return "; ".join(words if kept is None else [*words, f"kept: {kept.reason}"])
+    return "; ".join(words if kept is None or kept.status == "fitted" else [*words, f"kept: {kept.reason}"])
 
 
 def _together(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What an update does with each group: retrain it and why, carry it over, leave it out, or retire it."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from metamodel.common.messages import listing
 from metamodel.common.times import microseconds_in, time_number, time_text
 from metamodel.exceptions import InputError
 from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.training.carrying.decisions import Contests, Decision
 from metamodel.training.carrying.retrain_list import read_retrain_list
 from metamodel.training.carrying.rules import Earlier, Present, Rules, why_retrain
 from metamodel.training.plan import Plan
@@ -47,6 +48,10 @@ class Update:
         Group whose child is dropped → since when it is gone.
     untrained
         New groups that no rule asks for.
+    incumbents
+        Retrained group whose child is in a contest with the new one → the newest row that it saw.
+    contests
+        How that is decided; None where every new child wins.
     stored
         What the shards of the version before hold.
     """
@@ -58,6 +63,8 @@ class Update:
     missing: Mapping[str, str] = field(default_factory=dict)
     retired: Mapping[str, str] = field(default_factory=dict)
     untrained: tuple[GroupKey, ...] = ()
+    incumbents: Mapping[GroupKey, float | int] = field(default_factory=dict)
+    contests: Contests | None = None
     stored: StoredGroups = field(default_factory=lambda: StoredGroups({}, {}, frozenset()))
 
     @cached_property
@@ -83,6 +90,13 @@ class Update:
             and row.key in self.reasons
             and not row.reason.startswith("override")
         }
+
+    def decide(self, rows: Sequence[LedgerRow]) -> dict[str, Decision]:
+        """Say of every retrained group whether it keeps the child that it had."""
+        failed = self.kept(rows)
+        fitted = [row for row in rows if row.status == "fitted" and row.key in self.reasons]
+        decided = {} if self.contests is None else self.contests.decide(fitted, self.with_child)
+        return decided | {key: Decision("incumbent_kept", "fit") for key in failed}
 
 
 @dataclass(frozen=True)
@@ -145,6 +159,8 @@ def plan_update(
         text: start for text, start in gone.items() if limit is not None and as_of - _point(start, as_of) > limit
     }
     dropped = {*reasons, *retired, *(text for text in stored.damaged if text not in there)}
+    through = {key: earlier[text].through for key, text in encoded.items() if text in reasons and text in earlier}
+    incumbents = {key: point for key, point in through.items() if point is not None and earlier[encoded[key]].has_child}
     return Update(
         previous,
         reasons,
@@ -153,7 +169,8 @@ def plan_update(
         {text: start for text, start in gone.items() if text not in dropped},
         retired | {text: "damaged" for text in stored.damaged if text not in there},
         tuple(key for key, text in encoded.items() if text not in reasons and text not in earlier),
-        stored,
+        incumbents=incumbents,
+        stored=stored,
     )
 
 

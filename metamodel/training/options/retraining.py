@@ -1,9 +1,11 @@
 """The options of a training that goes on from a version before: who is retrained, and who is carried over."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from metamodel.common.choices import Evidence
 from metamodel.common.option import option
+from metamodel.training.options.validators import switch
 
 __all__ = ["Retraining"]
 
@@ -25,6 +27,17 @@ class Retraining:
     retrain_list: Any = option(
         None, form="table", decisive=False, help="File of groups to retrain: group columns, or key, and reasons."
     )
+    challenge: bool = option(
+        True,
+        form="switch",
+        check=switch,
+        decisive=False,
+        help="A new child has to win against the one before, on fresh rows.",
+    )
+    evidence: Evidence = option(
+        "pooled", choices=get_args(Evidence), decisive=False, help="Who wins: by pooled, own or worse."
+    )
+    min_gain: float = option(0.0, form="number", decisive=False, help="Gain from which on a new child wins.")
     keep_missing: Any = option(
         "52w", decisive=False, help="How long groups that are gone from the table keep their child."
     )

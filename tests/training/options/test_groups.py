@@ -56,7 +56,8 @@ def test_train_takes_no_keyword_that_nobody_declared():
 
 @pytest.mark.parametrize("one", [one for one in OPTIONS if one.choices], ids=lambda one: one.name)
 def test_the_words_of_a_choice_are_those_of_its_type(one):
-    hints = {name: hint for group in TrainingOptions.__mro__[1:-1] for name, hint in group.__annotations__.items()}
+    groups = (*TrainingOptions.__mro__[1:-1], *Inputs.__mro__[1:-1])
+    hints = {name: hint for group in groups for name, hint in group.__annotations__.items()}
     assert one.choices == get_args(hints[one.name])
     assert one.default in one.choices
 

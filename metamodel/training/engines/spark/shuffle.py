@@ -75,9 +75,10 @@ def _seats_of_level(plan: SparkPlan, level: int, seats: Mapping[GroupKey, Seat])
 
 def _with_starts(rows: DataFrame, seats: Mapping[GroupKey, Seat], starts: Starts) -> DataFrame:
     """Add one row a group that holds the earlier child which its fit goes on from, and nothing else."""
-    groups, tasks = zip(*seats.values(), strict=True)
-    places = [-1] * len(seats)  # before every row of the table
-    packed = [start.to_bytes() for start in starts.of(seats).values()]
+    of_groups = starts.of(seats)
+    groups, tasks = ([seats[key][i] for key in of_groups] for i in (0, 1))
+    places = [-1] * len(of_groups)  # before every row of the table
+    packed = [start.to_bytes() for start in of_groups.values()]
     arrays = [pa.array(groups, pa.int32()), pa.array(tasks, pa.int32()), pa.array(places, pa.int64())]
     table = pa.table([*arrays, pa.array(packed, pa.binary())], names=[_GROUP, _TASK, _ROW, START])
     return rows.unionByName(rows.sparkSession.createDataFrame(table), allowMissingColumns=True)

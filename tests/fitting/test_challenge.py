@@ -1,0 +1,89 @@
+"""A new child and the one before answer the same fresh rows, which neither has seen."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from metamodel.evaluation.splits import split_hashes
+from metamodel.fitting.challenge import fresh_folds, judge_incumbent
+from metamodel.fitting.group import GroupData
+from metamodel.fitting.spec import Candidate, FitSpec
+
+LINE = Candidate("line", LinearRegression(), "LinearRegression", "{}")
+SPEC = FitSpec("regression", (LINE,))
+
+
+class Seen(LinearRegression):
+    """Notes the latest row that it was fitted on, and those it was asked for."""
+
+    log: ClassVar[list[tuple[str, float, float]]] = []
+
+    def fit(self, X: Any, y: Any) -> Any:
+        Seen.log.append(("fit", X[:, 1].min(), X[:, 1].max()))
+        return super().fit(X, y)
+
+    def predict(self, X: Any) -> Any:
+        Seen.log.append(("predict", X[:, 1].min(), X[:, 1].max()))
+        return super().predict(X)
+
+
+def group(slope_after: float = 1.0, rows: int = 60, fresh: int = 12) -> GroupData:
+    rng = np.random.default_rng(0)
+    times = np.arange(rows)
+    x = np.column_stack([rng.normal(size=rows), times.astype(float)])
+    slope = np.where(times < rows - fresh, 1.0, slope_after)
+    y = x[:, 0] * slope + rng.normal(size=rows) * 0.1
+    hashes = np.arange(rows, dtype=np.uint64)
+    return GroupData(("a",), x, y, split_hashes(hashes, None), times)
+
+
+def incumbent(data: GroupData, through: int) -> Any:
+    old = data.take(data.times <= through)
+    return LinearRegression().fit(old.x, old.y)
+
+
+def test_a_group_that_changed_gains_by_the_new_child_and_one_that_did_not_by_none() -> None:
+    changed, same = (
+        judge_incumbent(LINE, g, incumbent(g, 35), 35, SPEC) for g in (group(-3.0, fresh=24), group(fresh=24))
+    )
+    assert changed["fresh_rows"] == same["fresh_rows"] == 24
+    assert changed["gain"] > same["gain"]
+    assert changed["p_value_incumbent"] < 0.05 < same["p_value_incumbent"]
+
+
+def test_every_answer_is_of_a_child_that_was_fitted_before_that_row() -> None:
+    data = group()
+    Seen.log = []
+    judge_incumbent(Candidate("seen", Seen(), "Seen", "{}"), data, incumbent(data, 47), 47, SPEC)
+    fits = [(low, high) for what, low, high in Seen.log if what == "fit"]
+    asked = [(low, high) for what, low, high in Seen.log if what == "predict"]
+    assert [high for _, high in fits] == [47, 50, 53, 56]
+    assert asked == [(48, 50), (51, 53), (54, 56), (57, 59)]
+
+
+def test_fresh_targets_never_move_what_was_fitted_before_them() -> None:
+    data, through = group(), 47
+    other = GroupData(data.key, data.x, np.where(data.times > through, -data.y * 7, data.y), data.hashes, data.times)
+    old = [incumbent(g, through).coef_.tobytes() for g in (data, other)]
+    firsts = [fresh_folds(g.times, through)[0][0] for g in (data, other)]
+    pairs = zip((data, other), firsts, strict=True)
+    fitted = [LinearRegression().fit(g.x[rows], g.y[rows]).coef_.tobytes() for g, rows in pairs]
+    assert (old[0], fitted[0]) == (old[1], fitted[1])
+
+
+@pytest.mark.parametrize(("through", "folds"), [(59, 0), (58, 1), (57, 2), (40, 4), (-1, 0)])
+def test_fresh_rows_make_at_most_four_blocks_and_none_without_rows_to_train_on(through: int, folds: int) -> None:
+    assert len(fresh_folds(np.arange(60), through)) == folds
+
+
+def test_without_fresh_rows_there_is_nothing_to_say() -> None:
+    data = group()
+    assert judge_incumbent(LINE, data, incumbent(data, 59), 59, SPEC) == {}
+
+
+def test_the_same_recipe_on_the_same_rows_gains_nothing_to_the_last_bit() -> None:
+    data = group(fresh=1)
+    judged = judge_incumbent(LINE, data, incumbent(data, 58), 58, SPEC)
+    assert (judged["fresh_rows"], judged["gain"]) == (1, 0.0)

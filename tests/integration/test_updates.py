@@ -1,0 +1,62 @@
+"""Twelve weeks of updates: one ledger, with one process, with two, and on Spark."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from spark_tables import assert_same_ledger
+from weekly_panel import FEATURES, panel
+
+import metamodel
+from metamodel.bundle.model import MetaModel
+
+GENERATIONS = 12
+
+RULES: dict[str, Any] = {"retrain": "new,failed,stale", "min_new_rows": 0.2, "keep_missing": "3w"}
+
+
+def week(number: int) -> pd.DataFrame:
+    """Give the table of a week: every second one a shop opens, shop 2 closes, and shop 4 gets its rows in lumps."""
+    shops = [shop for shop in range(6 + number // 2) if shop != 2 or number < 4]
+    table = panel(shops, weeks=30 + number)
+    return table[(table["shop"] != 4) | (table["week"] < table["week"].max() - pd.Timedelta(weeks=number % 4))]
+
+
+def generations(table_of: Callable[[int], Any], **options: Any) -> Iterator[pd.DataFrame]:
+    """Train, and update week by week; a version is called by its number."""
+    given = {"features": FEATURES, "time_column": "week", "unknown": "fallback", "pooled": False, "interval": 0.8}
+    result = metamodel.train(table_of(0), ["country", "shop"], "sales", ["ridge", "decision_tree"], **given, **options)
+    names = {MetaModel(result.bundle_path).bundle.digest[:12]: "0"}
+    yield result.ledger
+    for number in range(1, GENERATIONS):
+        result = metamodel.update(result.bundle_path, table_of(number), **RULES)
+        names[MetaModel(result.bundle_path).bundle.digest[:12]] = str(number)
+        yield result.ledger.replace({"trained_version": names})
+
+
+@pytest.fixture(scope="module")
+def alone() -> list[pd.DataFrame]:
+    return list(generations(week, n_jobs=1))
+
+
+def test_the_weeks_hold_what_they_are_for(alone: list[pd.DataFrame]) -> None:
+    reasons = {reason.partition(":")[0] for ledger in alone for reason in ledger["retrain_reason"]}
+    assert reasons == {"", "new", "rows"}
+    assert {status for ledger in alone for status in ledger["status"]} >= {"fitted", "carried", "retired"}
+
+
+def test_two_processes_give_the_same_ledgers(alone: list[pd.DataFrame]) -> None:
+    for one, other in zip(alone, generations(week, n_jobs=2), strict=True):
+        assert_same_ledger(one, other)
+
+
+@pytest.mark.spark
+def test_spark_gives_the_same_ledgers(alone: list[pd.DataFrame], spark: Any, tmp_path: Path) -> None:
+    def table_of(number: int) -> Any:
+        week(number).to_parquet(tmp_path / f"{number}.parquet", coerce_timestamps="us")
+        return spark.read.parquet(str(tmp_path / f"{number}.parquet"))
+
+    for one, other in zip(alone, generations(table_of, engine="spark", n_jobs=2), strict=True):
+        assert_same_ledger(one, other)
