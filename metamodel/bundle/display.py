@@ -102,7 +102,13 @@ def _updated(summary: dict[str, Any]) -> list[str]:
     why = f" ({', '.join(reasons)})" if reasons else ""
     retired = f", {summary['groups_retired']:,} retired" if summary["groups_retired"] else ""
     kept = f"{summary['groups_carried']:,} keep the child they had"
-    return [f"update            {count(summary['groups_retrained'], 'group')} retrained{why}, {kept}{retired}"]
+    lines = [f"update            {count(summary['groups_retrained'], 'group')} retrained{why}, {kept}{retired}"]
+    if "groups_contested" not in summary:
+        return lines
+    won = f"{summary['groups_replaced']:,} of {summary['groups_contested']:,} new children"
+    gain = f"{summary['fresh_gain']:.1%} less error a group than the version before (standard error"
+    lines.append(f"contest           {won} better than the one before, on {count(summary['fresh_rows'], 'fresh row')}")
+    return [*lines, f"gain              {gain} {summary['fresh_gain_se']:.1%}) on fresh rows"]
 
 
 def _warned(summary: dict[str, Any]) -> list[str]:

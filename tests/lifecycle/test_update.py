@@ -303,3 +303,16 @@ def test_the_own_recipe_on_the_same_rows_replaces_nobody(evidence: str) -> None:
     new = metamodel.update(old.bundle_path, panel(weeks=41), retrain="all", evidence=evidence)
     assert set(status_of(new.ledger, "decision").values()) == {"incumbent_kept"}
     assert set(status_of(new.ledger, "gain").values()) == {0.0}
+
+
+def test_the_result_says_in_three_lines_who_was_retrained_who_won_and_what_that_gains() -> None:
+    old = first(panel())
+    new = metamodel.update(old.bundle_path, changed_panel(), max_age="8w")
+    update_line, contest, gain = str(new).splitlines()[5:8]
+    kept = new.summary["groups_carried"]
+    assert update_line == f"update            12 groups retrained (12 stale), {kept} keep the child they had"
+    assert contest == f"contest           {12 - kept} of 12 new children better than the one before, on 144 fresh rows"
+    ledger = new.ledger[new.ledger["decision"] == "replaced"]
+    assert new.summary["fresh_gain"] == pytest.approx(ledger["gain"].sum() / 12)
+    assert new.summary["fresh_gain"] > 4 * new.summary["fresh_gain_se"] > 0
+    assert gain.startswith(f"gain              {new.summary['fresh_gain']:.1%} less error a group than")
