@@ -115,7 +115,19 @@ class ChildFailed(MetaModelError):
 
 
 class RowsRefused(ChildFailed):
-    """A child that is far away says that these rows are at fault; it may answer some of them."""
+    """A child that is far away says that these rows are at fault; it may answer some of them.
+
+    Parameters
+    ----------
+    message
+        Why.
+    column
+        The feature whose missing values it does not take, where that is known: rows that have one may be answered.
+    """
+
+    def __init__(self, message: str, column: str | None = None) -> None:
+        super().__init__(message)
+        self.column = column
 
 
 class BundleError(MetaModelError):

@@ -256,15 +256,31 @@ class AskedChildren:
                 labels, further = answer.result()
             except ChildUnavailable as error:
                 self.answers.refuse(asked.where(rows), "failed", str(error))
-            except RowsRefused:
-                self._ask_usable(replace(asked, child=asked.child.with_one_deadline()), rows)
+            except RowsRefused as error:
+                self._ask_once_more(replace(asked, child=asked.child.with_one_deadline()), rows, error)
             except Exception as error:  # noqa: BLE001 - an answer may be anything, and the other rows must be answered
                 self.answers.refuse(asked.where(rows), "failed", error_text(error))
             else:
                 self.answers.accept(asked.where(rows), asked.level, asked.version[:12], labels, further)
 
+    def _ask_once_more(self, asked: "_Asked", rows: Rows, error: RowsRefused) -> None:
+        """Ask for refused rows again, but for those that lack a value that the child needs."""
+        is_missing = asked.table.is_missing(error.column)[rows.slice]
+        if not is_missing.any():
+            self._ask_usable(asked, rows)
+            return
+        answerable = rows.start + np.flatnonzero(~is_missing)
+        refused = rows.start + np.flatnonzero(is_missing)
+        self.answers.refuse(refused if asked.order is None else asked.order[refused], "failed", error_text(error))
+        if len(answerable):
+            order = answerable if asked.order is None else asked.order[answerable]
+            self._ask_usable(replace(asked, table=asked.table.take(answerable), order=order), Rows(0, len(answerable)))
+
     def _ask_usable(self, asked: "_Asked", rows: Rows) -> None:
-        """Let a child answer a slice; where it raises, find the rows it cannot answer by halving."""
+        """Let a child answer a slice; where it raises, find the rows it cannot answer by halving.
+
+        Where the child names the column whose missing values it does not take, there is nothing to find.
+        """
         waiting, failures, successes = deque([rows]), 0, 0
         while waiting:
             # In turn the smallest and the largest part: bad rows may stand in one block or be spread everywhere.
@@ -276,7 +292,9 @@ class AskedChildren:
                 self.answers.refuse(asked.where(rows_asked), "failed", str(error))
             except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
                 failures += 1
-                if len(rows_asked) == 1 or (failures >= _PATIENCE and not successes):
+                if isinstance(error, RowsRefused) and asked.table.is_missing(error.column)[rows_asked.slice].any():
+                    self._ask_once_more(asked, rows_asked, error)
+                elif len(rows_asked) == 1 or (failures >= _PATIENCE and not successes):
                     self.answers.refuse(asked.where(rows_asked), "failed", error_text(error))
                 else:
                     waiting += rows_asked.halves()

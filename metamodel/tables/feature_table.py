@@ -109,6 +109,12 @@ class FeatureTable:
             problems = {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems}
         return FeatureTable(values, problems, None if self.odd is None else self.odd.take(rows))
 
+    def is_missing(self, column: str | None) -> AnyArray:
+        """Which rows have no value in a column of a frame; none where there is no such column."""
+        if isinstance(self.values, pd.DataFrame) and column in self.values.columns:
+            return self.values[column].isna().to_numpy()
+        return np.zeros(len(self.values), dtype=bool)
+
     def slice(self, start: int, stop: int) -> AnyArray | pd.DataFrame:
         """Rows `start` to `stop`, all of which fit, without a copy."""
         if isinstance(self.values, pd.DataFrame):

@@ -130,7 +130,8 @@ class PyfuncChild:
             # MLflow's own words would begin with the rows.
             raise RowsRefused(
                 f"The model's signature takes whole numbers alone in {listing(odd)}; a value is missing, has a "
-                "fraction, or is too large. Log the model with a signature that has double there."
+                "fraction, or is too large. Log the model with a signature that has double there.",
+                next((name for name in odd if x[name].isna().any()), None),
             )
         return x.astype({name: self._whole[name] for name in floats})
 

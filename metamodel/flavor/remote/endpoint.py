@@ -17,7 +17,7 @@ from metamodel.common.uris import redacted
 from metamodel.exceptions import ChildFailed, ChildUnavailable, RowsRefused
 from metamodel.flavor.remote.connections import deadline, open_session
 from metamodel.flavor.remote.endpoint_tokens import token_for
-from metamodel.flavor.remote.protocol import predictions_in, question
+from metamodel.flavor.remote.protocol import predictions_in, question, refusal
 from metamodel.flavor.remote.throttle import seconds_to_wait
 
 __all__ = ["Breaker", "EndpointChild", "objection_of"]
@@ -170,7 +170,7 @@ class EndpointChild:
             reraise=True,
         )
         try:
-            return retrying(self._post, body, len(x), until)
+            return retrying(self._post, body, x, until)
         except _Busy as error:
             raise ChildUnavailable(f"{self._shown} {self._silent} ({error}).") from error
 
@@ -182,7 +182,7 @@ class EndpointChild:
     def _silent(self) -> str:
         return f"gave no answer within {self._deadline:g} s"
 
-    def _post(self, body: str, rows: int, until: float) -> AnyArray:
+    def _post(self, body: str, x: pd.DataFrame, until: float) -> AnyArray:
         if time.monotonic() >= until:
             raise ChildUnavailable(f"{self._shown} {self._silent}.")
         if not self._breaker.lets_through():
@@ -191,7 +191,7 @@ class EndpointChild:
                 f"and is left alone for {_SECONDS_OPEN:g} s."
             )
         try:
-            status, content, retry_after = self._answer(body, until, _LARGEST + rows * _LARGEST_ROW)
+            status, content, retry_after = self._answer(body, until, _LARGEST + len(x) * _LARGEST_ROW)
         except requests.exceptions.RequestException as error:
             self._breaker.failed()
             if isinstance(error, requests.exceptions.ReadTimeout) or time.monotonic() >= until:
@@ -202,9 +202,9 @@ class EndpointChild:
             raise ChildUnavailable(f"{self._shown} sends an answer that does not end.")
         if status == 400:
             self._breaker.succeeded()
-            raise RowsRefused(f"{self._shown} refused the rows with status 400")
+            raise refusal(self._shown, content, x)
         if status == 200:
-            return self._read(content, rows)
+            return self._read(content, len(x))
         # Anything else is not about the rows, so asking for half of them would not help.
         self._breaker.failed()
         if status in _LATER:

@@ -1,6 +1,7 @@
 """What is said to a scoring server, and what it says: MLflow's protocol."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,15 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count, short
+from metamodel.exceptions import RowsRefused
 
-__all__ = ["predictions_in", "question"]
+__all__ = ["predictions_in", "question", "refusal"]
+
+# MLflow's words for a value that a column's declared type cannot hold: what reads the request, and what enforces.
+_CANNOT_HOLD = (
+    re.compile(r"Failed to convert column (?P<column>.+?) to type '(?P<dtype>\w+)'"),
+    re.compile(r"Incompatible input types for column (?P<column>.+?)\. Can not safely convert \w+ to (?P<dtype>\w+)"),
+)
 
 
 def question(x: pd.DataFrame) -> str:
@@ -17,6 +25,21 @@ def question(x: pd.DataFrame) -> str:
     cells = x.astype(object).where(x.notna(), None)
     split = {"columns": [str(name) for name in x.columns], "data": cells.to_numpy(dtype=object).tolist()}
     return json.dumps({"dataframe_split": split}, allow_nan=False, default=str)
+
+
+def refusal(address: str, content: bytes, x: pd.DataFrame) -> RowsRefused:
+    """Make an error of a status of 400; of the server's words only a column and its type, as they may hold rows."""
+    refused = f"{address} refused the rows with status 400"
+    said = content.decode(errors="replace")
+    for match in filter(None, (words.search(said) for words in _CANNOT_HOLD)):
+        column = match["column"]
+        if column in x.columns and x[column].isna().any():
+            return RowsRefused(
+                f"{refused}: its signature has {match['dtype']} in {column}, where a value is missing. Log the model "
+                "with a signature that has double there.",
+                column,
+            )
+    return RowsRefused(refused)
 
 
 def predictions_in(content: bytes, rows: int) -> AnyArray:

@@ -114,6 +114,52 @@ def test_one_bad_row_does_not_spoil_its_group(start: Callable[..., Endpoint], tm
     assert answers["prediction"].dropna().tolist() == [1.0, 2.0, 4.0]
 
 
+def _long_signature(*whole: int) -> Callable[[list[list[Any]]], tuple[int, Any]]:
+    """Answer as MLflow's server does for a model whose signature has long in some columns."""
+
+    def answer(rows: list[list[Any]]) -> tuple[int, Any]:
+        for place in whole:
+            if any(row[place] is None for row in rows):
+                message = f"Failed to convert column {'xyz'[place]} to type 'int64'. Error: {rows}"
+                return 400, {"error_code": "BAD_REQUEST", "message": message}
+        return 200, {"predictions": [row[0] for row in rows]}
+
+    return answer
+
+
+def test_a_null_in_a_column_of_long_fails_its_row_alone_and_is_told(
+    start: Callable[..., Endpoint], tmp_path: Path
+) -> None:
+    endpoint = start(answer=_long_signature(0, 1))
+    rows = pd.DataFrame({"store": 1, "x": np.arange(300.0), "y": 1.0, "z": np.nan})
+    rows.loc[::3, "x"], rows.loc[1::3, "y"], rows.loc[0, "z"] = np.nan, np.nan, 5.5
+    children = pd.DataFrame({"store": [1], "uri": [endpoint.url]})
+    path = write_references(tmp_path / "b", children, rows.fillna(0.5).assign(t=0.0), "store", "t", settings=LOCAL)
+    answers = metamodel.load_model(path).predict(rows, {"detail": True})
+    assert answers["status"].tolist() == ["failed", "failed", "child"] * 100
+    assert answers["prediction"][2::3].tolist() == rows["x"][2::3].tolist()
+    for offset, column in enumerate("xy"):
+        (error,) = set(answers["error"][offset::3])
+        assert f"status 400: its signature has int64 in {column}, where a value is missing. Log the model" in error
+    assert endpoint.requests == 3  # all rows, those that have x, those that have both
+
+
+def test_a_400_about_a_column_without_nulls_is_halved_as_any_other(
+    start: Callable[..., Endpoint], tmp_path: Path
+) -> None:
+    def choosy(rows: list[list[Any]]) -> tuple[int, Any]:
+        if any(row[0] == 2.5 for row in rows):
+            return 400, {"message": "Incompatible input types for column x. Can not safely convert float64 to int64."}
+        return 200, {"predictions": [row[0] for row in rows]}
+
+    rows = pd.DataFrame({"store": 1, "x": [1.0, 2.0, 2.5, 4.0]})
+    children = pd.DataFrame({"store": [1], "uri": [start(answer=choosy).url]})
+    path = write_references(tmp_path / "b", children, rows, "store", "y", settings=LOCAL)
+    answers = metamodel.load_model(path).predict(rows, {"detail": True})
+    assert answers["status"].tolist() == ["child", "child", "failed", "child"]
+    assert "2.5" not in answers["error"][2]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

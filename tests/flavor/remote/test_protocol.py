@@ -1,14 +1,21 @@
 """What a request says, and which answers are answers."""
 
+import json
+import pickle
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.scoring_server import infer_and_parse_data
+from mlflow.types import ColSpec, DataType, Schema
 from small_endpoints import LOCAL, Endpoint, feature_rows
 
 from metamodel.exceptions import ChildUnavailable
 from metamodel.flavor.remote.endpoint import EndpointChild
+from metamodel.flavor.remote.protocol import question, refusal
 
 
 # -------- one endpoint
@@ -45,3 +52,15 @@ def test_missing_values_arrive_as_null(start: Callable[..., Endpoint]) -> None:
     answers = EndpointChild(endpoint.url, LOCAL).predict(feature_rows(float("nan"), 1.0))
     assert seen == [[None, 0.0], [1.0, 0.0]]
     np.testing.assert_array_equal(answers, [np.nan, 1.0])
+
+
+@pytest.mark.parametrize("declared", [DataType.integer, DataType.long])
+def test_mlflows_words_for_a_null_that_a_column_cannot_hold_are_understood(declared: DataType) -> None:
+    rows = pd.DataFrame({"n rooms": [1.0, np.nan], "x": [0.5, np.nan]})
+    schema = Schema([ColSpec(declared, "n rooms"), ColSpec(DataType.double, "x")])
+    with pytest.raises(MlflowException) as raised:
+        infer_and_parse_data(json.loads(question(rows)), schema)
+    error = refusal("the endpoint", raised.value.serialize_as_json().encode(), rows)
+    assert error.column == "n rooms"
+    assert "in n rooms, where a value is missing" in str(error)
+    assert pickle.loads(pickle.dumps(error)).column == "n rooms"
