@@ -265,7 +265,7 @@ class AskedChildren:
 
     def _ask_once_more(self, asked: "_Asked", rows: Rows, error: RowsRefused) -> None:
         """Ask for refused rows again, but for those that lack a value that the child needs."""
-        is_missing = asked.table.is_missing(error.column)[rows.slice]
+        is_missing = asked.table.rows_without(error.column)[rows.slice]
         if not is_missing.any():
             self._ask_usable(asked, rows)
             return
@@ -292,7 +292,7 @@ class AskedChildren:
                 self.answers.refuse(asked.where(rows_asked), "failed", str(error))
             except Exception as error:  # noqa: BLE001 - a child may raise anything, and the other rows must be answered
                 failures += 1
-                if isinstance(error, RowsRefused) and asked.table.is_missing(error.column)[rows_asked.slice].any():
+                if isinstance(error, RowsRefused) and asked.table.rows_without(error.column)[rows_asked.slice].any():
                     self._ask_once_more(asked, rows_asked, error)
                 elif len(rows_asked) == 1 or (failures >= _PATIENCE and not successes):
                     self.answers.refuse(asked.where(rows_asked), "failed", error_text(error))

@@ -109,7 +109,7 @@ class FeatureTable:
             problems = {i: self.problems[row] for i, row in enumerate(rows.tolist()) if row in self.problems}
         return FeatureTable(values, problems, None if self.odd is None else self.odd.take(rows))
 
-    def is_missing(self, column: str | None) -> AnyArray:
+    def rows_without(self, column: str | None) -> AnyArray:
         """Which rows have no value in a column of a frame; none where there is no such column."""
         if isinstance(self.values, pd.DataFrame) and column in self.values.columns:
             return self.values[column].isna().to_numpy()

@@ -68,6 +68,20 @@ def test_this_mlflow_hands_over_tables(model: Any, monkeypatch: pytest.MonkeyPat
     assert params == {"detail": True, "predict_method": "predict", "unknown": "null"}
 
 
+@pytest.mark.parametrize("dtype", [object, "Int64", "int64[pyarrow]"])
+def test_a_whole_number_beyond_what_floats_hold_stays_exact_beside_a_null(
+    model: Any, monkeypatch: pytest.MonkeyPatch, dtype: Any
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(Echo, "predict", lambda self, x: seen.extend(x["n"].tolist()) or np.zeros(len(x)))
+    table = _table(3).assign(n=pd.Series([2**60 + 1, None, 2**60 + 3], dtype=dtype))
+    assert model.predict(table)["status"].tolist() == ["child"] * 3
+    whole_numbers = [value for value in seen if value == value]
+    assert whole_numbers == [2**60 + 1, 2**60 + 3]
+    assert all(isinstance(value, int) for value in whole_numbers)
+    assert len(seen) == 3
+
+
 def test_params_are_checked_as_mlflow_checks_them(model: Any) -> None:
     with pytest.raises(MlflowException, match="Invalid parameters found"):
         model.predict(_table(), params={"detail": "perhaps"})

@@ -17,7 +17,7 @@ from metamodel.common.uris import redacted
 from metamodel.exceptions import ChildFailed, ChildUnavailable, RowsRefused
 from metamodel.flavor.remote.connections import deadline, open_session
 from metamodel.flavor.remote.endpoint_tokens import token_for
-from metamodel.flavor.remote.protocol import predictions_in, question, refusal
+from metamodel.flavor.remote.protocol import predictions_in, question, rows_refused
 from metamodel.flavor.remote.throttle import seconds_to_wait
 
 __all__ = ["Breaker", "EndpointChild", "objection_of"]
@@ -202,7 +202,7 @@ class EndpointChild:
             raise ChildUnavailable(f"{self._shown} sends an answer that does not end.")
         if status == 400:
             self._breaker.succeeded()
-            raise refusal(self._shown, content, x)
+            raise rows_refused(self._shown, content, x)
         if status == 200:
             return self._read(content, len(x))
         # Anything else is not about the rows, so asking for half of them would not help.

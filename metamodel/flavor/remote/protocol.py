@@ -11,7 +11,7 @@ from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count, short
 from metamodel.exceptions import RowsRefused
 
-__all__ = ["predictions_in", "question", "refusal"]
+__all__ = ["predictions_in", "question", "rows_refused"]
 
 # MLflow's words for a value that a column's declared type cannot hold: what reads the request, and what enforces.
 _CANNOT_HOLD = (
@@ -27,7 +27,7 @@ def question(x: pd.DataFrame) -> str:
     return json.dumps({"dataframe_split": split}, allow_nan=False, default=str)
 
 
-def refusal(address: str, content: bytes, x: pd.DataFrame) -> RowsRefused:
+def rows_refused(address: str, content: bytes, x: pd.DataFrame) -> RowsRefused:
     """Make an error of a status of 400; of the server's words only a column and its type, as they may hold rows."""
     refused = f"{address} refused the rows with status 400"
     said = content.decode(errors="replace")

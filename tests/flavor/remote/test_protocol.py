@@ -15,7 +15,7 @@ from small_endpoints import LOCAL, Endpoint, feature_rows
 
 from metamodel.exceptions import ChildUnavailable
 from metamodel.flavor.remote.endpoint import EndpointChild
-from metamodel.flavor.remote.protocol import question, refusal
+from metamodel.flavor.remote.protocol import question, rows_refused
 
 
 # -------- one endpoint
@@ -60,7 +60,7 @@ def test_mlflows_words_for_a_null_that_a_column_cannot_hold_are_understood(decla
     schema = Schema([ColSpec(declared, "n rooms"), ColSpec(DataType.double, "x")])
     with pytest.raises(MlflowException) as raised:
         infer_and_parse_data(json.loads(question(rows)), schema)
-    error = refusal("the endpoint", raised.value.serialize_as_json().encode(), rows)
+    error = rows_refused("the endpoint", raised.value.serialize_as_json().encode(), rows)
     assert error.column == "n rooms"
     assert "in n rooms, where a value is missing" in str(error)
     assert pickle.loads(pickle.dumps(error)).column == "n rooms"
