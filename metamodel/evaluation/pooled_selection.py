@@ -189,8 +189,16 @@ def expected_gains(gains: AnyArray, errors: AnyArray, rows: AnyArray) -> AnyArra
     gains, errors
         Of each group, as `Contest.gain` gives them, and their standard errors; shape (n_groups,).
     rows
-        On how many rows.
+        On how many rows. Where each group has one alone, noise cannot be told from real differences, and all groups
+        have the mean gain.
+
+    Examples
+    --------
+    >>> expected_gains(np.array([-1.0, 2.0]), np.zeros(2), np.ones(2)).tolist()
+    [0.5, 0.5]
     """
+    if len(gains) > 1 and (rows <= 1).all():
+        return np.full(len(gains), gains.mean())
     return _expected(gains, errors**2 * rows, rows)
 
 
