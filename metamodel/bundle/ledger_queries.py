@@ -60,6 +60,13 @@ def _sortable(value: Any) -> tuple[bool, Any]:
     return (value is None, "" if value is None else value)
 
 
+def _is_canonical(dtype: Any, kind: str) -> bool:
+    """Whether a ledger's column of this type holds the very values that keys have, and nothing has to be converted."""
+    return (kind == "integer" and pd.api.types.is_integer_dtype(dtype)) or (
+        kind == "string" and isinstance(dtype, pd.StringDtype)
+    )
+
+
 def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
     """Give every row's canonical key; that of a parent is shorter.
 
@@ -71,6 +78,9 @@ def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
         The group columns.
     """
     columns = [ledger[name].astype(object).where(ledger[name].notna(), None) for name in schema.names]
+    if all(_is_canonical(ledger[column.name].dtype, column.kind) for column in schema.columns):
+        every = zip(ledger["level"].tolist(), zip(*columns, strict=True), strict=True)
+        return [values[:level] for level, values in every]
     return [
         tuple(schema.columns[i].canonical(value) for i, value in enumerate(values[:level]))
         for level, *values in zip(ledger["level"], *columns, strict=True)
