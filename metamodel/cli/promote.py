@@ -1,6 +1,5 @@
 """``metamodel promote``."""
 
-import sys
 from typing import Any
 
 import click
@@ -31,7 +30,6 @@ def promote(name: str, version: int, as_json: bool, **options: Any) -> None:
         event, moved = move(name, version, **options)
     facts = None if event is None else event.to_dict()
     click.echo(dumps({"moved": moved, "event": facts}) if as_json else told(name, str(version), event, moved))
-    sys.exit(0)
 
 
 def told(name: str, version: str, event: Any, moved: bool) -> str:

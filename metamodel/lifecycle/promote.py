@@ -78,17 +78,24 @@ def promote(  # noqa: PLR0913 - what has to be so, and who says it
     needs_gate = require_gate or auto
     if needs_gate:
         _gate_of(target, None if expect is None else str(expect))
-    approver, said = approved_by or target.tags.get(APPROVAL_TAG, ""), note or target.tags.get(_NOTE_TAG, "")
+    approver, said = target.tags.get(APPROVAL_TAG, ""), target.tags.get(_NOTE_TAG, "")
+    if approved_by:
+        approver, said = approved_by, note or ""
     if require_approval and not approver:
         raise InputError(
             f"Nobody has approved {name} {version}. Give --approved-by NAME, or set the version's tag {APPROVAL_TAG}."
         )
-    _approve(target, approved_by, note)
+
+    def allowed(champion: str) -> str:
+        digest = _gate_of(target, champion or None) if needs_gate else ""
+        _approve(target, approved_by, note)  # when all else is right: a refusal leaves nothing behind
+        return digest
+
     intended = Event.now(kind="promote", name=name, alias=alias, version=str(target.version), replaced="")
     move = AliasMove(
         intended.with_note(approver, said[:_LONGEST_NOTE]),
         None if expect is None else str(expect),
-        lambda champion: _gate_of(target, champion or None) if needs_gate else "",
+        allowed,
     )
     return move_alias(move, log or VersionTags())
 

@@ -101,7 +101,7 @@ def test_an_approval_may_be_given_with_the_promotion_or_before_it_in_the_page(sa
     ("arguments", "options", "message"),
     [
         (("9",), {}, r"has no version 9 \(it has 3, 2, 1\)"),
-        (("2",), {"expect": 3}, "points at version 1, not at the expected 3"),
+        (("2",), {"expect": 3, "approved_by": "ann"}, "points at version 1, not at the expected 3"),
         (("2",), {"alias": "challenger", "expect": 1}, "is not set, not at the expected 1"),
         (("2",), {"alias": "v2"}, "MLflow does not take the alias 'v2'"),
         (("2",), {"auto": True, "approved_by": "ann"}, "--auto means that nobody approves"),
