@@ -17,6 +17,7 @@ from metamodel.common.messages import error_text
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import forget_download
+from metamodel.flavor.remote import check_tracking_server
 
 if TYPE_CHECKING:
     from metamodel.serving.app import Service
@@ -55,10 +56,17 @@ def followed_alias(uri: str) -> tuple[str, str]:
 
 
 def version_now(uri: str) -> str:
-    """Say which registered version a URI names now, as ``sales/8``; "" where it names none, or the store is silent."""
+    """Say which registered version a URI names now, as ``sales/8``; "" where it names none.
+
+    Raises
+    ------
+    TrackingServerUnavailable
+        The URI names an alias, and the server that knows it does not answer.
+    """
     if match := _VERSION.fullmatch(uri):
         return f"{match[1]}/{match[2]}"
     if match := _ALIAS.fullmatch(uri):
+        check_tracking_server()
         try:
             return f"{match[1]}/{MlflowClient().get_model_version_by_alias(*match.groups()).version}"
         except MlflowException:  # who opens the model says why

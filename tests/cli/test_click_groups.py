@@ -30,7 +30,7 @@ def test_help_of_train_has_every_option_once() -> None:
 def test_commands_are_listed_in_the_order_of_use() -> None:
     names = re.findall(r"^  ([a-z-]+)  ", run("--help").stdout.partition("Commands:")[2], re.MULTILINE)
 
-    assert names[:3] == ["train", "score", "serve"]
+    assert names[:4] == ["train", "log", "score", "serve"]
 
 
 @pytest.mark.parametrize(
