@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from metamodel.bundle.carry.contests import read_contests
 from metamodel.bundle.model import MetaModel
+from metamodel.common.collecting import seldom_collecting
 from metamodel.common.messages import short
 from metamodel.common.option import declared
 from metamodel.exceptions import InputError
@@ -41,7 +42,8 @@ def update_of(inputs: Inputs, previous: MetaModel | None, training: "Engine[Any]
             f"retrain={short(inputs.retrain)} carries the other groups over, but from where? Give previous."
         )
     rules = Rules.checked(inputs.retrain, inputs.max_age, inputs.min_new_rows)
-    update = plan_update(previous, training, rules, inputs.retrain_list, inputs.keep_missing)
+    with seldom_collecting():  # a few small objects for every group
+        update = plan_update(previous, training, rules, inputs.retrain_list, inputs.keep_missing)
     contests = Contests(inputs.evidence, inputs.min_gain)
     update = replace(update, contests=contests) if inputs.challenge else replace(update, incumbents={})
     training.plan = replace(training.plan, only=update.keys)

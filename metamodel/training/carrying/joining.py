@@ -93,6 +93,8 @@ class Carrying:
             retrain_reason=[update.reasons.get(key, "") for key in keys],
             missing_since=[update.missing.get(key, "") for key in keys],
         )
+        if not update.retired:
+            return rows
         gone = retired_rows(ledger, plan.keys, update.retired, plan.ledger_columns)
         return join_ledgers([rows, gone], plan.keys, plan.spec.task)
 

@@ -227,6 +227,7 @@ def _earlier(ledger: pd.DataFrame, keys: list[str], stored: StoredGroups) -> dic
     names = ("status", "error", "fingerprint", "rows_seen", "data_through", "trained_at")
     columns = [ledger[name].tolist() for name in names]
     facts = {}
+    days = {text: _microseconds(dt.datetime.fromisoformat(text)) for text in ledger["trained_at"].unique() if text}
     for key, status, error, fingerprint, rows_seen, through, trained in zip(keys, *columns, strict=True):
         child = status in TRAINED
         facts[key] = Earlier(
@@ -237,7 +238,7 @@ def _earlier(ledger: pd.DataFrame, keys: list[str], stored: StoredGroups) -> dic
             fingerprint=fingerprint,
             rows_seen=int(rows_seen),
             through=time_number(through),
-            trained_at=None if not trained else _microseconds(dt.datetime.fromisoformat(trained)),
+            trained_at=days.get(trained),
         )
     return facts
 
