@@ -100,6 +100,7 @@ class AliasWatch(threading.Thread):
 
     def run(self) -> None:
         """Look until the process ends, or `stop` is called."""
+        self.look()  # a worker that was started again has the version of the server's start
         while not self._stopped.wait(self._seconds):
             self.look()
 

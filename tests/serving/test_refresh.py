@@ -1,5 +1,6 @@
 """Following an alias: what can be followed, what is swapped and counted, what a failing registry changes."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,3 +97,16 @@ def test_what_two_versions_count_adds_up(bundle: Path) -> None:
     assert 'metamodel_rows_total{status="child"} 11.0' in text
     assert "metamodel_rows_stacked_total 4.0" in text
     assert "metamodel_cache_hits_total 3.0" in text
+
+
+def test_it_looks_at_once_and_stops_when_told(service: Service, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = watch(service, bundle, monkeypatch, ["2"])
+    looked = threading.Event()
+    look = watching.look
+    monkeypatch.setattr(watching, "look", lambda: (look(), looked.set()))
+    watching.start()
+    assert looked.wait(30)
+    watching.stop()
+    watching.join(30)
+    assert not watching.is_alive()
+    assert service.scorer.version == "sales/2"
