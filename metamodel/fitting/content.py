@@ -11,14 +11,13 @@ import functools
 import hashlib
 import json
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
+
+from metamodel.common.installed_modules import is_installed
 
 __all__ = ["content", "has_callers_code", "named_modules"]
 
@@ -74,7 +73,7 @@ def has_callers_code(value: Any) -> bool:
     """Whether an estimator is made of code that no installed package brings: of a notebook, a script, a module."""
     description = _Description()
     description.of(value)
-    return any(not _is_installed(name) for name in description.modules)
+    return any(not is_installed(name) for name in description.modules)
 
 
 class _Description:
@@ -180,7 +179,7 @@ class _Description:
 
     def _of_module(self, module: ModuleType, names: list[str]) -> dict[str, Any]:
         """Describe what is taken from a module of the caller's own: ``helpers.scale``."""
-        if _is_installed(module.__name__):
+        if is_installed(module.__name__):
             return {}
         taken = {name: vars(module)[name] for name in names if name in vars(module)}
         return {
@@ -221,26 +220,7 @@ def _is_data(value: Any) -> bool:
 
 def _is_the_callers(value: Any) -> bool:
     module = getattr(value, "__module__", None)
-    return isinstance(module, str) and not _is_installed(module)
-
-
-@cache
-def _is_installed(module: str) -> bool:
-    """Whether a module comes with Python or from an installed package; ours counts as one."""
-    top = module.partition(".")[0]
-    if top in ("metamodel", "builtins") or top in sys.stdlib_module_names:
-        return True
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if module == "__main__" or not file:
-        return False
-    place = Path(file).resolve()
-    return any(place.is_relative_to(folder) for folder in _installed_folders())
-
-
-@cache
-def _installed_folders() -> tuple[Path, ...]:
-    paths = sysconfig.get_paths()
-    return tuple(Path(paths[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return isinstance(module, str) and not is_installed(module)
 
 
 def _path(value: Any) -> str:

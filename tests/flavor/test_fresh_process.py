@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from installed_aside import install_aside
 from sklearn.linear_model import Ridge
 
 import metamodel
@@ -84,6 +85,18 @@ def test_children_of_installed_packages_start_no_process(monkeypatch: pytest.Mon
     result = metamodel.train(TABLE, "store", "y", Ridge(), holdout=0, n_jobs=1)
     warn_of_missing_code(MetaModel(result.bundle_path), _environment())
     assert started == []
+
+
+def test_a_package_that_pip_installed_elsewhere_is_required_and_no_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_aside(tmp_path / "vendored", "tripled_models", "1.5", MODULE.replace("Doubling", "Tripling"))
+    monkeypatch.syspath_prepend(tmp_path / "vendored")
+    child = importlib.import_module("tripled_models").Tripling()
+    model = MetaModel(metamodel.train(TABLE, "store", "y", child, holdout=0, n_jobs=1).bundle_path)
+    assert "tripled_models==1.5" in _environment().requirements(model.manifest)
+    monkeypatch.setattr(subprocess, "run", lambda *command, **_: pytest.fail(f"{command} was started"))
+    warn_of_missing_code(model, _environment())
 
 
 def _asked_elsewhere(model: str, directory: Path) -> Any:
