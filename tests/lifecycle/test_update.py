@@ -6,11 +6,13 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from children import MARK, RaisesOnMark
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
+from spark_tables import in_cells
 from weekly_panel import FEATURES, children_of, panel, stack_rows, status_of, stored_blobs, values_of
 
 import metamodel
@@ -316,3 +318,22 @@ def test_the_result_says_in_three_lines_who_was_retrained_who_won_and_what_that_
     assert new.summary["fresh_gain"] == pytest.approx(ledger["gain"].sum() / 12)
     assert new.summary["fresh_gain"] > 4 * new.summary["fresh_gain_se"] > 0
     assert gain.startswith(f"gain              {new.summary['fresh_gain']:.1%} less error a group than")
+
+
+def test_a_cell_whose_districts_arrive_later_is_new_and_all_others_are_carried(housing: pd.DataFrame) -> None:
+    cells = ["latitude_cell", "longitude_cell"]
+    numbers = ["housing_median_age", "total_rooms", "population", "median_income"]
+    table = in_cells(housing)
+    late = (table["latitude_cell"] == 34) & (table["longitude_cell"] == -119)
+    assert late.sum() > 100
+    options: dict[str, Any] = {"features": numbers, "min_rows": 1, "n_jobs": 1}
+    old = metamodel.train(table[~late], cells, "median_house_value", LinearRegression(), **options)
+    new = metamodel.update(old.bundle_path, table)
+    fitted = new.ledger[new.ledger["status"] == "fitted"]
+    assert fitted[[*cells, "retrain_reason"]].to_numpy().tolist() == [[34, -119, "new"]]
+    assert (new.ledger["status"] == "carried").sum() == len(old.ledger)
+    answers = MetaModel(new.bundle_path).predict(table)["prediction"]
+    for rows in table.reset_index(drop=True).groupby(cells).indices.values():
+        group = table.iloc[rows]
+        by_hand = LinearRegression().fit(group[numbers], group["median_house_value"]).predict(group[numbers])
+        np.testing.assert_allclose(answers.iloc[rows], by_hand, rtol=1e-9)
