@@ -175,7 +175,8 @@ def number_text(value: float) -> str:
 
 
 def _statuses(summary: dict[str, Any]) -> str:
-    names = ["fitted", *(["pooled"] if summary.get("groups_pooled") else []), "skipped", "failed"]
+    sometimes = [name for name in ("carried", "pooled") if summary.get(f"groups_{name}")]
+    names = ["fitted", *sometimes, "skipped", "failed"]
     return ", ".join(f"{summary[f'groups_{name}']:,} {name}" for name in names)
 
 
