@@ -94,20 +94,43 @@ def decide(
     """
     schema = FeatureSchema.infer(profile, feature_names(profile, options, features))
     schema = schema.with_null_texts({column.name: column.texts for column in counts.odd_fields})
-    task, candidates, others = _candidates(
+    task, candidates, of_overrides = _candidates(
         estimator, estimator_params, schema, profile, options, overrides, counts.levels
     )
-    arrays = all(
-        estimator_info.takes_arrays(override.estimator, schema.names)
-        for part in (candidates, *others)
-        for override in part
-    )
-    schema = FeatureSchema(schema.features, "array" if schema.all_numeric and arrays else "frame")
+    schema = _in_form(schema, [candidates, *of_overrides])
     target = read_target(profile[options.target], task)
     _check_metric(options.metric, task)
     _check_shrinkage(options, task)
     _check_interval(options.interval, task)
-    spec = FitSpec(
+    spec = _spec(options, task, candidates, target, counts)
+    overridden = tuple(
+        replace(
+            spec,
+            candidates=own_candidates,
+            min_rows=override.min_rows or spec.min_rows,
+            skip=override.skip,
+            # What is said of a group in so many words is not searched for.
+            tuning=spec.tuning if override.estimator is None and override.estimator_params is None else None,
+        )
+        for own_candidates, override in zip(of_overrides, overrides, strict=True)
+    )
+    return Decisions(schema, target, spec, overridden, _digest(options, schema, spec, overrides, overridden))
+
+
+def _in_form(schema: FeatureSchema, candidates: Sequence[Sequence[Candidate]]) -> FeatureSchema:
+    """Choose the form in which all candidates take the features."""
+    arrays = schema.all_numeric and all(
+        estimator_info.takes_arrays(candidate.estimator, schema.names)
+        for several in candidates
+        for candidate in several
+    )
+    return FeatureSchema(schema.features, "array" if arrays else "frame")
+
+
+def _spec(
+    options: TrainingOptions, task: TaskName, candidates: tuple[Candidate, ...], target: TargetInfo, counts: TableCounts
+) -> FitSpec:
+    return FitSpec(
         task,
         candidates,
         float(options.holdout),
@@ -122,30 +145,21 @@ def decide(
         tuning=_tuning(options, candidates),
         settings=LibrarySettings.current(),
     )
-    overridden = tuple(
-        replace(
-            spec,
-            candidates=overridden_candidates,
-            min_rows=override.min_rows or spec.min_rows,
-            skip=override.skip,
-            # What is said of override group in so many words is not searched for.
-            tuning=spec.tuning if override.estimator is None and override.estimator_params is None else None,
-        )
-        for overridden_candidates, override in zip(others, overrides, strict=True)
-    )
+
+
+def _digest(
+    options: TrainingOptions,
+    schema: FeatureSchema,
+    spec: FitSpec,
+    overrides: Sequence[Override],
+    overridden: Sequence[FitSpec],
+) -> str:
+    """Digest all that decides what is fitted; each exception goes into the digest of what came before it."""
     digest = spec_digest(options, spec, schema.to_dict())
-    for override, overridden_candidates in zip(overrides, overridden, strict=True):
-        digest = spec_digest(
-            options,
-            overridden_candidates,
-            {
-                "before": digest,
-                "of": repr(override.key),
-                "min_rows": overridden_candidates.min_rows,
-                "skip": overridden_candidates.skip,
-            },
-        )
-    return Decisions(schema, target, spec, overridden, digest)
+    for override, own in zip(overrides, overridden, strict=True):
+        exception = {"before": digest, "of": repr(override.key), "min_rows": own.min_rows, "skip": own.skip}
+        digest = spec_digest(options, own, exception)
+    return digest
 
 
 def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Sequence[str] | None) -> list[str]:
