@@ -42,7 +42,7 @@ def test_parents_go_on_from_parents() -> None:
 
 @pytest.mark.spark
 def test_spark_brings_each_group_its_earlier_child(spark: Any) -> None:
-    before = MetaModel(fit(table(), unknown="fallback", prune=False).bundle_path)
+    before = MetaModel(fit(table(), unknown="fallback", prune=False, pooled=False).bundle_path)
     options = {"previous": before, "warm_start": True, "unknown": "fallback", "prune": False}
     local = fit(grown(), **options)
     on_spark = fit(spark.createDataFrame(grown()), engine="spark", **options)
