@@ -49,7 +49,7 @@ def test_cluster_trains_and_scores_the_housing_cells_as_this_machine_does(
     cells = in_cells(housing)
     cells.to_parquet(tmp_path / "housing.parquet", index=False)
     local = metamodel.train(
-        str(tmp_path / "housing.parquet"), KEYS, TARGET, features=FEATURES, unknown="fallback", pooled=False, n_jobs=1
+        str(tmp_path / "housing.parquet"), KEYS, TARGET, features=FEATURES, unknown="fallback", n_jobs=1
     )
     with program(cluster, tmp_path, "housing") as running:
         running.wait(SECONDS)

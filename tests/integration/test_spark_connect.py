@@ -37,7 +37,7 @@ def test_connect_trains_and_scores_as_this_machine_does(
     data = str(tmp_path / "housing.parquet")
     cells.to_parquet(data, index=False)
     unknown = "fallback" if what == "housing" else "null"
-    local = metamodel.train(data, KEYS, TARGET, features=FEATURES, unknown=unknown, pooled=False, n_jobs=1)
+    local = metamodel.train(data, KEYS, TARGET, features=FEATURES, unknown=unknown, n_jobs=1)
     with (tmp_path / "program.log").open("w") as log:
         command = [sys.executable, str(SUPPORT / "cluster_program.py"), server, str(tmp_path), what]
         code = subprocess.run(command, stdout=log, stderr=log, timeout=400, check=False).returncode

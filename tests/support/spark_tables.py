@@ -21,11 +21,11 @@ def in_cells(housing: pd.DataFrame) -> pd.DataFrame:
 
 
 def assert_same_ledger(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    """Row for row, apart from times, files, stacks (Spark compares them on fewer rows) and the rival of all groups.
+    """Row for row, apart from times, files, and stacks (Spark compares them on fewer rows).
 
-    Spark fits no rival. Nearest neighbours store the rows, once or twice depending on whether their tree copied them.
+    Nearest neighbours store the rows, once or twice depending on whether their tree copied them.
     """
-    out = {"seconds", "trained_at", "shard", "stack", "error_saved_pooled"}
+    out = {"seconds", "trained_at", "shard", "stack"}
     if one["estimator"].str.contains("KNeighbors").any():
         out |= {"bytes", "sha256"}
     assert list(one.columns) == list(other.columns)

@@ -71,7 +71,7 @@ def test_an_override_changes_what_a_resumed_training_may_take_over() -> None:
 
 @pytest.mark.spark
 def test_overrides_rule_the_same_groups_on_spark(spark: Any) -> None:
-    local = fit(table(), OVERRIDES, unknown="fallback", prune=False, pooled=False)
+    local = fit(table(), OVERRIDES, unknown="fallback", prune=False)
     on_spark = fit(spark.createDataFrame(table()), OVERRIDES, unknown="fallback", prune=False, engine="spark")
     assert_same_ledger(local.ledger, on_spark.ledger)
     assert local.manifest.spec_digest == on_spark.manifest.spec_digest

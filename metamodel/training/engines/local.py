@@ -5,20 +5,20 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from metamodel.common.collecting import seldom_collecting
 from metamodel.tables.checks import TableFacts, table_facts
 from metamodel.tables.keys import GroupKey
 from metamodel.tables.sources import read_source
+from metamodel.training.engines.all_rows import fit_pooled
 from metamodel.training.engines.array_groups import fits_at_once, is_for_arrays
 from metamodel.training.engines.balancing import balance
 from metamodel.training.engines.base import Engine
 from metamodel.training.engines.executor import SequentialExecutor, TaskExecutor
 from metamodel.training.engines.job import Job
 from metamodel.training.engines.phases import Phase
-from metamodel.training.engines.pooled import pooled_plan, strangers_plan
+from metamodel.training.engines.pooled import wants_pooled
 from metamodel.training.engines.task import Task, TaskResult
 from metamodel.training.leakage import copies_in_groups
 from metamodel.training.options import TrainingOptions
@@ -88,26 +88,8 @@ class LocalEngine(Engine[TablePlan]):
             yield from self._executor.run(unfinished, job)
 
     def _fit_pooled(self, job: Job[TablePlan], global_candidate: str) -> Iterator[TaskResult]:
-        plan = pooled_plan(self.plan)
-        if plan is None:
-            return
-        (fitted,) = self._fit_all_rows(job, plan)
-        yield replace(fitted, pooled=True)
-        for rival, candidate, is_pooled in (
-            (plan, fitted.ledger[0].candidate, True),
-            (self.plan, global_candidate, False),
-        ):
-            if (judging := strangers_plan(rival, candidate)) is not None:
-                (judged,) = self._fit_all_rows(job, judging)
-                yield replace(judged, pooled=is_pooled, strangers=True)
-
-    def _fit_all_rows(self, job: Job[TablePlan], plan: TablePlan) -> list[TaskResult]:
-        """Fit one model on the rows of all groups."""
-        job = replace(job, plan=plan, starts=None)
-        rows = np.arange(len(plan.table.y))
-        task = Task((GroupRows((), rows, plan.table.fingerprint(rows)),))
-        done = job.finished(task)
-        return list(self._executor.run([task], job)) if done is None else [done]
+        if wants_pooled(self.plan):
+            yield from fit_pooled(replace(job, plan=self.plan), self._executor, global_candidate)
 
 
 def executor_for(n_jobs: int) -> TaskExecutor:

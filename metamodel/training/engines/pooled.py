@@ -6,34 +6,73 @@ from dataclasses import replace
 import pandas as pd
 
 from metamodel.common.arrays import AnyArray
+from metamodel.common.messages import count
 from metamodel.evaluation.holdout import POOLED_COLUMN
 from metamodel.evaluation.split_scheme import HOLDOUT
+from metamodel.exceptions import InputError
 from metamodel.fitting.knowing_groups import pooled_candidate
 from metamodel.prediction.pooled_model import pooled_columns, pooled_texts
 from metamodel.tables.feature_table import FeatureTable
 from metamodel.training.engines.task import TaskResult
-from metamodel.training.plan import TablePlan
+from metamodel.training.plan import Plan, TablePlan
 
-__all__ = ["pooled_plan", "strangers_plan", "with_pooled"]
+__all__ = ["pooled_plan", "refuse_pooled", "strangers_plan", "wants_pooled", "why_no_pooled", "with_pooled"]
 
 # "auto" trains a pooled model up to so many rows times groups: 100,000 rows of 1,000 groups, say.
 _CHEAP = 100_000_000
+
+# Where the rows lie elsewhere, so many are brought here at most: with 50 numbers each they take 400 MB of the driver's
+# memory, and the model is fitted on one machine after all.
+_MOST_COLLECTED = 1_000_000
 
 # Of fewer groups, those held back are too few to tell how a model answers strangers.
 _MANY_GROUPS = 20
 
 
-def pooled_plan(plan: TablePlan) -> TablePlan | None:
-    """Plan the one model of all groups that knows the group columns, or None where there shall be none.
+def wants_pooled(plan: Plan) -> bool:
+    """Whether there shall be a pooled model."""
+    return _is_asked_for(plan) and not why_no_pooled(plan)
+
+
+def why_no_pooled(plan: Plan) -> str:
+    """Say why there is no pooled model, and what to do; empty where there is one, or nobody asks for any."""
+    options, rows = plan.options, count(plan.rows, "row")
+    if not _is_asked_for(plan):
+        return ""
+    if options.max_group_rows is not None and plan.rows > options.max_group_rows:
+        return f"max_group_rows={options.max_group_rows:,} leaves out a model of all {rows}. Raise it for one."
+    if not isinstance(plan, TablePlan) and plan.rows > _MOST_COLLECTED:
+        remedy = 'engine="local" trains one of more with pooled=True.'
+        return f"the table has {rows}, and Spark's driver collects {_MOST_COLLECTED:,} at most. {remedy}"
+    if options.pooled == "auto" and plan.rows * len(plan.sizes) > _CHEAP:
+        groups = count(len(plan.sizes), "group")
+        limit = f"{_CHEAP:,} rows times groups, from where on it is dear"
+        return f"{rows} of {groups} are more than {limit}. pooled=True trains one, pooled=False does not ask."
+    return ""
+
+
+def refuse_pooled(plan: Plan) -> None:
+    """Refuse a pooled model that was asked for by name, of a table that is too large to be collected.
+
+    Raises
+    ------
+    InputError
+        With the bound.
+    """
+    if plan.options.pooled is True and not isinstance(plan, TablePlan) and plan.rows > _MOST_COLLECTED:
+        raise InputError(f"pooled=True fits one model of all groups on one machine, but {why_no_pooled(plan)}")
+
+
+def _is_asked_for(plan: Plan) -> bool:
+    return plan.options.pooled is True or plan.options.pools_if_cheap
+
+
+def pooled_plan(plan: TablePlan) -> TablePlan:
+    """Plan the one model of all groups that knows the group columns.
 
     It is a global model on the same rows with the same split, so that it is judged on the rows that children and
     parents have held back, and sees none of them before.
     """
-    options = plan.options
-    limit = options.max_group_rows
-    asked_for = options.pooled is True or (options.pools_if_cheap and plan.rows * len(plan.sizes) <= _CHEAP)
-    if not asked_for or (limit is not None and plan.rows > limit):
-        return None
     groups = _group_columns(plan)
     features = plan.table.features.values
     frame = features if isinstance(features, pd.DataFrame) else pd.DataFrame(features, columns=plan.features.names)

@@ -139,11 +139,6 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
                 f"prune needs parents to answer for the children it leaves out, but unknown={self.unknown!r}. "
                 'Use unknown="fallback".'
             )
-        if self.pooled is True and self.engine == "spark":
-            raise InputError(
-                'pooled=True needs all rows in one process, and engine="spark" has them nowhere. Leave it out, or use '
-                'engine="local".'
-            )
         if self.pooled is True and self._holds_nothing_back:
             raise InputError(
                 "pooled compares children with one model of all groups on held-out rows, but holdout=0. Set a holdout."

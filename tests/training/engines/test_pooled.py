@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsRegressor
 import metamodel
 from metamodel.evaluation.holdout import POOLED_COLUMN
 from metamodel.exceptions import InputError
+from metamodel.training.engines import pooled
 
 OPTIONS: dict[str, Any] = {"unknown": "fallback", "n_jobs": 1, "stack": False, "prune": False}
 
@@ -92,7 +93,7 @@ def test_many_levels_are_encoded_by_the_target_and_learned_as_well() -> None:
 
 
 def test_it_is_neither_stored_nor_a_row_of_the_ledger() -> None:
-    with_it, without = (fit(table("shared"), pooled=pooled) for pooled in (True, False))
+    with_it, without = (fit(table("shared"), pooled=wanted) for wanted in (True, False))
     assert with_it.ledger["sha256"].tolist() == without.ledger["sha256"].tolist()
     assert without.ledger["error_saved_pooled"].isna().all()
     assert POOLED_COLUMN not in without.holdout
@@ -100,7 +101,7 @@ def test_it_is_neither_stored_nor_a_row_of_the_ledger() -> None:
 
 def test_without_parents_it_is_trained_where_it_is_asked_for() -> None:
     frame = table("own", groups=4)
-    asked, plain = (fit(frame, unknown="null", pooled=pooled) for pooled in (True, "auto"))
+    asked, plain = (fit(frame, unknown="null", pooled=wanted) for wanted in (True, "auto"))
     assert asked.ledger["error_saved_pooled"].notna().sum() == 4
     assert "error_saved_of_pooled" not in plain.summary
 
@@ -110,6 +111,46 @@ def test_it_needs_held_out_rows() -> None:
         fit(table("own"), pooled=True, holdout=0)
 
 
-def test_spark_has_none_and_says_so() -> None:
-    with pytest.raises(InputError, match=r'pooled=True needs all rows in one process.* use engine="local"'):
-        fit(table("own"), pooled=True, engine="spark")
+def findings(result: metamodel.TrainingResult) -> list[str]:
+    return [finding.message for finding in result.findings if finding.check == "pooled"]
+
+
+def test_where_it_is_too_dear_by_default_it_is_left_out_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooled, "_CHEAP", 480 * 12 - 1)
+    (said,) = findings(fit(table("own")))
+    assert said.startswith("There is no model of all groups that knows the group columns: 480 rows of 12 groups")
+    assert "pooled=True trains one" in said
+    assert findings(fit(table("own"), pooled=True)) == []
+    assert findings(fit(table("own"), pooled=False)) == []
+
+
+def test_where_the_row_limit_leaves_it_out_that_is_told() -> None:
+    (said,) = findings(fit(table("own"), pooled=True, max_group_rows=100))
+    assert "max_group_rows=100 leaves out a model of all 480 rows" in said
+
+
+class OnlyThreeColumns(LinearRegression):
+    """Cannot be told which group a row is of."""
+
+    def fit(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
+        if x.shape[1] != 3:
+            raise ValueError(f"{x.shape[1]} columns")
+        return super().fit(x, y, sample_weight)
+
+
+@pytest.mark.parametrize("wanted", [True, "auto"])
+def test_a_fit_that_fails_is_told_with_its_error_and_children_answer(wanted: bool | str) -> None:
+    result = fit(table("own"), OnlyThreeColumns(), pooled=wanted)
+    (said,) = findings(result)
+    assert "could not be fitted, and answers nobody: ValueError: 29 columns" in said
+    assert set(result.ledger["status"]) == {"fitted"}
+
+
+def test_the_order_of_the_rows_changes_nothing_of_it() -> None:
+    frame = table("shared", groups=30, rows=9).assign(w=lambda t: 1 + t["shop"] % 3)
+    results = [
+        fit(one, HistGradientBoostingRegressor(max_iter=10), pooled=True, sample_weight="w")
+        for one in (frame, frame.sample(frac=1, random_state=0))
+    ]
+    assert results[0].manifest.pooled is not None
+    assert results[0].manifest.pooled["sha256"] == results[1].manifest.pooled["sha256"]

@@ -2,11 +2,13 @@
 
 The driver knows how many rows each group has and gives the groups to tasks (`placement`: the largest first, each to the
 task that has least); one shuffle brings the rows of each task together (`shuffle`); one pass over them fits one group
-after the other (`worker`), with no call per group; and the results come back (`collect`).
+after the other (`worker`), with no call per group; and the results come back (`collect`). The pooled model is fitted by
+the driver, from a table that is small enough to be collected (`collected_table`).
 
 Only the DataFrame API is used, so that Spark Connect works too. Workers never talk to MLflow; see docs/spark.md.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,10 +29,14 @@ from metamodel.tables.keys import GroupKey
 from metamodel.tables.row_hashes import mixed_columns
 from metamodel.tables.spark import SparkTable, read_spark, reason
 from metamodel.training.earlier_children import Starts
+from metamodel.training.engines.all_rows import fit_pooled
 from metamodel.training.engines.base import Engine
+from metamodel.training.engines.executor import SequentialExecutor
 from metamodel.training.engines.job import Job
 from metamodel.training.engines.phases import Phase
+from metamodel.training.engines.pooled import refuse_pooled, wants_pooled
 from metamodel.training.engines.spark.collect import collected, materialized
+from metamodel.training.engines.spark.collected_table import collected_plan
 from metamodel.training.engines.spark.facts import spark_facts
 from metamodel.training.engines.spark.newest import fresh_rows
 from metamodel.training.engines.spark.placement import Placement
@@ -52,7 +58,11 @@ _SAMPLED_ROWS = 4
 class SparkEngine(Engine[SparkPlan]):
     """Fits in the Python workers of a Spark session, local or of a cluster; the table stays there."""
 
-    _make_plan = staticmethod(plan_on_spark)
+    @staticmethod
+    def _make_plan(*arguments: Any) -> SparkPlan:
+        plan = plan_on_spark(*arguments)
+        refuse_pooled(plan)
+        return plan
 
     def _open(self, data: Any, options: TrainingOptions) -> tuple[SparkTable, str]:
         table = read_spark(data, options.group_by)
@@ -105,6 +115,13 @@ class SparkEngine(Engine[SparkPlan]):
         with materialized(rows.mapInArrow(trainer.train, RESULT_SCHEMA)) as results:
             streamed = results.toLocalIterator(prefetchPartitions=True)
             yield from collected(streamed, placement.keys, job.directory, self._sampled_rows)
+
+    def _fit_pooled(self, job: Job[SparkPlan], global_candidate: str) -> Iterator[TaskResult]:
+        if wants_pooled(self.plan):
+            no_groups = Placement.of(Phase({}, {}, math.inf), 1)  # the rows are brought to form, and fitted here
+            plan = collected_plan(self.plan, partition_trainer(job, no_groups))
+            here = Job(plan, job.directory, job.kept_share)
+            yield from fit_pooled(here, SequentialExecutor(), global_candidate)
 
     def _sampled_rows(self, sample: bytes) -> AnyArray:
         features = self.plan.features

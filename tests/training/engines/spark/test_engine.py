@@ -22,9 +22,7 @@ def test_housing_cells_give_the_children_and_the_ledger_of_the_local_engine(
     spark: Any, housing: pd.DataFrame, tmp_path: Path
 ) -> None:
     cells = in_cells(housing)
-    local, on_spark = both(
-        cells, spark.createDataFrame(cells), KEYS, TARGET, features=FEATURES, unknown="fallback", pooled=False
-    )
+    local, on_spark = both(cells, spark.createDataFrame(cells), KEYS, TARGET, features=FEATURES, unknown="fallback")
 
     assert_same_ledger(local.ledger, on_spark.ledger)
     assert local.manifest.spec_digest == on_spark.manifest.spec_digest
@@ -67,9 +65,7 @@ def test_odd_groups_are_as_on_this_machine(spark: Any, null_keys: str) -> None:
 
 def test_group_above_the_row_limit_is_skipped_by_name_on_both_engines(spark: Any) -> None:
     frame = odd_groups().dropna()
-    local, on_spark = both(
-        frame, spark.createDataFrame(frame), "store", "y", unknown="fallback", pooled=False, max_group_rows=1000
-    )
+    local, on_spark = both(frame, spark.createDataFrame(frame), "store", "y", unknown="fallback", max_group_rows=1000)
 
     assert_same_ledger(local.ledger, on_spark.ledger)
     skipped = on_spark.ledger[on_spark.ledger["reason"].str.startswith("max_group_rows")]
@@ -126,7 +122,7 @@ def test_children_see_their_rows_in_the_order_of_time_on_both_engines(spark: Any
     frame = pd.DataFrame({"shop": np.repeat(["a", "b"], 30), "day": days, "x": 0.0, "y": np.arange(60.0) ** 2})
     frame = frame.astype({"day": kind})
     frame = frame[::-1].reset_index(drop=True) if order == "newest first" else frame.sample(frac=1, random_state=0)
-    options = {"features": ["x"], "time_column": "day", "unknown": "fallback", "pooled": False}
+    options = {"features": ["x"], "time_column": "day", "unknown": "fallback"}
     for result in both(frame, spark.createDataFrame(frame), "shop", "y", LastRow(), **options):
         model = MetaModel(result.bundle_path)
         assert [model.child(shop).last_ for shop in ("a", "b")] == [29.0**2, 59.0**2]

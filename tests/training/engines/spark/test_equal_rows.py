@@ -47,10 +47,8 @@ def test_both_count_the_same(spark, name):
 def test_both_hold_back_the_same_rows(spark, name):
     frame = TABLES[name].drop(columns=["sex", "age"], errors="ignore").assign(z=1.0)
     arguments = ["port"], "survived", "dummy"
-    local = metamodel.train(frame, *arguments, unknown="fallback", pooled=False, prune=False, n_jobs=1)
-    there = metamodel.train(
-        spark.createDataFrame(frame), *arguments, unknown="fallback", pooled=False, prune=False, engine="spark"
-    )
+    local = metamodel.train(frame, *arguments, unknown="fallback", prune=False, n_jobs=1)
+    there = metamodel.train(spark.createDataFrame(frame), *arguments, unknown="fallback", prune=False, engine="spark")
     assert {key: local.summary[key] for key in ("duplicate_rows", "duplicate_rows_dropped")} == {
         key: there.summary[key] for key in ("duplicate_rows", "duplicate_rows_dropped")
     }
