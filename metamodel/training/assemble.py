@@ -39,7 +39,6 @@ from metamodel.training.fit_warnings import warning_findings
 from metamodel.training.ledger_rows import in_shard, refuse_empty, to_ledger, tuning_table
 from metamodel.training.plan import Plan
 from metamodel.training.pooled_answers import PooledAnswers, Rivals, choose_pooled
-from metamodel.training.pooled_findings import missing_pooled
 from metamodel.training.prune import compare_and_prune
 from metamodel.training.refits import fitted_again, superseded, without
 from metamodel.training.result import TrainingResult
@@ -155,7 +154,7 @@ def _judge(gathered: "_Gathered", plan: Plan, now: str, lineage: Lineage, direct
     holdout = holdouts[depth] = with_pooled(holdouts[depth], gathered.rivals.pooled)
     shrunk = shrink(ledger, holdout, plan)
     chosen, gone = _without_children(shrunk, holdout, plan, gathered.rivals, directory)
-    findings = warning_findings(chosen.ledger, plan.keys) + chosen.findings() + missing_pooled(plan, gathered.rivals)
+    findings = warning_findings(chosen.ledger, plan.keys) + chosen.findings() + gathered.rivals.missing(plan)
     answers, interval = chosen.answers(shrunk.answers(holdouts)), plan.options.interval
     ledger, radii, reached = with_intervals(chosen.ledger, answers, plan.keys, interval, plan.answering_levels)
     weights = shrunk.weights.drop(index=gone, errors="ignore")

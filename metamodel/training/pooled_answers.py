@@ -31,6 +31,7 @@ from metamodel.fitting.spec import FitSpec
 from metamodel.prediction.pooled_model import pooled_columns
 from metamodel.tables.checks import Finding
 from metamodel.tables.keys import decode_key, encode_key
+from metamodel.training.engines.pooled import why_no_pooled
 from metamodel.training.engines.task import TaskResult
 from metamodel.training.plan import Plan
 
@@ -101,6 +102,23 @@ class Rivals:
         if not result.strangers:
             return replace(self, pooled=result)
         return replace(self, **{"pooled_strangers" if result.pooled else "global_strangers": result})
+
+    def missing(self, plan: Plan) -> list[Finding]:
+        """Say why a model of all groups is missing: it costs too much, or its fit failed."""
+        if plan.only is not None and not all(map(plan.fits, plan.sizes)):
+            return []  # it is taken over from the version before
+        pooled, unseen = "model of all groups that knows the group columns", "asked of groups that it has not seen"
+        why = why_no_pooled(plan)
+        texts = [f"There is no {pooled}: {why}"] if why else []
+        for result, what in (
+            (self.pooled, f"The {pooled} could not be fitted, and answers nobody"),
+            (self.pooled_strangers, f"The {pooled} could not be {unseen}"),
+            (self.global_strangers, f"The global model could not be {unseen}"),
+        ):
+            if result is not None and result.ledger[0].status != "fitted":
+                error = result.ledger[0].error or result.ledger[0].reason
+                texts.append(f"{what}: {error.rstrip('.')}. pooled=False does without.")
+        return [Finding("pooled", (), text) for text in texts]
 
     def of_strangers(self, regression: bool, interval: float | None) -> dict[str, Any]:
         """Compare both on the same rows of groups that neither has seen; each group counts once.

@@ -123,8 +123,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     pooled
         Whether to train one model of all groups that knows the group columns, and to let it answer groups for which it
         is better than their own child, or than the parent in its place, on held-out rows: True, False, or "auto", which
-        trains it under unknown="fallback" where it costs little, and lets it answer where it is clearly better. Not
-        with engine="spark".
+        trains it under unknown="fallback" where it costs little, and lets it answer where it is clearly better. With
+        engine="spark" of at most 1,000,000 rows, which the driver collects.
     split
         How each group's rows are split to judge its candidates: "holdout" keeps back the share `holdout`, "shuffle:5"
         does so five times; "kfold:5" tests every row once, "leave_one_group_out" one value of `split_groups` after the
