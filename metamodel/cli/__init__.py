@@ -9,7 +9,7 @@ import os
 
 import click
 
-from metamodel.cli.click_groups import Commands
+from metamodel.cli.base.click_groups import Commands
 from metamodel.cli.export import export
 from metamodel.cli.gate import gate
 from metamodel.cli.inspect import inspect

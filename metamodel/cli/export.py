@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from metamodel.cli.options import argument, at_work, json_option, option
-from metamodel.cli.output import dumps
+from metamodel.cli.base.options import argument, at_work, json_option, option
+from metamodel.cli.base.output import dumps
 from metamodel.exceptions import InputError
 
 __all__ = ["export"]

@@ -4,9 +4,9 @@ import sys
 
 import click
 
-from metamodel.cli.click_groups import Command
-from metamodel.cli.options import argument, at_work, json_option, option, switch
-from metamodel.cli.output import dumps
+from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.options import argument, at_work, json_option, option, switch
+from metamodel.cli.base.output import dumps
 from metamodel.exceptions import InputError
 
 __all__ = ["gate"]

@@ -2,8 +2,8 @@
 
 import click
 
-from metamodel.cli.options import Exit, WholeNumber, argument, at_work, json_option, option
-from metamodel.cli.output import dumps, section
+from metamodel.cli.base.options import Exit, WholeNumber, argument, at_work, json_option, option
+from metamodel.cli.base.output import dumps, section
 
 __all__ = ["inspect"]
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from metamodel.cli.click_groups import Command
-from metamodel.cli.options import Names, argument, at_work, json_option, option
-from metamodel.cli.output import dumps, section
+from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.options import Names, argument, at_work, json_option, option
+from metamodel.cli.base.output import dumps, section
 
 __all__ = ["log"]
 

@@ -2,9 +2,9 @@
 
 import click
 
-from metamodel.cli.click_groups import Command
-from metamodel.cli.options import argument, at_work, json_option, option
-from metamodel.cli.output import dumps, packed_text, section
+from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.options import argument, at_work, json_option, option
+from metamodel.cli.base.output import dumps, packed_text, section
 from metamodel.exceptions import InputError
 
 __all__ = ["pack", "serve_check"]

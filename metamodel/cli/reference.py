@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from metamodel.cli.click_groups import Command
-from metamodel.cli.options import Json, Names, Number, at_work, json_option, option, switch
-from metamodel.cli.output import dumps, section
+from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.options import Json, Names, Number, at_work, json_option, option, switch
+from metamodel.cli.base.output import dumps, section
 
 __all__ = ["reference"]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from metamodel.cli.options import WholeNumber, argument, at_work, json_option, option
-from metamodel.cli.output import dumps
+from metamodel.cli.base.options import WholeNumber, argument, at_work, json_option, option
+from metamodel.cli.base.output import dumps
 
 __all__ = ["report"]
 

@@ -2,9 +2,9 @@
 
 import click
 
-from metamodel.cli.click_groups import Command
-from metamodel.cli.options import WholeNumber, argument, at_work, json_option, option
-from metamodel.cli.output import dumps
+from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.options import WholeNumber, argument, at_work, json_option, option
+from metamodel.cli.base.output import dumps
 from metamodel.cli.promote import told
 
 __all__ = ["rollback"]

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metamodel.cli.click_groups import Command
-from metamodel.cli.options import Number, at_work, json_option, option, switch
-from metamodel.cli.output import dumps
+from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.options import Number, at_work, json_option, option, switch
+from metamodel.cli.base.output import dumps
 from metamodel.common.messages import count
 from metamodel.exceptions import InputError
 

@@ -5,8 +5,8 @@ import sys
 
 import click
 
-from metamodel.cli.click_groups import Command
-from metamodel.cli.options import Number, WholeNumber, argument, at_work, option
+from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.options import Number, WholeNumber, argument, at_work, option
 
 __all__ = ["serve"]
 

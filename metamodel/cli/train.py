@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metamodel.cli.click_groups import Command
-from metamodel.cli.options import at_work, json_option, options_of
-from metamodel.cli.output import dumps, table_text
+from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.options import at_work, json_option, options_of
+from metamodel.cli.base.output import dumps, table_text
 from metamodel.common.option import declared, named
 from metamodel.tracking.options import RUN_GROUPS, Logging
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from metamodel.cli.click_groups import Command
-from metamodel.cli.options import argument, at_work, json_option, option_of
+from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.options import argument, at_work, json_option, option_of
 from metamodel.cli.train import run_training
 from metamodel.common.option import declared
 from metamodel.tracking.options import RUN_GROUPS, Logging

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from metamodel.cli.options import WholeNumber, argument, at_work, json_option, option
-from metamodel.cli.output import dumps, section
+from metamodel.cli.base.options import WholeNumber, argument, at_work, json_option, option
+from metamodel.cli.base.output import dumps, section
 
 __all__ = ["versions"]
 

@@ -18,7 +18,7 @@ from places import ROOT
 
 import metamodel
 from metamodel.cli import main
-from metamodel.cli.config import keys_of
+from metamodel.cli.base.config import keys_of
 from metamodel.cli.train import train
 from metamodel.datasets import make_store_sales
 

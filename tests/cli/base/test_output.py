@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from places import ROOT
 from servers import Server
 
-from metamodel.cli.output import dumps, packed_text, section, table_text
+from metamodel.cli.base.output import dumps, packed_text, section, table_text
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 NESTED = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)

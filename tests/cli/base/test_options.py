@@ -8,7 +8,7 @@ from places import ROOT
 
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.cli import main
-from metamodel.cli.config import keys_of
+from metamodel.cli.base.config import keys_of
 from metamodel.tracking.options import RUN_GROUPS, Logging
 
 OPTIONS = {one.name: one for group in RUN_GROUPS for one in group.options}

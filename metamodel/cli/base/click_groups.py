@@ -6,8 +6,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from metamodel.cli.config import config_options, keys_of, used
-from metamodel.cli.options import Exit
+from metamodel.cli.base.config import config_options, keys_of, used
+from metamodel.cli.base.options import Exit
 from metamodel.common.option import OptionGroup
 
 __all__ = ["Command", "Commands"]

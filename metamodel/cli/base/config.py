@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from metamodel.cli.options import EmptyableOption, Unwritten
+from metamodel.cli.base.options import EmptyableOption, Unwritten
 from metamodel.common.messages import did_you_mean
 from metamodel.common.option import OptionGroup
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from metamodel.cli.auto_switch import AutoSwitch
+from metamodel.cli.base.auto_switch import AutoSwitch
 from metamodel.common.failures import known_failure, without_walls
 from metamodel.common.messages import short_line
 from metamodel.common.option import Form, OptionGroup
