@@ -19,7 +19,7 @@ from metamodel.tables.factorize import factorize, factorize_integers
 from metamodel.tables.key_values import KeyValue
 from metamodel.tables.keys import GroupKey, KeySchema, encode_key, prefixes
 
-__all__ = ["Grouping", "check_columns", "counting_sort", "group_rows", "spread"]
+__all__ = ["Grouping", "check_columns", "combine_codes", "counting_sort", "group_rows", "spread"]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def group_rows(frame: pd.DataFrame, schema: KeySchema) -> Grouping:
     """
     check_columns(frame, schema.names, "group column")
     encoded = [_encode_column(frame[name], schema, i) for i, name in enumerate(schema.names)]
-    codes, parts = _combine([codes for codes, _ in encoded], [len(uniques) for _, uniques in encoded])
+    codes, parts = combine_codes([codes for codes, _ in encoded], [len(uniques) for _, uniques in encoded])
     values = [
         [uniques[code] for code in part.tolist()] if len(encoded) > 1 else uniques
         for (_, uniques), part in zip(encoded, parts, strict=True)
@@ -154,7 +154,7 @@ def _key_or_error(values: tuple[KeyValue | InvalidKey, ...]) -> GroupKey | Inval
     return values
 
 
-def _combine(columns: list[IntArray], sizes: list[int]) -> tuple[IntArray, list[IntArray]]:
+def combine_codes(columns: list[IntArray], sizes: list[int]) -> tuple[IntArray, list[IntArray]]:
     """Enumerate the combinations of several columns; `parts[i][c]` is column i's code in combination c.
 
     `sizes` are the numbers of codes in each column, all of which occur.
