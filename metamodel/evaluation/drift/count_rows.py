@@ -1,0 +1,69 @@
+"""Rows of a window in the bins of their groups' references: integers that add up.
+
+Counts of several workers, of several days, and of groups that make up a parent, are sums of arrays, the same to the
+last bit whatever the parts.
+"""
+
+import numpy as np
+
+from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.evaluation.drift.bins import SLOTS, category_slots, number_slots
+from metamodel.evaluation.drift.drift_columns import DriftColumns
+from metamodel.evaluation.drift.drift_reference import DriftReference
+
+__all__ = ["count_rows"]
+
+# Rows that are looked up at a time: what is made of them stays in the processor's cache.
+_CHUNK_ROWS = 1 << 17
+
+
+def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArray) -> AnyArray:
+    """Count rows into the bins of their groups.
+
+    Parameters
+    ----------
+    reference
+        Of n_groups groups.
+    columns
+        Some or all of the reference's columns, of the same kinds, shape (n_rows,) each; others are ignored.
+    groups
+        Group of each row, shape (n_rows,); -1 for a row that belongs to none.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_groups, n_columns, 12)
+        Rows in each slot, see `metamodel.evaluation.drift.bins`; all zeros for a column that was not given, which is
+        how one tells it from one that is missing in every row.
+
+    Examples
+    --------
+    >>> from metamodel.evaluation.drift.build_reference import build_reference
+    >>> reference = build_reference(DriftColumns.of({"price": np.arange(20.0)}), np.zeros(20, dtype=int), 1)
+    >>> count_rows(reference, DriftColumns.of({"price": [-1.0, 99.0, np.nan]}), np.zeros(3, dtype=int))[0, 0].tolist()
+    [1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]
+    """
+    n_groups = len(reference)
+    counts = np.zeros((n_groups, len(reference.columns), SLOTS), dtype=np.int64)
+    used = groups >= 0
+    if not used.all():
+        columns, groups = columns.take(used), groups[used]
+    if len(groups) > 1 and (groups[1:] < groups[:-1]).any():  # rows of one group together read one place in memory
+        order = np.argsort(groups, kind="stable")
+        columns, groups = columns.take(order), groups[order]
+    for i, (name, kind, place) in enumerate(zip(reference.columns, reference.kinds, reference.place, strict=True)):
+        if name not in columns.values:
+            continue
+        bins = reference.edges[:, place] if kind == "number" else reference.commonest[:, place]
+        vocabulary = reference.known.get(name)
+        for start in range(0, len(groups), _CHUNK_ROWS):
+            rows = slice(start, start + _CHUNK_ROWS)
+            values, of_row = columns.values[name][rows], groups[rows]
+            first, last = int(of_row[0]), int(of_row[-1]) + 1
+            of_row = of_row - first
+            if kind == "number":
+                slots = number_slots(values, of_row, bins[first:last])
+            else:
+                slots = category_slots(values, of_row, bins[first:last], vocabulary)
+            found = np.bincount(of_row * SLOTS + slots, minlength=(last - first) * SLOTS)
+            counts[first:last, i] += found.reshape(-1, SLOTS)
+    return counts
