@@ -64,6 +64,6 @@ def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArra
                 slots = number_slots(values, of_row, bins[first:last])
             else:
                 slots = category_slots(values, of_row, bins[first:last], vocabulary)
-            found = np.bincount(of_row * SLOTS + slots, minlength=(last - first) * SLOTS)
-            counts[first:last, i] += found.reshape(-1, SLOTS)
+            in_slots = np.bincount(of_row * SLOTS + slots, minlength=(last - first) * SLOTS)
+            counts[first:last, i] += in_slots.reshape(-1, SLOTS)
     return counts
