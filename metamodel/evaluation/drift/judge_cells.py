@@ -1,0 +1,180 @@
+"""All cells of all groups, and of their parents, in chunks of groups: p-values and effects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from metamodel.common.arrays import AnyArray, BoolArray, IntArray
+from metamodel.evaluation.drift.bins import MISSING, OTHER, UNSEEN
+from metamodel.evaluation.drift.calibration import cell_factors, deflated, variance_factors
+from metamodel.evaluation.drift.category_tests import category_p_values, missing_p_values, unseen_p_values
+from metamodel.evaluation.drift.drift_reference import DriftReference
+from metamodel.evaluation.drift.effects import distribution_moves, missing_moves
+from metamodel.evaluation.drift.exact_tails import hypergeometric_moments
+from metamodel.evaluation.drift.multiple_testing import simes
+from metamodel.evaluation.drift.number_tests import number_cells
+from metamodel.evaluation.drift.pooled_cells import CellSums, pooled_p_values
+
+__all__ = ["DISTRIBUTION", "MISSING_VALUES", "UNSEEN_CATEGORIES", "JudgedCells", "judge_cells"]
+
+# What changed in a cell, by place in `JudgedCells.parts`.
+DISTRIBUTION: Final = 0
+
+UNSEEN_CATEGORIES: Final = 1
+
+MISSING_VALUES: Final = 2
+
+# Groups whose cells are looked at together: what is made of them stays in the processor's cache.
+_CHUNK_GROUPS = 1024
+
+
+@dataclass(frozen=True)
+class JudgedCells:
+    """Tests and effects of the cells of one level.
+
+    Attributes
+    ----------
+    rows
+        Shape (n, n_columns): rows of the window, or of the windows behind it where it alone has too few.
+    p_value
+        Shape (n, n_columns): Simes' combination of `parts`; NaN where nothing was tested.
+    parts
+        Shape (n, n_columns, 3): of the distribution, of unseen categories, of missing values.
+    effect
+        Shape (n, n_columns), float32: first Wasserstein distance in standard deviations; of categories the total
+        variation. Of a parent the same of its groups' mean moves.
+    rises
+        Shape (n, n_columns, 2), float32: rise of the share of unseen categories and of missing values.
+    """
+
+    rows: AnyArray
+    p_value: AnyArray
+    parts: AnyArray
+    effect: AnyArray
+    rises: AnyArray
+
+    def matters(self, min_effect: float, min_rise: float = 0.05) -> BoolArray:
+        """Say which cells changed by as much as anybody cares about, shape (n, n_columns)."""
+        result: BoolArray = (self.effect >= min_effect) | (self.rises >= min_rise).any(axis=-1)
+        return result
+
+
+def judge_cells(
+    reference: DriftReference,
+    counts: AnyArray,
+    parents: Sequence[tuple[IntArray, int]] = (),
+    upward: Sequence[str] = (),
+    min_rows: int = 20,
+) -> list[JudgedCells]:
+    """Compare the counts of a window with the reference.
+
+    Parameters
+    ----------
+    reference
+        Of n_groups groups.
+    counts
+        From `count_rows`, shape (n_groups, n_columns, 12).
+    parents
+        For each level above the groups: the number of each group's parent, -1 for none, and how many parents there are.
+    upward
+        Columns of which only larger values are of interest.
+    min_rows
+        Cells with fewer rows, missing ones with them, are not tested; they count for their parents.
+
+    Returns
+    -------
+    list of JudgedCells
+        Of the groups, and of the parents of each level in turn.
+    """
+    numbers = np.array([kind == "number" for kind in reference.kinds], dtype=bool)
+    one_sided = np.array([name in upward for name in reference.columns], dtype=bool)
+    pooled = variance_factors(reference)
+    sums = [CellSums.zeros(number, len(numbers)) for _, number in parents]
+    judged = []
+    for start in range(0, len(reference), _CHUNK_GROUPS):
+        chunk = slice(start, start + _CHUNK_GROUPS)
+        of_chunk = reference.take(np.arange(start, min(start + _CHUNK_GROUPS, len(reference))))
+        cells, to_add = _judged_chunk(of_chunk, counts[chunk], pooled, (numbers, one_sided), min_rows)
+        judged.append(cells)
+        for total, (numbers_of_parents, _) in zip(sums, parents, strict=True):
+            total.add(to_add, numbers_of_parents[chunk])
+    return [_together(judged, len(numbers)), *(_judged_parents(total, numbers, one_sided, min_rows) for total in sums)]
+
+
+def _judged_chunk(
+    reference: DriftReference, counts: AnyArray, pooled: AnyArray, masks: tuple[BoolArray, BoolArray], min_rows: int
+) -> tuple[JudgedCells, CellSums]:
+    numbers, upward = masks
+    old, new = reference.counts.astype(np.float64), counts.astype(np.float64)
+    rows = new.sum(axis=-1)
+    factors = cell_factors(pooled, old.sum(axis=-1), rows)
+    sums = CellSums.zeros(len(reference), len(numbers))
+    parts = np.full((*rows.shape, 3), np.nan)
+    tests = number_cells(old[:, numbers], new[:, numbers], factors[:, numbers], upward[numbers])
+    parts[:, numbers, DISTRIBUTION] = tests.p_value
+    sums.excess[:, numbers, :4] = tests.excess
+    sums.variance[:, numbers, :4] = tests.variance * factors[:, numbers][..., [0, 1, 1, 1]]
+    sums.moves[:, numbers, :9] = distribution_moves(
+        old[:, numbers], new[:, numbers], reference.edges, reference.tails, reference.moments[..., 1]
+    )
+    _judge_categories(old, new, factors, ~numbers, parts, sums)
+    parts[..., MISSING_VALUES] = deflated(missing_p_values(old, new), factors[..., 2])
+    _add_missing(old, new, factors[..., 2], sums)
+    parts[rows < min_rows] = np.nan
+    effect, rises = np.abs(sums.moves).sum(axis=-1), sums.rises.copy()
+    sums.rows = np.where(old.sum(axis=-1) > 0, rows, 0.0)
+    # A few groups that moved far must not look like all of them having moved a bit.
+    sums.moves *= (sums.rows / np.maximum(effect, 1.0))[..., None]
+    sums.rises *= sums.rows[..., None]
+    cells = JudgedCells(rows, simes(parts), parts, effect.astype(np.float32), rises.astype(np.float32))
+    return cells, sums
+
+
+def _judge_categories(
+    before: AnyArray, now: AnyArray, factors: AnyArray, chosen: BoolArray, parts: AnyArray, sums: CellSums
+) -> None:
+    old, new = before[:, chosen], now[:, chosen]
+    parts[:, chosen, DISTRIBUTION] = deflated(category_p_values(old, new), factors[:, chosen, 0])
+    parts[:, chosen, UNSEEN_CATEGORIES] = unseen_p_values(old, new)
+    strangers = new[..., UNSEEN] + np.where(old[..., OTHER] == 0, new[..., OTHER], 0)
+    rows_before = old[..., :MISSING].sum(axis=-1, keepdims=True)
+    rows = new[..., :MISSING].sum(axis=-1, keepdims=True)
+    counted = np.concatenate([new[..., :UNSEEN], strangers[..., None]], axis=-1)
+    counted_before = np.concatenate([old[..., :UNSEEN], np.zeros_like(rows)], axis=-1)
+    counted[..., OTHER] += new[..., UNSEEN]
+    mean, variance = hypergeometric_moments(counted, rows, counted_before, rows_before)
+    tested = (rows > 0) & (rows_before > 0)
+    sums.excess[:, chosen, :MISSING] = np.where(tested, counted - mean, 0.0)
+    sums.variance[:, chosen, :MISSING] = np.where(tested, variance, 0.0) * factors[:, chosen, :1]
+    shares = counted / np.maximum(rows, 1) - counted_before / np.maximum(rows_before, 1)
+    shares = np.where(tested, shares, 0.0)
+    sums.moves[:, chosen] = shares[..., :UNSEEN] / 2  # their absolute values sum up to the total variation
+    sums.rises[:, chosen, 0] = shares[..., UNSEEN]
+
+
+def _add_missing(before: AnyArray, now: AnyArray, factors: AnyArray, sums: CellSums) -> None:
+    rows_before, rows = before.sum(axis=-1), now.sum(axis=-1)
+    mean, variance = hypergeometric_moments(now[..., MISSING], rows, before[..., MISSING], rows_before)
+    tested = (rows > 0) & (rows_before > 0)
+    sums.excess[..., MISSING] = np.where(tested, now[..., MISSING] - mean, 0.0)
+    sums.variance[..., MISSING] = np.where(tested, variance, 0.0) * factors
+    sums.rises[..., 1] = np.where(tested, missing_moves(before, now), 0.0)
+
+
+def _together(chunks: list[JudgedCells], n_columns: int) -> JudgedCells:
+    if not chunks:
+        empty = np.zeros((0, n_columns))
+        return JudgedCells(empty, empty, np.zeros((0, n_columns, 3)), empty, np.zeros((0, n_columns, 2)))
+    names = ("rows", "p_value", "parts", "effect", "rises")
+    return JudgedCells(*(np.concatenate([getattr(cells, name) for cells in chunks]) for name in names))
+
+
+def _judged_parents(sums: CellSums, numbers: BoolArray, upward: BoolArray, min_rows: int) -> JudgedCells:
+    distribution, others = pooled_p_values(sums, numbers, upward)
+    parts = np.concatenate([distribution[..., None], others], axis=-1)
+    parts[:, numbers, UNSEEN_CATEGORIES] = np.nan
+    parts[sums.rows < min_rows] = np.nan
+    effect, rises = sums.effects()
+    return JudgedCells(sums.rows, simes(parts), parts, effect.astype(np.float32), rises.astype(np.float32))

@@ -1,0 +1,116 @@
+"""Did the numbers of a cell change? A rank-sum test in the reference's bins, and exact counts in its tails."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.special import ndtr
+
+from metamodel.common.arrays import AnyArray, BoolArray
+from metamodel.evaluation.drift.bins import BINS
+from metamodel.evaluation.drift.calibration import deflated
+from metamodel.evaluation.drift.exact_tails import at_least_beta_binomial, beta_binomial_moments
+from metamodel.evaluation.drift.multiple_testing import simes
+
+__all__ = ["NumberCells", "number_cells"]
+
+# Where one bin holds more of the reference's rows, ranks are far from normal, and exact counts replace them.
+_TIED: Final = 0.5
+
+# Ranks count as much as the three counts: most changes move the middle.
+_WEIGHTS: Final = np.array([3.0, 1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class NumberCells:
+    """Tests of cells of numbers.
+
+    Attributes
+    ----------
+    p_value
+        Shape of the cells; NaN where the reference, or the window, has no value.
+    excess, variance
+        Shape (..., 4): of the rank sum (in units of the share of the reference below), of the rows below the first
+        edge, from the last one on, and in both, what is above the expectation, and its variance. They add up over
+        groups.
+    """
+
+    p_value: AnyArray
+    excess: AnyArray
+    variance: AnyArray
+
+
+def number_cells(before: AnyArray, now: AnyArray, factors: AnyArray, upward: BoolArray) -> NumberCells:
+    """Test cells of numbers: Simes' combination of four tests.
+
+    - The rank sum in the reference's bins. Given the reference, whose edges are order statistics, the rows of a window
+      fall into its bins as a Dirichlet-multinomial law says: that gives mean and variance with the reference's own
+      noise in it. The sum is taken for normal, which is on the safe side for these short-tailed scores; where one bin
+      holds more than half of the reference, the exact counts below and above it take its place.
+    - Exact counts below the first decile, above the last one, and in both: changes of spread, mixtures, other units.
+
+    Parameters
+    ----------
+    before, now
+        Counts of the reference and of the window, shape (n_groups, n_columns, 12).
+    factors
+        Variance factors of ranks and tails, shape (n_groups, n_columns, 2 or more).
+    upward
+        Shape (n_columns,): whether only larger values are of interest.
+    """
+    old, new = before[..., :BINS].astype(np.float64), now[..., :BINS].astype(np.float64)
+    rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
+    tested = (rows_before > 0) & (rows > 0)
+    excess, variance = np.zeros((*rows.shape, 4)), np.zeros((*rows.shape, 4))
+    excess[..., 0], variance[..., 0] = _rank_sums(old, new, rows_before, rows)
+    ranks = _rank_p_values(excess[..., 0], variance[..., 0] * factors[..., 0], upward)
+    tied = (old.max(axis=-1) > _TIED * rows_before) & tested
+    if tied.any():
+        one_sided = np.broadcast_to(upward, tied.shape)[tied]
+        ranks[tied] = deflated(_around_tie(old[tied], new[tied], one_sided), factors[..., 0][tied])
+    p_values = [ranks]
+    for i, (blocks, inside) in enumerate(_tail_counts(old, new), start=1):
+        parameters = blocks, np.maximum(rows_before + 1 - blocks, 0.5)
+        mean, spread = beta_binomial_moments(rows, *parameters)
+        excess[..., i], variance[..., i] = inside - mean, spread
+        tail = deflated(at_least_beta_binomial(inside, rows, *parameters), factors[..., 1])
+        p_values.append(tail if i == 2 else np.where(upward, np.nan, tail))
+    p_value = np.where(tested, simes(np.stack(p_values, axis=-1), _WEIGHTS), np.nan)
+    excess[~tested], variance[~tested] = 0.0, 0.0
+    return NumberCells(p_value, excess, variance)
+
+
+def _rank_sums(old: AnyArray, new: AnyArray, rows_before: AnyArray, rows: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """Sum of the new rows' middle ranks (as shares of the reference) less its mean, and its variance."""
+    shares = old / np.maximum(rows_before, 1)[..., None]
+    middle = np.cumsum(shares, axis=-1) - shares / 2
+    of_all = np.sum(middle * shares, axis=-1)
+    spread = np.sum((middle - of_all[..., None]) ** 2 * shares, axis=-1)
+    excess = np.sum(middle * new, axis=-1) - rows * of_all
+    variance = rows * spread * (rows_before + 1 + rows) / (rows_before + 2)
+    return excess, variance
+
+
+def _rank_p_values(excess: AnyArray, variance: AnyArray, upward: BoolArray) -> AnyArray:
+    z = excess / np.sqrt(np.maximum(variance, 1e-300))
+    p_values: AnyArray = np.where(upward, ndtr(-z), 2 * ndtr(-np.abs(z)))
+    return np.where(variance > 0, np.minimum(p_values, 1.0), 1.0)
+
+
+def _around_tie(old: AnyArray, new: AnyArray, upward: BoolArray) -> AnyArray:
+    """More rows, or fewer, on one side of the bin that holds most of the reference: four exact tests, Bonferroni's."""
+    rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
+    tie = old.argmax(axis=-1)[..., None]
+    place = np.arange(BINS)
+    smallest = np.ones(len(old))
+    for side, larger in ((place > tie, True), (place >= tie, True), (place < tie, False), (place <= tie, False)):
+        before, now = (np.sum(array * side, axis=-1) for array in (old, new))
+        tail = at_least_beta_binomial(now, rows, before + 1, np.maximum(rows_before - before, 0.5))
+        smallest = np.minimum(smallest, tail if larger else np.where(upward, 1.0, tail))
+    return np.minimum(smallest * np.where(upward, 2, 4), 1.0)
+
+
+def _tail_counts(old: AnyArray, new: AnyArray) -> list[tuple[AnyArray, AnyArray]]:
+    """Of the first bin, the last one, and both: blocks of the sample space, one more than rows before, and rows now."""
+    low, high = (old[..., 0] + 1, new[..., 0]), (old[..., -1] + 1, new[..., -1])
+    return [low, high, (low[0] + high[0], low[1] + high[1])]
