@@ -97,8 +97,10 @@ def hash_categories(values: Any) -> tuple[HashArray, dict[int, str]]:
     texts : dict
         Hash → text, of the categories that occur.
     """
-    codes, found = pd.factorize(pd.Series(values), use_na_sentinel=True)
-    texts = [str(value) for value in found.tolist()] if hasattr(found, "tolist") else list(map(str, found))
+    codes, categories = pd.factorize(
+        values if isinstance(values, pd.Series) else pd.Series(values), use_na_sentinel=True
+    )
+    texts = list(map(_text, categories.tolist()))
     # 0 stands for a null; no text is lost by giving the one that has it, if there is any, another number.
     of_text = np.maximum(pd.util.hash_array(np.array(texts, dtype=object)), np.uint64(1)) if texts else _NONE
     hashes = np.append(of_text, np.uint64(0))[codes]  # a null has code -1
@@ -106,6 +108,11 @@ def hash_categories(values: Any) -> tuple[HashArray, dict[int, str]]:
 
 
 _NONE = np.zeros(0, dtype=np.uint64)
+
+
+def _text(value: Any) -> str:
+    # Integers beside a null are floats in pandas; they are the categories that they are without it.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def functions_of_time(columns: DriftColumns, times: AnyArray) -> frozenset[str]:
