@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from metamodel.lifecycle.rollback import rollback
     from metamodel.lifecycle.update import update
     from metamodel.lifecycle.versions import versions
+    from metamodel.monitoring.acknowledge import acknowledge
+    from metamodel.monitoring.monitor import monitor
     from metamodel.scoring import score
     from metamodel.tracking.log_training import log_model
     from metamodel.tracking.references.reference_model import reference
@@ -55,11 +57,13 @@ __all__ = [
     "TrainingResult",
     "Tuning",
     "UnknownGroup",
+    "acknowledge",
     "datasets",
     "exceptions",
     "gate",
     "load_model",
     "log_model",
+    "monitor",
     "promote",
     "reference",
     "rollback",
@@ -89,9 +93,11 @@ _ORIGINS = {
     "Shrinkage": "metamodel.evaluation.shrinkage",
     "TrainingResult": "metamodel.training.result",
     "Tuning": "metamodel.training.options.groups",
+    "acknowledge": "metamodel.monitoring.acknowledge",
     "gate": "metamodel.lifecycle.gate",
     "load_model": "metamodel.flavor.load",
     "log_model": "metamodel.tracking.log_training",
+    "monitor": "metamodel.monitoring.monitor",
     "promote": "metamodel.lifecycle.promote",
     "reference": "metamodel.tracking.references.reference_model",
     "rollback": "metamodel.lifecycle.rollback",

@@ -1,19 +1,21 @@
 """The command line; MLproject's entry points call it.
 
 It knows options and how results are shown, and nothing of how anything is done. Results go to stdout, progress to
-stderr. Exit code 0 means success, 2 bad input, 3 that a gate let a version not pass, 1 anything else; an error is one
-line.
+stderr. Exit code 0 means success, 2 bad input, 3 that a gate let a version not pass or that a person should look at
+an incident, 1 anything else; an error is one line.
 """
 
 import os
 
 import click
 
+from metamodel.cli.acknowledge import acknowledge
 from metamodel.cli.base.click_groups import Commands
 from metamodel.cli.export import export
 from metamodel.cli.gate import gate
 from metamodel.cli.inspect import inspect
 from metamodel.cli.log import log
+from metamodel.cli.monitor import monitor
 from metamodel.cli.pack import pack, serve_check
 from metamodel.cli.promote import promote
 from metamodel.cli.reference import reference
@@ -47,7 +49,7 @@ def main() -> None:
 
 _MODELS = (train, log, score, serve, inspect, report, export, pack, reference, serve_check)
 
-_VERSIONS = (update, gate, promote, rollback, versions)
+_VERSIONS = (update, gate, promote, rollback, versions, monitor, acknowledge)
 
 for command in (*_MODELS, *_VERSIONS):
     main.add_command(command)

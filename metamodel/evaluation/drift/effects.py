@@ -54,7 +54,9 @@ def distribution_moves(before: AnyArray, now: AnyArray, edges: AnyArray, tails: 
         high = np.where(np.isnan(tails[..., 1:]), edges[..., -1:], tails[..., 1:])
         gaps = np.diff(np.concatenate([low, middles, high], axis=-1), axis=-1)
         span = (edges[..., -1] - edges[..., 0]) / _NORMAL_SPAN
-        scale = np.where(span > 0, np.fmin(span, spread), spread)
+        # Edges beside one value differ by the last bit.
+        some = span > np.maximum(1e-6 * np.abs(edges).max(axis=-1), 1e-30)
+        scale = np.where(some, np.fmin(span, spread), spread)
         steps = np.where(scale[..., None] > 0, gaps / scale[..., None], _STEPS_OF_CONSTANT)
         moves = (_expected_distribution(before) - _distribution(now)) * steps
     return np.nan_to_num(moves, nan=0.0, posinf=0.0, neginf=0.0)

@@ -17,7 +17,7 @@ from metamodel.evaluation.drift.multiple_testing import simes
 from metamodel.evaluation.drift.number_tests import number_cells
 from metamodel.evaluation.drift.pooled_cells import CellSums, pooled_p_values
 
-__all__ = ["DISTRIBUTION", "MISSING_VALUES", "UNSEEN_CATEGORIES", "JudgedCells", "judge_cells"]
+__all__ = ["DISTRIBUTION", "MISSING_VALUES", "UNSEEN_CATEGORIES", "JudgedCells", "judge_cells", "judge_parents"]
 
 # What changed in a cell, by place in `JudgedCells.parts`.
 DISTRIBUTION: Final = 0
@@ -67,7 +67,8 @@ def judge_cells(
     parents: Sequence[tuple[IntArray, int]] = (),
     upward: Sequence[str] = (),
     min_rows: int = 20,
-) -> list[JudgedCells]:
+    factors: AnyArray | None = None,
+) -> tuple[JudgedCells, list[CellSums]]:
     """Compare the counts of a window with the reference.
 
     Parameters
@@ -82,15 +83,18 @@ def judge_cells(
         Columns of which only larger values are of interest.
     min_rows
         Cells with fewer rows, missing ones with them, are not tested; they count for their parents.
+    factors
+        From `variance_factors`; by default of this reference.
 
     Returns
     -------
-    list of JudgedCells
-        Of the groups, and of the parents of each level in turn.
+    cells : JudgedCells
+        Of the groups.
+    sums : list of CellSums
+        Of the parents of each level in turn, for `judge_parents`.
     """
-    numbers = np.array([kind == "number" for kind in reference.kinds], dtype=bool)
-    one_sided = np.array([name in upward for name in reference.columns], dtype=bool)
-    pooled = variance_factors(reference)
+    numbers, one_sided = _masks(reference, upward)
+    pooled = variance_factors(reference) if factors is None else factors
     sums = [CellSums.zeros(number, len(numbers)) for _, number in parents]
     judged = []
     for start in range(0, len(reference), _CHUNK_GROUPS):
@@ -100,7 +104,12 @@ def judge_cells(
         judged.append(cells)
         for total, (numbers_of_parents, _) in zip(sums, parents, strict=True):
             total.add(to_add, numbers_of_parents[chunk])
-    return [_together(judged, len(numbers)), *(_judged_parents(total, numbers, one_sided, min_rows) for total in sums)]
+    return _together(judged, len(numbers)), sums
+
+
+def _masks(reference: DriftReference, upward: Sequence[str]) -> tuple[BoolArray, BoolArray]:
+    numbers = np.array([kind == "number" for kind in reference.kinds], dtype=bool)
+    return numbers, np.array([name in upward for name in reference.columns], dtype=bool)
 
 
 def _judged_chunk(
@@ -123,6 +132,7 @@ def _judged_chunk(
     parts[..., MISSING_VALUES] = deflated(missing_p_values(old, new), factors[..., 2])
     _add_missing(old, new, factors[..., 2], sums)
     parts[rows < min_rows] = np.nan
+    sums.squares = sums.excess**2
     effect, rises = np.abs(sums.moves).sum(axis=-1), sums.rises.copy()
     sums.rows = np.where(old.sum(axis=-1) > 0, rows, 0.0)
     # A few groups that moved far must not look like all of them having moved a bit.
@@ -171,8 +181,12 @@ def _together(chunks: list[JudgedCells], n_columns: int) -> JudgedCells:
     return JudgedCells(*(np.concatenate([getattr(cells, name) for cells in chunks]) for name in names))
 
 
-def _judged_parents(sums: CellSums, numbers: BoolArray, upward: BoolArray, min_rows: int) -> JudgedCells:
-    distribution, others = pooled_p_values(sums, numbers, upward)
+def judge_parents(
+    reference: DriftReference, sums: CellSums, upward: Sequence[str] = (), min_rows: int = 20
+) -> JudgedCells:
+    """Judge the parents of one level by what was added up of their groups; see `judge_cells`."""
+    numbers, one_sided = _masks(reference, upward)
+    distribution, others = pooled_p_values(sums, numbers, one_sided)
     parts = np.concatenate([distribution[..., None], others], axis=-1)
     parts[:, numbers, UNSEEN_CATEGORIES] = np.nan
     parts[sums.rows < min_rows] = np.nan

@@ -34,6 +34,9 @@ class CellSums:
         Shape (n, n_columns, 12): of numbers the four statistics of `number_tests`, of categories the rows of ten slots;
         then, of both, unseen categories and missing values: what is above expectation, and its variance, which the
         variance factors are in already.
+    squares
+        Shape (n, n_columns, 12): squares of the groups' excesses. Where groups differ from one another by more than
+        chance does, these are the variance: a few groups far away are no change of all (Liang and Zeger, 1986).
     moves
         Shape (n, n_columns, 10), times the rows: moves of the distribution function (of numbers), or of the slots'
         shares (of categories).
@@ -44,6 +47,7 @@ class CellSums:
     rows: AnyArray
     excess: AnyArray
     variance: AnyArray
+    squares: AnyArray
     moves: AnyArray
     rises: AnyArray
 
@@ -53,6 +57,7 @@ class CellSums:
         shape = (n, n_columns)
         return cls(
             np.zeros(shape),
+            np.zeros((*shape, SLOTS)),
             np.zeros((*shape, SLOTS)),
             np.zeros((*shape, SLOTS)),
             np.zeros((*shape, SLOTS - 2)),
@@ -67,6 +72,10 @@ class CellSums:
         for field in fields(self):
             total, values = getattr(self, field.name), getattr(groups, field.name)
             total += (matrix @ values.reshape(len(parents), -1)).reshape(total.shape)
+
+    def less(self, others: "CellSums") -> "CellSums":
+        """Leave out what some groups added."""
+        return CellSums(*(getattr(self, field.name) - getattr(others, field.name) for field in fields(self)))
 
     def effects(self) -> tuple[AnyArray, AnyArray]:
         """Mean move, shape (n, n_columns), and mean rises, shape (n, n_columns, 2)."""
@@ -92,7 +101,7 @@ def pooled_p_values(sums: CellSums, numbers: BoolArray, upward: BoolArray) -> tu
         p-values of unseen categories and of missing values.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        z = sums.excess / np.sqrt(sums.variance)
+        z = sums.excess / np.sqrt(np.maximum(sums.variance, sums.squares))
     untested = sums.variance < 1e-9
     z = np.where(untested, 0.0, z)
     above, two_sided = ndtr(-z), 2 * ndtr(-np.abs(z))

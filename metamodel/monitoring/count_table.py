@@ -1,0 +1,78 @@
+"""A table of rows into counts by window, on this machine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from metamodel.bundle.model import MetaModel
+from metamodel.monitoring.model_reference import ModelReference
+from metamodel.monitoring.window_counts import WindowCounts, count_window
+from metamodel.monitoring.window_names import windows_of
+from metamodel.monitoring.window_rows import WindowRows
+
+__all__ = ["CountedRows", "count_table", "predicted_answers"]
+
+
+@dataclass(frozen=True)
+class CountedRows:
+    """One window of a table.
+
+    Attributes
+    ----------
+    counts
+        With the window's name.
+    frame, answers, rows, labels
+        The rows, for whoever keeps some of them.
+    """
+
+    counts: WindowCounts
+    frame: pd.DataFrame
+    answers: pd.DataFrame
+    rows: WindowRows
+    labels: pd.Series | None
+
+
+def count_table(
+    model: MetaModel,
+    reference: ModelReference,
+    frame: pd.DataFrame,
+    labels: pd.Series | None,
+    window: str | None,
+    known: list[str],
+) -> Iterator[CountedRows]:
+    """Count the rows of a table, window by window.
+
+    Parameters
+    ----------
+    model, reference
+        Whose groups, and in which bins.
+    frame
+        At least one row; with a column `prediction` (a batch's output, a prediction log) nothing is predicted again.
+    labels
+        What came true, null where it is not known; None where nothing is.
+    window, known
+        See `windows_of`.
+    """
+    time_column = model.manifest.options.get("time_column")
+    for name, inside in windows_of(frame, time_column, window, known):
+        whole = inside.all()
+        part = frame if whole else frame[inside]
+        of_part = None if labels is None else labels if whole else labels[inside]
+        answers = predicted_answers(model, part)
+        rows = WindowRows.of(model, part, answers, of_part)
+        yield CountedRows(replace(count_window(reference, rows), window=name), part, answers, rows, of_part)
+
+
+def predicted_answers(model: MetaModel, frame: pd.DataFrame) -> pd.DataFrame:
+    """Take the predictions that a table has, or predict; nothing where a feature is missing."""
+    names = [name for name in ("prediction", "lower", "upper") if name in frame]
+    features = model.manifest.features.names
+    if "prediction" in names and "prediction" not in features:
+        return frame[names]
+    if any(name not in frame for name in features):
+        return pd.DataFrame(index=frame.index)
+    params = {"detail": False, "predict_method": "predict"}
+    if model.manifest.unknown == "error":
+        params["unknown"] = "null"
+    return model.predict(frame, params)

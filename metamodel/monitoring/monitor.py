@@ -1,0 +1,205 @@
+"""`metamodel.monitor`: which groups went wrong in this window, is it one broken feed, and who should be retrained."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Unpack
+
+import numpy as np
+import pandas as pd
+
+from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.model import MetaModel
+from metamodel.common.arrays import BoolArray, IntArray
+from metamodel.common.messages import count, listing
+from metamodel.flavor.load import load_model
+from metamodel.monitoring.incidents import WORLD, find_incidents, incident_table
+from metamodel.monitoring.judge_window import MOST_WINDOWS, JudgedWindow, MonitorRules, judge_window
+from metamodel.monitoring.model_reference import ModelReference
+from metamodel.monitoring.monitor_state import MonitorState
+from metamodel.monitoring.monitor_tables import cell_table, column_table, group_table, slice_table
+from metamodel.monitoring.monitoring_result import Monitoring
+from metamodel.monitoring.record_window import WindowInput, record_window
+from metamodel.monitoring.retrain_order import (
+    RetrainFacts,
+    RetrainRules,
+    block,
+    drifting_keys,
+    retrain_table,
+    too_many_groups,
+)
+from metamodel.monitoring.window_baselines import reference_for, with_baseline
+from metamodel.monitoring.window_counts import LABELLED, ROWS, WindowCounts
+from metamodel.tables.keys import encode_key
+
+__all__ = ["monitor"]
+
+# A child that was fitted within so many windows has not had the chance to show what it is worth.
+RECENT_WINDOWS: Final = 2
+
+
+def monitor(  # noqa: PLR0913 - the public call, whose keywords are options
+    model: MetaModel | str | Path,
+    data: Any,
+    labels: Any = None,
+    *,
+    on: str | Sequence[str] = ("row_id",),
+    baseline: Any = "training",
+    window: str | None = None,
+    fdr: float = 0.05,
+    min_effect: float = 0.1,
+    min_rows: int = 20,
+    output: str | Path | None = None,
+    **rules: Unpack[RetrainRules],
+) -> Monitoring:
+    """Compare a window of rows with what each group was trained on, and its errors with those it had held out.
+
+    Parameters
+    ----------
+    model
+        A model, a bundle's directory, or an MLflow URI such as ``models:/sales@champion``.
+    data
+        The window's rows: a table, a path, or the name of a sample. Where they hold `prediction` (a batch's output, a
+        prediction log) that is what was answered; else the model is asked. Or counts: a `WindowCounts`, its file, or a
+        list of these, which are added up.
+    labels
+        What came true: a table with the columns `on` and the target. By default the target in `data`. Labels of rows
+        of earlier windows go to these, as far as `output` remembers them.
+    on
+        Columns that name a row.
+    baseline
+        What to compare with: "training"; "previous", the window before; "last_year", the one 52 weeks before; the name
+        of a window that a person approved (`metamodel.acknowledge`); or a table of rows.
+    window
+        Length of time, such as "1w": the rows are cut into windows, and the last one is judged. None: one window.
+    fdr
+        Expected share of false ones among the groups that alarm.
+    min_effect
+        Changes below are of no account: in standard deviations, of categories the share of rows that moved.
+    min_rows
+        Groups with fewer rows are tested with those of up to 12 windows before, or as a part of their parents alone.
+    output
+        Folder that remembers windows, and gets the files. Without one nothing is remembered.
+    **rules
+        `budget` (0.1), `max_share` (0.2), `min_new_rows` (None): see `RetrainRules`.
+
+    Returns
+    -------
+    Monitoring
+        With `.groups`, `.columns`, `.cells`, `.slices`, `.incidents`, `.retrain`, and `.has_incident`.
+
+    Raises
+    ------
+    InputError
+        A model, table or baseline is not there; the table has no row; an id stands twice; or no label fits a row.
+    """
+    opened = model if isinstance(model, MetaModel) else load_model(model)
+    tests = MonitorRules.checked(fdr, min_effect, min_rows)
+    with tempfile.TemporaryDirectory() as nowhere:
+        state = MonitorState(Path(nowhere if output is None else output))
+        reference = reference_for(opened, baseline)
+        name, notes = record_window(
+            opened, reference, state, data, WindowInput(labels, (on,) if isinstance(on, str) else tuple(on), window)
+        )
+        measure = with_baseline(reference, state, name, baseline)
+        result = _judged(opened, measure, state, name, tests, rules)
+        facts = {**result.facts, "baseline": baseline if isinstance(baseline, str) else "table", **notes.facts}
+        result = replace(result, facts=facts, notes=(*result.notes, *notes.words))
+        if output is not None:
+            result.write(state.folder(name))
+            result.write(state.root)
+            _forget_acknowledged(state, name, result)
+    return result
+
+
+def _judged(
+    model: MetaModel,
+    reference: ModelReference,
+    state: MonitorState,
+    name: str,
+    tests: MonitorRules,
+    rules: RetrainRules,
+) -> Monitoring:
+    window = state.counts(name)
+    judged = judge_window(reference, window, state.before(name), tests, _calibration(model, reference))
+    incidents, affected = find_incidents(judged, window)
+    listed = retrain_table(model, judged, window, _retrain_facts(state, name, reference, window), rules)
+    everywhere = any(incident.blocks and incident.key == WORLD for incident in incidents)
+    if not everywhere and (too_many := too_many_groups(listed, len(reference), rules)) is not None:
+        incidents.append(too_many)
+    told = state.acknowledged
+    incidents = [replace(incident, acknowledged=incident.id in told) for incident in incidents]
+    facts = {
+        "window": name,
+        "model": model.bundle.digest,
+        "rows": int(window.totals[:, ROWS].sum()),
+        "labelled": int(window.totals[:, LABELLED].sum()),
+        "fdr": tests.fdr,
+        "min_effect": tests.min_effect,
+        "min_rows": tests.min_rows,
+    }
+    return Monitoring(
+        group_table(judged, window),
+        column_table(judged),
+        cell_table(judged),
+        slice_table(judged),
+        incident_table(incidents),
+        block(listed, judged, incidents, affected, _recent(state, name, reference)),
+        {**facts, "drifting": sorted(drifting_keys(model, judged))},
+        _notes(judged, window),
+    )
+
+
+def _notes(judged: JudgedWindow, window: WindowCounts) -> tuple[str, ...]:
+    """Say what could not be looked at."""
+    notes = []
+    if judged.left_out:
+        notes.append(f"left out, because they are functions of time alone: {listing(judged.left_out)}")
+    if not window.totals[:, LABELLED].any():
+        notes.append("no row of this window has a label yet; errors are those of earlier windows, if any")
+    few = int((judged.totals[:, ROWS] > 0).sum() - (~np.isnan(judged.p_drift)).sum())
+    if few > 0:
+        notes.append(f"{count(few, 'group')} with few rows, seen through their parents alone")
+    return tuple(notes)
+
+
+def _calibration(model: MetaModel, reference: ModelReference) -> tuple[IntArray, float] | None:
+    """Of each group the number of residuals that set its interval, and the share that intervals are to cover."""
+    level = model.manifest.options.get("interval")
+    if not level or not model.route.intervals:
+        return None
+    ledger = model.bundle.read_ledger([*model.manifest.keys.names, "level", "interval_rows"])
+    rows = dict(zip(map(encode_key, keys_of(ledger, model.manifest.keys)), ledger["interval_rows"], strict=True))
+    numbers = [rows.get(key, 0) for key in reference.keys]
+    return np.array([0 if pd.isna(number) else int(number) for number in numbers], dtype=np.int64), float(level)
+
+
+def _retrain_facts(state: MonitorState, name: str, reference: ModelReference, window: WindowCounts) -> RetrainFacts:
+    names = state.names_before(name)
+    rows = window.aligned(reference)[1][:, ROWS]
+    for earlier in names[:MOST_WINDOWS]:
+        rows = rows + state.counts(earlier).aligned(reference)[1][:, ROWS]
+    drifted = [set(state.summary(earlier).get("drifting", ())) for earlier in names[:2]]
+    return RetrainFacts(name, state.table(names[0], "retrain") if names else None, drifted, rows)
+
+
+def _recent(state: MonitorState, name: str, reference: ModelReference) -> BoolArray:
+    """Say which groups had another child, with other bins, less than two windows ago, shape (n_groups,)."""
+    recent = np.zeros(len(reference), dtype=bool)
+    for earlier in state.names_before(name)[:RECENT_WINDOWS]:
+        counts = state.counts(earlier)
+        place = counts.places.get_indexer(reference.places)
+        there = place >= 0
+        recent[there] |= (counts.bins[place[there]] != reference.digests[there]) & (counts.bins[place[there]] != 0)
+    return recent
+
+
+def _forget_acknowledged(state: MonitorState, name: str, result: Monitoring) -> None:
+    """Forget who acknowledged incidents that are over: they are told again when they come back."""
+    if state.windows[-1] != state.folder(name).name:
+        return
+    present = set(result.incidents["id"])
+    told = state.acknowledged
+    if gone := [one for one in told if one not in present]:
+        state.keep_acknowledged({one: entry for one, entry in told.items() if one not in gone})

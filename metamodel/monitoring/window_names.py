@@ -1,0 +1,110 @@
+"""Which window a row is in, and what the window is called: names sort in the order of time."""
+
+import datetime as dt
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.common.arrays import BoolArray
+from metamodel.common.messages import short
+from metamodel.common.times import microseconds_in
+from metamodel.exceptions import InputError
+from metamodel.tables.grouping import check_columns
+
+__all__ = ["windows_of"]
+
+# A Monday: windows of weeks begin on one.
+_ORIGIN = np.datetime64("1970-01-05", "us")
+
+_DAY = 86_400_000_000
+
+
+def windows_of(
+    frame: pd.DataFrame, time_column: Any, window: str | None, known: list[str]
+) -> list[tuple[str, BoolArray]]:
+    """Cut a table into windows.
+
+    Parameters
+    ----------
+    frame
+        At least one row.
+    time_column
+        As the model was trained with it; None without one.
+    window
+        Length of time, such as "1w" or "1d"; None for one window of all rows.
+    known
+        Names of the windows before, to number one that has no time.
+
+    Returns
+    -------
+    list of (str, ndarray of bool of shape (n_rows,))
+        Name and rows of each window, in order of time. With a length the name is when it begins; without one the
+        latest time; without times a number, and a digest by which the same table gets the same name again.
+
+    Raises
+    ------
+    InputError
+        A length was given, but no time.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"day": pd.to_datetime(["2026-11-23", "2026-11-30", "2026-12-01"])})
+    >>> [(name, int(rows.sum())) for name, rows in windows_of(frame, "day", "1w", [])]
+    [('2026-11-23', 1), ('2026-11-30', 2)]
+    """
+    has_time = isinstance(time_column, str) and time_column in frame
+    if window is None:
+        everything = np.ones(len(frame), dtype=bool)
+        return [(_latest(frame[time_column]) if has_time else _numbered(frame, known), everything)]
+    if not has_time:
+        raise InputError(
+            f"window={window!r} needs a time column (the model's: {time_column!r}). "
+            "Give the table that column, or monitor one window at a time without window."
+        )
+    check_columns(frame, [time_column], "time column")
+    length = microseconds_in(window, "window")
+    times = _moments(frame[time_column])
+    assert length is not None
+    begins = _ORIGIN + ((times - _ORIGIN) // np.timedelta64(length, "us")) * np.timedelta64(length, "us")
+    starts = np.unique(begins[~np.isnat(begins)])
+    unit = "D" if length % _DAY == 0 else "s"
+    return [(_text(start, unit), begins == start) for start in starts]
+
+
+def _moments(values: pd.Series) -> Any:
+    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+        try:
+            values = pd.to_datetime(values)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"window needs a time column of dates, and {values.name!r} holds {short(values.iloc[0])}. "
+                "Convert it, or monitor one window at a time without window."
+            ) from error
+    if getattr(values.dtype, "tz", None) is not None:
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    return values.to_numpy().astype("datetime64[us]")
+
+
+def _text(moment: Any, unit: Any) -> str:
+    return str(np.datetime_as_string(moment, unit=unit)).replace(":", "")
+
+
+def _latest(values: pd.Series) -> str:
+    latest = values.max()
+    if isinstance(latest, dt.datetime):
+        moment = _moments(pd.Series([latest]))[0]
+        return _text(moment, "D" if moment == moment.astype("datetime64[D]") else "s")
+    if isinstance(latest, dt.date):
+        return latest.isoformat()
+    number = float(latest)
+    return f"{number:017.4f}" if number % 1 else f"{int(number):012d}"
+
+
+def _numbered(frame: pd.DataFrame, known: list[str]) -> str:
+    rows = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
+    digest = hashlib.sha256(np.sort(rows).tobytes()).hexdigest()[:8]
+    again = [name for name in known if name.endswith(f"-{digest}")]
+    number = 1 + max((int(name.split("-")[0]) for name in known if name.split("-")[0].isdigit()), default=0)
+    return again[0] if again else f"{number:06d}-{digest}"

@@ -1,0 +1,51 @@
+"""`metamodel monitor` and `acknowledge`: what they say, how they end, and the list that `update` takes."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from command_line import run, strict
+from monitored import monitored, weeks
+
+
+@pytest.fixture(scope="module")
+def bundle() -> str:
+    return str(monitored().bundle_path)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Write the tables: a good time, a week like it, and one with a broken feed."""
+    weeks(8, 2, start="2026-01-05").to_parquet(tmp_path / "good.parquet")
+    weeks(1, 3).to_parquet(tmp_path / "week.parquet")
+    broken = weeks(1, 4, start="2026-03-09")
+    broken["stock"] *= 1000
+    broken.to_parquet(tmp_path / "broken.parquet")
+    return tmp_path
+
+
+def test_monitor_ends_with_3_on_an_incident_and_with_0_after_somebody_looked(bundle: str, files: Path) -> None:
+    given = ["--baseline", f"{files}/good.parquet", "--output", f"{files}/out"]
+    assert run("monitor", bundle, "--data", f"{files}/week.parquet", *given).exit_code == 0
+
+    broken = ["monitor", bundle, "--data", f"{files}/broken.parquet", *given, "--retrain-list", f"{files}/list.parquet"]
+    result = run(*broken, "--json")
+
+    assert result.exit_code == 3
+    facts = strict(result.stdout)
+    assert [one["column"] for one in facts["incidents"]] == ["stock"]
+    assert facts["retrain"]["listed"] == facts["retrain"]["blocked"] > 0
+    assert pd.read_parquet(files / "list.parquet")["blocked"].all()
+    assert 'metamodel_monitor_incidents{kind="systemic"} 1.0' in (files / "out" / "metrics.prom").read_text()
+    assert strict((files / "out" / "monitor.json").read_text())["window"] == "2026-03-09"
+
+    told = run("acknowledge", f"{files}/out", facts["incidents"][0]["id"], "--by", "ann")
+    assert told.stdout == f"{facts['incidents'][0]['id']} acknowledged by ann.\n"
+    assert run(*broken).exit_code == 0
+    assert not pd.read_parquet(files / "list.parquet")["blocked"].any()
+
+
+def test_a_fault_of_the_input_is_one_line_and_code_2(bundle: str, files: Path) -> None:
+    result = run("monitor", bundle, "--data", f"{files}/week.parquet", "--output", f"{files}/out", "--fdr", "3")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1

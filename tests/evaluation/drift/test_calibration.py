@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from metamodel.evaluation.drift.build_reference import build_reference
+from metamodel.evaluation.drift.calibration import cell_factors
+from metamodel.evaluation.drift.count_rows import count_rows
+from metamodel.evaluation.drift.drift_columns import DriftColumns
+from metamodel.evaluation.drift.judge_cells import (
+    judge_cells,
+)
+from metamodel.evaluation.drift.multiple_testing import named_cells
+
+pytestmark = pytest.mark.tableless
+
+
+TRAINED = 104
+
+
+def test_windows_of_rows_that_depend_on_one_another_do_not_alarm() -> None:
+    rng = np.random.default_rng(0)
+    n_groups, weeks = 300, TRAINED + 26
+    values = rng.normal(size=(n_groups, weeks))
+    for week in range(1, weeks):
+        values[:, week] = 0.6 * values[:, week - 1] + 0.8 * values[:, week]
+    groups, times = np.repeat(np.arange(n_groups), TRAINED), np.tile(np.arange(TRAINED), n_groups)
+    reference = build_reference(DriftColumns({"x": values[:, :TRAINED].ravel()}), groups, n_groups, times)
+    window, of_row = DriftColumns({"x": values[:, TRAINED:].ravel()}), np.repeat(np.arange(n_groups), 26)
+
+    counts = count_rows(reference, window, of_row)
+    believed = build_reference(DriftColumns({"x": values[:, :TRAINED].ravel()}), groups, n_groups)
+
+    assert named_cells(judge_cells(believed, counts)[0].p_value, 0.05)[0].any()
+    assert not named_cells(judge_cells(reference, counts)[0].p_value, 0.05)[0].any()
+
+
+def test_a_longer_window_gets_the_factor_of_longer_blocks() -> None:
+    pooled = np.arange(1.0, 10.0).reshape(1, 3, 3)
+    rows_before = np.full((3, 1), 160.0)
+    factors = cell_factors(pooled, rows_before, np.array([[10.0], [20.0], [100.0]]))
+    assert factors[:, 0, 0].tolist() == [1.0, 4.0, 7.0]

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from metamodel.evaluation.drift.build_reference import build_reference
+from metamodel.evaluation.drift.count_rows import count_rows
+from metamodel.evaluation.drift.drift_columns import DriftColumns
+from metamodel.evaluation.drift.number_tests import number_cells
+
+pytestmark = pytest.mark.tableless
+
+
+@given(st.integers(0, 10_000), st.integers(20, 200), st.integers(5, 200))
+def test_the_rank_sum_agrees_with_mann_and_whitney_on_values_without_ties(seed: int, trained: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    before, now = rng.normal(size=trained), rng.normal(0.5, size=rows)
+    reference = build_reference(DriftColumns({"x": before}), np.zeros(trained, dtype=int), 1)
+    counts = count_rows(reference, DriftColumns({"x": now}), np.zeros(rows, dtype=int))
+
+    cells = number_cells(reference.counts, counts, np.ones((1, 1, 3)), np.zeros(1, dtype=bool))
+    z = cells.excess[0, 0, 0] / np.sqrt(cells.variance[0, 0, 0])
+
+    statistic = stats.mannwhitneyu(now, before).statistic - trained * rows / 2
+    exact = statistic / np.sqrt(trained * rows * (trained + rows + 1) / 12)
+    assert z == pytest.approx(exact, abs=0.5)

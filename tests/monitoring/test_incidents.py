@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from monitored import weeks
+
+import metamodel
+from metamodel.training.carrying.retrain_list import read_retrain_list
+
+
+def test_a_broken_feed_is_one_incident_and_blocks_every_group_until_somebody_looked(
+    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path
+) -> None:
+    table = weeks(1, 5)
+    table["stock"] *= 1000
+
+    result = metamodel.monitor(model, table, baseline=good, output=tmp_path)
+
+    assert result.incidents[["kind", "column", "groups"]].values.tolist() == [["systemic", "stock", 12]]
+    assert "Predictions, or their errors, changed with it" in result.incidents["words"][0]
+    assert len(result.retrain)
+    assert result.retrain["blocked"].all()
+    assert read_retrain_list(str(tmp_path / "retrain.parquet"), model.manifest.keys, []) == {}
+
+    told = metamodel.acknowledge(tmp_path, result.incidents["id"][0], by="ann", note="the new unit is right")
+    again = metamodel.monitor(model, table, baseline=good, output=tmp_path)
+
+    assert told["incidents"] == result.incidents["id"].tolist()
+    assert not again.has_incident
+    assert not again.retrain["blocked"].any()
+
+
+def test_missing_values_in_some_groups_are_one_incident_of_data_quality(
+    model: metamodel.MetaModel, good: pd.DataFrame
+) -> None:
+    table = weeks(1, 6)
+    table.loc[table["shop"].isin([2, 7]) & (table.index % 2 == 0), "price"] = np.nan
+
+    result = metamodel.monitor(model, table, baseline=good)
+
+    incidents = result.incidents[result.incidents["kind"] == "data quality"]
+    assert incidents[["column", "what", "groups"]].values.tolist() == [["price", "missing values", 2]]
+    assert set(result.retrain.loc[result.retrain["blocked"], "key"]) <= {'["IT",2]', '["FR",7]'}
+
+
+def test_what_changed_in_a_country_is_told_of_the_country(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+    table = weeks(1, 7)
+    table.loc[table["country"] == "FR", "price"] += 3
+
+    result = metamodel.monitor(model, table, baseline=good)
+
+    incidents = result.incidents[result.incidents["column"] == "price"]
+    assert incidents[["kind", "key", "groups"]].values.tolist() == [["systemic", '["FR"]', 4]]
+    slices = result.slices[(result.slices["column"] == "price") & (result.slices["level"] == 1)].set_index("key")
+    assert slices["p_value"].idxmin() == '["FR"]'

@@ -1,0 +1,160 @@
+"""`metamodel.monitor`: groups that changed, one broken feed, late labels, and the list of whom to retrain."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from monitored import SECOND, START, THIRD, changed, statuses, weeks
+
+import metamodel
+from metamodel.exceptions import InputError
+
+
+def test_a_week_like_those_before_alarms_nobody(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+    result = metamodel.monitor(model, weeks(1, 3), baseline=good)
+
+    assert set(result.groups["status"]) == {"ok"}
+    assert not len(result.incidents)
+    assert not result.has_incident
+    assert result.sentence.startswith("2026-03-02: 0 of 12 tested groups changed; ")
+
+
+def test_a_group_whose_errors_grew_alarms_and_is_listed_first(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+    result = metamodel.monitor(model, changed(START, 4), baseline=good)
+
+    assert statuses(result).pop('["DE",3]') == "performance"
+    assert (result.groups["status"] == "ok").sum() == 11
+    first = result.retrain.iloc[0]
+    assert (first["key"], first["priority"], first["blocked"]) == ('["DE",3]', 1, False)
+    assert result.groups.set_index("key").loc['["DE",3]', "coverage"] < 0.2
+    assert set(result.incidents["kind"]) == {"performance", "drift"}  # of its errors, and of its target
+    assert not result.incidents["blocks"].any()
+
+
+def test_small_groups_borrow_earlier_windows(model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path) -> None:
+    for number, start in enumerate([START, SECOND]):
+        table = weeks(1, 20 + number, rows=8, start=start)
+        table.loc[table["shop"] == 3, "sales"] += 4
+        result = metamodel.monitor(model, table, baseline=good, output=tmp_path)
+        assert set(result.groups["status"]) == {"few rows"}
+    table = weeks(1, 22, rows=8, start=THIRD)
+    table.loc[table["shop"] == 3, "sales"] += 4
+
+    result = metamodel.monitor(model, table, baseline=good, output=tmp_path)
+
+    assert statuses(result).pop('["DE",3]') == "performance"
+
+
+def test_the_same_window_again_changes_nothing(model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path) -> None:
+    metamodel.monitor(model, changed(START, 40), baseline=good, output=tmp_path)
+    table = changed(SECOND, 41)
+
+    first = metamodel.monitor(model, table, baseline=good, output=tmp_path)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "windows" / SECOND).iterdir()}
+    second = metamodel.monitor(model, table.sample(frac=1, random_state=0), baseline=good, output=tmp_path)
+
+    pd.testing.assert_frame_equal(first.retrain, second.retrain)
+    pd.testing.assert_frame_equal(first.groups, second.groups)
+    assert second.retrain["windows_flagged"].max() == 2
+    assert files.keys() == {path.name for path in (tmp_path / "windows" / SECOND).iterdir()}
+    assert (tmp_path / "windows" / SECOND / "retrain.parquet").read_bytes() == files["retrain.parquet"]
+
+
+def test_a_long_table_is_cut_into_windows_and_the_last_one_is_judged(
+    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path
+) -> None:
+    result = metamodel.monitor(model, weeks(3, 50), baseline=good, window="1w", output=tmp_path)
+
+    assert result.facts["windows"] == [START, SECOND, THIRD]
+    assert result.facts["window"] == THIRD
+    assert result.facts["rows"] == 360
+
+
+def test_functions_of_time_alone_are_left_out_and_named(good: pd.DataFrame) -> None:
+    def with_month(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(number=(table["week"] - pd.Timestamp("2026-01-05")).dt.days // 7)
+
+    trained = with_month(weeks(8, 1, start="2026-01-05"))
+    result = metamodel.train(
+        trained, ["country", "shop"], "sales", "ridge", features=["price", "number"], time_column="week", n_jobs=1
+    )
+    found = metamodel.monitor(
+        metamodel.MetaModel(result.bundle_path), with_month(weeks(1, 3)), baseline=with_month(good)
+    )
+
+    assert any("functions of time alone: number" in note for note in found.notes)
+    assert "number" not in set(found.cells["column"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"labels": pd.DataFrame({"row_id": [-1], "sales": [1.0]})},
+            "No label fits a row: of 1 id none is in the table",
+        ),
+        (
+            {"labels": pd.DataFrame({"row_id": [1, 1], "sales": [1.0, 2.0]})},
+            "labels has 1 row whose id .* stands there",
+        ),
+        ({"labels": pd.DataFrame({"id": [1], "sales": [1.0]})}, "The labels lack row_id"),
+        ({"data": weeks(1, 3).head(0)}, "The table has no row"),
+        ({"baseline": "training"}, "trained without a reference"),
+        ({"fdr": 2}, "fdr=2 is no rate"),
+        ({"min_rows": 0}, "min_rows=0 is no number of rows"),
+        ({"window": "a while"}, "window='a while' is no length of time"),
+    ],
+)
+def test_bad_input_is_said_in_one_line(
+    model: metamodel.MetaModel, good: pd.DataFrame, change: dict[str, Any], message: str
+) -> None:
+    given = {"data": weeks(1, 3), "baseline": good, **change}
+    with pytest.raises(InputError, match=message) as caught:
+        metamodel.monitor(model, given.pop("data"), **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_of_a_table_without_a_feature_the_rest_is_said(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+    table = weeks(1, 3).drop(columns="price")
+
+    result = metamodel.monitor(model, table, baseline=good)
+
+    assert result.incidents[["kind", "what", "column"]].values.tolist() == [["data quality", "column missing", "price"]]
+    tested = result.columns.set_index("column")["tested"]
+    assert (tested["price"], tested["(prediction)"], tested["stock"]) == (0, 0, 12)
+
+
+def test_rows_with_predictions_are_taken_at_their_word(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+    table = weeks(1, 3)
+    answered = pd.concat([table, model.predict(table)[["prediction", "lower", "upper"]]], axis=1)
+
+    first, second = (metamodel.monitor(model, rows, baseline=good) for rows in (table, answered))
+
+    pd.testing.assert_frame_equal(first.columns, second.columns)
+    wrong = metamodel.monitor(model, answered.assign(prediction=answered["prediction"] + 5), baseline=good)
+    assert (wrong.groups["status"] == "performance").all()
+
+
+def test_classes_are_judged_by_the_share_of_wrong_ones() -> None:
+    def labelled(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(sales=np.where(table["price"] > 10, "high", "low").astype(object))
+
+    result = metamodel.train(
+        labelled(weeks(8, 1, start="2026-01-05")),
+        ["country", "shop"],
+        "sales",
+        "logistic_regression",
+        features=["price"],
+        n_jobs=1,
+    )
+    table = labelled(weeks(1, 3))
+    flipped = table["shop"] == 4
+    table.loc[flipped, "sales"] = np.where(table.loc[flipped, "sales"] == "high", "low", "high")
+
+    found = metamodel.monitor(
+        metamodel.MetaModel(result.bundle_path), table, baseline=labelled(weeks(8, 2, start="2026-01-05"))
+    )
+
+    assert found.groups.loc[found.groups["status"] == "performance", "key"].tolist() == ['["FR",4]']

@@ -1,0 +1,98 @@
+"""Counts of parts are the counts of the whole, and monitoring from counts is monitoring from rows."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from monitored import START, weeks
+
+import metamodel
+from metamodel.exceptions import InputError
+from metamodel.monitoring.count_table import count_table
+from metamodel.monitoring.model_reference import ModelReference
+from metamodel.monitoring.window_baselines import reference_for
+from metamodel.monitoring.window_counts import WindowCounts
+
+
+@pytest.fixture(scope="module")
+def reference(model: metamodel.MetaModel, good: pd.DataFrame) -> ModelReference:
+    return reference_for(model, good)
+
+
+def _counts(model: metamodel.MetaModel, reference: ModelReference, frame: pd.DataFrame) -> WindowCounts:
+    return next(count_table(model, reference, frame, frame["sales"], None, [])).counts
+
+
+def _assert_equal(first: WindowCounts, second: WindowCounts) -> None:
+    one, two = (WindowCounts.together([counts]) for counts in (first, second))
+    assert one.keys == two.keys
+    assert one.window == two.window
+    for name in ("bins", "counts", "totals"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+@settings(max_examples=10, deadline=None)
+@given(cuts=st.lists(st.integers(1, 359), min_size=1, max_size=3, unique=True), seed=st.integers(0, 3))
+def test_parts_add_up_to_the_whole_to_the_last_bit(
+    model: metamodel.MetaModel, reference: ModelReference, cuts: list[int], seed: int
+) -> None:
+    table = weeks(1, 90 + seed, shops=12).sample(frac=1, random_state=seed)
+    bounds = [0, *sorted(cuts), len(table)]
+
+    parts = [_counts(model, reference, table.iloc[start:stop]) for start, stop in itertools.pairwise(bounds)]
+
+    _assert_equal(WindowCounts.together(parts), _counts(model, reference, table))
+    _assert_equal(WindowCounts.together(parts[::-1]), WindowCounts.together(parts))
+
+
+def test_a_count_file_holds_what_was_counted(
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path
+) -> None:
+    counts = _counts(model, reference, weeks(1, 3))
+    counts.write(tmp_path / "counts.parquet")
+    _assert_equal(WindowCounts.read(tmp_path / "counts.parquet"), counts)
+
+
+def test_monitoring_from_count_files_is_monitoring_from_rows(
+    model: metamodel.MetaModel, reference: ModelReference, good: pd.DataFrame, tmp_path: Path
+) -> None:
+    table = weeks(1, 4)
+    table.loc[table["shop"] == 3, "sales"] += 4
+    files = []
+    for part in range(4):
+        files.append(tmp_path / f"{part}.parquet")
+        _counts(model, reference, table.iloc[part::4]).write(files[-1])
+
+    of_counts = metamodel.monitor(model, files, baseline=good)
+    of_rows = metamodel.monitor(model, table, baseline=good)
+
+    assert of_counts.facts["window"] == of_rows.facts["window"] == START
+    for name in ("groups", "columns", "cells", "slices", "incidents", "retrain"):
+        pd.testing.assert_frame_equal(getattr(of_counts, name), getattr(of_rows, name))
+
+
+def test_counts_in_other_bins_do_not_add_up(
+    model: metamodel.MetaModel, reference: ModelReference, good: pd.DataFrame
+) -> None:
+    other = reference_for(model, good.iloc[::2])
+    parts = [_counts(model, bins, weeks(1, 3)) for bins in (reference, other)]
+    with pytest.raises(InputError, match="in the bins of different models"):
+        WindowCounts.together(parts)
+    counts, totals = parts[1].aligned(reference)
+    changed = (
+        reference.digests != other.digests if len(other) == len(reference) else np.ones(len(reference), dtype=bool)
+    )
+    assert changed.all()
+    assert not counts[changed].any()
+    assert not totals[changed].any()
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    pa.parquet.write_table(pa.table({"key": ["a"]}), tmp_path / "counts.parquet")
+    with pytest.raises(InputError, match="holds no counts of a window"):
+        WindowCounts.read(tmp_path / "counts.parquet")
