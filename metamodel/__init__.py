@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metamodel.lifecycle.gate import gate
     from metamodel.lifecycle.promote import promote
     from metamodel.lifecycle.rollback import rollback
+    from metamodel.lifecycle.rollouts.rollout import rollout
     from metamodel.lifecycle.update import update
     from metamodel.lifecycle.versions import versions
     from metamodel.monitoring.acknowledge import acknowledge
@@ -67,6 +68,7 @@ __all__ = [
     "promote",
     "reference",
     "rollback",
+    "rollout",
     "score",
     "train",
     "update",
@@ -101,6 +103,7 @@ _ORIGINS = {
     "promote": "metamodel.lifecycle.promote",
     "reference": "metamodel.tracking.references.reference_model",
     "rollback": "metamodel.lifecycle.rollback",
+    "rollout": "metamodel.lifecycle.rollouts.rollout",
     "score": "metamodel.scoring",
     "train": "metamodel.training.train",
     "update": "metamodel.lifecycle.update",

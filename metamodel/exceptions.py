@@ -18,6 +18,7 @@
     │   └── TrainingFailed     ... because its training failed
     ├── ChildFailed            a child model raised while it predicted
     │   └── RowsRefused        one that is far away says that the rows are at fault
+    ├── ChallengerFailed       a roll-out's challenger did not answer, or not in time
     └── BundleError
         ├── UnreadableBundle   not a bundle, half-written, or of an unknown format version
         ├── CorruptBundle      bytes on disk are not the bytes that were written
@@ -32,6 +33,7 @@ is decided in :mod:`metamodel.flavor.pyfunc`, because a message may name group k
 __all__ = [
     "AllGroupsFailed",
     "BundleError",
+    "ChallengerFailed",
     "ChildFailed",
     "ChildUnavailable",
     "CorruptBundle",
@@ -128,6 +130,10 @@ class RowsRefused(ChildFailed):
     def __init__(self, message: str, column: str | None = None) -> None:
         super().__init__(message)
         self.column = column
+
+
+class ChallengerFailed(MetaModelError):
+    """A roll-out's challenger did not answer, or not in time; the champion does."""
 
 
 class BundleError(MetaModelError):

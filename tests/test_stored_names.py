@@ -59,6 +59,7 @@ TAGS = {
     "metamodel.groups_{}",
     "metamodel.promotion",
     "metamodel.rollback",
+    "metamodel.rollout",
     "metamodel.sha256",
     "metamodel.training",
     "metamodel.version",

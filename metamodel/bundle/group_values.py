@@ -15,7 +15,7 @@ import pandas as pd
 from metamodel.bundle.array_files import map_array
 from metamodel.bundle.key_index import KeyPlaces, key_index
 from metamodel.bundle.manifest import FileEntry
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, BoolArray
 from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.tables.keys import GroupKey
 
@@ -92,6 +92,10 @@ class GroupValues:
         rows: AnyArray = values[found[:, np.newaxis], numbers]
         rows[found < 0] = np.nan
         return rows
+
+    def has(self, keys: Sequence[GroupKey | InvalidKey]) -> BoolArray:
+        """Whether each group has a row here, shape (n_keys,); raises as `of`."""
+        return self._open()[0].of(keys) >= 0
 
     def _open(self) -> tuple[KeyPlaces, AnyArray]:
         # Without a lock, which a fork could leave locked: two threads at once read the same twice, and nothing is lost.

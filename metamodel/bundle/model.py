@@ -8,35 +8,33 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from metamodel.bundle.display import model_line
 from metamodel.bundle.manifest import Manifest
-from metamodel.bundle.preload import Preload, Preloaded, preload_children
+from metamodel.bundle.preload import Preload, Preloaded, all_in_memory, preload_children
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import ChildLoader
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.fork_lock import ForkLock
 from metamodel.common.library_settings import LibrarySettings
-from metamodel.common.messages import did_you_mean, short
+from metamodel.common.messages import short
 from metamodel.exceptions import InputError, InvalidKey
-from metamodel.prediction.answer_form import STACKED_METHODS, PredictOptions
+from metamodel.prediction.answer_form import PredictOptions
 from metamodel.prediction.answers import Answers
-from metamodel.prediction.blending import parents_asked
 from metamodel.prediction.child import with_feature_names
 from metamodel.prediction.intervals import RADIUS, radii_of_rows
 from metamodel.prediction.routing import Route
 from metamodel.prediction.tally import Tally
 from metamodel.tables.dataframes import table_of
 from metamodel.tables.features import FeatureColumns
-from metamodel.tables.grouping import Grouping
+from metamodel.tables.grouping import Grouping, check_columns
 from metamodel.tables.keys import GroupKey
 
 __all__ = ["MetaModel"]
 
-_PARAMS = ("detail", "predict_method", "unknown")
+_NOTHING: Mapping[str, Any] = {}
 
 
 class MetaModel:
@@ -45,7 +43,7 @@ class MetaModel:
     Parameters
     ----------
     path
-        A bundle's directory.
+        A bundle's directory, or the bundle, opened.
     cache
         Where loaded children are kept; by default the cache that all models of this process share.
     defaults
@@ -64,14 +62,14 @@ class MetaModel:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | Bundle,
         cache: ByteCache | None = None,
         defaults: Mapping[str, Any] | None = None,
         loader: ChildLoader | None = None,
         logged: Path | None = None,
     ) -> None:
         self.logged = logged
-        self._bundle = Bundle(path, cache, loader)
+        self._bundle = path if isinstance(path, Bundle) else Bundle(path, cache, loader)
         self._loader = loader
         self._defaults = dict(defaults or {})
         self._stacks = self._bundle.stacks  # now, so that no request waits for a kernel to be compiled
@@ -81,6 +79,9 @@ class MetaModel:
         self._settings = LibrarySettings.from_dict(self.manifest.library_settings or {})
         self._settings.tell_missing()
 
+    # Columns that decide which of two models answers a row: of roll-outs alone.
+    entity_names: tuple[str, ...] = ()
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to other processes as the bundle's path: locks and open files cannot."""
         place = self._bundle.path.absolute()
@@ -88,6 +89,16 @@ class MetaModel:
 
     def __repr__(self) -> str:
         return model_line(self.manifest, self._bundle.path)
+
+    @property
+    def path(self) -> Path:
+        """Directory of all that the model is made of."""
+        return self._bundle.path
+
+    @property
+    def digest(self) -> str:
+        """Proves all that is in that directory, together with what is read."""
+        return self._bundle.digest
 
     @property
     def manifest(self) -> Manifest:
@@ -122,35 +133,16 @@ class MetaModel:
         return self._bundle.ledger
 
     def options(self, params: Mapping[str, Any] | None = None) -> PredictOptions:
-        """Complete a call's params with the recorded ones.
-
-        Raises
-        ------
-        InputError
-            A param is unknown, or has a value it cannot have.
-        """
+        """Complete a call's params with the recorded ones; raises `InputError` as `PredictOptions.complete` does."""
         if not params and isinstance(params, dict | None):
             return self._recorded_options
         if not isinstance(params, Mapping):
             raise InputError(f'params is a {type(params).__name__}. Give a dict, such as {{"detail": True}}.')
-        return self._complete(params)
+        return PredictOptions.complete({**self._defaults, **params}, self.manifest.unknown)
 
     @cached_property
     def _recorded_options(self) -> PredictOptions:
-        return self._complete({})
-
-    def _complete(self, params: Mapping[str, Any]) -> PredictOptions:
-        given = {**self._defaults, **params}
-        if odd := sorted(map(str, set(given) - set(_PARAMS))):
-            raise InputError(
-                f"Unknown predict params: {', '.join(odd)}. There are: {', '.join(_PARAMS)}."
-                f"{did_you_mean(odd, _PARAMS)}"
-            )
-        return PredictOptions(
-            detail=given.get("detail", False),
-            predict_method=given.get("predict_method") or "predict",
-            unknown=given.get("unknown") or self.manifest.unknown,  # type: ignore[arg-type]  # checked by PredictOptions
-        )
+        return PredictOptions.complete(self._defaults, self.manifest.unknown)
 
     def predict(self, frame: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Answer every row of a table; see `metamodel.prediction.routing.Route.predict`.
@@ -183,35 +175,50 @@ class MetaModel:
             )
         options = self.options(params)
         self.route.check(options)
-        return self._answer(self.route.read(frame), options)
+        return self._answer(self.route.read(frame), options, self._entities(frame))
 
-    def answer(self, read: tuple[Grouping, FeatureColumns], params: Mapping[str, Any] | None = None) -> Answers:
-        """Answer rows read without a table around them; see `metamodel.tables.small_tables.read_plain_rows`."""
+    def _entities(self, frame: pd.DataFrame) -> Mapping[str, Any]:
+        names = [name for name in self.entity_names if name in frame.columns]
+        check_columns(frame, names, "entity column")
+        return {name: frame[name] for name in names}
+
+    def answer(
+        self,
+        read: tuple[Grouping, FeatureColumns],
+        params: Mapping[str, Any] | None = None,
+        entities: Mapping[str, Any] = _NOTHING,
+    ) -> Answers:
+        """Answer rows read without a table around them; see `metamodel.tables.small_tables.read_plain_rows`.
+
+        `entities` holds the rows' values of the columns `entity_names`, as far as they came.
+        """
         options = self.options(params)
         self.route.check(options)
-        return self._answer(read, options)
+        return self._answer(read, options, entities)
 
-    def at_hand(self, read: tuple[Grouping, FeatureColumns], params: Mapping[str, Any] | None = None) -> bool:
+    def at_hand(
+        self,
+        read: tuple[Grouping, FeatureColumns],
+        params: Mapping[str, Any] | None = None,
+        entities: Mapping[str, Any] = _NOTHING,
+    ) -> bool:
         """Whether all that is needed to answer these rows is in memory: nothing has to be loaded or fetched."""
-        grouping, columns = read
-        if self._bundle.references is not None:  # an endpoint's answer is never in memory
-            return False
-        keys = [key for key in grouping.keys if isinstance(key, tuple)]
-        if (weights := self._bundle.weights) is not None:
-            keys += dict.fromkeys(parents_asked(keys, weights, len(self.manifest.keys.columns)))
-        # A stack leaves some rows with gaps to the children.
+        del entities  # of roll-outs alone
         method = (params or {}).get("predict_method") or self._recorded_options.predict_method
-        if method in STACKED_METHODS and columns.matrix is not None and np.isfinite(columns.matrix).all():
-            proba = self.route.task == "classification" and "predict_proba" in self.route.methods
-            for stack in self._stacks:
-                if keys and stack.takes(proba=proba):
-                    keys = [key for key, place in zip(keys, stack.positions(keys), strict=True) if place < 0]
-        return all(map(self._bundle.is_cached, keys))
+        proba = self.route.task == "classification" and "predict_proba" in self.route.methods
+        return all_in_memory(self._bundle, read, method, proba=proba)
 
-    def _answer(self, read: tuple[Grouping, FeatureColumns], options: PredictOptions) -> Answers:
+    def _answer(
+        self,
+        read: tuple[Grouping, FeatureColumns],
+        options: PredictOptions,
+        entities: Mapping[str, Any] = _NOTHING,
+        rows: IntArray | None = None,
+    ) -> Answers:
+        del entities  # of roll-outs alone
         tally = Tally()
         with self._settings.for_predictions():
-            answers = self.route.answer(read, self._bundle, options, self._stacks, tally, self._bundle.weights)
+            answers = self.route.answer(read, self._bundle, options, self._stacks, tally, self._bundle.weights, rows)
         if answers.radius is not None:
             depth, strangers = len(self.manifest.keys.columns), self.manifest.stranger_radius
             answers.radius = radii_of_rows(read[0], answers.status, depth, self._radii_of, strangers)
@@ -220,10 +227,8 @@ class MetaModel:
         return answers
 
     def _radii_of(self, keys: Sequence[GroupKey | InvalidKey]) -> AnyArray:
-        values = self._bundle.group_values
-        assert values is not None  # or there would be no radius to fill
-        radii: AnyArray = values.of(keys, (RADIUS,))[:, 0]
-        return radii
+        assert self._bundle.group_values is not None  # or there would be no radius to fill
+        return self._bundle.group_values.of(keys, (RADIUS,))[:, 0]
 
     def preload(self, preload: Preload) -> Preloaded:
         """Load the children of hot groups now, as far as the cache has room; see `metamodel.load_model`.
@@ -309,18 +314,13 @@ class MetaModel:
         """
         with self._lock:
             tally = replace(self._tally, rows=Counter(self._tally.rows))
-        total = sum(tally.rows.values())
-        fallback = sum(n for status, n in tally.rows.items() if status == "global" or status.startswith("parent:"))
         return {
-            "rows": dict(tally.rows),
-            "rows_stacked": tally.rows_stacked,
+            **tally.figures(),
             "groups_damaged_in_stacks": sum(stack.damaged for stack in self._stacks),
-            "fallback_rate": fallback / total if total else 0.0,
             "cache": self._bundle.cache.stats(),
             "preload": None if self._preloaded is None else asdict(self._preloaded),
             "seconds_reading": self._bundle.seconds_reading,
             "seconds_unpickling": self._bundle.seconds_unpickling,
-            "seconds_predicting": tally.seconds_predicting,
         }
 
 

@@ -21,12 +21,14 @@ from metamodel.common.group_status import ANSWERED
 from metamodel.common.messages import count, listing, short
 from metamodel.common.validation import is_whole
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, InputError, InvalidKey, UnknownGroup
+from metamodel.prediction.answer_form import STACKED_METHODS
 from metamodel.prediction.blending import parents_asked
 from metamodel.tables import files as tables
-from metamodel.tables.grouping import group_rows
+from metamodel.tables.features import FeatureColumns
+from metamodel.tables.grouping import Grouping, group_rows
 from metamodel.tables.keys import GroupKey
 
-__all__ = ["Preload", "Preloaded", "preload_children", "preload_setting"]
+__all__ = ["Preload", "Preloaded", "all_in_memory", "preload_children", "preload_setting"]
 
 _VARIABLE = "METAMODEL_PRELOAD"
 
@@ -117,6 +119,34 @@ def preload_children(bundle: Bundle, preload: Preload) -> Preloaded:
     stacked = len(keys) - len(missing)
     asked = stacked + loaded + no_room + len(unknown) + len(damaged)
     return Preloaded(asked, loaded, stacked, no_room, len(unknown), len(damaged))
+
+
+def all_in_memory(bundle: Bundle, read: tuple[Grouping, FeatureColumns], method: str, *, proba: bool) -> bool:
+    """Whether all that is needed to answer rows is there already: nothing has to be loaded or fetched.
+
+    Parameters
+    ----------
+    bundle
+        The opened bundle.
+    read
+        The rows' groups and features.
+    method
+        The call's `predict_method`.
+    proba
+        Whether a stack would be asked for probabilities.
+    """
+    grouping, columns = read
+    if bundle.references is not None:  # an endpoint's answer is never in memory
+        return False
+    keys = [key for key in grouping.keys if isinstance(key, tuple)]
+    if (weights := bundle.weights) is not None:
+        keys += dict.fromkeys(parents_asked(keys, weights, len(bundle.manifest.keys.columns)))
+    # A stack leaves some rows with gaps to the children.
+    if method in STACKED_METHODS and columns.matrix is not None and np.isfinite(columns.matrix).all():
+        for stack in bundle.stacks:
+            if keys and stack.takes(proba=proba):
+                keys = [key for key, place in zip(keys, stack.positions(keys), strict=True) if place < 0]
+    return all(map(bundle.is_cached, keys))
 
 
 def _named(bundle: Bundle, preload: Preload) -> tuple[list[GroupKey], list[str]]:

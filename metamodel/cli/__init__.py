@@ -21,6 +21,7 @@ from metamodel.cli.promote import promote
 from metamodel.cli.reference import reference
 from metamodel.cli.report import report
 from metamodel.cli.rollback import rollback
+from metamodel.cli.rollout import rollout
 from metamodel.cli.score import score
 from metamodel.cli.serve import serve
 from metamodel.cli.train import train
@@ -49,7 +50,7 @@ def main() -> None:
 
 _MODELS = (train, log, score, serve, inspect, report, export, pack, reference, serve_check)
 
-_VERSIONS = (update, gate, promote, rollback, versions, monitor, acknowledge)
+_VERSIONS = (update, gate, promote, rollout, rollback, versions, monitor, acknowledge)
 
 for command in (*_MODELS, *_VERSIONS):
     main.add_command(command)

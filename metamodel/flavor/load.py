@@ -10,10 +10,11 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
-from metamodel.bundle.manifest import MANIFEST_NAME
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.preload import Preload
 from metamodel.bundle.references import ReferenceSettings
+from metamodel.bundle.rollout.files import holds_model
+from metamodel.bundle.rollout.opening import open_model
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import short
@@ -72,7 +73,7 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     if not isinstance(uri, str | Path):
         raise InputError(f"{short(uri)} ({type(uri).__name__}) is no model. Give the path or URI of one.")
     path = Path(uri)
-    if (path / MANIFEST_NAME).is_file():
+    if holds_model(path):
         return open_bundle(path, cache)
     if path.is_file():
         path = unpacked_for_good(path)
@@ -92,7 +93,7 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
     if noted.get("code"):
         _importable(path / CODE_DIR)
     model = open_bundle(path / bundle, cache, noted.get("defaults"), path)
-    if noted.get("bundle") != model.bundle.digest:
+    if noted.get("bundle") != model.digest:
         raise UnreadableBundle(
             f"{redacted(str(uri))} holds another bundle than the one that was logged. Restore it, or log it again."
         )
@@ -111,14 +112,14 @@ def open_bundle(
     defaults: Mapping[str, Any] | None = None,
     logged: Path | None = None,
 ) -> MetaModel:
-    """Open a bundle whose children may live elsewhere; they are fetched when they are asked for.
+    """Open a bundle, or a roll-out, whose children may live elsewhere; they are fetched when they are asked for.
 
     Parameters
     ----------
     path, cache, defaults, logged
         As for `MetaModel`.
     """
-    return MetaModel(path, cache, defaults, ElsewhereLoader(str(Path(path).absolute())), logged)
+    return open_model(path, cache, defaults, ElsewhereLoader(str(Path(path).absolute())), logged)
 
 
 def _local_copy(uri: str) -> Path:

@@ -17,11 +17,13 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.preload import preload_setting
+from metamodel.bundle.rollout.model import RolloutModel
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.load import open_bundle
 from metamodel.flavor.scoring_server import PublicError, is_serving, take_over_server
+from metamodel.prediction.answer_form import OTHER
 from metamodel.tables.large_integers import with_decimals
 
 __all__ = ["GroupedModel", "predict_for_json", "public_errors"]
@@ -39,7 +41,9 @@ class GroupedModel(ChecksTables, PythonModel):
         if preload is not None:
             self._model.preload(preload)
         leave_tables_to_models()
-        take_over_server(self._model.manifest)
+        take_over_server(self._model.manifest, self._model.entity_names)
+        if isinstance(self._model, RolloutModel):
+            self._model.is_serving = is_serving()
 
     @property
     def model(self) -> MetaModel:
@@ -78,7 +82,7 @@ def predict_for_json(
 def _known_columns(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
     """Leave out what no message may name: without a header line, the columns of a CSV body are the values of a row."""
     manifest = model.manifest
-    known = {*manifest.keys.names, *manifest.features.names}
+    known = {*manifest.keys.names, *manifest.features.names, *model.entity_names}
     return frame if known.issuperset(frame.columns) else frame.loc[:, [name in known for name in frame.columns]]
 
 
@@ -129,10 +133,14 @@ def _for_spark(answers: pd.DataFrame) -> pd.DataFrame:
     """Keep null labels null inside Spark tasks: MLflow casts string fields with `astype(str)`, which writes "None"."""
     if not _in_spark_task() or answers["prediction"].dtype.kind == "f":
         return answers
-    labels = answers["prediction"]
+    names = [name for name in ("prediction", OTHER) if name in answers]
+    return answers.assign(**{name: _spark_labels(answers[name]) for name in names})
+
+
+def _spark_labels(labels: pd.Series) -> pd.Series:
     if labels.dtype.name in ("object", "str", "boolean"):
-        return answers.assign(prediction=pd.Series(_NullKeepingText.of(labels), index=answers.index))
-    return answers.assign(prediction=labels.astype("float64"))
+        return pd.Series(_NullKeepingText.of(labels), index=labels.index)
+    return labels.astype("float64")
 
 
 def _in_spark_task() -> bool:

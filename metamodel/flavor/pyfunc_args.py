@@ -42,13 +42,13 @@ def pyfunc_parts(
         The files that it names are there until the block ends.
     """
     manifest = model.manifest
-    shown = None if data is None or data.empty else input_example(manifest, data)
-    with plainly_named(model.bundle.path) as bundle, tempfile.TemporaryDirectory(prefix="metamodel-code-") as directory:
+    shown = None if data is None or data.empty else input_example(manifest, data, model.entity_names)
+    with plainly_named(model.path) as bundle, tempfile.TemporaryDirectory(prefix="metamodel-code-") as directory:
         loader, archive = write_code(Path(directory))
         yield {
             "python_model": str(loader),
             "artifacts": {"bundle": str(bundle)},
-            "signature": signature(manifest, model.route, model.options()),
+            "signature": signature(manifest, model.route, model.options(), model.entity_names),
             "input_example": shown,
             "pip_requirements": environment.requirements(manifest),
             "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded
@@ -56,7 +56,7 @@ def pyfunc_parts(
             "metadata": {
                 "metamodel": {
                     "defaults": recorded_defaults(model),
-                    "bundle": model.bundle.digest,
+                    "bundle": model.digest,
                     **environment.noted(),
                 }
             },

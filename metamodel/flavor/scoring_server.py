@@ -94,22 +94,24 @@ def is_serving() -> bool:
     return os.environ.get(_SERVING) == "true"
 
 
-def take_over_server(manifest: Manifest) -> None:
+def take_over_server(manifest: Manifest, entity_names: Sequence[str] = ()) -> None:
     """Teach the scoring server of this process, if it is one, CSV, JSON without casts, and to refuse without quoting.
 
     Parameters
     ----------
     manifest
         Of the model that is served.
+    entity_names
+        Of a roll-out, columns that decide which model answers.
     """
     server: Any = sys.modules.get(_SERVER)
     if server is not None:
-        _accept_csv(server, manifest)
-        _read_json(server, manifest)
+        _accept_csv(server, manifest, entity_names)
+        _read_json(server, manifest, entity_names)
         _hide_rows(server, number_columns(manifest))
 
 
-def _accept_csv(server: Any, manifest: Manifest) -> None:
+def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str]) -> None:
     original = getattr(server.parse_csv_input, "original", server.parse_csv_input)
     group_by = manifest.keys.names
     texts = [column.name for column in manifest.keys.columns if column.kind == "string"]
@@ -120,7 +122,9 @@ def _accept_csv(server: Any, manifest: Manifest) -> None:
     numbers = {
         feature.name: "number" for feature in manifest.features.features if feature.kind in ("number", "boolean")
     }
-    kinds = numbers | kinds  # a group column may be a feature too; it is a key first
+    # A group column may be a feature too, or name the unit of a roll-out; it is a key first.
+    kinds = dict.fromkeys(entity_names, "integer") | numbers | kinds
+    group_by = list(dict.fromkeys([*group_by, *(name for name in entity_names if name not in numbers)]))
     exact = _exact_columns(manifest.features)
 
     def parse_csv_input(csv_input: str | TextIO, schema: Schema | None = None) -> pd.DataFrame:
@@ -134,9 +138,9 @@ def _accept_csv(server: Any, manifest: Manifest) -> None:
     server.parse_csv_input = parse_csv_input
 
 
-def _read_json(server: Any, manifest: Manifest) -> None:
+def _read_json(server: Any, manifest: Manifest, entity_names: Sequence[str]) -> None:
     original = getattr(server.infer_and_parse_data, "original", server.infer_and_parse_data)
-    names = [*dict.fromkeys([*manifest.keys.names, *manifest.features.names])]
+    names = [*dict.fromkeys([*manifest.keys.names, *manifest.features.names, *entity_names])]
     exact = [name for name in names if name not in set(number_columns(manifest))]
 
     def infer_and_parse_data(data: Any, schema: Schema | None = None) -> Any:

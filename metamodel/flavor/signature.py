@@ -9,6 +9,7 @@ to send, and count for input of other kinds.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.types.schema import AnyType
 
 from metamodel.bundle.manifest import Manifest
-from metamodel.prediction.answer_form import PredictOptions
+from metamodel.prediction.answer_form import OTHER, VARIANT, PredictOptions
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.tables.feature_columns import Feature
 
@@ -44,8 +45,12 @@ _CHILD_LABELS = {
 
 _OUTPUT_TYPES = {"status": "string", "key": "string", "level": "long", "child_version": "string", "error": "string"}
 
+_OUTPUT_TYPES[VARIANT] = "string"
 
-def signature(manifest: Manifest, route: Route, options: PredictOptions) -> ModelSignature:
+
+def signature(
+    manifest: Manifest, route: Route, options: PredictOptions, entity_names: Sequence[str] = ()
+) -> ModelSignature:
     """Declare inputs, outputs and params.
 
     Parameters
@@ -54,11 +59,13 @@ def signature(manifest: Manifest, route: Route, options: PredictOptions) -> Mode
         The model.
     options
         What a call without params does: it decides the output columns and the params' defaults.
+    entity_names
+        Of a roll-out, columns that decide which model answers.
     """
-    types = _input_types(manifest)
+    types = _input_types(manifest) | dict.fromkeys(entity_names, AnyType())
     columns: list[ColSpec | TensorSpec] = [ColSpec(type_, name, required=False) for name, type_ in types.items()]
     label = _LABEL_TYPES[manifest.target.label_kind or "number"]
-    answered: dict[str, Any] = {"prediction": label, **_OUTPUT_TYPES}
+    answered: dict[str, Any] = {"prediction": label, OTHER: label, **_OUTPUT_TYPES}
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(answered.get(name, "double"), name) for name in output_columns(route, options)
     ]
@@ -92,9 +99,12 @@ def _input_type(feature: Feature) -> Any:
     return DataType.double if is_float else AnyType()
 
 
-def input_example(manifest: Manifest, data: pd.DataFrame, rows: int = 3) -> pd.DataFrame:
+def input_example(
+    manifest: Manifest, data: pd.DataFrame, entity_names: Sequence[str] = (), rows: int = 3
+) -> pd.DataFrame:
     """First rows of the training table that have a group, with the model's columns alone."""
-    columns = list(dict.fromkeys([*manifest.keys.names, *manifest.features.names]))
+    columns = list(dict.fromkeys([*manifest.keys.names, *manifest.features.names, *entity_names]))
+    data = data.assign(**{name: None for name in entity_names if name not in data})
     with_group = data[manifest.keys.names].notna().all(axis=1).to_numpy()
     complete = data.iloc[with_group.nonzero()[0][:rows]][columns].reset_index(drop=True)
     odd = complete.select_dtypes(exclude=["number", "bool"]).columns

@@ -29,7 +29,7 @@ class Event:
     Attributes
     ----------
     kind
-        "promote" or "rollback".
+        "promote", "rollback" or "rollout": a roll-out begins, or gets another fraction.
     name, alias, version
         Of which registered model which alias points at which version since.
     replaced

@@ -131,7 +131,7 @@ def _make(name: str, present: MetaModel, key: GroupKey, version: str, facts: dic
 
 def _replaced(name: str, alias: str, present: str, log: EventLog) -> str:
     """Find what a version replaced when it was promoted; not what it was rolled back from."""
-    promotions = [event for event in log.of(name) if event.alias == alias and event.kind == "promote"]
+    promotions = [event for event in log.of(name) if event.alias == alias and event.kind in ("promote", "rollout")]
     replaced = [event.replaced for event in promotions if event.version == present]
     if not replaced:
         raise InputError(

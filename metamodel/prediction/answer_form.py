@@ -1,17 +1,17 @@
 """What one call to predict is asked for, and what its answers look like: columns, kinds, statuses."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import FEW_ROWS, AnyArray
 from metamodel.common.choices import PredictMethod, UnknownPolicy
-from metamodel.common.messages import count
+from metamodel.common.messages import count, did_you_mean
 from metamodel.common.validation import one_of
 from metamodel.exceptions import ChildFailed, InputError
 from metamodel.prediction.answer_frames import TEXT, as_texts
@@ -21,7 +21,10 @@ from metamodel.prediction.further_answers import further_answers, further_column
 __all__ = [
     "DETAIL_COLUMNS",
     "INTERVAL",
+    "OTHER",
     "STACKED_METHODS",
+    "VARIANT",
+    "VARIANTS",
     "AnswerForm",
     "PredictOptions",
     "plain_numbers",
@@ -30,6 +33,15 @@ __all__ = [
 DETAIL_COLUMNS = ("key", "level", "child_version", "error")
 
 INTERVAL = ("lower", "upper")
+
+# Of a roll-out, behind the columns of `detail`: who answered, and whether that is who should have.
+VARIANT = "variant"
+
+VARIANTS = ("champion", "challenger", "challenger_failed")
+
+OTHER = "prediction_other"
+
+_PARAMS = ("detail", "predict_method", "unknown")
 
 # What stacks know.
 STACKED_METHODS = ("predict", "predict_proba")
@@ -69,6 +81,26 @@ class PredictOptions:
     detail: bool = False
     predict_method: PredictMethod = "predict"
     unknown: UnknownPolicy = "null"
+
+    @classmethod
+    def complete(cls, given: Mapping[str, Any], unknown: str) -> Self:
+        """Read a call's params; what is not given is usual, and `unknown` the model's own policy.
+
+        Raises
+        ------
+        InputError
+            A param is unknown, or has a value it cannot have.
+        """
+        if odd := sorted(map(str, set(given) - set(_PARAMS))):
+            raise InputError(
+                f"Unknown predict params: {', '.join(odd)}. There are: {', '.join(_PARAMS)}."
+                f"{did_you_mean(odd, _PARAMS)}"
+            )
+        return cls(
+            detail=given.get("detail", False),
+            predict_method=given.get("predict_method") or "predict",
+            unknown=given.get("unknown") or unknown,  # type: ignore[arg-type]  # checked below
+        )
 
     def __post_init__(self) -> None:
         one_of("predict_method", self.predict_method, get_args(PredictMethod))

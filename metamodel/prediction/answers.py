@@ -4,6 +4,7 @@ Statuses are small codes until the table is handed out: a million strings cost m
 linear model.
 """
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,13 +15,57 @@ from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.prediction.answer_form import (
     DETAIL_COLUMNS,
     INTERVAL,
+    OTHER,
+    VARIANT,
+    VARIANTS,
     AnswerForm,
     plain_numbers,
 )
 from metamodel.prediction.answer_frames import answer_frame, as_texts
 from metamodel.prediction.pooled_model import POOLED
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "ShadowAnswer"]
+
+
+class ShadowAnswer:
+    """What a challenger in the shadow answers for the rows of one call, as soon as it has.
+
+    Attributes
+    ----------
+    prediction
+        Of each row; None before, and where it failed as a whole.
+    status
+        Of each row, as in answers; empty without predictions.
+    error
+        Why there are none.
+    """
+
+    __slots__ = ("_answered", "error", "prediction", "status")
+
+    def __init__(self) -> None:
+        self._answered = threading.Event()
+        self.prediction: AnyArray | None = None
+        self.status: list[str] = []
+        self.error = ""
+
+    def fill(self, prediction: AnyArray, status: list[str]) -> None:
+        """Take the challenger's answers in."""
+        self.prediction, self.status = prediction, status
+        self._answered.set()
+
+    def fail(self, error: str) -> None:
+        """Take in why there will be none."""
+        self.error = error
+        self._answered.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it has answered, or failed; returns whether it has."""
+        return self._answered.wait(seconds)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has answered, or failed."""
+        return self._answered.is_set()
 
 
 class Answers:
@@ -37,6 +82,12 @@ class Answers:
     ----------
     radius
         Half the width of each row's interval, NaN where it has none; None where the model has no intervals.
+    variant
+        Of a roll-out: position in `VARIANTS` of who answered each row; else None.
+    other
+        Of an interleaved roll-out: what the other model predicts for each row; else None.
+    shadow
+        Of a roll-out in the shadow whose answers somebody logs: what the challenger will have answered; else None.
     """
 
     def __init__(self, n_rows: int, form: AnswerForm) -> None:
@@ -46,6 +97,9 @@ class Answers:
         self.status = np.full(n_rows, form.statuses.index("unknown_group"), dtype=np.int16)
         self.further = np.full((n_rows, len(form.further)), np.nan) if form.further else None
         self.radius = np.full(n_rows, np.nan) if form.intervals else None
+        self.variant: AnyArray | None = None
+        self.other: AnyArray | None = None
+        self.shadow: ShadowAnswer | None = None
         self._detail: tuple[AnyArray, ...] = ()
         if form.options.detail:
             self._detail = (
@@ -104,6 +158,23 @@ class Answers:
         for mine, its in zip(self._columns(), part._columns(), strict=True):
             mine[order] = its
 
+    def take_over(self, rows: IntArray, other: "Answers") -> None:
+        """Take over another model's answers of some of the same rows, intervals and all."""
+        for mine, its in zip(self._columns(), other._columns(), strict=True):
+            mine[rows] = its[rows]
+        if self.radius is not None and other.radius is not None:
+            self.radius[rows] = other.radius[rows]
+
+    @property
+    def failed(self) -> IntArray:
+        """Positions of the rows whose child could not answer."""
+        return np.flatnonzero(self.status == self._form.statuses.index("failed"))
+
+    @property
+    def statuses(self) -> list[str]:
+        """Status of each row."""
+        return [self._form.statuses[code] for code in self.status.tolist()]
+
     def _columns(self) -> Sequence[AnyArray]:
         further = () if self.further is None else (self.further,)
         return (self.prediction, self.status, *further, *self._detail)
@@ -114,9 +185,9 @@ class Answers:
         with np.errstate(over="ignore"):
             return dict(zip(INTERVAL, (self.prediction - self.radius, self.prediction + self.radius), strict=True))
 
-    def tally(self) -> dict[str, int]:
-        """Rows by status."""
-        counts = np.bincount(self.status).tolist()
+    def tally(self, rows: IntArray | None = None) -> dict[str, int]:
+        """Rows by status; of some rows alone, None for all of them."""
+        counts = np.bincount(self.status if rows is None else self.status[rows]).tolist()
         return {self._form.statuses[code]: number for code, number in enumerate(counts) if number}
 
     def records(self) -> list[dict[str, Any]]:
@@ -131,21 +202,30 @@ class Answers:
         [{'prediction': 0.5, 'status': 'child'}, {'prediction': None, 'status': 'unknown_group'}]
         """
         columns: dict[str, Any] = {"prediction": self._form.plain_labels(self.prediction)}
+        if self.other is not None:
+            columns[OTHER] = self._form.plain_labels(self.other)
         columns |= {name: plain_numbers(limits) for name, limits in self._interval().items()}
         if self.further is not None:
             columns |= {name: plain_numbers(self.further[:, i]) for i, name in enumerate(self._form.further)}
-        columns["status"] = [self._form.statuses[code] for code in self.status.tolist()]
+        columns["status"] = self.statuses
         columns |= {
             name: values.tolist() for name, values in zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail))
         }
+        if self.variant is not None and self._detail:
+            columns[VARIANT] = [VARIANTS[code] for code in self.variant.tolist()]
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def frame(self, index: pd.Index) -> pd.DataFrame:
         """Put the columns into one table."""
-        columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction), **self._interval()}
+        columns: dict[str, Any] = {"prediction": self._form.labels(self.prediction)}
+        if self.other is not None:
+            columns[OTHER] = self._form.labels(self.other)
+        columns |= self._interval()
         if self.further is not None:
             columns |= {name: self.further[:, i] for i, name in enumerate(self._form.further)}
         columns["status"] = self._form.status_texts.take(self.status)
         for name, values in zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail)):
             columns[name] = as_texts(values) if values.dtype == object else values
+        if self.variant is not None and self._detail:
+            columns[VARIANT] = as_texts(np.array(VARIANTS, dtype=object)[self.variant])
         return answer_frame(columns, index)

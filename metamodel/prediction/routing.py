@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from metamodel.common.arrays import FEW_ROWS
+from metamodel.common.arrays import FEW_ROWS, IntArray
 from metamodel.exceptions import InputError
-from metamodel.prediction.answer_form import DETAIL_COLUMNS, INTERVAL, AnswerForm, PredictOptions
+from metamodel.prediction.answer_form import DETAIL_COLUMNS, INTERVAL, OTHER, VARIANT, AnswerForm, PredictOptions
 from metamodel.prediction.answers import Answers
 from metamodel.prediction.blending import Weights
 from metamodel.prediction.call import Call
@@ -47,6 +47,10 @@ class Route:
         Whether answers have the columns `lower` and `upper`; what fills them is not in this package.
     transformed
         How many columns children's `transform` gives, at most.
+    variants
+        Whether it is a roll-out, whose detail says which model answered.
+    both
+        Whether answers show two models' predictions.
     """
 
     keys: KeySchema
@@ -58,6 +62,8 @@ class Route:
     methods: tuple[str, ...] = ("predict_proba",)
     intervals: bool = False
     transformed: int = 0
+    variants: bool = False
+    both: bool = False
 
     def predict(
         self,
@@ -110,13 +116,17 @@ class Route:
         stacks: Sequence[Stack] = (),
         tally: Tally | None = None,
         weights: Weights | None = None,
+        rows: IntArray | None = None,
     ) -> Answers:
-        """Answer rows that are read already, with options that are checked already; else as `predict`."""
+        """Answer rows that are read already, with options that are checked already; else as `predict`.
+
+        Of `rows` alone, if they are given; the others stay without an answer.
+        """
         call = Call(*read, self.form(options), self.levels, tally or Tally())
-        call.ask(store, stacks)
+        call.ask(store, stacks, rows)
         if weights is not None:
             call.blend(weights, store, stacks)
-        call.tally.rows.update(call.answers.tally())
+        call.tally.rows.update(call.answers.tally(rows))
         return call.answers
 
     def check(self, options: PredictOptions) -> None:
@@ -158,7 +168,9 @@ def output_columns(route: Route, options: PredictOptions) -> list[str]:
     """Names of the columns that a call with these options returns, in order."""
     interval = INTERVAL if route.intervals else ()
     further = route.form(options).further
-    return ["prediction", *interval, *further, "status", *(DETAIL_COLUMNS if options.detail else ())]
+    other = (OTHER,) if route.both else ()
+    detail = (*DETAIL_COLUMNS, *((VARIANT,) if route.variants else ())) if options.detail else ()
+    return ["prediction", *other, *interval, *further, "status", *detail]
 
 
 def check_probabilities(task: str) -> None:

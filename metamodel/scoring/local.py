@@ -11,7 +11,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import load_model
-from metamodel.prediction.answer_form import DETAIL_COLUMNS
+from metamodel.prediction.answer_form import DETAIL_COLUMNS, VARIANT
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables import files as tables
 from metamodel.tables.csv_fields import with_parsed_fields
@@ -87,7 +87,11 @@ class _Counted:
         target = self._model.manifest.target
         if target.name in readable.columns:
             self._errors += Errors.of(readable[target.name], answers["prediction"], target.task)
-        return answers if self._model.options(params).detail else answers.drop(columns=list(DETAIL_COLUMNS))
+        return (
+            answers
+            if self._model.options(params).detail
+            else answers.drop(columns=[*DETAIL_COLUMNS, VARIANT], errors="ignore")
+        )
 
     def summary(self) -> ScoreSummary:
         """Say what became of all parts."""
@@ -113,6 +117,7 @@ def _parts(data: str | Path, model: MetaModel) -> Iterator[pd.DataFrame]:
     # Texts that look like numbers ("007") would be read as numbers otherwise, and match no group and no category.
     texts = [column.name for column in keys.columns if column.kind == "string"]
     texts += features.texts
+    texts += model.entity_names  # each of their fields is read by itself
     yield from tables.read_batches(data, keys.names, texts)
 
 
@@ -126,7 +131,9 @@ def _readable(frame: pd.DataFrame, data: Any, model: MetaModel) -> pd.DataFrame:
     kinds: dict[str, str] = {feature.name: feature.kind for feature in model.manifest.features.features}
     numeric = {name: "number" for name, kind in kinds.items() if kind in ("number", "boolean")}
     # A group column may be a feature too; it is a key first.
-    return with_parsed_fields(frame, numeric | {column.name: column.kind for column in model.manifest.keys.columns})
+    entities = dict.fromkeys(model.entity_names, "integer")
+    keys = {column.name: column.kind for column in model.manifest.keys.columns}
+    return with_parsed_fields(frame, entities | numeric | keys)
 
 
 def _beside(frame: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:

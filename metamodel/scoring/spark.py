@@ -21,7 +21,7 @@ from metamodel import exceptions
 from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import ChildFailed
 from metamodel.flavor.load import load_model
-from metamodel.prediction.answer_form import DETAIL_COLUMNS, PredictOptions
+from metamodel.prediction.answer_form import DETAIL_COLUMNS, OTHER, VARIANT, PredictOptions
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.scoring.spark_worker import ModelPlace, PartitionScorer
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
@@ -32,7 +32,7 @@ __all__ = ["score_on_spark", "score_to_table"]
 
 _ARROW_TYPES = {"status": pa.string(), "key": pa.string(), "level": pa.int64()}
 
-_ARROW_TYPES |= {"child_version": pa.string(), "error": pa.string()}
+_ARROW_TYPES |= {"child_version": pa.string(), "error": pa.string(), VARIANT: pa.string()}
 
 _LABEL_TYPES = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "number": pa.float64()}
 
@@ -61,7 +61,8 @@ def _scored(data: Any, opened: MetaModel, model: Any, options: PredictOptions, p
     frame = read_spark(data, keys.names, texts).frame
     added = _added(opened.route, options)
     _check(frame, opened, [f"{prefix}{name}" for name in added])
-    needed = tuple(dict.fromkeys([*keys.names, *features.names]))
+    entities = [name for name in opened.entity_names if name in frame.columns]
+    needed = tuple(dict.fromkeys([*keys.names, *features.names, *entities]))
     place = _place(opened, model, _tasks(frame))
     scorer = PartitionScorer(place, tuple(frame.columns), needed, added, asdict(options), prefix)
     together = [column(name) for name in keys.names]
@@ -98,7 +99,7 @@ def score_to_table(
     )
     answers = scored.observe(sums.observation, *sums.columns())
     if not options.detail:
-        answers = answers.drop(*(f"{prefix}{name}" for name in DETAIL_COLUMNS))
+        answers = answers.drop(*(f"{prefix}{name}" for name in (*DETAIL_COLUMNS, VARIANT)))
     try:
         write_spark(answers, output)
     except PySparkException as error:
@@ -157,7 +158,7 @@ class _Sums:
 def _added(route: Route, options: PredictOptions) -> dict[str, pa.DataType]:
     route.check(options)
     label = _LABEL_TYPES[route.label_kind or "number"]
-    types = {"prediction": label, **_ARROW_TYPES}
+    types = {"prediction": label, OTHER: label, **_ARROW_TYPES}
     return {name: types.get(name, pa.float64()) for name in output_columns(route, options)}
 
 
@@ -171,9 +172,9 @@ def _check(frame: DataFrame, model: MetaModel, added: list[str]) -> None:
 
 def _place(opened: MetaModel, model: Any, tasks: int) -> ModelPlace:
     uri = None if isinstance(model, MetaModel) else str(model)
-    path = str(opened.bundle.path.absolute())
+    path = str(opened.path.absolute())
     fetches = uri or opened.manifest.references is not None
-    return ModelPlace(path, opened.bundle.digest, uri, mlflow.get_tracking_uri() if fetches else None, tasks)
+    return ModelPlace(path, opened.digest, uri, mlflow.get_tracking_uri() if fetches else None, tasks)
 
 
 def _tasks(frame: DataFrame) -> int:

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import WORKERS_VARIABLE
+from metamodel.bundle.rollout.opening import open_model
 from metamodel.common.byte_cache import CACHE_VARIABLE, ByteCache, limit_in_bytes
 from metamodel.common.uris import redacted
 from metamodel.exceptions import UnreadableBundle
@@ -70,14 +71,14 @@ class ModelPlace:
 
     def _reachable(self) -> MetaModel | None:
         try:
-            model = MetaModel(self.bundle, _cache())
+            model = open_model(self.bundle, _cache())
         except UnreadableBundle:
             return None
         if model.manifest.references is not None:  # its children are fetched through MLflow
             from metamodel.flavor.load import open_bundle
 
             model = open_bundle(self.bundle, _cache())
-        return model if model.bundle.digest == self.digest else None
+        return model if model.digest == self.digest else None
 
     def _downloaded(self) -> MetaModel:
         if self.uri is None:
@@ -90,7 +91,7 @@ class ModelPlace:
 
         folder = Path(SparkFiles.getRootDirectory()) / f"metamodel-{self.digest[:16]}"
         model = load_model(_fetch_once(self.uri, self.tracking_uri, folder), cache_bytes=_cache().limit)
-        if model.bundle.digest != self.digest:
+        if model.digest != self.digest:
             raise UnreadableBundle(f"{redacted(self.uri)} changed while it was read. Start again, or name a version.")
         return model
 

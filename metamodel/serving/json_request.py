@@ -5,7 +5,7 @@ once, texts, whole numbers or booleans for keys, numbers or nulls for features. 
 code, which also words every refusal, so the answers are the same by construction.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,7 +22,9 @@ _PARAM_TYPES = {"detail": bool, "predict_method": str, "unknown": str}
 
 _Row = Sequence[Any]
 
-_Rows = tuple[list[_Row], list[_Row]]
+_Places = tuple[tuple[int, ...], tuple[int, ...], tuple[int | None, ...]]
+
+_Rows = tuple[list[_Row], list[_Row], list[_Row]]
 
 
 class PlainRequest(NamedTuple):
@@ -34,11 +36,14 @@ class PlainRequest(NamedTuple):
         The rows' groups and features.
     params
         The call's params.
+    entities
+        Of a roll-out: the rows' values of the columns that decide which model answers.
     """
 
     grouping: Grouping
     columns: FeatureColumns
     params: dict[str, Any]
+    entities: Mapping[str, Sequence[Any]]
 
 
 class PlainReader:
@@ -48,14 +53,18 @@ class PlainReader:
     ----------
     keys, features
         The recorded schemas.
+    entity_names
+        Of a roll-out, columns that decide which model answers; of one that did not come each row has a null.
     """
 
-    def __init__(self, keys: KeySchema, features: FeatureSchema) -> None:
+    def __init__(self, keys: KeySchema, features: FeatureSchema, entity_names: Sequence[str] = ()) -> None:
         self._keys = keys
         self._features = features
+        self._entity_names = tuple(entity_names)
         self._key_names = tuple(keys.names)
         self._feature_names = tuple(features.names)
         self._needed = frozenset([*self._key_names, *self._feature_names])
+        self._known = self._needed.union(self._entity_names)
         self._layouts: dict[str, Callable[[Any], _Rows | None]] = {
             "dataframe_split": self._split,
             "dataframe_records": self._records,
@@ -77,9 +86,12 @@ class PlainReader:
         rows = None if read is None else read(table)
         if rows is None:
             return None
-        of_keys, of_features = rows
+        of_keys, of_features, of_entities = rows
         plain_rows = read_plain_rows(of_keys, of_features, self._keys, self._features)
-        return None if plain_rows is None else PlainRequest(*plain_rows, params)
+        if plain_rows is None:
+            return None
+        entities = {name: [row[i] for row in of_entities] for i, name in enumerate(self._entity_names)}
+        return PlainRequest(*plain_rows, params, entities)
 
     def _split(self, table: Any) -> _Rows | None:
         if not isinstance(table, dict) or not table.keys() <= {"columns", "data", "index"}:
@@ -96,18 +108,23 @@ class PlainReader:
         positions = self._positions(names)
         if positions is None:
             return None
-        of_keys, of_features = positions
-        return [[row[i] for i in of_keys] for row in data], [[row[i] for i in of_features] for row in data]
+        of_keys, of_features, of_entities = positions
+        return (
+            [[row[i] for i in of_keys] for row in data],
+            [[row[i] for i in of_features] for row in data],
+            [[None if i is None else row[i] for i in of_entities] for row in data] if of_entities else [],
+        )
 
-    def _positions(self, names: list[str]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    def _positions(self, names: list[str]) -> _Places | None:
         find = self._remembered_positions if _characters(names) <= self._most_characters else self._find_positions
         return find(tuple(names))
 
-    def _find_positions(self, names: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    def _find_positions(self, names: tuple[str, ...]) -> _Places | None:
         where = {name: i for i, name in enumerate(names)}
         if len(where) < len(names) or not where.keys() >= self._needed:
             return None
-        return tuple(where[name] for name in self._key_names), tuple(where[name] for name in self._feature_names)
+        of_features = tuple(where[name] for name in self._feature_names)
+        return tuple(where[name] for name in self._key_names), of_features, tuple(map(where.get, self._entity_names))
 
     def _records(self, records: Any) -> _Rows | None:
         if not _all(dict, records):
@@ -116,26 +133,32 @@ class PlainReader:
             return (
                 [[record[name] for name in self._key_names] for record in records],
                 [[record[name] for name in self._feature_names] for record in records],
+                [list(map(record.get, self._entity_names)) for record in records] if self._entity_names else [],
             )
         except KeyError:
             return None
 
     def _exact_records(self, records: Any) -> _Rows | None:
         # MLflow turns further columns into arrays, and fails where these have different lengths.
-        if not _all(dict, records) or any(record.keys() != self._needed for record in records):
+        if not _all(dict, records) or any(not self._is_exact(record) for record in records):
             return None
         return self._records(records)
+
+    def _is_exact(self, table: dict[str, Any]) -> bool:
+        return self._needed <= table.keys() <= self._known
 
     def _inputs(self, table: Any) -> _Rows | None:
         if not isinstance(table, dict):
             return self._exact_records(table)
-        if table.keys() != self._needed or not all(type(values) is list for values in table.values()):
+        if not self._is_exact(table) or not all(type(values) is list for values in table.values()):
             return None
         if len({len(values) for values in table.values()}) != 1:
             return None
         keys = list(zip(*map(table.__getitem__, self._key_names), strict=True))
         features = list(zip(*map(table.__getitem__, self._feature_names), strict=True))
-        return (list(keys), list(features)) if keys else None
+        nulls = [None] * len(keys)
+        entities = list(zip(*(table.get(name, nulls) for name in self._entity_names), strict=True))
+        return (list(keys), list(features), list(entities)) if keys else None
 
 
 def _characters(names: Collection[str]) -> int:

@@ -19,6 +19,7 @@ from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.model import RolloutModel
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.pyfunc import predict_for_json, public_errors
 from metamodel.flavor.scoring_server import PublicError, take_over_server
@@ -84,11 +85,13 @@ class Scorer:
         self._max_rows = max_rows
         logged = _logged(model)
         self._input_schema = logged.get_input_schema()
-        self._reader = PlainReader(model.manifest.keys, model.manifest.features)
+        self._reader = PlainReader(model.manifest.keys, model.manifest.features, model.entity_names)
         self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows))
         # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
         leave_tables_to_models()
-        take_over_server(model.manifest)
+        take_over_server(model.manifest, model.entity_names)
+        if isinstance(model, RolloutModel):
+            model.is_serving = True
 
     def read(self, body: bytes, content_type: str | None) -> PlainRequest | None:
         """Read a plain request, or return None where MLflow's code has to answer."""
@@ -96,14 +99,15 @@ class Scorer:
 
     def is_quick(self, request: PlainRequest) -> bool:
         """Whether nothing has to be loaded or fetched for an answer."""
-        return self.model.at_hand((request.grouping, request.columns), request.params)
+        return self.model.at_hand((request.grouping, request.columns), request.params, request.entities)
 
     def answer(self, request: PlainRequest) -> Reply:
         """Answer a plain request."""
         try:
             _check_rows(len(request.grouping.codes), self._max_rows)
             with public_errors():
-                records = self.model.answer((request.grouping, request.columns), request.params).records()
+                read = request.grouping, request.columns
+                records = self.model.answer(read, request.params, request.entities).records()
         except PublicError as error:
             return _refused(error)
         return Reply(200, _dumps({"predictions": records}))
@@ -141,7 +145,7 @@ def _logged(model: MetaModel) -> Model:
     """Find what MLflow recorded of the model, above all its signature; for a bare bundle, make the same."""
     if model.logged is not None:
         return Model.load(str(model.logged))
-    made = Model(signature=signature(model.manifest, model.route, model.options()))
+    made = Model(signature=signature(model.manifest, model.route, model.options(), model.entity_names))
     made.add_flavor("python_function", loader_module="mlflow.pyfunc.model")
     return made
 

@@ -97,7 +97,7 @@ def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "")
         check_tracking_server()
     opened = load_model(model)
     with tempfile.TemporaryDirectory(prefix="metamodel-pack-") as directory:
-        path = opened.bundle.path
+        path = opened.path
         example, environment = recorded_example(opened), recorded_environment(opened)
         if opened.bundle.references is not None:
             path = pack_children(opened, Path(directory) / "bundle")
@@ -219,7 +219,7 @@ def _needed(directory: Path) -> list[Path]:
 
 def recorded_example(model: MetaModel) -> pd.DataFrame | None:
     """Input example of the logged model that a bundle lies in; None for a bare bundle."""
-    for directory in list(model.bundle.path.parents)[:2]:
+    for directory in list(model.path.parents)[:2]:
         if (directory / MLMODEL).is_file():
             example = Model.load(str(directory)).load_input_example(str(directory))
             return example if isinstance(example, pd.DataFrame) else None

@@ -1,0 +1,46 @@
+"""Two versions of one small model, and roll-outs of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import metamodel
+from metamodel.bundle.rollout.files import write_rollout
+from metamodel.bundle.rollout.model import RolloutModel
+from metamodel.flavor.load import load_model
+from metamodel.prediction.rollout.plan import Rollout
+
+FEATURES = ["x", "z"]
+
+
+def panel(groups: int = 12, rows: int = 20, shift: float = 0.0, shifted: int = 0) -> pd.DataFrame:
+    """A table in which every shop has its own slope; in the first shops the target lies higher by `shift`."""
+    rng = np.random.default_rng(7)
+    shop = np.repeat(np.arange(groups), rows)
+    frame = pd.DataFrame({"shop": shop, "x": rng.normal(size=len(shop)), "z": rng.normal(size=len(shop))})
+    noise = rng.normal(size=len(shop)) / 10
+    return frame.assign(y=frame["x"] * (shop + 1) + noise + np.where(shop < shifted, shift, 0.0))
+
+
+def trained(directory: Path, frame: pd.DataFrame, **options: Any) -> metamodel.MetaModel:
+    given = {"estimator": "ridge", "features": FEATURES, "n_jobs": 1, "prune": False, **options}
+    return metamodel.MetaModel(metamodel.train(frame, "shop", "y", output_dir=directory, **given).bundle_path)
+
+
+def two_models(directory: Path, **options: Any) -> tuple[metamodel.MetaModel, metamodel.MetaModel]:
+    """A champion, and a challenger that has three of twelve shops otherwise."""
+    champion = trained(directory / "champion", panel(), **options)
+    return champion, trained(directory / "challenger", panel(shift=5.0, shifted=3), **options)
+
+
+def rolled_out(
+    directory: Path, champion: metamodel.MetaModel, challenger: metamodel.MetaModel, **choices: Any
+) -> RolloutModel:
+    """Write a roll-out, and open it."""
+    place = directory / "rollout"
+    write_rollout(champion.bundle, challenger.bundle, Rollout.of(choices.pop("entity", None), **choices), place)
+    opened = load_model(place)
+    assert isinstance(opened, RolloutModel)
+    return opened
