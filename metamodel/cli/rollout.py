@@ -40,51 +40,46 @@ def rollout(champion: str, challenger: str | None, as_json: bool, **options: Any
     """Roll CHALLENGER out beside CHAMPION, as one model; or change the roll-out that the alias CHAMPION points at."""
     moves = {name: options.pop(name) for name in ("raised", "end", "promoted", "require_gate")}
     given = {name: value for name, value in options.items() if value not in (None, [], "")}
-    _check(challenger, given, moves)
     with at_work():
-        if challenger is not None:
-            from metamodel.lifecycle.rollouts.rollout import rollout as begin
+        _check(challenger, given, moves)
+        done = _done(champion, challenger, given, moves)
+    if isinstance(done, tuple):
+        event, moved = done
+        facts = None if event is None else event.to_dict()
+        name = champion.removeprefix("models:/").partition("@")[0]
+        click.echo(dumps({"moved": moved, "event": facts}) if as_json else told(name, "", event, moved))
+    else:
+        click.echo(dumps(done.to_dict()) if as_json else _text(done))
 
-            _tell(begin(champion, challenger, **given), as_json)
-        elif moves["raised"] is not None:
-            from metamodel.lifecycle.rollouts.moves import raise_fraction
 
-            _tell(raise_fraction(champion, moves["raised"]), as_json)
-        else:
-            _move(champion, moves, as_json)
+def _done(champion: str, challenger: str | None, given: dict[str, Any], moves: dict[str, Any]) -> Any:
+    """Do what is asked for: a `RolledOut` of what makes a version, an event and whether it happened of a move."""
+    from metamodel.lifecycle.rollouts import moves as of_rollout
+    from metamodel.lifecycle.rollouts.rollout import rollout as begin
+
+    if challenger is not None:
+        return begin(champion, challenger, **given)
+    if moves["raised"] is not None:
+        return of_rollout.raise_fraction(champion, moves["raised"])
+    if moves["end"]:
+        return of_rollout.end_rollout(champion)
+    return of_rollout.promote_challenger(champion, require_gate=moves["require_gate"])
 
 
 def _check(challenger: str | None, given: dict[str, Any], moves: dict[str, Any]) -> None:
-    with at_work():
-        asked = [moves["raised"] is not None, moves["end"], moves["promoted"], challenger is not None]
-        if sum(asked) != 1:
-            raise InputError("Give a CHALLENGER, or one of --raise, --end and --promote.")
-        if given and challenger is None:
-            raise InputError(f"--{next(iter(given))} belongs to a new roll-out. Give a CHALLENGER too.")
-        if moves["require_gate"] and not moves["promoted"]:
-            raise InputError("--require-gate belongs to --promote.")
+    asked = [moves["raised"] is not None, moves["end"], moves["promoted"], challenger is not None]
+    if sum(asked) != 1:
+        raise InputError("Give a CHALLENGER, or one of --raise, --end and --promote.")
+    if given and challenger is None:
+        raise InputError(f"--{next(iter(given))} belongs to a new roll-out. Give a CHALLENGER too.")
+    if moves["require_gate"] and not moves["promoted"]:
+        raise InputError("--require-gate belongs to --promote.")
 
 
-def _tell(made: Any, as_json: bool) -> None:
-    if as_json:
-        click.echo(dumps(made.to_dict()))
-        return
+def _text(made: Any) -> str:
     plan = made.rollout
     share = f" of {plan.fraction:g} of the units" if plan.mode in ("ab", "canary") else ""
     there = f"{made.name} {made.version}" if made.version else made.model_uri
     differing = f"; {made.differing:,} groups and parents differ" if made.differing >= 0 else ""
-    click.echo(f"{there}: {plan.mode}{share}, {plan.challenger['uri']} beside {plan.champion['uri']}{differing}.")
-    if made.event is not None:
-        click.echo(told(made.name, made.version, made.event, True))
-
-
-def _move(champion: str, moves: dict[str, Any], as_json: bool) -> None:
-    from metamodel.lifecycle.rollouts.moves import end_rollout, promote_challenger
-
-    if moves["end"]:
-        event, moved = end_rollout(champion)
-    else:
-        event, moved = promote_challenger(champion, require_gate=moves["require_gate"])
-    facts = None if event is None else event.to_dict()
-    name = champion.removeprefix("models:/").partition("@")[0]
-    click.echo(dumps({"moved": moved, "event": facts}) if as_json else told(name, "", event, moved))
+    line = f"{there}: {plan.mode}{share}, {plan.challenger['uri']} beside {plan.champion['uri']}{differing}."
+    return line if made.event is None else f"{line}\n{told(made.name, made.version, made.event, True)}"
