@@ -13,8 +13,8 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.preload import Preload
 from metamodel.bundle.references import ReferenceSettings
-from metamodel.bundle.rollout.files import holds_model
 from metamodel.bundle.rollout.opening import open_model
+from metamodel.bundle.rollout.rollout_files import holds_model
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import short

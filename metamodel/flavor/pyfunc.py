@@ -17,7 +17,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.preload import preload_setting
-from metamodel.bundle.rollout.model import RolloutModel
+from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models

@@ -19,7 +19,7 @@ from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from metamodel.bundle.model import MetaModel
-from metamodel.bundle.rollout.model import RolloutModel
+from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.pyfunc import predict_for_json, public_errors
 from metamodel.flavor.scoring_server import PublicError, take_over_server

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 import metamodel
-from metamodel.bundle.rollout.files import write_rollout
-from metamodel.bundle.rollout.model import RolloutModel
+from metamodel.bundle.rollout.rollout_files import write_rollout
+from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.flavor.load import load_model
-from metamodel.prediction.rollout.plan import Rollout
+from metamodel.prediction.rollout.rollout_plan import Rollout
 
 FEATURES = ["x", "z"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import ChildLoader
-from metamodel.bundle.rollout.files import CHALLENGER_DIR, CHAMPION_DIR, ROLLOUT_NAME, Described, read_rollout
-from metamodel.bundle.rollout.model import RolloutModel
 from metamodel.bundle.rollout.overlaid import OverlaidModel
+from metamodel.bundle.rollout.rollout_files import CHALLENGER_DIR, CHAMPION_DIR, ROLLOUT_NAME, Described, read_rollout
+from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.messages import error_text
 from metamodel.exceptions import UnreadableBundle

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metamodel.bundle.rollout.files import copy_rollout
-from metamodel.bundle.rollout.model import RolloutModel
+from metamodel.bundle.rollout.rollout_files import copy_rollout
+from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.exceptions import GateFailed, InputError
 from metamodel.flavor.load import load_model
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias

@@ -10,8 +10,8 @@ from typing import Any
 from mlflow import MlflowClient
 
 from metamodel.bundle.model import MetaModel
-from metamodel.bundle.rollout.files import write_rollout
-from metamodel.bundle.rollout.model import RolloutModel
+from metamodel.bundle.rollout.rollout_files import write_rollout
+from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.messages import listing
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
@@ -21,7 +21,7 @@ from metamodel.lifecycle.alias_moves import AliasMove, move_alias
 from metamodel.lifecycle.events import Event, VersionTags
 from metamodel.lifecycle.registered import Named, named_version
 from metamodel.prediction.answer_form import PredictOptions
-from metamodel.prediction.rollout.plan import Mode, Rollout, Unit
+from metamodel.prediction.rollout.rollout_plan import Mode, Rollout, Unit
 from metamodel.prediction.routing import output_columns
 from metamodel.tracking import registry
 from metamodel.tracking.log_bundle import log_bundle

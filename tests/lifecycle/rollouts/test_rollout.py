@@ -134,7 +134,7 @@ def test_units_are_asked_for_before_anything_is_read() -> None:
 def test_the_fraction_of_a_canary_does_not_fall(sales: str) -> None:
     champion = f"models:/{sales}@champion"
     metamodel.rollout(champion, f"models:/{sales}/2", "canary", 0.5, "customer_id", register=sales, alias="champion")
-    with pytest.raises(InputError, match="has the fraction 0.5 already"):
+    with pytest.raises(InputError, match=r"has the fraction 0\.5 already"):
         raise_fraction(champion, 0.5)
 
 

@@ -21,7 +21,7 @@ from metamodel.bundle.rollout.shadow import Shadow
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.prediction.answer_form import VARIANTS, PredictOptions
 from metamodel.prediction.answers import Answers
-from metamodel.prediction.rollout.plan import Rollout
+from metamodel.prediction.rollout.rollout_plan import Rollout
 from metamodel.prediction.routing import Route
 from metamodel.prediction.tally import Tally
 from metamodel.tables.features import FeatureColumns

@@ -14,7 +14,7 @@ from bundles import flip
 from rolled_out import panel, rolled_out, trained, two_models
 
 import metamodel
-from metamodel.bundle.rollout.model import RolloutModel
+from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.flavor.load import load_model
 from metamodel.prediction.rollout.assignment import in_challenger, unit_hashes
 

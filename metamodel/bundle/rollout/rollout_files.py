@@ -14,7 +14,7 @@ from metamodel.bundle.reader import Bundle
 from metamodel.bundle.rollout.overlay import copy_bundle, write_overlay
 from metamodel.common.whole_files import whole_directory
 from metamodel.exceptions import MetaModelError, UnreadableBundle
-from metamodel.prediction.rollout.plan import Rollout
+from metamodel.prediction.rollout.rollout_plan import Rollout
 
 __all__ = [
     "CHALLENGER_DIR",
