@@ -16,6 +16,7 @@ from metamodel.monitoring.count_table import count_table
 from metamodel.monitoring.late_labels import Labels, keep_rows, late_labels
 from metamodel.monitoring.model_reference import ModelReference
 from metamodel.monitoring.monitor_state import MonitorState
+from metamodel.monitoring.spark import count_on_spark, is_spark_table
 from metamodel.monitoring.window_counts import WINDOW_META, WindowCounts
 from metamodel.tables.sources import read_source
 
@@ -64,12 +65,11 @@ def record_window(
     InputError
         There is no row, or labels cannot be joined.
     """
-    parts = _counts(data)
-    if parts is not None:
-        together = WindowCounts.together(parts)
-        name = together.window or "counts"
-        state.keep_counts(name, together)
-        return name, WindowNotes(facts={"source": "counts"})
+    counted = _counted(model, reference, data, given)
+    if counted is not None:
+        for counts in counted:
+            state.keep_counts(counts.window or "counts", counts)
+        return counted[-1].window or "counts", WindowNotes(facts={"source": "counts"})
     frame, source = read_source(data, model.manifest.keys.names)
     if not len(frame):
         raise InputError("The table has no row, so that there is no window. Give the rows of one.")
@@ -136,6 +136,20 @@ def _with_late_labels(
         )
     words = (f"{count(strangers, 'label')} fit no row",) if strangers else ()
     return WindowNotes(words, {**facts, "windows_relabelled": changed, "labels_without_row": strangers})
+
+
+def _counted(model: MetaModel, reference: ModelReference, data: Any, given: WindowInput) -> list[WindowCounts] | None:
+    """Take counts, or let Spark count; None where it is a table on this machine."""
+    on_spark = is_spark_table(data)
+    parts = None if on_spark else _counts(data)
+    if (on_spark or parts is not None) and given.labels is not None:
+        raise InputError(
+            "Labels are joined to rows on this machine, not to counts or Spark tables. Join them to the table before: "
+            f"the target {model.manifest.target.name!r} is read from there."
+        )
+    if on_spark:
+        return count_on_spark(model, reference, data, given.window)
+    return None if parts is None else [WindowCounts.together(parts)]
 
 
 def _counts(data: Any) -> list[WindowCounts] | None:

@@ -83,7 +83,7 @@ def _moments(values: pd.Series) -> Any:
                 "Convert it, or monitor one window at a time without window."
             ) from error
     if getattr(values.dtype, "tz", None) is not None:
-        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+        values = values.dt.tz_localize(None)  # days and weeks are those of the table's own zone
     return values.to_numpy().astype("datetime64[us]")
 
 

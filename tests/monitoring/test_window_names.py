@@ -30,9 +30,9 @@ def test_weeks_begin_on_mondays() -> None:
     assert [name for name, _ in windows_of(frame, "day", "1w", [])] == ["2026-11-23", "2026-11-30"]
 
 
-def test_zones_are_brought_to_one() -> None:
+def test_days_are_those_of_the_tables_own_zone() -> None:
     frame = pd.DataFrame({"day": pd.to_datetime(["2026-11-30 00:30"]).tz_localize("Europe/Berlin")})
-    assert [name for name, _ in windows_of(frame, "day", "1d", [])] == ["2026-11-29"]
+    assert [name for name, _ in windows_of(frame, "day", "1d", [])] == ["2026-11-30"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.evaluation.drift.bins import SLOTS, category_slots, number_slots
 from metamodel.evaluation.drift.drift_columns import DriftColumns
 from metamodel.evaluation.drift.drift_reference import DriftReference
+from metamodel.tables.grouping import counting_sort
 
 __all__ = ["count_rows"]
 
@@ -44,12 +45,9 @@ def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArra
     """
     n_groups = len(reference)
     counts = np.zeros((n_groups, len(reference.columns), SLOTS), dtype=np.int64)
-    used = groups >= 0
-    if not used.all():
-        columns, groups = columns.take(used), groups[used]
-    if len(groups) > 1 and (groups[1:] < groups[:-1]).any():  # rows of one group together read one place in memory
-        order = np.argsort(groups, kind="stable")
-        columns, groups = columns.take(order), groups[order]
+    order = _together(groups, n_groups)
+    if order is not None:
+        groups = groups[order]
     for i, (name, kind, place) in enumerate(zip(reference.columns, reference.kinds, reference.place, strict=True)):
         if name not in columns.values:
             continue
@@ -57,7 +55,8 @@ def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArra
         vocabulary = reference.known.get(name)
         for start in range(0, len(groups), _CHUNK_ROWS):
             rows = slice(start, start + _CHUNK_ROWS)
-            values, of_row = columns.values[name][rows], groups[rows]
+            values = columns.values[name][rows if order is None else order[rows]]
+            of_row = groups[rows]
             first, last = int(of_row[0]), int(of_row[-1]) + 1
             of_row = of_row - first
             if kind == "number":
@@ -67,3 +66,14 @@ def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArra
             in_slots = np.bincount(of_row * SLOTS + slots, minlength=(last - first) * SLOTS)
             counts[first:last, i] += in_slots.reshape(-1, SLOTS)
     return counts
+
+
+def _together(groups: IntArray, n_groups: int) -> IntArray | None:
+    """Put rows of one group behind one another, so that they read one place in memory; None where they are."""
+    used = groups >= 0
+    rows = None if used.all() else np.flatnonzero(used)
+    of_row = groups if rows is None else groups[rows]
+    if not (of_row[1:] < of_row[:-1]).any():
+        return rows
+    order = counting_sort(of_row, n_groups)
+    return order if rows is None else rows[order]

@@ -1,0 +1,281 @@
+"""How often monitoring cries wolf, what it finds, and what it costs.
+
+    python benchmarks/monitoring.py false-alarms                  # 52 windows x 50,000 groups x 20 columns
+    python benchmarks/monitoring.py false-alarms --correlation 0.6
+    python benchmarks/monitoring.py power
+    python benchmarks/monitoring.py performance
+    python benchmarks/monitoring.py cost                          # against a loop of ks_2samp; and against --peers
+
+Every group has a reference of 104 rows. Columns follow six laws in turn: normal, Student's t with 3 degrees of freedom,
+lognormal, exponential with 60 % zeros, Poisson(5), normal with 30 % missing. With a correlation the rows of a group
+follow one another as an AR(1) process does, whose values are brought to these laws by their quantiles.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measuring import show
+from scipy import special, stats
+
+from metamodel.evaluation.drift.build_reference import build_reference
+from metamodel.evaluation.drift.calibration import variance_factors
+from metamodel.evaluation.drift.count_rows import count_rows
+from metamodel.evaluation.drift.drift_columns import DriftColumns
+from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, DriftReference
+from metamodel.evaluation.drift.judge_cells import judge_cells
+from metamodel.evaluation.drift.multiple_testing import named_cells, simes
+
+TRAINED = 104
+COLUMNS = 20
+LAWS = ("normal", "heavy", "lognormal", "zeros", "integers", "gaps")
+
+# Groups that are drawn at a time; memory follows this number.
+CHUNK = 2500
+
+
+def laws(normal: np.ndarray, rng: np.random.Generator) -> DriftColumns:
+    """Bring normal values, shape (columns, rows), to the laws of the columns."""
+    columns = {}
+    for i, values in enumerate(normal):
+        law = LAWS[i % len(LAWS)]
+        if law == "lognormal":
+            values = np.exp(values)
+        elif law == "gaps":
+            values = np.where(rng.random(values.size) < 0.3, np.nan, values)
+        elif law == "heavy":
+            values = special.stdtrit(3.0, special.ndtr(values))
+        elif law == "zeros":
+            values = np.maximum(-np.log1p(-np.clip(special.ndtr(values), 0, 1 - 1e-15)) + np.log(0.4), 0.0)
+        elif law == "integers":
+            values = np.searchsorted(stats.poisson.cdf(np.arange(40), 5), special.ndtr(values)).astype(np.float64)
+        columns[f"{law}-{i}"] = values
+    return DriftColumns(columns)
+
+
+class Series:
+    """Rows of some groups that go on from window to window."""
+
+    def __init__(self, groups: int, correlation: float, rng: np.random.Generator) -> None:
+        self.groups, self.correlation, self.rng = groups, correlation, rng
+        self.last = rng.normal(size=(COLUMNS, groups))
+
+    def next(self, rows: int) -> np.ndarray:
+        """The next rows of each group, shape (columns, groups x rows)."""
+        if not self.correlation:
+            return self.rng.standard_normal((COLUMNS, self.groups * rows))
+        values = np.empty((COLUMNS, self.groups, rows))
+        noise = np.sqrt(1 - self.correlation**2)
+        for row in range(rows):
+            self.last = self.correlation * self.last + noise * self.rng.standard_normal(self.last.shape)
+            values[:, :, row] = self.last
+        return values.reshape(COLUMNS, -1)
+
+
+def _reference(series: Series) -> DriftReference:
+    groups, times = np.repeat(np.arange(series.groups), TRAINED), np.tile(np.arange(TRAINED), series.groups)
+    return build_reference(laws(series.next(TRAINED), series.rng), groups, series.groups, times)
+
+
+def _chunks(groups: int, correlation: float, seed: int) -> list[tuple[Series, DriftReference]]:
+    made = []
+    for start in range(0, groups, CHUNK):
+        series = Series(min(CHUNK, groups - start), correlation, np.random.default_rng((seed, start)))
+        made.append((series, _reference(series)))
+    return made
+
+
+def false_alarms(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Windows in which nothing changed."""
+    chunks = _chunks(args.groups, args.correlation, args.seed)
+    factors = np.average([variance_factors(reference) for _, reference in chunks], axis=0)
+    windows, alarms = 0, 0
+    for window in range(args.windows):
+        p_values, matters = [], []
+        for series, reference in chunks:
+            codes = np.repeat(np.arange(series.groups), args.rows)
+            counts = count_rows(reference, laws(series.next(args.rows), series.rng), codes)
+            cells, _ = judge_cells(reference, counts, factors=factors)
+            p_values.append(cells.p_value)
+            matters.append(cells.matters(0.1))
+        named = named_cells(np.concatenate(p_values), 0.05)[1] & np.concatenate(matters)
+        windows += bool(named.any())
+        alarms += int(named.any(axis=1).sum())
+        if args.verbose:
+            print(window, int(named.any(axis=1).sum()), file=sys.stderr, flush=True)
+    yield {
+        "figure": f"windows with an alarm of {args.windows}: {args.groups} groups of {args.rows} rows, AR {args.correlation}",
+        "goal": "<= 10 %" if args.correlation else "<= 5 %",
+        "measured": f"{windows} ({windows / args.windows:.0%})",
+        "alarms": alarms,
+        "factors": f"{factors[:, :, 0].min():.2f} to {factors[:, :, 0].max():.2f}",
+        "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+CHANGES = {
+    "shift +1 sd": (lambda x, rng: x + 1, 0.9, 30),
+    "sd x 2.5": (lambda x, rng: x * 2.5, 0.75, 100),
+    "30 % from 4 sd away": (lambda x, rng: np.where(rng.random(x.shape) < 0.3, x + 4, x), 0.95, 100),
+    "+20 points missing": (lambda x, rng: np.where(rng.random(x.shape) < 0.2, np.nan, x), None, None),
+    "x 1000": (None, None, None),
+    "unseen category": (None, None, None),
+}
+
+
+def power(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Changes of 3 columns of 20 in 2 % of the groups."""
+    rng = np.random.default_rng(args.seed)
+    groups = args.groups
+    series = Series(groups, 0.0, rng)
+    codes = np.repeat(np.arange(groups), TRAINED)
+    trained = _with_categories(laws(series.next(TRAINED), rng), rng)
+    reference = build_reference(trained, codes, groups)
+    del trained
+    for name, (change, goal, goal_rows) in CHANGES.items():
+        for rows in (20, 30, 100):
+            changed = rng.random(groups) < 0.02
+            codes = np.repeat(np.arange(groups), rows)
+            window = _with_categories(laws(series.next(rows), rng), rng)
+            planted = _plant(window, name, change, changed[codes], rng)
+            cells, _ = judge_cells(reference, count_rows(reference, window, codes))
+            named = named_cells(cells.p_value, 0.05)[1] & cells.matters(0.1)
+            alarms = named.any(axis=1)
+            right = named[:, planted] & changed[:, None]
+            found = int((alarms & changed).sum())
+            yield {
+                "change": name,
+                "rows": rows,
+                "goal": f">= {goal}" if goal_rows == rows else None,
+                "power": found / changed.sum(),
+                "false discoveries": f"{int((alarms & ~changed).sum())} of {int(alarms.sum())}",
+                "right columns": f"{int(right.sum())} of {int(named[changed].sum())} named",
+            }
+
+
+def _with_categories(columns: DriftColumns, rng: np.random.Generator) -> DriftColumns:
+    """Make the last three columns categories."""
+    values = dict(list(columns.values.items())[: COLUMNS - 3])
+    categories = {
+        f"category-{i}": rng.choice(np.arange(1, 7).astype(np.uint64), len(columns), p=[0.4, 0.2, 0.2, 0.1, 0.05, 0.05])
+        for i in range(3)
+    }
+    texts = {name: {code: str(code) for code in range(1, 7)} for name in categories}
+    return DriftColumns({**values, **categories}, texts)
+
+
+def _plant(window: DriftColumns, name: str, change: Any, rows: np.ndarray, rng: np.random.Generator) -> list[int]:
+    names = list(window.values)
+    laws_changed = {"x 1000": "lognormal", "unseen category": "category"}.get(name, "normal")
+    places = [i for i, column in enumerate(names) if column.startswith(laws_changed)][:3]
+    for place in places:
+        values = window.values[names[place]]
+        if name == "x 1000":
+            values[rows] *= 1000
+        elif name == "unseen category":
+            strange = rows & (rng.random(len(rows)) < 0.3)
+            values[strange] = np.uint64(99)
+        else:
+            values[rows] = change(values[rows], rng)
+    return places
+
+
+def performance(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Errors grow, or lean to one side, in 2 % of the groups, and no feature says so: 30 rows, 20 % without a label."""
+    rng = np.random.default_rng(args.seed)
+    groups, held = args.groups, args.held
+    codes = np.repeat(np.arange(groups), held)
+    errors = rng.normal(size=groups * held)
+    reference = build_reference(DriftColumns({ERROR: errors, ABSOLUTE_ERROR: np.abs(errors)}), codes, groups)
+    for name in ("bias of 1 sd", "slope turned"):
+        changed = rng.random(groups) < 0.02
+        both = np.zeros((groups, 2, 12), dtype=np.int64)
+        for windows in (1, 2):
+            rows = rng.permutation(np.repeat(np.arange(groups), 30))
+            rows = rows[rng.random(len(rows)) < 0.8]
+            errors = rng.normal(size=len(rows))
+            there = changed[rows]
+            errors[there] += 1.0 if name.startswith("bias") else 2.0 * rng.normal(size=int(there.sum()))
+            both += count_rows(reference, DriftColumns({ERROR: errors, ABSOLUTE_ERROR: np.abs(errors)}), rows)
+            cells, _ = judge_cells(reference, both, upward=[ABSOLUTE_ERROR])
+            alarms = (named_cells(cells.p_value, 0.05)[1] & cells.matters(0.1)).any(axis=1)
+            suspicious = np.argsort(np.nan_to_num(simes(cells.p_value), nan=1.0), kind="stable")[: groups // 20]
+            yield {
+                "change": f"{name}, {held} held-out rows",
+                "windows of labels": windows,
+                "power": (alarms & changed).sum() / changed.sum(),
+                "false discoveries": f"{int((alarms & ~changed).sum())} of {int(alarms.sum())}",
+                "list of 5 % recalls": changed[suspicious].sum() / changed.sum(),
+            }
+
+
+def cost(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """50,000 groups x 20 columns on 2,000,000 rows."""
+    rng = np.random.default_rng(args.seed)
+    groups, rows = args.groups, args.groups * args.rows
+    reference = DriftReference.concat([made for _, made in _chunks(groups, 0.0, args.seed)])
+    codes = rng.integers(0, groups, rows)
+    window = DriftColumns({name: rng.standard_normal(rows) for name in reference.columns})
+    before = _peak()
+    started = time.process_time()
+    counts = count_rows(reference, window, codes)
+    counted = time.process_time() - started
+    cells, _ = judge_cells(reference, counts, [(np.zeros(groups, dtype=np.int64), 1)])
+    named_cells(cells.p_value, 0.05)
+    whole = time.process_time() - started
+    yield {
+        "figure": f"{groups} groups x {COLUMNS} columns, {rows} rows: processor seconds",
+        "goal": "<= 4",
+        "measured": whole,
+        "of them counting": counted,
+        "more memory, MB": (_peak() - before),
+        "reference, MB": reference.nbytes / 2**20,
+    }
+    yield from _loop(groups, whole, rng, args.rows)
+
+
+def _loop(groups: int, ours: float, rng: np.random.Generator, rows: int) -> Iterator[dict[str, Any]]:
+    some = 20
+    before, now = rng.normal(size=(some, COLUMNS, TRAINED)), rng.normal(size=(some, COLUMNS, rows))
+    started = time.process_time()
+    for group in range(some):
+        for column in range(COLUMNS):
+            stats.ks_2samp(before[group, column], now[group, column])
+    theirs = (time.process_time() - started) * groups / some
+    yield {
+        "figure": f"a loop of scipy.stats.ks_2samp over {some} groups, scaled: processor seconds",
+        "goal": ">= 100 times",
+        "measured": theirs,
+        "times": theirs / ours,
+    }
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["false-alarms", "power", "performance", "cost"])
+    parser.add_argument("--groups", type=lambda text: int(float(text)), default=50_000)
+    parser.add_argument("--rows", type=int, default=40, help="rows of a group in a window")
+    parser.add_argument("--windows", type=int, default=52)
+    parser.add_argument("--held", type=int, default=104, help="held-out rows of a group")
+    parser.add_argument("--correlation", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--json", type=Path)
+    return parser
+
+
+RUNS = {"false-alarms": false_alarms, "power": power, "performance": performance, "cost": cost}
+
+
+if __name__ == "__main__":
+    given = _parser().parse_args()
+    show(list(RUNS[given.what](given)), given.json)
