@@ -109,7 +109,7 @@ def false_alarms(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         if args.verbose:
             print(window, int(named.any(axis=1).sum()), file=sys.stderr, flush=True)
     yield {
-        "figure": f"windows with an alarm of {args.windows}: {args.groups} groups of {args.rows} rows, AR {args.correlation}",
+        "figure": f"alarms in {args.windows} windows: {args.groups} groups x {args.rows} rows",
         "goal": "<= 10 %" if args.correlation else "<= 5 %",
         "measured": f"{windows} ({windows / args.windows:.0%})",
         "alarms": alarms,
