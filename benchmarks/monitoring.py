@@ -110,6 +110,7 @@ def false_alarms(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             print(window, int(named.any(axis=1).sum()), file=sys.stderr, flush=True)
     yield {
         "figure": f"alarms in {args.windows} windows: {args.groups} groups x {args.rows} rows",
+        "correlation": args.correlation,
         "goal": "<= 10 %" if args.correlation else "<= 5 %",
         "measured": f"{windows} ({windows / args.windows:.0%})",
         "alarms": alarms,

@@ -193,8 +193,9 @@ def _systemic_incident(
 
 def cell_change(cells: JudgedCells, row: int, column: int) -> tuple[str, float]:
     """Say what changed in a cell, and how far."""
-    parts = np.nan_to_num(cells.parts[row, column], nan=2.0)
-    part = int(parts.argmin())
+    p_values = np.nan_to_num(cells.parts[row, column], nan=2.0)
+    effects = np.array([cells.effect[row, column] >= 0.1, *(cells.rises[row, column] >= 0.05)])
+    part = int(np.where(effects, p_values, p_values + 2).argmin())
     effect = cells.effect[row, column] if part == DISTRIBUTION else cells.rises[row, column, part - 1]
     return _WHAT[part], float(effect)
 

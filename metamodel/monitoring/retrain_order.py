@@ -44,7 +44,7 @@ class RetrainRules(TypedDict, total=False):
     budget
         Share of the groups that may be listed as the most suspicious by their errors (0.1).
     max_share
-        Where more of the groups are listed, all are blocked: something is wrong beside them (0.2).
+        Where more of the groups are listed, new ones aside, all are blocked: something is wrong beside them (0.2).
     min_new_rows
         Rows since the child was trained, as a share of those it was trained on, from which on it is listed for their
         number; None (the default) for never.
@@ -185,11 +185,13 @@ def _flag(table: pd.DataFrame, facts: RetrainFacts) -> None:
 
 def too_many_groups(listed: pd.DataFrame, groups: int, rules: RetrainRules) -> Incident | None:
     """Make an incident of a list that is longer than groups change by themselves."""
-    share = len(listed) / max(groups, 1)
+    without_child = listed["reasons"].isin(["new", "failed"])
+    number = int((~without_child).sum())
+    share = number / max(groups, 1)
     if share <= rules.get("max_share", 0.2):
         return None
-    words = f"{count(len(listed), 'group')} of {groups:,} are listed. So many do not change each for itself."
-    return Incident("too many", WORLD, "", "retrain list", len(listed), share, share, words, True).named()
+    words = f"{count(number, 'group')} of {groups:,} are listed. So many do not change each for itself."
+    return Incident("too many", WORLD, "", "retrain list", number, share, share, words, True).named()
 
 
 def block(

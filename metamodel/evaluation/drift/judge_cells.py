@@ -57,8 +57,17 @@ class JudgedCells:
 
     def matters(self, min_effect: float, min_rise: float = 0.05) -> BoolArray:
         """Say which cells changed by as much as anybody cares about, shape (n, n_columns)."""
-        result: BoolArray = (self.effect >= min_effect) | (self.rises >= min_rise).any(axis=-1)
-        return result
+        return np.asarray(self.parts_that_matter(min_effect, min_rise).any(axis=-1))
+
+    def parts_that_matter(self, min_effect: float = 0.1, min_rise: float = 0.05) -> BoolArray:
+        """Say which of the parts that make a cell's p-value small moved far enough, shape (n, n_columns, 3).
+
+        A column of which two values more are missing, for certain, did not change for that its few rows look different.
+        """
+        with np.errstate(invalid="ignore"):
+            carry = self.parts <= self.p_value[..., None]
+        effects = np.concatenate([(self.effect >= min_effect)[..., None], self.rises >= min_rise], axis=-1)
+        return np.asarray(carry & effects)
 
 
 def judge_cells(
