@@ -2,11 +2,16 @@
 
 import functools
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from metamodel.cli.base.click_groups import Command
-from metamodel.cli.base.options import Number, WholeNumber, argument, at_work, option
+from metamodel.cli.base.options import Names, Number, WholeNumber, argument, at_work, option
+from metamodel.exceptions import InputError
+
+if TYPE_CHECKING:
+    from metamodel.serving.challenge import Challenge
 
 __all__ = ["serve"]
 
@@ -24,6 +29,13 @@ __all__ = ["serve"]
 )
 @option("--timeout", "seconds", type=Number(), default=60, show_default=True, help="Seconds a request may take (504).")
 @option("--drain", type=Number(), default=1, show_default=True, help="Seconds to go on answering after SIGTERM.")
+@option("--challenger", help="Serve this model beside MODEL; with --mode, --entity ... as of `metamodel rollout`.")
+@option("--mode", help="With --challenger: shadow (default), ab, canary or interleave.")
+@option("--fraction", type=Number("SHARE", "share"), help="With --challenger: its share of the units (0.1).")
+@option("--entity", type=Names(), help="With --challenger: columns that name a unit.")
+@option("--unit", help="With --challenger: entity (default) or group.")
+@option("--salt", help="With --challenger: deals the units; default: made of the challenger.")
+@option("--patience", type=Number(), help="With --challenger: seconds that an answer waits for it (2).")
 @option("--refresh", type=Number("SECONDS", "number of seconds"), help="Follow the alias: look this often, and swap.")
 def serve(
     model: str,
@@ -33,13 +45,27 @@ def serve(
     drain: float,
     max_body_mb: float,
     refresh: float | None,
-    **limits: float,
+    challenger: str | None,
+    **options: Any,
 ) -> None:
     """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
     with at_work():
         from metamodel.serving import serve as serve_model
 
-        limits["body_bytes"] = int(max_body_mb * 2**20)
+        choices = {name: options.pop(name) for name in ("mode", "fraction", "entity", "unit", "salt", "patience")}
+        given = {name: value for name, value in choices.items() if value not in (None, [], "")}
+        options["body_bytes"] = int(max_body_mb * 2**20)
         said = functools.partial(click.echo, err=True)
-        code = serve_model(model, host, port, workers, limits, drain, refresh, said)
+        challenge = _challenge(challenger, given)
+        code = serve_model(model, host, port, workers, options, drain, refresh, said, challenge=challenge)
     sys.exit(code)
+
+
+def _challenge(challenger: str | None, given: dict[str, Any]) -> "Challenge | None":
+    if not challenger:
+        if given:
+            raise InputError(f"--{next(iter(given))} says how a challenger is served. Give --challenger too.")
+        return None
+    from metamodel.serving.challenge import Challenge
+
+    return Challenge(challenger, given.pop("entity", None), given)

@@ -19,7 +19,10 @@ from metamodel.exceptions import InputError
 if TYPE_CHECKING:
     import socket
 
+    from metamodel.serving.challenge import Challenge
     from metamodel.serving.scorer import Scorer
+
+    Opening = Callable[[str, str], Scorer]
 
 __all__ = ["serve"]
 
@@ -29,7 +32,7 @@ _logger = logging.getLogger(__name__)
 _NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "orjson", "prometheus_client")
 
 
-def serve(
+def serve(  # noqa: PLR0913 - each says one thing of the server
     model: str,
     host: str = "127.0.0.1",
     port: int = 5000,
@@ -38,6 +41,8 @@ def serve(
     drain_seconds: float = 1.0,
     refresh_seconds: float | None = None,
     announce: Callable[[str], None] = _logger.info,
+    *,
+    challenge: "Challenge | None" = None,
 ) -> int:
     """Serve a model until SIGTERM or SIGINT.
 
@@ -57,6 +62,8 @@ def serve(
         Follow the model's alias: how often to look where it points. None to go on with the version of the start.
     announce
         Told once where the server listens.
+    challenge
+        A challenger that is served beside the model; it is opened once, whatever the model's alias does.
 
     Returns
     -------
@@ -81,10 +88,12 @@ def serve(
     allowed = Limits(**(limits or {}))  # type: ignore[arg-type]  # whole numbers where they are wanted
     listening = processes.bind(host, port)
     os.environ.setdefault(WORKERS_VARIABLE, str(workers))  # children that live elsewhere: workers share one rate
-    scorer = _first_scorer(model, allowed.rows, listening)
+    opening = partial(_scorer, allowed.rows, challenge)
+    scorer = _first_scorer(model, opening, listening)
     figures = Figures(workers, scorer.model.route.form(scorer.model.options()).statuses)
 
-    announce(f"Serving {model} on http://{host}:{listening.getsockname()[1]} ({count(workers, 'worker')}).")
+    beside = "" if challenge is None else f" with {challenge.model} beside it"
+    announce(f"Serving {model}{beside} on http://{host}:{listening.getsockname()[1]} ({count(workers, 'worker')}).")
 
     # What exists now stays: the garbage collector needs not look at it during a request, nor write into pages that the
     # workers share.
@@ -97,7 +106,7 @@ def serve(
         service = Service(scorer, figures.of_worker(number), allowed)
         _preload(scorer)  # here, because a forked process has a cache of its own
         if refresh_seconds is not None:
-            AliasWatch(service, model, refresh_seconds, partial(_next_scorer, allowed.rows)).start()
+            AliasWatch(service, model, refresh_seconds, partial(_next_scorer, opening)).start()
         about_to_listen()
         processes.run_one(service, listening, drain_seconds, parent)
 
@@ -107,29 +116,31 @@ def serve(
     return processes.run_several(start, workers, drain_seconds + allowed.seconds + 5)
 
 
-def _first_scorer(model: str, max_rows: int, listening: "socket.socket") -> "Scorer":
+def _first_scorer(model: str, opening: "Opening", listening: "socket.socket") -> "Scorer":
     from metamodel.serving.refresh import version_now
 
     try:
         # By its number, not its alias: what is said to answer is what was opened.
         version = version_now(model)
-        return _scorer(f"models:/{version}" if version else model, max_rows, version)
+        return opening(f"models:/{version}" if version else model, version)
     except BaseException:  # whoever called may live on, and take the port for another model
         listening.close()
         raise
 
 
-def _next_scorer(max_rows: int, version: str) -> "Scorer":
-    scorer = _scorer(f"models:/{version}", max_rows, version)
+def _next_scorer(opening: "Opening", version: str) -> "Scorer":
+    scorer = opening(f"models:/{version}", version)
     _preload(scorer)
     return scorer
 
 
-def _scorer(model: str, max_rows: int, version: str) -> "Scorer":
+def _scorer(max_rows: int, challenge: "Challenge | None", model: str, version: str) -> "Scorer":
     from metamodel.flavor.load import load_model
     from metamodel.serving.scorer import Scorer
 
     opened = load_model(model)
+    if challenge is not None:
+        opened = challenge.beside(opened, version or model)
     opened.warm_up()
     return Scorer(opened, max_rows, version)
 

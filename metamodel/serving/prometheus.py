@@ -15,6 +15,8 @@ import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from metamodel.prediction.answer_form import VARIANTS
+
 __all__ = ["Figures", "WorkerFigures"]
 
 _CODES = (200, 400, 413, 415, 500, 503, 504)
@@ -28,6 +30,9 @@ _CACHE_COUNTERS = ("hits", "misses", "evictions")
 _CACHE_GAUGES = ("entries", "bytes", "limit")
 
 _SECONDS = ("reading", "unpickling", "predicting")
+
+# Of a roll-out: calls that failed; and in the shadow rows that were answered, that failed, and that were dropped.
+_CHALLENGER = ("calls_failed", "answered", "failed", "dropped")
 
 
 class Figures:
@@ -49,6 +54,8 @@ class Figures:
         names += [f"rows {status}" for status in self.statuses]
         names += [f"cache {name}" for name in (*_CACHE_COUNTERS, *_CACHE_GAUGES)]
         names += [f"seconds {name}" for name in (*_SECONDS, "answering")]
+        names += [f"variant {name}" for name in VARIANTS]
+        names += [f"challenger {name}" for name in _CHALLENGER]
         names += ["rows stacked", "waiting", "bytes in", "version", "swaps", "refresh failures"]
         self.where = {name: i for i, name in enumerate(names)}
         shared = mmap.mmap(-1, 8 * workers * len(names))
@@ -89,6 +96,7 @@ class Figures:
         yield CounterMetricFamily("metamodel_request_bytes", "Bytes of request bodies.", total["bytes in"])
         yield GaugeMetricFamily("metamodel_requests_in_pool", "Requests in thread pools now.", total["waiting"])
         yield from self._versions(total)
+        yield from _of_variants(total)
 
     def _versions(self, total: Mapping[str, float]) -> Iterator[Metric]:
         """Say which registered version answers in how many workers, and how often that has changed."""
@@ -124,6 +132,26 @@ class Figures:
             "Share of all rows that a parent or the global model answered.",
             fallback / answered if answered else 0.0,
         )
+
+
+def _of_variants(total: Mapping[str, float]) -> Iterator[Metric]:
+    """Say of a roll-out who answered; nothing of any other model."""
+    if not any(total[f"variant {name}"] for name in VARIANTS):
+        return
+    rows = CounterMetricFamily(
+        "metamodel_variant_rows", "Rows of a roll-out by the model that answered.", labels=["variant"]
+    )
+    for name in VARIANTS:
+        rows.add_metric([name], total[f"variant {name}"])
+    yield rows
+    failed = total["challenger calls_failed"]
+    yield CounterMetricFamily("metamodel_challenger_failures", "Calls that the challenger did not answer.", failed)
+    shadow = CounterMetricFamily(
+        "metamodel_shadow_rows", "Rows that a challenger in the shadow was asked for.", labels=["outcome"]
+    )
+    for name in _CHALLENGER[1:]:
+        shadow.add_metric([name], total[f"challenger {name}"])
+    yield shadow
 
 
 def _of_cache(total: Mapping[str, float]) -> Iterator[Metric]:
@@ -193,6 +221,8 @@ class WorkerFigures:
         counted = {f"rows {status}": number for status, number in stats["rows"].items()}
         counted |= {f"seconds {name}": stats[f"seconds_{name}"] for name in _SECONDS}
         counted["rows stacked"] = stats["rows_stacked"]
+        counted |= {f"variant {name}": number for name, number in stats.get("variants", {}).items()}
+        counted |= {f"challenger {name}": number for name, number in stats.get("challenger", {}).items()}
         earlier = self._counted.setdefault(model, {})
         for name, number in counted.items():
             if name in self._where:  # a version that was swapped in may have a status that the first one had not

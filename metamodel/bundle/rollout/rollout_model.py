@@ -61,7 +61,9 @@ class RolloutModel(MetaModel):
     def __init__(
         self, champion: MetaModel, challenger: MetaModel | None, rollout: Rollout, place: tuple[Path, str] | None = None
     ) -> None:
-        super().__init__(champion.bundle, None, champion._defaults, champion._loader, champion.logged)
+        # What was logged of a champion alone says nothing of the entity.
+        logged = None if place is None else champion.logged
+        super().__init__(champion.bundle, None, champion._defaults, champion._loader, logged)
         self.champion, self.challenger = champion, challenger
         self.rollout = rollout
         self._place = place

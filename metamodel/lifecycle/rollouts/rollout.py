@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,20 @@ from mlflow import MlflowClient
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.rollout_files import write_rollout
 from metamodel.bundle.rollout.rollout_model import RolloutModel
-from metamodel.common.messages import listing
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model, open_bundle
 from metamodel.flavor.pyfunc_args import recorded_defaults
+from metamodel.flavor.two_models import check_fit
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias
 from metamodel.lifecycle.events import Event, VersionTags
 from metamodel.lifecycle.registered import Named, named_version
-from metamodel.prediction.answer_form import PredictOptions
 from metamodel.prediction.rollout.rollout_plan import Mode, Rollout, Unit
-from metamodel.prediction.routing import output_columns
 from metamodel.tracking import registry
 from metamodel.tracking.log_bundle import log_bundle
 from metamodel.tracking.pack_children import recorded_example
 
-__all__ = ["ROLLOUT_TAG", "RolledOut", "check_fit", "log_rollout", "rollout"]
+__all__ = ["ROLLOUT_TAG", "RolledOut", "log_rollout", "rollout"]
 
 # Of a version that is a roll-out: mode, fraction and both models.
 ROLLOUT_TAG = "metamodel.rollout"
@@ -177,33 +175,3 @@ def _opened(model: Any) -> tuple[MetaModel, Named]:
     if isinstance(opened, RolloutModel):
         raise InputError(f"{named.uri} is a roll-out already. Raise, end or promote that one, or name another model.")
     return opened, named
-
-
-def check_fit(champion: MetaModel, challenger: MetaModel) -> None:
-    """Insist on two models that answer the same rows in the same form.
-
-    Raises
-    ------
-    InputError
-        They do not.
-    """
-    if differing := list(_differing(champion, challenger)):
-        raise InputError(
-            f"The two models do not fit together: the challenger has other {listing(differing)}. "
-            "Roll out a version that was trained with the same."
-        )
-
-
-def _differing(champion: MetaModel, challenger: MetaModel) -> Iterator[str]:
-    before, now = champion.manifest, challenger.manifest
-    detailed = PredictOptions(detail=True)
-    environments = [recorded_environment(model).digest() for model in (champion, challenger)]
-    pairs = {
-        "group columns": (before.keys, now.keys),
-        "features": (before.features, now.features),
-        "target, task or classes": (before.target, now.target),
-        "columns of answers": tuple(output_columns(model.route, detailed) for model in (champion, challenger)),
-        "methods": (before.methods, now.methods),
-        "code or packages": tuple(environments),
-    }
-    yield from (name for name, (one, other) in pairs.items() if one != other)

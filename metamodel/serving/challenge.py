@@ -1,0 +1,66 @@
+"""A challenger that is served beside the model: the two are opened one by one, and no roll-out was logged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.rollout_model import RolloutModel
+from metamodel.exceptions import InputError
+from metamodel.flavor.load import load_model
+from metamodel.flavor.two_models import check_fit
+from metamodel.prediction.rollout.rollout_plan import Rollout
+from metamodel.serving.refresh import version_now
+
+__all__ = ["Challenge"]
+
+_SALT_CHARACTERS = 12
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What `metamodel serve --challenger` was asked for.
+
+    Parameters
+    ----------
+    model
+        URI or path of the challenger.
+    entity
+        As for `metamodel.rollout`.
+    choices
+        mode, fraction, unit, salt and patience, as for `metamodel.rollout`.
+    """
+
+    model: str
+    entity: Sequence[str] | None = None
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        Rollout.of(self.entity, **self.choices)  # before a model is opened
+
+    def beside(self, champion: MetaModel, version: str) -> RolloutModel:
+        """Open the challenger beside a champion, of which the registered version is known, or "".
+
+        Raises
+        ------
+        InputError
+            There is no such model, they do not fit together, or the champion is a roll-out.
+        """
+        if isinstance(champion, RolloutModel):
+            raise InputError("The model is a roll-out, which has a challenger already. Serve it without --challenger.")
+        number = version_now(self.model)
+        challenger = load_model(f"models:/{number}" if number else self.model)
+        check_fit(champion, challenger)
+        challenger.warm_up()
+        salt = self.choices.get("salt") or challenger.digest[:_SALT_CHARACTERS]
+        facts = {
+            "champion": _facts(version, champion),
+            "challenger": _facts(number or self.model, challenger),
+        }
+        rollout = Rollout.of(self.entity, **{**self.choices, "salt": salt}, **facts)
+        return RolloutModel(champion, challenger, rollout)
+
+
+def _facts(called: str, model: MetaModel) -> dict[str, str]:
+    name, _, version = called.rpartition("/")
+    return {"uri": called, "name": name, "version": version, "digest": model.digest}
