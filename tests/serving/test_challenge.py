@@ -31,5 +31,5 @@ def test_a_challenger_with_other_features_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("choices", [{"mode": "blue"}, {"mode": "ab"}, {"fraction": 7}])
 def test_choices_that_cannot_be_are_refused_before_a_model_is_opened(choices: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="is unknown|needs units|is no share"):
+    with pytest.raises(InputError, match=r"is unknown|needs units|is no share"):
         Challenge("nowhere", None, choices)
