@@ -11,7 +11,7 @@ from metamodel.cli.base.options import Names, Number, WholeNumber, argument, at_
 from metamodel.exceptions import InputError
 
 if TYPE_CHECKING:
-    from metamodel.serving.challenge import Challenge
+    from metamodel.serving.served_challenger import Challenge
 
 __all__ = ["serve"]
 
@@ -66,6 +66,6 @@ def _challenge(challenger: str | None, given: dict[str, Any]) -> "Challenge | No
         if given:
             raise InputError(f"--{next(iter(given))} says how a challenger is served. Give --challenger too.")
         return None
-    from metamodel.serving.challenge import Challenge
+    from metamodel.serving.served_challenger import Challenge
 
     return Challenge(challenger, given.pop("entity", None), given)

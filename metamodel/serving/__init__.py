@@ -19,8 +19,8 @@ from metamodel.exceptions import InputError
 if TYPE_CHECKING:
     import socket
 
-    from metamodel.serving.challenge import Challenge
     from metamodel.serving.scorer import Scorer
+    from metamodel.serving.served_challenger import Challenge
 
     Opening = Callable[[str, str], Scorer]
 

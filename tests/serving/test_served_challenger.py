@@ -7,7 +7,7 @@ import pytest
 from rolled_out import panel, trained, two_models
 
 from metamodel.exceptions import InputError
-from metamodel.serving.challenge import Challenge
+from metamodel.serving.served_challenger import Challenge
 
 
 def test_both_models_stand_behind_one_predict(tmp_path: Path) -> None:
