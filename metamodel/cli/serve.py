@@ -37,6 +37,12 @@ __all__ = ["serve"]
 @option("--salt", help="With --challenger: deals the units; default: made of the challenger.")
 @option("--patience", type=Number(), help="With --challenger: seconds that an answer waits for it (2).")
 @option("--refresh", type=Number("SECONDS", "number of seconds"), help="Follow the alias: look this often, and swap.")
+@option("--log", metavar="DIR", help="Log the answers here, in files of Parquet (docs/prediction_log.md).")
+@option("--log-sample", type=Number("SHARE", "share"), help="Log this share of the rows; default: all.")
+@option("--log-features", metavar="[none|counts|all]", help="Of the features: nothing, counts by bins, or all values.")
+@option("--log-drop", help="Features and columns of the log to leave empty, comma-separated.")
+@option("--log-id", "log_row_id", help="Column of a request that names a row; default: row_id.")
+@option("--log-entity", help="Columns of a request that name whom a row is about; logged as a pseudonym.")
 def serve(
     model: str,
     host: str,
@@ -46,18 +52,23 @@ def serve(
     max_body_mb: float,
     refresh: float | None,
     challenger: str | None,
+    log: str | None,
     **options: Any,
 ) -> None:
     """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
     with at_work():
+        from metamodel.prediction_log.log_settings import LogSettings
         from metamodel.serving import serve as serve_model
 
         choices = {name: options.pop(name) for name in ("mode", "fraction", "entity", "unit", "salt", "patience")}
         given = {name: value for name, value in choices.items() if value not in (None, [], "")}
+        logged = {name: options.pop(f"log_{name}") for name in ("sample", "features", "drop", "row_id", "entity")}
         options["body_bytes"] = int(max_body_mb * 2**20)
         said = functools.partial(click.echo, err=True)
-        challenge = _challenge(challenger, given)
-        code = serve_model(model, host, port, workers, options, drain, refresh, said, challenge=challenge)
+        code = serve_model(
+            model, host, port, workers, options, drain, refresh, said,
+            challenge=_challenge(challenger, given), log=LogSettings.of({"folder": log, **logged}),
+        )  # fmt: skip
     sys.exit(code)
 
 

@@ -20,10 +20,13 @@ from metamodel.bundle.preload import preload_setting
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
+from metamodel.flavor.answer_log import AnswerLog, log_of_environment
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.load import open_bundle
 from metamodel.flavor.scoring_server import PublicError, is_serving, take_over_server
+from metamodel.flavor.shutdown import write_log_at_shutdown
 from metamodel.prediction.answer_form import OTHER
+from metamodel.tables.dataframes import table_of
 from metamodel.tables.large_integers import with_decimals
 
 __all__ = ["GroupedModel", "predict_for_json", "public_errors"]
@@ -42,6 +45,8 @@ class GroupedModel(ChecksTables, PythonModel):
             self._model.preload(preload)
         leave_tables_to_models()
         take_over_server(self._model.manifest, self._model.entity_names)
+        log = log_of_environment(self._model)
+        self._log = None if log is None else AnswerLog(self._model, log)
         if isinstance(self._model, RolloutModel):
             self._model.is_serving = is_serving()
 
@@ -65,18 +70,28 @@ class GroupedModel(ChecksTables, PythonModel):
         """
         del context
         if is_serving():
-            return predict_for_json(self._model, model_input, params)
+            if self._log is not None:
+                write_log_at_shutdown()
+            return predict_for_json(self._model, model_input, params, self._log)
         with public_errors(name_groups=True):
-            answers = self._model.predict(_unnested(model_input), params)
+            table = table_of(_unnested(model_input))
+            if self._log is None or table.columns.nlevels > 1:
+                answers = self._model.predict(table, params)
+            else:
+                answers = self._log.answer_table(table, params, table).frame(table.index)
         return _for_spark(answers)
 
 
 def predict_for_json(
-    model: MetaModel, frame: pd.DataFrame, params: Mapping[str, Any] | None = None
+    model: MetaModel, frame: pd.DataFrame, params: Mapping[str, Any] | None = None, log: AnswerLog | None = None
 ) -> list[dict[str, Any]]:
     """Answer as a server does: every null is None, not NaN, which is no JSON, and every error may leave the server."""
     with public_errors():
-        return model.predict_records(_known_columns(_unnested(frame), model), params)
+        unnested = _unnested(frame)
+        known = _known_columns(unnested, model)
+        if log is None or known.columns.nlevels > 1:
+            return model.predict_records(known, params)
+        return log.answer_table(known, params, unnested).records()
 
 
 def _known_columns(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:

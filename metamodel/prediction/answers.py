@@ -4,6 +4,7 @@ Statuses are small codes until the table is handed out: a million strings cost m
 linear model.
 """
 
+import copy
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -174,6 +175,26 @@ class Answers:
     def statuses(self) -> list[str]:
         """Status of each row."""
         return [self._form.statuses[code] for code in self.status.tolist()]
+
+    @property
+    def child_versions(self) -> list[str]:
+        """Version of the child that answered each row, "" where none did, or it is not recorded."""
+        return self._detail[2].tolist() if self._detail else [""] * len(self.status)
+
+    @property
+    def limits(self) -> tuple[AnyArray, AnyArray] | None:
+        """Lower and upper end of each row's interval; None where the model has no intervals."""
+        return tuple(self._interval().values()) or None  # type: ignore[return-value]  # two, or none
+
+    def plain(self, labels: AnyArray) -> list[Any]:
+        """Give predictions of this model's kind as plain values, None where there is none."""
+        return self._form.plain_labels(labels)
+
+    def without_detail(self) -> "Answers":
+        """Give the same answers as they are without the detail; nothing is copied."""
+        answers = copy.copy(self)
+        answers._detail = ()
+        return answers
 
     def _columns(self) -> Sequence[AnyArray]:
         further = () if self.further is None else (self.further,)

@@ -19,6 +19,8 @@ from metamodel.exceptions import InputError
 if TYPE_CHECKING:
     import socket
 
+    from metamodel.prediction_log.log_settings import LogSettings
+    from metamodel.prediction_log.log_writer import PredictionLog
     from metamodel.serving.scorer import Scorer
     from metamodel.serving.served_challenger import Challenge
 
@@ -43,6 +45,7 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     announce: Callable[[str], None] = _logger.info,
     *,
     challenge: "Challenge | None" = None,
+    log: "LogSettings | None" = None,
 ) -> int:
     """Serve a model until SIGTERM or SIGINT.
 
@@ -64,6 +67,8 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
         Told once where the server listens.
     challenge
         A challenger that is served beside the model; it is opened once, whatever the model's alias does.
+    log
+        What is logged of the answers, and where (docs/prediction_log.md); None for no log.
 
     Returns
     -------
@@ -74,7 +79,8 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     ------
     InputError
         The extra `serve` is not installed, there is no such model, a number is too small, the address cannot be had, or
-        an alias shall be followed that the model's URI does not name.
+        an alias shall be followed that the model's URI does not name; or the log's folder cannot be made, or a column
+        of the log shall stay empty that is none.
     """
     _check({"workers": workers, **(limits or {}), **({} if refresh_seconds is None else {"refresh": refresh_seconds})})
     from metamodel.bundle.references import WORKERS_VARIABLE
@@ -86,10 +92,11 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     if refresh_seconds is not None:
         followed_alias(model)
     allowed = Limits(**(limits or {}))  # type: ignore[arg-type]  # whole numbers where they are wanted
+    opened_log = _open_log(log)
     listening = processes.bind(host, port)
     os.environ.setdefault(WORKERS_VARIABLE, str(workers))  # children that live elsewhere: workers share one rate
-    opening = partial(_scorer, allowed.rows, challenge)
-    scorer = _first_scorer(model, opening, listening)
+    opening = partial(_scorer, allowed.rows, challenge, opened_log)
+    scorer = _first_scorer(model, opening, listening, log)
     figures = Figures(workers, scorer.model.route.form(scorer.model.options()).statuses)
 
     beside = "" if challenge is None else f" with {challenge.model} beside it"
@@ -103,7 +110,7 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     parent = None if workers == 1 else os.getpid()
 
     def start(number: int, about_to_listen: Callable[[], None]) -> None:
-        service = Service(scorer, figures.of_worker(number), allowed)
+        service = Service(scorer, figures.of_worker(number), allowed, opened_log)
         _preload(scorer)  # here, because a forked process has a cache of its own
         if refresh_seconds is not None:
             AliasWatch(service, model, refresh_seconds, partial(_next_scorer, opening)).start()
@@ -116,13 +123,30 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     return processes.run_several(start, workers, drain_seconds + allowed.seconds + 5)
 
 
-def _first_scorer(model: str, opening: "Opening", listening: "socket.socket") -> "Scorer":
+def _open_log(settings: "LogSettings | None") -> "PredictionLog | None":
+    """Open the log, which is fork-safe: each worker has a queue and a thread of its own."""
+    from metamodel.prediction_log.log_writer import PredictionLog
+
+    if settings is None:
+        return None
+    try:
+        settings.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fact = f"The log's folder {str(settings.folder)!r} cannot be made ({error.strerror})."
+        raise InputError(f"{fact} Name another in --log.") from error
+    return PredictionLog(settings)
+
+
+def _first_scorer(model: str, opening: "Opening", listening: "socket.socket", log: "LogSettings | None") -> "Scorer":
     from metamodel.serving.refresh import version_now
 
     try:
         # By its number, not its alias: what is said to answer is what was opened.
         version = version_now(model)
-        return opening(f"models:/{version}" if version else model, version)
+        scorer = opening(f"models:/{version}" if version else model, version)
+        if log is not None:
+            log.check_drop(tuple(scorer.model.manifest.features.names))
+        return scorer
     except BaseException:  # whoever called may live on, and take the port for another model
         listening.close()
         raise
@@ -134,7 +158,9 @@ def _next_scorer(opening: "Opening", version: str) -> "Scorer":
     return scorer
 
 
-def _scorer(max_rows: int, challenge: "Challenge | None", model: str, version: str) -> "Scorer":
+def _scorer(
+    max_rows: int, challenge: "Challenge | None", log: "PredictionLog | None", model: str, version: str
+) -> "Scorer":
     from metamodel.flavor.load import load_model
     from metamodel.serving.scorer import Scorer
 
@@ -142,7 +168,7 @@ def _scorer(max_rows: int, challenge: "Challenge | None", model: str, version: s
     if challenge is not None:
         opened = challenge.beside(opened, version or model)
     opened.warm_up()
-    return Scorer(opened, max_rows, version)
+    return Scorer(opened, max_rows, version, log)
 
 
 def _preload(scorer: "Scorer") -> None:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from mlflow.version import VERSION
 
+from metamodel.prediction_log.log_writer import PredictionLog
 from metamodel.serving.json_request import PlainRequest
 from metamodel.serving.prometheus import WorkerFigures
 from metamodel.serving.scorer import Reply, Scorer, refusal
@@ -81,10 +82,12 @@ class Service:
         Where this worker counts.
     limits
         What is refused.
+    log
+        Where answers are logged; None for no log.
 
     Attributes
     ----------
-    limits
+    limits, log
         As above.
     scorer
         Answers what comes next; see `swap`.
@@ -94,8 +97,11 @@ class Service:
         True once the server is to stop: it answers still, but tells every client and load balancer to go elsewhere.
     """
 
-    def __init__(self, scorer: Scorer, figures: WorkerFigures, limits: Limits) -> None:
+    def __init__(
+        self, scorer: Scorer, figures: WorkerFigures, limits: Limits, log: PredictionLog | None = None
+    ) -> None:
         self.draining = False
+        self.log = log
         self.scorer = scorer
         self.figures = figures
         self._users: Counter[Scorer] = Counter()
@@ -141,9 +147,22 @@ class Service:
         """Whether a thread is still at work."""
         return self._waiting > 0
 
+    def drain(self) -> None:
+        """Tell every client and load balancer to go elsewhere, and let nothing wait in the log."""
+        self.draining = True
+        if self.log is not None:
+            self.log.hurry()
+
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads end, and the log be written."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self.log is not None:
+            self.log.close()
+
+    def _publish(self, scorer: Scorer) -> None:
+        self.figures.publish(scorer.model.stats(), scorer)
+        if self.log is not None:
+            self.figures.logged(*self.log.counts)
 
     def _routes(self) -> FastAPI:
         app = FastAPI(openapi_url=None)
@@ -159,7 +178,7 @@ class Service:
 
         async def metrics() -> Response:
             """Show the figures of all workers."""
-            self.figures.publish(self.scorer.model.stats(), self.scorer)
+            self._publish(self.scorer)
             return Response(self.figures.all.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
         for path, endpoint in {"/ping": ping, "/health": ping, "/version": version, "/metrics": metrics}.items():
@@ -193,7 +212,7 @@ class Service:
             _logger.exception("A request failed")
             reply = Reply(500, b"Internal Server Error", "text/plain")
         self.figures.record(reply.status, way, time.perf_counter() - started, len(body))
-        self.figures.publish(scorer.model.stats(), scorer)
+        self._publish(scorer)
         await self._send(reply, send, scorer)
 
     async def _answer(self, scorer: Scorer, body: bytes, content_type: str | None) -> tuple[Reply, str]:

@@ -29,6 +29,8 @@ _CACHE_COUNTERS = ("hits", "misses", "evictions")
 
 _CACHE_GAUGES = ("entries", "bytes", "limit")
 
+_LOG = ("log rows", "log dropped")
+
 _SECONDS = ("reading", "unpickling", "predicting")
 
 # Of a roll-out: calls that failed; and in the shadow rows that were answered, that failed, and that were dropped.
@@ -56,7 +58,7 @@ class Figures:
         names += [f"seconds {name}" for name in (*_SECONDS, "answering")]
         names += [f"variant {name}" for name in VARIANTS]
         names += [f"challenger {name}" for name in _CHALLENGER]
-        names += ["rows stacked", "waiting", "bytes in", "version", "swaps", "refresh failures"]
+        names += ["rows stacked", "waiting", "bytes in", "version", "swaps", "refresh failures", *_LOG]
         self.where = {name: i for i, name in enumerate(names)}
         shared = mmap.mmap(-1, 8 * workers * len(names))
         self._table = np.frombuffer(shared, dtype=np.float64).reshape(workers, len(names))
@@ -97,6 +99,10 @@ class Figures:
         yield GaugeMetricFamily("metamodel_requests_in_pool", "Requests in thread pools now.", total["waiting"])
         yield from self._versions(total)
         yield from _of_variants(total)
+        yield CounterMetricFamily("metamodel_log_rows", "Rows in files of the prediction log.", total["log rows"])
+        yield CounterMetricFamily(
+            "metamodel_log_dropped", "Rows that the prediction log has lost.", total["log dropped"]
+        )
 
     def _versions(self, total: Mapping[str, float]) -> Iterator[Metric]:
         """Say which registered version answers in how many workers, and how often that has changed."""
@@ -207,6 +213,11 @@ class WorkerFigures:
     def refresh_failed(self) -> None:
         """Count a look at the alias that failed."""
         self._row[self._where["refresh failures"]] += 1
+
+    def logged(self, written: int, dropped: int) -> None:
+        """Say what became of the rows that this worker's log was given."""
+        for name, number in zip(_LOG, (written, dropped), strict=True):
+            self._row[self._where[name]] = self._before[self._where[name]] + number
 
     def publish(self, stats: Mapping[str, Any], model: Hashable = None) -> None:
         """Take over what a model has counted; see `metamodel.bundle.model.MetaModel.stats`.

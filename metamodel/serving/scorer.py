@@ -20,10 +20,12 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.rollout_model import RolloutModel
+from metamodel.flavor.answer_log import AnswerLog
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.pyfunc import predict_for_json, public_errors
 from metamodel.flavor.scoring_server import PublicError, take_over_server
 from metamodel.flavor.signature import signature
+from metamodel.prediction_log.log_writer import PredictionLog
 from metamodel.serving.json_request import PlainReader, PlainRequest
 
 __all__ = ["VERSION_HEADER", "Reply", "Scorer", "refusal"]
@@ -74,10 +76,13 @@ class Scorer:
         A table with more rows is refused with status 413.
     version
         The registered version, as ``sales/8``; "" where it is none.
+    log
+        Where answers are logged; None for no log.
     """
 
-    def __init__(self, model: MetaModel, max_rows: int, version: str = "") -> None:
+    def __init__(self, model: MetaModel, max_rows: int, version: str = "", log: PredictionLog | None = None) -> None:
         self.model = model
+        self._log = None if log is None else AnswerLog(model, log, version)
         self.version = version
         # A name may hold what no header can.
         plain = version.encode("ascii", errors="backslashreplace")
@@ -85,8 +90,9 @@ class Scorer:
         self._max_rows = max_rows
         logged = _logged(model)
         self._input_schema = logged.get_input_schema()
-        self._reader = PlainReader(model.manifest.keys, model.manifest.features, model.entity_names)
-        self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows))
+        further = model.entity_names if self._log is None else self._log.columns
+        self._reader = PlainReader(model.manifest.keys, model.manifest.features, further)
+        self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows, self._log))
         # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
         leave_tables_to_models()
         take_over_server(model.manifest, model.entity_names)
@@ -107,7 +113,8 @@ class Scorer:
             _check_rows(len(request.grouping.codes), self._max_rows)
             with public_errors():
                 read = request.grouping, request.columns
-                records = self.model.answer(read, request.params, request.entities).records()
+                answer = self.model.answer if self._log is None else self._log.answer
+                records = answer(read, request.params, request.entities).records()
         except PublicError as error:
             return _refused(error)
         return Reply(200, _dumps({"predictions": records}))
@@ -131,14 +138,15 @@ class Scorer:
 class _AsPyfunc(ChecksTables):
     """A meta-model in the form in which MLflow calls models."""
 
-    def __init__(self, model: MetaModel, max_rows: int) -> None:
+    def __init__(self, model: MetaModel, max_rows: int, log: AnswerLog | None) -> None:
         self._model = model
         self._max_rows = max_rows
+        self._log = log
 
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Answer a table."""
         _check_rows(len(model_input), self._max_rows)
-        return predict_for_json(self._model, model_input, params)
+        return predict_for_json(self._model, model_input, params, self._log)
 
 
 def _logged(model: MetaModel) -> Model:

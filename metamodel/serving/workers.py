@@ -102,7 +102,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop without failing a request."""
-        self._service.draining = True
+        self._service.drain()
         await asyncio.sleep(self._drain_seconds)
         await super().shutdown(sockets)
         self._service.close()

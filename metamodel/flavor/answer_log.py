@@ -1,0 +1,125 @@
+"""A model that hands what it answers to the prediction log; its answers are the same with and without one."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.rollout_model import RolloutModel
+from metamodel.flavor.remote.mlmodel import MLMODEL
+from metamodel.prediction.answers import Answers
+from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
+from metamodel.prediction_log.log_settings import LogSettings
+from metamodel.prediction_log.log_writer import PredictionLog
+from metamodel.prediction_log.process_log import process_log
+from metamodel.tables.features import FeatureColumns
+from metamodel.tables.grouping import Grouping
+
+__all__ = ["AnswerLog", "log_of_environment"]
+
+_NOTHING: Mapping[str, Any] = {}
+
+# What MLflow writes beside the model that it fetches for a server.
+_REGISTERED = "registered_model_meta"
+
+
+def log_of_environment(model: MetaModel) -> PredictionLog | None:
+    """Open the log that METAMODEL_LOG and its like name; None where they name none.
+
+    Raises
+    ------
+    InputError
+        A setting cannot be, or names a column that the model has not.
+    """
+    settings = LogSettings.of({})
+    if settings is None:
+        return None
+    settings.check_drop(tuple(model.manifest.features.names))
+    log = process_log(settings)
+    log.make_folder()
+    return log
+
+
+class AnswerLog:
+    """Answers as a model does, and logs it.
+
+    Parameters
+    ----------
+    model
+        Who answers.
+    log
+        Where to.
+    version
+        The registered version, as ``sales/8``; "" to find out.
+    """
+
+    def __init__(self, model: MetaModel, log: PredictionLog, version: str = "") -> None:
+        self._model = model
+        self._log = log
+        name, _, number = version.rpartition("/")
+        target, features = model.manifest.target, tuple(model.manifest.features.features)
+        named = (name, number) if version else _identity(model)
+        self._logged = LoggedModel(*named, target.task, target.label_kind, features)
+        if isinstance(model, RolloutModel):
+            model.is_logged = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a request that are wanted besides the model's features and group columns."""
+        return tuple(dict.fromkeys((*self._model.entity_names, *self._log.columns)))
+
+    def answer(
+        self,
+        read: tuple[Grouping, FeatureColumns],
+        params: Mapping[str, Any] | None,
+        sent: Mapping[str, Sequence[Any]] = _NOTHING,
+    ) -> Answers:
+        """Answer rows that are read; raises as `MetaModel.answer` does.
+
+        Parameters
+        ----------
+        read, params
+            As for `MetaModel.answer`.
+        sent
+            The rows' values of `columns`, as far as they came.
+        """
+        options = self._model.options(params)
+        began, started = time.time_ns(), time.perf_counter()
+        # Without a roll-out's own columns in the model's call nothing is different.
+        entities = {name: sent[name] for name in self._model.entity_names if name in sent}
+        answers = self._model.answer(read, {**(params or {}), "detail": True}, entities)
+        seconds = time.perf_counter() - started
+        self._log.put(AnsweredRows(self._logged, *read, answers, began // 1000, seconds, sent))
+        return answers if options.detail else answers.without_detail()
+
+    def answer_table(self, table: pd.DataFrame, params: Mapping[str, Any] | None, frame: pd.DataFrame) -> Answers:
+        """Answer a table of pandas; `frame` is the table as it came, with the columns that only the log wants."""
+        self._model.options(params)  # what is wrong with the params is said first, as without a log
+        sent = {name: frame[name].astype(object).tolist() for name in self.columns if _is_there_once(name, frame)}
+        return self.answer(self._model.route.read(table), params, sent)
+
+
+def _is_there_once(name: str, frame: pd.DataFrame) -> bool:
+    return name in frame.columns and isinstance(frame[name], pd.Series)
+
+
+def _identity(model: MetaModel) -> tuple[str, str]:
+    """Name a model that nobody named: by its registered version, else by what tells it from others."""
+    path = model.logged or model.path
+    for place in _upwards(path):
+        if (place / _REGISTERED).is_file():
+            described = yaml.safe_load((place / _REGISTERED).read_text(encoding="utf-8"))
+            return str(described["model_name"]), str(described["model_version"])
+        if (place / MLMODEL).is_file():
+            described = yaml.safe_load((place / MLMODEL).read_text(encoding="utf-8"))
+            return str(described.get("model_id") or place.name), model.digest[:12]
+    return path.name, model.digest[:12]
+
+
+def _upwards(path: Path) -> Iterable[Path]:
+    """Name the places to look at: a bundle lies at most so deep in its logged model."""
+    return [path, *list(path.absolute().parents)[:3]]

@@ -1,0 +1,72 @@
+"""The rows of one call and what was answered, as both servers and batch scoring hand them over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from metamodel.prediction.answers import Answers
+from metamodel.tables.feature_columns import Feature
+from metamodel.tables.features import FeatureColumns
+from metamodel.tables.grouping import Grouping
+
+__all__ = ["AnsweredRows", "LoggedModel"]
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """Which model answered, as a log names it.
+
+    Parameters
+    ----------
+    name
+        Of the registered model; where it is none, whatever tells it from others.
+    version
+        Its version; "" where it has none.
+    task, label_kind
+        Say of which type predictions are.
+    features
+        The model's features, in order.
+    """
+
+    name: str
+    version: str
+    task: str
+    label_kind: str | None
+    features: tuple[Feature, ...]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return tuple(feature.name for feature in self.features)
+
+
+@dataclass(frozen=True, eq=False)
+class AnsweredRows:
+    """The rows of one call.
+
+    Parameters
+    ----------
+    model
+        Who answered.
+    grouping, columns
+        The rows as they were read.
+    answers
+        What was answered, with the detail.
+    microseconds
+        When, since 1970.
+    seconds
+        How long the model took for all of them.
+    sent
+        Further columns of the request by their names, as far as they came: the rows' ids and entities.
+    """
+
+    model: LoggedModel
+    grouping: Grouping
+    columns: FeatureColumns
+    answers: Answers
+    microseconds: int
+    seconds: float
+    sent: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.grouping.codes)

@@ -1,0 +1,48 @@
+"""The files that processes of a server write, each of its own name: they appear when they are complete."""
+
+import os
+import re
+import socket
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metamodel.common.whole_files import whole_file
+
+__all__ = ["NEW_DIR", "new_files", "write_new_file"]
+
+# Files that no compaction has taken in yet.
+NEW_DIR = "new"
+
+_NAME = re.compile(r"rows-(\d{8}T\d{6})\d*-.+\.parquet")
+
+
+def write_new_file(folder: Path, table: pa.Table) -> Path:
+    """Write rows into a new file of a log, compressed by zstd.
+
+    It is written under a name that begins with a dot, which readers of Parquet folders pass over, made safe on the
+    disk, and renamed. The log's folder itself must exist: where a mounted disk has gone, nothing is written beside it.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; nothing is left of it.
+    """
+    place = folder / NEW_DIR
+    place.mkdir(exist_ok=True)
+    moment = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())
+    path = place / f"rows-{moment}-{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}.parquet"
+    with whole_file(path) as unfinished, unfinished.open("xb") as file:
+        pq.write_table(table, file, compression="zstd", coerce_timestamps="us")
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def new_files(folder: Path) -> list[Path]:
+    """Files that no compaction has taken in yet, the oldest first."""
+    return sorted(path for path in (folder / NEW_DIR).glob("rows-*.parquet") if _NAME.fullmatch(path.name))

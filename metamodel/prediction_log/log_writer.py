@@ -1,0 +1,225 @@
+"""A process's own part of the log: a bounded queue, and one thread that writes it away.
+
+Whoever answers only puts rows into the queue. Where it is full, as when the disk is slow, full or gone, rows are
+dropped and counted; nothing waits, and nothing is raised.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from metamodel.common.fork_lock import ForkLock
+from metamodel.common.messages import count, error_text
+from metamodel.prediction_log.answered_rows import AnsweredRows
+from metamodel.prediction_log.log_files import write_new_file
+from metamodel.prediction_log.log_settings import LogSettings
+from metamodel.prediction_log.log_tables import log_table
+
+__all__ = ["LogCounts", "PredictionLog"]
+
+_logger = logging.getLogger(__name__)
+
+# What is queued is written as soon as it is so many rows, or so old.
+FILE_ROWS = 10_000
+
+FILE_SECONDS = 10.0
+
+# ... and while the server drains.
+_DRAIN_SECONDS = 0.2
+
+# What may wait in the queue, or be in the thread's hands.
+_QUEUE_BYTES = 64 * 2**20
+
+# What a call takes besides its values: the objects around them.
+_CALL_BYTES = 2500
+
+_CELL_BYTES = 8
+
+# A larger call is made into a table at once, by whoever answers it: only sampled rows take room then.
+_LARGE_ROWS = 256
+
+
+class LogCounts(NamedTuple):
+    """What became of the rows that were to be logged.
+
+    Attributes
+    ----------
+    written
+        Rows in files.
+    dropped
+        Rows that are lost: no room in the queue, or the file could not be written.
+    """
+
+    written: int
+    dropped: int
+
+
+class _Queued(NamedTuple):
+    rows: AnsweredRows | pa.Table
+    size: int  # bytes, about
+    number: int  # of rows
+
+
+class PredictionLog:
+    """Logs what one process answers; safe to share between threads, and to hold while the process forks.
+
+    A forked process begins with an empty queue: what is in it is the parent's, who writes it.
+
+    Parameters
+    ----------
+    settings
+        What is logged, and where.
+    seconds
+        How old a row may become in the queue.
+    """
+
+    def __init__(self, settings: LogSettings, seconds: float = FILE_SECONDS) -> None:
+        self.settings = settings
+        self._seconds = seconds
+        self._lock = ForkLock(self._forget)
+        self._written = self._dropped = 0
+        self._complaint = ""
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin with nothing, as a forked process does."""
+        self._queue: deque[_Queued] = deque()
+        self._rows = self._bytes = 0
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._closed = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a request that the log wants besides the model's own."""
+        return (self.settings.row_id, *self.settings.entity)
+
+    def make_folder(self) -> None:
+        """Make the log's folder; where that fails, rows are dropped until somebody has made it."""
+        try:
+            self.settings.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._drop(0, error)
+
+    @property
+    def counts(self) -> LogCounts:
+        """What became of this process's rows."""
+        with self._lock:
+            return LogCounts(self._written, self._dropped)
+
+    def put(self, rows: AnsweredRows) -> None:
+        """Take rows over, or drop them; never waits for a disk, and never raises."""
+        try:
+            self._put(rows)
+        except Exception as error:  # noqa: BLE001 - the answer goes out whatever becomes of the log
+            self._drop(len(rows), error)
+
+    def _put(self, rows: AnsweredRows) -> None:
+        queued = self._queued(rows)
+        with self._lock:
+            room = _QUEUE_BYTES - self._bytes
+            if queued.size > room and isinstance(table := queued.rows, pa.Table):
+                number = table.num_rows * max(0, room) // queued.size  # the rest is dropped
+                self._dropped += table.num_rows - number
+                queued = _Queued(table.slice(0, number), room, number)
+            if queued.size > room or self._closed or not queued.number:
+                self._dropped += queued.number
+                return
+            self._queue.append(queued)
+            self._rows += queued.number
+            self._bytes += queued.size
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="metamodel-log", daemon=True)
+                self._thread.start()
+            if self._rows >= FILE_ROWS:
+                self._wake.set()
+
+    def _queued(self, rows: AnsweredRows) -> _Queued:
+        if len(rows) > _LARGE_ROWS and rows.answers.shadow is None:
+            table = log_table([rows], self.settings)
+            return _Queued(table, table.nbytes, table.num_rows)
+        return _Queued(rows, _CALL_BYTES + len(rows) * _CELL_BYTES * (len(rows.columns.arrays) + 12), len(rows))
+
+    def _work(self) -> None:
+        wake = self._wake
+        while not self._closed:
+            wake.wait(self._seconds)
+            wake.clear()
+            self._write()
+        self._write()
+
+    def _write(self) -> None:
+        """Write away all that is in the queue; what cannot be written is dropped, or it would fill the memory."""
+        with self._lock:
+            queued, self._queue, self._rows = list(self._queue), deque(), 0
+        try:
+            for table, number in self._tables(queued):
+                try:
+                    if table.num_rows:
+                        write_new_file(self.settings.folder, table)
+                    self._wrote(table.num_rows)
+                except Exception as error:  # noqa: BLE001 - a disk may fail in any way
+                    self._drop(number, error)
+        except Exception as error:  # noqa: BLE001 - no row may keep those behind it from the log
+            self._drop(sum(one.number for one in queued), error)
+        finally:
+            with self._lock:
+                self._bytes -= sum(one.size for one in queued)
+
+    def _tables(self, queued: Sequence[_Queued]) -> list[tuple[pa.Table, int]]:
+        """Make one table for each model version, because each has features of its own."""
+        of_model: dict[object, list[AnsweredRows]] = {}
+        tables: dict[pa.Schema, list[pa.Table]] = {}
+        for one in queued:
+            if isinstance(one.rows, pa.Table):
+                tables.setdefault(one.rows.schema, []).append(one.rows)
+            else:
+                of_model.setdefault(id(one.rows.model), []).append(one.rows)
+        for calls in of_model.values():
+            table = log_table(calls, self.settings)
+            tables.setdefault(table.schema, []).append(table)
+        merged = [pa.concat_tables(parts) for parts in tables.values()]
+        return [(table, table.num_rows) for table in merged]
+
+    def _wrote(self, rows: int) -> None:
+        with self._lock:
+            self._written += rows
+            self._complaint = ""
+
+    def _drop(self, rows: int, error: Exception) -> None:
+        """Count rows that are lost, and say once why, not for each of them."""
+        text = error_text(error)
+        with self._lock:
+            self._dropped += rows
+            is_new, self._complaint = text != self._complaint, text
+        if is_new:
+            _logger.warning(
+                "%s not logged in %s (%s). Answers go on; metamodel_log_dropped_total counts what is lost.",
+                count(rows, "row"), self.settings.folder, text,
+            )  # fmt: skip
+
+    def hurry(self) -> None:
+        """Write away what is there, and from now on quickly what comes: the process is about to end."""
+        self._seconds = _DRAIN_SECONDS
+        self._wake.set()
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Write away what is there, and take nothing more.
+
+        Parameters
+        ----------
+        seconds
+            How long to wait for the disk; what is not written by then is lost.
+        """
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+        self._wake.set()
+        if thread is not None:
+            thread.join(seconds)
+            if thread.is_alive():
+                _logger.warning("%s was not written in time; its last rows are lost.", self.settings.folder)

@@ -1,0 +1,141 @@
+"""The queue and its thread: rows arrive in whole files, or are counted as dropped; nobody waits, and nothing raises."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from full_disks import no_file_beyond
+from logged_rows import answered, frame_of, rows_in, settings_in
+
+from metamodel.prediction_log import log_writer
+from metamodel.prediction_log.log_writer import LogCounts, PredictionLog
+
+
+def test_rows_of_many_threads_are_all_written_once(tmp_path: Path):
+    log = PredictionLog(settings_in(tmp_path), seconds=0.05)
+    calls = [answered(frame_of(3, start)) for start in range(0, 600, 3)]
+    threads = [threading.Thread(target=lambda part: [log.put(c) for c in part], args=(calls[i::4],)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close(20)
+    assert log.counts == LogCounts(600, 0)
+    assert sorted(map(int, rows_in(tmp_path)["row_id"])) == list(range(600))
+    assert not list(tmp_path.glob("new/.*"))
+
+
+def test_a_file_is_written_as_soon_as_it_has_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(log_writer, "FILE_ROWS", 50)
+    written = threading.Event()
+    write = log_writer.write_new_file
+
+    def noted(*arguments):
+        write(*arguments)
+        written.set()
+
+    monkeypatch.setattr(log_writer, "write_new_file", noted)
+    log = PredictionLog(settings_in(tmp_path), seconds=3600)
+    log.put(answered(frame_of(49)))
+    assert not rows_in(tmp_path).size
+    log.put(answered(frame_of(1, 49)))
+    assert written.wait(20)
+    assert len(rows_in(tmp_path)) == 50
+
+
+def test_while_the_disk_hangs_the_queue_is_full_and_rows_are_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    hangs, goes_on = threading.Event(), threading.Event()
+    write = log_writer.write_new_file
+
+    def hanging(*arguments):
+        hangs.set()
+        assert goes_on.wait(60)
+        return write(*arguments)
+
+    monkeypatch.setattr(log_writer, "write_new_file", hanging)
+    monkeypatch.setattr(log_writer, "_QUEUE_BYTES", 100_000)
+    log = PredictionLog(settings_in(tmp_path), seconds=0.01)
+    log.put(answered(frame_of(1)))
+    assert hangs.wait(20)
+    started = time.perf_counter()
+    for start in range(1, 200):
+        log.put(answered(frame_of(1, start)))
+    log.put(answered(frame_of(2000, 200)))
+    assert time.perf_counter() - started < 20
+    assert log._bytes <= 100_000
+    dropped = log.counts.dropped
+    assert dropped > 1000
+    goes_on.set()
+    log.close(20)
+    assert log.counts == LogCounts(2200 - dropped, dropped)
+    assert len(rows_in(tmp_path)) == 2200 - dropped
+
+
+def test_a_disk_that_is_full_or_gone_costs_rows_and_leaves_no_file_and_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    log = PredictionLog(settings_in(tmp_path / "log"), seconds=3600)
+    for _ in range(3):
+        log.put(answered(frame_of(100)))
+        with no_file_beyond(100):
+            log._write()
+    assert log.counts == LogCounts(0, 300)
+    assert list((tmp_path / "log" / "new").iterdir()) == []
+    assert [record.message.count("not logged") for record in caplog.records] == [1]
+    (tmp_path / "log" / "new").rmdir()
+    (tmp_path / "log").rmdir()
+    log.put(answered(frame_of(7)))
+    log._write()
+    assert log.counts == LogCounts(0, 307)
+    assert not (tmp_path / "log").exists()
+    (tmp_path / "log").mkdir()
+    log.put(answered(frame_of(7)))
+    log._write()
+    assert log.counts == LogCounts(7, 307)
+
+
+def test_an_error_in_the_making_of_a_row_is_no_error_of_the_answer(tmp_path: Path):
+    log = PredictionLog(settings_in(tmp_path), seconds=3600)
+    log.put(answered(frame_of(300), sent={"row_id": 7}))
+    log.put(answered(frame_of(3), sent={"row_id": 7}))
+    log._write()
+    log.put(answered(frame_of(2)))
+    log.close(20)
+    assert log.counts == LogCounts(2, 303)
+
+
+def test_a_forked_process_has_a_queue_of_its_own_and_writes_no_row_of_its_parent(tmp_path: Path):
+    log = PredictionLog(settings_in(tmp_path), seconds=3600)
+    log.put(answered(frame_of(5)))
+    read, write = os.pipe()
+    with log._lock:  # as if another thread were putting rows in at the moment of the fork
+        log._lock._holder = None
+        process = os.fork()
+        if process == 0:
+            code = 1
+            try:
+                log.put(answered(frame_of(2, 10)))
+                log.close(20)
+                code = int(log.counts != LogCounts(2, 0))
+            finally:
+                os.write(write, b"x")
+                os._exit(code)
+    assert os.read(read, 1) == b"x"
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    log.close(20)
+    assert log.counts == LogCounts(5, 0)
+    files = sorted(pq.read_table(path).num_rows for path in tmp_path.glob("new/*"))
+    assert files == [2, 5]
+
+
+def test_after_the_end_nothing_is_taken(tmp_path: Path):
+    log = PredictionLog(settings_in(tmp_path))
+    log.put(answered(frame_of(1)))
+    log.close(20)
+    log.put(answered(frame_of(1)))
+    assert log.counts == LogCounts(1, 1)
