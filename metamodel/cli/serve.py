@@ -52,7 +52,6 @@ def serve(
     max_body_mb: float,
     refresh: float | None,
     challenger: str | None,
-    log: str | None,
     **options: Any,
 ) -> None:
     """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
@@ -62,12 +61,13 @@ def serve(
 
         choices = {name: options.pop(name) for name in ("mode", "fraction", "entity", "unit", "salt", "patience")}
         given = {name: value for name, value in choices.items() if value not in (None, [], "")}
-        logged = {name: options.pop(f"log_{name}") for name in ("sample", "features", "drop", "row_id", "entity")}
+        logged = {"folder": options.pop("log")}
+        logged |= {name: options.pop(f"log_{name}") for name in ("sample", "features", "drop", "row_id", "entity")}
         options["body_bytes"] = int(max_body_mb * 2**20)
         said = functools.partial(click.echo, err=True)
         code = serve_model(
             model, host, port, workers, options, drain, refresh, said,
-            challenge=_challenge(challenger, given), log=LogSettings.of({"folder": log, **logged}),
+            challenge=_challenge(challenger, given), log=LogSettings.of(logged),
         )  # fmt: skip
     sys.exit(code)
 

@@ -165,20 +165,20 @@ class PredictionLog:
                 except Exception as error:  # noqa: BLE001 - a disk may fail in any way
                     self._drop(number, error)
         except Exception as error:  # noqa: BLE001 - no row may keep those behind it from the log
-            self._drop(sum(one.number for one in queued), error)
+            self._drop(sum(call.number for call in queued), error)
         finally:
             with self._lock:
-                self._bytes -= sum(one.size for one in queued)
+                self._bytes -= sum(call.size for call in queued)
 
     def _tables(self, queued: Sequence[_Queued]) -> list[tuple[pa.Table, int]]:
         """Make one table for each model version, because each has features of its own."""
         of_model: dict[object, list[AnsweredRows]] = {}
         tables: dict[pa.Schema, list[pa.Table]] = {}
-        for one in queued:
-            if isinstance(one.rows, pa.Table):
-                tables.setdefault(one.rows.schema, []).append(one.rows)
+        for call in queued:
+            if isinstance(call.rows, pa.Table):
+                tables.setdefault(call.rows.schema, []).append(call.rows)
             else:
-                of_model.setdefault(id(one.rows.model), []).append(one.rows)
+                of_model.setdefault(id(call.rows.model), []).append(call.rows)
         for calls in of_model.values():
             table = log_table(calls, self.settings)
             tables.setdefault(table.schema, []).append(table)

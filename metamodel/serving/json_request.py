@@ -55,16 +55,24 @@ class PlainReader:
         The recorded schemas.
     entity_names
         Of a roll-out, columns that decide which model answers; of one that did not come each row has a null.
+    log_names
+        Columns that are logged; they change no body's way, so that answers are the same bytes with a log.
     """
 
-    def __init__(self, keys: KeySchema, features: FeatureSchema, entity_names: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        keys: KeySchema,
+        features: FeatureSchema,
+        entity_names: Sequence[str] = (),
+        log_names: Sequence[str] = (),
+    ) -> None:
         self._keys = keys
         self._features = features
-        self._entity_names = tuple(entity_names)
+        self._entity_names = tuple(dict.fromkeys([*entity_names, *log_names]))
         self._key_names = tuple(keys.names)
         self._feature_names = tuple(features.names)
         self._needed = frozenset([*self._key_names, *self._feature_names])
-        self._known = self._needed.union(self._entity_names)
+        self._known = self._needed.union(entity_names)
         self._layouts: dict[str, Callable[[Any], _Rows | None]] = {
             "dataframe_split": self._split,
             "dataframe_records": self._records,

@@ -90,8 +90,8 @@ class Scorer:
         self._max_rows = max_rows
         logged = _logged(model)
         self._input_schema = logged.get_input_schema()
-        further = model.entity_names if self._log is None else self._log.columns
-        self._reader = PlainReader(model.manifest.keys, model.manifest.features, further)
+        logged_columns = () if self._log is None else self._log.columns
+        self._reader = PlainReader(model.manifest.keys, model.manifest.features, model.entity_names, logged_columns)
         self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows, self._log))
         # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
         leave_tables_to_models()
