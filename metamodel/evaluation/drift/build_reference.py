@@ -7,7 +7,6 @@ from metamodel.common.arrays import AnyArray, HashArray, IntArray
 from metamodel.evaluation.drift.bins import (
     BINS,
     COMMONEST,
-    MISSING,
     SLOTS,
     category_slots,
     commonest_categories,
@@ -15,8 +14,13 @@ from metamodel.evaluation.drift.bins import (
     number_slots,
 )
 from metamodel.evaluation.drift.drift_columns import DriftColumns, functions_of_time
-from metamodel.evaluation.drift.drift_reference import VOCABULARY, DriftReference
-from metamodel.evaluation.drift.replay import REPLAYED_BLOCKS, REPLAYED_SCORES, replayed
+from metamodel.evaluation.drift.drift_reference import (
+    REPLAYED_BLOCKS,
+    REPLAYED_SCORES,
+    VOCABULARY,
+    DriftReference,
+)
+from metamodel.evaluation.drift.replay import replay_categories, replay_numbers
 
 __all__ = ["build_reference"]
 
@@ -68,7 +72,8 @@ def build_reference(
             moments.append(_moments(values, of_row, n_groups))
         counts[:, i] = np.bincount(of_row * SLOTS + slots, minlength=n_groups * SLOTS).reshape(n_groups, SLOTS)
         if times is not None:
-            replays[:, i] = _replayed_slots(slots, counts[:, i], sizes)
+            is_category = name in columns.texts
+            replays[:, i] = replay_categories(slots, sizes) if is_category else replay_numbers(values, sizes)
     return DriftReference(
         tuple(columns.values),
         columns.kinds,
@@ -120,23 +125,6 @@ def _moments(values: AnyArray, groups: IntArray, n_groups: int) -> AnyArray:
         mean = _mean(values, groups, n_groups)
         variance = _mean((values - mean[groups]) ** 2, groups, n_groups)
         return np.stack([mean, np.sqrt(variance)], axis=1).astype(np.float32)
-
-
-def _replayed_slots(slots: IntArray, counts: AnyArray, sizes: IntArray) -> AnyArray:
-    """Replay a column's rows: shape (n_groups, 3 numbers of blocks, 3 scores)."""
-    groups = np.repeat(np.arange(len(sizes)), sizes)
-    starts = np.cumsum(sizes) - sizes
-    shares = counts.astype(np.float64)
-    shares[:, MISSING] = 0
-    middle = (np.cumsum(shares, axis=1) - shares / 2) / np.maximum(shares.sum(axis=1), 1)[:, None]
-    there = slots != MISSING
-    tail = (slots == 0) | (slots == BINS - 1)
-    scores = (
-        (middle.reshape(-1)[groups * SLOTS + slots], there),
-        (tail, there),
-        (~there, np.ones(len(slots), dtype=bool)),
-    )
-    return np.stack([replayed(score, usable, starts, sizes) for score, usable in scores], axis=2)
 
 
 def _vocabulary(hashes: HashArray, texts: dict[int, str]) -> dict[int, str] | None:

@@ -6,8 +6,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from metamodel.common.arrays import AnyArray
-from metamodel.evaluation.drift.drift_reference import DriftReference
-from metamodel.evaluation.drift.replay import REPLAYED_BLOCKS
+from metamodel.evaluation.drift.drift_reference import REPLAYED_BLOCKS, DriftReference
 
 __all__ = ["cell_factors", "deflated", "variance_factors"]
 
@@ -17,7 +16,7 @@ def variance_factors(reference: DriftReference) -> AnyArray:
 
     Returns
     -------
-    ndarray, shape (n_columns, 3 numbers of blocks, 3 scores)
+    ndarray, shape (n_columns, 3 numbers of blocks, 4 scores)
         See `metamodel.evaluation.drift.replay`; 1 where nothing was replayed.
     """
     with warnings.catch_warnings():
@@ -39,7 +38,7 @@ def cell_factors(pooled: AnyArray, rows_before: AnyArray, rows: AnyArray) -> Any
 
     Returns
     -------
-    ndarray, shape (n_groups, n_columns, 3 scores)
+    ndarray, shape (n_groups, n_columns, 4 scores)
     """
     # Blocks come from the shortest to the longest.
     longer = [rows * blocks > rows_before for blocks in REPLAYED_BLOCKS[:-1]]

@@ -14,7 +14,17 @@ import numpy as np
 
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
 
-__all__ = ["ABSOLUTE_ERROR", "ERROR", "PREDICTION", "TARGET", "VOCABULARY", "ColumnKind", "DriftReference"]
+__all__ = [
+    "ABSOLUTE_ERROR",
+    "ERROR",
+    "PREDICTION",
+    "REPLAYED_BLOCKS",
+    "REPLAYED_SCORES",
+    "TARGET",
+    "VOCABULARY",
+    "ColumnKind",
+    "DriftReference",
+]
 
 ColumnKind = Literal["number", "category"]
 
@@ -30,6 +40,12 @@ ABSOLUTE_ERROR: Final = "(absolute error)"
 
 # A column with more categories, over all groups, has no vocabulary: unseen ones cannot be told from rare ones.
 VOCABULARY: Final = 10_000
+
+# Into how many blocks a group's rows are cut for replays, from the shortest blocks to the longest.
+REPLAYED_BLOCKS: Final = (16, 8, 4)
+
+# What is replayed: the middle rank of the slot, being in the first or in the last bin, in either, being missing.
+REPLAYED_SCORES: Final = ("rank", "tail", "tails", "missing")
 
 _ARRAYS = ("edges", "commonest", "counts", "tails", "moments", "replays")
 
@@ -56,7 +72,7 @@ class DriftReference:
     moments
         float32, shape (n_groups, n_numbers, 2): mean and standard deviation.
     replays
-        float16, shape (n_groups, n_columns, 3, 3), from `replay.replayed`: by how much windows of the training rows
+        float16, shape (n_groups, n_columns, 3, 4), from `replay`: by how much windows of the training rows
         vary more than rows drawn at random do; NaN where the rows have no order in time, or are too few.
     vocabulary
         Of each column of categories: hash → text of those of all groups; None instead of the texts of more than

@@ -133,13 +133,13 @@ def _judged_chunk(
     tests = number_cells(old[:, numbers], new[:, numbers], factors[:, numbers], upward[numbers])
     parts[:, numbers, DISTRIBUTION] = tests.p_value
     sums.excess[:, numbers, :4] = tests.excess
-    sums.variance[:, numbers, :4] = tests.variance * factors[:, numbers][..., [0, 1, 1, 1]]
+    sums.variance[:, numbers, :4] = tests.variance * factors[:, numbers][..., [0, 1, 1, 2]]
     sums.moves[:, numbers, :9] = distribution_moves(
         old[:, numbers], new[:, numbers], reference.edges, reference.tails, reference.moments[..., 1]
     )
     _judge_categories(old, new, factors, ~numbers, parts, sums)
-    parts[..., MISSING_VALUES] = deflated(missing_p_values(old, new), factors[..., 2])
-    _add_missing(old, new, factors[..., 2], sums)
+    parts[..., MISSING_VALUES] = deflated(missing_p_values(old, new), factors[..., 3])
+    _add_missing(old, new, factors[..., 3], sums)
     parts[rows < min_rows] = np.nan
     sums.squares = sums.excess**2
     effect, rises = np.abs(sums.moves).sum(axis=-1), sums.rises.copy()

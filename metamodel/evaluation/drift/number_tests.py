@@ -8,11 +8,10 @@ from scipy.special import ndtr
 
 from metamodel.common.arrays import AnyArray, BoolArray
 from metamodel.evaluation.drift.bins import BINS
-from metamodel.evaluation.drift.calibration import deflated
 from metamodel.evaluation.drift.exact_tails import at_least_beta_binomial, beta_binomial_moments
 from metamodel.evaluation.drift.multiple_testing import simes
 
-__all__ = ["NumberCells", "number_cells"]
+__all__ = ["NumberCells", "number_cells", "number_excess"]
 
 # Where one bin holds more of the reference's rows, ranks are far from normal, and exact counts replace them.
 _TIED: Final = 0.5
@@ -54,30 +53,51 @@ def number_cells(before: AnyArray, now: AnyArray, factors: AnyArray, upward: Boo
     before, now
         Counts of the reference and of the window, shape (n_groups, n_columns, 12).
     factors
-        Variance factors of ranks and tails, shape (n_groups, n_columns, 2 or more).
+        Variance factors of ranks, of one tail and of both, shape (n_groups, n_columns, 3 or more).
     upward
         Shape (n_columns,): whether only larger values are of interest.
     """
     old, new = before[..., :BINS].astype(np.float64), now[..., :BINS].astype(np.float64)
     rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
     tested = (rows_before > 0) & (rows > 0)
-    excess, variance = np.zeros((*rows.shape, 4)), np.zeros((*rows.shape, 4))
-    excess[..., 0], variance[..., 0] = _rank_sums(old, new, rows_before, rows)
+    excess, variance = number_excess(before, now)
     ranks = _rank_p_values(excess[..., 0], variance[..., 0] * factors[..., 0], upward)
     tied = (old.max(axis=-1) > _TIED * rows_before) & tested
     if tied.any():
         one_sided = np.broadcast_to(upward, tied.shape)[tied]
-        ranks[tied] = deflated(_around_tie(old[tied], new[tied], one_sided), factors[..., 0][tied])
+        ranks[tied] = _around_tie(old[tied], new[tied], one_sided, factors[..., 0][tied])
     p_values = [ranks]
     for i, (blocks, inside) in enumerate(_tail_counts(old, new), start=1):
-        parameters = blocks, np.maximum(rows_before + 1 - blocks, 0.5)
-        mean, spread = beta_binomial_moments(rows, *parameters)
-        excess[..., i], variance[..., i] = inside - mean, spread
-        tail = deflated(at_least_beta_binomial(inside, rows, *parameters), factors[..., 1])
+        tail = _at_least(inside, rows, blocks, rows_before + 1, factors[..., 2 if i == 3 else 1])
         p_values.append(tail if i == 2 else np.where(upward, np.nan, tail))
     p_value = np.where(tested, simes(np.stack(p_values, axis=-1), _WEIGHTS), np.nan)
-    excess[~tested], variance[~tested] = 0.0, 0.0
     return NumberCells(p_value, excess, variance)
+
+
+def number_excess(before: AnyArray, now: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """Say how far the four statistics are above their expectation, and their variances; see `NumberCells`.
+
+    0 where the reference, or the window, has no value.
+    """
+    old, new = before[..., :BINS].astype(np.float64), now[..., :BINS].astype(np.float64)
+    rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
+    excess, variance = np.zeros((*rows.shape, 4)), np.zeros((*rows.shape, 4))
+    excess[..., 0], variance[..., 0] = _rank_sums(old, new, rows_before, rows)
+    for i, (blocks, inside) in enumerate(_tail_counts(old, new), start=1):
+        mean, spread = beta_binomial_moments(rows, blocks, np.maximum(rows_before + 1 - blocks, 0.5))
+        excess[..., i], variance[..., i] = inside - mean, spread
+    untested = (rows_before == 0) | (rows == 0)
+    excess[untested], variance[untested] = 0.0, 0.0
+    return excess, variance
+
+
+def _at_least(inside: AnyArray, rows: AnyArray, blocks: AnyArray, all_blocks: AnyArray, factors: AnyArray) -> AnyArray:
+    """Exact tail of a count; where rows depend on one another, of as many rows as they are worth.
+
+    So the law keeps its shape: that of few rows is the more skewed.
+    """
+    outside = np.maximum(all_blocks - blocks, 0.5)
+    return at_least_beta_binomial(np.floor(inside / factors), rows / factors, blocks / factors, outside / factors)
 
 
 def _rank_sums(old: AnyArray, new: AnyArray, rows_before: AnyArray, rows: AnyArray) -> tuple[AnyArray, AnyArray]:
@@ -97,7 +117,7 @@ def _rank_p_values(excess: AnyArray, variance: AnyArray, upward: BoolArray) -> A
     return np.where(variance > 0, np.minimum(p_values, 1.0), 1.0)
 
 
-def _around_tie(old: AnyArray, new: AnyArray, upward: BoolArray) -> AnyArray:
+def _around_tie(old: AnyArray, new: AnyArray, upward: BoolArray, factors: AnyArray) -> AnyArray:
     """More rows, or fewer, on one side of the bin that holds most of the reference: four exact tests, Bonferroni's."""
     rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
     tie = old.argmax(axis=-1)[..., None]
@@ -105,7 +125,7 @@ def _around_tie(old: AnyArray, new: AnyArray, upward: BoolArray) -> AnyArray:
     smallest = np.ones(len(old))
     for side, larger in ((place > tie, True), (place >= tie, True), (place < tie, False), (place <= tie, False)):
         before, now = (np.sum(array * side, axis=-1) for array in (old, new))
-        tail = at_least_beta_binomial(now, rows, before + 1, np.maximum(rows_before - before, 0.5))
+        tail = _at_least(now, rows, before + 1, rows_before + 1, factors)
         smallest = np.minimum(smallest, tail if larger else np.where(upward, 1.0, tail))
     return np.minimum(smallest * np.where(upward, 2, 4), 1.0)
 
