@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metamodel.lifecycle.gate import gate
     from metamodel.lifecycle.promote import promote
     from metamodel.lifecycle.rollback import rollback
+    from metamodel.lifecycle.rollouts.compare_variants import compare_variants
     from metamodel.lifecycle.rollouts.rollout import rollout
     from metamodel.lifecycle.update import update
     from metamodel.lifecycle.versions import versions
@@ -59,6 +60,7 @@ __all__ = [
     "Tuning",
     "UnknownGroup",
     "acknowledge",
+    "compare_variants",
     "datasets",
     "exceptions",
     "gate",
@@ -103,6 +105,7 @@ _ORIGINS = {
     "promote": "metamodel.lifecycle.promote",
     "reference": "metamodel.tracking.references.reference_model",
     "rollback": "metamodel.lifecycle.rollback",
+    "compare_variants": "metamodel.lifecycle.rollouts.compare_variants",
     "rollout": "metamodel.lifecycle.rollouts.rollout",
     "score": "metamodel.scoring",
     "train": "metamodel.training.train",

@@ -31,6 +31,7 @@ SAME_MEANING = {
     "gate.py": "the public function, and its command",
     "promote.py": "the public function, and its command",
     "rollback.py": "the public function, and its command",
+    "compare_variants.py": "the public function, and its command",
     "rollout.py": "the public function, and its command",
     "monitor.py": "the public function, and its command",
     "acknowledge.py": "the public function, and its command",

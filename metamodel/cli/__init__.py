@@ -11,6 +11,7 @@ import click
 
 from metamodel.cli.acknowledge import acknowledge
 from metamodel.cli.base.click_groups import Commands
+from metamodel.cli.compare_variants import compare_variants
 from metamodel.cli.export import export
 from metamodel.cli.gate import gate
 from metamodel.cli.inspect import inspect
@@ -50,7 +51,7 @@ def main() -> None:
 
 _MODELS = (train, log, score, serve, inspect, report, export, pack, reference, serve_check)
 
-_VERSIONS = (update, gate, promote, rollout, rollback, versions, monitor, acknowledge)
+_VERSIONS = (update, gate, promote, rollout, compare_variants, rollback, versions, monitor, acknowledge)
 
 for command in (*_MODELS, *_VERSIONS):
     main.add_command(command)

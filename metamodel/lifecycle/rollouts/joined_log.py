@@ -1,0 +1,241 @@
+"""A prediction log and what became true, joined and summed part by part: memory grows with units, never with rows."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamodel.common.messages import did_you_mean, listing
+from metamodel.evaluation.variant_effects import PAIRED_SUMS
+from metamodel.exceptions import InputError
+from metamodel.tables import files as tables
+from metamodel.tables.dataframes import table_of
+
+__all__ = ["ALL", "GROUPS", "LogSums", "Outcome", "sum_log"]
+
+ALL, GROUPS = "all", "groups"
+
+_FEATURE = "feature_"
+
+_UNITS = "units of the split"
+
+# Sums of parts are put together when there are so many.
+_PARTS = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is compared.
+
+    Parameters
+    ----------
+    labels
+        One row for each known outcome.
+    on
+        Columns that log and labels have in common, and that name a row.
+    column
+        Column of the labels: the target, or a figure such as revenue.
+    is_error
+        Whether it is the target, so that the error of the predictions is compared.
+    """
+
+    labels: pd.DataFrame
+    on: tuple[str, ...]
+    column: str
+    is_error: bool = True
+
+
+@dataclass
+class LogSums:
+    """What a log comes to.
+
+    Attributes
+    ----------
+    paired
+        Whether both variants answered each row.
+    by_kind
+        Kind of slice ("all", "groups", "country" ...) → sums: index (slice, cluster) of paired rows, else (slice, unit,
+        challenger).
+    units
+        Units of each version and variant, counted once each; empty of paired rows.
+    rows, labelled, unsigned, failed
+        Rows of the log; those with an outcome; those without a unit, which are left out where each unit has a variant;
+        those that the champion answered in the challenger's place.
+    """
+
+    paired: bool
+    by_kind: dict[str, pd.DataFrame] = field(default_factory=dict)
+    units: pd.DataFrame = field(default_factory=pd.DataFrame)
+    rows: int = 0
+    labelled: int = 0
+    unsigned: int = 0
+    failed: int = 0
+
+
+def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> LogSums:
+    """Sum a log up.
+
+    Parameters
+    ----------
+    log
+        A table, a file, a folder of Parquet files, or ``delta:PATH``.
+    outcome
+        What became true.
+    slices
+        Columns of the labels, or of the log (features without their prefix), or several with commas between them.
+    unit
+        "entity" or "group".
+
+    Raises
+    ------
+    InputError
+        A column is missing, an outcome stands twice, or nothing of the log is labelled.
+    """
+    labels = _indexed(outcome)
+    sums: LogSums | None = None
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for logged in _parts(log):
+        _check_columns(logged, outcome)
+        part = logged[logged["variant"].notna()]  # what one model alone has answered is no comparison
+        paired = "shadow_prediction" in part and bool(part["shadow_prediction"].notna().any())
+        if sums is None or (paired and not sums.paired):
+            parts, sums = {}, LogSums(paired, rows=0 if sums is None else sums.rows)
+        joined = _joined(part, labels, outcome, unit, sums)
+        of_part = dict(_summed(joined, slices, sums.paired))
+        if not sums.paired:
+            of_part[_UNITS] = _split_of(part, unit)
+        for kind, table in of_part.items():
+            gathered = parts.setdefault(kind, [])
+            gathered.append(table)
+            if len(gathered) > _PARTS:
+                parts[kind] = [_together(gathered)]
+    if sums is None or not sums.labelled:
+        if sums is not None and sums.unsigned:
+            raise InputError(
+                "No row of the log names an entity, so that nothing can be compared by entity. "
+                "Log one (--log-entity), or compare whole groups (--unit group)."
+            )
+        raise InputError(f"No row of the log has an outcome in the labels, joined on {listing(outcome.on)}.")
+    sums.units = _together(parts.pop(_UNITS)) if _UNITS in parts else pd.DataFrame()
+    sums.by_kind = {kind: _together(gathered) for kind, gathered in parts.items()}
+    return sums
+
+
+def _parts(log: Any) -> Iterator[pd.DataFrame]:
+    if not isinstance(log, str | Path):
+        yield table_of(log)
+    elif Path(log).is_dir():
+        files = sorted(path for path in Path(log).rglob("*.parquet") if not path.name.startswith("."))
+        if not files:
+            raise InputError(f"{str(log)!r} holds no Parquet file. Give the folder of a prediction log.")
+        for file in files:
+            yield from tables.read_batches(file)
+    else:
+        yield from tables.read_batches(log)
+
+
+def _indexed(outcome: Outcome) -> pd.DataFrame:
+    labels = outcome.labels
+    if missing := [name for name in (*outcome.on, outcome.column) if name not in labels.columns]:
+        raise InputError(
+            f"The labels lack {listing(map(repr, missing))} (they have {listing(labels.columns, 12)}). "
+            f"Correct --on or --target.{did_you_mean(missing, labels.columns)}"
+        )
+    known = labels[labels[outcome.column].notna()]
+    if known.duplicated(list(outcome.on)).any():
+        raise InputError(f"An outcome stands twice in the labels, by {listing(outcome.on)}. Keep one of each.")
+    return known
+
+
+def _check_columns(part: pd.DataFrame, outcome: Outcome) -> None:
+    needed = [*outcome.on, "variant", "key", "prediction"]
+    if missing := [name for name in needed if name not in part.columns]:
+        raise InputError(
+            f"The log lacks {listing(map(repr, missing))} (it has {listing(part.columns, 20)}). "
+            "Give a prediction log, or a table that was scored with detail."
+        )
+
+
+def _joined(part: pd.DataFrame, labels: pd.DataFrame, outcome: Outcome, unit: str, sums: LogSums) -> pd.DataFrame:
+    """Bring the rows that have an outcome to what is summed: unit, key, variant, outcomes of one variant or of both."""
+    joined = part.merge(labels, on=list(outcome.on), how="inner", suffixes=("", "_of_labels"))
+    sums.rows += len(part)
+    sums.failed += int((part["variant"] == "challenger_failed").sum())
+    column = outcome.column if outcome.column not in part.columns else f"{outcome.column}_of_labels"
+    actual = joined[column]
+    values = _losses(joined["prediction"], actual) if outcome.is_error else actual.astype(float).to_numpy()
+    joined = joined.assign(unit=_units(joined, unit), challenger=joined["variant"] != "champion", value=values)
+    if sums.paired:
+        other = _losses(joined["shadow_prediction"], actual)
+        # Interleaved rows may show the challenger's answer first.
+        first = joined["variant"].to_numpy() == "challenger"
+        joined = joined.assign(
+            champion_loss=np.where(first, other, values), challenger_loss=np.where(first, values, other)
+        )
+        joined = joined[np.isfinite(joined["champion_loss"]) & np.isfinite(joined["challenger_loss"])]
+    else:
+        has_unit = joined["unit"].notna()
+        sums.unsigned += int((~has_unit).sum())
+        joined = joined[has_unit & np.isfinite(joined["value"])]
+    sums.labelled += len(joined)
+    return joined
+
+
+def _units(part: pd.DataFrame, unit: str) -> pd.Series:
+    column = "key" if unit == "group" else "entity_hash"
+    return part[column] if column in part else pd.Series(None, index=part.index, dtype=object)
+
+
+def _split_of(part: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Find the units of a part, labelled or not: whether an outcome is known may depend on the variant."""
+    names = [part[name].fillna("").astype(str) if name in part else "" for name in ("model", "version")]
+    units = pd.DataFrame({"unit": _units(part, unit), "challenger": part["variant"] != "champion", "rows": 1.0})
+    units = units.assign(model=names[0], version=names[1])
+    return units.groupby(["model", "version", "unit", "challenger"], observed=True)[["rows"]].sum()
+
+
+def _losses(predicted: pd.Series, actual: pd.Series) -> Any:
+    if pd.api.types.is_numeric_dtype(actual) and pd.api.types.is_float_dtype(predicted):
+        return (predicted.astype(float) - actual.astype(float)).abs().to_numpy()
+    wrong = (predicted.astype(object) != actual.astype(object)).to_numpy(dtype=float)
+    return np.where(predicted.isna(), np.nan, wrong)
+
+
+def _summed(joined: pd.DataFrame, slices: Sequence[str], paired: bool) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Sum a part by each kind of slice."""
+    texts: dict[str, Any] = {ALL: pd.Series("all rows", index=joined.index), GROUPS: joined["key"]}
+    texts |= {spec: _slice_texts(joined, spec) for spec in slices}
+    if paired:
+        base, changed = joined["champion_loss"].to_numpy(), joined["challenger_loss"].to_numpy()
+        sums = (np.ones(len(base)), base, changed, base**2, changed**2, base * changed)
+        figures = dict(zip(PAIRED_SUMS, sums, strict=True))
+        table, by = pd.DataFrame(figures, index=joined.index).assign(cluster=joined["key"]), ["slice", "cluster"]
+    else:
+        table = joined[["unit", "challenger"]].assign(rows=1.0, total=joined["value"])
+        by = ["slice", "unit", "challenger"]
+    for kind, text in texts.items():
+        yield kind, table.assign(slice=text).groupby(by, observed=True, dropna=True).sum()
+
+
+def _slice_texts(joined: pd.DataFrame, spec: str) -> pd.Series:
+    columns = []
+    for name in (part.strip() for part in spec.split(",")):
+        column = name if name in joined.columns else f"{_FEATURE}{name}"
+        if column not in joined.columns:
+            raise InputError(
+                f"There is no column {name!r} to slice by, neither in the labels nor among the logged features. "
+                f"Log it (--log-features all), or add it to the labels.{did_you_mean(name, joined.columns)}"
+            )
+        columns.append(f"{name} = " + joined[column].astype(str))
+    text = columns[0]
+    for more in columns[1:]:
+        text = text + ", " + more
+    return text
+
+
+def _together(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    every = pd.concat(list(parts))
+    return every.groupby(level=list(every.index.names), observed=True).sum()
