@@ -1,10 +1,12 @@
 """Two versions of one small model, and roll-outs of them."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow import MlflowClient
 
 import metamodel
 from metamodel.bundle.rollout.rollout_files import write_rollout
@@ -13,6 +15,8 @@ from metamodel.flavor.load import load_model
 from metamodel.prediction.rollout.rollout_plan import Rollout
 
 FEATURES = ["x", "z"]
+
+_numbers = itertools.count()
 
 
 def panel(groups: int = 12, rows: int = 20, shift: float = 0.0, shifted: int = 0) -> pd.DataFrame:
@@ -44,3 +48,30 @@ def rolled_out(
     opened = load_model(place)
     assert isinstance(opened, RolloutModel)
     return opened
+
+
+def visitors(n: int = 240) -> pd.DataFrame:
+    """Rows of customers; every seventh is not signed in, and shop 99 is unknown."""
+    rng = np.random.default_rng(3)
+    customer = [None if i % 7 == 0 else f"c-{i % 50}" for i in range(n)]
+    shop = np.where(np.arange(n) % 31 == 0, 99, np.arange(n) % 12)
+    return pd.DataFrame({"shop": shop, "x": rng.normal(size=n), "z": rng.normal(size=n), "customer": customer})
+
+
+def files(directory: Path) -> list[Path]:
+    return [path for path in sorted(directory.rglob("*")) if path.is_file()]
+
+
+def versions(directory: Path, *frames: pd.DataFrame, **options: Any) -> str:
+    """Register a version for each table; the first is the champion."""
+    name = f"rolled-{next(_numbers)}"
+    for number, frame in enumerate(frames):
+        given = {"estimator": "ridge", "features": FEATURES, "n_jobs": 1, "prune": False, **options}
+        result = metamodel.train(frame, "shop", "y", output_dir=directory / str(number), **given)
+        metamodel.log_model(result, registered_model_name=name, report=False)
+    metamodel.promote(name, 1)
+    return name
+
+
+def alias_of(name: str) -> str:
+    return str(MlflowClient().get_registered_model(name).aliases["champion"])

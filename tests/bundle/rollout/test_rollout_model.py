@@ -3,19 +3,16 @@
 import pickle
 import threading
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from bundles import flip
-from rolled_out import panel, rolled_out, trained, two_models
+from rolled_out import panel, rolled_out, trained, two_models, visitors
 
 import metamodel
 from metamodel.bundle.rollout.rollout_model import RolloutModel
-from metamodel.flavor.load import load_model
 from metamodel.prediction.rollout.assignment import in_challenger, unit_hashes
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -33,14 +30,6 @@ Models = tuple[metamodel.MetaModel, metamodel.MetaModel]
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     return two_models(tmp_path_factory.mktemp("models"))
-
-
-def visitors(n: int = 240) -> pd.DataFrame:
-    """Rows of customers; every seventh is not signed in, and shop 99 is unknown."""
-    rng = np.random.default_rng(3)
-    customer = [None if i % 7 == 0 else f"c-{i % 50}" for i in range(n)]
-    shop = np.where(np.arange(n) % 31 == 0, 99, np.arange(n) % 12)
-    return pd.DataFrame({"shop": shop, "x": rng.normal(size=n), "z": rng.normal(size=n), "customer": customer})
 
 
 def theirs(frame: pd.DataFrame, salt: str, fraction: float) -> Any:
@@ -63,19 +52,6 @@ def test_each_row_is_answered_as_its_own_model_would(tmp_path: Path, kind: str) 
     pd.testing.assert_frame_equal(answers.drop(columns=["variant", "error"]), expected.drop(columns="error"))
     one_by_one = [opened.predict(frame.iloc[[i]])["prediction"].iloc[0] for i in range(len(frame))]
     np.testing.assert_allclose(one_by_one, answers["prediction"], rtol=1e-12)
-
-
-def test_only_what_differs_is_in_the_overlay(tmp_path: Path, models: Models) -> None:
-    opened = rolled_out(tmp_path, *models, mode="ab", entity="customer")
-    assert opened.challenger is not None
-    assert sorted(opened.challenger.ledger["shop"].dropna()) == [0, 1, 2]
-    assert [stack["children"] for stack in opened.challenger.manifest.stacks] == [3]
-    champion = {path.relative_to(models[0].path): path.read_bytes() for path in files(models[0].path)}
-    assert {path.relative_to(opened.bundle.path): path.read_bytes() for path in files(opened.bundle.path)} == champion
-
-
-def files(directory: Path) -> list[Path]:
-    return [path for path in sorted(directory.rglob("*")) if path.is_file()]
 
 
 def test_a_group_that_only_one_model_knows_is_known_to_that_one_alone(tmp_path: Path) -> None:
@@ -168,28 +144,6 @@ def test_a_challenger_that_fails_costs_no_answer(
     if mode == "ab":
         assert set(answers[0]["variant"]) == {"challenger_failed"}
         assert opened.stats()["variants"]["challenger_failed"] == 8 * len(frame)
-
-
-@pytest.mark.parametrize("damage", ["manifest", "gone", "shard"])
-def test_a_damaged_challenger_leaves_the_champion_answering(tmp_path: Path, models: Models, damage: str) -> None:
-    options = {"mode": "ab", "fraction": 1.0, "entity": "customer"}
-    path = rolled_out(tmp_path, *models, **options).path / "challenger"
-    if damage == "manifest":
-        flip(path / "manifest.json", 30)
-    elif damage == "gone":
-        path.rename(path.with_name("elsewhere"))
-    else:
-        for file in files(path):
-            if file.suffix in (".sqlite", ".arrays"):
-                file.write_bytes(b"no such thing" * 100)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        opened = load_model(path.parent)
-        answers = opened.predict(visitors().dropna(), {"detail": True})
-    expected = models[0].predict(visitors().dropna())
-    touched = visitors().dropna()["shop"].isin([0, 1, 2]).to_numpy()
-    assert set(answers["variant"][touched]) == {"challenger_failed"}
-    pd.testing.assert_frame_equal(answers[list(expected)], expected, check_exact=True)
 
 
 def test_a_roll_out_travels_to_other_processes(tmp_path: Path, models: Models) -> None:

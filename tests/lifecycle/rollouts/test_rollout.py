@@ -1,6 +1,5 @@
 """A canary from its first units to the whole: each step is a new version or a move of the alias, never an edit."""
 
-import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,33 +10,16 @@ import pandas as pd
 import pytest
 from command_line import run
 from mlflow import MlflowClient
-from rolled_out import FEATURES, panel
+from rolled_out import alias_of, panel, versions
 
 import metamodel
-from metamodel.exceptions import GateFailed, InputError
-from metamodel.lifecycle.rollouts.moves import end_rollout, promote_challenger, raise_fraction
-
-_numbers = itertools.count()
-
-
-def versions(directory: Path, *frames: pd.DataFrame, **options: Any) -> str:
-    """Register a version for each table; the first is the champion."""
-    name = f"rolled-{next(_numbers)}"
-    for number, frame in enumerate(frames):
-        given = {"estimator": "ridge", "features": FEATURES, "n_jobs": 1, "prune": False, **options}
-        result = metamodel.train(frame, "shop", "y", output_dir=directory / str(number), **given)
-        metamodel.log_model(result, registered_model_name=name, report=False)
-    metamodel.promote(name, 1)
-    return name
+from metamodel.exceptions import InputError
+from metamodel.lifecycle.rollouts.moves import promote_challenger, raise_fraction
 
 
 @pytest.fixture
 def sales(tmp_path: Path) -> str:
     return versions(tmp_path, panel(), panel(shift=5.0, shifted=3))
-
-
-def alias_of(name: str) -> str:
-    return str(MlflowClient().get_registered_model(name).aliases["champion"])
 
 
 def customers(n: int = 600) -> pd.DataFrame:
@@ -72,25 +54,6 @@ def test_a_canary_grows_by_new_versions_and_moves_nobody_back(sales: str) -> Non
 def states(name: str) -> list[tuple[str, str]]:
     found = MlflowClient().search_model_versions(f"name = '{name}'")
     return sorted((str(version.version), version.source) for version in found)
-
-
-def test_a_roll_out_that_ends_leaves_the_champion(sales: str) -> None:
-    champion = f"models:/{sales}@champion"
-    metamodel.rollout(champion, f"models:/{sales}/2", "ab", 0.5, "customer_id", register=sales, alias="champion")
-    event, moved = end_rollout(champion)
-    assert moved
-    assert event is not None
-    assert (event.version, event.replaced, alias_of(sales)) == ("1", "3", "1")
-    with pytest.raises(InputError, match="which is no roll-out"):
-        end_rollout(champion)
-
-
-def test_a_challenger_without_its_gate_is_not_promoted_where_one_is_asked_for(sales: str) -> None:
-    champion = f"models:/{sales}@champion"
-    metamodel.rollout(champion, f"models:/{sales}/2", register=sales, alias="champion")
-    with pytest.raises(GateFailed, match="gate"):
-        promote_challenger(champion, require_gate=True)
-    assert alias_of(sales) == "3"
 
 
 def test_the_signature_has_the_entity_and_the_version_says_what_it_is(sales: str) -> None:
@@ -129,13 +92,6 @@ def test_a_roll_out_of_a_roll_out_is_refused(sales: str) -> None:
 def test_units_are_asked_for_before_anything_is_read() -> None:
     with pytest.raises(InputError, match="needs units that keep their model"):
         metamodel.rollout("nowhere", "nowhere", "ab")
-
-
-def test_the_fraction_of_a_canary_does_not_fall(sales: str) -> None:
-    champion = f"models:/{sales}@champion"
-    metamodel.rollout(champion, f"models:/{sales}/2", "canary", 0.5, "customer_id", register=sales, alias="champion")
-    with pytest.raises(InputError, match=r"has the fraction 0\.5 already"):
-        raise_fraction(champion, 0.5)
 
 
 def test_the_commands_walk_the_same_way(sales: str) -> None:

@@ -1,0 +1,53 @@
+"""A roll-out's alias moves to more units, back, or to the challenger; whatever else is asked is refused."""
+
+from pathlib import Path
+
+import pytest
+from rolled_out import alias_of, panel, versions
+
+import metamodel
+from metamodel.exceptions import GateFailed, InputError
+from metamodel.lifecycle.rollouts.moves import end_rollout, promote_challenger, raise_fraction
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> str:
+    return versions(tmp_path, panel(), panel(shift=5.0, shifted=3))
+
+
+def test_a_roll_out_that_ends_leaves_the_champion(sales: str) -> None:
+    champion = f"models:/{sales}@champion"
+    metamodel.rollout(champion, f"models:/{sales}/2", "ab", 0.5, "customer_id", register=sales, alias="champion")
+    event, moved = end_rollout(champion)
+    assert moved
+    assert event is not None
+    assert (event.version, event.replaced, alias_of(sales)) == ("1", "3", "1")
+    with pytest.raises(InputError, match="which is no roll-out"):
+        end_rollout(champion)
+
+
+def test_a_challenger_without_its_gate_is_not_promoted_where_one_is_asked_for(sales: str) -> None:
+    champion = f"models:/{sales}@champion"
+    metamodel.rollout(champion, f"models:/{sales}/2", register=sales, alias="champion")
+    with pytest.raises(GateFailed, match="gate"):
+        promote_challenger(champion, require_gate=True)
+    assert alias_of(sales) == "3"
+
+
+def test_the_fraction_of_a_canary_does_not_fall(sales: str) -> None:
+    champion = f"models:/{sales}@champion"
+    metamodel.rollout(champion, f"models:/{sales}/2", "canary", 0.5, "customer_id", register=sales, alias="champion")
+    with pytest.raises(InputError, match=r"has the fraction 0\.5 already"):
+        raise_fraction(champion, 0.5)
+
+
+def test_the_shadow_has_no_fraction_to_raise(sales: str) -> None:
+    champion = f"models:/{sales}@champion"
+    metamodel.rollout(champion, f"models:/{sales}/2", register=sales, alias="champion")
+    with pytest.raises(InputError, match="which has no fraction to raise"):
+        raise_fraction(champion, 0.5)
+
+
+def test_a_version_is_no_alias_to_move(sales: str) -> None:
+    with pytest.raises(InputError, match="names no alias"):
+        end_rollout(f"models:/{sales}/1")
