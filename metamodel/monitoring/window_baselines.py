@@ -29,6 +29,8 @@ def reference_for(model: MetaModel, baseline: Any) -> ModelReference:
     InputError
         The model was trained without a reference, or the table is none.
     """
+    if isinstance(baseline, ModelReference):
+        return baseline
     if as_pandas(baseline) is None and not (isinstance(baseline, str | Path) and Path(baseline).exists()):
         raise InputError(
             "This model was trained without a reference, so there is nothing to compare with. Train it again without "
