@@ -4,10 +4,10 @@
     python benchmarks/monitored_loop.py --groups 100 --weeks 16
 
 Groups have a linear law of their own, 20 rows a week; at week 10 the law of a tenth of them changes (a slope turns,
-the level moves by 1.5 sd of the noise), and no feature says so. Every week the model of the week before answers, then the
-week's labels come, and each policy does what it does on the last 8 weeks of rows: never; always, where all groups are
-trained anew; monitored, where `metamodel.update` retrains, with its contest, what `metamodel.monitor` lists and does not
-block.
+the level moves by 1.5 sd of the noise), and no feature says so. Every week the model of the week before answers, then
+the week's labels come, and each policy does what it does on the last 8 weeks of rows: never; always, where all groups
+are trained anew; monitored, where `metamodel.update` retrains, with its contest, what `metamodel.monitor` lists and
+does not block.
 """
 
 import argparse

@@ -15,7 +15,7 @@ from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count, listing
 from metamodel.flavor.load import load_model
 from metamodel.monitoring.incidents import WORLD, find_incidents, incident_table
-from metamodel.monitoring.judge_window import MOST_WINDOWS, JudgedWindow, MonitorRules, judge_window
+from metamodel.monitoring.judge_window import JudgedWindow, MonitorRules, judge_window
 from metamodel.monitoring.model_reference import ModelReference
 from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.monitoring.monitor_tables import cell_table, column_table, group_table, slice_table
@@ -124,7 +124,7 @@ def _judged(
     window = state.counts(name)
     judged = judge_window(reference, window, state.before(name), tests, _calibration(model, reference))
     incidents, affected = find_incidents(judged, window)
-    listed = retrain_table(model, judged, window, _retrain_facts(state, name, reference, window), rules)
+    listed = retrain_table(model, judged, window, _retrain_facts(state, name, reference, window, rules), rules)
     everywhere = any(incident.blocks and incident.key == WORLD for incident in incidents)
     if not everywhere and (too_many := too_many_groups(listed, len(reference), rules)) is not None:
         incidents.append(too_many)
@@ -175,10 +175,12 @@ def _calibration(model: MetaModel, reference: ModelReference) -> tuple[IntArray,
     return np.array([0 if pd.isna(number) else int(number) for number in numbers], dtype=np.int64), float(level)
 
 
-def _retrain_facts(state: MonitorState, name: str, reference: ModelReference, window: WindowCounts) -> RetrainFacts:
+def _retrain_facts(
+    state: MonitorState, name: str, reference: ModelReference, window: WindowCounts, rules: RetrainRules
+) -> RetrainFacts:
     names = state.names_before(name)
     rows = window.aligned(reference)[1][:, ROWS]
-    for earlier in names[:MOST_WINDOWS]:
+    for earlier in names if rules.get("min_new_rows") is not None else ():
         rows = rows + state.counts(earlier).aligned(reference)[1][:, ROWS]
     drifted = [set(state.summary(earlier).get("drifting", ())) for earlier in names[:2]]
     return RetrainFacts(name, state.table(names[0], "retrain") if names else None, drifted, rows)
