@@ -1,7 +1,7 @@
 """`metamodel.monitor`: which groups went wrong in this window, is it one broken feed, and who should be retrained."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -37,6 +37,9 @@ __all__ = ["monitor"]
 
 # A child that was fitted within so many windows has not had the chance to show what it is worth.
 RECENT_WINDOWS: Final = 2
+
+# A child that is fitted just after a break has seen little of what came after: its group is listed for so many windows.
+FOLLOWED_WINDOWS: Final = 8
 
 
 def monitor(  # noqa: PLR0913 - the public call, whose keywords are options
@@ -146,9 +149,17 @@ def _judged(
         slice_table(judged),
         incident_table(incidents),
         block(listed, judged, incidents, affected, _recent(state, name, reference)),
-        {**facts, "drifting": sorted(drifting_keys(model, judged))},
+        {**facts, "drifting": sorted(drifting_keys(model, judged)), "alarmed": _alarmed(judged, affected.values())},
         _notes(judged, window),
     )
+
+
+def _alarmed(judged: JudgedWindow, under_incidents: Iterable[BoolArray]) -> list[str]:
+    """Name the groups whose performance alarms, each for itself."""
+    alarms = judged.performance_alarm
+    for groups in under_incidents:
+        alarms = alarms & ~groups
+    return [judged.reference.keys[group] for group in np.flatnonzero(alarms)]
 
 
 def _notes(judged: JudgedWindow, window: WindowCounts) -> tuple[str, ...]:
@@ -183,7 +194,8 @@ def _retrain_facts(
     for earlier in names if rules.get("min_new_rows") is not None else ():
         rows = rows + state.counts(earlier).aligned(reference)[1][:, ROWS]
     drifted = [set(state.summary(earlier).get("drifting", ())) for earlier in names[:2]]
-    return RetrainFacts(name, state.table(names[0], "retrain") if names else None, drifted, rows)
+    alarmed = {key for earlier in names[:FOLLOWED_WINDOWS] for key in state.summary(earlier).get("alarmed", ())}
+    return RetrainFacts(name, state.table(names[0], "retrain") if names else None, drifted, alarmed, rows)
 
 
 def _recent(state: MonitorState, name: str, reference: ModelReference) -> BoolArray:

@@ -67,6 +67,8 @@ class RetrainFacts:
         The list of the window before; None without one.
     drifted_before
         Of the two windows before: encoded keys of the groups in which an important column, or the prediction, changed.
+    alarmed_before
+        Encoded keys of the groups whose performance alarmed in one of the windows before.
     rows_since
         Rows of each group since its child was trained, shape (n_groups,).
     """
@@ -74,6 +76,7 @@ class RetrainFacts:
     window: str
     retrain_before: pd.DataFrame | None
     drifted_before: Sequence[set[str]]
+    alarmed_before: set[str]
     rows_since: AnyArray
 
 
@@ -86,8 +89,8 @@ def retrain_table(
     -------
     DataFrame
         `key` (encoded), `level`, `reasons` (joined by "; "), `priority` (1: performance, failed, new; 2: the most
-        suspicious by performance; 3: drift in two of three windows; 4: rows), `evidence` (of performance the p-value,
-        of rows their share), `first_flagged` and `windows_flagged`; the most urgent first.
+        suspicious by performance, and follow-ups of alarms; 3: drift in two of three windows; 4: rows), `evidence` (of
+        performance the p-value, of rows their share), `first_flagged` and `windows_flagged`; the most urgent first.
     """
     entries: dict[str, tuple[int, float, list[str]]] = {}
     for priority, reason, keys, evidence in _reasons(model, judged, window, facts, rules):
@@ -116,11 +119,15 @@ def _reasons(
     suspects = np.argsort(p_values, kind="stable")[:budget]
     suspects = suspects[p_values[suspects] < 0.5]
     drifted = _drifted(model, judged, facts)
+    again = np.flatnonzero(
+        np.array([key in facts.alarmed_before for key in keys], dtype=bool) & ~judged.performance_alarm
+    )
     reasons = [
         (1, "performance", keys[alarms], p_values[alarms]),
         (1, "failed", failed, np.zeros(len(failed))),
         (1, "new", new, np.zeros(len(new))),
         (2, "suspicious", keys[suspects], p_values[suspects]),
+        (2, "follow-up", keys[again], p_values[again]),
         (3, "drift", keys[drifted], np.nan_to_num(judged.p_drift, nan=1.0)[drifted]),
     ]
     least = rules.get("min_new_rows")

@@ -78,3 +78,15 @@ def test_groups_with_many_new_rows_are_listed_on_request(
     rows = listed[listed["reasons"].str.contains("rows")]
     assert len(rows) == 12  # 60 rows since, of 240
     assert set(rows.loc[rows["reasons"] == "rows", "priority"]) == {4}
+
+
+def test_a_group_that_alarmed_stays_listed_because_its_next_child_knows_little_of_the_break(
+    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path
+) -> None:
+    metamodel.monitor(model, changed(START, 4), baseline=good, output=tmp_path)
+
+    listed = metamodel.monitor(model, weeks(1, 5, start=SECOND), baseline=good, output=tmp_path).retrain
+
+    row = listed.set_index("key").loc['["DE",3]']
+    assert "follow-up" in row["reasons"]
+    assert (row["priority"], row["first_flagged"], row["windows_flagged"]) == (2, START, 2)
