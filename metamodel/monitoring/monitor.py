@@ -13,6 +13,7 @@ from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count, listing
+from metamodel.evaluation.drift.drift_reference import PREDICTION
 from metamodel.flavor.load import load_model
 from metamodel.monitoring.incidents import WORLD, find_incidents, incident_table
 from metamodel.monitoring.judge_window import JudgedWindow, MonitorRules, judge_window
@@ -31,6 +32,7 @@ from metamodel.monitoring.retrain_order import (
 )
 from metamodel.monitoring.window_baselines import reference_for, with_baseline
 from metamodel.monitoring.window_counts import LABELLED, ROWS, WindowCounts
+from metamodel.monitoring.window_rows import OF_LABELS
 from metamodel.tables.keys import encode_key
 
 __all__ = ["monitor"]
@@ -169,6 +171,8 @@ def _notes(judged: JudgedWindow, window: WindowCounts) -> tuple[str, ...]:
         notes.append(f"left out, because they are functions of time alone: {listing(judged.left_out)}")
     if not window.totals[:, LABELLED].any():
         notes.append("no row of this window has a label yet; errors are those of earlier windows, if any")
+    if not window.counts[:, [name not in (PREDICTION, *OF_LABELS) for name in window.columns]].any():
+        notes.append("no feature is in the table, so that predictions and errors alone were judged")
     few = int((judged.totals[:, ROWS] > 0).sum() - (~np.isnan(judged.p_drift)).sum())
     if few > 0:
         notes.append(f"{count(few, 'group')} with few rows, seen through their parents alone")

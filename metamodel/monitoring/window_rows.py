@@ -1,5 +1,6 @@
 """The rows of a window as they are counted: group, features, prediction, and what came true."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
 from metamodel.evaluation.drift.drift_features import drift_features
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, TARGET
+from metamodel.tables.feature_columns import Feature
 from metamodel.tables.grouping import group_rows
 
 __all__ = ["OF_LABELS", "WindowRows"]
@@ -44,7 +46,7 @@ class WindowRows:
     unreadable
         Feature → values of another kind than the feature's.
     absent
-        Features that the table does not have.
+        Features that the table does not have, though it has others.
     """
 
     texts: AnyArray
@@ -92,7 +94,7 @@ class WindowRows:
             _outside(answers, labels),
             _times(frame, model.manifest.options.get("time_column")),
             unreadable,
-            tuple(feature.name for feature in features if feature.name not in frame),
+            _absent(features, frame),
         )
 
     @classmethod
@@ -112,6 +114,12 @@ def _judged(answers: pd.DataFrame, labels: pd.Series | None, is_number: bool) ->
     truth, prediction = _values(labels, is_number), _values(answers["prediction"], is_number)
     _judge(judged, truth, prediction)
     return judged, ~_missing(truth) & ~_missing(prediction)
+
+
+def _absent(features: Sequence[Feature], frame: pd.DataFrame) -> tuple[str, ...]:
+    """Name the features that a table lacks; none where it has no feature at all, and is none of features."""
+    absent = tuple(feature.name for feature in features if feature.name not in frame)
+    return () if len(absent) == len(features) else absent
 
 
 def _values(values: pd.Series, is_number: bool) -> Any:

@@ -1,0 +1,47 @@
+"""Rows of a prediction log as rows of a table: the group's columns, features and time under their own names."""
+
+from typing import Any
+
+import pandas as pd
+
+from metamodel.bundle.model import MetaModel
+from metamodel.prediction_log.log_columns import FEATURE_PREFIX
+from metamodel.tables.keys import decode_keys
+
+__all__ = ["as_rows"]
+
+# What tells a log from a table of rows.
+_OF_LOG = {"key", "prediction", "status", "time", "version"}
+
+
+def as_rows(model: MetaModel, frame: pd.DataFrame) -> pd.DataFrame:
+    """Bring a prediction log to the columns of a table of rows; any other table is returned as it is.
+
+    Rows that no group answered, or whose key was not logged, are left out: nobody knows whose they are.
+
+    Parameters
+    ----------
+    model
+        Whose log it is.
+    frame
+        With the columns of `metamodel.prediction_log.log_columns`; features only where they were logged.
+    """
+    names = model.manifest.keys.names
+    if not set(frame.columns) >= _OF_LOG or set(names) <= set(frame.columns):
+        return frame
+    frame = frame[frame["key"].notna()].reset_index(drop=True)
+    codes, texts = pd.factorize(frame["key"])
+    keys = decode_keys(texts.tolist())
+    columns: dict[str, Any] = {}
+    for i, name in enumerate(names):
+        values = pd.Series([key[i] if i < len(key) else None for key in keys], dtype=object).infer_objects()
+        columns[name] = values.to_numpy()[codes]
+    for name in model.manifest.features.names:
+        if f"{FEATURE_PREFIX}{name}" in frame:
+            columns[name] = frame[f"{FEATURE_PREFIX}{name}"]
+    time = model.manifest.options.get("time_column")
+    if isinstance(time, str):
+        columns[time] = frame["time"].dt.tz_localize(None) if frame["time"].dt.tz is not None else frame["time"]
+    kept = [name for name in ("row_id", "prediction", "lower", "upper") if name in frame and name not in columns]
+    answered = {name: frame[name] for name in kept if frame[name].notna().any()}
+    return pd.DataFrame({**columns, **answered})
