@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from metamodel.lifecycle.versions import versions
     from metamodel.monitoring.acknowledge import acknowledge
     from metamodel.monitoring.monitor import monitor
+    from metamodel.prediction_log.compaction import compact_log
+    from metamodel.prediction_log.log_reader import read_log
     from metamodel.scoring import score
     from metamodel.tracking.log_training import log_model
     from metamodel.tracking.references.reference_model import reference
@@ -60,6 +62,7 @@ __all__ = [
     "Tuning",
     "UnknownGroup",
     "acknowledge",
+    "compact_log",
     "compare_variants",
     "datasets",
     "exceptions",
@@ -68,6 +71,7 @@ __all__ = [
     "log_model",
     "monitor",
     "promote",
+    "read_log",
     "reference",
     "rollback",
     "rollout",
@@ -98,11 +102,13 @@ _ORIGINS = {
     "TrainingResult": "metamodel.training.result",
     "Tuning": "metamodel.training.options.groups",
     "acknowledge": "metamodel.monitoring.acknowledge",
+    "compact_log": "metamodel.prediction_log.compaction",
     "gate": "metamodel.lifecycle.gate",
     "load_model": "metamodel.flavor.load",
     "log_model": "metamodel.tracking.log_training",
     "monitor": "metamodel.monitoring.monitor",
     "promote": "metamodel.lifecycle.promote",
+    "read_log": "metamodel.prediction_log.log_reader",
     "reference": "metamodel.tracking.references.reference_model",
     "rollback": "metamodel.lifecycle.rollback",
     "compare_variants": "metamodel.lifecycle.rollouts.compare_variants",

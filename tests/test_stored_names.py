@@ -46,7 +46,8 @@ VARIABLES = {
 }
 
 # What a command keeps while it runs, and the file of code in a logged model.
-NOT_STORED = {"metamodel.config", "metamodel.zip"}
+# ... and what a commit of a compacted log is marked by, beside the table.
+NOT_STORED = {"metamodel.log_files", "metamodel.config", "metamodel.zip"}
 
 # Tags of runs, models and versions; {} stands for a group column, or a status of the ledger.
 TAGS = {

@@ -11,6 +11,7 @@ import click
 
 from metamodel.cli.acknowledge import acknowledge
 from metamodel.cli.base.click_groups import Commands
+from metamodel.cli.compact_log import compact_log
 from metamodel.cli.compare_variants import compare_variants
 from metamodel.cli.export import export
 from metamodel.cli.gate import gate
@@ -49,7 +50,7 @@ def main() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
-_MODELS = (train, log, score, serve, inspect, report, export, pack, reference, serve_check)
+_MODELS = (train, log, score, serve, compact_log, inspect, report, export, pack, reference, serve_check)
 
 _VERSIONS = (update, gate, promote, rollout, compare_variants, rollback, versions, monitor, acknowledge)
 

@@ -113,7 +113,8 @@ def _identity(model: MetaModel) -> tuple[str, str]:
     for place in _upwards(path):
         if (place / _REGISTERED).is_file():
             described = yaml.safe_load((place / _REGISTERED).read_text(encoding="utf-8"))
-            return str(described["model_name"]), str(described["model_version"])
+            if described["model_version"] not in (None, "None"):  # as of models:/m-..., which no name leads to
+                return str(described["model_name"]), str(described["model_version"])
         if (place / MLMODEL).is_file():
             described = yaml.safe_load((place / MLMODEL).read_text(encoding="utf-8"))
             return str(described.get("model_id") or place.name), model.digest[:12]

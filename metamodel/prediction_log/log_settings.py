@@ -13,7 +13,7 @@ from metamodel.prediction_log.log_columns import DROPPABLE, FEATURE_PREFIX
 
 __all__ = ["LOG_VARIABLES", "LogFeatures", "LogSettings"]
 
-LogFeatures = Literal["none", "counts", "all"]
+LogFeatures = Literal["none", "all"]
 
 # Field of the settings → the variable that sets it where no option does.
 LOG_VARIABLES = {
@@ -38,8 +38,7 @@ class LogSettings:
     sample
         Share of the rows, chosen by a hash of the row: the same row is always in, or never.
     features
-        "none": who answered what. "counts": besides, how many values of each feature fell into which bin of the model's
-        reference; no value leaves the process. "all": besides, every row's features.
+        "none": who answered what. "all": besides, every row's features.
     drop
         Features that are not logged, and columns of the log that stay empty.
     row_id
@@ -57,7 +56,7 @@ class LogSettings:
 
     folder: Path
     sample: float = 1.0
-    features: LogFeatures = "counts"
+    features: LogFeatures = "none"
     drop: tuple[str, ...] = ()
     row_id: str = "row_id"
     entity: tuple[str, ...] = ()

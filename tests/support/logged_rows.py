@@ -1,5 +1,6 @@
 """A small model whose answers are logged, and what came into the log."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ from routes import FEATURES, KEYS, Line, Store
 from metamodel.prediction.answer_form import PredictOptions
 from metamodel.prediction.routing import Route
 from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
+from metamodel.prediction_log.log_files import write_new_file
+from metamodel.prediction_log.log_reader import read_log
 from metamodel.prediction_log.log_settings import LogSettings
+from metamodel.prediction_log.log_tables import log_table
 
 ROUTE = Route(KEYS, FEATURES, "regression", None, (), ())
+DAY = 86_400_000_000
+NOW = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
+
 MODEL = LoggedModel("sales", "8", "regression", None, tuple(FEATURES.features))
 
 
@@ -42,3 +49,17 @@ def rows_in(folder: Path) -> pd.DataFrame:
     """Read every complete file, as any reader of a Parquet folder would."""
     tables = [pq.read_table(path) for path in sorted(folder.glob("new/*.parquet"))]
     return pa.concat_tables(tables).to_pandas() if tables else pd.DataFrame()
+
+
+def log_in(folder: Path, files: int = 3, rows: int = 20, start: int = 0, **changes: object) -> Path:
+    """Write files, each a day older than the one after it; the customer of a row is its number modulo 5."""
+    settings = settings_in(folder, entity=("customer",), secret="hush", **changes)
+    for i in range(files):
+        frame = frame_of(rows, start + i * rows)
+        call = answered(frame.assign(customer=frame["row_id"] % 5), NOW - (files - i) * DAY)
+        write_new_file(folder, log_table([call], settings))
+    return folder
+
+
+def ids_in(folder: Path, *between: object) -> list[int]:
+    return sorted(int(name) for part in read_log(folder, *between) for name in part["row_id"])

@@ -1,0 +1,173 @@
+"""Put the small files of a log together, by day; delete old rows, and forget whoever wants to be forgotten.
+
+One process does it at a time, while the log is written and read. It may be killed at any moment: the same command goes
+on where it was, and no row is lost or there twice.
+"""
+
+import datetime as dt
+import os
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from metamodel.common.times import microseconds_in
+from metamodel.exceptions import InputError
+from metamodel.prediction_log.log_files import NEW_DIR, new_files
+from metamodel.prediction_log.log_locks import removing, the_only_writer
+from metamodel.prediction_log.log_reader import is_log
+from metamodel.prediction_log.log_settings import LOG_VARIABLES
+from metamodel.prediction_log.log_store import DAY, LogStore, open_log_store
+from metamodel.prediction_log.pseudonyms import entity_text, pseudonym
+
+__all__ = ["Compacted", "compact_log"]
+
+# New files that go into one change, so that neither memory nor what a kill undoes grows with the log.
+_FILES_AT_ONCE = 500
+
+# Files that cannot be read, or whose columns have other types than those of the log.
+_DAMAGED = "damaged"
+
+# An unfinished file that is older has no writer any more.
+_UNFINISHED_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What a compaction did.
+
+    Attributes
+    ----------
+    files, rows
+        New files that were taken in, and their rows.
+    damaged
+        New files that were set aside.
+    deleted, forgotten
+        Rows that were too old, and rows of those who were forgotten.
+    """
+
+    files: int = 0
+    rows: int = 0
+    damaged: int = 0
+    deleted: int = 0
+    forgotten: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Plain JSON form."""
+        return asdict(self)
+
+
+def compact_log(
+    folder: str | Path,
+    *,
+    delete_older: str | dt.timedelta | None = None,
+    forget_entity: Sequence[Sequence[Any]] = (),
+    secret: str | None = None,
+) -> Compacted:
+    """Compact a prediction log.
+
+    Parameters
+    ----------
+    folder
+        Of the log.
+    delete_older
+        Delete the rows of days that lie longer ago, such as "90d".
+    forget_entity
+        Entities whose rows are deleted, each as the values of the entity columns, such as ``[["c-17"]]``.
+    secret
+        Key of the pseudonyms; by default METAMODEL_LOG_SECRET.
+
+    Raises
+    ------
+    InputError
+        There is no log, another process compacts it, a length of time is none, or the key is missing.
+    """
+    path = Path(folder)
+    if not is_log(path):
+        raise InputError(f"{str(path)!r} holds no prediction log. Give the folder that --log or METAMODEL_LOG named.")
+    age, entities = microseconds_in(delete_older, "delete_older"), _pseudonyms(forget_entity, secret)
+    with the_only_writer(path):
+        store = open_log_store(path)
+        _tidy(path, store)
+        done = _take_in(path, store)
+        deleted = 0 if age is None else store.delete_before(_day_before(age))
+        forgotten = store.forget(entities) if entities else 0
+        if done.files or deleted or forgotten:
+            _tidy(path, store)
+    return Compacted(**{**done.to_dict(), "deleted": deleted, "forgotten": forgotten})
+
+
+def _pseudonyms(entities: Sequence[Sequence[Any]], secret: str | None) -> set[str]:
+    key = os.environ.get(LOG_VARIABLES["secret"], "") if secret is None else secret
+    if entities and not key:
+        raise InputError(f"Nobody can be forgotten without the key of the pseudonyms. Set {LOG_VARIABLES['secret']}.")
+    return {pseudonym(entity_text(values), key) for values in entities}
+
+
+def _day_before(microseconds: int) -> str:
+    return str((dt.datetime.now(dt.UTC) - dt.timedelta(microseconds=microseconds)).date())
+
+
+def _tidy(path: Path, store: LogStore) -> None:
+    """Take away what no reader needs: new files that are taken in, earlier versions, and what a kill has left."""
+    _, taken = store.snapshot()
+    with removing(path):
+        for file in new_files(path):
+            if file.name in taken:
+                file.unlink()
+        store.clean()
+    for file in (path / NEW_DIR).glob(".*"):
+        if file.stat().st_mtime < time.time() - _UNFINISHED_SECONDS:
+            file.unlink(missing_ok=True)
+
+
+def _take_in(path: Path, store: LogStore) -> Compacted:
+    """Take in all new files that there are now, some hundred at a time."""
+    waiting, schema = new_files(path), store.schema()
+    files = rows = damaged = 0
+    for start in range(0, len(waiting), _FILES_AT_ONCE):
+        chunk, schema, odd = _readable(waiting[start : start + _FILES_AT_ONCE], schema)
+        damaged += len(odd)
+        for file in odd:
+            (path / _DAMAGED).mkdir(exist_ok=True)
+            file.rename(path / _DAMAGED / file.name)
+        if chunk and schema is not None:
+            rows += sum(pq.read_metadata(file).num_rows for file in chunk)
+            files += len(chunk)
+            of_chunk = schema.append(pa.field(DAY, pa.date32()))
+            store.append(_tables(chunk, of_chunk), of_chunk, [file.name for file in chunk])
+            with removing(path):
+                for file in chunk:
+                    file.unlink()
+    return Compacted(files, rows, damaged)
+
+
+def _readable(files: Collection[Path], schema: pa.Schema | None) -> tuple[list[Path], pa.Schema | None, list[Path]]:
+    """Tell files that can be taken in from others; `schema` grows by what they have more."""
+    readable, odd = [], []
+    for file in files:
+        try:
+            its = pq.read_schema(file).remove_metadata()
+            schema = its if schema is None else pa.unify_schemas([schema, its])
+        except (pa.ArrowException, OSError):
+            odd.append(file)
+        else:
+            readable.append(file)
+    return readable, schema, odd
+
+
+def _tables(files: Collection[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Read one file after the other, each with all columns, and the day of every row."""
+    for file in files:
+        table = pq.read_table(file, partitioning=None)
+        days = pc.cast(pc.cast(table["time"], pa.timestamp("us")), pa.date32())
+        table = table.append_column(DAY, days)
+        missing = [field for field in schema if field.name not in table.column_names]
+        for field in missing:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+        yield table.select(schema.names).cast(schema)

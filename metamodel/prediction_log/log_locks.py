@@ -1,0 +1,67 @@
+"""Who may take files of a log away: one compaction at a time, and only while nobody reads."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from metamodel.exceptions import InputError
+
+__all__ = ["reading", "removing", "the_only_writer"]
+
+_READERS, _WRITER = ".readers.lock", ".writer.lock"
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Keep every file of the log where it is while the block runs; files may still come."""
+    try:
+        file = os.open(folder / _READERS, os.O_RDONLY)
+    except OSError:  # nobody has ever compacted this log
+        yield
+        return
+    with _locked(file, shared=True):
+        yield
+
+
+@contextmanager
+def removing(folder: Path) -> Iterator[None]:
+    """Wait until nobody reads, and keep readers waiting."""
+    with _locked(os.open(folder / _READERS, os.O_RDWR | os.O_CREAT, 0o666)):
+        yield
+
+
+@contextmanager
+def the_only_writer(folder: Path) -> Iterator[None]:
+    """Be the only one who compacts this log.
+
+    Raises
+    ------
+    InputError
+        Another process does.
+    """
+    import fcntl
+
+    file = os.open(folder / _WRITER, os.O_RDWR | os.O_CREAT, 0o666)
+    os.close(os.open(folder / _READERS, os.O_RDWR | os.O_CREAT, 0o666))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        raise InputError(f"{str(folder)!r} is being compacted by another process. Let it end, or end it.") from error
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _locked(file: int, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock of the system, which goes with the process that holds it."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)

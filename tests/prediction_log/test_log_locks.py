@@ -1,0 +1,23 @@
+"""One compaction at a time, and readers who need no right to write."""
+
+from pathlib import Path
+
+import pytest
+from logged_rows import ids_in, log_in
+
+from metamodel import compact_log
+from metamodel.exceptions import InputError
+from metamodel.prediction_log.log_locks import reading, the_only_writer
+
+
+def test_of_two_compactions_one_is_refused(tmp_path: Path):
+    log_in(tmp_path)
+    with the_only_writer(tmp_path), pytest.raises(InputError, match="is being compacted by another process"):
+        compact_log(tmp_path)
+    assert compact_log(tmp_path).rows == 60
+
+
+def test_a_log_that_nobody_may_write_is_read(tmp_path: Path):
+    log_in(tmp_path)
+    with reading(tmp_path):
+        assert ids_in(tmp_path) == list(range(60))
