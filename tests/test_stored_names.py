@@ -16,6 +16,7 @@ import pytest
 from metamodel.bundle import codecs, diagnostics, group_values, manifest, reader, references, stored_stacks
 from metamodel.bundle.carry import recipe
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
+from metamodel.bundle.monitored import stored_reference
 from metamodel.flavor import model_code
 from metamodel.flavor.code_archive import ARCHIVE_NAME
 from metamodel.flavor.environment import CODE_DIR
@@ -76,6 +77,7 @@ TAGS = {
 
 BUNDLE_FILES = {
     "GROUP_VALUES_DIR": "group_values",
+    "DRIFT_NAME": "drift.parquet",
     "HOLDOUT_NAME": "holdout.parquet",
     "IMPORTANCE_NAME": "importance.parquet",
     "KEYS_NAME": "keys.npy",
@@ -155,7 +157,7 @@ def test_tags():
 
 
 def test_files_of_a_bundle():
-    modules = (diagnostics, group_values, manifest, reader, recipe, references, stored_stacks)
+    modules = (diagnostics, group_values, manifest, reader, recipe, references, stored_reference, stored_stacks)
     names = {name: value for module in modules for name, value in vars(module).items()}
     assert {name: names[name] for name in names if re.fullmatch("[A-Z][A-Z_]*_(NAME|DIR)", name)} == BUNDLE_FILES
     assert (FORMAT_VERSION, MLMODEL) == (1, "MLmodel")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.monitored.stored_reference import read_drift
 from metamodel.common.messages import did_you_mean, listing
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import predicted_answers
@@ -31,6 +32,9 @@ def reference_for(model: MetaModel, baseline: Any) -> ModelReference:
     """
     if isinstance(baseline, ModelReference):
         return baseline
+    of_names = isinstance(baseline, str) and not Path(baseline).exists()
+    if of_names and (stored := read_drift(model.bundle)) is not None:
+        return ModelReference(tuple(stored[0]), stored[1])
     if as_pandas(baseline) is None and not (isinstance(baseline, str | Path) and Path(baseline).exists()):
         raise InputError(
             "This model was trained without a reference, so there is nothing to compare with. Train it again without "

@@ -37,6 +37,7 @@ from metamodel.training.engines.pooled import with_pooled
 from metamodel.training.engines.task import TaskResult, leave_alone, skip_groups
 from metamodel.training.fit_warnings import warning_findings
 from metamodel.training.ledger_rows import in_shard, refuse_empty, to_ledger, tuning_table
+from metamodel.training.monitored.record_reference import record_reference
 from metamodel.training.plan import Plan
 from metamodel.training.pooled_answers import PooledAnswers, Rivals, choose_pooled
 from metamodel.training.prune import compare_and_prune
@@ -117,6 +118,8 @@ def fit_and_assemble(
             manifest = replace(manifest, **carrying.manifest(manifest, directory))
         write_contests(directory, contests)
         write_recipe(directory, lineage.recipe, plan.options.codec)
+        if plan.options.reference and plan.options.engine == "local":  # elsewhere the table is not here
+            record_reference(directory, plan, data, judged.ledger, judged.shrunk.answered_rows, carrying)
         manifest = finish_bundle(directory, _with_group_values(directory, manifest, judged.values), ledger)
     summary = {**judged.summary, "data_findings": len(findings)}
     return TrainingResult(

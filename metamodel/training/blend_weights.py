@@ -46,6 +46,12 @@ class Shrunk:
     ledger: pd.DataFrame
     holdout: pd.DataFrame
     answered: pd.DataFrame | None = None
+
+    @property
+    def answered_rows(self) -> pd.DataFrame:
+        """Held-out rows of the groups, with what would be answered."""
+        return self.holdout if self.answered is None else self.answered
+
     weights: pd.DataFrame = field(default_factory=pd.DataFrame)
     summary: dict[str, float] = field(default_factory=dict)
 

@@ -43,13 +43,14 @@ def statuses(bundle, table):
 def test_a_bundle_has_the_documented_files(bundle):
     files = sorted(str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file())
     described = ["manifest.json", "manifest.sha256", "recipe.json"]
-    evidence = ["holdout.parquet", "importance.parquet"]
+    evidence = ["drift.parquet", "holdout.parquet", "importance.parquet"]
     assert files == [*evidence, "keys.npy", "ledger.parquet", *described, "shards/00000.sqlite"]
 
 
 def test_the_manifest_has_the_digest_of_every_other_file(bundle):
     opened = Bundle(bundle)
     names = [
+        "drift.parquet",
         "holdout.parquet",
         "importance.parquet",
         "keys.npy",

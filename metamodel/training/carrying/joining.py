@@ -14,7 +14,7 @@ from metamodel.bundle.carry.contests import read_contests
 from metamodel.bundle.ledger import COMPARISON_COLUMNS, SHRINKAGE_COLUMNS, LedgerRow
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import Manifest
-from metamodel.bundle.reader import POOLED_DIR
+from metamodel.bundle.reader import POOLED_DIR, Bundle
 from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.conformal import INTERVAL_COLUMNS
 from metamodel.evaluation.pooled_selection import Contest
@@ -69,6 +69,11 @@ class Carrying:
         self._plan = plan
         self._bundle = update.previous.bundle
         self.keys = update.carried | kept.keys()
+
+    @property
+    def previous(self) -> Bundle:
+        """The bundle of the version before."""
+        return self._bundle
 
     @cached_property
     def _rows(self) -> pd.DataFrame:

@@ -212,6 +212,13 @@ class Work:
         decisive=False,
         help="Also store linear models and tree ensembles as arrays; --no-stack: not.",
     )
+    reference: bool = option(
+        True,
+        form="switch",
+        check=switch,
+        decisive=False,
+        help="Also store what later rows are compared with (metamodel monitor); --no-reference: not.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""What a bundle keeps to compare later rows with. It knows no tests, and nothing of windows."""

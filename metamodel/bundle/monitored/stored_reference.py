@@ -1,0 +1,84 @@
+"""The reference of all groups as one file of a bundle: a row a group, each array as bytes.
+
+Parquet, compressed: `key`, and of every array of `DriftReference` its bytes for this group (little-endian). The
+metadata of the schema say type and shape of each array, and what all groups share.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metamodel.bundle.manifest import read_proven
+from metamodel.bundle.reader import Bundle
+from metamodel.common.arrays import AnyArray
+from metamodel.evaluation.drift.drift_reference import DriftReference
+
+__all__ = ["DRIFT_NAME", "read_drift", "write_drift"]
+
+DRIFT_NAME = "drift.parquet"
+
+_META = b"metamodel.drift"
+
+
+def write_drift(directory: Path, keys: Sequence[str], reference: DriftReference) -> None:
+    """Write the reference into an unfinished bundle.
+
+    Parameters
+    ----------
+    directory
+        The bundle's directory.
+    keys
+        Encoded keys of its groups.
+    reference
+        Of these groups.
+    """
+    columns: dict[str, pa.Array] = {"key": pa.array(keys, pa.string())}
+    shapes = {}
+    for name, array in reference.to_arrays().items():
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        shapes[name] = [little.dtype.str, list(little.shape[1:])]
+        width = little.dtype.itemsize * int(np.prod(little.shape[1:]))
+        if not width:  # a model without numbers, or without categories
+            continue
+        columns[name] = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(width), len(keys), [None, pa.py_buffer(little.tobytes())]
+        )
+    meta = json.dumps({"shapes": shapes, "shared": reference.to_meta()})
+    table = pa.table(columns).replace_schema_metadata({_META: meta.encode()})
+    pq.write_table(table, directory / DRIFT_NAME, compression="zstd", use_dictionary=False)
+
+
+def read_drift(bundle: Bundle) -> tuple[list[str], DriftReference] | None:
+    """Read the reference of a bundle's groups.
+
+    Returns
+    -------
+    keys, reference
+        Encoded keys, and their reference; None where the training recorded none.
+
+    Raises
+    ------
+    CorruptBundle
+        The file is not what was written.
+    """
+    if DRIFT_NAME not in bundle.manifest.files:
+        return None
+    table = pq.read_table(pa.BufferReader(read_proven(bundle.path, DRIFT_NAME, bundle.manifest.files)))
+    meta = json.loads(table.schema.metadata[_META])
+    arrays = {name: _array(table, name, dtype, shape) for name, (dtype, shape) in meta["shapes"].items()}
+    return table["key"].to_pylist(), DriftReference.from_arrays(meta["shared"], arrays)
+
+
+def _array(table: pa.Table, name: str, dtype: str, shape: Sequence[int]) -> AnyArray:
+    if name not in table.column_names:
+        return np.zeros((table.num_rows, *shape), dtype=np.dtype(dtype).newbyteorder("="))
+    values = table[name].combine_chunks()
+    content = values.buffers()[1] if len(values) else b""
+    flat = np.frombuffer(content, dtype=dtype)
+    size = len(values) * int(np.prod(shape))
+    start = values.offset * int(np.prod(shape))
+    return flat[start : start + size].reshape(len(values), *shape).astype(np.dtype(dtype).newbyteorder("="))

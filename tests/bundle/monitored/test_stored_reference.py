@@ -1,0 +1,47 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drift_tables import drift_table
+from monitored import monitored
+
+import metamodel
+from metamodel.bundle.manifest import FileEntry
+from metamodel.bundle.monitored.stored_reference import DRIFT_NAME, read_drift, write_drift
+from metamodel.bundle.reader import Bundle
+from metamodel.evaluation.drift.build_reference import build_reference
+from metamodel.exceptions import CorruptBundle
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return metamodel.MetaModel(monitored().bundle_path).bundle
+
+
+@pytest.mark.parametrize("groups", [0, 7])
+def test_what_is_read_is_what_was_written(bundle: Bundle, tmp_path: Path, groups: int) -> None:
+    columns, codes, times = drift_table(1)
+    reference = build_reference(columns, np.where(codes < groups, codes, -1), groups, times)
+    keys = [f"[{i}]" for i in range(groups)]
+
+    write_drift(tmp_path, keys, reference)
+    other = Bundle(bundle.path)
+    other.path = tmp_path
+    other.manifest = replace(bundle.manifest, files={DRIFT_NAME: FileEntry.of(tmp_path / DRIFT_NAME)})
+    stored = read_drift(other)
+
+    assert stored is not None
+    assert stored[0] == keys
+    assert stored[1].to_meta() == reference.to_meta()
+    for name, array in reference.to_arrays().items():
+        np.testing.assert_array_equal(stored[1].to_arrays()[name], array, err_msg=name)
+        assert stored[1].to_arrays()[name].dtype == array.dtype
+
+
+def test_a_damaged_file_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    damaged = Bundle(bundle.path)
+    damaged.path = tmp_path
+    (tmp_path / DRIFT_NAME).write_bytes(b"x" * 100)
+    with pytest.raises(CorruptBundle, match=r"drift\.parquet is not what was written"):
+        read_drift(damaged)
