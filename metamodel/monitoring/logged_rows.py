@@ -1,17 +1,35 @@
 """Rows of a prediction log as rows of a table: the group's columns, features and time under their own names."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
 from metamodel.prediction_log.log_columns import FEATURE_PREFIX
+from metamodel.prediction_log.log_reader import is_log, read_log
 from metamodel.tables.keys import decode_keys
+from metamodel.tables.sources import read_source
 
-__all__ = ["as_rows"]
+__all__ = ["as_rows", "read_rows"]
 
 # What tells a log from a table of rows.
 _OF_LOG = {"key", "prediction", "status", "time", "version"}
+
+
+def read_rows(model: MetaModel, data: Any) -> tuple[pd.DataFrame, str]:
+    """Read a table of rows, or a prediction log by its folder, even while it is written and compacted.
+
+    Returns
+    -------
+    frame, source
+        The rows, and what they are from.
+    """
+    if isinstance(data, str | Path) and is_log(data):
+        frame, source = pd.concat(read_log(data), ignore_index=True), str(data)
+    else:
+        frame, source = read_source(data, model.manifest.keys.names)
+    return as_rows(model, frame), source
 
 
 def as_rows(model: MetaModel, frame: pd.DataFrame) -> pd.DataFrame:

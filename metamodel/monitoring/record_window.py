@@ -14,7 +14,7 @@ from metamodel.common.messages import count, listing
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import count_table
 from metamodel.monitoring.late_labels import Labels, keep_rows, late_labels
-from metamodel.monitoring.logged_rows import as_rows
+from metamodel.monitoring.logged_rows import read_rows
 from metamodel.monitoring.model_reference import ModelReference
 from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.monitoring.spark import count_on_spark, is_spark_table
@@ -71,8 +71,7 @@ def record_window(
         for counts in counted:
             state.keep_counts(counts.window or "counts", counts)
         return counted[-1].window or "counts", WindowNotes(facts={"source": "counts"})
-    frame, source = read_source(data, model.manifest.keys.names)
-    frame = as_rows(model, frame)
+    frame, source = read_rows(model, data)
     if not len(frame):
         raise InputError("The table has no row, so that there is no window. Give the rows of one.")
     labels, values = _labels(model, frame, given)

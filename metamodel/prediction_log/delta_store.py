@@ -17,6 +17,9 @@ DELTA_DIR = "delta"
 # In the commit that adds rows: the new files that they are from.
 _TAKEN = "metamodel.log_files"
 
+# A reader holds a row group as a whole.
+_ROW_GROUP = 50_000
+
 # Commits to look through for it: those that delete come behind the one that adds.
 _RECENT = 50
 
@@ -64,7 +67,7 @@ class DeltaStore:
             schema_mode="merge",
             # Of no other column shall the smallest and largest value stand in Delta's own log, where none is forgotten.
             configuration={"delta.dataSkippingStatsColumns": "time"},
-            writer_properties=self._deltalake.WriterProperties(compression="ZSTD"),
+            writer_properties=self._deltalake.WriterProperties(compression="ZSTD", max_row_group_size=_ROW_GROUP),
             commit_properties=self._deltalake.CommitProperties({_TAKEN: json.dumps(sorted(taken))}),
         )
 

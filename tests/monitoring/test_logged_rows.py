@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from monitored import START, changed, weeks
 
 import metamodel
 from metamodel.monitoring.logged_rows import as_rows
+from metamodel.prediction_log.log_files import new_files, write_new_file
 from metamodel.tables.keys import encode_key
 
 
@@ -72,3 +74,19 @@ def test_a_log_is_a_folder_of_files(model: metamodel.MetaModel, good: pd.DataFra
     result = metamodel.monitor(model, tmp_path, baseline=good)
 
     assert (result.facts["rows"], result.facts["labelled"]) == (360, 0)
+
+
+def test_a_servers_log_is_read_while_it_is_compacted_each_row_once(
+    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path
+) -> None:
+    log = _log(model, weeks(1, 3), features=True)
+    for part in range(3):
+        write_new_file(tmp_path, pa.Table.from_pandas(log.iloc[part::3], preserve_index=False))
+    kept = [(path, path.read_bytes()) for path in new_files(tmp_path)]
+    metamodel.compact_log(tmp_path)
+    for path, content in kept:  # as if the compaction had been killed before it took them away
+        path.write_bytes(content)
+
+    result = metamodel.monitor(model, tmp_path, baseline=good)
+
+    assert result.facts["rows"] == 360

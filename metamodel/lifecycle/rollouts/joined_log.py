@@ -11,6 +11,7 @@ import pandas as pd
 from metamodel.common.messages import did_you_mean, listing
 from metamodel.evaluation.variant_effects import PAIRED_SUMS
 from metamodel.exceptions import InputError
+from metamodel.prediction_log.log_reader import is_log, read_log
 from metamodel.tables import files as tables
 from metamodel.tables.dataframes import table_of
 
@@ -127,6 +128,8 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
 def _parts(log: Any) -> Iterator[pd.DataFrame]:
     if not isinstance(log, str | Path):
         yield table_of(log)
+    elif is_log(log):  # also while it is written and compacted: each row once
+        yield from read_log(log)
     elif Path(log).is_dir():
         files = sorted(path for path in Path(log).rglob("*.parquet") if not path.name.startswith("."))
         if not files:

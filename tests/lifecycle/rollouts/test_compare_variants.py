@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from command_line import run
 from hypothesis import given
@@ -17,6 +18,7 @@ from metamodel.exceptions import InputError
 from metamodel.lifecycle.rollouts import joined_log
 from metamodel.lifecycle.rollouts.joined_log import Outcome, sum_log
 from metamodel.prediction.rollout.assignment import hash_text, in_challenger, unit_hashes
+from metamodel.prediction_log.log_files import new_files, write_new_file
 
 
 def visits(seed: int, lift: float = 0.0, entities: int = 1500, fraction: float = 0.5) -> Any:
@@ -141,6 +143,19 @@ def test_interleaved_rows_count_for_the_model_that_gave_them() -> None:
     )
     one, other = (metamodel.compare_variants(table, labels, target="y") for table in (log, shown))
     pd.testing.assert_frame_equal(one.table, other.table)
+
+
+def test_a_servers_log_is_read_while_it_is_compacted_each_row_once(tmp_path: Path) -> None:
+    log, labels = visits(3, 0.1)
+    times = pd.date_range("2026-11-01", periods=len(log), freq="min", tz="UTC")
+    stored = log.assign(time=times, shadow_prediction=np.nan)
+    for part in range(3):
+        write_new_file(tmp_path, pa.Table.from_pandas(stored.iloc[part::3], preserve_index=False))
+    kept = [(path, path.read_bytes()) for path in new_files(tmp_path)]
+    metamodel.compact_log(tmp_path)
+    for path, content in kept:  # as if the compaction had been killed before it took them away
+        path.write_bytes(content)
+    pd.testing.assert_frame_equal(compare(tmp_path, labels).table, compare(log, labels).table)
 
 
 @given(st.integers(1, 2000))
