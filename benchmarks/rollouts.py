@@ -9,13 +9,14 @@
 
 split: the share of the units beside its fraction, who moves when it grows, and the ratio check on a hash that is
 broken. overlay: bytes over the champion's bundle, and opening and one row of both, in turns. compare: A/A comparisons
-without a difference, and the same with a planted lift. shadow: two servers, one of them with a challenger in the shadow
-and a log, meet the same requests at times fixed beforehand, in turns of ten seconds. faults: one row while the
-challenger raises, hangs or is damaged.
+without a difference, and the same with a planted lift. shadow: three servers, one of them with a log, and one with a
+challenger in the shadow and a log, meet the same requests at times fixed beforehand, in turns of ten seconds. faults:
+one row while the challenger raises, hangs or is damaged.
 """
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import json
 import logging
@@ -186,18 +187,21 @@ def shadow(args: argparse.Namespace, folder: Path) -> Rows:
     """Let two servers meet the same stream in turns; compare every answer's bytes first."""
     champion, challenger, frame = small_models(folder)
     names = [name for name in frame if name != "y"]
-    rows = frame.head(2000)[names]
-    bodies = [
-        json.dumps({"dataframe_split": {"columns": names, "data": [row]}}).encode() for row in rows.values.tolist()
-    ]
+    rows = frame.head(2000)[names].to_dict("split")["data"]  # whole numbers stay whole
+    bodies = [json.dumps({"dataframe_split": {"columns": names, "data": [row]}}).encode() for row in rows]
     alone = ["metamodel", "serve", str(champion.path)]
+    logged = ["--log", str(folder / "log"), "--log-features", "all"]
     (folder / "log").mkdir()
-    beside = [*alone, "--challenger", str(challenger.path), "--log", str(folder / "log"), "--log-features", "all"]
+    commands = {
+        "alone": alone,
+        "log": [*alone, *logged],
+        "shadow and log": [*alone, "--challenger", str(challenger.path), *logged],
+    }
     rng = np.random.default_rng(0)
-    found: dict[str, list[float]] = {"alone": [], "shadow and log": []}
-    failures = dict.fromkeys(found, 0)
-    with server(alone, folder) as (one, _), server(beside, folder) as (other, _):
-        ports = {"alone": one, "shadow and log": other}
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    failures = dict.fromkeys(commands, 0)
+    with contextlib.ExitStack() as stack:
+        ports = {name: stack.enter_context(server(command, folder))[0] for name, command in commands.items()}
         different = sum(len({_answer(port, body) for port in ports.values()}) > 1 for body in bodies[:500])
         for turn in range(-1, round(args.seconds / 10)):  # the first turn warms up
             for name in sorted(ports, reverse=bool(turn % 2)):
@@ -206,13 +210,14 @@ def shadow(args: argparse.Namespace, folder: Path) -> Rows:
                 if turn >= 0:
                     found[name] += latencies
                     failures[name] += failed
-        metrics = _metrics(other)
+        metrics = _metrics(ports["shadow and log"])
     results: Rows = [
         {"server": name, "requests": len(times), "failures": failures[name], **percentiles(times)}
         for name, times in found.items()
     ]
     for quantile in ("p50 ms", "p99 ms"):
-        results[1][f"{quantile[:3]} over alone"] = results[1][quantile] / results[0][quantile]
+        for result in results[1:]:
+            result[f"{quantile[:3]} over alone"] = result[quantile] / results[0][quantile]
     return [*results, {"server": "answers that differ in a byte", "requests": 500, "failures": different}, *metrics]
 
 

@@ -26,7 +26,9 @@ _WORSE_OR_VOID = 3
 @option("--better", help="lower or higher; default: lower of errors, higher of outcomes.")
 @option("--slices", multiple=True, help="Column to slice by, or several with commas between; can be repeated.")
 @option("--fraction", type=Number("SHARE", "share"), help="Share that was meant; default: as the version's tag says.")
-@option("--unit", default="entity", show_default=True, help="entity, or group where whole groups have their model.")
+@option(
+    "--unit", default="entity", show_default=True, help="entity, group, or a column of the log that names the units."
+)
 @option("--output", help="Also write variants.json, variants.html and variants.parquet into this folder.")
 @json_option
 def compare_variants(log: str, labels: str, output: str | None, as_json: bool, **options: Any) -> None:

@@ -132,7 +132,8 @@ def compare_variants(  # noqa: PLR0913 - where the log and the outcomes are, and
     fraction
         Share of the units that the challenger was to have; by default what the logged versions' tags say.
     unit
-        "entity" (the log's `entity_hash`), or "group".
+        What the roll-out dealt out: "entity" (the log's `entity_hash`), "group" (its `key`), or another column of the
+        log, such as ``customer_id`` of a table that was scored.
 
     Returns
     -------
@@ -143,7 +144,6 @@ def compare_variants(  # noqa: PLR0913 - where the log and the outcomes are, and
     InputError
         A column is missing, nothing is labelled, the log has no entity, or nobody knows the fraction.
     """
-    one_of("unit", unit, ("entity", "group"))
     if (target is None) == (outcome is None):
         raise InputError("Say what is compared: target (the models' error), or outcome (a figure of the labels).")
     better = better or ("lower" if outcome is None else "higher")

@@ -88,7 +88,7 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
     slices
         Columns of the labels, or of the log (features without their prefix), or several with commas between them.
     unit
-        "entity" or "group".
+        "entity" (the column `entity_hash`), "group" (`key`), or another column of the log.
 
     Raises
     ------
@@ -116,8 +116,8 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
     if sums is None or not sums.labelled:
         if sums is not None and sums.unsigned:
             raise InputError(
-                "No row of the log names an entity, so that nothing can be compared by entity. "
-                "Log one (--log-entity), or compare whole groups (--unit group)."
+                "No row of the log names an entity, so that nothing can be compared by entity. Log one (--log-entity), "
+                "or say what names the units: --unit COLUMN, or --unit group where whole groups have their model."
             )
         raise InputError(f"No row of the log has an outcome in the labels, joined on {listing(outcome.on)}.")
     sums.units = _together(parts.pop(_UNITS)) if _UNITS in parts else pd.DataFrame()
@@ -188,7 +188,9 @@ def _joined(part: pd.DataFrame, labels: pd.DataFrame, outcome: Outcome, unit: st
 
 
 def _units(part: pd.DataFrame, unit: str) -> pd.Series:
-    column = "key" if unit == "group" else "entity_hash"
+    column = {"group": "key", "entity": "entity_hash"}.get(unit, unit)
+    if column == unit and unit not in part:
+        raise InputError(f"The log has no column {unit!r} that could name the units.{did_you_mean(unit, part.columns)}")
     return part[column] if column in part else pd.Series(None, index=part.index, dtype=object)
 
 
