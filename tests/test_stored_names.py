@@ -17,6 +17,7 @@ from metamodel.bundle import codecs, diagnostics, group_values, manifest, reader
 from metamodel.bundle.carry import recipe
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.bundle.monitored import stored_reference
+from metamodel.bundle.rollout import overlay, rollout_files
 from metamodel.flavor import model_code
 from metamodel.flavor.code_archive import ARCHIVE_NAME
 from metamodel.flavor.environment import CODE_DIR
@@ -92,6 +93,14 @@ BUNDLE_FILES = {
     "STACK_DIR": "stacks",
 }
 
+ROLLOUT_FILES = {
+    "CHALLENGER_DIR": "challenger",
+    "CHAMPION_DIR": "champion",
+    "OVERLAY_KEYS_NAME": "overlay.parquet",
+    "ROLLOUT_DIGEST_NAME": "rollout.sha256",
+    "ROLLOUT_NAME": "rollout.json",
+}
+
 # Of the manifest, beside `format_version`.
 MANIFEST_FIELDS = {
     "codec",
@@ -161,6 +170,12 @@ def test_files_of_a_bundle():
     names = {name: value for module in modules for name, value in vars(module).items()}
     assert {name: names[name] for name in names if re.fullmatch("[A-Z][A-Z_]*_(NAME|DIR)", name)} == BUNDLE_FILES
     assert (FORMAT_VERSION, MLMODEL) == (1, "MLmodel")
+
+
+def test_files_of_a_roll_out():
+    names = {**vars(rollout_files), "OVERLAY_KEYS_NAME": overlay.OVERLAY_KEYS_NAME}
+    own = {name: names[name] for name in names if re.fullmatch("[A-Z][A-Z_]*_(NAME|DIR)", name)}
+    assert {name: value for name, value in own.items() if name not in BUNDLE_FILES} == ROLLOUT_FILES
 
 
 def test_fields_of_the_manifest():

@@ -13,7 +13,7 @@ from metamodel.bundle.group_values import GroupValues
 from metamodel.bundle.manifest import read_proven
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import POOLED_DIR, Bundle
-from metamodel.bundle.rollout.overlay import OVERLAY_KEYS
+from metamodel.bundle.rollout.overlay import OVERLAY_KEYS_NAME
 from metamodel.bundle.shards import ShardRow
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.common.byte_cache import ByteCache, Keep
@@ -53,7 +53,7 @@ class OverlaidBundle(Bundle):
 
     @cached_property
     def _every_key(self) -> frozenset[Any]:
-        content = read_proven(self.path, OVERLAY_KEYS, self.manifest.files)
+        content = read_proven(self.path, OVERLAY_KEYS_NAME, self.manifest.files)
         return frozenset(decode_keys(pq.read_table(BytesIO(content))["key"].to_pylist()))
 
     @cached_property

@@ -28,10 +28,10 @@ from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.exceptions import CorruptBundle
 from metamodel.tables.keys import decode_key, decode_keys, encode_key
 
-__all__ = ["OVERLAY_KEYS", "copy_bundle", "differing_groups", "write_overlay"]
+__all__ = ["OVERLAY_KEYS_NAME", "copy_bundle", "differing_groups", "write_overlay"]
 
 # Encoded keys of all groups in an overlay, those without a child among them.
-OVERLAY_KEYS = "overlay.parquet"
+OVERLAY_KEYS_NAME = "overlay.parquet"
 
 _Row = tuple[str, str, str]
 
@@ -79,7 +79,7 @@ def write_overlay(champion: Bundle, challenger: Bundle, path: Path) -> int:
         if its != _pooled(champion)[1]:
             for name in pooled:
                 link_file(challenger.path / name, directory / name)
-        pq.write_table(pa.table({"key": pa.array(sorted(keys), pa.string())}), directory / OVERLAY_KEYS)
+        pq.write_table(pa.table({"key": pa.array(sorted(keys), pa.string())}), directory / OVERLAY_KEYS_NAME)
         values = _write_values(directory, champion, challenger, keys)
         manifest = replace(challenger.manifest, files={}, stacks=described, group_values=values)
         finish_bundle(directory, manifest, _ledger(challenger, keys))
