@@ -17,6 +17,9 @@ _MANY_ROWS = 10_000
 
 _SAMPLED_ROWS = 2048
 
+# A table of codes may have this many places for each row; where values lie further apart, they are hashed.
+_PLACES_A_ROW = 4
+
 # Memory is looked at in parts of 1 MB: 2**16 places of 16 bytes; a map of 16 TB takes 16 MB.
 _PART_BITS, _MOST_PARTS = 16, 2**24
 
@@ -47,7 +50,7 @@ def _factorize_by_value(values: pd.Series) -> tuple[IntArray, list[object], str]
 
 def _shares_objects(values: pd.Series) -> bool:
     """Whether equal values are mostly one object, as in columns that were read from Parquet or CSV files."""
-    if len(values) < _MANY_ROWS:
+    if not _MANY_ROWS <= len(values) < 2**31:  # their numbers are held in 32 bits
         return False
     sample = values.to_numpy()[:_SAMPLED_ROWS].tolist()
     return all(type(value) is str for value in sample) and len(set(map(id, sample))) == len(set(sample))
@@ -57,22 +60,24 @@ def _factorize_shared(values: pd.Series) -> tuple[IntArray, list[object], str]:
     """Code the objects first, by their addresses, and then their values: a look into a million texts costs far more."""
     objects = np.ascontiguousarray(values.to_numpy())
     addresses = np.ndarray(objects.shape, dtype=np.intp, buffer=objects.data)
-    of_objects, distinct = factorize_integers(_packed(addresses >> 4))  # no two texts begin within the same 16 bytes
-    first = np.empty(len(distinct), dtype=np.int64)
-    first[of_objects[::-1]] = np.arange(len(objects) - 1, -1, -1)
-    order = np.argsort(first)  # addresses differ from run to run, the order of the keys does not
-    of_distinct, uniques, kind = _factorize_by_value(pd.Series(objects[first[order]], dtype=object))
-    codes = np.empty(len(distinct), dtype=np.int64)
-    codes[order] = of_distinct
-    return codes.take(of_objects), uniques, kind
+    places = _packed(addresses >> 4)  # no two texts begin within the same 16 bytes
+    if int(places.max()) > _PLACES_A_ROW * len(places):
+        places = pd.factorize(places)[0]
+    rows = np.arange(len(places), dtype=np.int32)
+    table = np.empty(int(places.max()) + 1, dtype=np.int32)
+    table[places[::-1]] = rows[::-1]  # the first row of each object is written last
+    first = np.flatnonzero(table.take(places, mode="clip") == rows)
+    of_distinct, uniques, kind = _factorize_by_value(pd.Series(objects[first], dtype=object))
+    table[places[first]] = of_distinct
+    return table.take(places, mode="clip").astype(np.int64), uniques, kind
 
 
 def _packed(places: IntArray) -> IntArray:
-    """Leave out the parts of the memory in which none of the places lies, so that a table can hold the others."""
+    """Count from the first place, without parts of the memory in which none lies, so that a table can hold them all."""
+    places = places - places.min()
     parts = places >> _PART_BITS
-    parts -= parts.min()
     n_parts = int(parts.max()) + 1
-    if n_parts << _PART_BITS < 4 * len(places) or n_parts > _MOST_PARTS:
+    if n_parts << _PART_BITS < _PLACES_A_ROW * len(places) or n_parts > _MOST_PARTS:
         return places
     used = np.zeros(n_parts, dtype=bool)
     used[parts] = True
@@ -90,13 +95,17 @@ def _factorize_categories(values: pd.Series) -> tuple[IntArray, list[object]]:
 def factorize_integers(values: AnyArray) -> tuple[IntArray, AnyArray]:
     """Code integers in ascending order where they lie close together, else in order of appearance."""
     low, high = (int(values.min()), int(values.max())) if len(values) else (0, -1)
-    if high - low >= 4 * len(values):
+    if high - low >= _PLACES_A_ROW * len(values):
         codes, uniques = pd.factorize(values)
         return codes.astype(np.int64, copy=False), uniques
     wide = values if values.dtype == np.uint64 else values.astype(np.int64)  # int8 would overflow
     offsets = (wide - wide.dtype.type(low)).astype(np.int64, copy=False)
-    used = np.bincount(offsets, minlength=high - low + 1) > 0
-    codes = (np.cumsum(used) - 1).take(offsets, mode="clip")
+    used = np.zeros(high - low + 1, dtype=bool)
+    used[offsets] = True
+    # What is looked into at random should fit into the processor's cache.
+    code_of_offset = np.cumsum(used, dtype=np.int32 if len(values) < len(used) < 2**31 else np.int64)
+    code_of_offset -= 1
+    codes = code_of_offset.take(offsets, mode="clip").astype(np.int64, copy=False)
     return codes, np.flatnonzero(used).astype(wide.dtype) + wide.dtype.type(low)
 
 
