@@ -8,24 +8,24 @@
 `loop`: a whole training with a holdout, ledger, stacks and bundle, against nothing but the fits. `logged`: to a real
 `mlflow server` on this machine. `lego`: the peer is measured on `--peer-groups` groups and scaled by their number,
 which flatters it, because what it costs a group grows with their number. `grow`: 5 rows of 3 features a group, each
-number of groups in a process of its own, with the largest memory that it and its workers had.
+number of groups in a process of its own, with the most memory that it and its workers took at once (a page that they
+share counts once).
 """
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from measuring import CLOCKS, median_seconds, numbers, show
+from measuring import CLOCKS, median_seconds, megabytes, numbers, show
 from sklearn.linear_model import LinearRegression, Ridge
 from workloads import KEY, NUMBERS, names, training_table
 
@@ -128,9 +128,22 @@ def grow(options: argparse.Namespace, directory: Path) -> list[Row]:
     rows = []
     for groups in options.groups:
         command = [sys.executable, __file__, "one-size", "--groups", str(groups), "--n-jobs", str(options.n_jobs)]
-        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        rows.append(json.loads(printed.splitlines()[-1]))
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+            most = _most_memory(child)
+            printed = child.stdout.read() if child.stdout else ""
+        if child.returncode:
+            raise SystemExit(f"{' '.join(command)} ended with {child.returncode}.")
+        rows.append({**json.loads(printed.splitlines()[-1]), "GB": most / 1024})
     return rows
+
+
+def _most_memory(leader: subprocess.Popen[str]) -> float:
+    most = 0.0
+    while leader.poll() is None:
+        most = max(most, megabytes(leader.pid))
+        with suppress(subprocess.TimeoutExpired):
+            leader.wait(0.5)
+    return most
 
 
 def one_size(options: argparse.Namespace, directory: Path) -> list[Row]:
@@ -150,8 +163,7 @@ def one_size(options: argparse.Namespace, directory: Path) -> list[Row]:
     with mlflow.start_run():
         metamodel.log_model(result, report=False)
     done = time.perf_counter()
-    memory = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    row = {"groups": groups, "train s": trained - started, "log s": done - trained, "GB": memory / 2**20}
+    row = {"groups": groups, "train s": trained - started, "log s": done - trained}
     print(json.dumps({**row, "us/group": (done - started) / groups * 1e6}))
     return []
 

@@ -36,7 +36,7 @@ from typing import Any, cast
 import mlflow
 import numpy as np
 import pandas as pd
-from measuring import show
+from measuring import megabytes, show
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import PyFuncModel, PythonModel, scoring_server
 from workloads import KEY, NUMBERS, Workload, workload
@@ -230,18 +230,8 @@ def memory(work: Workload, options: argparse.Namespace, folder: Path) -> list[di
                 connection = http.client.HTTPConnection(HOST, port, timeout=60)  # each time: the workers take turns
                 ask(connection, body)
                 connection.close()
-            rows.append({"server": name, "groups": work.groups, "MB": _pss(leader)})
+            rows.append({"server": name, "groups": work.groups, "MB": megabytes(leader)})
     return rows
-
-
-def _pss(leader: int) -> float:
-    total = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError):
-            if os.getpgid(int(folder.name)) == leader:
-                lines = (folder / "smaps_rollup").read_text().splitlines()
-                total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
 
 
 # -------- requests in process

@@ -103,9 +103,8 @@ def factorize_integers(values: AnyArray) -> tuple[IntArray, AnyArray]:
     used = np.zeros(high - low + 1, dtype=bool)
     used[offsets] = True
     # What is looked into at random should fit into the processor's cache.
-    code_of_offset = np.cumsum(used, dtype=np.int32 if len(values) < len(used) < 2**31 else np.int64)
-    code_of_offset -= 1
-    codes = code_of_offset.take(offsets, mode="clip").astype(np.int64, copy=False)
+    up_to = np.cumsum(used, dtype=np.int32 if len(values) < len(used) < 2**31 else np.int64)
+    codes = np.subtract(up_to, 1, out=up_to).take(offsets, mode="clip").astype(np.int64, copy=False)
     return codes, np.flatnonzero(used).astype(wide.dtype) + wide.dtype.type(low)
 
 
