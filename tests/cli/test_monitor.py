@@ -5,7 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from command_line import run, strict
-from monitored import monitored, weeks
+from monitored import changed, monitored, weeks
+
+import metamodel
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,21 @@ def test_a_fault_of_the_input_is_one_line_and_code_2(bundle: str, files: Path) -
     result = run("monitor", bundle, "--data", f"{files}/week.parquet", "--output", f"{files}/out", "--fdr", "3")
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
+
+
+def test_update_retrains_what_monitor_lists_and_the_ledger_says_why(bundle: str, files: Path) -> None:
+    week = changed("2026-03-09", 6)
+    week.to_parquet(files / "changed.parquet")
+    pd.concat([weeks(8, 1, start="2026-01-05"), week]).to_parquet(files / "sales.parquet")
+    given = ["--data", f"{files}/changed.parquet", "--output", f"{files}/out", "--budget", "0"]
+    assert run("monitor", bundle, *given, "--retrain-list", f"{files}/list.parquet").exit_code == 3
+
+    updated = run(
+        "update", bundle, "--data", f"{files}/sales.parquet", "--retrain", "listed",
+        "--retrain-list", f"{files}/list.parquet", "--output-dir", f"{files}/next", "--n-jobs", "1", "--no-challenge",
+    )  # fmt: skip
+
+    assert updated.exit_code == 0, updated.output
+    ledger = metamodel.MetaModel(files / "next").ledger
+    retrained = ledger[ledger["retrain_reason"] != ""]
+    assert retrained[["shop", "retrain_reason"]].values.tolist() == [[3, "performance"]]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from monitored import SECOND, START, THIRD, changed, statuses, weeks
+from monitored import SECOND, START, THIRD, changed, monitored, statuses, weeks
 
 import metamodel
 from metamodel.exceptions import InputError
@@ -101,7 +101,7 @@ def test_functions_of_time_alone_are_left_out_and_named(good: pd.DataFrame) -> N
         ),
         ({"labels": pd.DataFrame({"id": [1], "sales": [1.0]})}, "The labels lack row_id"),
         ({"data": weeks(1, 3).head(0)}, "The table has no row"),
-        ({"baseline": "training"}, "trained without a reference"),
+        ({"baseline": "sprang"}, "There is no baseline 'sprang'"),
         ({"fdr": 2}, "fdr=2 is no rate"),
         ({"min_rows": 0}, "min_rows=0 is no number of rows"),
         ({"window": "a while"}, "window='a while' is no length of time"),
@@ -114,6 +114,12 @@ def test_bad_input_is_said_in_one_line(
     with pytest.raises(InputError, match=message) as caught:
         metamodel.monitor(model, given.pop("data"), **given)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_a_reference_says_so_in_one_line() -> None:
+    without = metamodel.MetaModel(monitored(reference=False).bundle_path)
+    with pytest.raises(InputError, match="trained without a reference, so there is nothing to compare with"):
+        metamodel.monitor(without, weeks(1, 3))
 
 
 def test_of_a_table_without_a_feature_the_rest_is_said(model: metamodel.MetaModel, good: pd.DataFrame) -> None:

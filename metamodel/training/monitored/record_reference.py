@@ -4,6 +4,8 @@ Features and target are those of the training rows, predictions and errors those
 not seen them. No row is kept: deciles, counts and commonest categories are.
 """
 
+import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.bundle.ledger_queries import keys_of
-from metamodel.bundle.monitored.stored_reference import read_drift, write_drift
+from metamodel.bundle.monitored.stored_reference import DRIFT_NAME, read_drift, write_drift
 from metamodel.common.arrays import AnyArray
 from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.drift.build_reference import build_reference
@@ -24,6 +26,8 @@ from metamodel.training.carrying.joining import Carrying
 from metamodel.training.plan import Plan
 
 __all__ = ["record_reference"]
+
+_LOG = logging.getLogger(__name__)
 
 
 def record_reference(
@@ -51,6 +55,7 @@ def record_reference(
     carrying
         What is taken over from the version before.
     """
+    started = time.perf_counter()
     children = ledger[(ledger["level"] == len(plan.keys.columns)) & ledger["status"].isin(ANSWERED)]
     keys = list(map(encode_key, keys_of(children, plan.keys)))
     earlier = None if carrying is None else read_drift(carrying.previous)
@@ -63,6 +68,8 @@ def record_reference(
         rows = np.array([place[key] for key in taken_over], dtype=np.int64)
         reference = DriftReference.concat([earlier[1].take(rows), reference])
     write_drift(directory, [*taken_over, *new], reference)
+    size = (directory / DRIFT_NAME).stat().st_size
+    _LOG.info("Reference of %d groups: %.1f MB, %.1f s.", len(keys), size / 2**20, time.perf_counter() - started)
 
 
 def _built(plan: Plan, data: pd.DataFrame, holdout: pd.DataFrame, keys: Sequence[str]) -> DriftReference:
