@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         UnknownGroup,
     )
     from metamodel.flavor.load import load_model
+    from metamodel.lifecycle.explain import explain
     from metamodel.lifecycle.gate import gate
+    from metamodel.lifecycle.history import history
     from metamodel.lifecycle.promote import promote
     from metamodel.lifecycle.rollback import rollback
     from metamodel.lifecycle.rollouts.compare_variants import compare_variants
@@ -66,7 +68,9 @@ __all__ = [
     "compare_variants",
     "datasets",
     "exceptions",
+    "explain",
     "gate",
+    "history",
     "load_model",
     "log_model",
     "monitor",
@@ -103,7 +107,9 @@ _ORIGINS = {
     "Tuning": "metamodel.training.options.groups",
     "acknowledge": "metamodel.monitoring.acknowledge",
     "compact_log": "metamodel.prediction_log.compaction",
+    "explain": "metamodel.lifecycle.explain",
     "gate": "metamodel.lifecycle.gate",
+    "history": "metamodel.lifecycle.history",
     "load_model": "metamodel.flavor.load",
     "log_model": "metamodel.tracking.log_training",
     "monitor": "metamodel.monitoring.monitor",

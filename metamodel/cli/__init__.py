@@ -13,8 +13,10 @@ from metamodel.cli.acknowledge import acknowledge
 from metamodel.cli.base.click_groups import Commands
 from metamodel.cli.compact_log import compact_log
 from metamodel.cli.compare_variants import compare_variants
+from metamodel.cli.explain import explain
 from metamodel.cli.export import export
 from metamodel.cli.gate import gate
+from metamodel.cli.history import history
 from metamodel.cli.inspect import inspect
 from metamodel.cli.log import log
 from metamodel.cli.monitor import monitor
@@ -52,7 +54,10 @@ def main() -> None:
 
 _MODELS = (train, log, score, serve, compact_log, inspect, report, export, pack, reference, serve_check)
 
-_VERSIONS = (update, gate, promote, rollout, compare_variants, rollback, versions, monitor, acknowledge)
+_VERSIONS = (
+    *(update, gate, promote, rollout, compare_variants, rollback),
+    *(versions, history, explain, monitor, acknowledge),
+)
 
 for command in (*_MODELS, *_VERSIONS):
     main.add_command(command)

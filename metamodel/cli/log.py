@@ -18,6 +18,7 @@ __all__ = ["log"]
 @option("--experiment", help="MLflow experiment of the new run.")
 @option("--run-name", help="Name of the run.")
 @option("--code-paths", type=Names(), default="", help="Files and folders that the children's code imports.")
+@option("--history", help="Write the version into the history in this folder (METAMODEL_HISTORY).")
 @json_option
 def log(
     bundle: str,

@@ -21,6 +21,7 @@ __all__ = ["promote", "told"]
 @option("--approved-by", help="Approve the version in this name; its tag metamodel.approved says so.")
 @option("--note", help="Why.")
 @click.option("--auto", is_flag=True, help="Nobody looks: promote only where the gate was passed (else code 3).")
+@option("--history", help="Keep the event in the history in this folder, too (METAMODEL_HISTORY).")
 @json_option
 def promote(name: str, version: int, as_json: bool, **options: Any) -> None:
     """Point an alias of the registered model NAME at VERSION. Interrupted, the same call finishes it."""

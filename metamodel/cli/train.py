@@ -47,7 +47,7 @@ def run_training(options: dict[str, Any], *, as_json: bool) -> None:
     shown = [*options["group_by"], options["target"]]
     with at_work(options["output_dir"]):
         logging = Logging(**named(Logging, options))
-        _check_destination(logging.register, logging.alias)
+        _check_destination(logging.register, logging.alias, logging.history)
         of_logging = {declaration.name for declaration in declared(Logging)}
         trained = {name: value for name, value in options.items() if name not in of_logging}
         result, info = _train_and_log(trained, logging)
@@ -103,6 +103,7 @@ def _train_and_log(options: dict[str, Any], logging: Logging) -> "tuple[Training
             extra_pip_requirements=logging.extra_pip_requirements,
             run_name=logging.run_name,
             tags=logging.tags,
+            history=logging.history,
         )
         return result, info
 
@@ -121,12 +122,14 @@ def _text(result: "TrainingResult", facts: dict[str, Any], page: str, preview: "
     return "\n".join([*lines, f"\nA few predictions:\n{table_text(preview)}"])
 
 
-def _check_destination(register: str | None, alias: str | None) -> None:
+def _check_destination(register: str | None, alias: str | None, history: str | None) -> None:
     """Refuse before the work what could not be logged after it."""
     from metamodel.flavor.remote import check_tracking_server
+    from metamodel.tracking.record_generation import writable_history
     from metamodel.tracking.registry import check_names
 
     check_names(register, alias)
+    writable_history(history, register)
     check_tracking_server()
 
 

@@ -1,11 +1,14 @@
 """`metamodel.promote`: point an alias at a version, with who, when and why kept beside it."""
 
+from pathlib import Path
+
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from metamodel.exceptions import GateFailed, InputError
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias
-from metamodel.lifecycle.events import Event, EventLog, VersionTags
+from metamodel.lifecycle.event_history import event_log
+from metamodel.lifecycle.events import Event
 from metamodel.lifecycle.gate_record import check_gate
 from metamodel.lifecycle.registered import version_of
 from metamodel.tracking import registry
@@ -31,7 +34,7 @@ def promote(  # noqa: PLR0913 - what has to be so, and who says it
     approved_by: str | None = None,
     note: str | None = None,
     auto: bool = False,
-    log: EventLog | None = None,
+    history: str | Path | None = None,
 ) -> tuple[Event | None, bool]:
     """Point an alias at a version.
 
@@ -53,8 +56,8 @@ def promote(  # noqa: PLR0913 - what has to be so, and who says it
         Give this approval now.
     auto
         Nobody looks: insist on the gate.
-    log
-        Where the event is kept; by default as a tag of the version.
+    history
+        Folder or address of the history that gets the event, too; by default METAMODEL_HISTORY, if it is set.
 
     Returns
     -------
@@ -70,6 +73,7 @@ def promote(  # noqa: PLR0913 - what has to be so, and who says it
         A gate is asked for, and the version has not passed it.
     """
     registry.check_names(name, alias)
+    log = event_log(history)
     if auto and approved_by:
         raise InputError("--auto means that nobody approves. Leave one of both out.")
     if note and not approved_by:
@@ -97,7 +101,7 @@ def promote(  # noqa: PLR0913 - what has to be so, and who says it
         None if expect is None else str(expect),
         allowed,
     )
-    return move_alias(move, log or VersionTags())
+    return move_alias(move, log)
 
 
 def _gate_of(version: ModelVersion, champion: str | None) -> str:

@@ -13,7 +13,8 @@ from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
 from metamodel.flavor.pyfunc_args import recorded_defaults
 from metamodel.lifecycle.alias_moves import AliasMove, begun, move_alias
-from metamodel.lifecycle.events import Event, EventLog, VersionTags
+from metamodel.lifecycle.event_history import event_log
+from metamodel.lifecycle.events import Event, EventLog
 from metamodel.lifecycle.group_rollback import check_group, write_with_group_of
 from metamodel.lifecycle.registered import aliases_of, version_of
 from metamodel.tables.key_text import key_of_text
@@ -35,7 +36,7 @@ def rollback(
     *,
     group: Any = None,
     expect: int | str | None = None,
-    log: EventLog | None = None,
+    history: str | Path | None = None,
 ) -> tuple[Event | None, bool]:
     """Point an alias back at an earlier version, or at a new one in which a group has its earlier child again.
 
@@ -49,7 +50,7 @@ def rollback(
         Roll back this group alone: its key as a tuple, or as text (``["FR", 7]``, ``FR,7``). A new version is made from
         the present one, with the group's child, interval and weights of `version`; nothing of any other group changes,
         and no version is changed in place.
-    alias, expect, log
+    alias, expect, history
         As for `metamodel.promote`.
 
     Returns
@@ -64,23 +65,23 @@ def rollback(
         earlier child cannot answer in the present version as it did in its own.
     """
     registry.check_names(name, alias)
-    kept, expected = log or VersionTags(), None if expect is None else str(expect)
+    log, expected = event_log(history), None if expect is None else str(expect)
     present = aliases_of(name, wanted=alias)[alias]
     if group is not None:
-        return _roll_group_back(name, alias, version, group, expected, kept)
+        return _roll_group_back(name, alias, version, group, expected, history)
     if version is not None:
         target = str(version)
     elif unfinished := begun(name, alias, "rollback"):  # the alias may have been moved already
         target = unfinished.version
     else:
-        target = _replaced(name, alias, present, kept)
+        target = _replaced(name, alias, present, log)
     version_of(name, target)
     intended = Event.now(kind="rollback", name=name, alias=alias, version=target, replaced="")
-    return move_alias(AliasMove(intended, expected, lambda _: ""), kept)
+    return move_alias(AliasMove(intended, expected, lambda _: ""), log)
 
 
 def _roll_group_back(
-    name: str, alias: str, version: int | str | None, group: Any, expect: str | None, log: EventLog
+    name: str, alias: str, version: int | str | None, group: Any, expect: str | None, history: str | Path | None
 ) -> tuple[Event | None, bool]:
     if version is None:
         raise InputError("Which child shall the group have again? Give --version N beside --group.")
@@ -96,9 +97,9 @@ def _roll_group_back(
                 f"The alias {alias!r} of {name!r} points at version {present}, not at the expected {expect}. "
                 "Look at `metamodel versions`, and decide anew."
             )
-        made = _make(name, opened, key, str(version), {**facts, "base": present})
+        made = _make(name, opened, key, str(version), {**facts, "base": present}, history)
     intended = Event.now(kind="rollback", name=name, alias=alias, version=made, replaced="", **facts)
-    return move_alias(AliasMove(intended, present if made != present else expect, lambda _: ""), log)
+    return move_alias(AliasMove(intended, present if made != present else expect, lambda _: ""), event_log(history))
 
 
 def _key(model: MetaModel, group: Any) -> GroupKey:
@@ -115,7 +116,9 @@ def _made(name: str, facts: dict[str, str], present: str) -> str | None:
     return None
 
 
-def _make(name: str, present: MetaModel, key: GroupKey, version: str, facts: dict[str, str]) -> str:
+def _make(
+    name: str, present: MetaModel, key: GroupKey, version: str, facts: dict[str, str], history: str | Path | None
+) -> str:
     """Log a version that is the present one but for a group, and note what it is made of."""
     earlier = load_model(f"models:/{name}/{version}")
     check_group(present, earlier, key, version)
@@ -123,7 +126,9 @@ def _make(name: str, present: MetaModel, key: GroupKey, version: str, facts: dic
         path = write_with_group_of(present, earlier, key, version, Path(directory) / "bundle")
         model = MetaModel(path, defaults=recorded_defaults(present))
         environment = recorded_environment(present)
-        info = log_bundle(model, recorded_example(present), "model", name, None, environment=environment)
+        info = log_bundle(
+            model, recorded_example(present), "model", name, None, environment=environment, history=history
+        )
     made = str(info.registered_model_version)
     MlflowClient().set_model_version_tag(name, made, _MADE_TAG, json.dumps(facts))
     return made

@@ -33,8 +33,6 @@ class ShadowAnswer:
 
     Attributes
     ----------
-    done
-        Whether it has answered, or failed.
     prediction
         Of each row; None before, and where it failed as a whole.
     status
@@ -43,34 +41,32 @@ class ShadowAnswer:
         Why there are none.
     """
 
-    __slots__ = ("_waiter", "done", "error", "prediction", "status")
+    __slots__ = ("_answered", "error", "prediction", "status")
 
     def __init__(self) -> None:
-        self.done = False
+        self._answered = threading.Event()
         self.prediction: AnyArray | None = None
-        self.status: Sequence[str] = ()
+        self.status: list[str] = []
         self.error = ""
-        self._waiter: threading.Event | None = None  # made when somebody waits: each answer that is logged has one
 
-    def fill(self, prediction: AnyArray, status: Sequence[str]) -> None:
+    def fill(self, prediction: AnyArray, status: list[str]) -> None:
         """Take the challenger's answers in."""
         self.prediction, self.status = prediction, status
-        self._end()
+        self._answered.set()
 
     def fail(self, error: str) -> None:
         """Take in why there will be none."""
         self.error = error
-        self._end()
-
-    def _end(self) -> None:
-        self.done = True
-        if self._waiter is not None:
-            self._waiter.set()
+        self._answered.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it has answered, or failed; returns whether it has. For one thread."""
-        waiter = self._waiter = threading.Event()
-        return self.done or waiter.wait(seconds)  # asked after the waiter is there: whoever ends it sees one of both
+        """Wait until it has answered, or failed; returns whether it has."""
+        return self._answered.wait(seconds)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has answered, or failed."""
+        return self._answered.is_set()
 
 
 class Answers:

@@ -18,7 +18,7 @@ from metamodel.common.extras import import_extra
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame, stored_schema
 
-__all__ = ["PREFIX", "DeltaName", "is_delta", "read_delta", "resolved", "write_delta"]
+__all__ = ["PREFIX", "DeltaName", "delta_reason", "is_delta", "read_delta", "resolved", "write_delta"]
 
 PREFIX = "delta:"
 
@@ -126,7 +126,7 @@ def write_delta(name: str, frames: Iterable[pd.DataFrame]) -> int:
     except (deltalake.exceptions.DeltaError, pa.ArrowException) as error:
         if source.error is not None and not isinstance(source.error, pa.ArrowException):
             raise source.error from None
-        raise InputError(f"{name!r} cannot be written: {_reason(source.error or error)}") from error
+        raise InputError(f"{name!r} cannot be written: {delta_reason(source.error or error)}") from error
     return source.rows
 
 
@@ -159,7 +159,7 @@ def _opened(asked: DeltaName) -> Any:
         elif asked.time is not None:
             _go_back(table, asked)
     except deltalake.exceptions.DeltaError as error:
-        raise InputError(f"{str(asked)!r} cannot be read: {_reason(error)} Check the path.") from error
+        raise InputError(f"{str(asked)!r} cannot be read: {delta_reason(error)} Check the path.") from error
     return table
 
 
@@ -203,6 +203,6 @@ def _delta_field(field: pa.Field) -> pa.Field:
     return field.with_type(_WIDER.get(kind, kind))
 
 
-def _reason(error: BaseException) -> str:
+def delta_reason(error: BaseException) -> str:
     """Say what happened in one line; deltalake appends a stack trace."""
     return f"{(str(error).splitlines() or [type(error).__name__])[0].strip().rstrip('.')}."

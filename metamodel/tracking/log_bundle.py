@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 from mlflow.models.model import ModelInfo
@@ -17,6 +18,7 @@ from metamodel.flavor.pyfunc_args import pyfunc_parts
 from metamodel.flavor.remote import throttled, tracking_throttle
 from metamodel.tracking import registry
 from metamodel.tracking.logged_model import log_pyfunc
+from metamodel.tracking.record_generation import record_generation, writable_history
 from metamodel.tracking.run import training_run
 
 __all__ = ["log_bundle", "without_advice"]
@@ -30,6 +32,7 @@ def log_bundle(
     alias: str | None,
     *,
     environment: Environment | None = None,
+    history: str | Path | None = None,
 ) -> ModelInfo:
     """Log a finished bundle as a pyfunc model, and register it: one that refers, or was given children or stacks.
 
@@ -43,8 +46,11 @@ def log_bundle(
         As for `metamodel.log_model`.
     environment
         The code and packages that go with the model.
+    history
+        As for `metamodel.log_model`.
     """
     environment = environment or Environment()
+    store = writable_history(history, registered_model_name)
     with (
         throttled(tracking_throttle(ReferenceSettings(), paced=False)),
         training_run() as run,
@@ -56,6 +62,8 @@ def log_bundle(
             info.registered_model_version = registry.register_version(
                 registered_model_name, info.model_id, *_said_of(model), alias
             )
+            said = (model.manifest, model.bundle.digest, model.ledger) if store else None
+            record_generation(store, registered_model_name, info, said)
     return info
 
 

@@ -25,6 +25,7 @@ from metamodel.tracking.children import ChildLogging, LogChildren
 from metamodel.tracking.kept_bundle import bundle_kept
 from metamodel.tracking.log_bundle import without_advice
 from metamodel.tracking.logged_model import log_pyfunc
+from metamodel.tracking.record_generation import record_generation, writable_history
 from metamodel.tracking.run import check_tags, claim, training_run
 from metamodel.tracking.run_contents import checks_of, log_dataset, log_summary, params_of, upload_contents
 from metamodel.training.finished import result_of_bundle
@@ -53,6 +54,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     extra_pip_requirements: Sequence[str] | str | None = None,
     run_name: str | None = None,
     tags: Mapping[str, str] | None = None,
+    history: str | Path | None = None,
 ) -> ModelInfo:
     """Log a training and its meta-model into one run, and register one version of it.
 
@@ -88,6 +90,9 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         Name of the run, also of one that was there.
     tags
         Tags of the run, the logged model and the registered version.
+    history
+        Folder or address of the history that a registered version is written to; by default METAMODEL_HISTORY, if it
+        is set. See docs/history.md.
 
     Returns
     -------
@@ -98,7 +103,8 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     ------
     InputError
         `alias` without `registered_model_name`, a name that MLflow does not take, a prediction that this model cannot
-        make, code that is not there, or a run that holds another training. Nothing was logged then.
+        make, code that is not there, a history that is none, or a run that holds another training. Nothing was logged
+        then.
     TrackingServerUnavailable
         The tracking server is not there; nothing was logged.
     LoggingFailed
@@ -107,6 +113,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     """
     result = _as_result(result)
     registry.check_names(registered_model_name, alias, name)
+    store = writable_history(history, registered_model_name)
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
     model.route.check(model.options())
     # Raises what it has to raise before anything is logged.
@@ -124,19 +131,28 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         claim(run, model.bundle.digest, identity, note, **noted)
         log_dataset(result)
         answers = {"predict_method": predict_method, "detail": detail, "log_children": log_children}
-        said = {"register": registered_model_name, "alias": alias, "run_name": run_name, "tags": given_tags or None}
-        upload_contents(run, result, settings, report=report, **said, **answers, **environment.options())
+        asked = {
+            "register": registered_model_name,
+            "alias": alias,
+            "run_name": run_name,
+            "tags": given_tags or None,
+        }
+        upload_contents(
+            run, result, settings, report=report, history=history, **asked, **answers, **environment.options()
+        )
         with (
             without_advice(),
             children.logged(result, run, name, model, environment) as logged,
             pyfunc_parts(logged, result.data, environment) as parts,
         ):
             info = log_pyfunc(run, name, parts, tags=given_tags, params=params)
+            said = (logged.manifest, logged.bundle.digest, logged.ledger) if store else None
         log_summary(run, result, info.model_id)
         if registered_model_name:
             info.registered_model_version = registry.register_version(
                 registered_model_name, info.model_id, described, {**given_tags, **_tags(result)}, alias
             )
+            record_generation(store, registered_model_name, info, said)
     return info
 
 

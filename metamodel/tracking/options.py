@@ -55,6 +55,9 @@ class LoggingOptions:
         help="Where children are logged: bundle, in the model alone; models, as MLflow models of their own; "
         "or runs, as nested runs.",
     )
+    history: str | None = option(
+        None, decisive=False, help="Write the registered version into the history in this folder (METAMODEL_HISTORY)."
+    )
     rate: float = option(20.0, form="number", decisive=False, help="With models and runs: requests a second.")
     concurrency: int = option(4, form="whole", decisive=False, help="Groups logged side by side.")
     server_patience: float = option(120.0, form="number", decisive=False, help="Seconds to wait for the server.")

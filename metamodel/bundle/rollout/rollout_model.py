@@ -125,15 +125,13 @@ class RolloutModel(MetaModel):
         """
         with self._lock:
             given = self._given.figures()
-            variants, failures = {name: self._variants[name] for name in VARIANTS}, self._failures
-        figures = super().stats()
+            variants, failures = dict(self._variants), self._failures
         challenger = {"calls_failed": failures}
         if self._shadow is not None:
             shadow = self._shadow
             challenger |= {"answered": shadow.answered, "failed": shadow.failed, "dropped": shadow.dropped}
-        if self.rollout.mode != "shadow":
-            figures |= {name: given[name] for name in ("rows", "fallback_rate")}
-        return {**figures, "variants": variants, "challenger": challenger}
+        given = {name: given[name] for name in ("rows", "fallback_rate")}
+        return {**super().stats(), **given, "variants": variants, "challenger": challenger}
 
     def _chosen(self, read: _Read, entities: Mapping[str, Any]) -> BoolArray:
         return self.rollout.chosen(self.rollout.units(read[0], entities))
@@ -148,22 +146,15 @@ class RolloutModel(MetaModel):
         if rows is not None:
             return super()._answer(read, options, entities, rows)
         if self.rollout.mode == "shadow":
-            return self._beside_shadow(read, options)
-        chosen = self._chosen(read, entities)
-        of_both = self._interleaved if self.rollout.mode == "interleave" else self._divided
-        answers = of_both(read, options, chosen)
+            answers = super()._answer(read, options)
+            answers.variant = np.full(len(answers.prediction), _CHAMPION, dtype=np.int8)
+            if self.is_logged and self._shadow is not None:
+                answers.shadow = self._shadow.offer(read, options)
+        else:
+            chosen = self._chosen(read, entities)
+            of_both = self._interleaved if self.rollout.mode == "interleave" else self._divided
+            answers = of_both(read, options, chosen)
         self._count(answers)
-        return answers
-
-    def _beside_shadow(self, read: _Read, options: PredictOptions) -> Answers:
-        """Answer as the champion alone; all that is added is put down for somebody else."""
-        answers = super()._answer(read, options)
-        n_rows = len(answers.prediction)
-        answers.variant = np.zeros(n_rows, dtype=np.int8)
-        if self.is_logged and self._shadow is not None:
-            answers.shadow = self._shadow.offer(read, options)
-        with self._lock:
-            self._variants[VARIANTS[_CHAMPION]] += n_rows
         return answers
 
     def _divided(self, read: _Read, options: PredictOptions, chosen: BoolArray) -> Answers:

@@ -28,8 +28,6 @@ _GATHERED_SECONDS = 1.0
 
 _MOST_WAITING_ROWS = 100_000
 
-_PLAIN, _FALLING_BACK = PredictOptions(), PredictOptions(unknown="fallback")
-
 
 class _Asked(NamedTuple):
     read: _Read
@@ -81,7 +79,7 @@ class Shadow:
         """Ask for some rows, some time; returns at once."""
         answer = ShadowAnswer()
         # Whatever the caller wants to know, an unknown group is no error here.
-        asked = _Asked(read, _FALLING_BACK if options.unknown == "fallback" else _PLAIN, answer)
+        asked = _Asked(read, PredictOptions(unknown="null" if options.unknown == "error" else options.unknown), answer)
         with self._lock:
             if self._waiting + asked.rows > self._most_rows:
                 self.dropped += asked.rows

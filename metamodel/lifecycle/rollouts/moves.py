@@ -10,7 +10,8 @@ from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.exceptions import GateFailed, InputError
 from metamodel.flavor.load import load_model
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias
-from metamodel.lifecycle.events import Event, EventLog, VersionTags
+from metamodel.lifecycle.event_history import event_log
+from metamodel.lifecycle.events import Event, EventLog
 from metamodel.lifecycle.gate_record import check_gate
 from metamodel.lifecycle.registered import named_version, version_of
 from metamodel.lifecycle.rollouts.rollout import RolledOut, log_rollout
@@ -132,7 +133,7 @@ def _move(
             raise GateFailed(str(error)) from error
 
     event = Event.now(kind=kind, name=standing.name, alias=standing.alias, version=version, replaced="")
-    return move_alias(AliasMove(event, standing.version, allowed), log or VersionTags())
+    return move_alias(AliasMove(event, standing.version, allowed), log or event_log())
 
 
 def _differing_of(model: RolloutModel) -> int:

@@ -1,0 +1,57 @@
+"""Read what a logged model's bundle says of its groups, without fetching its children."""
+
+import tempfile
+from io import BytesIO
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, Manifest, read_manifest, read_proven
+from metamodel.bundle.reader import LEDGER_NAME
+from metamodel.common.uris import redacted
+from metamodel.exceptions import InputError, MetaModelError
+from metamodel.flavor.remote.mlmodel import MLMODEL, bundle_path, one_line, read_mlmodel
+
+__all__ = ["read_logged_ledger"]
+
+
+def read_logged_ledger(uri: str) -> tuple[Manifest, str, pd.DataFrame]:
+    """Fetch a logged model's manifest and ledger: four small files, whatever its children weigh.
+
+    Parameters
+    ----------
+    uri
+        Such as ``models:/sales/8``.
+
+    Returns
+    -------
+    manifest, digest, ledger : tuple of (Manifest, str, DataFrame)
+        What the bundle says of itself, its digest, and one row a group.
+
+    Raises
+    ------
+    InputError
+        There is no such model, or none that `metamodel` logged.
+    """
+    with tempfile.TemporaryDirectory(prefix="metamodel-ledger-") as name:
+        try:
+            place = ModelsArtifactRepository.get_underlying_uri(uri)
+            _fetch(place, MLMODEL, name)
+            bundle = bundle_path(read_mlmodel(Path(name)))
+            if bundle is None:
+                raise InputError(f"{redacted(uri)} is an MLflow model, but not one that metamodel logged.")
+            for file in (MANIFEST_NAME, MANIFEST_DIGEST_NAME, LEDGER_NAME):
+                _fetch(place, f"{bundle}/{file}", name)
+        except MetaModelError:
+            raise
+        except Exception as error:  # a store's client raises whatever it likes
+            raise InputError(f"The ledger of {redacted(uri)} cannot be fetched ({one_line(error)}).") from error
+        manifest, digest = read_manifest(Path(name))
+        return manifest, digest, pd.read_parquet(BytesIO(read_proven(Path(name), LEDGER_NAME, manifest.files)))
+
+
+def _fetch(place: str, file: str, directory: str) -> None:
+    """Fetch one file; what lies on this machine is copied, and stays."""
+    mlflow.artifacts.download_artifacts(artifact_uri=f"{place.rstrip('/')}/{file}", dst_path=directory)

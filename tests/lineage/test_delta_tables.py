@@ -1,0 +1,43 @@
+"""A history in Delta tables: commits, conflicts, SQL."""
+
+from dataclasses import replace
+
+import pytest
+from histories import generations
+
+from metamodel.exceptions import InputError
+from metamodel.lineage.generation import Generation
+from metamodel.lineage.history_store import HistoryStore
+
+deltalake = pytest.importorskip("deltalake")
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> list[Generation]:
+    return generations(tmp_path_factory.mktemp("bundles"))
+
+
+def test_sql_sees_one_model_and_cannot_write(three, tmp_path):
+    pytest.importorskip("deltalake")
+    store = HistoryStore(tmp_path)
+    store.write_generation(three[0])
+    store.write_generation(replace(three[0], model="other"))
+    counted = store.query("SELECT count(*) AS n FROM lineage", "sales")
+    assert counted["n"].tolist() == [len(three[0].ledger)]
+    with pytest.raises(InputError, match="cannot be answered"):
+        store.query("SELECT nothing FROM lineage", "sales")
+    with pytest.raises(InputError, match="cannot be answered"):
+        store.query("INSERT INTO lineage SELECT * FROM lineage", "sales")
+
+
+def test_a_generation_is_one_commit_a_table(three, tmp_path):
+    store = HistoryStore(tmp_path)
+    for generation in three:
+        store.write_generation(generation)
+    versions = {name: deltalake.DeltaTable(tmp_path / name).version() for name in ("children", "lineage", "versions")}
+    assert versions == dict.fromkeys(versions, 3)
+
+
+def test_a_folder_may_be_named_by_its_uri(three, tmp_path):
+    HistoryStore((tmp_path / "history").as_uri()).write_generation(three[0])
+    assert deltalake.DeltaTable(tmp_path / "history" / "versions").version() == 1

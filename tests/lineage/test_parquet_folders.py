@@ -1,0 +1,40 @@
+"""A history in folders of Parquet, for who has no deltalake."""
+
+import pyarrow.dataset as ds
+import pytest
+from histories import everything, generations
+
+from metamodel.lineage import history_store
+from metamodel.lineage.generation import Generation
+from metamodel.lineage.history_store import HistoryStore
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> list[Generation]:
+    return generations(tmp_path_factory.mktemp("bundles"))
+
+
+def test_parquet_folders_stay_what_they_are_where_deltalake_is_installed(three, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(history_store, "find_spec", lambda name: None)
+        HistoryStore(tmp_path).write_generation(three[0])
+    HistoryStore(tmp_path).write_generation(three[1])
+    assert not list(tmp_path.rglob("_delta_log"))
+    assert everything(HistoryStore(tmp_path))["versions"]["version"].tolist() == [1, 2]
+
+
+def test_any_engine_reads_the_folders(three, tmp_path, monkeypatch):
+    monkeypatch.setattr(history_store, "find_spec", lambda name: None)
+    HistoryStore(tmp_path).write_generation(three[0])
+    table = ds.dataset(tmp_path / "lineage", partitioning="hive").to_table()
+    assert set(table["model"].to_pylist()) == {"sales"}
+    assert sorted(table["sha256"].to_pylist()) == sorted(three[0].ledger["sha256"])
+
+
+def test_what_a_killed_writer_left_is_not_read(three, tmp_path, monkeypatch):
+    monkeypatch.setattr(history_store, "find_spec", lambda name: None)
+    store = HistoryStore(tmp_path)
+    store.write_generation(three[0])
+    folder = next((tmp_path / "lineage").rglob("*.parquet")).parent
+    (folder / ".rows.parquet.unfinished-1").write_bytes(b"PAR1")
+    assert len(everything(store)["lineage"]) == len(three[0].ledger)
