@@ -142,12 +142,8 @@ def _answered(span: AliasSpan, key: GroupKey, versions: pd.DataFrame, past: pd.D
     if of_version.empty:
         return {**facts, "status": "not in the history", "answered_by": "unknown"}
     rows = past[past["version"] == span.version].set_index("key")
-    row_of_group = rows.loc[encode_key(key)] if encode_key(key) in rows.index else None
-    group = {
-        name: "" if row_of_group is None else row_of_group[name]
-        for name in ("decision", "retrain_reason", "reason", "error")
-    }
-    group["status"] = "unknown" if row_of_group is None else row_of_group["status"]
+    of_group = rows.loc[encode_key(key)].to_dict() if encode_key(key) in rows.index else {"status": "unknown"}
+    group = {name: of_group.get(name, "") for name in ("status", "decision", "retrain_reason", "reason", "error")}
     chain = json.loads(of_version["chain"].iloc[0])
     whose, row = _whose(key, rows, str(group["status"]), chain)
     of_child = {} if row is None else {name: row[name] for name in row.index[row.index.get_loc("sha256") :]}

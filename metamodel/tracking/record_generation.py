@@ -56,7 +56,7 @@ def record_generation(
         store.write_generation(generation_of(name, version, logged.run_id, said))
     except Exception as error:  # noqa: BLE001 - the version is registered, whatever happened
         told = error if isinstance(error, MetaModelError) else known_failure(error)
-        reason = str(told) if told else short_line(f"{type(error).__name__}: {error_text(error)}")
+        reason = str(told) if told else short_line(error_text(error))
         say(
             f"Version {version} of {name} is registered, but missing in the history ({redacted(reason)}) "
             f"Add it with: metamodel history {name} --rebuild --history {redacted(store.place)}"
