@@ -8,6 +8,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.rollout_model import refuse_rollout
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
@@ -88,6 +89,7 @@ def _roll_group_back(
     version_of(name, str(version))
     present = aliases_of(name, wanted=alias)[alias]
     opened = load_model(f"models:/{name}/{present}")
+    refuse_rollout(opened, "given one group's earlier child")
     key = _key(opened, group)
     facts = {"group": encode_key(key), "group_version": str(version)}
     made = _made(name, facts, present)
@@ -121,6 +123,7 @@ def _make(
 ) -> str:
     """Log a version that is the present one but for a group, and note what it is made of."""
     earlier = load_model(f"models:/{name}/{version}")
+    refuse_rollout(earlier, "where one group's child comes from")
     check_group(present, earlier, key, version)
     with tempfile.TemporaryDirectory(prefix="metamodel-rollback-") as directory:
         path = write_with_group_of(present, earlier, key, version, Path(directory) / "bundle")

@@ -6,6 +6,7 @@ from metamodel.bundle.display import name_of
 from metamodel.bundle.ledger_queries import deciding_metric, interval_summary, keys_of, worst_first
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.messages import count, did_you_mean
 from metamodel.exceptions import UnknownGroup
 from metamodel.tables.keys import GroupKey
@@ -49,7 +50,8 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         **_pooled(manifest.pooled),
         "worst groups by": metric,
         "children": f"{manifest.counts['fitted']:,} fitted, {int(ledger['bytes'].sum()):,} bytes",
-        "digest": model.bundle.digest,
+        "digest": model.digest,
+        **_rollout(model),
     }
     return {
         "model": facts,
@@ -80,6 +82,16 @@ def _pooled(described: dict[str, Any] | None) -> dict[str, str]:
         return {}
     strangers = "; groups that nobody knows, in place of the global model" if described["answers_unknown"] else ""
     return {"pooled model": f"{described['estimator']}, answers {count(described['groups'], 'group')}{strangers}"}
+
+
+def _rollout(model: MetaModel) -> dict[str, Any]:
+    """Say of a roll-out what is beside the champion, whom all other facts are about."""
+    if not isinstance(model, RolloutModel):
+        return {}
+    plan = model.rollout
+    share = f", {plan.fraction:g} of the units" if plan.mode in ("ab", "canary") else ""
+    challenger = (plan.challenger or {}).get("uri", "another model")
+    return {"roll-out": f"{plan.mode}{share}: {challenger} beside this model"}
 
 
 def _intervals(model: MetaModel) -> dict[str, str]:

@@ -22,6 +22,7 @@ from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import POOLED_DIR, SHARD_DIR, Bundle
 from metamodel.bundle.references import PACKED_DIR, Reference, write_reference_table
+from metamodel.bundle.rollout.rollout_model import refuse_rollout
 from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.writer import finish_bundle, new_bundle
@@ -100,6 +101,7 @@ def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "")
         path = opened.path
         example, environment = recorded_example(opened), recorded_environment(opened)
         if opened.bundle.references is not None:
+            refuse_rollout(opened, "given its children")
             path = pack_children(opened, Path(directory) / "bundle")
         packed = open_bundle(path, defaults=recorded_defaults(opened))
         facts: dict[str, Any] = {"model": redacted(model), "groups": opened.manifest.counts["fitted"]}

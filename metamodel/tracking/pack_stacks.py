@@ -9,6 +9,7 @@ import pandas as pd
 
 from metamodel.bundle.manifest import MANIFEST_NAME
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.rollout_model import refuse_rollout
 from metamodel.common.group_status import TRAINED
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
@@ -56,6 +57,7 @@ def repack(model: str, data: str, output: str | None, register: str | None, alia
     if register:
         check_tracking_server()
     opened = load_model(model)
+    refuse_rollout(opened, "stacked")
     table = read_data(data, opened.manifest.keys.names)
     with ExitStack() as stack:
         target = Path(model) if in_place else Path(output) if output else None

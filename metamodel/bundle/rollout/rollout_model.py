@@ -19,6 +19,7 @@ from metamodel.bundle.preload import Preload, Preloaded
 from metamodel.bundle.rollout.aside import Aside
 from metamodel.bundle.rollout.shadow import Shadow
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
+from metamodel.exceptions import InputError
 from metamodel.prediction.answer_form import VARIANTS, PredictOptions
 from metamodel.prediction.answers import Answers
 from metamodel.prediction.rollout.rollout_plan import Rollout
@@ -27,7 +28,7 @@ from metamodel.prediction.tally import Tally
 from metamodel.tables.features import FeatureColumns
 from metamodel.tables.grouping import Grouping
 
-__all__ = ["RolloutModel"]
+__all__ = ["RolloutModel", "refuse_rollout"]
 
 _logger = logging.getLogger(__name__)
 
@@ -77,6 +78,10 @@ class RolloutModel(MetaModel):
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to other processes as both models' paths."""
         return RolloutModel, (self.champion, self.challenger, self.rollout, self._place)
+
+    def __repr__(self) -> str:
+        share = f" of {self.rollout.fraction:g}" if self.rollout.mode in ("ab", "canary") else ""
+        return f"{super().__repr__()}, with a challenger beside it ({self.rollout.mode}{share})"
 
     @property
     def path(self) -> Path:
@@ -208,6 +213,14 @@ class RolloutModel(MetaModel):
         with self._lock:
             self._given.rows.update(answers.tally())
             self._variants.update(dict(zip(VARIANTS, variants, strict=True)))
+
+
+def refuse_rollout(model: MetaModel, done: str) -> None:
+    """Raise `InputError` where a model is a roll-out, of which only one of its two models could be `done`."""
+    if isinstance(model, RolloutModel):
+        raise InputError(
+            f"{model.path} is a roll-out of two models, which cannot be {done}. End it, or promote its challenger."
+        )
 
 
 def _mark_failed(variant: AnyArray, chosen: BoolArray, theirs: Answers | None) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from command_line import run
 from rolled_out import alias_of, panel, versions
 
 import metamodel
@@ -51,3 +52,26 @@ def test_the_shadow_has_no_fraction_to_raise(sales: str) -> None:
 def test_a_version_is_no_alias_to_move(sales: str) -> None:
     with pytest.raises(InputError, match="names no alias"):
         end_rollout(f"models:/{sales}/1")
+
+
+def test_what_would_leave_one_of_both_models_out_is_refused(sales: str) -> None:
+    champion = f"models:/{sales}@champion"
+    metamodel.rollout(champion, f"models:/{sales}/2", register=sales, alias="champion")
+    with pytest.raises(InputError, match="of two models, which cannot be given one group's earlier child"):
+        metamodel.rollback(sales, 1, group="3")
+    assert alias_of(sales) == "3"
+    packed = run("pack", champion, "--output", "nowhere", "--data", "store_sales", "--register", sales)
+    assert (packed.exit_code, "cannot be stacked" in packed.stderr) == (2, True), packed.output
+
+
+def test_inspect_says_that_there_are_two(sales: str) -> None:
+    metamodel.rollout(f"models:/{sales}/1", f"models:/{sales}/2", "ab", 0.5, "customer", register=sales)
+    shown = run("inspect", f"models:/{sales}/3")
+    assert f"ab, 0.5 of the units: models:/{sales}/2 beside this model" in shown.stdout
+
+
+def test_an_update_goes_on_from_the_champion_of_a_roll_out(sales: str, tmp_path: Path) -> None:
+    metamodel.rollout(f"models:/{sales}@champion", f"models:/{sales}/2", register=sales, alias="champion")
+    updated = metamodel.update(f"models:/{sales}@champion", panel(), retrain="failed", output_dir=tmp_path / "next")
+    model, champion = metamodel.MetaModel(updated.bundle_path), metamodel.load_model(f"models:/{sales}/1")
+    assert model.predict(panel())["prediction"].equals(champion.predict(panel())["prediction"])
