@@ -8,8 +8,8 @@ import numpy as np
 
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.common.messages import short
-from metamodel.evaluation.drift.calibration import variance_factors
-from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR
+from metamodel.evaluation.drift.calibration import empirical_factors, variance_factors
+from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION
 from metamodel.evaluation.drift.exact_tails import at_least_beta_binomial
 from metamodel.evaluation.drift.judge_cells import JudgedCells, judge_cells, judge_parents
 from metamodel.evaluation.drift.multiple_testing import named_cells, simes
@@ -170,7 +170,12 @@ def judge_window(
     """
     cells = reference.cells
     counts, totals, intervals = _with_earlier(reference, window, earlier, rules.min_rows)
-    factors = variance_factors(cells)
+    of_models = [
+        name
+        for name, kind in zip(cells.columns, cells.kinds, strict=True)
+        if name in (PREDICTION, *PERFORMANCE) and kind == "number"
+    ]
+    factors = np.maximum(variance_factors(cells), empirical_factors(cells, counts, of_models, rules.min_rows))
     parents = [(codes, len(keys)) for keys, codes in reference.parents]
     judged, sums = judge_cells(cells, counts, parents, _UPWARD, rules.min_rows, factors)
     left_out = tuple(name for name in cells.columns if name in cells.of_time | window.of_time)

@@ -1,14 +1,17 @@
 """Variance factors of tests from the replays of all groups' references."""
 
 import warnings
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.drift.drift_reference import REPLAYED_BLOCKS, DriftReference
+from metamodel.evaluation.drift.number_tests import number_excess
 
-__all__ = ["cell_factors", "deflated", "variance_factors"]
+__all__ = ["cell_factors", "deflated", "empirical_factors", "variance_factors"]
 
 
 def variance_factors(reference: DriftReference) -> AnyArray:
@@ -24,6 +27,50 @@ def variance_factors(reference: DriftReference) -> AnyArray:
         pooled = np.nanmean(reference.replays, axis=0, dtype=np.float64) if len(reference) else np.nan
     shape = reference.replays.shape[1:]
     return np.broadcast_to(np.maximum(np.nan_to_num(pooled, nan=1.0), 1.0), shape)
+
+
+def empirical_factors(
+    reference: DriftReference, counts: AnyArray, columns: Sequence[str], min_rows: int = 20
+) -> AnyArray:
+    """Say by how much the statistics of most groups vary more than their tests believe: an empirical null.
+
+    Errors of held-out rows are those of a model that was fitted to fewer rows than the child that answers, and each of
+    both leans to some side by chance: with few training rows that makes tests of errors alarm everywhere. All groups
+    together tell how much of that there is (Efron, 2004): the middle eight tenths of their statistics, so that groups
+    which changed do not count, are compared with those of a normal distribution.
+
+    Parameters
+    ----------
+    reference, counts
+        As for `judge_cells`.
+    columns
+        Columns of numbers to look at.
+    min_rows
+        Groups with fewer rows do not count.
+
+    Returns
+    -------
+    ndarray, shape (n_columns, 1, 4 scores)
+        From 1 to 4; 1 for other columns, and where less than 30 groups tell.
+    """
+    factors = np.ones((len(reference.columns), 1, reference.replays.shape[-1]))
+    for name in columns:
+        i = reference.columns.index(name)
+        tested = (counts[:, i].sum(axis=-1) >= min_rows) & (reference.counts[:, i].sum(axis=-1) > 0)
+        if tested.sum() < _FEWEST_GROUPS:
+            continue
+        excess, variance = number_excess(reference.counts[tested, i], counts[tested, i])
+        z = excess / np.sqrt(np.maximum(variance, 1e-12))
+        middle = np.clip(z, *np.quantile(z, [0.1, 0.9], axis=0))
+        rank, low, high, both = middle.var(axis=0) / _NORMAL_MIDDLE
+        factors[i, 0, :3] = np.clip([rank, max(low, high), both], 1.0, 4.0)
+    return factors
+
+
+# Variance of a standard normal variable whose outer tenths are moved to the tenth and ninetieth percentile.
+_NORMAL_MIDDLE: Final = 0.6786
+
+_FEWEST_GROUPS: Final = 30
 
 
 def cell_factors(pooled: AnyArray, rows_before: AnyArray, rows: AnyArray) -> AnyArray:

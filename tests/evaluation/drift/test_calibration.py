@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metamodel.evaluation.drift.build_reference import build_reference
-from metamodel.evaluation.drift.calibration import cell_factors
+from metamodel.evaluation.drift.calibration import cell_factors, empirical_factors
 from metamodel.evaluation.drift.count_rows import count_rows
 from metamodel.evaluation.drift.drift_columns import DriftColumns
 from metamodel.evaluation.drift.judge_cells import (
@@ -38,3 +38,20 @@ def test_a_longer_window_gets_the_factor_of_longer_blocks() -> None:
     rows_before = np.full((3, 1), 160.0)
     factors = cell_factors(pooled, rows_before, np.array([[10.0], [20.0], [100.0]]))
     assert factors[:, 0, 0].tolist() == [1.0, 4.0, 7.0]
+
+
+@pytest.mark.parametrize(("bias", "low", "high"), [(0.0, 1.0, 1.3), (0.2, 1.8, 2.6)])
+def test_what_most_groups_show_is_what_is_to_be_expected(bias: float, low: float, high: float) -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(1000), 30)
+    leaning = [bias * rng.normal(size=1000) for _ in range(2)]
+    before, now = (rng.normal(size=len(groups)) + lean[groups] for lean in leaning)
+    now[groups < 20] += 2  # a few that changed do not count
+    reference = build_reference(DriftColumns({"x": before, "y": before}), groups, 1000)
+    counts = count_rows(reference, DriftColumns({"x": now, "y": now}), groups)
+
+    factors = empirical_factors(reference, counts, ["x"])
+
+    assert low <= factors[0, 0, 0] <= high
+    assert (factors[1] == 1).all()
+    assert (empirical_factors(reference.take(np.arange(29)), counts[:29], ["x"]) == 1).all()
