@@ -150,11 +150,13 @@ def _judge(gathered: "_Gathered", plan: Plan, now: str, lineage: Lineage, direct
     decisions = carrying.decisions if carrying else {}
     ledger = with_provenance(to_ledger(gathered.rows, plan), plan, now, reasons, decisions)
     holdouts, importance = _evidence(gathered.results, plan)
+    # Before the carried rows come beside: their numbers are those of another table.
+    holdouts[depth] = with_pooled(holdouts[depth], gathered.rivals.pooled)
     if carrying:
         ledger, importance = carrying.ledger(ledger), carrying.importance(importance)
         holdouts[depth] = carrying.holdout(holdouts[depth])
     refuse_empty(ledger)
-    holdout = holdouts[depth] = with_pooled(holdouts[depth], gathered.rivals.pooled)
+    holdout = holdouts[depth]
     shrunk = shrink(ledger, holdout, plan)
     chosen, gone = _without_children(shrunk, holdout, plan, gathered.rivals, directory)
     findings = warning_findings(chosen.ledger, plan.keys) + chosen.findings() + gathered.rivals.missing(plan)

@@ -275,13 +275,17 @@ def _rivals_judged(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan) -> It
 
 def _rivals(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan) -> tuple[AnyArray, dict[str, str]]:
     """Give what would be answered without the pooled model, null where nothing would or shall change, and by whom."""
-    fitted = frozenset(keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
+    fitted, kept = (
+        frozenset(keys_of(ledger[ledger["status"] == status], plan.keys)) for status in ("fitted", "carried")
+    )
     said = judged["predicted"].to_numpy(copy=True)
     codes, rivals = judged["key"].cat.codes.to_numpy(), {}
     nearest = np.full(len(judged["key"].cat.categories), -1)
     for i, encoded in enumerate(judged["key"].cat.categories):
         key = decode_key(encoded)
         level = len(key) if key in fitted else nearest_parent(key, fitted)
+        if key in kept:  # a child of the version before stays as it was
+            continue
         if _is_usual(plan.spec, plan.spec.of(key)) and (key in fitted or level in plan.answering_levels):
             nearest[i] = level
             rivals[encoded] = "its own model" if key in fitted else f"parent:{level}" if level else "global"

@@ -293,6 +293,23 @@ def test_a_new_child_wins_group_by_group_on_fresh_rows_alone() -> None:
     assert MetaModel(new.bundle_path).bundle.damaged_groups() == {}
 
 
+def test_the_pooled_model_answers_no_group_that_keeps_its_child() -> None:
+    before = first(panel(), unknown="fallback", prune=False)
+    after = metamodel.update(before.bundle_path, changed_panel(), retrain="all", pooled=True)
+    kept = {shop for shop, decision in status_of(after.ledger, "decision").items() if decision == "incumbent_kept"}
+    assert len(kept) >= 4
+    assert {status_of(after.ledger)[shop] for shop in kept} == {"carried"}
+    rows = panel(kept)
+    old, new = (MetaModel(result.bundle_path).predict(rows) for result in (before, after))
+    pd.testing.assert_frame_equal(old, new, check_exact=True)
+    of_kept = [name for name in before.holdout["key"].cat.categories if json.loads(name)[-1] in kept]
+    held_before, held_after = (
+        result.holdout[result.holdout["key"].isin(of_kept)].reset_index(drop=True).astype({"key": str})
+        for result in (before, after)
+    )
+    pd.testing.assert_frame_equal(held_after[list(held_before)], held_before, check_exact=True)
+
+
 def test_without_a_contest_every_new_child_wins() -> None:
     old = first(panel(range(3)))
     new = metamodel.update(old.bundle_path, panel(range(3), weeks=52), max_age="8w", challenge=False)
