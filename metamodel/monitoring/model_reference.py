@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
 from metamodel.evaluation.drift.bins import SLOTS
 from metamodel.evaluation.drift.build_reference import build_reference
@@ -80,13 +79,11 @@ def _text(key: Sequence[Any]) -> str:
     return encode_key(tuple(key))
 
 
-def reference_of_rows(model: MetaModel, rows: WindowRows) -> ModelReference:
+def reference_of_rows(rows: WindowRows) -> ModelReference:
     """Make the reference of rows at hand, where a model was trained without one, or other rows are to be the measure.
 
     Parameters
     ----------
-    model
-        Whose groups count: those for which it has a child.
     rows
         Rows of the groups; those with a label give the errors.
     """

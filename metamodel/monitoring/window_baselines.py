@@ -45,7 +45,7 @@ def reference_for(model: MetaModel, baseline: Any) -> ModelReference:
         raise InputError("The baseline has no row. Give rows of a time when all was well.")
     target = model.manifest.target.name
     labels = frame.get(target, None)
-    return reference_of_rows(model, WindowRows.of(model, frame, predicted_answers(model, frame), labels))
+    return reference_of_rows(WindowRows.of(model, frame, predicted_answers(model, frame), labels))
 
 
 def with_baseline(reference: ModelReference, state: MonitorState, window: str, baseline: Any) -> ModelReference:
