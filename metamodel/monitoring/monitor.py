@@ -15,6 +15,8 @@ from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count, listing
 from metamodel.evaluation.drift.drift_reference import PREDICTION
 from metamodel.flavor.load import load_model
+from metamodel.monitoring.drawn_cells import drawn_cells
+from metamodel.monitoring.error_history import error_history
 from metamodel.monitoring.incidents import WORLD, find_incidents, incident_table
 from metamodel.monitoring.judge_window import JudgedWindow, MonitorRules, judge_window
 from metamodel.monitoring.model_reference import ModelReference
@@ -144,8 +146,9 @@ def _judged(
         "min_effect": tests.min_effect,
         "min_rows": tests.min_rows,
     }
+    groups = group_table(judged, window)
     return Monitoring(
-        group_table(judged, window),
+        groups,
         column_table(judged),
         cell_table(judged),
         slice_table(judged),
@@ -153,6 +156,8 @@ def _judged(
         block(listed, judged, incidents, affected, _recent(state, name, reference)),
         {**facts, "drifting": sorted(drifting_keys(model, judged)), "alarmed": _alarmed(judged, affected.values())},
         _notes(judged, window),
+        drawn_cells(judged, groups),
+        error_history(state, name, reference),
     )
 
 

@@ -5,7 +5,7 @@ The same window again replaces its folder's files, so that it counts once, howev
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -60,8 +60,8 @@ class MonitorState:
         """Name the windows before one, the latest first."""
         return [name for name in reversed(self.windows) if name < self.folder(window).name]
 
-    def counts(self, window: str) -> WindowCounts:
-        """Read the counts of a window.
+    def counts(self, window: str, only: Sequence[str] | None = None) -> WindowCounts:
+        """Read the counts of a window, or of some of its columns.
 
         Raises
         ------
@@ -74,7 +74,7 @@ class MonitorState:
                 f"{self.root} holds no window {window!r} (it has {listing(self.windows, 4) or 'none'}). "
                 "Monitor it first, or name one of these."
             )
-        return WindowCounts.read(path)
+        return WindowCounts.read(path, only)
 
     def keep_counts(self, window: str, counts: WindowCounts) -> None:
         """Write the counts of a window."""

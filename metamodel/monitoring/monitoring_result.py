@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from metamodel.bundle.display import preformatted
 from metamodel.common.messages import count
 from metamodel.common.whole_files import whole_file
+from metamodel.report.monitoring_page import render_monitoring
 
 __all__ = ["Monitoring"]
 
@@ -32,6 +33,10 @@ class Monitoring:
         `window`, `model`, `version`, `baseline`, `rows`, `labelled`, `windows_relabelled`, and how it was tested.
     notes
         What could not be looked at, and why.
+    drawn
+        Distributions of the worst groups' changed columns, see `drawn_cells`.
+    history
+        Errors and labels of the window and of those before it, see `error_history`.
     """
 
     groups: pd.DataFrame = field(repr=False)
@@ -42,6 +47,8 @@ class Monitoring:
     retrain: pd.DataFrame = field(repr=False)
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    drawn: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    history: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     @property
     def has_incident(self) -> bool:
@@ -78,6 +85,12 @@ class Monitoring:
         """Strict JSON; null for what is missing or infinite."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
+    def to_html(self) -> str:
+        """One page for people, complete without a network."""
+        tables = {name: getattr(self, name) for name in _TABLES}
+        facts = {**self.facts, "sentence": self.sentence, "notes": list(self.notes)}
+        return render_monitoring(tables, facts, self.drawn, self.history)
+
     def to_prometheus(self) -> str:
         """Figures in Prometheus' text format, for a textfile collector."""
         registry = CollectorRegistry()
@@ -104,15 +117,16 @@ class Monitoring:
         return generate_latest(registry).decode()
 
     def write(self, directory: str | Path) -> None:
-        """Write each table as Parquet, `monitor.json` and `metrics.prom`, each of them whole or not at all."""
+        """Write tables as Parquet, `monitor.json`, `monitor.html` and `metrics.prom`, each whole or not at all."""
         path = Path(directory)
         path.mkdir(parents=True, exist_ok=True)
         for name in _TABLES:
             with whole_file(path / f"{name}.parquet") as unfinished:
                 getattr(self, name).to_parquet(unfinished, index=False)
-        for name, text in (("metrics.prom", self.to_prometheus()), ("monitor.json", self.to_json())):
+        texts = {"metrics.prom": self.to_prometheus(), "monitor.html": self.to_html(), "monitor.json": self.to_json()}
+        for name, text in texts.items():
             with whole_file(path / name) as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
+                unfinished.write_text(text, encoding="utf-8", errors="replace")
 
     def __str__(self) -> str:
         marks = {True: "acknowledged", False: "open"}

@@ -168,8 +168,8 @@ class WindowCounts:
             pq.write_table(self.to_arrow(), unfinished, compression="zstd")
 
     @classmethod
-    def read(cls, path: Path) -> "WindowCounts":
-        """Inverse of `write`.
+    def read(cls, path: Path, only: Sequence[str] | None = None) -> "WindowCounts":
+        """Inverse of `write`; with `only` the counts of some columns, as far as they are there.
 
         Raises
         ------
@@ -177,7 +177,11 @@ class WindowCounts:
             The file is no count file.
         """
         try:
-            return cls.from_arrow(pq.read_table(path))
+            with pq.ParquetFile(path) as file:
+                others = set() if only is None else {f"counts:{name}" for name in only}
+                every = file.schema_arrow.names
+                wanted = [name for name in every if only is None or name in others or not name.startswith("counts:")]
+                return cls.from_arrow(file.read(wanted))
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise InputError(f"{path} holds no counts of a window ({error}). Count the rows again.") from error
 
