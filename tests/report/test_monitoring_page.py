@@ -36,13 +36,9 @@ def test_distributions_and_windows_are_drawn_beside_their_measure() -> None:
 
     source = page(FEW, {}, drawn=[of_group], history=[old, new])
 
-    assert (
-        'title="b9: 10 %, now 40 %"><i class="then" style="height:25.0%"></i><i class="now" style="height:100.0%">'
-        in (source)
-    )
-    assert (
-        'title="w2: 40 %, usual 10 %"><i class="now" style="height:100.0%"></i><u style="bottom:25.0%"></u>' in source
-    )
+    then, now = '<i class="then" style="height:25.0%"></i>', '<i class="now" style="height:100.0%"></i>'
+    assert f'title="b9: 10 %, now 40 %">{then}{now}' in source
+    assert f'title="w2: 40 %, usual 10 %">{now}<u style="bottom:25.0%"></u>' in source
     assert 'title="w1: –, usual –"></span>' in source
     assert "Last: 50 % of 10." in source
 
