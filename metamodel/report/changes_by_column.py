@@ -77,7 +77,8 @@ def changes_by_parent(
     any_change = np.bincount(of_group[np.unique(group)], minlength=len(place))
     column = pd.Index(names).get_indexer(cells["column"])
     np.add.at(changed, (of_group[group[column >= 0]], column[column >= 0]), 1)
-    order = sorted(range(len(place)), key=lambda i: (-any_change[i] / max(1, totals[i]), -totals[i]))
+    # The parents with the largest share of changed groups first, and of them the largest.
+    order = np.lexsort((-totals, -any_change / np.maximum(totals, 1))).tolist()
     texts = list(place)
     rows = [
         {

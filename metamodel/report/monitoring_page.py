@@ -101,8 +101,7 @@ def _incidents(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Put what blocks and what nobody has acknowledged first."""
     ordered = table.sort_values(["acknowledged", "blocks", "groups"], ascending=[True, False, False], kind="stable")
     return [
-        {**row, "where": name_of(decode_key(row["key"]))}
-        for row in ordered.head(_LISTED).to_dict(orient="records")  # type: ignore[call-overload]
+        {**row, "where": name_of(decode_key(row["key"]))} for row in ordered.head(_LISTED).to_dict(orient="records")
     ]
 
 
@@ -137,8 +136,7 @@ def _retrain(table: pd.DataFrame) -> dict[str, Any]:
         return {"free": 0, "blocked": 0, "rows": [], "more": 0}
     ordered = table.sort_values(["priority", "key"], kind="stable")
     rows = [
-        {**row, "group": name_of(decode_key(row["key"]))}
-        for row in ordered.head(_LISTED).to_dict(orient="records")  # type: ignore[call-overload]
+        {**row, "group": name_of(decode_key(row["key"]))} for row in ordered.head(_LISTED).to_dict(orient="records")
     ]
     blocked = int(table["blocked"].sum())
     return {"free": len(table) - blocked, "blocked": blocked, "rows": rows, "more": len(table) - len(rows)}
@@ -146,4 +144,4 @@ def _retrain(table: pd.DataFrame) -> dict[str, Any]:
 
 def _columns(table: pd.DataFrame) -> list[dict[str, Any]]:
     ordered = table.sort_values(["share", "column"], ascending=[False, True], kind="stable")
-    return list(ordered.to_dict(orient="records"))  # type: ignore[call-overload]
+    return list(ordered.to_dict(orient="records"))
