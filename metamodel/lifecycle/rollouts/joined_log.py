@@ -23,6 +23,8 @@ _FEATURE = "feature_"
 
 _UNITS = "units of the split"
 
+_OF_LABELS = "_of_labels"
+
 # Sums of parts are put together when there are so many.
 _PARTS = 8
 
@@ -95,7 +97,7 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
     InputError
         A column is missing, an outcome stands twice, or nothing of the log is labelled.
     """
-    labels = _indexed(outcome)
+    labels = _Labels(outcome)
     sums: LogSums | None = None
     parts: dict[str, list[pd.DataFrame]] = {}
     for logged in _parts(log):
@@ -140,17 +142,39 @@ def _parts(log: Any) -> Iterator[pd.DataFrame]:
         yield from tables.read_batches(log)
 
 
-def _indexed(outcome: Outcome) -> pd.DataFrame:
-    labels = outcome.labels
-    if missing := [name for name in (*outcome.on, outcome.column) if name not in labels.columns]:
-        raise InputError(
-            f"The labels lack {listing(map(repr, missing))} (they have {listing(labels.columns, 12)}). "
-            f"Correct --on or --target.{did_you_mean(missing, labels.columns)}"
-        )
-    known = labels[labels[outcome.column].notna()]
-    if known.duplicated(list(outcome.on)).any():
-        raise InputError(f"An outcome stands twice in the labels, by {listing(outcome.on)}. Keep one of each.")
-    return known
+class _Labels:
+    """Outcomes, found by what names a row; the index is made once for all parts of a log."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        labels, self._on = outcome.labels, list(outcome.on)
+        if missing := [name for name in (*self._on, outcome.column) if name not in labels.columns]:
+            raise InputError(
+                f"The labels lack {listing(map(repr, missing))} (they have {listing(labels.columns, 12)}). "
+                f"Correct --on or --target.{did_you_mean(missing, labels.columns)}"
+            )
+        self._table = labels[labels[outcome.column].notna()].reset_index(drop=True)
+        self._index = self._names(self._table)
+        if not self._index.is_unique:
+            raise InputError(f"An outcome stands twice in the labels, by {listing(self._on)}. Keep one of each.")
+
+    def joined(self, part: pd.DataFrame) -> pd.DataFrame:
+        """Put the outcomes beside the rows of a part that have one; a label's column that is there twice is renamed."""
+        places = self._index.get_indexer(self._names(part))
+        known = np.flatnonzero(places >= 0)
+        labels = self._table.drop(columns=self._on).take(places[known])
+        labels.columns = [f"{name}{_OF_LABELS}" if name in part.columns else name for name in labels.columns]
+        return pd.concat([part.take(known).reset_index(drop=True), labels.reset_index(drop=True)], axis=1)
+
+    def _names(self, table: pd.DataFrame) -> pd.Index:
+        columns = [_as_texts(table[name]) for name in self._on]
+        return pd.Index(columns[0]) if len(columns) == 1 else pd.MultiIndex.from_arrays(columns)
+
+
+def _as_texts(values: pd.Series) -> pd.Series:
+    """Write numbers as a log writes them: it holds every row's name as text."""
+    if pd.api.types.is_float_dtype(values.dtype) and (values.dropna() % 1 == 0).all():
+        values = values.astype("Int64")
+    return values if values.dtype == object else values.astype(str).astype(object)
 
 
 def _check_columns(part: pd.DataFrame, outcome: Outcome) -> None:
@@ -162,12 +186,12 @@ def _check_columns(part: pd.DataFrame, outcome: Outcome) -> None:
         )
 
 
-def _joined(part: pd.DataFrame, labels: pd.DataFrame, outcome: Outcome, unit: str, sums: LogSums) -> pd.DataFrame:
+def _joined(part: pd.DataFrame, labels: _Labels, outcome: Outcome, unit: str, sums: LogSums) -> pd.DataFrame:
     """Bring the rows that have an outcome to what is summed: unit, key, variant, outcomes of one variant or of both."""
-    joined = part.merge(labels, on=list(outcome.on), how="inner", suffixes=("", "_of_labels"))
+    joined = labels.joined(part)
     sums.rows += len(part)
     sums.failed += int((part["variant"] == "challenger_failed").sum())
-    column = outcome.column if outcome.column not in part.columns else f"{outcome.column}_of_labels"
+    column = outcome.column if outcome.column not in part.columns else f"{outcome.column}{_OF_LABELS}"
     actual = joined[column]
     values = _losses(joined["prediction"], actual) if outcome.is_error else actual.astype(float).to_numpy()
     joined = joined.assign(unit=_units(joined, unit), challenger=joined["variant"] != "champion", value=values)
