@@ -10,6 +10,7 @@ from metamodel.cli.base.click_groups import Command
 from metamodel.cli.base.options import argument, at_work, json_option, option_of
 from metamodel.cli.train import run_training
 from metamodel.common.option import declared
+from metamodel.common.progress import say
 from metamodel.tracking.options import RUN_GROUPS, Logging
 from metamodel.training.options import OPTION_GROUPS
 
@@ -50,10 +51,13 @@ def update(model: str, *, as_json: bool, **options: Any) -> None:
     """
     with at_work(options["output_dir"]):
         from metamodel.flavor.load import load_model
+        from metamodel.lifecycle.table_difference import table_difference
         from metamodel.lifecycle.update import asked_of
 
         given = {name: value for name, value in options.items() if name in _OF_TRAINING and value is not None}
         data = given.pop("data")
+        if difference := table_difference(model, data):
+            say(difference)
         asked = asked_of(load_model(model), given)
     of_logging = {one.name: options[one.name] for one in declared(Logging)}
     run_training({"output_dir": None, **asked, "data": data, "previous": model, **of_logging}, as_json=as_json)

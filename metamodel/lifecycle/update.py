@@ -8,8 +8,10 @@ from typing import Any
 from metamodel.bundle.carry.recipe import read_recipe
 from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import did_you_mean, listing
+from metamodel.common.progress import say
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import load_model
+from metamodel.lifecycle.table_difference import table_difference
 from metamodel.training.options.objects import flat_options
 from metamodel.training.result import TrainingResult
 from metamodel.training.train import train
@@ -70,6 +72,8 @@ def update(
     >>> second.ledger[["store", "status", "retrain_reason"]].values.tolist()
     [[1, 'carried', ''], [1, 'carried', ''], [2, 'fitted', 'new'], [2, 'fitted', 'new']]
     """
+    if difference := table_difference(model, data):
+        say(difference)
     previous = model if isinstance(model, MetaModel) else load_model(model)
     rules = {"retrain": retrain, "max_age": max_age, "min_new_rows": min_new_rows, "retrain_list": retrain_list}
     asked = asked_of(previous, options)

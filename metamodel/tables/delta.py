@@ -18,7 +18,7 @@ from metamodel.common.extras import import_extra
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame, stored_schema
 
-__all__ = ["PREFIX", "DeltaName", "delta_reason", "is_delta", "read_delta", "resolved", "write_delta"]
+__all__ = ["PREFIX", "DeltaName", "column_types", "delta_reason", "is_delta", "read_delta", "resolved", "write_delta"]
 
 PREFIX = "delta:"
 
@@ -76,6 +76,18 @@ def resolved(name: str | Path) -> str:
     """
     asked = DeltaName.parse(name)
     return str(DeltaName(asked.path, _opened(asked).version()))
+
+
+def column_types(name: str | Path) -> dict[str, str]:
+    """Name the type of each column of a table.
+
+    Raises
+    ------
+    InputError
+        There is no such table or version, or deltalake is not installed.
+    """
+    schema = _opened(DeltaName.parse(name)).schema()
+    return {field.name: getattr(field.type, "type", str(field.type)) for field in schema.fields}
 
 
 def read_delta(name: str | Path, batch_rows: int | None) -> Iterator[pd.DataFrame]:

@@ -16,7 +16,7 @@ from metamodel.lineage.generation import Generation, TrainingData
 from metamodel.lineage.history_store import HistoryStore
 from metamodel.tables.delta import DeltaName, is_delta
 
-__all__ = ["generation_of", "record_generation", "writable_history"]
+__all__ = ["data_of_run", "generation_of", "record_generation", "writable_history"]
 
 
 def writable_history(history: str | Path | None, registered: str | None) -> HistoryStore | None:
@@ -77,10 +77,10 @@ def generation_of(name: str, version: int, run_id: str, said: tuple[Manifest, st
     """
     manifest, digest, ledger = said
     facts = {"manifest": manifest, "digest": digest, "ledger": ledger}
-    return Generation(model=name, version=version, data=_data_of_run(run_id), **facts)
+    return Generation(model=name, version=version, data=data_of_run(run_id), **facts)
 
 
-def _data_of_run(run_id: str) -> TrainingData:
+def data_of_run(run_id: str) -> TrainingData:
     """Say which table a run has logged as the one that it trained on."""
     inputs = MlflowClient().get_run(run_id).inputs if run_id else None
     if inputs is None or not inputs.dataset_inputs:

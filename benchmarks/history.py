@@ -1,0 +1,135 @@
+"""A history of two years: what a generation costs to write, and a question to ask.
+
+``python benchmarks/history.py [--groups 50000] [--versions 104] [--share 0.05] [--kind delta|parquet]``
+
+Ledgers are those of a real training, repeated to so many groups; each week a share of the groups gets another child,
+and the others are carried. All of it goes through the store's own writer.
+"""
+
+import argparse
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import metamodel
+from metamodel.bundle.model import MetaModel
+from metamodel.datasets import make_store_sales
+from metamodel.lineage import history_store
+from metamodel.lineage.generation import Generation, TrainingData
+from metamodel.lineage.history_store import HistoryStore
+from metamodel.lineage.table_schemas import TABLES
+
+NAME = "sales"
+
+FIRST_WEEK = pd.Timestamp("2024-12-02", tz="UTC")
+
+
+def first_ledger(directory: Path, groups: int) -> tuple[MetaModel, pd.DataFrame]:
+    """Train a few groups, and give each of many the row of one of them."""
+    weeks = make_store_sales(n_stores=5, n_products=10, n_weeks=52, broken=False)
+    options = {"time_column": "week", "unknown": "null", "features": ["price", "promotion"], "n_jobs": 1}
+    result = metamodel.train(weeks, ["store", "product"], "units", output_dir=directory / "bundle", **options)
+    model = MetaModel(result.bundle_path)
+    rows = model.ledger[model.ledger["level"] == 2]
+    many = rows.iloc[np.arange(groups) % len(rows)].reset_index(drop=True)
+    keys = {"store": np.arange(groups) // 100, "product": [f"P{i % 100:03}" for i in range(groups)]}
+    digests = [hashlib.sha256(f"0-{i}".encode()).hexdigest() for i in range(groups)]
+    return model, many.assign(**keys, sha256=digests)
+
+
+def generations(model: MetaModel, ledger: pd.DataFrame, versions: int, share: float) -> Iterator[Generation]:
+    """Give week after week: a share of the groups is trained again, the others are carried."""
+    rng = np.random.default_rng(0)
+    for version in range(1, versions + 1):
+        time_of_run = (FIRST_WEEK + pd.Timedelta(weeks=version - 1)).isoformat()
+        if version > 1:
+            chosen = np.flatnonzero(rng.random(len(ledger)) < share)
+            ledger = ledger.assign(status="carried", retrain_reason="", decision="carried")
+            digests = [hashlib.sha256(f"{version}-{i}".encode()).hexdigest() for i in chosen]
+            ledger.loc[chosen, ["status", "decision", "retrain_reason"]] = ["fitted", "replaced", "stale: 9 weeks"]
+            ledger.loc[chosen, "sha256"] = digests
+            ledger.loc[chosen, "trained_at"] = time_of_run
+            ledger.loc[chosen, "holdout_rmse"] *= rng.normal(1, 0.05, len(chosen))
+        data = TrainingData(
+            run_id=f"run{version:029}", digest=f"{version:08x}", source="delta:/lake/sales", version=version
+        )
+        manifest = replace(model.manifest, created=time_of_run)
+        facts = {"manifest": manifest, "digest": f"{version:064x}", "ledger": ledger, "data": data}
+        yield Generation(model=NAME, version=version, **facts)
+
+
+def promotion(version: int) -> dict[str, Any]:
+    """Make the event that points the champion at a version."""
+    time_of_move = FIRST_WEEK + pd.Timedelta(weeks=version - 1, hours=6)
+    facts = {"model": NAME, "id": f"id{version}", "time": time_of_move.isoformat(), "kind": "promote"}
+    return {**facts, "alias": "champion", "version": version, "replaced": version - 1 or None, "done_by": "ann"}
+
+
+def questions(place: Path, groups: int, versions: int) -> dict[str, Callable[[], Any]]:
+    """Ask what people ask; each question opens the history anew."""
+    group = (groups // 200, "P045")
+    day = str((FIRST_WEEK + pd.Timedelta(weeks=versions // 2 - 1, days=3)).date())
+    asked: dict[str, Callable[[], Any]] = {
+        "when was the group trained, on which data, how good in each version": lambda: metamodel.history(
+            NAME, group=group, history=place
+        ),
+        "which child answered on a day, and why so far off": lambda: str(
+            metamodel.explain(f"models:/{NAME}", group, day, history=place)
+        ),
+        "which versions are there, and who promoted them": lambda: metamodel.history(NAME, history=place),
+    }
+    sql = "SELECT version, retrain_reason, count(*) FROM lineage WHERE status = 'fitted' GROUP BY 1, 2 ORDER BY 1"
+    if (place / "lineage" / "_delta_log").is_dir():
+        asked["SQL: how many groups were retrained in each version, and why"] = lambda: metamodel.history(
+            NAME, sql=sql, history=place
+        )
+    return asked
+
+
+def measure(kind: str, groups: int, versions: int, share: float) -> None:
+    """Write the generations of one kind of history, and ask it."""
+    if kind == "parquet":
+        history_store.find_spec = lambda name: None  # as where deltalake is not installed
+    with tempfile.TemporaryDirectory(prefix="metamodel-history-") as name:
+        place, seconds = Path(name) / "history", []
+        model, ledger = first_ledger(Path(name), groups)
+        for generation in generations(model, ledger, versions, share):
+            store, begin = HistoryStore(place), time.perf_counter()
+            store.write_generation(generation)
+            store.append_event(promotion(generation.version))
+            seconds.append(time.perf_counter() - begin)
+        print(f"\n{kind}: {versions} versions of {groups:,} groups, {share:.0%} of them retrained in each")
+        print(f"  a generation is written in {np.median(seconds):.2f} s (median), the last in {seconds[-1]:.2f} s")
+        for table in TABLES:
+            size = sum(path.stat().st_size for path in (place / table.name).rglob("*") if path.is_file())
+            print(f"  {table.name:<10} {size / 1e6:8.1f} MB") if size else None
+        for question, ask in questions(place, groups, versions).items():
+            times = []
+            for _ in range(6):
+                begin = time.perf_counter()
+                ask()
+                times.append(time.perf_counter() - begin)
+            print(f"  {question}: first {times[0]:.3f} s, then {np.median(times[1:]):.3f} s")
+
+
+def main() -> None:
+    """Measure both kinds."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--groups", type=int, default=50_000)
+    parser.add_argument("--versions", type=int, default=104)
+    parser.add_argument("--share", type=float, default=0.05)
+    parser.add_argument("--kind", choices=["delta", "parquet"])
+    options = parser.parse_args()
+    for kind in [options.kind] if options.kind else ["delta", "parquet"]:
+        measure(kind, options.groups, options.versions, options.share)
+
+
+if __name__ == "__main__":
+    main()
