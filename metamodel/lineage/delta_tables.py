@@ -49,7 +49,13 @@ class DeltaTables:
     def replace(self, table: HistoryTable, rows: pa.Table, of: Mapping[str, Any]) -> None:
         """Write the rows of one partition in place of those that stand there, whatever others write beside it."""
         predicate = " AND ".join(f"{name} = {_literal(value)}" for name, value in of.items())
-        properties = self._deltalake.WriterProperties(compression="ZSTD", max_row_group_size=_ROWS_READ_TOGETHER)
+        properties = self._deltalake.WriterProperties(
+            compression="ZSTD",
+            max_row_group_size=_ROWS_READ_TOGETHER,
+            # a question has to read those of every file and row group
+            default_column_properties=self._deltalake.ColumnProperties(statistics_enabled="NONE"),
+            column_properties={"key": self._deltalake.ColumnProperties(statistics_enabled="CHUNK")},
+        )
 
         def write(opened: Any) -> None:
             options = {"mode": "overwrite", "predicate": predicate, "writer_properties": properties}
@@ -57,15 +63,21 @@ class DeltaTables:
 
         self._committed(table, write)
 
-    def append_once(self, table: HistoryTable, row: pa.Table) -> None:
-        """Append a row, unless there is one of its `id`; of writers at once none doubles it."""
-        id_ = row["id"][0]
+    def put_row(self, table: HistoryTable, row: pa.Table, by: str) -> None:
+        """Write a row in place of the one of its model that has the same value in `by`; no writer loses another's row.
+
+        The rows of a model are few, and stay in one file: a question opens one, and not one for each version.
+        """
+        model, value = row["model"][0], row[by][0]
         once = self._deltalake.CommitProperties(max_commit_retries=0)
+        options = {"mode": "overwrite", "predicate": f"model = {_literal(model.as_py())}", "commit_properties": once}
 
         def write(opened: Any) -> None:
-            standing = opened.to_pyarrow_dataset().to_table(columns=["id"], filter=ds.field("id") == id_)
-            if not standing.num_rows:
-                self._deltalake.write_deltalake(opened, row, mode="append", commit_properties=once)
+            standing = opened.to_pyarrow_dataset().to_table(filter=ds.field("model") == model).cast(table.schema)
+            if standing.filter(ds.field(by) == value).equals(row):
+                return
+            rows = pa.concat_tables([standing.filter(ds.field(by) != value), row]).sort_by(by)
+            self._deltalake.write_deltalake(opened, rows, schema_mode="merge", **options)
 
         self._committed(table, write)
 
@@ -119,7 +131,11 @@ class DeltaTables:
     def _created(self, table: HistoryTable) -> Any:
         try:
             return self._deltalake.DeltaTable.create(
-                self._path(table), table.schema, mode="error", partition_by=list(table.partition_by)
+                self._path(table),
+                table.schema,
+                mode="error",
+                partition_by=list(table.partition_by),
+                configuration={"delta.dataSkippingStatsColumns": "key"} if "key" in table.schema.names else None,
             )
         except self._deltalake.exceptions.DeltaError:
             if (opened := self.opened(table)) is None:

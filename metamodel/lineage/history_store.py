@@ -30,7 +30,7 @@ _NAMES = {table.name for table in TABLES}
 class _Tables(Protocol):
     def replace(self, table: HistoryTable, rows: pa.Table, of: Mapping[str, Any]) -> None: ...
 
-    def append_once(self, table: HistoryTable, row: pa.Table) -> None: ...
+    def put_row(self, table: HistoryTable, row: pa.Table, by: str) -> None: ...
 
     def dataset(self, table: HistoryTable) -> ds.Dataset | None: ...
 
@@ -109,11 +109,11 @@ class HistoryStore:
         children = children_rows(generation, known)
         self._tables.replace(CHILDREN, children, generation.of)
         self._tables.replace(LINEAGE, lineage_rows(generation), generation.of)
-        self._tables.replace(VERSIONS, version_row(generation, children.num_rows), generation.of)
+        self._tables.put_row(VERSIONS, version_row(generation, children.num_rows), "version")
 
     def append_event(self, event: Mapping[str, Any]) -> None:
         """Keep an event; one whose `id` is there already stays as it is."""
-        self._tables.append_once(EVENTS, pa.Table.from_pylist([dict(event)], schema=EVENTS.schema))
+        self._tables.put_row(EVENTS, pa.Table.from_pylist([dict(event)], schema=EVENTS.schema), "id")
 
     def write_window(self, groups: pd.DataFrame, of: Mapping[str, Any], version: int | None) -> None:
         """Write what monitoring says of the groups in a window; the same window again takes its place."""

@@ -23,7 +23,8 @@ __all__ = ["ParquetFolders"]
 
 _FILE = "rows.parquet"
 
-_ROWS_READ_TOGETHER = 2048
+# A question reads the statistics of every file and row group, and of few the rows.
+_SETTINGS = {"compression": "zstd", "row_group_size": 2048, "write_statistics": ["key"]}
 
 
 class ParquetFolders:
@@ -42,9 +43,9 @@ class ParquetFolders:
         """Write the rows of one partition in place of those that stand there."""
         self._write(table, rows, of, _FILE)
 
-    def append_once(self, table: HistoryTable, row: pa.Table) -> None:
-        """Append a row in a file that is called like its `id`."""
-        self._write(table, row, {name: row[name][0].as_py() for name in table.partition_by}, f"{row['id'][0]}.parquet")
+    def put_row(self, table: HistoryTable, row: pa.Table, by: str) -> None:
+        """Write a row in a file that is called like its value in `by`."""
+        self._write(table, row, {"model": row["model"][0].as_py()}, f"{row[by][0].as_py()}.parquet")
 
     def dataset(self, table: HistoryTable) -> ds.Dataset | None:
         """Open a table; None where nothing was ever written."""
@@ -64,7 +65,7 @@ class ParquetFolders:
             folder.mkdir(parents=True, exist_ok=True)
             with whole_file(folder / name) as unfinished:
                 inside = rows.drop_columns(list(table.partition_by))
-                pq.write_table(inside, unfinished, compression="zstd", row_group_size=_ROWS_READ_TOGETHER)
+                pq.write_table(inside, unfinished, **_SETTINGS)
         except OSError as error:
             known = known_failure(error)
             raise StorageFailed(str(known or f"The history {str(folder)!r} cannot be written: {error}.")) from error

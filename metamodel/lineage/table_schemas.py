@@ -62,7 +62,7 @@ _COUNTS = ("groups", "fitted", "carried", "pooled", "skipped", "failed", "retire
 # One row a version; written last.
 VERSIONS = _table(
     "versions",
-    _OF_VERSION,
+    ("model",),
     *("model", "version:whole", "created", "bundle", "task", "target", "group_by", "key_schema", "chain"),
     *_OF_RUN,
     *(f"{name}:whole" for name in _COUNTS),

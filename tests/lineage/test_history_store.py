@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -143,14 +144,15 @@ def test_versions_of_writers_at_once_are_neither_lost_nor_doubled(store, three, 
 
 def _die(place: str, generation: Generation, step: int) -> None:
     store = HistoryStore(place)
-    replace_rows, steps = store._tables.replace, itertools.count(1)
+    writes, steps = {name: getattr(store._tables, name) for name in ("replace", "put_row")}, itertools.count(1)
 
-    def dying(*args):
+    def dying(name, *args):
         if next(steps) == step:
             os.kill(os.getpid(), signal.SIGKILL)
-        replace_rows(*args)
+        writes[name](*args)
 
-    store._tables.replace = dying
+    for name in writes:
+        setattr(store._tables, name, partial(dying, name))
     store.write_generation(generation)
 
 
