@@ -7,7 +7,7 @@ from typing import Any
 from metamodel.common.messages import listing
 from metamodel.exceptions import InputError
 from metamodel.lifecycle.registered import named_version
-from metamodel.tables.delta import PREFIX, column_types, is_delta, resolved
+from metamodel.tables.delta import PREFIX, delta_types, is_delta, resolved
 from metamodel.tracking.record_generation import data_of_run
 
 __all__ = ["schema_difference", "table_difference"]
@@ -41,10 +41,10 @@ def table_difference(model: Any, data: Any) -> str:
         return ""
     now = resolved(data)
     try:
-        types_before = column_types(before)
+        types_before = delta_types(before)
     except InputError:  # cleaned up since; what the model needs is checked by the training
         return ""
-    difference = schema_difference(types_before, column_types(now))
+    difference = schema_difference(types_before, delta_types(now))
     return f"{now} has other columns than {before}, on which {model} was trained: {difference}." if difference else ""
 
 

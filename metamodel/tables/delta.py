@@ -18,7 +18,7 @@ from metamodel.common.extras import import_extra
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame, stored_schema
 
-__all__ = ["PREFIX", "DeltaName", "column_types", "delta_reason", "is_delta", "read_delta", "resolved", "write_delta"]
+__all__ = ["PREFIX", "DeltaName", "delta_reason", "delta_types", "is_delta", "read_delta", "resolved", "write_delta"]
 
 PREFIX = "delta:"
 
@@ -78,7 +78,7 @@ def resolved(name: str | Path) -> str:
     return str(DeltaName(asked.path, _opened(asked).version()))
 
 
-def column_types(name: str | Path) -> dict[str, str]:
+def delta_types(name: str | Path) -> dict[str, str]:
     """Name the type of each column of a table.
 
     Raises
