@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -55,31 +56,46 @@ def load(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         logging += ["--challenger", str(model), "--mode", "shadow"]
     latencies: dict[str, list[float]] = {"off": [], "on": []}
     failures = dict.fromkeys(latencies, 0)
+    processor = dict.fromkeys(latencies, 0.0)
     rng = np.random.default_rng(0)
     turns = max(1, round(options.seconds / TURN))
     with contextlib.ExitStack() as stack:
-        ports = {
-            name: stack.enter_context(serve.server(command, folder))[0]
+        servers = {
+            name: stack.enter_context(serve.server(command, folder))
             for name, command in {"off": plain, "on": logging}.items()
         }
+        ports = {name: port for name, (port, _) in servers.items()}
         different = sum(_answer(ports["off"], body) != _answer(ports["on"], body) for body in sent)
         for turn in range(-1, turns):
             for name in ("off", "on") if turn % 2 else ("on", "off"):
                 times = np.cumsum(rng.exponential(1 / options.rate, int(options.rate * TURN)))
+                before = _processor_seconds(servers[name][1])
                 found, failed = asyncio.run(serve.stream(ports[name], sent, times, 32))
                 if turn >= 0:  # the first turn warms up
                     latencies[name] += found
                     failures[name] += failed
+                    processor[name] += _processor_seconds(servers[name][1]) - before
         time.sleep(12)  # the last rows are in the queue for so long
         counts = _metrics(ports["on"])
     rows = [
         {"log": name, "requests": len(found), "failures": failures[name], **serve.percentiles(found)}
+        | {"processor ms": processor[name] / len(found) * 1e3}
         for name, found in latencies.items()
     ]
-    ratios = {f"{q} ms": rows[1][f"{q} ms"] / rows[0][f"{q} ms"] for q in ("p50", "p95", "p99")}
+    ratios = {f"{q} ms": rows[1][f"{q} ms"] / rows[0][f"{q} ms"] for q in ("p50", "p95", "p99", "processor")}
     logged = sum(len(part) for part in metamodel.read_log(folder / "log", columns=["row_id"]))
     rows.append({"log": "on / off", **ratios, "different answers": different, "rows in the log": logged, **counts})
     return rows
+
+
+def _processor_seconds(leader: int) -> float:
+    """What a server's processes have taken of the processor so far, its log's thread and all."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(folder.name)) == leader:
+                total += sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[11:13]))
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def _answer(port: int, body: bytes) -> bytes:

@@ -21,6 +21,8 @@ from metamodel.tables.grouping import Grouping
 
 __all__ = ["AnswerLog", "log_of_environment"]
 
+_DETAIL: Mapping[str, Any] = {"detail": True}
+
 _NOTHING: Mapping[str, Any] = {}
 
 # What MLflow writes beside the model that it fetches for a server.
@@ -91,7 +93,7 @@ class AnswerLog:
         began, started = time.time_ns(), time.perf_counter()
         # Without a roll-out's own columns in the model's call nothing is different.
         entities = {name: sent[name] for name in self._model.entity_names if name in sent}
-        answers = self._model.answer(read, {**(params or {}), "detail": True}, entities)
+        answers = self._model.answer(read, {**params, "detail": True} if params else _DETAIL, entities)
         seconds = time.perf_counter() - started
         self._log.put(AnsweredRows(self._logged, *read, answers, began // 1000, seconds, sent))
         return answers if options.detail else answers.without_detail()

@@ -4,7 +4,6 @@ Statuses are small codes until the table is handed out: a million strings cost m
 linear model.
 """
 
-import copy
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -192,8 +191,8 @@ class Answers:
 
     def without_detail(self) -> "Answers":
         """Give the same answers as they are without the detail; nothing is copied."""
-        answers = copy.copy(self)
-        answers._detail = ()
+        answers = object.__new__(Answers)
+        answers.__dict__ = {**self.__dict__, "_detail": ()}
         return answers
 
     def _columns(self) -> Sequence[AnyArray]:

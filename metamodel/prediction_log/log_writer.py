@@ -6,6 +6,7 @@ dropped and counted; nothing waits, and nothing is raised.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,13 +24,21 @@ __all__ = ["LogCounts", "PredictionLog"]
 
 _logger = logging.getLogger(__name__)
 
-# What is queued is written as soon as it is so many rows, or so old.
+# A file is written as soon as it is so many rows, or its first row so old.
 FILE_ROWS = 10_000
 
 FILE_SECONDS = 10.0
 
 # ... and while the server drains.
 _DRAIN_SECONDS = 0.2
+
+# How often rows are made into tables, and how many calls at a time: little work often, because it takes the interpreter
+# from the answers for as long as it lasts. The pause in between lets them have it.
+_GATHERED_SECONDS = 0.25
+
+_CALLS_AT_ONCE = 64
+
+_PAUSE_SECONDS = 0.001
 
 # What may wait in the queue, or be in the thread's hands.
 _QUEUE_BYTES = 64 * 2**20
@@ -63,6 +72,12 @@ class _Queued(NamedTuple):
     size: int  # bytes, about
     number: int  # of rows
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether all that is to be known of the rows is known."""
+        shadow = None if isinstance(self.rows, pa.Table) else self.rows.answers.shadow
+        return shadow is None or shadow.done
+
 
 class PredictionLog:
     """Logs what one process answers; safe to share between threads, and to hold while the process forks.
@@ -88,7 +103,9 @@ class PredictionLog:
     def _forget(self) -> None:
         """Begin with nothing, as a forked process does."""
         self._queue: deque[_Queued] = deque()
-        self._rows = self._bytes = 0
+        self._tables: list[pa.Table] = []  # the thread's own
+        self._bytes = 0  # of both
+        self._since: float | None = None  # when the first of these rows came
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._closed = False
@@ -130,13 +147,13 @@ class PredictionLog:
                 self._dropped += queued.number
                 return
             self._queue.append(queued)
-            self._rows += queued.number
             self._bytes += queued.size
+            if self._since is None:  # the thread sleeps
+                self._since = time.monotonic()
+                self._wake.set()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="metamodel-log", daemon=True)
                 self._thread.start()
-            if self._rows >= FILE_ROWS:
-                self._wake.set()
 
     def _queued(self, rows: AnsweredRows) -> _Queued:
         if len(rows) > _LARGE_ROWS and rows.answers.shadow is None:
@@ -145,45 +162,66 @@ class PredictionLog:
         return _Queued(rows, _CALL_BYTES + len(rows) * _CELL_BYTES * (len(rows.columns.arrays) + 12), len(rows))
 
     def _work(self) -> None:
-        wake = self._wake
+        """Make rows into tables and tables into files, until the log is closed."""
         while not self._closed:
-            wake.wait(self._seconds)
-            wake.clear()
-            self._write()
+            self._wake.wait(None if self._since is None else min(_GATHERED_SECONDS, self._seconds))
+            self._wake.clear()
+            self._take(all_rows=False)
+            if self._is_due():
+                self._write()
         self._write()
 
-    def _write(self) -> None:
-        """Write away all that is in the queue; what cannot be written is dropped, or it would fill the memory."""
-        with self._lock:
-            queued, self._queue, self._rows = list(self._queue), deque(), 0
-        try:
-            for table, number in self._tables(queued):
-                try:
-                    if table.num_rows:
-                        write_new_file(self.settings.folder, table)
-                    self._wrote(table.num_rows)
-                except Exception as error:  # noqa: BLE001 - a disk may fail in any way
-                    self._drop(number, error)
-        except Exception as error:  # noqa: BLE001 - no row may keep those behind it from the log
-            self._drop(sum(call.number for call in queued), error)
-        finally:
-            with self._lock:
-                self._bytes -= sum(call.size for call in queued)
+    def _is_due(self) -> bool:
+        since = self._since
+        is_old = since is not None and time.monotonic() - since >= self._seconds
+        return is_old or sum(table.num_rows for table in self._tables) >= FILE_ROWS
 
-    def _tables(self, queued: Sequence[_Queued]) -> list[tuple[pa.Table, int]]:
+    def _take(self, *, all_rows: bool) -> None:
+        """Make tables of what is in the queue; unless all rows are asked for, those stay that a shadow is to answer."""
+        with self._lock:
+            queued = list(self._queue)
+            taken = [call for call in queued if all_rows or call.is_ready]
+            self._queue = deque(() if all_rows else [call for call in queued if not call.is_ready])
+        for start in range(0, len(taken), _CALLS_AT_ONCE):
+            calls = taken[start : start + _CALLS_AT_ONCE]
+            made: list[pa.Table] = []
+            try:
+                made = self._made(calls)
+            except Exception as error:  # noqa: BLE001 - no row may keep those behind it from the log
+                self._drop(sum(call.number for call in calls), error)
+            self._tables += made
+            with self._lock:
+                self._bytes += sum(table.nbytes for table in made) - sum(call.size for call in calls)
+            time.sleep(_PAUSE_SECONDS)
+
+    def _made(self, queued: Sequence[_Queued]) -> list[pa.Table]:
         """Make one table for each model version, because each has features of its own."""
-        of_model: dict[object, list[AnsweredRows]] = {}
-        tables: dict[pa.Schema, list[pa.Table]] = {}
+        tables = [call.rows for call in queued if isinstance(call.rows, pa.Table)]
+        of_model: dict[int, list[AnsweredRows]] = {}
         for call in queued:
-            if isinstance(call.rows, pa.Table):
-                tables.setdefault(call.rows.schema, []).append(call.rows)
-            else:
+            if isinstance(call.rows, AnsweredRows):
                 of_model.setdefault(id(call.rows.model), []).append(call.rows)
-        for calls in of_model.values():
-            table = log_table(calls, self.settings)
-            tables.setdefault(table.schema, []).append(table)
-        merged = [pa.concat_tables(parts) for parts in tables.values()]
-        return [(table, table.num_rows) for table in merged]
+        return tables + [log_table(calls, self.settings) for calls in of_model.values()]
+
+    def _write(self) -> None:
+        """Write away all that there is; what cannot be written is dropped, or it would fill the memory."""
+        with self._lock:
+            self._since = None
+        self._take(all_rows=True)
+        tables, self._tables = self._tables, []
+        alike: dict[pa.Schema, list[pa.Table]] = {}
+        for table in tables:
+            alike.setdefault(table.schema, []).append(table)
+        for parts in alike.values():
+            whole = pa.concat_tables(parts)
+            try:
+                if whole.num_rows:
+                    write_new_file(self.settings.folder, whole)
+                self._wrote(whole.num_rows)
+            except Exception as error:  # noqa: BLE001 - a disk may fail in any way
+                self._drop(whole.num_rows, error)
+        with self._lock:
+            self._bytes -= sum(table.nbytes for table in tables)
 
     def _wrote(self, rows: int) -> None:
         with self._lock:
