@@ -21,8 +21,6 @@ from metamodel.tables.grouping import Grouping
 
 __all__ = ["AnswerLog", "log_of_environment"]
 
-_DETAIL: Mapping[str, Any] = {"detail": True}
-
 _NOTHING: Mapping[str, Any] = {}
 
 # What MLflow writes beside the model that it fetches for a server.
@@ -89,14 +87,13 @@ class AnswerLog:
         sent
             The rows' values of `columns`, as far as they came.
         """
-        options = self._model.options(params)
         began, started = time.time_ns(), time.perf_counter()
         # Without a roll-out's own columns in the model's call nothing is different.
         entities = {name: sent[name] for name in self._model.entity_names if name in sent}
-        answers = self._model.answer(read, {**params, "detail": True} if params else _DETAIL, entities)
+        answers = self._model.answer(read, params, entities)
         seconds = time.perf_counter() - started
         self._log.put(AnsweredRows(self._logged, *read, answers, began // 1000, seconds, sent))
-        return answers if options.detail else answers.without_detail()
+        return answers
 
     def answer_table(self, table: pd.DataFrame, params: Mapping[str, Any] | None, frame: pd.DataFrame) -> Answers:
         """Answer a table of pandas; `frame` is the table as it came, with the columns that only the log wants."""

@@ -5,7 +5,7 @@ linear model.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,10 @@ from metamodel.prediction.answer_frames import answer_frame, as_texts
 from metamodel.prediction.pooled_model import POOLED
 
 __all__ = ["Answers", "ShadowAnswer"]
+
+
+# One for all rows, one a row, or a call that tells one a row.
+_Version = str | AnyArray | Callable[[], Any]
 
 
 class ShadowAnswer:
@@ -100,6 +104,7 @@ class Answers:
         self.variant: AnyArray | None = None
         self.other: AnyArray | None = None
         self.shadow: ShadowAnswer | None = None
+        self._asked: list[tuple[slice | IntArray, _Version]] = []
         self._detail: tuple[AnyArray, ...] = ()
         if form.options.detail:
             self._detail = (
@@ -112,17 +117,18 @@ class Answers:
     def accept(
         self, where: slice | IntArray, level: int, version: Any, labels: AnyArray, further: AnyArray | None
     ) -> None:
-        """Record what a child of one level answered; `version` is one for all rows, or one a row.
+        """Record what a child of one level answered; `version` is one for all rows, one a row, or a call that tells it.
 
         Of the pooled model, `level` is POOLED.
         """
+        self._asked.append((where, version))
         self.prediction[where] = labels
         self.status[where] = self._form.pooled if level == POOLED else level
         if self.further is not None and further is not None:
             self.further[where] = further
         if self._detail:
             self._detail[1][where] = max(level, 0)  # the pooled model is one for all groups
-            self._detail[2][where] = version
+            self._detail[2][where] = version() if callable(version) else version
 
     def name(self, where: slice | IntArray, key: Any) -> None:
         """Record the rows' own encoded key, if it is asked for."""
@@ -137,6 +143,7 @@ class Answers:
 
     def withdraw(self, where: IntArray, errors: AnyArray | str) -> None:
         """Take back what was accepted for some rows: it turned out to be no answer, and why."""
+        self._asked.append((where, ""))
         self.prediction[where] = np.nan if self._form.task == "regression" else None
         self.status[where] = self._form.statuses.index("failed")
         if self._detail:
@@ -155,11 +162,13 @@ class Answers:
 
     def scatter(self, order: IntArray, part: "Answers") -> None:
         """Take over the answers of other rows: `order` says where each of them belongs."""
+        self._asked += [(order[where], version) for where, version in part._asked]
         for mine, its in zip(self._columns(), part._columns(), strict=True):
             mine[order] = its
 
     def take_over(self, rows: IntArray, other: "Answers") -> None:
         """Take over another model's answers of some of the same rows, intervals and all."""
+        self._asked.append((rows, np.array(other.child_versions, dtype=object)[rows]))
         for mine, its in zip(self._columns(), other._columns(), strict=True):
             mine[rows] = its[rows]
         if self.radius is not None and other.radius is not None:
@@ -177,8 +186,11 @@ class Answers:
 
     @property
     def child_versions(self) -> list[str]:
-        """Version of the child that answered each row, "" where none did, or it is not recorded."""
-        return self._detail[2].tolist() if self._detail else [""] * len(self.status)
+        """Version of the child that answered each row, "" where none did; found out when it is asked for."""
+        versions = np.full(len(self.status), "", dtype=object)
+        for where, version in self._asked:
+            versions[where] = version() if callable(version) else version
+        return versions.tolist()
 
     @property
     def limits(self) -> tuple[AnyArray, AnyArray] | None:
@@ -188,12 +200,6 @@ class Answers:
     def plain(self, labels: AnyArray) -> list[Any]:
         """Give predictions of this model's kind as plain values, None where there is none."""
         return self._form.plain_labels(labels)
-
-    def without_detail(self) -> "Answers":
-        """Give the same answers as they are without the detail; nothing is copied."""
-        answers = object.__new__(Answers)
-        answers.__dict__ = {**self.__dict__, "_detail": ()}
-        return answers
 
     def _columns(self) -> Sequence[AnyArray]:
         further = () if self.further is None else (self.further,)

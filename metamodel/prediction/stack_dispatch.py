@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ class StackedRows:
             labels, positions = labels[answered], positions[answered]
             probabilities = None if probabilities is None else probabilities[answered]
         self._tally.rows_stacked += len(labels)
-        self._answers.accept(where, self._level, stack.versions(positions) if detail else "", labels, probabilities)
+        self._answers.accept(where, self._level, partial(stack.versions, positions), labels, probabilities)
         if detail:
             self._answers.name(where, self._grouping.texts.take(self._grouping.codes[where]))
         return refused

@@ -51,7 +51,7 @@ class AnsweredRows:
     grouping, columns
         The rows as they were read.
     answers
-        What was answered, with the detail.
+        What was answered.
     microseconds
         When, since 1970.
     seconds

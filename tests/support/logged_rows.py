@@ -34,7 +34,7 @@ def answered(frame: pd.DataFrame, microseconds: int = 0, **changes: Any) -> Answ
     """Answer a table by the children of two stores, whose slope is the store's number."""
     read = ROUTE.read(frame)
     store = Store({("FR", i): Line(float(i)) for i in (0, 1)})
-    answers = ROUTE.answer(read, store, PredictOptions(detail=True))
+    answers = ROUTE.answer(read, store, PredictOptions())
     sent = {name: frame[name].tolist() for name in frame.columns}
     return AnsweredRows(**{"model": MODEL, "seconds": 0.25, "sent": sent, **changes}, grouping=read[0],
                         columns=read[1], answers=answers, microseconds=microseconds)  # fmt: skip
