@@ -21,7 +21,7 @@ def test_each_row_says_who_answered_what_when_and_of_which_features(tmp_path: Pa
     assert rows["row_id"].tolist()[:2] == ["0", "1"]
     assert rows["row_id"].is_unique
     assert rows["key"].tolist() == ['["FR",0]', '["FR",1]', '["FR",0]']
-    assert rows["child_version"].tolist() == [f"version of {key}" for key in (("FR", 0), ("FR", 1), ("FR", 0))]
+    assert rows["child_version"].tolist() == ["version of ("] * 3  # twelve characters of a digest
     assert rows["prediction"].tolist() == [1.0, 1.125, 1.0]
     assert rows["feature_x"].tolist() == [0.0, 0.125, 0.25]
     assert rows["time"].tolist() == [pd.Timestamp(i, unit="s", tz="UTC") for i in (1, 1, 2)]
