@@ -1,6 +1,5 @@
 """``metamodel monitor``."""
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,12 +37,14 @@ _INCIDENT = 3
 def monitor(model: str, *, retrain_list: str | None, as_json: bool, **options: Any) -> None:
     """Compare a window of rows with what each group of MODEL was trained on; ends with code 3 on an incident."""
     with at_work():
+        from metamodel.common.whole_files import whole_file
         from metamodel.monitoring.monitor import monitor as judge
 
         given = {name: value for name, value in options.items() if value is not None}
         result = judge(model, given.pop("data"), **given)
         if retrain_list:
-            shutil.copyfile(Path(given["output"]) / "retrain.parquet", retrain_list)
+            with whole_file(Path(retrain_list)) as unfinished:
+                result.retrain.to_parquet(unfinished, index=False)
     click.echo(dumps(result.to_dict()) if as_json else str(result))
     if result.has_incident:
         sys.exit(_INCIDENT)
