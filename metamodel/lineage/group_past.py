@@ -74,10 +74,13 @@ def group_past(store: HistoryStore, versions: pd.DataFrame, keys: Sequence[Group
     model, metric = str(versions["model"].iloc[-1]), PRIMARY[str(versions["task"].iloc[-1])]
     texts = pa.array([encode_key(key) for key in keys], pa.string())
     of_groups = (ds.field("model") == model) & ds.field("key").isin(texts)
-    rows = _frame(store.read(LINEAGE, _OF_LINEAGE, of_groups))
+    rows = _frame(store.read(LINEAGE, _OF_LINEAGE, of_groups)).sort_values("version", kind="stable")
     rows = rows[rows["version"].isin(versions["version"])]
     figures = [f"{part}_{metric}" for part in ("holdout", "baseline")]
-    children = _frame(store.read(CHILDREN, [*_OF_CHILD, *figures], of_groups)).rename(
+    # Files of versions that brought none of these children are not opened.
+    brought = rows[(rows["sha256"] != "") & ((rows["status"] == "fitted") | ~rows.duplicated(["key", "sha256"]))]
+    of_versions = ds.field("version").isin(pa.array(sorted(set(brought["version"])), pa.int64()))
+    children = _frame(store.read(CHILDREN, [*_OF_CHILD, *figures], of_groups & of_versions)).rename(
         columns={"version": "child_version"}
     )
     joined = rows.merge(children, on=["key", "sha256"], how="left")

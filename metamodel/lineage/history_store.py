@@ -105,7 +105,9 @@ class HistoryStore:
             It cannot be written; a part of it that was does not count.
         """
         earlier = (ds.field("model") == generation.model) & (ds.field("version") < generation.version)
-        known = keys_and_digests(self.read(CHILDREN, ["key", "sha256"], earlier))
+        whole = self.read(VERSIONS, ["version"], earlier)["version"]  # what a killed writer left may not count
+        of_whole = earlier & ds.field("version").isin(whole.combine_chunks())
+        known = keys_and_digests(self.read(CHILDREN, ["key", "sha256"], of_whole))
         children = children_rows(generation, known)
         self._tables.replace(CHILDREN, children, generation.of)
         self._tables.replace(LINEAGE, lineage_rows(generation), generation.of)

@@ -16,6 +16,7 @@ from histories import KINDS, everything, generations
 from metamodel.exceptions import InputError, StorageFailed
 from metamodel.lineage import history_store
 from metamodel.lineage.generation import Generation
+from metamodel.lineage.group_past import group_past, versions_of
 from metamodel.lineage.history_store import HistoryStore, append_monitor
 from metamodel.lineage.table_schemas import CHILDREN, LINEAGE, VERSIONS
 
@@ -170,6 +171,27 @@ def test_a_version_whose_writer_was_killed_does_not_count_until_it_is_written_ag
     _write(whole.place, three[:2])
     for name, table in everything(store).items():
         pd.testing.assert_frame_equal(table, everything(whole)[name])
+
+
+@pytest.mark.parametrize("written", ["children", "lineage"])
+def test_children_that_a_killed_writer_left_are_written_again_with_the_next_version(
+    store, three, written, monkeypatch, tmp_path
+):
+    """Also where nobody mends the version that they were left in."""
+    replace_rows = store._tables.replace
+
+    def killed(table, *rest):
+        replace_rows(table, *rest)
+        if table.name == written:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._tables, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.write_generation(three[0])
+    store.write_generation(three[1])
+    past = group_past(store, versions_of(store, "sales"), [(1, "P001")])
+    assert past[["version", "child_version"]].values.tolist() == [[2, 2]]
 
 
 def test_a_window_of_monitoring_takes_the_place_of_itself(store):
