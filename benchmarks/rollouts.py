@@ -3,15 +3,16 @@
     python benchmarks/rollouts.py split                         # 1,000,000 entities
     python benchmarks/rollouts.py overlay --groups 50000 --retrained 1000
     python benchmarks/rollouts.py compare --repeats 200
+    python benchmarks/rollouts.py calibrate
     python benchmarks/rollouts.py interleave
     python benchmarks/rollouts.py shadow --rate 459 --seconds 60
     python benchmarks/rollouts.py faults
 
 split: the share of the units beside its fraction, who moves when it grows, and the ratio check on a hash that is
 broken. overlay: bytes over the champion's bundle, and opening and one row of both, in turns. compare: A/A comparisons
-without a difference, and the same with a planted lift. shadow: three servers, one of them with a log, and one with a
-challenger in the shadow and a log, meet the same requests at times fixed beforehand, in turns of ten seconds. faults:
-one row while the challenger raises, hangs or is damaged.
+without a difference, and the same with a planted lift. calibrate: the test alone, 2,000 times without a difference.
+shadow: three servers, one of them with a log, and one with a challenger in the shadow and a log, meet the same requests
+at times fixed beforehand, in turns of ten seconds. faults: one row while the challenger raises, hangs or is damaged.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import contextlib
 import http.client
 import json
 import logging
+import os
 import tempfile
 import threading
 import time
@@ -40,7 +42,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.opening import open_model
 from metamodel.bundle.rollout.rollout_files import write_rollout
 from metamodel.bundle.rollout.rollout_model import RolloutModel
-from metamodel.evaluation.variant_effects import UNSOUND, sample_ratio_p
+from metamodel.evaluation.variant_effects import UNSOUND, effects_apart, sample_ratio_p
 from metamodel.prediction.rollout.assignment import in_challenger, unit_hashes
 from metamodel.prediction.rollout.rollout_plan import Rollout
 from metamodel.prediction.rollout.units import EntityColumn, entity_units
@@ -160,6 +162,24 @@ def compare(args: argparse.Namespace) -> Rows:
     return rows
 
 
+def calibrate(args: argparse.Namespace) -> Rows:
+    """Draw the units' means alone, as many of them as `compare` has, and test them."""
+    rng, found = np.random.default_rng(12345), []
+    for _ in range(100):
+        parts = []
+        for part in range(20):
+            visits_made = rng.integers(1, 6, args.units)[:, None]
+            made = np.arange(5) < visits_made
+            noise = (rng.lognormal(0, 0.3, (args.units, 5)) * made).sum(axis=1) / visits_made[:, 0]
+            units = pd.DataFrame({"slice": part, "challenger": rng.random(args.units) < 0.5})
+            parts.append(units.assign(mean=rng.lognormal(3, 0.5, args.units) * noise))
+        found.append(effects_apart(pd.concat(parts), 20))
+    effects = pd.concat(found)
+    inside = (effects["lower"] <= 0) & (effects["upper"] >= 0)
+    shares = {f"p < {level}": float((effects["p_value"] < level).mean()) for level in (0.05, 0.01)}
+    return [{"comparisons": len(effects), **shares, "interval holds 0": float(inside.mean())}]
+
+
 def small_models(folder: Path) -> tuple[MetaModel, MetaModel, pd.DataFrame]:
     args = argparse.Namespace(groups=1000, rows=30, features=10, retrained=1000)
     return two_models(args, folder)
@@ -201,8 +221,10 @@ def shadow(args: argparse.Namespace, folder: Path) -> Rows:
     found: dict[str, list[float]] = {name: [] for name in commands}
     failures = dict.fromkeys(commands, 0)
     with contextlib.ExitStack() as stack:
-        ports = {name: stack.enter_context(server(command, folder))[0] for name, command in commands.items()}
+        started = {name: stack.enter_context(server(command, folder)) for name, command in commands.items()}
+        ports = {name: port for name, (port, _) in started.items()}
         different = sum(len({_answer(port, body) for port in ports.values()}) > 1 for body in bodies[:500])
+        before = {name: _cpu_seconds(pid) for name, (_, pid) in started.items()}
         for turn in range(-1, round(args.seconds / 10)):  # the first turn warms up
             for name in sorted(ports, reverse=bool(turn % 2)):
                 times = np.cumsum(rng.exponential(1 / args.rate, int(args.rate * 10)))
@@ -211,14 +233,21 @@ def shadow(args: argparse.Namespace, folder: Path) -> Rows:
                     found[name] += latencies
                     failures[name] += failed
         metrics = _metrics(ports["shadow and log"])
+        spent = {name: _cpu_seconds(pid) - before[name] for name, (_, pid) in started.items()}
     results: Rows = [
         {"server": name, "requests": len(times), "failures": failures[name], **percentiles(times)}
+        | {"cpu ms": 1e3 * spent[name] / (len(times) + 10 * args.rate)}
         for name, times in found.items()
     ]
     for quantile in ("p50 ms", "p99 ms"):
         for result in results[1:]:
             result[f"{quantile[:3]} over alone"] = result[quantile] / results[0][quantile]
     return [*results, {"server": "answers that differ in a byte", "requests": 500, "failures": different}, *metrics]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _answer(port: int, body: bytes) -> bytes:
@@ -293,7 +322,7 @@ def _under(
 def main() -> None:
     """Run one of the benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=["split", "overlay", "compare", "interleave", "shadow", "faults"])
+    parser.add_argument("which", choices=["split", "overlay", "compare", "calibrate", "interleave", "shadow", "faults"])
     parser.add_argument("--entities", type=int, default=1_000_000)
     parser.add_argument("--groups", type=int, default=50_000)
     parser.add_argument("--retrained", type=int, default=1000)
@@ -310,7 +339,7 @@ def main() -> None:
     logging.getLogger("metamodel").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="metamodel-rollouts-") as folder:
         benchmark: Callable[..., Rows] = globals()[args.which]
-        rows = benchmark(args) if args.which in ("split", "compare") else benchmark(args, Path(folder))
+        rows = benchmark(args) if args.which in ("split", "compare", "calibrate") else benchmark(args, Path(folder))
     show(rows, args.output)
 
 

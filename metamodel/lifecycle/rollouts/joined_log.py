@@ -1,4 +1,7 @@
-"""A prediction log and what became true, joined and summed part by part: memory grows with units, never with rows."""
+"""A prediction log and what became true, joined and summed part by part.
+
+Memory grows with the labels, the units and the groups, never with the rows of the log.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
