@@ -53,10 +53,11 @@ def test_a_fault_of_the_input_is_one_line_and_code_2(bundle: str, files: Path) -
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.tableless  # the run's data set warns on pandas 3, in MLflow's own code
 def test_update_retrains_what_monitor_lists_and_the_ledger_says_why(bundle: str, files: Path) -> None:
     week = changed("2026-03-09", 6)
     week.to_parquet(files / "changed.parquet")
-    pd.concat([weeks(8, 1, start="2026-01-05"), week]).to_parquet(files / "sales.parquet")
+    pd.concat([weeks(8, 1, start="2026-01-05"), week]).to_parquet(files / "sales.parquet", index=False)
     given = ["--data", f"{files}/changed.parquet", "--output", f"{files}/out", "--budget", "0"]
     assert run("monitor", bundle, *given, "--retrain-list", f"{files}/list.parquet").exit_code == 3
 
