@@ -12,7 +12,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.temp_dirs import plainly_named
 from metamodel.flavor.code_archive import write_code
 from metamodel.flavor.environment import Environment
-from metamodel.flavor.signature import input_example, signature
+from metamodel.flavor.signature import input_example, made_up_example, signature
 
 __all__ = ["pyfunc_parts", "recorded_defaults"]
 
@@ -42,7 +42,10 @@ def pyfunc_parts(
         The files that it names are there until the block ends.
     """
     manifest = model.manifest
-    shown = None if data is None or data.empty else input_example(manifest, data, model.entity_names)
+    shown = None
+    if data is not None and not data.empty:
+        example = input_example if manifest.options.get("keep_rows", True) else made_up_example
+        shown = example(manifest, data, model.entity_names)
     with plainly_named(model.path) as bundle, tempfile.TemporaryDirectory(prefix="metamodel-code-") as directory:
         loader, archive = write_code(Path(directory))
         yield {

@@ -23,7 +23,7 @@ from metamodel.prediction.answer_form import OTHER, VARIANT, PredictOptions
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.tables.feature_columns import Feature
 
-__all__ = ["child_signature", "input_example", "number_columns", "signature"]
+__all__ = ["child_signature", "input_example", "made_up_example", "number_columns", "signature"]
 
 # A label can be null, and MLflow cannot put a null into a long or boolean field of a Spark struct.
 _LABEL_TYPES = {
@@ -110,6 +110,22 @@ def input_example(
     odd = complete.select_dtypes(exclude=["number", "bool"]).columns
     complete = complete.assign(**{name: complete[name].astype(object).map(_for_json) for name in odd})
     return complete
+
+
+def made_up_example(manifest: Manifest, data: pd.DataFrame, entity_names: Sequence[str] = ()) -> pd.DataFrame:
+    """One row that a caller could send, with a group of the table and no other value of it."""
+    names = manifest.keys.names
+    keys = input_example(manifest, data, rows=1)[names]
+    features = {feature.name: _made_up(feature) for feature in manifest.features.features if feature.name not in names}
+    return keys.assign(**features, **dict.fromkeys(set(entity_names) - {*names, *features}))
+
+
+def _made_up(feature: Feature) -> Any:
+    if feature.kind == "number":
+        return 0 if feature.is_whole else 0.0
+    if feature.kind == "category":
+        return feature.categories[0] if feature.categories else None
+    return {"boolean": False, "timestamp": "2000-01-01T00:00:00"}.get(feature.kind, "text")
 
 
 def _for_json(value: Any) -> Any:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metamodel.bundle.carry.carried_shards import carry_shards, link_file
@@ -21,11 +22,13 @@ from metamodel.bundle.group_values import GROUP_VALUES_DIR, write_group_values
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.monitored.stored_reference import DRIFT_NAME, read_drift, write_drift
 from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, SHARD_DIR, Bundle
 from metamodel.bundle.stored_stacks import STACK_DIR, write_stack
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.group_status import OUTCOMES, TRAINED
 from metamodel.common.messages import listing
+from metamodel.evaluation.drift.drift_reference import DriftReference
 from metamodel.exceptions import InputError
 from metamodel.prediction.blending import weight_columns
 from metamodel.tables.keys import GroupKey, encode_key
@@ -43,7 +46,7 @@ __all__ = ["check_group", "write_with_group_of"]
 
 _VERSION_CHARACTERS = 12
 
-_WRITTEN_ANEW = (LEDGER_NAME, KEYS_NAME, HOLDOUT_NAME, IMPORTANCE_NAME, CONTESTS_NAME)
+_WRITTEN_ANEW = (LEDGER_NAME, KEYS_NAME, HOLDOUT_NAME, IMPORTANCE_NAME, CONTESTS_NAME, DRIFT_NAME)
 
 _FOLDERS_ANEW = (f"{SHARD_DIR}/", f"{STACK_DIR}/", f"{GROUP_VALUES_DIR}/")
 
@@ -176,6 +179,20 @@ def _write_evidence(base: Bundle, source: Bundle, encoded: str, others: set[str]
     contests = {key: contest for key, contest in read_contests(base).items() if key != encoded}
     contests |= {key: contest for key, contest in read_contests(source).items() if key == encoded}
     write_contests(directory, contests)
+    _write_reference(base, source, encoded, directory)
+
+
+def _write_reference(base: Bundle, source: Bundle, encoded: str, directory: Path) -> None:
+    """Write what later rows are compared with: the one group's is what its child was fitted on."""
+    present, earlier = read_drift(base), read_drift(source)
+    if present is None:
+        return
+    kept = [i for i, key in enumerate(present[0]) if key != encoded]
+    keys, parts = [present[0][i] for i in kept], [present[1].take(np.array(kept, dtype=np.int64))]
+    if earlier is not None and encoded in earlier[0] and earlier[1].columns == present[1].columns:
+        keys.append(encoded)
+        parts.append(earlier[1].take(np.array([earlier[0].index(encoded)])))
+    write_drift(directory, keys, DriftReference.concat(parts))
 
 
 def _with_values(directory: Path, manifest: Manifest, base: Bundle, source: Bundle, encoded: str) -> Manifest:

@@ -6,9 +6,11 @@ from metamodel.bundle.display import name_of
 from metamodel.bundle.ledger_queries import deciding_metric, interval_summary, keys_of, worst_first
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.monitored.stored_reference import DRIFT_NAME
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.messages import count, did_you_mean
 from metamodel.exceptions import UnknownGroup
+from metamodel.report.formatting import size
 from metamodel.tables.keys import GroupKey
 
 __all__ = ["damage", "one_group", "overview"]
@@ -48,6 +50,7 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         "codec": manifest.codec,
         **_intervals(model),
         **_pooled(manifest.pooled),
+        "reference for monitoring": _reference(manifest),
         "worst groups by": metric,
         "children": f"{manifest.counts['fitted']:,} fitted, {int(ledger['bytes'].sum()):,} bytes",
         "digest": model.digest,
@@ -65,7 +68,8 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
 
 
 def _findings(manifest: Manifest) -> dict[str, str]:
-    return {f"{one['check']} of {', '.join(one['columns'])}": one["message"] for one in manifest.findings or ()}
+    checks = [(one["check"], ", ".join(one["columns"]), one["message"]) for one in manifest.findings or ()]
+    return {f"{check} of {columns}" if columns else check: message for check, columns, message in checks}
 
 
 def _blending(shrinkage: dict[str, Any] | None) -> dict[str, str]:
@@ -92,6 +96,12 @@ def _rollout(model: MetaModel) -> dict[str, Any]:
     share = f", {plan.fraction:g} of the units" if plan.mode in ("ab", "canary") else ""
     challenger = (plan.challenger or {}).get("uri", "another model")
     return {"roll-out": f"{plan.mode}{share}: {challenger} beside this model"}
+
+
+def _reference(manifest: Manifest) -> str:
+    """Say whether there is something to compare later rows with, and how large it is."""
+    entry = manifest.files.get(DRIFT_NAME)
+    return "none" if entry is None else size(entry.size)
 
 
 def _intervals(model: MetaModel) -> dict[str, str]:

@@ -45,7 +45,8 @@ class Finding:
     Attributes
     ----------
     check
-        "schema", "null", "constant", "infinite", "leakage", "keys", "duplicates", "text", "index" or "warnings".
+        "schema", "null", "constant", "infinite", "leakage", "keys", "duplicates", "text", "index", "warnings" or
+        "stored rows".
     columns
         The columns it is about.
     message

@@ -115,13 +115,15 @@ def _write_pictures(result: TrainingResult, directory: Path) -> None:
     """Write the plots and the report."""
     depth = len(result.manifest.keys.columns)
     children = result.ledger[result.ledger["level"] == depth]
-    plot = plot_actual_predicted(_few(result.holdout), result.manifest.target.name, result.manifest.target.task)
     (directory / "plots").mkdir()
     with warnings.catch_warnings():
         # Names in a script that the font does not have are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         plot_metric(children, _metric(result)).savefig(directory / "plots/holdout_metric.png")
-        plot.savefig(directory / "plots/actual_predicted.png")
+        if result.manifest.options.get("keep_rows", True):
+            target = result.manifest.target
+            plot = plot_actual_predicted(_few(result.holdout), target.name, target.task)
+            plot.savefig(directory / "plots/actual_predicted.png")
     write_report(Bundle(result.bundle_path), directory / "report.html")
 
 

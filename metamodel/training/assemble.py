@@ -26,6 +26,7 @@ from metamodel.evaluation.holdout import kept_share
 from metamodel.evaluation.significance import saved_together
 from metamodel.fitting.estimator_info import has_method, packages
 from metamodel.fitting.spec import Candidate
+from metamodel.fitting.stored_rows import stored_row_findings
 from metamodel.tables.checks import Finding
 from metamodel.training.blend_weights import Shrunk, shrink
 from metamodel.training.build_stacks import NO_STACKS, stack_plan
@@ -110,7 +111,7 @@ def fit_and_assemble(
             directory, plan, manifest, judged.ledger, samples, end, carrying.stacks() if carrying else NO_STACKS
         )
         holdout = judged.shrunk.holdout
-        write_evidence(directory, holdout, judged.importance)
+        write_evidence(directory, holdout if plan.options.keep_rows else holdout.iloc[:0], judged.importance)
         contests = {row.key: row.contest for row in gathered.rows if row.contest is not None}
         if carrying:
             contests |= carrying.contests()
@@ -160,6 +161,7 @@ def _judge(gathered: "_Gathered", plan: Plan, now: str, lineage: Lineage, direct
     shrunk = shrink(ledger, holdout, plan)
     chosen, gone = _without_children(shrunk, holdout, plan, gathered.rivals, directory)
     findings = warning_findings(chosen.ledger, plan.keys) + chosen.findings() + gathered.rivals.missing(plan)
+    findings += stored_row_findings(plan.spec.every_candidate, chosen.ledger["candidate"])
     answers, interval = chosen.answers(shrunk.answers(holdouts)), plan.options.interval
     ledger, radii, reached = with_intervals(chosen.ledger, answers, plan.keys, interval, plan.answering_levels)
     weights = shrunk.weights.drop(index=gone, errors="ignore")

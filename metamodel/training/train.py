@@ -65,6 +65,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     shrinkage: Any = None,
     shrinkage_params: Mapping[str, Any] | None = None,
     interval: float | None = None,
+    keep_rows: bool = True,
     reference: bool = True,
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
@@ -195,6 +196,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         Share of rows that prediction intervals shall cover, such as 0.9: every answer then has `lower` and `upper`,
         and the ledger says what share of held-out rows such intervals reached. For regression, with a holdout; see
         docs/training.md.
+    keep_rows
+        Whether bundle and run hold rows of the table: held-out targets and predictions with their keys and times, and
+        the first rows as the input example. False: neither; the example is made up. See docs/privacy.md.
     reference
         Also store what later rows are compared with: deciles, counts and commonest categories of each group's columns,
         and no row (docs/monitoring.md). With engine="local".

@@ -212,6 +212,13 @@ class Work:
         decisive=False,
         help="Also store linear models and tree ensembles as arrays; --no-stack: not.",
     )
+    keep_rows: bool = option(
+        True,
+        form="switch",
+        check=switch,
+        decisive=False,
+        help="Also store held-out rows, and show real rows as the example; --no-keep-rows: none (docs/privacy.md).",
+    )
     reference: bool = option(
         True,
         form="switch",
