@@ -1,6 +1,6 @@
 """A history of two years: what a generation costs to write, and a question to ask.
 
-``python benchmarks/history.py [--groups 50000] [--versions 104] [--share 0.05] [--kind delta|parquet]``
+``python benchmarks/history.py [--groups 50000] [--versions 104] [--share 0.05] [--kind delta|parquet] [--history DIR]``
 
 Ledgers are those of a real training, repeated to so many groups; each week a share of the groups gets another child,
 and the others are carried. All of it goes through the store's own writer.
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from measuring import median_seconds
 
 import metamodel
 from metamodel.bundle.model import MetaModel
@@ -93,30 +94,32 @@ def questions(place: Path, groups: int, versions: int) -> dict[str, Callable[[],
     return asked
 
 
-def measure(kind: str, groups: int, versions: int, share: float) -> None:
-    """Write the generations of one kind of history, and ask it."""
+def write(place: Path, kind: str, groups: int, versions: int, share: float) -> None:
+    """Write the generations of one kind of history."""
     if kind == "parquet":
         history_store.find_spec = lambda name: None  # as where deltalake is not installed
+    times = []
     with tempfile.TemporaryDirectory(prefix="metamodel-history-") as name:
-        place, seconds = Path(name) / "history", []
         model, ledger = first_ledger(Path(name), groups)
         for generation in generations(model, ledger, versions, share):
-            store, begin = HistoryStore(place), time.perf_counter()
+            store, begin = HistoryStore(place), (time.perf_counter(), time.process_time())
             store.write_generation(generation)
             store.append_event(promotion(generation.version))
-            seconds.append(time.perf_counter() - begin)
-        print(f"\n{kind}: {versions} versions of {groups:,} groups, {share:.0%} of them retrained in each")
-        print(f"  a generation is written in {np.median(seconds):.2f} s (median), the last in {seconds[-1]:.2f} s")
-        for table in TABLES:
-            size = sum(path.stat().st_size for path in (place / table.name).rglob("*") if path.is_file())
-            print(f"  {table.name:<10} {size / 1e6:8.1f} MB") if size else None
-        for question, ask in questions(place, groups, versions).items():
-            times = []
-            for _ in range(6):
-                begin = time.perf_counter()
-                ask()
-                times.append(time.perf_counter() - begin)
-            print(f"  {question}: first {times[0]:.3f} s, then {np.median(times[1:]):.3f} s")
+            times.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
+    print(f"\n{kind}: {versions} versions of {groups:,} groups, {share:.0%} of them retrained in each")
+    wall, processor = np.median(times, axis=0)
+    print(f"  {wall:.2f} s to write a generation (processor {processor:.2f} s), {times[-1][1]:.2f} s the last")
+    for table in TABLES:
+        size = sum(path.stat().st_size for path in (place / table.name).rglob("*") if path.is_file())
+        print(f"  {table.name:<10} {size / 1e6:8.1f} MB") if size else None
+
+
+def ask(place: Path, groups: int, versions: int, repeats: int = 9) -> None:
+    """Ask a history, each question of a history that is opened anew."""
+    for question, call in questions(place, groups, versions).items():
+        wall = median_seconds({"": call}, repeats)[""]
+        processor = median_seconds({"": call}, repeats, "cpu")[""]
+        print(f"  {wall:.3f} s (processor {processor:.3f} s)  {question}", flush=True)
 
 
 def main() -> None:
@@ -126,9 +129,14 @@ def main() -> None:
     parser.add_argument("--versions", type=int, default=104)
     parser.add_argument("--share", type=float, default=0.05)
     parser.add_argument("--kind", choices=["delta", "parquet"])
+    parser.add_argument("--history", type=Path, help="Keep the history here; one that is there is only asked.")
     options = parser.parse_args()
     for kind in [options.kind] if options.kind else ["delta", "parquet"]:
-        measure(kind, options.groups, options.versions, options.share)
+        with tempfile.TemporaryDirectory(prefix="metamodel-history-") as name:
+            place = options.history or Path(name) / "history"
+            if not place.exists():
+                write(place, kind, options.groups, options.versions, options.share)
+            ask(place, options.groups, options.versions)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -73,12 +74,17 @@ class Generation:
         """What names its rows in every table."""
         return {"model": self.model, "version": self.version}
 
+    @cached_property
+    def keys(self) -> list[str]:
+        """The encoded key of each row of the ledger."""
+        return [encode_key(key) for key in keys_of(self.ledger, self.manifest.keys)]
+
 
 def lineage_rows(generation: Generation) -> pa.Table:
     """Make a row for every group, ordered by encoded key."""
     ledger, size = generation.ledger, len(generation.ledger)
     columns = {name: [value] * size for name, value in generation.of.items()}
-    columns["key"] = [encode_key(key) for key in keys_of(ledger, generation.manifest.keys)]
+    columns["key"] = generation.keys
     rows = {name: columns.get(name, ledger.get(name)) for name in LINEAGE.schema.names}
     return _arrow(rows, size, LINEAGE.schema).sort_by("key")
 
@@ -95,7 +101,7 @@ def children_rows(generation: Generation, known: pa.Array) -> pa.Table:
         case; one that is carried is new where the history begins later than the child.
     """
     ledger = generation.ledger
-    keys = pd.Series([encode_key(key) for key in keys_of(ledger, generation.manifest.keys)], index=ledger.index)
+    keys = pd.Series(generation.keys, index=ledger.index)
     ids = keys_and_digests(
         pa.table({"key": pa.array(keys, pa.string()), "sha256": pa.array(ledger["sha256"], pa.string())})
     )
