@@ -103,7 +103,7 @@ def _parts(
             gathered.append(batch)
             rows, empty = rows + batch.num_rows, False
     if gathered or empty:
-        yield _frame(gathered or dataset.schema.empty_table().select(names).to_batches() or [_nothing(dataset, names)])
+        yield _frame(gathered or [_nothing(dataset, names)])
 
 
 def _nothing(dataset: ds.Dataset, names: Sequence[str]) -> pa.RecordBatch:
