@@ -101,3 +101,15 @@ def test_a_group_that_was_never_seen_is_an_error_that_names_the_nearest(model: m
 def test_a_key_of_the_wrong_kind_is_refused(model: metamodel.MetaModel):
     with pytest.raises(InvalidKey, match="Group column 'store' holds integers"):
         one_group(model, ("FR", "2"))
+
+
+def test_it_says_how_large_what_later_rows_are_compared_with_is() -> None:
+    rows = pd.DataFrame({"shop": np.repeat([1, 2], 20), "price": np.arange(40.0), "sales": np.arange(40.0)})
+    without, with_one = (
+        overview(metamodel.MetaModel(metamodel.train(rows, "shop", "sales", n_jobs=1, reference=kept).bundle_path), 1)[
+            "model"
+        ]
+        for kept in (False, True)
+    )
+    assert without["reference for monitoring"] == "none"
+    assert with_one["reference for monitoring"].endswith(" kB")
