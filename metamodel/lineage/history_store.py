@@ -192,4 +192,6 @@ def _opened(place: str) -> _Tables:
         raise InputError(f"The folder {place!r} is no history: it holds {listing(others)}. Give an empty or a new one.")
     if any((path / name / "_delta_log").is_dir() for name in names):
         return DeltaTables(str(path))
-    return DeltaTables(str(path)) if not names and find_spec("deltalake") else ParquetFolders(str(path))
+    # A folder without either is one that another writer has just begun.
+    has_parquet = any(next((path / name).glob("*=*/**/*.parquet"), None) for name in names)
+    return DeltaTables(str(path)) if find_spec("deltalake") and not has_parquet else ParquetFolders(str(path))

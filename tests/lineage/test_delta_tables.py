@@ -41,3 +41,9 @@ def test_a_generation_is_one_commit_a_table(three, tmp_path):
 def test_a_folder_may_be_named_by_its_uri(three, tmp_path):
     HistoryStore((tmp_path / "history").as_uri()).write_generation(three[0])
     assert deltalake.DeltaTable(tmp_path / "history" / "versions").version() == 1
+
+
+def test_a_folder_that_another_writer_has_just_begun_is_one_of_delta_tables(three, tmp_path):
+    (tmp_path / "children").mkdir()
+    HistoryStore(tmp_path).write_generation(three[0])
+    assert deltalake.DeltaTable(tmp_path / "children").version() == 1
