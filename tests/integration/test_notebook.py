@@ -1,17 +1,14 @@
-"""The quickstart notebook: it runs from top to bottom, and what it serves is what the model predicts in process."""
+"""The notebooks: they run from top to bottom, and what they say is so."""
 
 import base64
 import json
-import os
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
-from places import ROOT
 
-NOTEBOOK = ROOT / "notebooks" / "quickstart.ipynb"
-CELL_SECONDS = 150
+from notebooks import FOLDER, assert_quiet, executed, printed
 
 # Runs behind the notebook's own cells, in the same kernel.
 CHECK = """
@@ -25,39 +22,54 @@ print(json.dumps({
 """
 
 
+# The same for the weeks: what the last cells say, as facts.
+WEEKS = """
+import json
+versions, events = metamodel.versions("weekly-sales").table, metamodel.versions("weekly-sales").events
+print(json.dumps({
+    "incidents": [blocked, len(watched.incidents)],
+    "replaced": (children["decision"] == "replaced").groupby(children["country"]).mean().to_dict(),
+    "gates": versions["gate"].tolist(),
+    "events": events["kind"].tolist(),
+    "worse": [worse[0], int(worse[1])],
+    "rollback": [bool(is_back), bool(unchanged)],
+}))
+"""
+
+
 @pytest.fixture(scope="module")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The notebook with its outputs; nothing of it is written outside the temporary directory."""
-    home = tmp_path_factory.mktemp("notebook")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(CHECK))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
-        patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(home / "artifacts"))
-        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-        # Everything of the kernel's own lies in the temporary directory, too.
-        patch.setenv("IPYTHONDIR", str(home / "ipython"))
-        patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
-        client = NotebookClient(
-            notebook, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": str(home)}}
-        )
-        return client.execute()
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return executed("quickstart.ipynb", tmp_path_factory.mktemp("quickstart"), CHECK)
+
+
+@pytest.fixture(scope="module")
+def weekly(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return executed("weekly.ipynb", tmp_path_factory.mktemp("weekly"), WEEKS)
 
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_no_cell_fails_or_warns(executed: Any) -> None:
-    outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
+@pytest.mark.parametrize("name", ["quickstart", "weekly"])
+def test_no_cell_fails_or_warns(name: str, request: pytest.FixtureRequest) -> None:
+    assert_quiet(request.getfixturevalue(name))
 
-    assert all(cell.execution_count for cell in executed.cells if cell.cell_type == "code")
-    assert [output for output in outputs if output.output_type == "error"] == []
-    assert [output.text for output in outputs if "Warning" in output.get("text", "")] == []
+
+@pytest.mark.slow
+def test_the_weeks_go_as_the_notebook_tells(weekly: Any) -> None:
+    facts = json.loads(printed(weekly.cells[-1]))
+
+    assert facts["incidents"] == [True, 0]
+    assert [country for country, share in facts["replaced"].items() if share == 1] == ["DE"]
+    assert facts["gates"] == ["", "passed", "passed", ""]
+    assert facts["events"] == ["rollback", "promote", "promote"]
+    assert facts["worse"] == ["FR", 7]
+    assert facts["rollback"] == [True, True]
 
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_server_answers_what_the_model_predicts_in_process(executed: Any) -> None:
-    facts = json.loads("".join(output.text for output in executed.cells[-1].outputs if output.name == "stdout"))
+def test_server_answers_what_the_model_predicts_in_process(quickstart: Any) -> None:
+    facts = json.loads(printed(quickstart.cells[-1]))
 
     served = [row["prediction"] for row in facts["served"]]
     local = [row["prediction"] for row in facts["local"]]
@@ -70,10 +82,11 @@ def test_server_answers_what_the_model_predicts_in_process(executed: Any) -> Non
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_scatter_plot_is_drawn(executed: Any) -> None:
+@pytest.mark.parametrize("name", ["quickstart", "weekly"])
+def test_scatter_plot_is_drawn(name: str, request: pytest.FixtureRequest) -> None:
     images = [
         base64.b64decode(output.data["image/png"])
-        for cell in executed.cells
+        for cell in request.getfixturevalue(name).cells
         for output in cell.get("outputs", [])
         if "image/png" in output.get("data", {})
     ]
@@ -82,8 +95,9 @@ def test_scatter_plot_is_drawn(executed: Any) -> None:
     assert images[0].startswith(b"\x89PNG")
 
 
-def test_notebook_is_stored_without_outputs_and_without_traces_of_a_machine() -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebook_is_stored_without_outputs_and_without_traces_of_a_machine(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
 
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -1,0 +1,44 @@
+"""Notebooks of this project, executed from top to bottom in a kernel of their own."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from places import ROOT
+
+CELL_SECONDS = 150
+
+FOLDER = ROOT / "notebooks"
+
+
+def executed(name: str, home: Path, *checks: str) -> Any:
+    """Execute a notebook and cells that check what it left behind; nothing of it is written outside `home`."""
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    notebook.cells += [nbformat.v4.new_code_cell(check) for check in checks]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
+        patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(home / "artifacts"))
+        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+        # Everything of the kernel's own lies in the temporary directory, too.
+        patch.setenv("IPYTHONDIR", str(home / "ipython"))
+        patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
+        resources = {"metadata": {"path": str(home)}}
+        client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=resources)
+        return client.execute()
+
+
+def assert_quiet(notebook: Any) -> None:
+    """All cells were executed, and none of them failed or warned."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    outputs = [output for cell in code for output in cell.outputs]
+    assert all(cell.execution_count for cell in code)
+    assert [output for output in outputs if output.output_type == "error"] == []
+    assert [output.text for output in outputs if "Warning" in output.get("text", "")] == []
+
+
+def printed(cell: Any) -> str:
+    """What a cell wrote to stdout."""
+    return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
