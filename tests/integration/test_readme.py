@@ -48,11 +48,16 @@ def test_the_answer_to_the_readmes_request_is_the_one_it_shows(started: dict[str
 def test_the_commands_for_the_sample_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "sales.yaml", tmp_path)
-    block = next(part for part in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "metamodel train" in part)
-    for line in filter(None, block.replace("\\\n", "").splitlines()):
-        arguments = shlex.split(line, comments=True)
-        result = CliRunner().invoke(main, arguments[1:], catch_exceptions=False)
-        assert result.exit_code == 0, result.stderr
+    # MLflow numbers the versions of a name in one store: the first is 1.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for first in ("metamodel train", "metamodel monitor"):
+        block = next(part for part in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if part.startswith(first))
+        for line in filter(None, block.replace("\\\n", "").splitlines()):
+            arguments = shlex.split(line, comments=True)
+            result = CliRunner().invoke(main, arguments[1:], catch_exceptions=False)
+            # Some of the sample's stores did change in its last weeks, and one says so by its exit code.
+            expected = 3 if arguments[1] == "monitor" else 0
+            assert result.exit_code == expected, (line, result.stderr)
     assert (tmp_path / "sales.html").exists()
 
 
