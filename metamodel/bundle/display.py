@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from metamodel.bundle.carry.told import update_lines
 from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import count, listing
 from metamodel.evaluation.metrics import PRIMARY
@@ -94,21 +95,9 @@ def _copies(summary: dict[str, Any]) -> str:
 
 
 def _updated(summary: dict[str, Any]) -> list[str]:
-    """Say how many groups an update retrained and why, and how many kept their child."""
-    if "groups_retrained" not in summary:
-        return []
-    head = "groups_retrained_"
-    reasons = [f"{number:,} {name.removeprefix(head)}" for name, number in summary.items() if name.startswith(head)]
-    why = f" ({', '.join(reasons)})" if reasons else ""
-    retired = f", {summary['groups_retired']:,} retired" if summary["groups_retired"] else ""
-    kept = f"{summary['groups_carried']:,} keep the child they had"
-    lines = [f"update            {count(summary['groups_retrained'], 'group')} retrained{why}, {kept}{retired}"]
-    if "groups_contested" not in summary:
-        return lines
-    won = f"{summary['groups_replaced']:,} of {summary['groups_contested']:,} new children"
-    gain = f"{summary['fresh_gain']:.1%} less error a group than the version before (standard error"
-    lines.append(f"contest           {won} better than the one before, on {count(summary['fresh_rows'], 'fresh row')}")
-    return [*lines, f"gain              {gain} {summary['fresh_gain_se']:.1%}) on fresh rows"]
+    """Say how many groups an update retrained and why, how many kept their child, and what that gains."""
+    words = update_lines(summary, summary["groups_carried"], summary["groups_retired"])
+    return [f"{title:<18}{text}" for title, text in words]
 
 
 def _warned(summary: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from metamodel.bundle.carry.told import update_counts, update_lines
 from metamodel.bundle.display import name_of
 from metamodel.bundle.ledger_queries import deciding_metric, keys_of, who_answers, worst_first
 from metamodel.bundle.manifest import Manifest
@@ -86,6 +87,18 @@ class Facts:
     def metric(self) -> str:
         """Ledger column that groups are judged by."""
         return deciding_metric(self.children, self.task)
+
+    @cached_property
+    def updated(self) -> list[str]:
+        """What was retrained and why, who won, and what that gains; empty for a training from nothing."""
+        manifest, statuses = self.manifest, self.children["status"].value_counts()
+        parts = {
+            "fallback": manifest.unknown == "fallback",
+            "blended": manifest.options.get("shrinkage") is not None,
+        }
+        counts = update_counts(self.ledger, manifest.keys, manifest.levels, **parts)
+        lines = update_lines(counts, int(statuses.get("carried", 0)), int(statuses.get("retired", 0)))
+        return [f"{title.capitalize()}: {text}." for title, text in lines]
 
     @property
     def metric_name(self) -> str:
@@ -241,16 +254,21 @@ class Facts:
             for key, part in self.permuted.groupby("key", sort=False)
         ]
 
+    @cached_property
+    def fitted_now(self) -> pd.DataFrame:
+        """All rows of the ledger but those of the version before, which took no time in this training."""
+        return self.named[self.named["status"] != "carried"]
+
     def slowest(self) -> list[dict[str, Any]]:
         """Find the groups and parents that took longest."""
-        return records(self.named.sort_values("seconds", ascending=False, kind="stable").head(EXAMPLES))
+        return records(self.fitted_now.sort_values("seconds", ascending=False, kind="stable").head(EXAMPLES))
 
     def seconds_by_level(self) -> list[tuple[str, int, float, float]]:
         """Time spent on each level: its name, groups, total and median seconds."""
         names = self.manifest.keys.names
         return [
             (", ".join(names[: int(level)]) or "global", len(part), part["seconds"].sum(), part["seconds"].median())
-            for level, part in sorted(self.ledger.groupby("level"), reverse=True)
+            for level, part in sorted(self.fitted_now.groupby("level"), reverse=True)
         ]
 
     @cached_property

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from metamodel.bundle.carry.told import update_counts
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.common.group_status import OUTCOMES, POOLED, TRAINED
 from metamodel.evaluation.metrics import aggregate
 from metamodel.tables.checks import group_sizes
-from metamodel.training.carrying.decisions import EVIDENCE
 from metamodel.training.fit_warnings import warned_groups
 from metamodel.training.plan import Plan
 
@@ -46,33 +45,14 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         "groups_chosen_by_others": int((children["candidate"] != children["own_best"]).sum()),
         **({"groups_warm": int((children["started_from"] != "").sum())} if plan.options.warm_start else {}),
         **group_sizes(plan.sizes.values()),
-        **_retrained(children),
+        **_updated(ledger, plan),
     }
     return summary | aggregate(children[children["status"].isin(TRAINED)], plan.spec.task)
 
 
-def _retrained(children: pd.DataFrame) -> dict[str, float]:
-    """Count what an update retrained, by the first word of the reason, and whom it gave up; empty for another one."""
-    reasons = children["retrain_reason"].str.extract(r"^(\w+)", expand=False).dropna()
-    if not len(reasons) and not children["status"].isin(["carried", "retired"]).any():
-        return {}
-    counts = {f"groups_retrained_{word}": int(number) for word, number in reasons.value_counts().sort_index().items()}
-    return {"groups_retrained": len(reasons), **counts, **_contests(children)}
-
-
-def _contests(children: pd.DataFrame) -> dict[str, float]:
-    """Count who won on fresh rows, and what this version gains there over the one before; empty without a contest."""
-    contests = children[children["decided_by"].isin(EVIDENCE)]
-    if not len(contests):
-        return {}
-    replaced = contests[(contests["decision"] == "replaced") & contests["gain"].notna()]
-    return {
-        "groups_contested": len(contests),
-        "groups_replaced": int((contests["decision"] == "replaced").sum()),
-        "fresh_rows": int(contests["fresh_rows"].sum()),
-        "fresh_gain": float(replaced["gain"].sum() / len(contests)),
-        "fresh_gain_se": float(np.sqrt((replaced["gain_se"] ** 2).sum()) / len(contests)),
-    }
+def _updated(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
+    blended, fallback = plan.options.shrinkage is not None, bool(plan.answering_levels)
+    return update_counts(ledger, plan.keys, plan.levels, fallback=fallback, blended=blended)
 
 
 def _local_or_global(children: pd.DataFrame) -> dict[str, int]:

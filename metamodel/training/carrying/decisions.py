@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metamodel.bundle.carry.told import EVIDENCE
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.common.messages import short
 from metamodel.evaluation.pooled_selection import expected_gains
 from metamodel.exceptions import InputError
 
-__all__ = ["EVIDENCE", "Contests", "Decision"]
-
-EVIDENCE = ("pooled", "own", "worse")
+__all__ = ["Contests", "Decision"]
 
 # A new child that is worse by so many standard errors never replaces, whatever the other groups say.
 _CLEARLY_WORSE = 3
