@@ -14,12 +14,12 @@ RUN      = PATH="$(abspath $(VENV))/bin:$$PATH"
 TEST_ENV = SPARK_LOCAL_IP=127.0.0.1
 # Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests go together.
 PYTEST   = $(TEST_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --durations=25
-QUICK    = not server and not spark and not browser and not slow and not speed
+QUICK    = not server and not spark and not browser and not slow and not speed and not attack
 DEFINITION = setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-pandas3 venv-lowest demo quick test lint types layers check test-pandas3 test-lowest clean
+.PHONY: help venv venv-pandas3 venv-lowest demo quick test attacks lint types layers check test-pandas3 test-lowest clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ test: $(VENV)/.dev  ## run the whole test suite (ARGS="-k keys" narrows it)
 	@$(RUN) $(PYTEST) -m "not speed" $(ARGS)
 	@$(if $(ARGS),,$(RUN) $(TEST_ENV) python -m pytest -m speed $$(grep -rl "mark\.speed" tests))
 
+attacks: $(VENV)/.dev  ## run the attacks of docs/security.md alone: under five minutes
+	@echo "==> pytest, the attacks"
+	@$(RUN) $(PYTEST) -m attack $(ARGS)
+
 lint: $(VENV)/.dev  ## ruff: rules and format
 	@echo "==> ruff"
 	@$(RUN) ruff check .
@@ -63,7 +67,7 @@ check: lint types layers  ## lint, types and layers
 test-pandas3: $(VENV3)/.dev  ## run the tests of tables on pandas 3, without those of Spark
 	@echo "==> pytest on pandas 3"
 	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(PYTEST) \
-		-m "not speed and not slow and not spark and not tableless" -W ignore::pandas.errors.Pandas4Warning $(ARGS)
+		-m "not speed and not slow and not attack and not spark and not tableless" -W ignore::pandas.errors.Pandas4Warning $(ARGS)
 
 # The oldest Matplotlib calls pyparsing by names that the newest one warns of.
 test-lowest: $(VENVLOW)/.dev  ## run the quick tests on the oldest versions that setup.cfg allows

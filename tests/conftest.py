@@ -44,8 +44,10 @@ MARKED = {"spark": "spark", "tracking": "server"}
 # Tests of many packages together: each trains, logs and asks, which is not quick.
 INTEGRATION = Path(__file__).parent / "integration"
 
+ATTACKS = Path(__file__).parent / "attacks"
+
 # What marks a file that takes long, the longest first.
-LONG = ("server", "slow")
+LONG = ("server", "attack", "slow")
 
 
 def _share(nodeid: str) -> str:
@@ -67,6 +69,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(marker)
         if INTEGRATION in item.path.parents:
             item.add_marker("slow")
+        if ATTACKS in item.path.parents:
+            item.add_marker("attack")
     if "PYTEST_XDIST_WORKER" in os.environ:
         _sort(items)
 

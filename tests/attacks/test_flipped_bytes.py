@@ -16,7 +16,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.byte_cache import ByteCache
 from metamodel.exceptions import MetaModelError
 
-FLIPS = 500
+FLIPS = 2_000
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,6 @@ def _asked(path: Path, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame] 
         return None
 
 
-@pytest.mark.slow
 def test_no_flipped_byte_gives_a_wrong_answer_or_an_error_that_is_not_ours(
     bundle: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
