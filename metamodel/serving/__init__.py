@@ -120,7 +120,7 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     if workers == 1:
         start(0, lambda: None)
         return 0
-    return processes.run_several(start, workers, drain_seconds + allowed.seconds + 5)
+    return processes.run_several(start, workers, drain_seconds + allowed.seconds)
 
 
 def _open_log(settings: "LogSettings | None") -> "PredictionLog | None":

@@ -108,7 +108,9 @@ class Service:
         figures.serve(scorer.version)
         self.limits = limits
         self._threads = ThreadPoolExecutor(limits.threads, "metamodel-answer")
-        self._waiting = 0
+        # A lane of its own: whoever asks for a row must not queue behind somebody's tables.
+        self._few_rows = ThreadPoolExecutor(limits.threads, "metamodel-answer-few-rows")
+        self._waiting: Counter[ThreadPoolExecutor] = Counter()
         self._longest_seconds = 0.0
         self._others = self._routes()
 
@@ -145,7 +147,7 @@ class Service:
     @property
     def busy(self) -> bool:
         """Whether a thread is still at work."""
-        return self._waiting > 0
+        return self._waiting.total() > 0
 
     def drain(self) -> None:
         """Tell every client and load balancer to go elsewhere, and let nothing wait in the log."""
@@ -155,7 +157,8 @@ class Service:
 
     def close(self) -> None:
         """Let the threads end, and the log be written."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._few_rows):
+            threads.shutdown(wait=False, cancel_futures=True)
         if self.log is not None:
             self.log.close()
 
@@ -216,13 +219,13 @@ class Service:
         await self._send(reply, send, scorer)
 
     async def _answer(self, scorer: Scorer, body: bytes, content_type: str | None) -> tuple[Reply, str]:
-        if len(body) > _SMALL_BODY or self._longest_seconds > _SLOW_SECONDS:
-            return await self._in_thread(self._any, scorer, body, content_type)
+        if len(body) > _SMALL_BODY:
+            return await self._in_thread(self._threads, self._any, scorer, body, content_type)
         request = scorer.read(body, content_type)
         if request is None:
-            return await self._in_thread(self._mlflows, scorer, body, content_type)
-        if not scorer.is_quick(request):
-            return await self._in_thread(self._plain, scorer, request)
+            return await self._in_thread(self._threads, self._mlflows, scorer, body, content_type)
+        if self._longest_seconds > _SLOW_SECONDS or not scorer.is_quick(request):
+            return await self._in_thread(self._few_rows, self._plain, scorer, request)
         return self._plain(scorer, request)
 
     def _plain(self, scorer: Scorer, request: PlainRequest) -> tuple[Reply, str]:
@@ -238,29 +241,27 @@ class Service:
         request = scorer.read(body, content_type)
         if request is None:
             return self._mlflows(scorer, body, content_type)
-        if len(body) > _SMALL_BODY:
-            return scorer.answer(request), "plain"
-        return self._plain(scorer, request)
+        return scorer.answer(request), "plain"
 
     def _learn(self, seconds: float) -> None:
         self._longest_seconds = max(seconds, _FADING * self._longest_seconds)
 
     async def _in_thread(
-        self, answer: Callable[..., tuple[Reply, str]], scorer: Scorer, *given: Any
+        self, threads: ThreadPoolExecutor, answer: Callable[..., tuple[Reply, str]], scorer: Scorer, *given: Any
     ) -> tuple[Reply, str]:
-        if self._waiting >= self.limits.waiting:
+        if self._waiting[threads] >= self.limits.waiting:
             return refusal(503, "TEMPORARILY_UNAVAILABLE", "The server has too much to do. Try again in a second."), ""
         # A thread cannot be stopped: it counts until it ends, though its client may have been told 504 long before.
-        future = self._threads.submit(answer, scorer, *given)
-        self._count_waiting(scorer, 1)
+        future = threads.submit(answer, scorer, *given)
+        self._count_waiting(threads, scorer, 1)
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: _call_soon(loop, partial(self._count_waiting, scorer, -1)))
+        future.add_done_callback(lambda _: _call_soon(loop, partial(self._count_waiting, threads, scorer, -1)))
         return await asyncio.wrap_future(future)
 
-    def _count_waiting(self, scorer: Scorer, change: int) -> None:
-        self._waiting += change
+    def _count_waiting(self, threads: ThreadPoolExecutor, scorer: Scorer, change: int) -> None:
+        self._waiting[threads] += change
         self._users[scorer] += change
-        self.figures.waiting(self._waiting)
+        self.figures.waiting(self._waiting.total())
 
     async def _send(self, reply: Reply, send: Send, scorer: Scorer) -> None:
         kind = reply.media_type if reply.media_type.startswith("application/") else f"{reply.media_type}; charset=utf-8"

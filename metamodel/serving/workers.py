@@ -21,6 +21,7 @@ import uvicorn
 
 from metamodel.exceptions import InputError
 from metamodel.serving.app import Service
+from metamodel.serving.head_limits import LimitedConnection
 
 __all__ = ["bind", "run_one", "run_several"]
 
@@ -28,11 +29,17 @@ _logger = logging.getLogger(__name__)
 
 _BACKLOG = 2048
 
+# How long a thread that parses a large body keeps the interpreter from the event loop, which asks several times a
+# request; Python's own 5 ms, times the threads at work, are what a single row would wait.
+_SWITCH_SECONDS = 0.0005
+
 # A worker that ends before it listened, or so soon after its start, has not served anybody; after so many in a row the
-# server gives up.
+# server gives up, unless another one has served for longer.
 _SOON_SECONDS = 5.0
 
 _PATIENCE = 5
+
+_PAUSE_SECONDS = 0.5
 
 RunWorker = Callable[[int, Callable[[], None]], None]
 
@@ -78,7 +85,7 @@ class _Server(uvicorn.Server):
         config = uvicorn.Config(
             service,
             loop="uvloop",
-            http="httptools",
+            http=LimitedConnection,
             ws="none",
             lifespan="off",
             access_log=False,
@@ -87,7 +94,7 @@ class _Server(uvicorn.Server):
             backlog=_BACKLOG,
             timeout_keep_alive=75,
             # Every answer comes in time, but a client need not take it.
-            timeout_graceful_shutdown=math.ceil(service.limits.seconds) + 2,
+            timeout_graceful_shutdown=math.ceil(service.limits.seconds),
         )
         super().__init__(config)
         self._service = service
@@ -116,6 +123,7 @@ def run_one(service: Service, listening: socket.socket, drain_seconds: float, pa
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
     listening.listen(_BACKLOG)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     server.run([listening])
     if parent is None and service.busy:
         # A child that does not end: Python's own exit would wait for its thread.
@@ -185,7 +193,12 @@ class _Watch:
     def _ended(self, number: int, started: float) -> None:
         if self.stopping:
             return
-        soon = not self.listened[number] or time.monotonic() - started < _SOON_SECONDS
+        soon = not self._has_served(number, started)
+        if soon and any(self._has_served(*worker) for worker in self._running.values()):
+            _logger.warning("Worker %d ended soon after its start; it is started again in a while.", number)
+            time.sleep(_PAUSE_SECONDS)  # one that always ends at once must not take the others' time
+            self._fork(number)
+            return
         self._short_lives = self._short_lives + 1 if soon else 0
         if self._short_lives >= _PATIENCE:
             _logger.error("Workers end as soon as they start; the server gives up.")
@@ -193,6 +206,9 @@ class _Watch:
             return
         _logger.warning("Worker %d ended unexpectedly; it is started again.", number)
         self._fork(number)
+
+    def _has_served(self, number: int, started: float) -> bool:
+        return bool(self.listened[number]) and time.monotonic() - started >= _SOON_SECONDS
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
