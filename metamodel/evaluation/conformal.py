@@ -22,7 +22,7 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.holdout import child_ids
-from metamodel.tables.keys import GroupKey, decode_key, encode_key
+from metamodel.tables.keys import GroupKey, decode_keys, encode_key
 
 __all__ = ["INTERVAL_COLUMNS", "Residuals", "calibrate", "fewest_rows", "radius_of"]
 
@@ -163,7 +163,8 @@ class Residuals:
             Of a model that answers for so many rows of such groups these alone count, of another all of its rows.
         """
         number = {key: i for i, key in enumerate(models)}
-        model_of = np.array([number.get(decode_key(key), -1) for key in holdout["key"].cat.categories], dtype=np.int64)
+        keys = decode_keys(holdout["key"].cat.categories.tolist())
+        model_of = np.array([number.get(key, -1) for key in keys], dtype=np.int64)
         codes = holdout["key"].cat.codes.to_numpy().astype(np.int64)
         of_row = model_of[codes]
         difference = holdout["predicted"].to_numpy(dtype=np.float64) - holdout["actual"].to_numpy(dtype=np.float64)

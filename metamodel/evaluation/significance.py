@@ -24,7 +24,7 @@ from scipy import special
 
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.evaluation.holdout import POOLED_COLUMN, level_column
-from metamodel.tables.keys import GroupKey, decode_key
+from metamodel.tables.keys import GroupKey, decode_keys
 
 __all__ = [
     "SIGNIFICANT",
@@ -64,7 +64,7 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
     """
     keys = list(holdout["key"].cat.categories)
     groups = holdout["key"].cat.codes.to_numpy().astype(np.int64)
-    levels = [nearest_parent(decode_key(key), fitted) for key in keys]
+    levels = [nearest_parent(key, fitted) for key in decode_keys(keys)]
     actual = holdout["actual"].to_numpy()
     child_losses = _loss(actual, holdout["predicted"].to_numpy(), task)
     level_of_row = np.asarray(levels, dtype=np.int64)[groups] if len(holdout) else np.empty(0, dtype=np.int64)

@@ -15,7 +15,7 @@ from metamodel.evaluation.holdout import level_column
 from metamodel.evaluation.metrics import METRICS, PRIMARY, regression_metrics, skill
 from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.prediction.blending import weight_columns
-from metamodel.tables.keys import GroupKey, decode_key, encode_key
+from metamodel.tables.keys import GroupKey, decode_key, decode_keys, encode_key
 from metamodel.training.plan import Plan
 
 __all__ = ["Shrunk", "blend_holdout", "check_weights", "judge_blend", "shrink", "weight_table", "weight_texts"]
@@ -200,7 +200,7 @@ def blend_holdout(holdout: pd.DataFrame, table: pd.DataFrame, depth: int, levels
     """
     if not len(holdout):
         return holdout
-    keys = [decode_key(key) for key in holdout["key"].cat.categories]
+    keys = decode_keys(holdout["key"].cat.categories.tolist())
     codes = holdout["key"].cat.codes.to_numpy()
     said = {level: holdout[level_column(level)].to_numpy(dtype=np.float64) for level in levels}
     said[depth] = holdout["predicted"].to_numpy(dtype=np.float64)

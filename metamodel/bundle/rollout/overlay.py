@@ -123,7 +123,7 @@ def _write_values(
     if before is None or before.columns != now.columns:
         keys = [encode_key(key) for key in keys_of(challenger.ledger, challenger.manifest.keys)]
     ordered = sorted(keys)
-    numbers = now.of([decode_key(key) for key in ordered], now.columns)
+    numbers = now.of(decode_keys(ordered), now.columns)
     return write_group_values(directory, pd.DataFrame(numbers, index=ordered, columns=list(now.columns)))
 
 

@@ -12,7 +12,7 @@ from metamodel.bundle.ledger_queries import keys_of, with_keys
 from metamodel.bundle.reader import Bundle
 from metamodel.common.arrays import AnyArray
 from metamodel.common.group_status import POOLED, TRAINED
-from metamodel.tables.keys import KeySchema, decode_key, encode_key
+from metamodel.tables.keys import KeySchema, decode_keys, encode_key
 
 __all__ = [
     "carried_holdout",
@@ -135,7 +135,7 @@ def join_evidence(fitted: pd.DataFrame, carried: pd.DataFrame | None) -> pd.Data
     code = {name: i for i, name in enumerate(names)}
     codes = [np.array([code[key] for key in part["key"].cat.categories])[part["key"].cat.codes] for part in parts]
     together = np.concatenate(codes)
-    depth = np.array([-len(decode_key(name)) for name in names])
+    depth = np.array([-len(key) for key in decode_keys(names)])
     order = np.lexsort((together, depth[together]))
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(name for part in parts for name in part):
@@ -185,7 +185,7 @@ def group_values_of(bundle: Bundle, carried: Sequence[str]) -> pd.DataFrame:
     values = bundle.group_values
     if values is None or not carried:
         return pd.DataFrame()
-    numbers = values.of([decode_key(key) for key in carried], values.columns)
+    numbers = values.of(decode_keys(carried), values.columns)
     return pd.DataFrame(numbers, index=list(carried), columns=list(values.columns))
 
 
