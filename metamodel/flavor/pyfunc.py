@@ -44,8 +44,8 @@ class GroupedModel(ChecksTables, PythonModel):
         if preload is not None:
             self._model.preload(preload)
         leave_tables_to_models()
-        take_over_server(self._model.manifest, self._model.entity_names)
         log = log_of_environment(self._model)
+        take_over_server(self._model.manifest, self._model.entity_names, () if log is None else log.columns)
         self._log = None if log is None else AnswerLog(self._model, log)
         if isinstance(self._model, RolloutModel):
             self._model.is_serving = is_serving()

@@ -14,12 +14,14 @@ instead.
 With `metamodel.flavor.remote.http_hook`, the place where MLflow's private parts are touched.
 """
 
+import csv
 import io
 import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -94,7 +96,7 @@ def is_serving() -> bool:
     return os.environ.get(_SERVING) == "true"
 
 
-def take_over_server(manifest: Manifest, entity_names: Sequence[str] = ()) -> None:
+def take_over_server(manifest: Manifest, entity_names: Sequence[str] = (), logged_names: Sequence[str] = ()) -> None:
     """Teach the scoring server of this process, if it is one, CSV, JSON without casts, and to refuse without quoting.
 
     Parameters
@@ -103,15 +105,17 @@ def take_over_server(manifest: Manifest, entity_names: Sequence[str] = ()) -> No
         Of the model that is served.
     entity_names
         Of a roll-out, columns that decide which model answers.
+    logged_names
+        Further columns of a request that are logged; of CSV no others are read.
     """
     server: Any = sys.modules.get(_SERVER)
     if server is not None:
-        _accept_csv(server, manifest, entity_names)
+        _accept_csv(server, manifest, entity_names, logged_names)
         _read_json(server, manifest, entity_names)
         _hide_rows(server, number_columns(manifest))
 
 
-def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str]) -> None:
+def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str], logged_names: Sequence[str]) -> None:
     original = getattr(server.parse_csv_input, "original", server.parse_csv_input)
     group_by = manifest.keys.names
     texts = [column.name for column in manifest.keys.columns if column.kind == "string"]
@@ -126,13 +130,14 @@ def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str]) ->
     kinds = dict.fromkeys(entity_names, "integer") | numbers | kinds
     group_by = list(dict.fromkeys([*group_by, *(name for name in entity_names if name not in numbers)]))
     exact = _exact_columns(manifest.features)
+    names_to_read = {*manifest.keys.names, *manifest.features.names, *entity_names, *logged_names}
 
     def parse_csv_input(csv_input: str | TextIO, schema: Schema | None = None) -> pd.DataFrame:
         # `mlflow models predict` names no schema, and a file by its path; it has loaded this feature model.
         if schema is not None and all(isinstance(column.type, DataType) for column in schema.inputs):
             return original(csv_input=csv_input, schema=schema)
         body = Path(csv_input).read_text(encoding="utf-8") if isinstance(csv_input, str) else csv_input.read()
-        return read_csv_body(body, group_by, texts, kinds, exact)
+        return read_csv_body(body, group_by, texts, kinds, exact, names_to_read)
 
     parse_csv_input.original = original  # type: ignore[attr-defined]
     server.parse_csv_input = parse_csv_input
@@ -165,7 +170,12 @@ def _exact_columns(features: FeatureSchema) -> list[str]:
 
 
 def read_csv_body(
-    body: str, group_by: Sequence[str], texts: Sequence[str], kinds: Mapping[str, str], exact: Sequence[str] = ()
+    body: str,
+    group_by: Sequence[str],
+    texts: Sequence[str],
+    kinds: Mapping[str, str],
+    exact: Sequence[str] = (),
+    names_to_read: Collection[str] | None = None,
 ) -> pd.DataFrame:
     r"""Read the rows of one request.
 
@@ -181,6 +191,14 @@ def read_csv_body(
         What the fields of other columns are, each by itself; see `metamodel.tables.csv_fields.with_parsed_fields`.
     exact
         Columns of integers that must not become floats, which do not hold all of them.
+    names_to_read
+        Columns to read, where the body has them; None to read all. What a body costs must not depend on how many
+        others it has.
+
+    Raises
+    ------
+    PublicError
+        The body is no table, has a column twice, or has further columns and a line with more fields than the header.
 
     Examples
     --------
@@ -190,22 +208,48 @@ def read_csv_body(
     1     NaN  north
     """
     try:
-        header = pd.read_csv(io.StringIO(body), header=None, nrows=1, dtype=str, keep_default_na=False)
-        columns = header.iloc[0].tolist()
+        columns = _header(body)
+        _refuse_twice(columns)
+        read = columns if names_to_read is None else [name for name in columns if name in names_to_read or not name]
+        if len(read) < len(columns):
+            _refuse_long_lines(body, len(columns))
         of_keys = [name for name in kinds if name in group_by]
-        as_text = [name for name in (*texts, *of_keys) if name in columns]
-        options = csv_options(columns, group_by, as_text)
-        options["dtype"] |= dict.fromkeys((name for name in exact if name in columns), str)
+        as_text = [name for name in (*texts, *of_keys) if name in read]
+        options = csv_options(read, group_by, as_text)
+        options["dtype"] |= dict.fromkeys((name for name in exact if name in read), str)
+        if len(read) < len(columns):
+            options["usecols"] = [i for i, name in enumerate(columns) if name in read]
         frame = pd.read_csv(io.StringIO(body), **options)
-    except (ValueError, IndexError) as error:  # pandas' own text quotes the body
+    except (ValueError, csv.Error) as error:  # their own texts quote the body
         fact = f"The body is no CSV table with a header line ({type(error).__name__})."
         raise PublicError(fact, BAD_REQUEST) from error
-    if twice := sorted({name for name in columns if columns.count(name) > 1}):
-        raise PublicError(f"The body has more than one column named {listing(map(repr, twice))}.", BAD_REQUEST)
     frame = with_parsed_fields(frame, kinds)
     frame = frame.assign(**{name: with_decimals(frame[name]) for name in frame if frame[name].dtype == object})
     whole = frame.select_dtypes(include="integer").columns.difference(list(group_by))
     return frame.astype(dict.fromkeys(whole, "float64"))
+
+
+def _lines(body: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(body.removeprefix("\ufeff"), newline=""))
+
+
+def _header(body: str) -> list[str]:
+    """Read the first line that is not blank, as pandas does, in time that is linear in its columns."""
+    header = next((fields for fields in _lines(body) if fields and (len(fields) > 1 or fields[0].strip())), None)
+    if header is None:
+        raise pd.errors.EmptyDataError("no header")
+    return header
+
+
+def _refuse_twice(columns: Sequence[str]) -> None:
+    if twice := sorted(name for name, times in Counter(columns).items() if times > 1):
+        raise PublicError(f"The body has more than one column named {listing(map(repr, twice))}.", BAD_REQUEST)
+
+
+def _refuse_long_lines(body: str, columns: int) -> None:
+    """Refuse what pandas refuses only where it reads all columns: values that may stand under another's name."""
+    if any(len(fields) > columns for fields in _lines(body)):
+        raise PublicError("A line of the body has more fields than its header. Quote fields with commas.", BAD_REQUEST)
 
 
 def _hide_rows(server: Any, numbers: Sequence[str]) -> None:

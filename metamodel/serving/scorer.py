@@ -95,7 +95,7 @@ class Scorer:
         self._by_mlflow = PyFuncModel(logged, _AsPyfunc(model, max_rows, self._log))
         # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
         leave_tables_to_models()
-        take_over_server(model.manifest, model.entity_names)
+        take_over_server(model.manifest, model.entity_names, logged_columns)
         if isinstance(model, RolloutModel):
             model.is_serving = True
 

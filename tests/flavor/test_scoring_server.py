@@ -74,3 +74,38 @@ def test_a_csv_body_that_cannot_be_read_is_not_quoted(trained: metamodel.Trainin
     with pytest.raises(PublicError, match=r"^The body ") as caught:
         server.parse_csv_input(io.StringIO(body), None)
     assert "secret" not in caught.value.message
+
+
+def test_of_a_wide_csv_body_only_the_columns_of_the_model_are_parsed(
+    trained: metamodel.TrainingResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_over_server(trained.manifest, logged_names=["ticket"])
+    read_csv, parsed = pd.read_csv, []
+
+    def counted(*args: Any, **kwargs: Any) -> pd.DataFrame:
+        frame = read_csv(*args, **kwargs)
+        parsed.append(list(frame.columns))
+        return frame
+
+    monkeypatch.setattr(pd, "read_csv", counted)
+    others = [f"c{i}" for i in range(20_000)]
+    header = ",".join(["ticket", *others, "x", "store"])
+    frame = server.parse_csv_input(io.StringIO(f"{header}\n{','.join(['t1', *others, '1.5', '007'])}\n"), None)
+    assert parsed == [["ticket", "x", "store"]]
+    assert frame.to_dict("records") == [{"ticket": "t1", "x": 1.5, "store": "007"}]
+
+
+@pytest.mark.parametrize("line", ["007,1,a,b", "0,07,1,b,c"])
+def test_a_line_that_is_longer_than_its_header_is_refused_beside_columns_that_are_not_read(
+    trained: metamodel.TrainingResult, line: str
+) -> None:
+    take_over_server(trained.manifest)
+    with pytest.raises(PublicError, match=r"^A line of the body has more fields than its header"):
+        server.parse_csv_input(io.StringIO(f"store,x,other\n007,1,a\n{line}\n"), None)
+
+
+@pytest.mark.parametrize("start", ["", "\n", " \n\r\n", "\ufeff"])
+def test_the_header_is_the_first_line_that_is_not_blank(trained: metamodel.TrainingResult, start: str) -> None:
+    take_over_server(trained.manifest)
+    frame = server.parse_csv_input(io.StringIO(f'{start}"store",other,x\r\n007,a,1\r\n', newline=""), None)
+    assert frame.to_dict("records") == [{"store": "007", "x": 1.0}]
