@@ -43,10 +43,10 @@ def program(cluster: Cluster, folder: Path, what: str) -> Iterator[subprocess.Po
             running.kill()  # where it is late, it would keep the cluster from the next test
 
 
-def test_cluster_trains_and_scores_the_housing_cells_as_this_machine_does(
+def test_cluster_trains_and_scores_housing_cells_as_this_machine_does(
     cluster: Cluster, housing: pd.DataFrame, tmp_path: Path
 ) -> None:
-    cells = in_cells(housing)
+    cells = in_cells(housing).query("longitude_cell < -121")  # a third of the cells: each is a fit or three
     cells.to_parquet(tmp_path / "housing.parquet", index=False)
     local = metamodel.train(
         str(tmp_path / "housing.parquet"), KEYS, TARGET, features=FEATURES, unknown="fallback", n_jobs=1
