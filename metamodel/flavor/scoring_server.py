@@ -65,6 +65,10 @@ _BODY_REASONS = {
 
 _FORMATS = "Send a JSON object with one of dataframe_split, dataframe_records, instances and inputs, CSV, or Parquet."
 
+# What parsers and pandas raise over a body: nesting that is too deep, integers of thousands of digits, names or indexes
+# that are lists. MLflow lets them through, as an error of the server.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 _COLUMN = re.compile(r"column (.+?)(?: to type|\. Can not safely)")
 
 
@@ -112,6 +116,7 @@ def take_over_server(manifest: Manifest, entity_names: Sequence[str] = (), logge
     if server is not None:
         _accept_csv(server, manifest, entity_names, logged_names)
         _read_json(server, manifest, entity_names)
+        _refuse_unreadable(server)
         _hide_rows(server, number_columns(manifest))
 
 
@@ -156,6 +161,26 @@ def _read_json(server: Any, manifest: Manifest, entity_names: Sequence[str]) -> 
 
     infer_and_parse_data.original = original  # type: ignore[attr-defined]
     server.infer_and_parse_data = infer_and_parse_data
+
+
+def _refuse_unreadable(server: Any) -> None:
+    original = getattr(server._parse_json_data, "original", server._parse_json_data)
+
+    def parse_json_data(*given: Any) -> Any:
+        try:
+            parsed = original(*given)
+            if isinstance(parsed.data, pd.DataFrame):
+                set(parsed.data.columns)  # a TypeError where one of them is a list
+        except MlflowException:
+            raise
+        except _UNREADABLE as error:
+            raise PublicError(
+                f"The body cannot be read as a table ({type(error).__name__}). {_FORMATS}", BAD_REQUEST
+            ) from error
+        return parsed
+
+    parse_json_data.original = original  # type: ignore[attr-defined]
+    server._parse_json_data = parse_json_data
 
 
 def _exact_columns(features: FeatureSchema) -> list[str]:
@@ -218,7 +243,8 @@ def read_csv_body(
         options = csv_options(read, group_by, as_text)
         options["dtype"] |= dict.fromkeys((name for name in exact if name in read), str)
         if len(read) < len(columns):
-            options["usecols"] = [i for i, name in enumerate(columns) if name in read]
+            places = dict(zip(columns, range(len(columns)), strict=True))
+            options["usecols"] = [places[name] for name in read]
         frame = pd.read_csv(io.StringIO(body), **options)
     except (ValueError, csv.Error) as error:  # their own texts quote the body
         fact = f"The body is no CSV table with a header line ({type(error).__name__})."
