@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE
+from mlflow.utils.workspace_context import get_request_workspace
 
 from metamodel.common.messages import error_text, short, short_line
 from metamodel.common.progress import say
@@ -33,6 +35,8 @@ _LONGEST = 500
 _ERROR_TAG = "metamodel.error"
 
 _DIGEST_TAG = "metamodel.digest"
+
+_UNTOLD = mlflow.environment_variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 
 
 @contextmanager
@@ -73,7 +77,23 @@ def training_run(
             raise
         if _ERROR_TAG in run.data.tags:  # of an attempt before this one
             mlflow.delete_tag(_ERROR_TAG)
+        _end_finished(run)
+
+
+def _end_finished(run: mlflow.ActiveRun) -> None:
+    """End the run, and say where it is as MLflow does, which would ask the server first where that is."""
+    server = mlflow.get_tracking_uri()
+    plain = server.startswith(("http://", "https://")) and not get_request_workspace()
+    if not plain or _UNTOLD.is_set():
+        mlflow.end_run()  # Databricks and workspaces have addresses of their own
+        return
+    _UNTOLD.set(True)
+    try:
         mlflow.end_run()
+    finally:
+        _UNTOLD.unset()
+    experiment = f"{redacted(server.rstrip('/'))}/#/experiments/{run.info.experiment_id}"
+    sys.stdout.write(f"🏃 View run at: {experiment}/runs/{run.info.run_id}\n🧪 View experiment at: {experiment}\n")
 
 
 def _end_failed(error: BaseException) -> None:

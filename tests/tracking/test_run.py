@@ -14,7 +14,7 @@ import pytest
 from edge_children import Hopeless
 from mlflow import MlflowClient
 from places import SUPPORT
-from servers import Server
+from servers import Recorder, Server
 from tiny_trainings import registered_names, runs_of, tiny, train_tiny
 
 import metamodel
@@ -62,6 +62,26 @@ def test_another_training_is_refused_by_a_run_before_anything_is_logged(client: 
         with pytest.raises(metamodel.InputError, match="holds another training already"):
             metamodel.log_model(second, report=False)
     assert client.get_run(run.info.run_id).data.to_dictionary() == before["data"]
+
+
+def test_a_finished_run_says_where_it_is_and_asks_the_server_nothing(
+    recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with training_run() as run:
+        recorder.take()
+    place = f"{recorder.url}/#/experiments/{run.info.experiment_id}"
+    assert f"View run at: {place}/runs/{run.info.run_id}\n" in capsys.readouterr().out
+    assert recorder.take() == [("POST", "/api/2.0/mlflow/runs/update")]
+
+
+def test_a_finished_run_says_nothing_where_that_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    with training_run():
+        pass
+    assert "View run" not in capsys.readouterr().out
+    assert os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] == "true"
 
 
 def _fail_inside(experiment: str) -> None:
