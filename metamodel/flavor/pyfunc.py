@@ -4,6 +4,7 @@ All state is in the bundle; the wrapper is logged as code (`metamodel/model_code
 """
 
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ from metamodel.tables.large_integers import with_decimals
 __all__ = ["GroupedModel", "predict_for_json", "public_errors"]
 
 _logger = logging.getLogger(__name__)
+
+_REPEATED = re.compile(r"^(\w+)=.* is unknown\.", re.DOTALL)
 
 
 class GroupedModel(ChecksTables, PythonModel):
@@ -122,7 +125,9 @@ def public_errors(name_groups: bool = False) -> Iterator[None]:
             f'{fact} Leave them out, or send params {{"unknown": "null"}}.', INVALID_PARAMETER_VALUE
         ) from error
     except InputError as error:
-        raise PublicError(str(error), INVALID_PARAMETER_VALUE) from error
+        # A caller's value is repeated to nobody, nor written into a log.
+        message = str(error) if name_groups else _REPEATED.sub(r"\1 has a value that is unknown.", str(error))
+        raise PublicError(message, INVALID_PARAMETER_VALUE) from error
     except BundleError as error:
         raise PublicError(str(error)) from error
     except Exception as error:

@@ -26,12 +26,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
+import pyarrow as pa
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR, ErrorCode
 from mlflow.types import DataType, Schema
 
 from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import listing
+from metamodel.flavor.body_tables import BodyTooLarge, read_parquet_table
 from metamodel.flavor.json_requests import read_json_body
 from metamodel.flavor.signature import number_columns
 from metamodel.tables.csv_fields import with_parsed_fields
@@ -60,7 +62,6 @@ _BODY_REASONS = {
     "Invalid input. The input must be a JSON dictionary": "The body is no JSON object.",
     "Invalid input. Dataframe": "The table is not laid out as the key above it says.",
     "The input must be a JSON dictionary": "The body names no table.",
-    "Failed to parse input as a Pandas DataFrame": "The body is no Parquet file.",
 }
 
 _FORMATS = "Send a JSON object with one of dataframe_split, dataframe_records, instances and inputs, CSV, or Parquet."
@@ -116,6 +117,7 @@ def take_over_server(manifest: Manifest, entity_names: Sequence[str] = (), logge
     if server is not None:
         _accept_csv(server, manifest, entity_names, logged_names)
         _read_json(server, manifest, entity_names)
+        _accept_parquet(server, {*manifest.keys.names, *manifest.features.names, *entity_names, *logged_names})
         _refuse_unreadable(server)
         _hide_rows(server, number_columns(manifest))
 
@@ -161,6 +163,19 @@ def _read_json(server: Any, manifest: Manifest, entity_names: Sequence[str]) -> 
 
     infer_and_parse_data.original = original  # type: ignore[attr-defined]
     server.infer_and_parse_data = infer_and_parse_data
+
+
+def _accept_parquet(server: Any, names_to_read: Collection[str]) -> None:
+    def parse_parquet_input(parquet_input: Any) -> pd.DataFrame:
+        try:
+            return read_parquet_table(parquet_input, names_to_read)
+        except BodyTooLarge as error:
+            raise PublicError(f"{error} Send the rows in parts.", BAD_REQUEST) from error
+        except (pa.ArrowException, OSError, ValueError) as error:
+            fact = f"The body is no Parquet file of flat columns ({type(error).__name__})."
+            raise PublicError(f"{fact} {_FORMATS}", BAD_REQUEST) from error
+
+    server.parse_parquet_input = parse_parquet_input
 
 
 def _refuse_unreadable(server: Any) -> None:
@@ -283,12 +298,15 @@ def _hide_rows(server: Any, numbers: Sequence[str]) -> None:
 
     def invocations(data: Any, content_type: str, model: Any, input_schema: Any) -> Any:
         try:
-            return original(data, content_type, model, input_schema)
+            answer = original(data, content_type, model, input_schema)
         except PublicError:
             raise
         except MlflowException as error:
             _logger.debug("A request was refused: %s", error)
             raise PublicError(_reason(error.message, numbers), ErrorCode.Value(error.error_code)) from error
+        if answer.status == 415:  # MLflow repeats the header
+            return answer._replace(response=f"The Content-Type is none that this server reads. {_FORMATS}")
+        return answer
 
     invocations.original = original  # type: ignore[attr-defined]
     server.invocations = invocations

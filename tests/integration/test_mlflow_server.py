@@ -167,10 +167,10 @@ def test_why_a_row_with_text_in_a_number_feature_failed_is_said_without_the_text
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"predict_method": "guess"}, "predict_method='guess' is unknown. Use one of: predict, predict_proba"),
+        ({"predict_method": "guess"}, "predict_method has a value that is unknown. Use one of: predict, predict_proba"),
         ({"predict_method": "predict_proba"}, "needs a classifier, but this model does regression"),
         ({"unknown": "error"}, 'the policy for these is "error"'),
-        ({"unknown": "ignore"}, "unknown='ignore' is unknown. Use one of: null, error, fallback."),
+        ({"unknown": "ignore"}, "unknown has a value that is unknown. Use one of: null, error, fallback."),
         ({"detail": "yes"}, "The params are of a wrong type"),
         ({"predict_method": 3}, "The params are of a wrong type"),
         (["detail"], "The params are no JSON object"),

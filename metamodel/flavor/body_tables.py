@@ -1,0 +1,79 @@
+"""Parquet bodies, bounded before they are built: the model's columns alone are read, and each text is held once.
+
+A body of a megabyte can open to gigabytes: repeated values, a dictionary of long texts, lists. A server that reads it
+whole has lost already.
+"""
+
+import io
+from collections.abc import Collection, Sequence
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+__all__ = ["BodyTooLarge", "read_parquet_table"]
+
+# What the rows of one Parquet body may take.
+OPENED_BYTES = 2**30
+
+# How texts may be encoded: of these none repeats what a page holds once. One of prefixes can open to any size.
+_ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "DELTA_LENGTH_BYTE_ARRAY"}
+
+
+class BodyTooLarge(ValueError):
+    """A body would open to more than the server takes; the message holds nothing of it."""
+
+
+def read_parquet_table(body: io.BytesIO, columns: Collection[str], limit: int = OPENED_BYTES) -> pd.DataFrame:
+    """Read the columns of a model, if what they open to is within a limit by the file's own footer.
+
+    Parameters
+    ----------
+    body
+        The file.
+    columns
+        Names; others are not read.
+    limit
+        Bytes.
+
+    Raises
+    ------
+    BodyTooLarge
+        The columns would take more.
+    ValueError
+        A column holds lists or records, or is encoded so that its size is not known.
+    pyarrow.ArrowException, OSError
+        The body is no Parquet file.
+    """
+    schema = pq.read_schema(body)
+    names = [name for name in schema.names if name in columns]
+    if any(pa.types.is_nested(schema.field(name).type) for name in names if schema.names.count(name) == 1):
+        raise ValueError("A column holds lists or records.")
+    texts = [name for name in names if schema.names.count(name) == 1 and _is_text(schema.field(name).type)]
+    body.seek(0)
+    # Texts stay in their dictionary, so that one that stands in every row is held once.
+    file = pq.ParquetFile(body, read_dictionary=texts)
+    size = _opened_bytes(file.metadata, set(names))
+    if size > limit:
+        raise BodyTooLarge(f"The body's columns open to {size:,} bytes; this server takes {limit:,}.")
+    frame = file.read(columns=names).to_pandas()
+    return frame.assign(**{name: frame[name].astype(object) for name in texts if name in frame.columns})
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind))
+
+
+def _opened_bytes(metadata: pq.FileMetaData, names: set[str]) -> int:
+    size = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if column.path_in_schema in names:
+                _check_encodings(column.encodings, column.physical_type)
+                size += column.total_uncompressed_size + 16 * max(column.num_values, group.num_rows)
+    return size
+
+
+def _check_encodings(encodings: Sequence[str], physical_type: str) -> None:
+    if "BYTE_ARRAY" in physical_type and not set(encodings) <= _ENCODINGS:
+        raise ValueError("A column of texts is encoded in a way that hides its size.")

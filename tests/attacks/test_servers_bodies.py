@@ -1,0 +1,199 @@
+"""Attacks with bodies, on both servers: bombs, odd tables, and a thousand bodies with a little of everything wrong."""
+
+import io
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import requests
+from servers import Server, metamodel_server, scoring_server
+from serving import CSV, JSON, PARQUET, post, sales
+
+import metamodel
+
+pytestmark = [pytest.mark.attack, pytest.mark.server]
+
+MARK = "marker-41c7"
+
+ROW = {"country": "FR", "store": 1, "price": 0.5}
+
+
+@pytest.fixture(scope="module", params=["metamodel", "mlflow"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    table = sales().drop(columns=["colour", "count"])
+    path = tmp_path_factory.mktemp("bodies")
+    result = metamodel.train(
+        table, ["country", "store"], "sales", estimator="ridge", holdout=0, n_jobs=1, output_dir=path / "bundle"
+    )
+    model = metamodel.log_model(result, report=False).model_uri
+    run = metamodel_server if request.param == "metamodel" else scoring_server
+    with run(model, path) as server:
+        yield server
+
+
+def _file(columns: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _peak_megabytes(server: Server) -> float:
+    """Sum the peaks of all processes of a server."""
+    peaks = 0
+    pending = [server.process.pid]
+    while pending:
+        process = pending.pop()
+        pending += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+        status = Path(f"/proc/{process}/status").read_text()
+        peaks += int(status.partition("VmHWM:")[2].split()[0])
+    return peaks / 1024
+
+
+def test_of_a_wide_csv_the_models_columns_alone_are_read(server: Server) -> None:
+    names = [f"c{i}" for i in range(15_000)]
+    body = f"{','.join([*ROW, *names])}\nFR,1,0.5{',1' * len(names)}\n"
+    answer = post(server, body, CSV)
+    narrow = post(server, "country,store,price\nFR,1,0.5\n", CSV)
+    assert (answer.status_code, answer.json()) == (200, narrow.json())
+    assert answer.elapsed.total_seconds() < 8
+
+
+def test_a_csv_with_a_million_columns_of_one_name_is_refused_soon(server: Server) -> None:
+    answer = post(server, "a," * 1_000_000 + "a\n1\n", CSV)
+    assert answer.status_code == 400
+    assert answer.elapsed.total_seconds() < 8
+
+
+def test_a_line_longer_than_the_header_is_refused_also_where_some_columns_are_read(server: Server) -> None:
+    assert post(server, "country,store,price,more\nFR,1,0.5,1\nFR,1,0.5,1,2\n", CSV).status_code == 400
+
+
+def test_a_parquet_body_takes_no_more_than_the_models_columns_do(server: Server) -> None:
+    rows = 300_000
+    zeros = pa.array(np.zeros(rows))
+    key = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, "int32")), ["FR"])
+    body = _file(
+        {"country": key, "store": pa.array(np.ones(rows, "int64")), "price": zeros}
+        | {f"c{i}": zeros for i in range(300)}
+    )
+    before = _peak_megabytes(server)
+    assert len(body) < 1_000_000
+    assert post(server, body, PARQUET).status_code == 200
+    assert _peak_megabytes(server) - before < 600  # all columns would take 720 for their values alone
+
+
+def test_a_long_text_in_every_row_is_held_once(server: Server) -> None:
+    rows = 20_000
+    key = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, "int32")), ["x" * 100_000])
+    body = _file({"country": key, "store": pa.array(np.ones(rows, "int64")), "price": pa.array(np.zeros(rows))})
+    before = _peak_megabytes(server)
+    assert post(server, body, PARQUET).status_code == 200
+    assert _peak_megabytes(server) - before < 600  # 2,000 if each row had its own
+
+
+@pytest.mark.parametrize(
+    "price",
+    [pa.array([[0.5] * 10_000]), pa.array([{"a": 0.5}]), pa.array([{"price": 1.0}])],
+    ids=["list", "record", "same"],
+)
+def test_lists_and_records_in_parquet_are_refused(server: Server, price: pa.Array) -> None:
+    answer = post(server, _file({"country": ["FR"], "store": [1], "price": price}), PARQUET)
+    assert (answer.status_code, "flat columns" in answer.json()["message"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"dataframe_records": ' + "[" * 990 + "]" * 990 + "}",
+        '{"dataframe_records": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"dataframe_records": [{"country": "FR", "store": ' + "7" * 5000 + ', "price": 1}]}',
+        '{"dataframe_split": {"columns": [["country"], ["store"], ["price"]], "data": [["FR", 1, 0.5]]}}',
+        '{"dataframe_split": {"columns": [{"a": 1}, "store", "price"], "data": [["FR", 1, 0.5]]}}',
+        '{"dataframe_split": 7}',
+        '{"dataframe_records": [[1], 7]}',
+        '{"inputs": {"country": {"a": 1}, "store": [1]}}',
+    ],
+    ids=[
+        "990 levels",
+        "100,000 levels",
+        "5,000 digits",
+        "lists as names",
+        "objects as names",
+        "number",
+        "mixed",
+        "odd",
+    ],
+)
+def test_odd_json_is_refused_with_400(server: Server, body: str) -> None:
+    answer = post(server, body)
+    assert (answer.status_code, "Traceback" in answer.text) == (400, False)
+
+
+def test_a_content_type_is_not_repeated(server: Server) -> None:
+    for kind in (MARK, f"text/csv; {MARK}=1"):
+        answer = post(server, "a\n1\n", kind)
+        assert (answer.status_code, MARK in answer.text) == (415, False)
+
+
+_PARTS = [
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    "null",
+    "1e999",
+    "NaN",
+    '"',
+    "-",
+    "\\ud800",
+    "\x00",
+    f'"{MARK}"',
+    "9" * 5000,
+    "[" * 990,
+]
+
+_BODIES = [
+    (json.dumps({"dataframe_records": [ROW]}), JSON),
+    (json.dumps({"dataframe_split": {"columns": [*ROW], "data": [[*ROW.values()]]}}), JSON),
+    (json.dumps({"instances": [ROW], "params": {"detail": True}}), JSON),
+    (json.dumps({"inputs": {name: [value] for name, value in ROW.items()}, "params": {"unknown": MARK}}), JSON),
+    (f"country,store,price\nFR,1,{MARK}\n", CSV),
+]
+
+
+def _fuzzed(dice: random.Random) -> tuple[bytes, str]:
+    """Make a body with one to four faults."""
+    if dice.random() < 0.2:
+        data = bytearray(_file({"country": ["FR"], "store": [1], "price": [0.5]}))
+        for _ in range(dice.randint(1, 4)):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        return bytes(data), PARQUET
+    text, kind = dice.choice(_BODIES)
+    for _ in range(dice.randint(1, 4)):
+        place = dice.randrange(len(text) + 1)
+        text = text[:place] + dice.choice(_PARTS) + text[place + dice.randint(0, 3) :]
+    return text.encode(errors="replace"), kind
+
+
+def test_a_thousand_fuzzed_bodies_get_answers_or_refusals_without_an_echo(server: Server) -> None:
+    dice = random.Random(17)
+    statuses: Counter[int] = Counter()
+    with requests.Session() as session:
+        for _ in range(1000):
+            body, kind = _fuzzed(dice)
+            answer = session.post(f"{server.url}/invocations", body, headers={"Content-Type": kind}, timeout=60)
+            statuses[answer.status_code] += 1
+            assert answer.status_code < 500, (body, answer.text)
+            assert MARK not in answer.text, (body, answer.text)
+            assert "Traceback" not in answer.text, body
+    assert statuses.total() == 1000
+    assert statuses.keys() == {200, 400}
