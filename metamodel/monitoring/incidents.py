@@ -186,7 +186,8 @@ def _systemic_incident(
     what, effect = cell_change(level.cells, parent, column)
     key = level.keys[parent]
     where = "everywhere" if key == WORLD else f"in {key}"
-    words = f"{name!r} changed {where} ({what}): {groups} of {count(tested, 'group')} alarm for themselves."
+    alarms = f"{groups} of {count(tested, 'group')} alarm for themselves" if tested else "in all rows together"
+    words = f"{name!r} changed {where} ({what}): {alarms}."
     kind = "data quality" if what != _WHAT[DISTRIBUTION] else "systemic"
     return Incident(kind, key, name, what, groups, groups / max(tested, 1), effect, words, True)
 

@@ -20,6 +20,9 @@ __all__ = ["Monitoring"]
 _TABLES = ("groups", "columns", "cells", "slices", "incidents", "retrain")
 
 
+_TOO_FEW = "no group has enough rows to be tested by itself, parents alone were"
+
+
 @dataclass(frozen=True)
 class Monitoring:
     """One window, judged.
@@ -61,7 +64,7 @@ class Monitoring:
         status = self.groups["status"].value_counts()
         errors, rows = int(status.get("performance", 0)), int(status.get("drift", 0))
         tested = errors + rows + int(status.get("ok", 0))
-        changed = f"{errors + rows:,} of {tested:,} tested groups changed"
+        changed = f"{errors + rows:,} of {tested:,} tested groups changed" if tested else _TOO_FEW
         detail = f" ({errors:,} in their errors)" if errors else ""
         blocking = int(self.incidents["blocks"].sum())
         incidents = f"; {count(blocking, 'incident')} for somebody to look at" if blocking else ""

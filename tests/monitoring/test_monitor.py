@@ -47,6 +47,19 @@ def test_small_groups_borrow_earlier_windows(model: metamodel.MetaModel, good: p
     assert statuses(result).pop('["DE",3]') == "performance"
 
 
+def test_a_break_in_groups_too_small_to_be_tested_is_told_of_their_parents(
+    model: metamodel.MetaModel, good: pd.DataFrame
+) -> None:
+    result = metamodel.monitor(
+        model, weeks(1, 20, rows=8).assign(price=lambda rows: rows["price"] * 1000), baseline=good
+    )
+
+    assert "no group has enough rows to be tested by itself" in result.sentence
+    words = result.incidents.loc[result.incidents["column"] == "price", "words"]
+    assert words.str.contains("in all rows together").all()
+    assert result.has_incident
+
+
 def test_the_same_window_again_changes_nothing(model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path) -> None:
     metamodel.monitor(model, changed(START, 40), baseline=good, output=tmp_path)
     table = changed(SECOND, 41)
