@@ -21,6 +21,7 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.flavor.answer_log import AnswerLog
+from metamodel.flavor.body_tables import BodyTooLarge
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.pyfunc import predict_for_json, public_errors
 from metamodel.flavor.scoring_server import PublicError, take_over_server
@@ -172,7 +173,7 @@ def _parquet_rows(body: bytes) -> int:
 
 
 def _refused(error: MlflowException) -> Reply:
-    if isinstance(error, _TooManyRows):
+    if isinstance(error, _TooManyRows) or isinstance(error.__cause__, BodyTooLarge):
         return refusal(413, "BAD_REQUEST", error.message)
     return Reply(error.get_http_status_code(), error.serialize_as_json().encode())
 

@@ -13,6 +13,7 @@ import pytest
 from serving import JSON, PARQUET, ROW, records
 
 import metamodel
+from metamodel.flavor import body_tables
 from metamodel.serving import app
 from metamodel.serving.app import Limits, Service
 from metamodel.serving.json_request import PlainRequest
@@ -100,6 +101,15 @@ def test_stacked_rows_are_answered_on_the_loop_at_once(plain_model: str, monkeyp
     monkeypatch.setattr(app, "_SLOW_SECONDS", 10.0)
     assert _threads_of(service, monkeypatch, records({}), records({"country": "nowhere"})) == [False, True]
     service.close()
+
+
+def test_a_parquet_body_that_opens_to_too_much_is_too_large(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_tables, "_opened_bytes", lambda *_: 2**31)
+    buffer = io.BytesIO()
+    pd.DataFrame([ROW]).to_parquet(buffer, index=False)
+    start, body = _ask(service, buffer.getvalue(), kind=PARQUET)
+    assert start["status"] == 413
+    assert "open to 2,147,483,648 bytes" in json.loads(body["body"])["message"]
 
 
 def test_rows_of_parquet_are_counted_before_they_are_read(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
