@@ -186,7 +186,7 @@ def test_a_wrong_param_is_refused_and_no_row_is_quoted(
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (f"a,b\n{TEXT_MARK},{NUMBER_MARK}\n1,2,3,{TEXT_MARK}\n", "no CSV table"),
+        (f"a,b\n{TEXT_MARK},{NUMBER_MARK}\n1,2,3,{TEXT_MARK}\n", "more fields than its header"),
         (f'a,"b\n{TEXT_MARK},{NUMBER_MARK}', "no CSV table"),
         ("", "no CSV table"),
         (f"{TEXT_MARK}\n", "The table lacks group column"),
