@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ __all__ = [
     "private_directory",
     "scratch_directory",
     "sweep",
+    "temporary_directory",
 ]
 
 _PREFIX = "metamodel-"
@@ -62,25 +63,37 @@ class OwnedDirectory:
         """Take it away; in a process that was forked from the owner, and ends earlier, do nothing."""
         if self._pid == os.getpid():
             shutil.rmtree(self.path, ignore_errors=True)
-            Path(f"{self.path}.lock").unlink(missing_ok=True)
-            self._lock.release()
+            self.release()
+
+    def release(self) -> None:
+        """Own it no longer, and let it stay."""
+        Path(f"{self.path}.lock").unlink(missing_ok=True)
+        self._lock.release()
+        atexit.unregister(self.close)
 
 
-def sweep(parent: Path, prefix: str = "") -> None:
+def _anything(left: Path) -> bool:
+    return True
+
+
+def sweep(parent: Path, prefix: str = "", may_go: Callable[[Path], bool] = _anything) -> None:
     """Take away what dead processes left behind.
 
     Parameters
     ----------
     parent, prefix
         As for `OwnedDirectory`. The directory may be one that everybody writes to: other users' files stay.
+    may_go
+        Called with each directory that would go, while no other process can sweep it; what it denies stays.
     """
     for lock in parent.glob(f"{prefix}*.lock"):
         with contextlib.suppress(Timeout, OSError):  # its owner lives, or another process is sweeping too
             found = lock.lstat()
             if stat.S_ISREG(found.st_mode) and _is_ours(found):
                 with FileLock(lock, timeout=0):
-                    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                    lock.unlink(missing_ok=True)
+                    if may_go(lock.with_suffix("")):
+                        shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                        lock.unlink(missing_ok=True)
 
 
 def _is_ours(found: os.stat_result) -> bool:
@@ -140,12 +153,37 @@ def scratch_directory(name: str) -> Path:
     >>> directory.is_dir(), directory.name.startswith("model-")
     (True, True)
     """
+    temporary = Path(tempfile.gettempdir())
     with _guard:
-        if not _mine or not _mine[0].path.is_dir():
-            temporary = Path(tempfile.gettempdir())
+        mine = next((owned for owned in _mine if owned.path.parent == temporary and owned.path.is_dir()), None)
+        if mine is None:
             sweep(temporary, _PREFIX)
-            _mine[:] = [OwnedDirectory(temporary, _PREFIX)]
-        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_mine[0].path))
+            mine = OwnedDirectory(temporary, _PREFIX)
+            _mine.append(mine)
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=mine.path))
+
+
+@contextmanager
+def temporary_directory(name: str) -> Iterator[Path]:
+    """Make a directory for a block; where the process is killed in it, the next command takes it away.
+
+    Parameters
+    ----------
+    name
+        What it is for.
+
+    Examples
+    --------
+    >>> with temporary_directory("log") as directory:
+    ...     (directory / "file").touch()
+    >>> directory.exists()
+    False
+    """
+    directory = scratch_directory(name)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def discard(path: Path) -> bool:
@@ -157,33 +195,22 @@ def discard(path: Path) -> bool:
     return mine
 
 
-_until_exit: dict[Path, int] = {}
+_until_exit: list[OwnedDirectory] = []
 
 
-def directory_until_exit(prefix: str) -> Path:
-    """Make a directory that goes when the process that made it ends, unless it is to be kept.
-
-    Parameters
-    ----------
-    prefix
-        Beginning of its name.
-    """
-    directory = Path(tempfile.mkdtemp(prefix=prefix))
-    _until_exit[directory] = os.getpid()
-    return directory
+def directory_until_exit() -> Path:
+    """Make a directory that goes when the process that made it ends, however it ends, unless it is to be kept."""
+    temporary = Path(tempfile.gettempdir())
+    sweep(temporary, _PREFIX)
+    _until_exit.append(OwnedDirectory(temporary, _PREFIX))
+    return _until_exit[-1].path
 
 
 def keep(path: Path) -> None:
     """Let a directory of this process's, or the one that it lies in, stay when the process ends."""
-    for directory in (path, *path.parents):
-        _until_exit.pop(directory, None)
-
-
-@atexit.register
-def _remove_all() -> None:
-    for directory, owner in _until_exit.items():
-        if owner == os.getpid():
-            shutil.rmtree(directory, ignore_errors=True)
+    for owned in [owned for owned in _until_exit if path.is_relative_to(owned.path)]:
+        _until_exit.remove(owned)
+        owned.release()
 
 
 @contextmanager
@@ -192,11 +219,9 @@ def plainly_named(path: Path) -> Iterator[Path]:
     if not re.search("[#%?]", str(path.absolute())):
         yield path
         return
-    with tempfile.TemporaryDirectory() as directory:
+    with temporary_directory("named") as directory:
         # It refuses symbolic links.
-        yield Path(
-            shutil.copytree(path, Path(directory) / re.sub("[#%?]", "_", path.name), copy_function=_link_or_copy)
-        )
+        yield Path(shutil.copytree(path, directory / re.sub("[#%?]", "_", path.name), copy_function=_link_or_copy))
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -8,7 +8,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.group_status import TRAINED
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.fitting.content import has_callers_code
 from metamodel.flavor.code_archive import write_code
 from metamodel.flavor.environment import Environment
@@ -69,7 +69,7 @@ def _one_of_each(model: MetaModel) -> Iterator[GroupKey]:
 
 def _failure(model: MetaModel, keys: list[str], environment: Environment) -> str:
     """Say what went wrong in the other process, or ""."""
-    with tempfile.TemporaryDirectory(prefix="metamodel-code-") as directory:
+    with temporary_directory("code") as directory:
         _, archive = write_code(Path(directory))
         for path in environment.code_paths:
             Path(directory, path.name).symlink_to(path, target_is_directory=path.is_dir())

@@ -1,8 +1,6 @@
 """Read what a logged model's bundle says of its groups, without fetching its children."""
 
-import tempfile
 from io import BytesIO
-from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -10,6 +8,7 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
 from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, Manifest, read_manifest, read_proven
 from metamodel.bundle.reader import LEDGER_NAME
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, MetaModelError
 from metamodel.flavor.remote.mlmodel import MLMODEL, bundle_path, one_line, read_mlmodel
@@ -35,21 +34,21 @@ def read_logged_ledger(uri: str) -> tuple[Manifest, str, pd.DataFrame]:
     InputError
         There is no such model, or none that `metamodel` logged.
     """
-    with tempfile.TemporaryDirectory(prefix="metamodel-ledger-") as name:
+    with temporary_directory("ledger") as directory:
         try:
             place = ModelsArtifactRepository.get_underlying_uri(uri)
-            _fetch(place, MLMODEL, name)
-            bundle = bundle_path(read_mlmodel(Path(name)))
+            _fetch(place, MLMODEL, str(directory))
+            bundle = bundle_path(read_mlmodel(directory))
             if bundle is None:
                 raise InputError(f"{redacted(uri)} is an MLflow model, but not one that metamodel logged.")
             for file in (MANIFEST_NAME, MANIFEST_DIGEST_NAME, LEDGER_NAME):
-                _fetch(place, f"{bundle}/{file}", name)
+                _fetch(place, f"{bundle}/{file}", str(directory))
         except MetaModelError:
             raise
         except Exception as error:  # a store's client raises whatever it likes
             raise InputError(f"The ledger of {redacted(uri)} cannot be fetched ({one_line(error)}).") from error
-        manifest, digest = read_manifest(Path(name))
-        return manifest, digest, pd.read_parquet(BytesIO(read_proven(Path(name), LEDGER_NAME, manifest.files)))
+        manifest, digest = read_manifest(directory)
+        return manifest, digest, pd.read_parquet(BytesIO(read_proven(directory, LEDGER_NAME, manifest.files)))
 
 
 def _fetch(place: str, file: str, directory: str) -> None:

@@ -1,6 +1,5 @@
 """A finished bundle as MLflow takes it: the parts of a pyfunc model."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
-from metamodel.common.temp_dirs import plainly_named
+from metamodel.common.temp_dirs import plainly_named, temporary_directory
 from metamodel.flavor.code_archive import write_code
 from metamodel.flavor.environment import Environment
 from metamodel.flavor.signature import input_example, made_up_example, signature
@@ -46,7 +45,7 @@ def pyfunc_parts(
     if data is not None and not data.empty:
         example = input_example if manifest.options.get("keep_rows", True) else made_up_example
         shown = example(manifest, data, model.entity_names)
-    with plainly_named(model.path) as bundle, tempfile.TemporaryDirectory(prefix="metamodel-code-") as directory:
+    with plainly_named(model.path) as bundle, temporary_directory("code") as directory:
         loader, archive = write_code(Path(directory))
         yield {
             "python_model": str(loader),

@@ -1,7 +1,6 @@
 """`metamodel.rollback`: point an alias back at an earlier version, or give one group its earlier child again."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from mlflow import MlflowClient
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.rollout_model import refuse_rollout
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
@@ -125,7 +125,7 @@ def _make(
     earlier = load_model(f"models:/{name}/{version}")
     refuse_rollout(earlier, "where one group's child comes from")
     check_group(present, earlier, key, version)
-    with tempfile.TemporaryDirectory(prefix="metamodel-rollback-") as directory:
+    with temporary_directory("rollback") as directory:
         path = write_with_group_of(present, earlier, key, version, Path(directory) / "bundle")
         model = MetaModel(path, defaults=recorded_defaults(present))
         environment = recorded_environment(present)

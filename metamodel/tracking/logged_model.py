@@ -3,7 +3,6 @@
 `mlflow.pyfunc.log_model` sends four more, to ask for what is known here, and loads the model once to try its example.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,9 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model
 from mlflow.models.model import ModelInfo
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from metamodel.common.temp_dirs import temporary_directory
+from metamodel.tracking.left_open import noted_open
 
 __all__ = ["log_pyfunc"]
 
@@ -46,7 +48,7 @@ def log_pyfunc(
     made = client.create_logged_model(
         run.info.experiment_id, name, source_run_id=run_id, tags=dict(tags), params=dict(params)
     )
-    with _finished(client, made.model_id), tempfile.TemporaryDirectory(prefix="metamodel-log-") as directory:
+    with _finished(client, made.model_id), temporary_directory("log") as directory:
         client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
         saved, place = Path(directory) / "model", made.artifact_location
         described = Model(artifact_path=place, run_id=run_id, model_uuid=made.model_id, model_id=made.model_id)
@@ -57,9 +59,10 @@ def log_pyfunc(
 
 @contextmanager
 def _finished(client: MlflowClient, model_id: str) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        client.finalize_logged_model(model_id, "FAILED")
-        raise
-    client.finalize_logged_model(model_id, "READY")
+    with noted_open("model", model_id):
+        try:
+            yield
+        except BaseException:
+            client.finalize_logged_model(model_id, "FAILED")
+            raise
+        client.finalize_logged_model(model_id, "READY")

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.group_status import WITH_CHILD
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, UnreadableBundle
 from metamodel.flavor.environment import Environment, recorded_environment
@@ -97,7 +97,7 @@ def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "")
     if register or not zip_file:
         check_tracking_server()
     opened = load_model(model)
-    with tempfile.TemporaryDirectory(prefix="metamodel-pack-") as directory:
+    with temporary_directory("pack") as directory:
         path = opened.path
         example, environment = recorded_example(opened), recorded_environment(opened)
         if opened.bundle.references is not None:
@@ -248,7 +248,7 @@ def write_zip(
         The code and packages that go with the model; by default those that it was logged with.
     """
     environment = environment or recorded_environment(model)
-    with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
+    with temporary_directory("zip") as directory:
         saved = Path(directory) / "model"
         with without_advice(), pyfunc_parts(model, example, environment) as parts:
             mlflow.pyfunc.save_model(str(saved), **parts)
@@ -275,7 +275,7 @@ def serve_check(file: str) -> dict[str, Any]:
     UnreadableBundle
         A file is damaged, or a child cannot be loaded here.
     """
-    with tempfile.TemporaryDirectory(prefix="metamodel-zip-") as directory:
+    with temporary_directory("zip") as directory:
         unpack(file, Path(directory))
         model = load_model(directory)
         if damaged := model.bundle.damaged_files():

@@ -1,6 +1,5 @@
 """Pack a model that exists: a bundle on disk, or a model that MLflow holds, which itself is never changed."""
 
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from metamodel.bundle.manifest import MANIFEST_NAME
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.rollout_model import refuse_rollout
 from metamodel.common.group_status import TRAINED
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
@@ -62,7 +62,7 @@ def repack(model: str, data: str, output: str | None, register: str | None, alia
     with ExitStack() as stack:
         target = Path(model) if in_place else Path(output) if output else None
         if target is None:
-            target = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metamodel-pack-"))) / "bundle"
+            target = Path(stack.enter_context(temporary_directory("pack"))) / "bundle"
         stack_bundle(opened.bundle.path, table, target)
         packed = MetaModel(target, defaults=recorded_defaults(opened))
         info = None

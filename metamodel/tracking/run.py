@@ -24,6 +24,7 @@ from metamodel.exceptions import InputError
 from metamodel.fitting.group import Terminated
 from metamodel.flavor.remote import briefly, check_tracking_server
 from metamodel.tracking.children.earlier_runs import TRAINING_TAG
+from metamodel.tracking.left_open import close_left_open, noted_open
 
 __all__ = ["LEDGER_TABLE", "check_tags", "claim", "cut", "resumable_run", "training_run"]
 
@@ -61,6 +62,7 @@ def training_run(
         The active run where there is one, else the run of ``MLFLOW_RUN_ID``, else that of `run_id`, else a new one.
     """
     check_tracking_server(patient=True)
+    close_left_open(_ERROR_TAG)
     active = mlflow.active_run()
     if active is not None:
         yield active
@@ -70,14 +72,15 @@ def training_run(
         mlflow.set_experiment(experiment)
     with _terminable():
         run = mlflow.start_run(None if given else run_id, run_name=run_name)
-        try:
-            yield run
-        except BaseException as error:
-            _end_failed(error)
-            raise
-        if _ERROR_TAG in run.data.tags:  # of an attempt before this one
-            mlflow.delete_tag(_ERROR_TAG)
-        _end_finished(run)
+        with noted_open("run", run.info.run_id):
+            try:
+                yield run
+            except BaseException as error:
+                _end_failed(error)
+                raise
+            if _ERROR_TAG in run.data.tags:  # of an attempt before this one
+                mlflow.delete_tag(_ERROR_TAG)
+            _end_finished(run)
 
 
 def _end_finished(run: mlflow.ActiveRun) -> None:

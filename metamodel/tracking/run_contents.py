@@ -4,7 +4,6 @@ Files are written into one directory, and uploaded together; their number does n
 """
 
 import json
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -19,6 +18,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import ReferenceSettings
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.common.uris import redacted, without_credentials
 from metamodel.evaluation.metrics import PRIMARY
 from metamodel.report import plot_actual_predicted, plot_metric, write_report
@@ -101,7 +101,7 @@ def upload_contents(
     logged
         The other options of `metamodel train` that training does not know.
     """
-    with tempfile.TemporaryDirectory(prefix="metamodel-run-") as name:
+    with temporary_directory("run") as name:
         directory = Path(name)
         if report:
             _write_pictures(result, directory)

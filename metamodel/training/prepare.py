@@ -123,4 +123,4 @@ def _check(plan: Plan, facts: TableFacts, expected: Mapping[str, str] | None, st
 
 
 def _temporary_bundle() -> Path:
-    return directory_until_exit("metamodel-") / "bundle"
+    return directory_until_exit() / "bundle"

@@ -1,12 +1,12 @@
 """Raise a canary's fraction, end a roll-out, or promote its challenger: a new version, or a move of the alias."""
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from metamodel.bundle.rollout.rollout_files import copy_rollout
 from metamodel.bundle.rollout.rollout_model import RolloutModel
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.exceptions import GateFailed, InputError
 from metamodel.flavor.load import load_model
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias
@@ -55,7 +55,7 @@ def raise_fraction(model: str, fraction: float) -> RolledOut:
             f"{model} has the fraction {now.fraction:g} already, and units do not go back to the champion by and by. "
             "Give more, or end the roll-out."
         )
-    with tempfile.TemporaryDirectory(prefix="metamodel-rollout-") as directory:
+    with temporary_directory("rollout") as directory:
         place = Path(directory) / "bundle"
         copy_rollout(standing.model.path, now.with_fraction(fraction), place)
         raised = log_rollout(place, standing.model, -1, standing.name, (standing.alias, standing.version))

@@ -1,7 +1,6 @@
 """`metamodel.rollout`: a champion and what a challenger has otherwise, logged as one model."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from mlflow import MlflowClient
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.rollout_files import write_rollout
 from metamodel.bundle.rollout.rollout_model import RolloutModel
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model, open_bundle
@@ -130,7 +130,7 @@ def rollout(  # noqa: PLR0913 - each says one thing of it
         champion=named_first.facts(first.digest),
         challenger=named_second.facts(second.digest),
     )
-    with tempfile.TemporaryDirectory(prefix="metamodel-rollout-") as directory:
+    with temporary_directory("rollout") as directory:
         place = Path(directory) / "bundle"
         differing = write_rollout(first.bundle, second.bundle, described, place)
         return log_rollout(place, first, differing, register, (alias or "", None))

@@ -5,7 +5,6 @@ wherever, goes on with what is missing.
 """
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.choices import LogChildren
 from metamodel.common.progress import say
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.common.validation import one_of
 from metamodel.flavor.environment import Environment
 from metamodel.flavor.load import open_bundle
@@ -116,7 +116,7 @@ class ChildLogging:
             return
         models = ModelDestination(model, facts, run, name, throttle, environment)
         log_groups(models, throttle, concurrency)
-        with tempfile.TemporaryDirectory(prefix="metamodel-refer-") as directory:
+        with temporary_directory("refer") as directory:
             path = refer_to(model.bundle, models.logged, self._settings, Path(directory) / "bundle")
             options = model.options()
             yield open_bundle(path, defaults={"predict_method": options.predict_method, "detail": options.detail})

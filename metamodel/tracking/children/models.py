@@ -13,7 +13,6 @@ twice whose request was repeated.
 import copy
 import hashlib
 import itertools
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from metamodel.bundle.codecs import SkopsCodec, get_codec
 from metamodel.bundle.model import MetaModel
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.flavor.environment import CODE_DIR, Environment
 from metamodel.flavor.remote import MLMODEL, Throttle
 from metamodel.flavor.signature import child_signature
@@ -90,7 +90,7 @@ class ModelDestination(Destination):
         if on_server is None:
             on_server = self._found_or_made(group, lambda: self._made(group, child.sha256))
         self.logged[group.digest] = on_server
-        with tempfile.TemporaryDirectory(prefix="metamodel-log-") as directory:
+        with temporary_directory("log") as directory:
             repository = get_artifact_repository(on_server.place)
             files = self._files.written(Path(directory), child, on_server, self.run_id, group)
             for path, folder in [*self._code, *((path, None) for path in files)]:
@@ -222,7 +222,7 @@ def _template(model: MetaModel, environment: Environment, *, skops: bool) -> tup
     from sklearn.dummy import DummyRegressor
 
     packages = environment.requirements(model.manifest)
-    with tempfile.TemporaryDirectory(prefix="metamodel-log-") as directory:
+    with temporary_directory("log") as directory:
         path = Path(directory) / "model"
         mlflow.sklearn.save_model(
             DummyRegressor(),

@@ -1,7 +1,6 @@
 """Look at children before they are referred to: each must exist, load here, and take the meta-model's rows."""
 
 import importlib.util
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from metamodel.bundle.references import Reference, ReferenceSettings
 from metamodel.common.group_status import WITH_CHILD
 from metamodel.common.messages import count, listing
 from metamodel.common.progress import progress_bar
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.common.uris import is_endpoint, is_local, local_path, redacted
 from metamodel.exceptions import BundleError, InputError, UnreadableBundle
 from metamodel.flavor.remote import one_line
@@ -158,7 +158,7 @@ class _Check:
         place = uri if is_local(uri) else self._place(encoded, uri)
         if objection := self.settings.objection_behind(uri, place):
             raise _Problem(objection)
-        with tempfile.TemporaryDirectory(prefix="metamodel-check-") as directory:
+        with temporary_directory("check") as directory:
             path = local_path(place) if is_local(place) else Path(directory)
             if (path / MANIFEST_NAME).is_file():
                 raise _Problem("a bare bundle; refer to the logged model that holds it")

@@ -1,7 +1,6 @@
 """Make a meta-model of children that are registered, or served, already: it holds references instead of copies."""
 
 import datetime as dt
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from metamodel.bundle.manifest import Manifest, Target
 from metamodel.bundle.references import ReferenceSettings, write_reference_table
 from metamodel.bundle.writer import finish_bundle, library_versions, new_bundle
 from metamodel.common.messages import short
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.common.uris import is_local
 from metamodel.common.validation import one_of
 from metamodel.exceptions import InputError
@@ -80,7 +80,7 @@ def reference(
     """
     registry.check_names(registered_model_name, alias, name)
     check_tracking_server()
-    with tempfile.TemporaryDirectory(prefix="metamodel-reference-") as directory:
+    with temporary_directory("reference") as directory:
         path = write_references(Path(directory) / "bundle", children, example, group_by, target, **options)
         model = open_bundle(path, defaults={"detail": detail})
         return log_bundle(model, example, name, registered_model_name, alias)
