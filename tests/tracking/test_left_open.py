@@ -1,0 +1,72 @@
+"""What a killed process left open is closed by the next command; what is open in a living one stays so."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+from metamodel.tracking.left_open import KILLED, close_left_open, noted_open
+
+ERROR_TAG = "metamodel.error"
+
+# Opens a run, notes it, and dies without a word.
+KILLED_IN_A_RUN = """
+import os, signal, mlflow
+from metamodel.tracking.left_open import noted_open
+run = mlflow.MlflowClient().create_run("0")
+print(run.info.run_id, flush=True)
+with noted_open("run", run.info.run_id):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of the test's own, for its processes too."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_killed_process_s_run_is_failed_and_says_why(temporary: Path) -> None:
+    client = MlflowClient()
+    client.search_experiments()  # the store is there
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_A_RUN], stdout=subprocess.PIPE, text=True, check=False)
+    run_id = killed.stdout.split()[0]
+    assert client.get_run(run_id).info.status == "RUNNING"
+
+    close_left_open(ERROR_TAG)
+
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.tags[ERROR_TAG]) == ("FAILED", KILLED)
+    assert not list(temporary.glob(".metamodel-open-*"))
+
+
+@pytest.mark.usefixtures("temporary")
+def test_a_living_process_s_run_stays_open() -> None:
+    run_id = MlflowClient().create_run("0").info.run_id
+    with noted_open("run", run_id):
+        close_left_open(ERROR_TAG)
+        assert MlflowClient().get_run(run_id).info.status == "RUNNING"
+
+
+def test_a_note_of_another_server_stays_until_that_server_is_used(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MlflowClient().search_experiments()
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_A_RUN], stdout=subprocess.PIPE, text=True, check=False)
+    run_id = killed.stdout.split()[0]
+    used = mlflow.get_tracking_uri()
+
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{temporary / 'other.db'}")
+        close_left_open(ERROR_TAG)
+
+    assert mlflow.get_tracking_uri() == used
+    assert MlflowClient().get_run(run_id).info.status == "RUNNING"
+    close_left_open(ERROR_TAG)
+    assert MlflowClient().get_run(run_id).info.status == "FAILED"
