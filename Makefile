@@ -39,9 +39,9 @@ quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser: und
 	@echo "==> pytest, the quick tests"
 	@$(RUN) $(PYTEST) -m "$(QUICK)" $(ARGS)
 
-test: $(VENV)/.dev  ## run the whole test suite (ARGS="-k keys" narrows it)
+test: $(VENV)/.dev  ## run the whole test suite but the attacks (ARGS="-k keys" narrows it)
 	@echo "==> pytest"
-	@$(RUN) $(PYTEST) -m "not speed" $(ARGS)
+	@$(RUN) $(PYTEST) -m "not speed and not attack" $(ARGS)
 	@$(if $(ARGS),,$(RUN) $(TEST_ENV) python -m pytest -m speed $$(grep -rl "mark\.speed" tests))
 
 attacks: $(VENV)/.dev  ## run the attacks of docs/security.md alone: under five minutes
