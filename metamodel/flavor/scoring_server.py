@@ -238,7 +238,7 @@ def read_csv_body(
     Raises
     ------
     PublicError
-        The body is no table, has a column twice, or has further columns and a line with more fields than the header.
+        The body is no table, has a column twice, or a line with more fields than the header.
 
     Examples
     --------
@@ -261,6 +261,8 @@ def read_csv_body(
             places = dict(zip(columns, range(len(columns)), strict=True))
             options["usecols"] = [places[name] for name in read]
         frame = pd.read_csv(io.StringIO(body), **options)
+        if not isinstance(frame.index, pd.RangeIndex):  # lines that are one longer: pandas shifts them by one column
+            raise _long_line()
     except (ValueError, csv.Error) as error:  # their own texts quote the body
         fact = f"The body is no CSV table with a header line ({type(error).__name__})."
         raise PublicError(fact, BAD_REQUEST) from error
@@ -290,7 +292,11 @@ def _refuse_twice(columns: Sequence[str]) -> None:
 def _refuse_long_lines(body: str, columns: int) -> None:
     """Refuse what pandas refuses only where it reads all columns: values that may stand under another's name."""
     if any(len(fields) > columns for fields in _lines(body)):
-        raise PublicError("A line of the body has more fields than its header. Quote fields with commas.", BAD_REQUEST)
+        raise _long_line()
+
+
+def _long_line() -> PublicError:
+    return PublicError("A line of the body has more fields than its header. Quote fields with commas.", BAD_REQUEST)
 
 
 def _hide_rows(server: Any, numbers: Sequence[str]) -> None:
