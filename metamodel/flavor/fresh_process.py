@@ -70,10 +70,10 @@ def _one_of_each(model: MetaModel) -> Iterator[GroupKey]:
 def _failure(model: MetaModel, keys: list[str], environment: Environment) -> str:
     """Say what went wrong in the other process, or ""."""
     with temporary_directory("code") as directory:
-        _, archive = write_code(Path(directory))
+        _, archive = write_code(directory)
         for path in environment.code_paths:
-            Path(directory, path.name).symlink_to(path, target_is_directory=path.is_dir())
-        folders = [str(archive), directory, *_places_of(environment.requirements(model.manifest))]
+            (directory / path.name).symlink_to(path, target_is_directory=path.is_dir())
+        folders = [str(archive), str(directory), *_places_of(environment.requirements(model.manifest))]
         asked = json.dumps([str(model.bundle.path.absolute()), keys, folders])
         done = subprocess.run(
             [sys.executable, "-I", "-c", _PROGRAM, asked],

@@ -101,14 +101,13 @@ def upload_contents(
     logged
         The other options of `metamodel train` that training does not know.
     """
-    with temporary_directory("run") as name:
-        directory = Path(name)
+    with temporary_directory("run") as directory:
         if report:
             _write_pictures(result, directory)
         _write_tables(result, directory)
         if result.config:
             (directory / CONFIG_NAME).write_text(_config(result, settings, logged), encoding="utf-8")
-        get_artifact_repository(run.info.artifact_uri).log_artifacts(name)
+        get_artifact_repository(run.info.artifact_uri).log_artifacts(str(directory))
 
 
 def _write_pictures(result: TrainingResult, directory: Path) -> None:
