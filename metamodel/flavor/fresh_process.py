@@ -10,7 +10,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
