@@ -21,7 +21,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,7 +33,7 @@ from mlflow.types import DataType, Schema
 
 from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import listing
-from metamodel.flavor.body_tables import BodyTooLarge, read_parquet_table
+from metamodel.flavor.body_tables import BodyTooLarge, csv_header, csv_lines, read_parquet_table
 from metamodel.flavor.json_requests import read_json_body
 from metamodel.flavor.signature import number_columns
 from metamodel.tables.csv_fields import with_parsed_fields
@@ -248,7 +248,7 @@ def read_csv_body(
     1     NaN  north
     """
     try:
-        columns = _header(body)
+        columns = csv_header(body)
         _refuse_twice(columns)
         read = columns if names_to_read is None else [name for name in columns if name in names_to_read or not name]
         if len(read) < len(columns):
@@ -272,18 +272,6 @@ def read_csv_body(
     return frame.astype(dict.fromkeys(whole, "float64"))
 
 
-def _lines(body: str) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(body.removeprefix("\ufeff"), newline=""))
-
-
-def _header(body: str) -> list[str]:
-    """Read the first line that is not blank, as pandas does, in time that is linear in its columns."""
-    header = next((fields for fields in _lines(body) if fields and (len(fields) > 1 or fields[0].strip())), None)
-    if header is None:
-        raise pd.errors.EmptyDataError("no header")
-    return header
-
-
 def _refuse_twice(columns: Sequence[str]) -> None:
     if twice := sorted(name for name, times in Counter(columns).items() if times > 1):
         raise PublicError(f"The body has more than one column named {listing(map(repr, twice))}.", BAD_REQUEST)
@@ -291,7 +279,7 @@ def _refuse_twice(columns: Sequence[str]) -> None:
 
 def _refuse_long_lines(body: str, columns: int) -> None:
     """Refuse what pandas refuses only where it reads all columns: values that may stand under another's name."""
-    if any(len(fields) > columns for fields in _lines(body)):
+    if any(len(fields) > columns for fields in csv_lines(body)):
         raise _long_line()
 
 
