@@ -1,14 +1,13 @@
 """The HTML page of a gate: which rule holds, by how much, and what the worst slices are."""
 
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from metamodel.common.version import __version__
 from metamodel.report import formatting as numbers
+from metamodel.report.templates import page_template
 
 __all__ = ["render_gate"]
 
@@ -51,20 +50,11 @@ def render_gate(report: dict[str, Any], digest: str) -> str:
     str
         A complete document that needs nothing from outside.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for filter_ in (numbers.number, numbers.percent):
-        environment.filters[filter_.__name__] = filter_
     sections = [
         {"rule": rule, "title": _TITLES.get(rule, rule), "meaning": _MEANINGS.get(rule, ""), "checks": list(checks)}
         for rule, checks in groupby(report["checks"], key=lambda check: check["rule"])
     ]
-    template = environment.get_template("gate.html")
+    template = page_template("gate.html")
     return template.render(
         report=report, sections=sections, digest=digest, version=__version__, bar=_bar, cell=_cell, value=_value
     )

@@ -4,17 +4,15 @@ It knows no monitoring: it gets tables and plain values, and is complete without
 """
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any, Final
 
 import pandas as pd
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from metamodel.bundle.display import name_of
 from metamodel.common.version import __version__
-from metamodel.report import formatting as numbers
 from metamodel.report.changes_by_column import changes_by_group, changes_by_parent
 from metamodel.report.group_map import STATUSES, group_map
+from metamodel.report.templates import page_template
 from metamodel.tables.keys import decode_key, decode_keys
 
 __all__ = ["render_monitoring"]
@@ -56,19 +54,11 @@ def render_monitoring(
     str
         A complete document that needs nothing from outside; some hundred kilobytes at 50,000 groups.
     """
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for filter_ in (numbers.number, numbers.percent, numbers.p_value):
-        environment.filters[filter_.__name__] = filter_
     groups = tables["groups"].sort_values("key", kind="stable")
     keys = decode_keys(groups["key"].tolist())
     counted = groups["status"].value_counts()
-    return environment.get_template("monitoring.html").render(
+    template = page_template("monitoring.html")
+    return template.render(
         facts={"baseline": "training", **facts},
         version=__version__,
         legend=[(name, _MEANINGS[name], int(counted.get(name, 0))) for name in STATUSES],
@@ -82,11 +72,6 @@ def render_monitoring(
         retrain=_retrain(tables["retrain"]),
         columns=_columns(tables["columns"]),
     )
-
-
-def _template(name: str) -> str:
-    # The package may be an archive, and its files none that the system knows.
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _tips(groups: pd.DataFrame) -> list[str]:

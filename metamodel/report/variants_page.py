@@ -1,13 +1,11 @@
 """The HTML page of a comparison of two variants: one sentence, the split, and every slice with its interval."""
 
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from metamodel.common.version import __version__
-from metamodel.report import formatting as numbers
+from metamodel.report.templates import page_template
 
 __all__ = ["render_variants"]
 
@@ -28,15 +26,6 @@ def render_variants(comparison: dict[str, Any]) -> str:
     str
         A complete document that needs nothing from outside.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for filter_ in (numbers.number, numbers.percent, numbers.p_value):
-        environment.filters[filter_.__name__] = filter_
     kinds: dict[str, list[dict[str, Any]]] = {}
     for row in comparison["slices"]:
         kinds.setdefault(row["kind"], []).append(row)
@@ -44,7 +33,7 @@ def render_variants(comparison: dict[str, Any]) -> str:
         {"kind": kind, "number": len(rows), "rows": sorted(rows, key=_clearest)[:_MOST_SHOWN], "scale": _scale(rows)}
         for kind, rows in kinds.items()
     ]
-    template = environment.get_template("variants.html")
+    template = page_template("variants.html")
     return template.render(comparison=comparison, sections=sections, version=__version__, interval=_interval)
 
 
