@@ -115,14 +115,16 @@ def take_over_server(manifest: Manifest, entity_names: Sequence[str] = (), logge
     """
     server: Any = sys.modules.get(_SERVER)
     if server is not None:
-        _accept_csv(server, manifest, entity_names, logged_names)
-        _read_json(server, manifest, entity_names)
-        _accept_parquet(server, {*manifest.keys.names, *manifest.features.names, *entity_names, *logged_names})
+        answered_by = [*dict.fromkeys([*manifest.keys.names, *manifest.features.names, *entity_names])]
+        names_to_read = {*answered_by, *logged_names}
+        _accept_csv(server, manifest, entity_names, names_to_read)
+        _read_json(server, manifest, answered_by)
+        _accept_parquet(server, names_to_read)
         _refuse_unreadable(server)
         _hide_rows(server, number_columns(manifest))
 
 
-def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str], logged_names: Sequence[str]) -> None:
+def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str], names_to_read: Collection[str]) -> None:
     original = getattr(server.parse_csv_input, "original", server.parse_csv_input)
     group_by = manifest.keys.names
     texts = [column.name for column in manifest.keys.columns if column.kind == "string"]
@@ -137,7 +139,6 @@ def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str], lo
     kinds = dict.fromkeys(entity_names, "integer") | numbers | kinds
     group_by = list(dict.fromkeys([*group_by, *(name for name in entity_names if name not in numbers)]))
     exact = _exact_columns(manifest.features)
-    names_to_read = {*manifest.keys.names, *manifest.features.names, *entity_names, *logged_names}
 
     def parse_csv_input(csv_input: str | TextIO, schema: Schema | None = None) -> pd.DataFrame:
         # `mlflow models predict` names no schema, and a file by its path; it has loaded this feature model.
@@ -150,9 +151,8 @@ def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str], lo
     server.parse_csv_input = parse_csv_input
 
 
-def _read_json(server: Any, manifest: Manifest, entity_names: Sequence[str]) -> None:
+def _read_json(server: Any, manifest: Manifest, names: Sequence[str]) -> None:
     original = getattr(server.infer_and_parse_data, "original", server.infer_and_parse_data)
-    names = [*dict.fromkeys([*manifest.keys.names, *manifest.features.names, *entity_names])]
     exact = [name for name in names if name not in set(number_columns(manifest))]
 
     def infer_and_parse_data(data: Any, schema: Schema | None = None) -> Any:
