@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -46,7 +45,7 @@ def pyfunc_parts(
         example = input_example if manifest.options.get("keep_rows", True) else made_up_example
         shown = example(manifest, data, model.entity_names)
     with plainly_named(model.path) as bundle, temporary_directory("code") as directory:
-        loader, archive = write_code(Path(directory))
+        loader, archive = write_code(directory)
         yield {
             "python_model": str(loader),
             "artifacts": {"bundle": str(bundle)},

@@ -126,7 +126,7 @@ def _make(
     refuse_rollout(earlier, "where one group's child comes from")
     check_group(present, earlier, key, version)
     with temporary_directory("rollback") as directory:
-        path = write_with_group_of(present, earlier, key, version, Path(directory) / "bundle")
+        path = write_with_group_of(present, earlier, key, version, directory / "bundle")
         model = MetaModel(path, defaults=recorded_defaults(present))
         environment = recorded_environment(present)
         info = log_bundle(

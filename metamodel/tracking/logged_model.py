@@ -5,7 +5,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -50,7 +49,7 @@ def log_pyfunc(
     )
     with _finished(client, made.model_id), temporary_directory("log") as directory:
         client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
-        saved, place = Path(directory) / "model", made.artifact_location
+        saved, place = directory / "model", made.artifact_location
         described = Model(artifact_path=place, run_id=run_id, model_uuid=made.model_id, model_id=made.model_id)
         mlflow.pyfunc.save_model(str(saved), mlflow_model=described, **parts)
         get_artifact_repository(place).log_artifacts(str(saved))

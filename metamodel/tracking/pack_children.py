@@ -102,7 +102,7 @@ def pack(model: str, *, zip_file: str = "", register: str = "", alias: str = "")
         example, environment = recorded_example(opened), recorded_environment(opened)
         if opened.bundle.references is not None:
             refuse_rollout(opened, "given its children")
-            path = pack_children(opened, Path(directory) / "bundle")
+            path = pack_children(opened, directory / "bundle")
         packed = open_bundle(path, defaults=recorded_defaults(opened))
         facts: dict[str, Any] = {"model": redacted(model), "groups": opened.manifest.counts["fitted"]}
         if zip_file:
@@ -249,7 +249,7 @@ def write_zip(
     """
     environment = environment or recorded_environment(model)
     with temporary_directory("zip") as directory:
-        saved = Path(directory) / "model"
+        saved = directory / "model"
         with without_advice(), pyfunc_parts(model, example, environment) as parts:
             mlflow.pyfunc.save_model(str(saved), **parts)
         pack_directory(saved, target)
@@ -276,7 +276,7 @@ def serve_check(file: str) -> dict[str, Any]:
         A file is damaged, or a child cannot be loaded here.
     """
     with temporary_directory("zip") as directory:
-        unpack(file, Path(directory))
+        unpack(file, directory)
         model = load_model(directory)
         if damaged := model.bundle.damaged_files():
             raise UnreadableBundle(f"{file} holds damaged files: {', '.join(damaged)}. Make it again.")

@@ -62,7 +62,7 @@ def repack(model: str, data: str, output: str | None, register: str | None, alia
     with ExitStack() as stack:
         target = Path(model) if in_place else Path(output) if output else None
         if target is None:
-            target = Path(stack.enter_context(temporary_directory("pack"))) / "bundle"
+            target = stack.enter_context(temporary_directory("pack")) / "bundle"
         stack_bundle(opened.bundle.path, table, target)
         packed = MetaModel(target, defaults=recorded_defaults(opened))
         info = None

@@ -1,7 +1,6 @@
 """Raise a canary's fraction, end a roll-out, or promote its challenger: a new version, or a move of the alias."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from metamodel.bundle.rollout.rollout_files import copy_rollout
@@ -56,7 +55,7 @@ def raise_fraction(model: str, fraction: float) -> RolledOut:
             "Give more, or end the roll-out."
         )
     with temporary_directory("rollout") as directory:
-        place = Path(directory) / "bundle"
+        place = directory / "bundle"
         copy_rollout(standing.model.path, now.with_fraction(fraction), place)
         raised = log_rollout(place, standing.model, -1, standing.name, (standing.alias, standing.version))
     return replace(raised, differing=_differing_of(standing.model))

@@ -131,7 +131,7 @@ def rollout(  # noqa: PLR0913 - each says one thing of it
         challenger=named_second.facts(second.digest),
     )
     with temporary_directory("rollout") as directory:
-        place = Path(directory) / "bundle"
+        place = directory / "bundle"
         differing = write_rollout(first.bundle, second.bundle, described, place)
         return log_rollout(place, first, differing, register, (alias or "", None))
 

@@ -7,7 +7,6 @@ wherever, goes on with what is missing.
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import get_args
 
 import mlflow
@@ -117,7 +116,7 @@ class ChildLogging:
         models = ModelDestination(model, facts, run, name, throttle, environment)
         log_groups(models, throttle, concurrency)
         with temporary_directory("refer") as directory:
-            path = refer_to(model.bundle, models.logged, self._settings, Path(directory) / "bundle")
+            path = refer_to(model.bundle, models.logged, self._settings, directory / "bundle")
             options = model.options()
             yield open_bundle(path, defaults={"predict_method": options.predict_method, "detail": options.detail})
             models.log_metrics()

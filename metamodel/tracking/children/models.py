@@ -92,7 +92,7 @@ class ModelDestination(Destination):
         self.logged[group.digest] = on_server
         with temporary_directory("log") as directory:
             repository = get_artifact_repository(on_server.place)
-            files = self._files.written(Path(directory), child, on_server, self.run_id, group)
+            files = self._files.written(directory, child, on_server, self.run_id, group)
             for path, folder in [*self._code, *((path, None) for path in files)]:
                 self._throttle.call(
                     group.encoded,
@@ -223,7 +223,7 @@ def _template(model: MetaModel, environment: Environment, *, skops: bool) -> tup
 
     packages = environment.requirements(model.manifest)
     with temporary_directory("log") as directory:
-        path = Path(directory) / "model"
+        path = directory / "model"
         mlflow.sklearn.save_model(
             DummyRegressor(),
             str(path),

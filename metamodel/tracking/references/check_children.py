@@ -159,7 +159,7 @@ class _Check:
         if objection := self.settings.objection_behind(uri, place):
             raise _Problem(objection)
         with temporary_directory("check") as directory:
-            path = local_path(place) if is_local(place) else Path(directory)
+            path = local_path(place) if is_local(place) else directory
             if (path / MANIFEST_NAME).is_file():
                 raise _Problem("a bare bundle; refer to the logged model that holds it")
             model = self._described(encoded, place, path)

@@ -81,7 +81,7 @@ def reference(
     registry.check_names(registered_model_name, alias, name)
     check_tracking_server()
     with temporary_directory("reference") as directory:
-        path = write_references(Path(directory) / "bundle", children, example, group_by, target, **options)
+        path = write_references(directory / "bundle", children, example, group_by, target, **options)
         model = open_bundle(path, defaults={"detail": detail})
         return log_bundle(model, example, name, registered_model_name, alias)
 
