@@ -132,7 +132,7 @@ class JudgedWindow:
     @property
     def performance_columns(self) -> BoolArray:
         """Which columns say how good predictions are, shape (n_columns,)."""
-        return np.array([name in PERFORMANCE for name in self.reference.cells.columns], dtype=bool)
+        return _of_performance(self.reference.cells.columns)
 
     @property
     def drift_alarm(self) -> BoolArray:
@@ -179,38 +179,55 @@ def judge_window(
     parents = [(codes, len(keys)) for keys, codes in reference.parents]
     judged, sums = judge_cells(cells, counts, parents, _UPWARD, rules.min_rows, factors)
     left_out = tuple(name for name in cells.columns if name in cells.of_time | window.of_time)
-    judged.p_value[:, [name in left_out for name in cells.columns]] = np.nan
+    of_time = np.array([name in left_out for name in cells.columns], dtype=bool)
+    judged.p_value[:, of_time] = np.nan
     coverage, uncovered = _coverage(intervals, calibration, rules.min_rows)
-    performance = np.array([name in PERFORMANCE for name in cells.columns], dtype=bool)
-    named = np.zeros(judged.p_value.shape, dtype=bool)
-    named[:, ~performance] = named_cells(judged.p_value[:, ~performance], rules.fdr)[1]
-    p_values = np.concatenate([judged.p_value[:, performance], coverage[:, None]], axis=1)
-    of_errors = named_cells(p_values, rules.fdr)[1]
-    named[:, performance] = of_errors[:, :-1]
-    named &= judged.matters(rules.min_effect)
+    performance = _of_performance(cells.columns)
+    p_errors = np.concatenate([judged.p_value[:, performance], coverage[:, None]], axis=1)
+    named, not_covered = _named_in_groups(judged, performance, p_errors, rules)
     rest = _without(reference, counts, named, sums, factors)
-    levels = []
-    for (keys, parent_of), whole, others in zip(reference.parents, sums, rest, strict=True):
-        level = judge_parents(cells, whole, _UPWARD, rules.min_rows)
-        remaining = judge_parents(cells, others, _UPWARD, rules.min_rows)
-        for parts in (level, remaining):
-            parts.p_value[:, [name in left_out for name in cells.columns]] = np.nan
-        in_parents = named_cells(remaining.p_value, rules.fdr)[1] & remaining.matters(rules.min_effect)
-        levels.append(JudgedLevel(keys, parent_of, level, in_parents))
-    p_drift = simes(judged.p_value[:, ~performance])
     return JudgedWindow(
         reference,
         counts,
         totals,
         judged,
         named,
-        p_drift,
-        simes(p_values),
+        simes(judged.p_value[:, ~performance]),
+        simes(p_errors),
         coverage,
-        of_errors[:, -1] & uncovered,
-        levels,
+        not_covered & uncovered,
+        _judged_levels(reference, sums, rest, of_time, rules),
         left_out,
     )
+
+
+def _of_performance(columns: Sequence[str]) -> BoolArray:
+    return np.array([name in PERFORMANCE for name in columns], dtype=bool)
+
+
+def _named_in_groups(
+    judged: JudgedCells, performance: BoolArray, p_errors: AnyArray, rules: MonitorRules
+) -> tuple[BoolArray, BoolArray]:
+    """Name the columns that changed in a group, and the groups whose intervals do not cover, each family by itself."""
+    named = np.zeros(judged.p_value.shape, dtype=bool)
+    named[:, ~performance] = named_cells(judged.p_value[:, ~performance], rules.fdr)[1]
+    of_errors = named_cells(p_errors, rules.fdr)[1]
+    named[:, performance] = of_errors[:, :-1]
+    return named & judged.matters(rules.min_effect), of_errors[:, -1]
+
+
+def _judged_levels(
+    reference: ModelReference, sums: list[CellSums], rest: list[CellSums], of_time: BoolArray, rules: MonitorRules
+) -> list[JudgedLevel]:
+    """Judge the parents of each level: by all rows, and by what is left without groups that alarm for themselves."""
+    levels = []
+    for (keys, parent_of), whole, others in zip(reference.parents, sums, rest, strict=True):
+        level, remaining = (judge_parents(reference.cells, cells, _UPWARD, rules.min_rows) for cells in (whole, others))
+        for judged in (level, remaining):
+            judged.p_value[:, of_time] = np.nan
+        named = named_cells(remaining.p_value, rules.fdr)[1] & remaining.matters(rules.min_effect)
+        levels.append(JudgedLevel(keys, parent_of, level, named))
+    return levels
 
 
 def _with_earlier(
