@@ -128,7 +128,7 @@ def _requests_all_the_while(server: Server) -> Iterator[list[int]]:
                 try:
                     answer = session.post(f"{server.url}/invocations", data=body, headers=headers, timeout=30)
                     statuses.append(answer.status_code)
-                except requests.ConnectionError:  # of a worker that was killed
+                except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):  # its worker was killed
                     statuses.append(0)
                 number += 1
 

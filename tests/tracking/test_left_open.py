@@ -1,11 +1,11 @@
 """What a killed process left open is closed by the next command; what is open in a living one stays so."""
 
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -54,19 +54,19 @@ def test_a_living_process_s_run_stays_open() -> None:
         assert MlflowClient().get_run(run_id).info.status == "RUNNING"
 
 
-def test_a_note_of_another_server_stays_until_that_server_is_used(
-    temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    MlflowClient().search_experiments()
-    killed = subprocess.run([sys.executable, "-c", KILLED_IN_A_RUN], stdout=subprocess.PIPE, text=True, check=False)
+def test_a_note_of_another_server_stays_until_that_server_is_used(temporary: Path) -> None:
+    other = f"sqlite:///{temporary / 'other.db'}"
+    used = {**os.environ, "MLFLOW_TRACKING_URI": other}  # in processes of their own: this one may have set another
+    client = MlflowClient(other)
+    client.search_experiments()
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_A_RUN], env=used, stdout=subprocess.PIPE, text=True, check=False
+    )
     run_id = killed.stdout.split()[0]
-    used = mlflow.get_tracking_uri()
 
-    with monkeypatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{temporary / 'other.db'}")
-        close_left_open(ERROR_TAG)
-
-    assert mlflow.get_tracking_uri() == used
-    assert MlflowClient().get_run(run_id).info.status == "RUNNING"
     close_left_open(ERROR_TAG)
-    assert MlflowClient().get_run(run_id).info.status == "FAILED"
+
+    assert client.get_run(run_id).info.status == "RUNNING"
+    closing = f"from metamodel.tracking.left_open import close_left_open; close_left_open({ERROR_TAG!r})"
+    subprocess.run([sys.executable, "-c", closing], env=used, check=True)
+    assert client.get_run(run_id).info.status == "FAILED"
