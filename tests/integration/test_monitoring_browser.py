@@ -1,24 +1,14 @@
 """The page of a monitored window in a real browser, headless Chromium, at desk and phone width."""
 
-import html
-import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from browser import IN_BROWSER, found_in
 from monitored_pages import page
 
 from metamodel.tables.keys import GroupKey
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.tableless,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)"),
-]
+pytestmark = IN_BROWSER
 
 # Runs before the page's own policy forbids scripts and every request.
 WATCH = """<script>
@@ -26,7 +16,7 @@ const violations = [];
 addEventListener("securitypolicyviolation", (event) => violations.push(event.blockedURI));
 addEventListener("load", () => {
   const root = document.documentElement;
-  root.dataset.seen = JSON.stringify({
+  root.dataset.found = JSON.stringify({
     beyond: root.scrollWidth - root.clientWidth, violations,
     drawn: [...document.images].map((image) => image.naturalWidth),
     requests: performance.getEntriesByType("resource").map((one) => one.name).filter((name) => !/^data:/.test(name)),
@@ -42,13 +32,9 @@ def test_it_fits_and_asks_for_nothing(groups: int, width: int, tmp_path: Path) -
     source = page(keys, {key: {"price": 0.5, "(absolute error)": 2.0} for key in keys[:: max(1, groups // 60)]})
     path = tmp_path / "monitor.html"
     path.write_text(source.replace('<meta charset="utf-8">', f'<meta charset="utf-8">{WATCH}', 1), encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--window-size={width},900"]
-    command = [str(CHROMIUM), *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()]
 
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    seen = found_in(path, f"--window-size={width},900")
 
-    (told,) = re.findall('data-seen="([^"]*)"', dom)
-    seen = json.loads(html.unescape(told))
     assert (seen["beyond"], seen["violations"], seen["requests"]) == (0, [], [])
     assert len(seen["drawn"]) == (9 if groups > 2000 else 0)
     assert all(pixels > 50 for pixels in seen["drawn"])

@@ -1,32 +1,19 @@
 """The report in a real browser, headless Chromium, as wide as a desk and as wide as a phone."""
 
-import html
-import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
+from browser import IN_BROWSER, found_in
 from reports import train
 
 from metamodel.bundle.reader import Bundle
 from metamodel.report import render_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    *["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"],
-    *["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],
-]
 DESK, PHONE = 1440, 390
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.tableless,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)"),
-]
+pytestmark = IN_BROWSER
 
 # Runs before the page's own content: the page's policy forbids every request, so each attempt is a violation.
 WATCH = """<script>
@@ -72,12 +59,9 @@ def look(page: str, width: int, directory: Path) -> tuple[dict, np.ndarray]:
     (directory / "page.html").write_text(page.replace("<style>", WATCH + "<style>", 1), encoding="utf-8")
     (directory / "frame.html").write_text(FRAME.format(width=width, height=3000), encoding="utf-8")
     picture = directory / "picture.png"
-    where = [f"--user-data-dir={directory / 'profile'}", f"--window-size={max(width, 500)},3000"]
-    what = ["--virtual-time-budget=3000", f"--screenshot={picture}", "--dump-dom", (directory / "frame.html").as_uri()]
-    done = subprocess.run([CHROMIUM, *FLAGS, *where, *what], capture_output=True, text=True, timeout=120, check=True)
-    found = re.search('data-found="([^"]*)"', done.stdout)
-    assert found is not None, done.stderr[-2000:]
-    return json.loads(html.unescape(found[1])), matplotlib.image.imread(picture)[:, :width]
+    window = ["--hide-scrollbars", f"--window-size={max(width, 500)},3000"]
+    found = found_in(directory / "frame.html", *window, "--virtual-time-budget=3000", f"--screenshot={picture}")
+    return found, matplotlib.image.imread(picture)[:, :width]
 
 
 @pytest.fixture(scope="module")
