@@ -47,8 +47,13 @@ def show(rows: Sequence[dict[str, Any]], output: Path | None) -> None:
     widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
     for line in [columns, *cells]:
         print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
+    keep(list(rows), output)
+
+
+def keep(results: Any, output: Path | None) -> None:
+    """Write results as JSON where a file is named."""
     if output is not None:
-        output.write_text(json.dumps(list(rows), indent=2) + "\n", encoding="utf-8")
+        output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 def numbers(text: str) -> list[int]:

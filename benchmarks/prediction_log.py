@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import serve
-from measuring import show
+from measuring import keep, show
 from workloads import KEY, NUMBERS, workload
 
 import metamodel
@@ -210,8 +210,7 @@ def main() -> None:
             results[part] = {"load": load, "rows": rows}[part](options, Path(directory))
             print(f"\n{part}")
             show(results[part], None)
-    if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    keep(results, options.json)
 
 
 if __name__ == "__main__":

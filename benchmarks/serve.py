@@ -36,7 +36,7 @@ from typing import Any, cast
 import mlflow
 import numpy as np
 import pandas as pd
-from measuring import megabytes, show
+from measuring import keep, megabytes, show
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import PyFuncModel, PythonModel, scoring_server
 from workloads import KEY, NUMBERS, Workload, workload
@@ -356,8 +356,7 @@ def main() -> None:
                 results[part] = PARTS[part](work, options, Path(directory))
             print(f"\n{part}")
             show(results[part], None)
-    if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    keep(results, options.json)
 
 
 if __name__ == "__main__":

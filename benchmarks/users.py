@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 import serve
 import spark
-from measuring import CLOCKS, numbers, show
+from measuring import CLOCKS, keep, numbers, show
 from mlflow.pyfunc import PythonModel
 from predict import WORK
 from workloads import NUMBERS
@@ -290,8 +290,7 @@ def main() -> None:
         results[part] = PARTS[part](chosen)
         print(f"\n{part}")
         show(results[part], None)
-    if options.json is not None:
-        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    keep(results, options.json)
 
 
 if __name__ == "__main__":
