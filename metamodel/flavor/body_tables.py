@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["BodyTooLarge", "csv_header", "csv_lines", "read_parquet_table"]
+__all__ = ["BodyTooLarge", "csv_header", "filled_csv_lines", "read_parquet_table"]
 
 # What the rows of one Parquet body may take.
 OPENED_BYTES = 2**30
@@ -82,14 +82,15 @@ def _check_encodings(encodings: Sequence[str], physical_type: str) -> None:
         raise ValueError("A column of texts is encoded in a way that hides its size.")
 
 
-def csv_lines(body: str) -> Iterator[list[str]]:
-    """Read the fields of each line of a CSV body, in time that is linear in its length."""
-    return csv.reader(io.StringIO(body.removeprefix("\ufeff"), newline=""))
+def filled_csv_lines(body: str) -> Iterator[list[str]]:
+    """Read the fields of each line of a CSV body that is not blank, in time that is linear in its length."""
+    lines = csv.reader(io.StringIO(body.removeprefix("\ufeff"), newline=""))
+    return (fields for fields in lines if fields and (len(fields) > 1 or fields[0].strip()))
 
 
 def csv_header(body: str) -> list[str]:
     """Read the first line that is not blank, as pandas does, in time that is linear in its columns."""
-    header = next((fields for fields in csv_lines(body) if fields and (len(fields) > 1 or fields[0].strip())), None)
+    header = next(filled_csv_lines(body), None)
     if header is None:
         raise pd.errors.EmptyDataError("no header")
     return header

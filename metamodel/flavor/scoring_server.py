@@ -16,6 +16,7 @@ With `metamodel.flavor.remote.http_hook`, the place where MLflow's private parts
 
 import csv
 import io
+import itertools
 import logging
 import os
 import re
@@ -33,7 +34,7 @@ from mlflow.types import DataType, Schema
 
 from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import listing
-from metamodel.flavor.body_tables import BodyTooLarge, csv_header, csv_lines, read_parquet_table
+from metamodel.flavor.body_tables import BodyTooLarge, csv_header, filled_csv_lines, read_parquet_table
 from metamodel.flavor.json_requests import read_json_body
 from metamodel.flavor.signature import number_columns
 from metamodel.tables.csv_fields import with_parsed_fields
@@ -251,8 +252,7 @@ def read_csv_body(
         columns = csv_header(body)
         _refuse_twice(columns)
         read = columns if names_to_read is None else [name for name in columns if name in names_to_read or not name]
-        if len(read) < len(columns):
-            _refuse_long_lines(body, len(columns))
+        _refuse_long_lines(body, len(columns), all_are_read=len(read) == len(columns))
         of_keys = [name for name in kinds if name in group_by]
         as_text = [name for name in (*texts, *of_keys) if name in read]
         options = csv_options(read, group_by, as_text)
@@ -261,8 +261,6 @@ def read_csv_body(
             places = dict(zip(columns, range(len(columns)), strict=True))
             options["usecols"] = [places[name] for name in read]
         frame = pd.read_csv(io.StringIO(body), **options)
-        if not isinstance(frame.index, pd.RangeIndex):  # lines that are one longer: pandas shifts them by one column
-            raise _long_line()
     except (ValueError, csv.Error) as error:  # their own texts quote the body
         fact = f"The body is no CSV table with a header line ({type(error).__name__})."
         raise PublicError(fact, BAD_REQUEST) from error
@@ -277,14 +275,15 @@ def _refuse_twice(columns: Sequence[str]) -> None:
         raise PublicError(f"The body has more than one column named {listing(map(repr, twice))}.", BAD_REQUEST)
 
 
-def _refuse_long_lines(body: str, columns: int) -> None:
-    """Refuse what pandas refuses only where it reads all columns: values that may stand under another's name."""
-    if any(len(fields) > columns for fields in csv_lines(body)):
-        raise _long_line()
+def _refuse_long_lines(body: str, columns: int, *, all_are_read: bool) -> None:
+    """Refuse what pandas does not: values that may stand under another's name.
 
-
-def _long_line() -> PublicError:
-    return PublicError("A line of the body has more fields than its header. Quote fields with commas.", BAD_REQUEST)
+    Where it reads all columns it goes by the first line of values, which it takes for one with an index in front if it
+    is longer than the header, and refuses those that are longer still.
+    """
+    lines = filled_csv_lines(body)
+    if any(len(fields) > columns for fields in (itertools.islice(lines, 2) if all_are_read else lines)):
+        raise PublicError("A line of the body has more fields than its header. Quote fields with commas.", BAD_REQUEST)
 
 
 def _hide_rows(server: Any, numbers: Sequence[str]) -> None:

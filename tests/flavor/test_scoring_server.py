@@ -104,12 +104,19 @@ def test_a_line_that_is_longer_than_its_header_is_refused_beside_columns_that_ar
         server.parse_csv_input(io.StringIO(f"store,x,other\n007,1,a\n{line}\n"), None)
 
 
-def test_lines_that_are_all_one_longer_than_the_header_are_refused_and_not_shifted(
-    trained: metamodel.TrainingResult,
+@pytest.mark.parametrize("start", ["007,1,2\n008,3,4\n", "0,1,2\n1,3,4\n", "\n \n007,1,2\n", "007,1,\n008,3\n"])
+def test_lines_that_are_one_longer_than_the_header_are_refused_and_not_shifted(
+    trained: metamodel.TrainingResult, start: str
 ) -> None:
     take_over_server(trained.manifest)
     with pytest.raises(PublicError, match=r"^A line of the body has more fields than its header"):
-        server.parse_csv_input(io.StringIO("store,x\n007,1,2\n008,3,4\n"), None)
+        server.parse_csv_input(io.StringIO(f"store,x\n{start}"), None)
+
+
+def test_a_later_line_that_is_longer_is_refused_too(trained: metamodel.TrainingResult) -> None:
+    take_over_server(trained.manifest)
+    with pytest.raises(PublicError, match=r"^The body is no CSV table with a header line"):
+        server.parse_csv_input(io.StringIO("store,x\n007,1\n008,3,4\n"), None)
 
 
 @pytest.mark.parametrize("start", ["", "\n", " \n\r\n", "\ufeff"])
