@@ -1,10 +1,12 @@
 """A process has one log of the same settings, which is written at its orderly end."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from logged_rows import rows_in, settings_in
+from places import IMPORTS
 
 from metamodel.prediction_log.process_log import process_log
 
@@ -23,5 +25,6 @@ def test_models_of_one_process_share_a_log(tmp_path: Path):
 
 
 def test_at_the_end_of_a_program_the_queue_is_written(tmp_path: Path):
-    subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], check=True, timeout=120)
+    env = {**os.environ, "PYTHONPATH": IMPORTS}
+    subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], check=True, timeout=120, env=env)
     assert len(rows_in(tmp_path)) == 5
