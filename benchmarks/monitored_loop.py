@@ -27,7 +27,7 @@ import metamodel
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.drift_columns import DriftColumns
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, TARGET, DriftReference
-from metamodel.monitoring.model_reference import ModelReference
+from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.tables.grouping import group_rows
 
 ROWS, PAST, DRIFT_WEEK = 20, 8, 10

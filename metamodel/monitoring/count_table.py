@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
-from metamodel.monitoring.model_reference import ModelReference
-from metamodel.monitoring.window_counts import WindowCounts, count_window
+from metamodel.evaluation.drift.model_reference import ModelReference
+from metamodel.evaluation.drift.window_counts import WindowCounts, count_window
+from metamodel.evaluation.drift.window_rows import WindowRows
+from metamodel.monitoring.model_rows import model_rows
 from metamodel.monitoring.window_names import windows_of
-from metamodel.monitoring.window_rows import WindowRows
 
 __all__ = ["CountedRows", "count_table", "predicted_answers"]
 
@@ -60,7 +61,7 @@ def count_table(
         part = frame if whole else frame[inside]
         of_part = None if labels is None else labels if whole else labels[inside]
         answers = predicted_answers(model, part)
-        rows = WindowRows.of(model, part, answers, of_part)
+        rows = model_rows(model, part, answers, of_part)
         yield CountedRows(replace(count_window(reference, rows), window=name), part, answers, rows, of_part)
 
 

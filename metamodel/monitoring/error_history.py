@@ -8,9 +8,9 @@ import numpy as np
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.drift.bins import BINS
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR
-from metamodel.monitoring.model_reference import ModelReference
+from metamodel.evaluation.drift.model_reference import ModelReference
+from metamodel.evaluation.drift.window_counts import LABELLED, ROWS, WindowCounts
 from metamodel.monitoring.monitor_state import MonitorState
-from metamodel.monitoring.window_counts import LABELLED, ROWS, WindowCounts
 
 __all__ = ["SHOWN_WINDOWS", "error_history"]
 

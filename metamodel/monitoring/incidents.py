@@ -12,8 +12,8 @@ from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION
 from metamodel.evaluation.drift.judge_cells import DISTRIBUTION, MISSING_VALUES, UNSEEN_CATEGORIES, JudgedCells
+from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.monitoring.judge_window import PERFORMANCE, JudgedLevel, JudgedWindow
-from metamodel.monitoring.window_counts import WindowCounts
 from metamodel.tables.keys import encode_key
 
 __all__ = ["WORLD", "Incident", "cell_change", "find_incidents", "incident_table"]

@@ -12,11 +12,11 @@ from metamodel.evaluation.drift.calibration import empirical_factors, variance_f
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION
 from metamodel.evaluation.drift.exact_tails import at_least_beta_binomial
 from metamodel.evaluation.drift.judge_cells import JudgedCells, judge_cells, judge_parents
+from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.evaluation.drift.multiple_testing import named_cells, simes
 from metamodel.evaluation.drift.pooled_cells import CellSums
+from metamodel.evaluation.drift.window_counts import INTERVALS, OUTSIDE, WindowCounts
 from metamodel.exceptions import InputError
-from metamodel.monitoring.model_reference import ModelReference
-from metamodel.monitoring.window_counts import INTERVALS, OUTSIDE, WindowCounts
 
 __all__ = ["MOST_WINDOWS", "PERFORMANCE", "JudgedLevel", "JudgedWindow", "MonitorRules", "judge_window"]
 

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import count, listing, short
 from metamodel.common.whole_files import whole_file
+from metamodel.evaluation.drift.model_reference import ModelReference
+from metamodel.evaluation.drift.window_counts import count_window
+from metamodel.evaluation.drift.window_rows import WindowRows
 from metamodel.exceptions import InputError
 from metamodel.monitoring.judge_window import MOST_WINDOWS
-from metamodel.monitoring.model_reference import ModelReference
 from metamodel.monitoring.monitor_state import MonitorState
-from metamodel.monitoring.window_counts import count_window
-from metamodel.monitoring.window_rows import WindowRows
 from metamodel.tables.grouping import check_columns
 
 __all__ = ["Labels", "keep_rows", "late_labels"]

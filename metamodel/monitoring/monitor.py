@@ -14,12 +14,14 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count, listing
 from metamodel.evaluation.drift.drift_reference import PREDICTION
+from metamodel.evaluation.drift.model_reference import ModelReference
+from metamodel.evaluation.drift.window_counts import LABELLED, ROWS, WindowCounts
+from metamodel.evaluation.drift.window_rows import OF_LABELS
 from metamodel.flavor.load import load_model
 from metamodel.monitoring.drawn_cells import drawn_cells
 from metamodel.monitoring.error_history import error_history
 from metamodel.monitoring.incidents import WORLD, find_incidents, incident_table
 from metamodel.monitoring.judge_window import JudgedWindow, MonitorRules, judge_window
-from metamodel.monitoring.model_reference import ModelReference
 from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.monitoring.monitor_tables import cell_table, column_table, group_table, slice_table
 from metamodel.monitoring.monitoring_result import Monitoring
@@ -33,8 +35,6 @@ from metamodel.monitoring.retrain_order import (
     too_many_groups,
 )
 from metamodel.monitoring.window_baselines import reference_for, with_baseline
-from metamodel.monitoring.window_counts import LABELLED, ROWS, WindowCounts
-from metamodel.monitoring.window_rows import OF_LABELS
 from metamodel.tables.keys import encode_key
 
 __all__ = ["monitor"]

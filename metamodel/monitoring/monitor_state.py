@@ -15,8 +15,9 @@ import pandas as pd
 
 from metamodel.common.messages import listing
 from metamodel.common.whole_files import whole_file
+from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
-from metamodel.monitoring.window_counts import WindowCounts
+from metamodel.prediction_log.count_files import read_counts, write_counts
 
 __all__ = ["MonitorState"]
 
@@ -74,13 +75,13 @@ class MonitorState:
                 f"{self.root} holds no window {window!r} (it has {listing(self.windows, 4) or 'none'}). "
                 "Monitor it first, or name one of these."
             )
-        return WindowCounts.read(path, only)
+        return read_counts(path, only)
 
     def keep_counts(self, window: str, counts: WindowCounts) -> None:
         """Write the counts of a window."""
         folder = self.folder(window)
         folder.mkdir(parents=True, exist_ok=True)
-        counts.write(folder / _COUNTS)
+        write_counts(counts, folder / _COUNTS)
 
     def table(self, window: str, name: str) -> pd.DataFrame | None:
         """Read a table that was written for a window; None where there is none."""

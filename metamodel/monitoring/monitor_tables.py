@@ -6,9 +6,9 @@ import pandas as pd
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR
 from metamodel.evaluation.drift.effects import shown_distances
+from metamodel.evaluation.drift.window_counts import INTERVALS, LABELLED, OUTSIDE, ROWS, WindowCounts
 from metamodel.monitoring.incidents import cell_change
 from metamodel.monitoring.judge_window import JudgedWindow
-from metamodel.monitoring.window_counts import INTERVALS, LABELLED, OUTSIDE, ROWS, WindowCounts
 from metamodel.tables.keys import decode_keys
 
 __all__ = ["cell_table", "column_table", "group_table", "slice_table"]

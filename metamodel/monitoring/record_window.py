@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import count, listing
+from metamodel.evaluation.drift.model_reference import ModelReference
+from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import count_table
 from metamodel.monitoring.late_labels import Labels, keep_rows, late_labels
 from metamodel.monitoring.logged_rows import read_rows
-from metamodel.monitoring.model_reference import ModelReference
 from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.monitoring.spark import count_on_spark, is_spark_table
-from metamodel.monitoring.window_counts import WINDOW_META, WindowCounts
+from metamodel.prediction_log.count_files import is_count_file, read_counts
 from metamodel.tables.sources import read_source
 
 __all__ = ["WindowInput", "WindowNotes", "record_window"]
@@ -157,17 +156,10 @@ def _counts(data: Any) -> list[WindowCounts] | None:
     """Take counts, or read their files; None where it is a table."""
     if isinstance(data, WindowCounts):
         return [data]
-    if isinstance(data, str | Path) and Path(data).is_file() and _is_count_file(Path(data)):
-        return [WindowCounts.read(Path(data))]
+    if isinstance(data, str | Path) and Path(data).is_file() and is_count_file(Path(data)):
+        return [read_counts(Path(data))]
     if isinstance(data, list | tuple) and data:
         parts = [_counts(one) for one in data]
         if all(part is not None for part in parts):
             return [counts for part in parts if part is not None for counts in part]
     return None
-
-
-def _is_count_file(path: Path) -> bool:
-    try:
-        return WINDOW_META in (pq.read_schema(path).metadata or {})
-    except (OSError, pa.ArrowException):
-        return False

@@ -16,9 +16,9 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray, BoolArray
 from metamodel.common.messages import count
 from metamodel.evaluation.drift.drift_reference import PREDICTION
+from metamodel.evaluation.drift.window_counts import ROWS, WindowCounts
 from metamodel.monitoring.incidents import WORLD, Incident
 from metamodel.monitoring.judge_window import JudgedWindow
-from metamodel.monitoring.window_counts import ROWS, WindowCounts
 from metamodel.tables.keys import decode_keys, encode_key
 
 __all__ = ["RetrainFacts", "RetrainRules", "block", "drifting_keys", "retrain_table", "too_many_groups"]

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metamodel.bundle.model import MetaModel
+from metamodel.evaluation.drift.model_reference import ModelReference
+from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import count_table
-from metamodel.monitoring.model_reference import ModelReference
-from metamodel.monitoring.window_counts import WindowCounts
+from metamodel.prediction_log.count_files import counts_of, table_of_counts
 from metamodel.tables.arrow import arrow_to_pandas
 
 __all__ = ["count_on_spark", "is_spark_table"]
@@ -67,7 +68,7 @@ def _integers(table: pa.Table) -> dict[str, str]:
 
 def _packed(counts: WindowCounts) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(counts.to_arrow(), sink, compression="zstd")
+    pq.write_table(table_of_counts(counts), sink, compression="zstd")
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -100,7 +101,7 @@ def count_on_spark(model: MetaModel, reference: ModelReference, data: Any, windo
     parts: dict[str, list[WindowCounts]] = {}
     for row in numbered.repartition(*keys).mapInArrow(counter.count, "window string, counts binary").collect():
         table = pq.read_table(pa.BufferReader(row["counts"]))
-        parts.setdefault(row["window"] if window else "", []).append(WindowCounts.from_arrow(table))
+        parts.setdefault(row["window"] if window else "", []).append(counts_of(table))
     if not parts:
         raise InputError("The table has no row, so that there is no window. Give the rows of one.")
     return [WindowCounts.together(parts[name]) for name in sorted(parts)]

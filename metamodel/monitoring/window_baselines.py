@@ -7,11 +7,11 @@ from typing import Any, Final
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.monitored.stored_reference import read_drift
 from metamodel.common.messages import did_you_mean, listing
+from metamodel.evaluation.drift.model_reference import ModelReference, reference_of_rows
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import predicted_answers
-from metamodel.monitoring.model_reference import ModelReference, reference_of_rows
+from metamodel.monitoring.model_rows import model_rows
 from metamodel.monitoring.monitor_state import MonitorState
-from metamodel.monitoring.window_rows import WindowRows
 from metamodel.tables.dataframes import as_pandas
 from metamodel.tables.sources import read_source
 
@@ -45,7 +45,7 @@ def reference_for(model: MetaModel, baseline: Any) -> ModelReference:
         raise InputError("The baseline has no row. Give rows of a time when all was well.")
     target = model.manifest.target.name
     labels = frame.get(target, None)
-    return reference_of_rows(WindowRows.of(model, frame, predicted_answers(model, frame), labels))
+    return reference_of_rows(model_rows(model, frame, predicted_answers(model, frame), labels))
 
 
 def with_baseline(reference: ModelReference, state: MonitorState, window: str, baseline: Any) -> ModelReference:

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monitored import START, weeks
 
 import metamodel
+from metamodel.evaluation.drift.model_reference import ModelReference
+from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import count_table
-from metamodel.monitoring.model_reference import ModelReference
 from metamodel.monitoring.window_baselines import reference_for
-from metamodel.monitoring.window_counts import WindowCounts
+from metamodel.prediction_log.count_files import write_counts
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +50,6 @@ def test_parts_add_up_to_the_whole_to_the_last_bit(
     _assert_equal(WindowCounts.together(parts[::-1]), WindowCounts.together(parts))
 
 
-def test_a_count_file_holds_what_was_counted(
-    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path
-) -> None:
-    counts = _counts(model, reference, weeks(1, 3))
-    counts.write(tmp_path / "counts.parquet")
-    _assert_equal(WindowCounts.read(tmp_path / "counts.parquet"), counts)
-
-
 def test_monitoring_from_count_files_is_monitoring_from_rows(
     model: metamodel.MetaModel, reference: ModelReference, good: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -66,7 +58,7 @@ def test_monitoring_from_count_files_is_monitoring_from_rows(
     files = []
     for part in range(4):
         files.append(tmp_path / f"{part}.parquet")
-        _counts(model, reference, table.iloc[part::4]).write(files[-1])
+        write_counts(_counts(model, reference, table.iloc[part::4]), files[-1])
 
     of_counts = metamodel.monitor(model, files, baseline=good)
     of_rows = metamodel.monitor(model, table, baseline=good)
@@ -90,9 +82,3 @@ def test_counts_in_other_bins_do_not_add_up(
     assert changed.all()
     assert not counts[changed].any()
     assert not totals[changed].any()
-
-
-def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
-    pa.parquet.write_table(pa.table({"key": ["a"]}), tmp_path / "counts.parquet")
-    with pytest.raises(InputError, match="holds no counts of a window"):
-        WindowCounts.read(tmp_path / "counts.parquet")

@@ -13,7 +13,7 @@ from metamodel.evaluation.drift.bins import SLOTS
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.count_rows import count_rows
 from metamodel.evaluation.drift.drift_reference import DriftReference
-from metamodel.monitoring.window_rows import WindowRows
+from metamodel.evaluation.drift.window_rows import WindowRows
 from metamodel.tables.keys import decode_keys, encode_key
 
 __all__ = ["ModelReference", "counted", "reference_of_rows"]

@@ -7,20 +7,40 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
 from metamodel.evaluation.drift.drift_features import drift_features
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, TARGET
 from metamodel.tables.feature_columns import Feature
 from metamodel.tables.grouping import group_rows
+from metamodel.tables.keys import KeySchema
 
-__all__ = ["OF_LABELS", "WindowRows"]
+__all__ = ["OF_LABELS", "RowSchema", "WindowRows"]
 
 # Columns that only rows with a label have.
 OF_LABELS = (TARGET, ERROR, ABSOLUTE_ERROR)
 
 _INTERVAL = ("lower", "upper")
+
+
+@dataclass(frozen=True)
+class RowSchema:
+    """What is known of a model's rows.
+
+    Attributes
+    ----------
+    keys, features
+        As they were recorded in training.
+    task
+        "regression": labels and predictions are numbers. Else they are classes.
+    time_column
+        Name of the column that orders rows; None without one.
+    """
+
+    keys: KeySchema
+    features: Sequence[Feature]
+    task: str
+    time_column: Any = None
 
 
 @dataclass(frozen=True)
@@ -63,13 +83,15 @@ class WindowRows:
         return len(self.codes)
 
     @classmethod
-    def of(cls, model: MetaModel, frame: pd.DataFrame, answers: pd.DataFrame, labels: pd.Series | None) -> "WindowRows":
+    def of(
+        cls, schema: RowSchema, frame: pd.DataFrame, answers: pd.DataFrame, labels: pd.Series | None
+    ) -> "WindowRows":
         """Read rows.
 
         Parameters
         ----------
-        model
-            Whose groups and features they have.
+        schema
+            Of the model whose groups and features they have.
         frame
             The rows.
         answers
@@ -78,10 +100,9 @@ class WindowRows:
         labels
             What came true, null where it is not known; None where nothing is.
         """
-        features = model.manifest.features.features
-        columns, unreadable = drift_features(frame, features)
-        grouping = group_rows(frame, model.manifest.keys)
-        is_number = model.manifest.target.task == "regression"
+        columns, unreadable = drift_features(frame, schema.features)
+        grouping = group_rows(frame, schema.keys)
+        is_number = schema.task == "regression"
         if "prediction" in answers:
             _add(columns, PREDICTION, _values(answers["prediction"], is_number))
         judged, labelled = _judged(answers, labels, is_number)
@@ -92,9 +113,9 @@ class WindowRows:
             judged,
             labelled,
             _outside(answers, labels),
-            _times(frame, model.manifest.options.get("time_column")),
+            _times(frame, schema.time_column),
             unreadable,
-            _absent(features, frame),
+            _absent(schema.features, frame),
         )
 
     @classmethod

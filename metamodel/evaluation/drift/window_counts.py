@@ -1,38 +1,26 @@
-"""What is left of a window: counts by group, which add up over workers, days and parts, and are read from a file.
+"""What is left of a window: counts by group, which add up over workers, days and parts."""
 
-The file is Parquet: a row a group, `key`, the bins that its counts stand in (`bins`), `rows`, `labelled`, `intervals`
-(labelled rows with an interval) and `outside` (those beyond it), and of each column of the reference twelve integers.
-"""
-
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
-from metamodel.common.whole_files import whole_file
 from metamodel.evaluation.drift.bins import SLOTS
 from metamodel.evaluation.drift.drift_columns import functions_of_time
+from metamodel.evaluation.drift.model_reference import ModelReference, counted
+from metamodel.evaluation.drift.window_rows import OF_LABELS, WindowRows
 from metamodel.exceptions import InputError
-from metamodel.monitoring.model_reference import ModelReference, counted
-from metamodel.monitoring.window_rows import OF_LABELS, WindowRows
 
-__all__ = ["INTERVALS", "LABELLED", "OUTSIDE", "ROWS", "WINDOW_META", "WindowCounts", "count_window"]
+__all__ = ["INTERVALS", "LABELLED", "OUTSIDE", "ROWS", "TOTALS", "WindowCounts", "count_window"]
 
-_TOTALS = ("rows", "labelled", "intervals", "outside")
+# Of each group: rows, labelled ones, those of them that have an interval, and those of these that lie outside.
+TOTALS = ("rows", "labelled", "intervals", "outside")
 
 # Places of the totals.
 ROWS, LABELLED, INTERVALS, OUTSIDE = range(4)
-
-# Schema metadata of a count file.
-WINDOW_META = b"metamodel.window"
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,7 @@ class WindowCounts:
         codes, keys = pd.factorize(np.array([key for part in parts for key in part.keys], dtype=object), sort=True)
         bins = np.zeros(len(keys), dtype=np.uint64)
         counts = np.zeros((len(keys), len(parts[0].columns), SLOTS), dtype=np.int64)
-        totals = np.zeros((len(keys), len(_TOTALS)), dtype=np.int64)
+        totals = np.zeros((len(keys), len(TOTALS)), dtype=np.int64)
         unreadable: dict[str, int] = {}
         start = 0
         for part in parts:
@@ -128,68 +116,15 @@ class WindowCounts:
         for i, column in enumerate(order):
             if column >= 0:
                 counts[usable, i] = self.counts[place[usable], column]
-        totals = np.zeros((len(reference), len(_TOTALS)), dtype=np.int64)
+        totals = np.zeros((len(reference), len(TOTALS)), dtype=np.int64)
         totals[usable] = self.totals[place[usable]]
         return counts, totals
-
-    def to_arrow(self) -> pa.Table:
-        """Make the table that a count file holds."""
-        columns: dict[str, Any] = {"key": pa.array(self.keys, pa.string()), "bins": pa.array(self.bins, pa.uint64())}
-        columns |= {name: pa.array(self.totals[:, i]) for i, name in enumerate(_TOTALS)}
-        for i, name in enumerate(self.columns):
-            values = pa.array(np.ascontiguousarray(self.counts[:, i]).reshape(-1), pa.int64())
-            columns[f"counts:{name}"] = pa.FixedSizeListArray.from_arrays(values, SLOTS)
-        meta: dict[str, Any] = {
-            "of_time": sorted(self.of_time),
-            "unreadable": self.unreadable,
-            "absent": list(self.absent),
-        }
-        meta["window"] = self.window
-        return pa.table(columns).replace_schema_metadata({WINDOW_META: json.dumps(meta).encode()})
-
-    @classmethod
-    def from_arrow(cls, table: pa.Table) -> "WindowCounts":
-        """Inverse of `to_arrow`."""
-        names = tuple(name.removeprefix("counts:") for name in table.column_names if name.startswith("counts:"))
-        counts = np.zeros((table.num_rows, len(names), SLOTS), dtype=np.int64)
-        for i, name in enumerate(names):
-            flat = table[f"counts:{name}"].combine_chunks().flatten()
-            counts[:, i] = flat.to_numpy(zero_copy_only=False).reshape(-1, SLOTS)
-        totals = np.stack([table[name].to_numpy() for name in _TOTALS], axis=1).reshape(table.num_rows, len(_TOTALS))
-        meta = json.loads((table.schema.metadata or {})[WINDOW_META])
-        keys = tuple(table["key"].to_pylist())
-        bins = table["bins"].to_numpy().astype(np.uint64)
-        of_time, absent = frozenset(meta["of_time"]), tuple(meta["absent"])
-        return cls(keys, bins, names, counts, totals, of_time, meta["unreadable"], absent, meta["window"])
-
-    def write(self, path: Path) -> None:
-        """Write a count file, complete or not at all."""
-        with whole_file(path) as unfinished:
-            pq.write_table(self.to_arrow(), unfinished, compression="zstd")
-
-    @classmethod
-    def read(cls, path: Path, only: Sequence[str] | None = None) -> "WindowCounts":
-        """Inverse of `write`; with `only` the counts of some columns, as far as they are there.
-
-        Raises
-        ------
-        InputError
-            The file is no count file.
-        """
-        try:
-            with pq.ParquetFile(path) as file:
-                others = set() if only is None else {f"counts:{name}" for name in only}
-                every = file.schema_arrow.names
-                wanted = [name for name in every if only is None or name in others or not name.startswith("counts:")]
-                return cls.from_arrow(file.read(wanted))
-        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-            raise InputError(f"{path} holds no counts of a window ({error}). Count the rows again.") from error
 
 
 def count_window(reference: ModelReference, rows: WindowRows) -> WindowCounts:
     """Count the rows of a window, or of a part of it."""
     n_groups = len(rows.texts)
-    totals = np.zeros((n_groups, len(_TOTALS)), dtype=np.int64)
+    totals = np.zeros((n_groups, len(TOTALS)), dtype=np.int64)
     marks = (
         np.ones(len(rows), dtype=bool),
         np.zeros(len(rows), dtype=bool) if rows.labelled is None else rows.labelled,
