@@ -21,6 +21,10 @@ class GroupTargetEncoder(TargetEncoder):
     Training rows are encoded in folds, so that no row is encoded by its own target. The base class refuses fewer rows
     (or rows of each class) than folds; such a group is encoded as a whole, and its levels are drawn to the mean anyway.
     How the base class is told its seed changes with scikit-learn 1.9.
+
+    A level that no other fold knows is encoded by the mean of all rows, as an unknown one is later. By the mean of the
+    other folds, as the base class does, it would tell the mean of its own fold with the sign turned: a column of order
+    numbers got a large negative weight, which spoilt the answers for every row that had been seen in training.
     """
 
     def fit_transform(self, X: Any, y: Any) -> AnyArray:
@@ -31,6 +35,11 @@ class GroupTargetEncoder(TargetEncoder):
             return np.asarray(self.transform(X))
         folds = (StratifiedKFold if classes else KFold)(_FOLDS, shuffle=True, random_state=0)
         x, y = np.asarray(X, dtype=object), np.asarray(y)
-        encoded = [(test, clone(self).fit(x[train], y[train]).transform(x[test])) for train, test in folds.split(x, y)]
+        encoded = [(test, self._of_others(x[train], y[train]).transform(x[test])) for train, test in folds.split(x, y)]
         order = np.argsort(np.concatenate([test for test, _ in encoded]))
         return np.concatenate([values for _, values in encoded])[order]
+
+    def _of_others(self, X: AnyArray, y: AnyArray) -> "GroupTargetEncoder":
+        others = clone(self).fit(X, y)
+        others.target_mean_ = self.target_mean_
+        return others

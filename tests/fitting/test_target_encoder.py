@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from named_estimators import transformed, wide
+from sklearn.metrics import r2_score
 from sklearn.preprocessing import TargetEncoder
 
 from metamodel.fitting.target_encoder import GroupTargetEncoder
@@ -45,6 +46,29 @@ def test_no_row_is_encoded_by_its_own_target():
     assert after[7] == before[7]
     others = (x[:, 0] == x[7, 0]) & (np.arange(40) != 7)
     assert (after[others] != before[others]).any()
+
+
+@pytest.mark.parametrize(
+    ("target_type", "y"),
+    [
+        ("continuous", np.random.default_rng(1).normal(size=40)),
+        ("auto", np.arange(40) % 2),
+        ("auto", np.arange(40) % 3),
+    ],
+)
+def test_levels_of_one_row_tell_nothing_of_their_fold(target_type, y):
+    x = np.array([[f"order {i}"] for i in range(40)], dtype=object)
+    encoder = GroupTargetEncoder(target_type=target_type)
+    encoded = encoder.fit_transform(x, y)
+    assert (encoded == encoder.transform([["order 40"]])).all()
+
+
+def test_a_column_of_order_numbers_leaves_the_answers_for_training_rows_alone():
+    rng = np.random.default_rng(0)
+    frame = wide(3000).assign(town=[f"order {i}" for i in range(3000)], size=rng.normal(size=3000))
+    y = frame["size"].to_numpy() + rng.normal(size=3000)
+    built, _ = transformed("ridge", frame, {"town": 5000, "area": 2}, y=y)
+    assert r2_score(y, built.predict(frame)) > 0.4
 
 
 @pytest.mark.parametrize("rows", [1, 4])
