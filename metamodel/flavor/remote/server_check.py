@@ -15,6 +15,7 @@ from mlflow.utils.rest_utils import http_request
 from metamodel.common.messages import short_line
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, TrackingServerUnavailable
+from metamodel.flavor.remote.new_database import make_databases
 
 __all__ = ["SECONDS_VARIABLE", "check_tracking_server", "needs_tracking_server", "server_problem"]
 
@@ -49,7 +50,7 @@ def needs_tracking_server(uri: str) -> bool:
 
 
 def check_tracking_server(*, patient: bool = False) -> None:
-    """Insist on a tracking server that answers, and a registry where that is another one; stores without one pass.
+    """Insist on a tracking server that answers, and a registry where that is another one; make a new store's database.
 
     Parameters
     ----------
@@ -61,8 +62,12 @@ def check_tracking_server(*, patient: bool = False) -> None:
     TrackingServerUnavailable
         Nobody answers at the ``http(s)://`` URI within `METAMODEL_SERVER_SECONDS`, somebody else than MLflow does, or
         the server refuses the credentials, or fails.
+    StorageFailed
+        A database that is not there yet cannot be made.
     """
-    for uri in dict.fromkeys([mlflow.get_tracking_uri(), mlflow.get_registry_uri()]):
+    uris = list(dict.fromkeys([mlflow.get_tracking_uri(), mlflow.get_registry_uri()]))
+    make_databases(uris)
+    for uri in uris:
         if problem := server_problem(uri, patient=patient):
             raise TrackingServerUnavailable(f"The tracking server {redacted(uri)} {problem}")
 
