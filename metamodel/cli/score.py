@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metamodel.cli.base.click_groups import Command
-from metamodel.cli.base.options import Number, at_work, json_option, option, switch
+from metamodel.cli.base.options import Names, Number, at_work, json_option, option, switch
 from metamodel.cli.base.output import dumps
 from metamodel.common.messages import count
 from metamodel.exceptions import InputError
@@ -26,6 +26,8 @@ __all__ = ["score"]
 @option("--predict-method", help="predict, predict_proba, decision_function, score_samples or transform.")
 @switch("detail", None, "Add key, level, child version and error.")
 @option("--prefix", default="", help="Put before the names of the columns that are added.")
+@option("--explore", type=Number("SHARE", "share"), help="Let parents answer this share of the entities; 0: none.")
+@option("--explore-entity", type=Names(), help="With --explore: columns that name an entity; default: as trained.")
 @option(
     "--max-failed",
     type=Number("SHARE", "share"),
@@ -36,9 +38,12 @@ def score(
     data: str,
     model: str,
     output: str,
+    *,
     engine: str,
     prefix: str,
     max_failed: float | None,
+    explore: float | None,
+    explore_entity: list[str] | None,
     as_json: bool,
     **params: Any,
 ) -> None:
@@ -49,7 +54,10 @@ def score(
         if max_failed is not None and not 0 <= max_failed <= 1:
             raise InputError(f"--max-failed {max_failed:g} is no share. Give a number from 0 to 1.")
         given = {name: value for name, value in params.items() if value is not None}
-        summary = score_file(data, model, output, engine=engine, params=given, prefix=prefix)
+        summary = score_file(
+            data, model, output, engine=engine, params=given, prefix=prefix,
+            explore=explore, explore_entity=explore_entity or (),
+        )  # fmt: skip
     click.echo(dumps({"output": output, **summary.to_dict()}) if as_json else _text(summary, output))
     for line in _reasons(summary):
         click.echo(line, err=True)

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from metamodel.cli.base.options import Names, Number, WholeNumber, argument, at_
 from metamodel.exceptions import InputError
 
 if TYPE_CHECKING:
-    from metamodel.serving.served_challenger import Challenge
+    from metamodel.serving.served_challenger import Challenge, ControlGroup
 
 __all__ = ["serve"]
 
@@ -36,6 +37,8 @@ __all__ = ["serve"]
 @option("--unit", help="With --challenger: entity (default) or group.")
 @option("--salt", help="With --challenger: deals the units; default: made of the challenger.")
 @option("--patience", type=Number(), help="With --challenger: seconds that an answer waits for it (2).")
+@option("--explore", type=Number("SHARE", "share"), help="Let parents answer this share of the entities; 0: none.")
+@option("--explore-entity", type=Names(), help="With --explore: columns that name an entity; default: as trained.")
 @option("--refresh", type=Number("SECONDS", "number of seconds"), help="Follow the alias: look this often, and swap.")
 @option("--log", metavar="DIR", help="Log the answers here, in files of Parquet (docs/prediction_log.md).")
 @option("--log-sample", type=Number("SHARE", "share"), help="Log this share of the rows; default: all.")
@@ -63,16 +66,29 @@ def serve(
         given = {name: value for name, value in choices.items() if value not in (None, [], "")}
         logged = {"folder": options.pop("log")}
         logged |= {name: options.pop(f"log_{name}") for name in ("sample", "features", "drop", "row_id", "entity")}
+        explored = options.pop("explore"), options.pop("explore_entity") or ()
         options["body_bytes"] = int(max_body_mb * 2**20)
         said = functools.partial(click.echo, err=True)
         code = serve_model(
             model, host, port, workers, options, drain, refresh, said,
-            challenge=_challenge(challenger, given), log=LogSettings.of(logged),
+            challenge=_challenge(challenger, given, explored), log=LogSettings.of(logged),
         )  # fmt: skip
     sys.exit(code)
 
 
-def _challenge(challenger: str | None, given: dict[str, Any]) -> "Challenge | None":
+def _challenge(
+    challenger: str | None, given: dict[str, Any], explored: tuple[float | None, Sequence[str]]
+) -> "Challenge | ControlGroup | None":
+    share, entity = explored
+    if share is not None:
+        from metamodel.serving.served_challenger import ControlGroup
+
+        if challenger and share:
+            raise InputError("--explore and --challenger both deal the entities. Give one of them.")
+        if not challenger:
+            return ControlGroup(share, entity)
+    elif entity:
+        raise InputError("--explore-entity says whom --explore takes. Give --explore too.")
     if not challenger:
         if given:
             raise InputError(f"--{next(iter(given))} says how a challenger is served. Give --challenger too.")

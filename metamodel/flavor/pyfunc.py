@@ -18,6 +18,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.preload import preload_setting
+from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import BundleError, InputError, UnknownGroup
@@ -42,8 +43,10 @@ class GroupedModel(ChecksTables, PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the bundle that the context's artifact `bundle` names, and load the children of hot groups."""
-        self._model = open_bundle(context.artifacts["bundle"])
-        preload = preload_setting((context.model_config or {}).get("preload"))
+        settings = context.model_config or {}
+        opened = open_bundle(context.artifacts["bundle"])
+        self._model = exploring(opened, settings.get("explore"), settings.get("explore_entity"))
+        preload = preload_setting(settings.get("preload"))
         if preload is not None:
             self._model.preload(preload)
         leave_tables_to_models()

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.exploring_model import ExploringModel, exploring
 from metamodel.common.temp_dirs import plainly_named, temporary_directory
 from metamodel.flavor.code_archive import write_code
 from metamodel.flavor.environment import Environment
@@ -40,6 +41,7 @@ def pyfunc_parts(
         The files that it names are there until the block ends.
     """
     manifest = model.manifest
+    model = exploring(model)  # as it will answer
     shown = None
     if data is not None and not data.empty:
         example = input_example if manifest.options.get("keep_rows", True) else made_up_example
@@ -52,7 +54,7 @@ def pyfunc_parts(
             "signature": signature(manifest, model.route, model.options(), model.entity_names),
             "input_example": shown,
             "pip_requirements": environment.requirements(manifest),
-            "model_config": {"preload": 0},  # only what stands here can be given when the model is loaded
+            "model_config": _settings(model),
             "code_paths": [str(path) for path in (archive, *environment.code_paths)],
             "metadata": {
                 "metamodel": {
@@ -62,6 +64,13 @@ def pyfunc_parts(
                 }
             },
         }
+
+
+def _settings(model: MetaModel) -> dict[str, Any]:
+    """Only what stands here can be given when the model is loaded."""
+    options = model.manifest.options
+    explore = options.get("explore", 0) if isinstance(model, ExploringModel) else 0
+    return {"preload": 0, "explore": explore, "explore_entity": list(options.get("explore_entity", ()))}
 
 
 def recorded_defaults(model: MetaModel) -> dict[str, Any]:

@@ -19,10 +19,14 @@ from metamodel.prediction.child import predictions
 from metamodel.prediction.further_answers import further_answers, further_columns
 
 __all__ = [
+    "CONTROL",
+    "CONTROL_FAILED",
     "DETAIL_COLUMNS",
     "INTERVAL",
     "OTHER",
+    "ROLLOUT_VARIANTS",
     "STACKED_METHODS",
+    "TREATED",
     "VARIANT",
     "VARIANTS",
     "AnswerForm",
@@ -37,7 +41,12 @@ INTERVAL = ("lower", "upper")
 # Of a roll-out, behind the columns of `detail`: who answered, and whether that is who should have.
 VARIANT = "variant"
 
-VARIANTS = ("champion", "challenger", "challenger_failed")
+ROLLOUT_VARIANTS = ("champion", "challenger", "challenger_failed")
+
+# Of a model with a control group, in every answer: the child, a parent, or the child because no parent could.
+TREATED, CONTROL, CONTROL_FAILED = "treated", "control", "control_failed"
+
+VARIANTS = (*ROLLOUT_VARIANTS, TREATED, CONTROL, CONTROL_FAILED)
 
 OTHER = "prediction_other"
 
@@ -135,6 +144,8 @@ class AnswerForm:
         Whether each prediction has an interval around it.
     transformed
         How many columns children's `transform` gives.
+    tells_variant
+        Whether answers say whose they are.
 
     Attributes
     ----------
@@ -151,6 +162,7 @@ class AnswerForm:
     options: PredictOptions
     intervals: bool = False
     transformed: int = 0
+    tells_variant: bool = False
     statuses: tuple[str, ...] = field(init=False)
     further: tuple[str, ...] = field(init=False)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.prediction.answer_form import (
     DETAIL_COLUMNS,
     INTERVAL,
@@ -87,7 +87,7 @@ class Answers:
     radius
         Half the width of each row's interval, NaN where it has none; None where the model has no intervals.
     variant
-        Of a roll-out: position in `VARIANTS` of who answered each row; else None.
+        Of a roll-out, or with a control group: position in `VARIANTS` of who answered each row; else None.
     other
         Of an interleaved roll-out: what the other model predicts for each row; else None.
     shadow
@@ -180,6 +180,11 @@ class Answers:
         return np.flatnonzero(self.status == self._form.statuses.index("failed"))
 
     @property
+    def answered(self) -> BoolArray:
+        """Whether somebody answered each row, shape (n_rows,)."""
+        return np.asarray(self.status <= self._form.pooled)
+
+    @property
     def statuses(self) -> list[str]:
         """Status of each row."""
         return [self._form.statuses[code] for code in self.status.tolist()]
@@ -237,7 +242,7 @@ class Answers:
         columns |= {
             name: values.tolist() for name, values in zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail))
         }
-        if self.variant is not None and self._detail:
+        if self.variant is not None and self._form.tells_variant:
             columns[VARIANT] = [VARIANTS[code] for code in self.variant.tolist()]
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -252,6 +257,6 @@ class Answers:
         columns["status"] = self._form.status_texts.take(self.status)
         for name, values in zip(DETAIL_COLUMNS, self._detail, strict=bool(self._detail)):
             columns[name] = as_texts(values) if values.dtype == object else values
-        if self.variant is not None and self._detail:
+        if self.variant is not None and self._form.tells_variant:
             columns[VARIANT] = as_texts(np.array(VARIANTS, dtype=object)[self.variant])
         return answer_frame(columns, index)

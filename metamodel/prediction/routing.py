@@ -7,7 +7,7 @@ small `ChildStore` protocol, so that this package knows nothing of files.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -48,7 +48,7 @@ class Route:
     transformed
         How many columns children's `transform` gives, at most.
     variants
-        Whether it is a roll-out, whose detail says which model answered.
+        Whether answers say who answered: "" for no, "in detail" of a roll-out, "always" with a control group.
     both
         Whether answers show two models' predictions.
     """
@@ -62,7 +62,7 @@ class Route:
     methods: tuple[str, ...] = ("predict_proba",)
     intervals: bool = False
     transformed: int = 0
-    variants: bool = False
+    variants: Literal["", "in detail", "always"] = ""
     both: bool = False
 
     def predict(
@@ -155,9 +155,13 @@ class Route:
         if form is None:
             depth = len(self.keys.columns)
             described = self.task, self.label_kind, self.classes, depth, options, self.intervals, self.transformed
-            form = AnswerForm(*described)
+            form = AnswerForm(*described, tells_variant=self.tells_variant(options))
             self._forms[options] = form
         return form
+
+    def tells_variant(self, options: PredictOptions) -> bool:
+        """Whether the answers of a call with these options say who answered."""
+        return self.variants == "always" or (self.variants == "in detail" and options.detail)
 
     @cached_property
     def _forms(self) -> dict[PredictOptions, AnswerForm]:
@@ -169,8 +173,9 @@ def output_columns(route: Route, options: PredictOptions) -> list[str]:
     interval = INTERVAL if route.intervals else ()
     further = route.form(options).further
     other = (OTHER,) if route.both else ()
-    detail = (*DETAIL_COLUMNS, *((VARIANT,) if route.variants else ())) if options.detail else ()
-    return ["prediction", *other, *interval, *further, "status", *detail]
+    detail = DETAIL_COLUMNS if options.detail else ()
+    variant = (VARIANT,) if route.tells_variant(options) else ()
+    return ["prediction", *other, *interval, *further, "status", *detail, *variant]
 
 
 def check_probabilities(task: str) -> None:

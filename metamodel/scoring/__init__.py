@@ -10,7 +10,7 @@ from metamodel.common.validation import one_of
 from metamodel.exceptions import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from metamodel.scoring.summary import ScoreSummary
@@ -25,6 +25,8 @@ def score(
     engine: str = "local",
     params: "Mapping[str, Any] | None" = None,
     prefix: str = "",
+    explore: float | None = None,
+    explore_entity: "Sequence[str] | str" = (),
 ) -> Any:
     """Score a table.
 
@@ -41,6 +43,9 @@ def score(
         As for `MetaModel.predict`.
     prefix
         Put before the name of every column that is added, for tables that have a `status` or a `prediction` already.
+    explore, explore_entity
+        Share of the entities that parents answer, as a control group, and the columns that name an entity; by default
+        what the training recorded, 0 for none (docs/monitoring.md).
 
     Returns
     -------
@@ -59,12 +64,12 @@ def score(
         require_extra("spark", "engine='spark'", "pyspark")
         from metamodel.scoring.spark import score_on_spark
 
-        return score_on_spark(data, model, params, prefix)
+        return score_on_spark(data, model, params, prefix, (explore, explore_entity))
     if type(data).__module__.startswith("pyspark."):
         raise InputError('data is a Spark DataFrame, which only Spark can read. Score with engine="spark".')
     from metamodel.scoring.local import score_frame
 
-    return score_frame(data, model, params, prefix)
+    return score_frame(data, model, params, prefix, (explore, explore_entity))
 
 
 def score_file(
@@ -75,12 +80,14 @@ def score_file(
     engine: str = "local",
     params: "Mapping[str, Any] | None" = None,
     prefix: str = "",
+    explore: float | None = None,
+    explore_entity: "Sequence[str] | str" = (),
 ) -> "ScoreSummary":
     """Score a file or table into another one.
 
     Parameters
     ----------
-    data, model, engine, params, prefix
+    data, model, engine, params, prefix, explore, explore_entity
         As for `score`.
     output
         A file to write, ending in .parquet or .csv, or ``delta:PATH``. With engine="spark" a folder of such files, a
@@ -96,7 +103,7 @@ def score_file(
         require_extra("spark", "engine='spark'", "pyspark")
         from metamodel.scoring.spark import score_to_table
 
-        return score_to_table(data, model, output, params, prefix)
+        return score_to_table(data, model, output, params, prefix, (explore, explore_entity))
     from metamodel.scoring.local import score_to_file
 
-    return score_to_file(data, model, output, params, prefix)
+    return score_to_file(data, model, output, params, prefix, (explore, explore_entity))

@@ -1,17 +1,18 @@
 """Score pandas tables and files on this machine; large files go through in parts, so memory does not grow with them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import load_model
-from metamodel.prediction.answer_form import DETAIL_COLUMNS, VARIANT
+from metamodel.prediction.routing import output_columns
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables import files as tables
 from metamodel.tables.csv_fields import with_parsed_fields
@@ -22,9 +23,15 @@ from metamodel.tables.sources import no_table
 __all__ = ["score_frame", "score_to_file"]
 
 
-def score_frame(data: Any, model: Any, params: Mapping[str, Any] | None, prefix: str = "") -> Any:
+# Share of entities that parents answer, and columns that name one; as for `exploring`.
+Explore = tuple[float | None, Sequence[str] | str]
+
+
+def score_frame(
+    data: Any, model: Any, params: Mapping[str, Any] | None, prefix: str = "", explore: Explore = (None, ())
+) -> Any:
     """Score a whole table; see `metamodel.scoring.score`."""
-    model = model if isinstance(model, MetaModel) else load_model(model)
+    model = exploring(model if isinstance(model, MetaModel) else load_model(model), *explore)
     table = as_pandas(data)
     frame = pd.concat(_parts(data, model), ignore_index=True) if table is None else table
     readable = _readable(frame, data, model)
@@ -35,13 +42,18 @@ def score_frame(data: Any, model: Any, params: Mapping[str, Any] | None, prefix:
 
 
 def score_to_file(
-    data: str | Path, model: Any, output: str | Path, params: Mapping[str, Any] | None = None, prefix: str = ""
+    data: str | Path,
+    model: Any,
+    output: str | Path,
+    params: Mapping[str, Any] | None = None,
+    prefix: str = "",
+    explore: Explore = (None, ()),
 ) -> ScoreSummary:
     """Score a file into another one, part by part.
 
     Parameters
     ----------
-    data, model, params, prefix
+    data, model, params, prefix, explore
         As for `metamodel.scoring.score`.
     output
         Name of the file to write, ending in .parquet or .csv. It appears when it is complete.
@@ -52,7 +64,7 @@ def score_to_file(
         The output is what is read, or lies in it.
     """
     _check_apart(data, output)
-    model = model if isinstance(model, MetaModel) else load_model(model)
+    model = exploring(model if isinstance(model, MetaModel) else load_model(model), *explore)
     counted = _Counted(model)
 
     def scored() -> Iterator[pd.DataFrame]:
@@ -87,11 +99,7 @@ class _Counted:
         target = self._model.manifest.target
         if target.name in readable.columns:
             self._errors += Errors.of(readable[target.name], answers["prediction"], target.task)
-        return (
-            answers
-            if self._model.options(params).detail
-            else answers.drop(columns=[*DETAIL_COLUMNS, VARIANT], errors="ignore")
-        )
+        return answers[output_columns(self._model.route, self._model.options(params))]
 
     def summary(self) -> ScoreSummary:
         """Say what became of all parts."""

@@ -19,6 +19,7 @@ from pyspark.sql import types as T  # noqa: N812
 
 from metamodel import exceptions
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.exploring_model import ExploringModel, exploring
 from metamodel.exceptions import ChildFailed
 from metamodel.flavor.load import load_model
 from metamodel.prediction.answer_form import DETAIL_COLUMNS, OTHER, VARIANT, PredictOptions
@@ -44,14 +45,20 @@ _SPARK_TYPES: dict[pa.DataType, T.DataType] = {
 }
 
 
-def score_on_spark(data: Any, model: Any, params: Mapping[str, Any] | None, prefix: str = "") -> DataFrame:
+# Share of entities that parents answer, and columns that name one; as for `exploring`.
+Explore = tuple[float | None, Sequence[str] | str]
+
+
+def score_on_spark(
+    data: Any, model: Any, params: Mapping[str, Any] | None, prefix: str = "", explore: Explore = (None, ())
+) -> DataFrame:
     """Score a table; see `metamodel.scoring.score`. Nothing runs before the result is used."""
-    opened = _opened(model)
+    opened = _opened(model, explore)
     return _scored(data, opened, model, opened.options(params), prefix)
 
 
-def _opened(model: Any) -> MetaModel:
-    return model if isinstance(model, MetaModel) else load_model(model)
+def _opened(model: Any, explore: Explore) -> MetaModel:
+    return exploring(model if isinstance(model, MetaModel) else load_model(model), *explore)
 
 
 def _scored(data: Any, opened: MetaModel, model: Any, options: PredictOptions, prefix: str) -> DataFrame:
@@ -64,7 +71,8 @@ def _scored(data: Any, opened: MetaModel, model: Any, options: PredictOptions, p
     entities = [name for name in opened.entity_names if name in frame.columns]
     needed = tuple(dict.fromkeys([*keys.names, *features.names, *entities]))
     place = _place(opened, model, _tasks(frame))
-    scorer = PartitionScorer(place, tuple(frame.columns), needed, added, asdict(options), prefix)
+    control = opened.exploration if isinstance(opened, ExploringModel) else None
+    scorer = PartitionScorer(place, tuple(frame.columns), needed, added, asdict(options), prefix, control)
     together = [column(name) for name in keys.names]
     fields = [T.StructField(f"{prefix}{name}", _SPARK_TYPES[kind]) for name, kind in added.items()]
     schema = T.StructType([*frame.schema.fields, *fields])
@@ -73,13 +81,18 @@ def _scored(data: Any, opened: MetaModel, model: Any, options: PredictOptions, p
 
 
 def score_to_table(
-    data: Any, model: Any, output: str, params: Mapping[str, Any] | None = None, prefix: str = ""
+    data: Any,
+    model: Any,
+    output: str,
+    params: Mapping[str, Any] | None = None,
+    prefix: str = "",
+    explore: Explore = (None, ()),
 ) -> ScoreSummary:
     """Score a table into another one.
 
     Parameters
     ----------
-    data, model, params, prefix
+    data, model, params, prefix, explore
         As for `metamodel.scoring.score`.
     output
         Where to write; see `metamodel.tables.spark.write_spark`.
@@ -89,7 +102,7 @@ def score_to_table(
     ScoreSummary
         Of the reasons one text for each status: what is counted is counted while the table is written.
     """
-    opened = _opened(model)
+    opened = _opened(model, explore)
     options = opened.options(params)
     # Starts the session, without which there are no columns.
     scored = _scored(data, opened, model, replace(options, detail=True), prefix)
@@ -98,8 +111,8 @@ def score_to_table(
         opened.route.form(options).statuses, target.name if target.name in scored.columns else None, target.task, prefix
     )
     answers = scored.observe(sums.observation, *sums.columns())
-    if not options.detail:
-        answers = answers.drop(*(f"{prefix}{name}" for name in (*DETAIL_COLUMNS, VARIANT)))
+    asked_for = output_columns(opened.route, options)
+    answers = answers.drop(*(f"{prefix}{name}" for name in (*DETAIL_COLUMNS, VARIANT) if name not in asked_for))
     try:
         write_spark(answers, output)
     except PySparkException as error:

@@ -17,10 +17,12 @@ from filelock import FileLock
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import WORKERS_VARIABLE
+from metamodel.bundle.rollout.exploring_model import ExploringModel
 from metamodel.bundle.rollout.opening import open_model
 from metamodel.common.byte_cache import CACHE_VARIABLE, ByteCache, limit_in_bytes
 from metamodel.common.uris import redacted
 from metamodel.exceptions import UnreadableBundle
+from metamodel.prediction.rollout.exploration import Exploration
 from metamodel.tables.arrow import arrow_to_pandas
 
 __all__ = ["ModelPlace", "PartitionScorer"]
@@ -133,6 +135,8 @@ class PartitionScorer:
         As for `MetaModel.predict`, complete.
     prefix
         Put before the names of the columns that are added.
+    control
+        Whom parents answer instead of children; None for nobody.
     """
 
     place: ModelPlace
@@ -141,10 +145,13 @@ class PartitionScorer:
     added: dict[str, pa.DataType]
     params: dict[str, Any]
     prefix: str = ""
+    control: Exploration | None = None
 
     def score(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Answer every row; the caller's columns pass through as they are."""
         model = self.place.open()
+        if self.control is not None:
+            model = ExploringModel(model, self.control)
         for batch in (numbered.rename_columns(list(self.names)) for numbered in batches):
             answers = model.predict(self._frame(batch), self.params)
             added = [_typed(answers[name], kind) for name, kind in self.added.items()]

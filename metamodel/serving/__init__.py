@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from metamodel.prediction_log.log_settings import LogSettings
     from metamodel.prediction_log.log_writer import PredictionLog
     from metamodel.serving.scorer import Scorer
-    from metamodel.serving.served_challenger import Challenge
+    from metamodel.serving.served_challenger import Challenge, ControlGroup
 
     Opening = Callable[[str, str], Scorer]
+
+    Beside = Challenge | ControlGroup
 
 __all__ = ["serve"]
 
@@ -44,7 +46,7 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     refresh_seconds: float | None = None,
     announce: Callable[[str], None] = _logger.info,
     *,
-    challenge: "Challenge | None" = None,
+    challenge: "Beside | None" = None,
     log: "LogSettings | None" = None,
 ) -> int:
     """Serve a model until SIGTERM or SIGINT.
@@ -66,7 +68,8 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     announce
         Told once where the server listens.
     challenge
-        A challenger that is served beside the model; it is opened once, whatever the model's alias does.
+        A challenger that is served beside the model, opened once, whatever the model's alias does; or a control group
+        that the model's parents answer. None for the control group that the training recorded, if any.
     log
         What is logged of the answers, and where (docs/prediction_log.md); None for no log.
 
@@ -99,7 +102,7 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     scorer = _first_scorer(model, opening, listening, log)
     figures = Figures(workers, scorer.model.route.form(scorer.model.options()).statuses)
 
-    beside = "" if challenge is None else f" with {challenge.model} beside it"
+    beside = "" if challenge is None else challenge.words
     announce(f"Serving {model}{beside} on http://{host}:{listening.getsockname()[1]} ({count(workers, 'worker')}).")
 
     # What exists now stays: the garbage collector needs not look at it during a request, nor write into pages that the
@@ -159,14 +162,14 @@ def _next_scorer(opening: "Opening", version: str) -> "Scorer":
 
 
 def _scorer(
-    max_rows: int, challenge: "Challenge | None", log: "PredictionLog | None", model: str, version: str
+    max_rows: int, challenge: "Beside | None", log: "PredictionLog | None", model: str, version: str
 ) -> "Scorer":
+    from metamodel.bundle.rollout.exploring_model import exploring
     from metamodel.flavor.load import load_model
     from metamodel.serving.scorer import Scorer
 
     opened = load_model(model)
-    if challenge is not None:
-        opened = challenge.beside(opened, version or model)
+    opened = exploring(opened) if challenge is None else challenge.beside(opened, version or model)
     opened.warm_up()
     return Scorer(opened, max_rows, version, log)
 

@@ -15,7 +15,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from metamodel.prediction.answer_form import VARIANTS
+from metamodel.prediction.answer_form import ROLLOUT_VARIANTS, VARIANTS
 
 __all__ = ["Figures", "WorkerFigures"]
 
@@ -141,15 +141,18 @@ class Figures:
 
 
 def _of_variants(total: Mapping[str, float]) -> Iterator[Metric]:
-    """Say of a roll-out who answered; nothing of any other model."""
-    if not any(total[f"variant {name}"] for name in VARIANTS):
-        return
+    """Say of a roll-out, or of a model with a control group, who answered; nothing of any other model."""
     rows = CounterMetricFamily(
-        "metamodel_variant_rows", "Rows of a roll-out by the model that answered.", labels=["variant"]
+        "metamodel_variant_rows", "Rows of a roll-out, or beside a control group, by who answered.", labels=["variant"]
     )
-    for name in VARIANTS:
+    kinds = ROLLOUT_VARIANTS, VARIANTS[len(ROLLOUT_VARIANTS) :]
+    there = [names for names in kinds if any(total[f"variant {name}"] for name in names)]
+    for name in (name for names in there for name in names):
         rows.add_metric([name], total[f"variant {name}"])
-    yield rows
+    if there:
+        yield rows
+    if ROLLOUT_VARIANTS not in there:
+        return
     failed = total["challenger calls_failed"]
     yield CounterMetricFamily("metamodel_challenger_failures", "Calls that the challenger did not answer.", failed)
     shadow = CounterMetricFamily(

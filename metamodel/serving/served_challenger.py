@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import load_model
@@ -12,7 +13,7 @@ from metamodel.flavor.two_models import check_fit
 from metamodel.prediction.rollout.rollout_plan import Rollout
 from metamodel.serving.refresh import version_now
 
-__all__ = ["Challenge"]
+__all__ = ["Challenge", "ControlGroup"]
 
 _SALT_CHARACTERS = 12
 
@@ -38,6 +39,11 @@ class Challenge:
     def __post_init__(self) -> None:
         Rollout.of(self.entity, **self.choices)  # before a model is opened
 
+    @property
+    def words(self) -> str:
+        """What is said where the server says that it listens."""
+        return f" with {self.model} beside it"
+
     def beside(self, champion: MetaModel, version: str) -> RolloutModel:
         """Open the challenger beside a champion, of which the registered version is known, or "".
 
@@ -59,6 +65,32 @@ class Challenge:
         }
         rollout = Rollout.of(self.entity, **{**self.choices, "salt": salt}, **facts)
         return RolloutModel(champion, challenger, rollout)
+
+
+@dataclass(frozen=True)
+class ControlGroup:
+    """What `metamodel serve --explore` was asked for: parents answer a share of the entities.
+
+    Parameters
+    ----------
+    share
+        Of the entities; 0 for none, whatever the training recorded.
+    entity
+        Columns that name one; empty for those that the training recorded.
+    """
+
+    share: float
+    entity: Sequence[str] = ()
+
+    @property
+    def words(self) -> str:
+        """What is said where the server says that it listens."""
+        return f" (parents answer {self.share:g} of the entities)" if self.share else ""
+
+    def beside(self, model: MetaModel, version: str) -> MetaModel:
+        """Let the parents of a model answer their share; raises as `exploring` does."""
+        del version
+        return exploring(model, self.share, self.entity)
 
 
 def _facts(called: str, model: MetaModel) -> dict[str, str]:

@@ -14,6 +14,7 @@ from mlflow.models.model import ModelInfo
 from metamodel.bundle.display import description
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import ReferenceSettings
+from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.common.version import __version__
 from metamodel.exceptions import InputError
 from metamodel.flavor.environment import Environment
@@ -117,7 +118,8 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
     model = MetaModel(result.bundle_path, defaults={"predict_method": predict_method, "detail": detail})
     model.route.check(model.options())
     # Raises what it has to raise before anything is logged.
-    signature(result.manifest, model.route, model.options())
+    answering = exploring(model)
+    signature(result.manifest, answering.route, answering.options(), answering.entity_names)
     environment = Environment.of(code_paths, pip_requirements, extra_pip_requirements)
     given_tags = check_tags(tags or {})
     warn_of_missing_code(model, environment)

@@ -65,6 +65,8 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     shrinkage: Any = None,
     shrinkage_params: Mapping[str, Any] | None = None,
     interval: float | None = None,
+    explore: float = 0.0,
+    explore_entity: Sequence[str] | str = (),
     keep_rows: bool = True,
     reference: bool = True,
 ) -> TrainingResult:
@@ -196,6 +198,12 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         Share of rows that prediction intervals shall cover, such as 0.9: every answer then has `lower` and `upper`,
         and the ledger says what share of held-out rows such intervals reached. For regression, with a holdout; see
         docs/training.md.
+    explore
+        Share of entities, such as 0.01, that parents answer wherever the model is served or scores a batch: a control
+        group, whose outcomes the children did not cause. Each answer says so (`variant`), and `monitor` compares both;
+        see docs/monitoring.md. Needs unknown="fallback" or shrinkage.
+    explore_entity
+        Columns that name whom a row is about, such as "customer_id"; by default they are no features.
     keep_rows
         Whether bundle and run hold rows of the table: held-out targets and predictions with their keys and times, and
         the first rows as the input example. False: neither; the example is made up. See docs/privacy.md.

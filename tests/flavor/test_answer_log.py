@@ -7,6 +7,7 @@ import mlflow
 import pandas as pd
 import pytest
 from logged_rows import rows_in
+from rolled_out import panel, visitors
 from serving import sales
 
 import metamodel
@@ -58,3 +59,26 @@ def test_a_folder_that_cannot_be_made_costs_rows_and_no_answer(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("METAMODEL_LOG", str(tmp_path / "file" / "log"))
     assert len(mlflow.pyfunc.load_model(model_uri).predict(sales())) == 120
+
+
+def test_a_control_group_is_part_of_the_logged_model_and_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"unknown": "fallback", "pooled": False, "explore": 0.3, "explore_entity": "customer"}
+    result = metamodel.train(
+        panel().assign(customer="c"), "shop", "y", "ridge", output_dir=tmp_path / "model", n_jobs=1, **options
+    )
+    logged = metamodel.log_model(result, report=False)
+    columns = [column.name for column in logged.signature.inputs]
+    assert columns == ["shop", "x", "z", "customer"]
+    assert [column.name for column in logged.signature.outputs] == ["prediction", "status", "variant"]
+    monkeypatch.setenv("METAMODEL_LOG", str(tmp_path / "log"))
+    frame = visitors()
+    answers = mlflow.pyfunc.load_model(logged.model_uri).predict(frame)
+    assert {"control", "treated"} == set(answers["variant"])
+    close_logs()
+    rows = rows_in(tmp_path / "log")
+    assert rows["variant"].value_counts().to_dict() == answers["variant"].value_counts().to_dict()
+    monkeypatch.delenv("METAMODEL_LOG")
+    alone = mlflow.pyfunc.load_model(logged.model_uri, model_config={"explore": 0})
+    assert alone.predict(frame).columns.tolist() == ["prediction", "status"]

@@ -2,15 +2,19 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from rolled_out import panel as rolled_out_panel
+from rolled_out import trained, visitors
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 import metamodel
 from metamodel.exceptions import InputError, MissingColumns, UnknownGroup
+from metamodel.scoring import score_file
 from metamodel.scoring.local import score_to_file
 from metamodel.tables.files import read_table
 
@@ -345,3 +349,17 @@ def test_a_prefix_tells_the_answers_from_columns_of_the_same_name(panel: pd.Data
 
     assert scored["status"].eq("open").all()
     np.testing.assert_allclose(scored["model_prediction"], panel["y"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_batch_has_a_control_group_whose_rows_say_so(tmp_path: Path, ending: str) -> None:
+    model, frame = trained(tmp_path / "model", rolled_out_panel(), unknown="fallback", pooled=False), visitors()
+    asked: dict[str, Any] = {"explore": 0.3, "explore_entity": "customer"}
+    scored = metamodel.score(frame, model, **asked)
+    assert {"control", "treated"} == set(scored["variant"])
+    assert set(scored.loc[scored["variant"] == "control", "status"]) == {"global"}
+    source, output = tmp_path / f"rows.{ending}", tmp_path / "scored.parquet"
+    frame.to_csv(source, index=False) if ending == "csv" else frame.to_parquet(source)
+    score_file(source, model, str(output), **asked)
+    assert read_table(output)["variant"].tolist() == scored["variant"].tolist()
+    assert "variant" not in metamodel.score(frame, model)

@@ -20,7 +20,7 @@ from metamodel.bundle.rollout.aside import Aside
 from metamodel.bundle.rollout.shadow import Shadow
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.exceptions import InputError
-from metamodel.prediction.answer_form import VARIANTS, PredictOptions
+from metamodel.prediction.answer_form import ROLLOUT_VARIANTS, PredictOptions
 from metamodel.prediction.answers import Answers
 from metamodel.prediction.rollout.rollout_plan import Rollout
 from metamodel.prediction.routing import Route
@@ -32,7 +32,7 @@ __all__ = ["RolloutModel", "refuse_rollout"]
 
 _logger = logging.getLogger(__name__)
 
-_CHAMPION, _CHALLENGER, _FAILED = range(len(VARIANTS))
+_CHAMPION, _CHALLENGER, _FAILED = range(len(ROLLOUT_VARIANTS))
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -101,7 +101,7 @@ class RolloutModel(MetaModel):
     @cached_property
     def route(self) -> Route:
         """The schemas that rows are routed by, and what a roll-out adds to the answers."""
-        return replace(self.champion.route, variants=True, both=self.rollout.mode == "interleave")
+        return replace(self.champion.route, variants="in detail", both=self.rollout.mode == "interleave")
 
     def at_hand(
         self, read: _Read, params: Mapping[str, Any] | None = None, entities: Mapping[str, Any] = _NOTHING
@@ -209,10 +209,10 @@ class RolloutModel(MetaModel):
 
     def _count(self, answers: Answers) -> None:
         assert answers.variant is not None  # set by whoever answered
-        variants = np.bincount(answers.variant, minlength=len(VARIANTS)).tolist()
+        variants = np.bincount(answers.variant, minlength=len(ROLLOUT_VARIANTS)).tolist()
         with self._lock:
             self._given.rows.update(answers.tally())
-            self._variants.update(dict(zip(VARIANTS, variants, strict=True)))
+            self._variants.update(dict(zip(ROLLOUT_VARIANTS, variants, strict=True)))
 
 
 def refuse_rollout(model: MetaModel, done: str) -> None:

@@ -192,6 +192,16 @@ class Answering:
         decisive=False,
         help="Intervals that cover this share of rows, such as 0.9.",
     )
+    explore: float = option(
+        0.0,
+        form="share",
+        check=share(zero=True, what="share of entities", remedy="Use a number from 0 (none) to below 1, such as 0.01."),
+        decisive=False,
+        help="Share of entities that parents answer, as a control group (docs/monitoring.md).",
+    )
+    explore_entity: tuple[str, ...] = option(
+        (), form="names", decisive=False, help="Columns that name whom a row is about: customer_id; no features."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
         self._check_split()
         self._check_pruning()
         self._check_interval()
+        self._check_exploration()
 
     @property
     def with_parents(self) -> bool:
@@ -79,6 +80,8 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
             name: None if name in optional else _plain_number(value) for name, value in options.items()
         }
         plain["group_seconds"] = plain.get("group_seconds") or None
+        entity = plain.get("explore_entity") or ()
+        plain["explore_entity"] = (entity,) if isinstance(entity, str) else tuple(entity)
         return cls(group_by=tuple(group_by), **plain)
 
     def _check_columns(self) -> None:
@@ -151,6 +154,18 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
     def _check_interval(self) -> None:
         if self.interval is not None and self._holds_nothing_back:
             raise InputError(f"interval={self.interval} is measured on held-out rows, but holdout=0. Set a holdout.")
+
+    def _check_exploration(self) -> None:
+        if not self.explore:
+            return
+        from metamodel.prediction.rollout.exploration import Exploration  # not at once: `--help` is quick
+
+        Exploration.of(self.explore, self.explore_entity, self.target)
+        if not self.with_parents:
+            raise InputError(
+                f"explore={self.explore} lets parents answer the control group, but unknown={self.unknown!r} trains "
+                'none. Use unknown="fallback".'
+            )
 
     @property
     def _holds_nothing_back(self) -> bool:
