@@ -70,7 +70,7 @@ def _settings(model: MetaModel) -> dict[str, Any]:
     """Only what stands here can be given when the model is loaded."""
     options = model.manifest.options
     explore = options.get("explore", 0) if isinstance(model, ExploringModel) else 0
-    return {"preload": 0, "explore": explore, "explore_entity": list(options.get("explore_entity", ()))}
+    return {"preload": 0, "explore": explore, "explore_entity": list(options.get("explore_entity") or ())}
 
 
 def recorded_defaults(model: MetaModel) -> dict[str, Any]:

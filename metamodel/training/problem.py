@@ -169,7 +169,7 @@ def feature_names(frame: pd.DataFrame, options: TrainingOptions, features: Seque
     if features is not None:
         return list(dict.fromkeys(features))
     others = options.time_column, options.sample_weight, options.split_groups
-    entity = (name.partition(":")[0] for name in options.explore_entity)
+    entity = (name.partition(":")[0] for name in options.explore_entity or ())
     taken = {*options.group_by, options.target, *others, *entity}
     return [name for name in frame.columns if name not in taken and not (isinstance(name, str) and is_index(name))]
 

@@ -66,7 +66,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     shrinkage_params: Mapping[str, Any] | None = None,
     interval: float | None = None,
     explore: float = 0.0,
-    explore_entity: Sequence[str] | str = (),
+    explore_entity: Sequence[str] | str | None = None,
     keep_rows: bool = True,
     reference: bool = True,
 ) -> TrainingResult:

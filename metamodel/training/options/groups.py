@@ -199,8 +199,8 @@ class Answering:
         decisive=False,
         help="Share of entities that parents answer, as a control group (docs/monitoring.md).",
     )
-    explore_entity: tuple[str, ...] = option(
-        (), form="names", decisive=False, help="Columns that name whom a row is about: customer_id; no features."
+    explore_entity: tuple[str, ...] | None = option(
+        None, form="names", decisive=False, help="Columns that name whom a row is about: customer_id; no features."
     )
 
 

@@ -80,8 +80,8 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
             name: None if name in optional else _plain_number(value) for name, value in options.items()
         }
         plain["group_seconds"] = plain.get("group_seconds") or None
-        entity = plain.get("explore_entity") or ()
-        plain["explore_entity"] = (entity,) if isinstance(entity, str) else tuple(entity)
+        if entity := plain.get("explore_entity"):
+            plain["explore_entity"] = (entity,) if isinstance(entity, str) else tuple(entity)
         return cls(group_by=tuple(group_by), **plain)
 
     def _check_columns(self) -> None:
@@ -160,7 +160,7 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
             return
         from metamodel.prediction.rollout.exploration import Exploration  # not at once: `--help` is quick
 
-        Exploration.of(self.explore, self.explore_entity, self.target)
+        Exploration.of(self.explore, self.explore_entity or (), self.target)
         if not self.with_parents:
             raise InputError(
                 f"explore={self.explore} lets parents answer the control group, but unknown={self.unknown!r} trains "
