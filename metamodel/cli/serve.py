@@ -42,7 +42,7 @@ __all__ = ["serve"]
 @option("--refresh", type=Number("SECONDS", "number of seconds"), help="Follow the alias: look this often, and swap.")
 @option("--log", metavar="DIR", help="Log the answers here, in files of Parquet (docs/prediction_log.md).")
 @option("--log-sample", type=Number("SHARE", "share"), help="Log this share of the rows; default: all.")
-@option("--log-features", metavar="[none|all]", help="Log nothing of the features (default), or every value.")
+@option("--log-features", metavar="[none|counts|all]", help="Of the features: nothing, counts (default), or all.")
 @option("--log-drop", help="Features and columns of the log to leave empty, comma-separated.")
 @option("--log-id", "log_row_id", help="Column of a request that names a row; default: row_id.")
 @option("--log-entity", help="Columns of a request that name whom a row is about; logged as a pseudonym.")

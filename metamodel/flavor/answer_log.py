@@ -1,5 +1,6 @@
 """A model that hands what it answers to the prediction log; its answers are the same with and without one."""
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ import pandas as pd
 import yaml
 
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.monitored.stored_reference import read_drift
 from metamodel.bundle.rollout.rollout_model import RolloutModel
+from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.flavor.remote.mlmodel import MLMODEL
 from metamodel.prediction.answers import Answers
 from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
@@ -20,6 +23,8 @@ from metamodel.tables.features import FeatureColumns
 from metamodel.tables.grouping import Grouping
 
 __all__ = ["AnswerLog", "log_of_environment"]
+
+_logger = logging.getLogger(__name__)
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -63,7 +68,8 @@ class AnswerLog:
         name, _, number = version.rpartition("/")
         target, features = model.manifest.target, tuple(model.manifest.features.features)
         named = (name, number) if version else _identity(model)
-        self._logged = LoggedModel(*named, target.task, target.label_kind, features)
+        reference = _reference(model) if log.settings.features == "counts" else None
+        self._logged = LoggedModel(*named, target.task, target.label_kind, features, reference)
         if isinstance(model, RolloutModel):
             model.is_logged = True
 
@@ -100,6 +106,18 @@ class AnswerLog:
         self._model.options(params)  # what is wrong with the params is said first, as without a log
         sent = {name: frame[name].astype(object).tolist() for name in self.columns if _is_there_once(name, frame)}
         return self.answer(self._model.route.read(table), params, sent)
+
+
+def _reference(model: MetaModel) -> ModelReference | None:
+    """Read the bins in which a model's rows are counted; where it has none, say so."""
+    stored = read_drift(model.bundle, bins_only=True)
+    if stored is None:
+        _logger.warning(
+            "%s was trained without a reference, so that no feature is counted in the log. "
+            'Train with it, or log the features themselves ("all") or nothing of them ("none").', model.path
+        )  # fmt: skip
+        return None
+    return ModelReference(tuple(stored[0]), stored[1])
 
 
 def _is_there_once(name: str, frame: pd.DataFrame) -> bool:

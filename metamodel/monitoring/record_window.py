@@ -14,6 +14,7 @@ from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import count_table
 from metamodel.monitoring.late_labels import Labels, keep_rows, late_labels
+from metamodel.monitoring.logged_features import logged_features
 from metamodel.monitoring.logged_rows import read_rows
 from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.monitoring.spark import count_on_spark, is_spark_table
@@ -75,10 +76,12 @@ def record_window(
         raise InputError("The table has no row, so that there is no window. Give the rows of one.")
     labels, values = _labels(model, frame, given)
     name, windows = "", []
+    elsewhere = logged_features(model, reference, data, frame, given.window)
     for part in count_table(model, reference, frame, values, given.window, state.windows):
         name = part.counts.window
         windows.append(name)
-        state.keep_counts(name, part.counts)
+        of_features = elsewhere.get(name if given.window else "")
+        state.keep_counts(name, part.counts if of_features is None else part.counts.with_features(of_features))
         if set(given.on) <= set(part.frame) and "prediction" in part.answers:
             keep_rows(state, name, part.frame[list(given.on)], part.answers, part.rows, part.labels)
     if not name:

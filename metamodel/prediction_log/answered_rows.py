@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.prediction.answers import Answers
 from metamodel.tables.feature_columns import Feature
 from metamodel.tables.features import FeatureColumns
@@ -26,6 +27,8 @@ class LoggedModel:
         Say of which type predictions are.
     features
         The model's features, in order.
+    reference
+        The bins in which rows are counted; None where there are none, or nothing is counted.
     """
 
     name: str
@@ -33,6 +36,7 @@ class LoggedModel:
     task: str
     label_kind: str | None
     features: tuple[Feature, ...]
+    reference: ModelReference | None = field(default=None, compare=False, repr=False)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from metamodel.common.times import microseconds_in
 from metamodel.exceptions import InputError
+from metamodel.prediction_log.log_counts import COUNTS_DIR, add_up, unreadable_counts
 from metamodel.prediction_log.log_files import NEW_DIR, new_files
 from metamodel.prediction_log.log_locks import removing, the_only_writer
 from metamodel.prediction_log.log_reader import is_log
@@ -95,7 +96,10 @@ def compact_log(
         store = open_log_store(path)
         _tidy(path, store)
         done = _take_in(path, store)
-        deleted = 0 if age is None else store.delete_before(_day_before(age))
+        since = "" if age is None else _day_before(age)
+        _set_aside(path, unreadable_counts(path))
+        add_up(path, since)
+        deleted = store.delete_before(since) if since else 0
         forgotten = store.forget(entities) if entities else 0
         if done.files or deleted or forgotten:
             _tidy(path, store)
@@ -121,7 +125,7 @@ def _tidy(path: Path, store: LogStore) -> None:
             if file.name in taken:
                 file.unlink()
         store.clean()
-    for file in (path / NEW_DIR).glob(".*"):
+    for file in [*(path / NEW_DIR).glob(".*"), *(path / COUNTS_DIR).glob(".*")]:
         if file.stat().st_mtime < time.time() - _UNFINISHED_SECONDS:
             file.unlink(missing_ok=True)
 
@@ -133,9 +137,7 @@ def _take_in(path: Path, store: LogStore) -> Compacted:
     for start in range(0, len(waiting), _FILES_AT_ONCE):
         chunk, schema, odd = _readable(waiting[start : start + _FILES_AT_ONCE], schema)
         damaged += len(odd)
-        for file in odd:
-            (path / _DAMAGED).mkdir(exist_ok=True)
-            file.rename(path / _DAMAGED / file.name)
+        _set_aside(path, odd)
         if chunk and schema is not None:
             rows += sum(pq.read_metadata(file).num_rows for file in chunk)
             files += len(chunk)
@@ -145,6 +147,12 @@ def _take_in(path: Path, store: LogStore) -> Compacted:
                 for file in chunk:
                     file.unlink()
     return Compacted(files, rows, damaged)
+
+
+def _set_aside(path: Path, odd: Collection[Path]) -> None:
+    for file in odd:
+        (path / _DAMAGED).mkdir(exist_ok=True)
+        file.rename(path / _DAMAGED / file.name)
 
 
 def _readable(files: Collection[Path], schema: pa.Schema | None) -> tuple[list[Path], pa.Schema | None, list[Path]]:

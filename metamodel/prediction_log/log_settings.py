@@ -13,7 +13,7 @@ from metamodel.prediction_log.log_columns import DROPPABLE, FEATURE_PREFIX
 
 __all__ = ["LOG_VARIABLES", "LogFeatures", "LogSettings"]
 
-LogFeatures = Literal["none", "all"]
+LogFeatures = Literal["none", "counts", "all"]
 
 # Field of the settings → the variable that sets it where no option does.
 LOG_VARIABLES = {
@@ -38,7 +38,8 @@ class LogSettings:
     sample
         Share of the rows, chosen by a hash of the row: the same row is always in, or never.
     features
-        "none": who answered what. "all": besides, every row's features.
+        "none": who answered what. "counts": besides, how many rows fell into which bin of their group's reference, by
+        day and feature, without any value. "all": besides, every row's features.
     drop
         Features that are not logged, and columns of the log that stay empty.
     row_id
@@ -56,7 +57,7 @@ class LogSettings:
 
     folder: Path
     sample: float = 1.0
-    features: LogFeatures = "none"
+    features: LogFeatures = "counts"
     drop: tuple[str, ...] = ()
     row_id: str = "row_id"
     entity: tuple[str, ...] = ()
@@ -120,10 +121,9 @@ class LogSettings:
                 f"left out ({', '.join(DROPPABLE)}).{did_you_mean(unknown, possible)}"
             )
 
-    def logged_features(self, names: tuple[str, ...]) -> dict[str, str]:
-        """Features whose values are logged → their columns in the log."""
-        kept = [name for name in names if name not in self.drop] if self.features == "all" else []
-        return {name: f"{FEATURE_PREFIX}{name}" for name in kept}
+    def kept_features(self, names: tuple[str, ...]) -> dict[str, str]:
+        """Features that are logged or counted → their columns in a table of rows."""
+        return {name: f"{FEATURE_PREFIX}{name}" for name in names if name not in self.drop}
 
 
 def _present(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from metamodel.common.arrays import AnyArray
 from metamodel.prediction.answer_form import VARIANTS
-from metamodel.prediction_log.answered_rows import AnsweredRows
+from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
 from metamodel.prediction_log.log_columns import COLUMNS, prediction_type
 from metamodel.prediction_log.log_settings import LogSettings
 from metamodel.prediction_log.pseudonyms import pseudonyms
 from metamodel.prediction_log.row_sampling import content_hashes, id_hashes, sampled
 from metamodel.tables.feature_columns import Feature
 
-__all__ = ["log_table"]
+__all__ = ["has_features", "log_table"]
 
 _numbers = numbers_from()
 
@@ -34,21 +34,28 @@ def log_table(calls: Sequence[AnsweredRows], settings: LogSettings) -> pa.Table:
         At least one; all answered by the same model.
     settings
         What is sampled, and which columns stay empty.
+
+    Returns
+    -------
+    Table
+        The columns of a log. Features stand in it also where they are only to be counted.
     """
     texts = [text for call in calls for text in _row_keys(call)]
     row_ids = [name for call in calls for name in _row_ids(call, settings.row_id)]
-    features = [_feature_values(calls, i) for i in range(len(calls[0].columns.arrays))] if _needs(settings) else []
+    model = calls[0].model
+    names = settings.kept_features(model.feature_names) if has_features(model, settings) else {}
+    features = [_feature_values(calls, i) for i in range(len(model.features))] if names or settings.sample < 1 else []
     columns = _columns(calls, settings, texts, row_ids)
-    for i, feature in enumerate(calls[0].model.features):
-        name = settings.logged_features((feature.name,)).get(feature.name)
-        if name is not None:
-            columns[name] = _feature_array(features[i], feature)
+    for i, feature in enumerate(model.features):
+        if feature.name in names:
+            columns[names[feature.name]] = _feature_array(features[i], feature)
     table = pa.table(columns)
     return table if settings.sample == 1 else table.filter(pa.array(_chosen(texts, row_ids, features, settings.sample)))
 
 
-def _needs(settings: LogSettings) -> bool:
-    return settings.features == "all" or settings.sample < 1
+def has_features(model: LoggedModel, settings: LogSettings) -> bool:
+    """Whether a table of this model's rows has their features: to be written, or to be counted."""
+    return settings.features == "all" or (settings.features == "counts" and model.reference is not None)
 
 
 def _columns(
@@ -99,7 +106,7 @@ def _id_text(value: Any) -> str | None:
     """Write a row's id: 7.0, which pandas makes of 7 beside a null, is 7."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return _text(value)
 
 
 def _named(row_ids: Sequence[str | None]) -> list[str]:
@@ -149,7 +156,7 @@ def _chosen(
 
 
 def _feature_values(calls: Sequence[AnsweredRows], i: int) -> AnyArray:
-    arrays = [call.columns.arrays[i] for call in calls]
+    arrays = [call.columns.as_given(i) for call in calls]
     if all(isinstance(values, np.ndarray) for values in arrays):
         return np.concatenate(arrays)
     return np.array([value for values in arrays for value in np.asarray(values, dtype=object)], dtype=object)
@@ -166,7 +173,11 @@ def _feature_array(values: AnyArray, feature: Feature) -> pa.Array:
     if feature.kind in ("number", "boolean"):
         numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
         return _array(numbers, pa.float64())
-    return _array([None if gap else str(value) for value, gap in zip(values, missing, strict=True)], pa.string())
+    return _array([None if gap else _text(value) for value, gap in zip(values, missing, strict=True)], pa.string())
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:

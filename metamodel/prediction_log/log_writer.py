@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import count, error_text
-from metamodel.prediction_log.answered_rows import AnsweredRows
+from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
+from metamodel.prediction_log.counted_rows import without_features, write_counted
 from metamodel.prediction_log.log_files import write_new_file
 from metamodel.prediction_log.log_settings import LogSettings
-from metamodel.prediction_log.log_tables import log_table
+from metamodel.prediction_log.log_tables import has_features, log_table
 
 __all__ = ["LogCounts", "PredictionLog"]
 
@@ -67,15 +68,20 @@ class LogCounts(NamedTuple):
     dropped: int
 
 
+class _LoggedTable(NamedTuple):
+    model: LoggedModel
+    table: pa.Table
+
+
 class _Queued(NamedTuple):
-    rows: AnsweredRows | pa.Table
+    rows: AnsweredRows | _LoggedTable
     size: int  # bytes, about
     number: int  # of rows
 
     @property
     def is_ready(self) -> bool:
         """Whether all that is to be known of the rows is known."""
-        shadow = None if isinstance(self.rows, pa.Table) else self.rows.answers.shadow
+        shadow = None if isinstance(self.rows, _LoggedTable) else self.rows.answers.shadow
         return shadow is None or shadow.done
 
 
@@ -103,7 +109,7 @@ class PredictionLog:
     def _forget(self) -> None:
         """Begin with nothing, as a forked process does."""
         self._queue: deque[_Queued] = deque()
-        self._tables: list[pa.Table] = []  # the thread's own
+        self._tables: list[_LoggedTable] = []  # the thread's own
         self._bytes = 0  # of both
         self._since: float | None = None  # when the first of these rows came
         self._thread: threading.Thread | None = None
@@ -139,10 +145,11 @@ class PredictionLog:
         queued = self._queued(rows)
         with self._lock:
             room = _QUEUE_BYTES - self._bytes
-            if queued.size > room and isinstance(table := queued.rows, pa.Table):
+            if queued.size > room and isinstance(queued.rows, _LoggedTable):
+                model, table = queued.rows
                 number = table.num_rows * max(0, room) // queued.size  # the rest is dropped
                 self._dropped += table.num_rows - number
-                queued = _Queued(table.slice(0, number), room, number)
+                queued = _Queued(_LoggedTable(model, table.slice(0, number)), room, number)
             if queued.size > room or self._closed or not queued.number:
                 self._dropped += queued.number
                 return
@@ -158,7 +165,7 @@ class PredictionLog:
     def _queued(self, rows: AnsweredRows) -> _Queued:
         if len(rows) > _LARGE_ROWS and rows.answers.shadow is None:
             table = log_table([rows], self.settings)
-            return _Queued(table, table.nbytes, table.num_rows)
+            return _Queued(_LoggedTable(rows.model, table), table.nbytes, table.num_rows)
         return _Queued(rows, _CALL_BYTES + len(rows) * _CELL_BYTES * (len(rows.columns.arrays) + 12), len(rows))
 
     def _work(self) -> None:
@@ -174,7 +181,7 @@ class PredictionLog:
     def _is_due(self) -> bool:
         since = self._since
         is_old = since is not None and time.monotonic() - since >= self._seconds
-        return is_old or sum(table.num_rows for table in self._tables) >= FILE_ROWS
+        return is_old or sum(logged.table.num_rows for logged in self._tables) >= FILE_ROWS
 
     def _take(self, *, all_rows: bool) -> None:
         """Make tables of what is in the queue; unless all rows are asked for, those stay that a shadow is to answer."""
@@ -184,24 +191,25 @@ class PredictionLog:
             self._queue = deque(() if all_rows else [call for call in queued if not call.is_ready])
         for start in range(0, len(taken), _CALLS_AT_ONCE):
             calls = taken[start : start + _CALLS_AT_ONCE]
-            made: list[pa.Table] = []
+            made: list[_LoggedTable] = []
             try:
                 made = self._made(calls)
             except Exception as error:  # noqa: BLE001 - no row may keep those behind it from the log
                 self._drop(sum(call.number for call in calls), error)
             self._tables += made
             with self._lock:
-                self._bytes += sum(table.nbytes for table in made) - sum(call.size for call in calls)
+                self._bytes += sum(logged.table.nbytes for logged in made) - sum(call.size for call in calls)
             time.sleep(_PAUSE_SECONDS)
 
-    def _made(self, queued: Sequence[_Queued]) -> list[pa.Table]:
+    def _made(self, queued: Sequence[_Queued]) -> list[_LoggedTable]:
         """Make one table for each model version, because each has features of its own."""
-        tables = [call.rows for call in queued if isinstance(call.rows, pa.Table)]
+        tables = [call.rows for call in queued if isinstance(call.rows, _LoggedTable)]
         of_model: dict[int, list[AnsweredRows]] = {}
         for call in queued:
             if isinstance(call.rows, AnsweredRows):
                 of_model.setdefault(id(call.rows.model), []).append(call.rows)
-        return tables + [log_table(calls, self.settings) for calls in of_model.values()]
+        made = [_LoggedTable(calls[0].model, log_table(calls, self.settings)) for calls in of_model.values()]
+        return tables + made
 
     def _write(self) -> None:
         """Write away all that there is; what cannot be written is dropped, or it would fill the memory."""
@@ -209,36 +217,53 @@ class PredictionLog:
             self._since = None
         self._take(all_rows=True)
         tables, self._tables = self._tables, []
-        alike: dict[pa.Schema, list[pa.Table]] = {}
-        for table in tables:
-            alike.setdefault(table.schema, []).append(table)
-        for parts in alike.values():
-            whole = pa.concat_tables(parts)
-            try:
-                if whole.num_rows:
-                    write_new_file(self.settings.folder, whole)
-                self._wrote(whole.num_rows)
-            except Exception as error:  # noqa: BLE001 - a disk may fail in any way
-                self._drop(whole.num_rows, error)
+        of_model: dict[int, list[_LoggedTable]] = {}
+        for logged in tables:
+            of_model.setdefault(id(logged.model), []).append(logged)
+        for parts in of_model.values():
+            self._write_rows(parts[0].model, pa.concat_tables([logged.table for logged in parts]))
         with self._lock:
-            self._bytes -= sum(table.nbytes for table in tables)
+            self._bytes -= sum(logged.table.nbytes for logged in tables)
 
-    def _wrote(self, rows: int) -> None:
+    def _write_rows(self, model: LoggedModel, table: pa.Table) -> None:
+        """Write the rows of one version, and then how many of them fell into which bin."""
+        counting = self.settings.features == "counts" and has_features(model, self.settings)
+        try:
+            if table.num_rows:
+                write_new_file(self.settings.folder, without_features(table) if counting else table)
+        except Exception as error:  # noqa: BLE001 - a disk may fail in any way
+            self._drop(table.num_rows, error)
+            return
+        try:
+            if counting:
+                write_counted(self.settings.folder, model, table, _PAUSE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the rows are written, and monitored without their features
+            self._wrote(table.num_rows, error)
+        else:
+            self._wrote(table.num_rows)
+
+    def _wrote(self, rows: int, error: Exception | None = None) -> None:
         with self._lock:
             self._written += rows
+        if error is None:
             self._complaint = ""
+        else:
+            self._complain(f"Features of {count(rows, 'row')} not counted", error, "The rows themselves are written.")
 
     def _drop(self, rows: int, error: Exception) -> None:
-        """Count rows that are lost, and say once why, not for each of them."""
-        text = error_text(error)
+        """Count rows that are lost."""
         with self._lock:
             self._dropped += rows
+        lost = "metamodel_log_dropped_total counts what is lost."
+        self._complain(f"{count(rows, 'row')} not logged", error, f"Answers go on; {lost}")
+
+    def _complain(self, fact: str, error: Exception, therefore: str) -> None:
+        """Say once why something is lost, not for each row."""
+        text = error_text(error)
+        with self._lock:
             is_new, self._complaint = text != self._complaint, text
         if is_new:
-            _logger.warning(
-                "%s not logged in %s (%s). Answers go on; metamodel_log_dropped_total counts what is lost.",
-                count(rows, "row"), self.settings.folder, text,
-            )  # fmt: skip
+            _logger.warning("%s in %s (%s). %s", fact, self.settings.folder, text, therefore)
 
     def hurry(self) -> None:
         """Write away what is there, and from now on quickly what comes: the process is about to end."""

@@ -76,6 +76,27 @@ class FeatureColumns:
                 matrix[start:stop, i] = values[start:stop]
         return FeatureTable(matrix, self.problems)
 
+    def as_given(self, i: int) -> Any:
+        """One feature as far as the rows have it, shape (n_rows,): without what stands in for what does not fit.
+
+        A null or a fraction where children see integers is what it is, an unseen category has its name. What cannot be
+        read at all is missing.
+        """
+        feature, values, odd = self.schema.features[i], self.arrays[i], self.odd
+        if odd is not None and feature.name in odd.floats:
+            values = odd.floats[feature.name]
+        if self.problems and feature.is_whole and self.schema.layout == "frame":
+            values = np.array(values, dtype=np.float64)
+            values[list(self.problems)] = np.nan
+        unseen = {} if odd is None else {way: new.get(feature.name) for way, new in enumerate(odd.wider, 1)}
+        if any(level is not None for level in unseen.values()):
+            assert odd is not None
+            values = np.array(values, dtype=object)
+            for way, level in unseen.items():
+                if level is not None:
+                    values[odd.ways == way] = level
+        return values
+
 
 @dataclass(frozen=True)
 class FeatureSchema:

@@ -11,7 +11,9 @@ from rolled_out import panel, visitors
 from serving import sales
 
 import metamodel
+from metamodel.evaluation.drift.window_counts import ROWS
 from metamodel.exceptions import InputError
+from metamodel.prediction_log.log_counts import read_log_counts
 from metamodel.prediction_log.process_log import close_logs
 
 
@@ -42,6 +44,26 @@ def test_a_pyfunc_logs_what_it_answers_in_any_process_and_answers_the_same(
     assert logged["child_version"].tolist() == detailed["child_version"].tolist()
     assert logged["feature_colour"].tolist() == table["colour"].tolist()
     assert logged.index.tolist() == table["row_id"].astype(str).tolist()
+
+
+def test_unless_told_otherwise_features_are_counted_and_where_they_cannot_be_one_line_says_so(
+    model_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("METAMODEL_LOG", str(tmp_path / "counted"))
+    mlflow.pyfunc.load_model(model_uri).predict(sales())
+    options: dict[str, Any] = {"holdout": 0, "n_jobs": 1, "output_dir": tmp_path / "bundle", "reference": False}
+    result = metamodel.train(sales(), ["country", "store"], "sales", "decision_tree", **options)
+    without = metamodel.log_model(result, report=False).model_uri
+    assert "reference" not in caplog.text
+    monkeypatch.setenv("METAMODEL_LOG", str(tmp_path / "bare"))
+    mlflow.pyfunc.load_model(without).predict(sales())
+    close_logs()
+    ((_, counts),) = read_log_counts(tmp_path / "counted")
+    assert counts.totals[:, ROWS].sum() == len(rows_in(tmp_path / "bare")) == 120
+    assert not [name for name in rows_in(tmp_path / "counted") if name.startswith("feature_")]
+    assert list(read_log_counts(tmp_path / "bare")) == []
+    said = [record.message for record in caplog.records if record.name == "metamodel.flavor.answer_log"]
+    assert ["was trained without a reference, so that no feature is counted" in line for line in said] == [True]
 
 
 def test_settings_that_cannot_be_are_refused_when_the_model_is_loaded(

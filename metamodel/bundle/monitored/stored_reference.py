@@ -23,6 +23,9 @@ DRIFT_NAME = "drift.parquet"
 
 _META = b"metamodel.drift"
 
+# Columns of the file that say which bins a group has.
+_BINS = ("key", "edges", "commonest")
+
 
 def write_drift(directory: Path, keys: Sequence[str], reference: DriftReference) -> None:
     """Write the reference into an unfinished bundle.
@@ -52,8 +55,15 @@ def write_drift(directory: Path, keys: Sequence[str], reference: DriftReference)
     pq.write_table(table, directory / DRIFT_NAME, compression="zstd", use_dictionary=False)
 
 
-def read_drift(bundle: Bundle) -> tuple[list[str], DriftReference] | None:
+def read_drift(bundle: Bundle, *, bins_only: bool = False) -> tuple[list[str], DriftReference] | None:
     """Read the reference of a bundle's groups.
+
+    Parameters
+    ----------
+    bundle
+        An open bundle.
+    bins_only
+        Read no more than counting needs: which bins each group has. All other numbers are 0 then.
 
     Returns
     -------
@@ -67,7 +77,9 @@ def read_drift(bundle: Bundle) -> tuple[list[str], DriftReference] | None:
     """
     if DRIFT_NAME not in bundle.manifest.files:
         return None
-    table = pq.read_table(pa.BufferReader(read_proven(bundle.path, DRIFT_NAME, bundle.manifest.files)))
+    content = pa.BufferReader(read_proven(bundle.path, DRIFT_NAME, bundle.manifest.files))
+    names = pq.read_schema(content).names
+    table = pq.read_table(content, columns=[name for name in names if name in _BINS] if bins_only else names)
     meta = json.loads(table.schema.metadata[_META])
     arrays = {name: _array(table, name, dtype, shape) for name, (dtype, shape) in meta["shapes"].items()}
     return table["key"].to_pylist(), DriftReference.from_arrays(meta["shared"], arrays)
@@ -75,7 +87,7 @@ def read_drift(bundle: Bundle) -> tuple[list[str], DriftReference] | None:
 
 def _array(table: pa.Table, name: str, dtype: str, shape: Sequence[int]) -> AnyArray:
     if name not in table.column_names:
-        return np.zeros((table.num_rows, *shape), dtype=np.dtype(dtype).newbyteorder("="))
+        return np.zeros((table.num_rows, *shape), dtype=np.dtype(dtype).newbyteorder("="))  # takes no memory
     values = table[name].combine_chunks()
     content = values.buffers()[1] if len(values) else b""
     flat = np.frombuffer(content, dtype=dtype)

@@ -100,12 +100,18 @@ def reference_of_rows(rows: WindowRows) -> ModelReference:
 
 
 def counted(reference: ModelReference, rows: WindowRows) -> AnyArray:
-    """Count rows into the reference's bins, shape (n_groups, n_columns, 12); labels where they are known."""
-    if not len(reference):
-        return np.zeros((0, len(reference.cells.columns), SLOTS), dtype=np.int64)
-    codes = reference.places.get_indexer(rows.texts)[rows.codes].astype(np.int64)
-    counts = count_rows(reference.cells, rows.features, codes)
+    """Count rows into the reference's bins, shape (groups of the rows, n_columns, 12); labels where they are known."""
+    counts = np.zeros((len(rows.texts), len(reference.cells.columns), SLOTS), dtype=np.int64)
+    place = reference.places.get_indexer(rows.texts) if len(reference) else np.full(len(rows.texts), -1)
+    there = place >= 0
+    if not there.any():
+        return counts
+    # Few rows of few groups must not cost what all groups do.
+    cells = reference.cells if np.array_equal(place, np.arange(len(reference))) else reference.cells.take(place[there])
+    codes = np.where(there, np.cumsum(there) - 1, -1)[rows.codes]
+    of_groups = count_rows(cells, rows.features, codes)
     labelled = rows.labelled
     if labelled is not None:
-        counts += count_rows(reference.cells, rows.judged.take(labelled), codes[labelled])
+        of_groups += count_rows(cells, rows.judged.take(labelled), codes[labelled])
+    counts[there] = of_groups
     return counts

@@ -10,6 +10,7 @@ import pandas as pd
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
 from metamodel.evaluation.drift.bins import SLOTS
 from metamodel.evaluation.drift.drift_columns import functions_of_time
+from metamodel.evaluation.drift.drift_reference import PREDICTION
 from metamodel.evaluation.drift.model_reference import ModelReference, counted
 from metamodel.evaluation.drift.window_rows import OF_LABELS, WindowRows
 from metamodel.exceptions import InputError
@@ -62,6 +63,14 @@ class WindowCounts:
         """Place of each key."""
         return pd.Index(np.array(self.keys, dtype=object))
 
+    def take(self, groups: IntArray, columns: tuple[str, ...]) -> "WindowCounts":
+        """Keep some groups, and columns, in the given order."""
+        counts = self.counts[groups][:, [self.columns.index(name) for name in columns]]
+        keys = tuple(self.keys[group] for group in groups.tolist())
+        return replace(
+            self, keys=keys, bins=self.bins[groups], columns=columns, counts=counts, totals=self.totals[groups]
+        )
+
     @classmethod
     def together(cls, parts: "Sequence[WindowCounts]") -> "WindowCounts":
         """Add up the counts of several parts of a window: the same to the last bit whatever the parts.
@@ -106,6 +115,17 @@ class WindowCounts:
         totals[there, LABELLED:] = judged.totals[place[there], LABELLED:]
         return replace(self, counts=counts, totals=totals)
 
+    def with_features(self, counted: "WindowCounts") -> "WindowCounts":
+        """Put what was counted of the features elsewhere beside what is known of the rows themselves."""
+        counts = self.counts.copy()
+        place = counted.places.get_indexer(self.places)
+        there = place >= 0
+        there[there] = counted.bins[place[there]] == self.bins[there]
+        elsewhere = [name for name in counted.columns if name not in (PREDICTION, *OF_LABELS)]
+        for name in (name for name in self.columns if name in elsewhere):
+            counts[there, self.columns.index(name)] = counted.counts[place[there], counted.columns.index(name)]
+        return replace(self, counts=counts)
+
     def aligned(self, reference: ModelReference) -> tuple[AnyArray, IntArray]:
         """Bring counts and totals into the order of a reference; groups whose bins are others have no counts."""
         place = self.places.get_indexer(reference.places)
@@ -135,8 +155,7 @@ def count_window(reference: ModelReference, rows: WindowRows) -> WindowCounts:
         totals[:, i] = np.bincount(rows.codes[mark], minlength=n_groups)
     place = reference.places.get_indexer(rows.texts)
     there = place >= 0
-    counts = np.zeros((n_groups, len(reference.cells.columns), SLOTS), dtype=np.int64)
-    counts[there] = counted(reference, rows)[place[there]]
+    counts = counted(reference, rows)
     bins = np.zeros(n_groups, dtype=np.uint64)
     bins[there] = reference.digests[place[there]]
     of_time = frozenset() if rows.times is None else functions_of_time(rows.features, rows.times)

@@ -37,6 +37,12 @@ def test_what_is_read_is_what_was_written(bundle: Bundle, tmp_path: Path, groups
     for name, array in reference.to_arrays().items():
         np.testing.assert_array_equal(stored[1].to_arrays()[name], array, err_msg=name)
         assert stored[1].to_arrays()[name].dtype == array.dtype
+    bins = read_drift(other, bins_only=True)
+    assert bins is not None
+    assert (bins[0], len(bins[1]), bins[1].to_meta()) == (keys, groups, reference.to_meta())
+    for name in ("edges", "commonest"):
+        np.testing.assert_array_equal(getattr(bins[1], name), getattr(reference, name))
+    assert not bins[1].counts.any()
 
 
 def test_a_damaged_file_is_refused(bundle: Bundle, tmp_path: Path) -> None:
