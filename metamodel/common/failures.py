@@ -5,6 +5,7 @@ Libraries wrap what the system said in errors of their own; what counts is found
 
 import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ __all__ = ["failure_line", "known_failure", "storage_failures", "without_walls"]
 
 _FULL = "Free some space, or write to another disk"
 
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 # Number of a system's error → what to do.
 _REMEDIES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys(_DISK_FULL, _FULL),
     errno.EIO: "Check the disk",
     errno.EMFILE: "Raise the limit of open files (ulimit -n), or use fewer processes",
     errno.ENOMEM: "Use fewer processes (--n-jobs), or a machine with more memory",
@@ -60,7 +63,8 @@ def failure_line(error: BaseException) -> str | None:
         if isinstance(cause, sqlite3.Error):
             line = _of_database(str(cause))
         elif isinstance(cause, OSError) and cause.errno in _REMEDIES:
-            what = repr(cause.filename) if cause.filename else "A file"
+            written = cause.filename2 or cause.filename  # where a file is copied, the second one
+            what = repr(written) if written else "A file"
             line = f"{what} cannot be written: {cause.strerror}. {_REMEDIES[cause.errno]}."
         else:
             continue
@@ -123,7 +127,10 @@ def _of_database(message: str) -> str | None:
 
 
 def _of_text(text: str) -> str | None:
-    """Find a message of SQLite where only its text has come through, as SQLAlchemy and MLflow write it."""
+    """Find what the system or SQLite said where only the text has come through, as SQLAlchemy and MLflow write it."""
+    for number in _DISK_FULL:
+        if os.strerror(number) in text:
+            return f"A file cannot be written: {os.strerror(number)}. {_FULL}."
     known = next((start for start in _OF_DATABASES if f"Error) {start}" in text), None)
     return None if known is None else _of_database(short_line(known))
 

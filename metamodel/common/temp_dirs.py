@@ -24,6 +24,7 @@ __all__ = [
     "OwnedDirectory",
     "directory_until_exit",
     "discard",
+    "discard_until_exit",
     "keep",
     "plainly_named",
     "private_directory",
@@ -211,6 +212,13 @@ def keep(path: Path) -> None:
     for owned in [owned for owned in _until_exit if path.is_relative_to(owned.path)]:
         _until_exit.remove(owned)
         owned.release()
+
+
+def discard_until_exit(path: Path) -> None:
+    """Take a directory of `directory_until_exit`, or the one that `path` lies in, away before its process ends."""
+    for owned in [owned for owned in _until_exit if path.is_relative_to(owned.path)]:
+        _until_exit.remove(owned)
+        owned.close()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.writer import refuse_foreign
 from metamodel.common.failures import storage_failures
 from metamodel.common.option import named
-from metamodel.common.temp_dirs import directory_until_exit
+from metamodel.common.temp_dirs import directory_until_exit, discard_until_exit
 from metamodel.common.uris import without_credentials
 from metamodel.evaluation.shrinkage import Shrinkage
 from metamodel.fitting.tuning import ends_of_budget, read_space
@@ -95,9 +95,13 @@ class PreparedTraining:
         """
         training, path = self._training, self._path or _temporary_bundle()
         fit = partial(training.fit, self._end, self._starts)
-        result = fit_and_assemble(
-            self.plan, fit, path, training.head, training.source, self._findings, self._stacked_by, self._lineage
-        )
+        try:
+            result = fit_and_assemble(
+                self.plan, fit, path, training.head, training.source, self._findings, self._stacked_by, self._lineage
+            )
+        except BaseException:
+            discard_until_exit(path)  # nobody can go on with what has no name
+            raise
         return replace(result, config=self._config)
 
 

@@ -103,6 +103,11 @@ def test_a_file_in_the_way_of_the_output_is_one_line(tracking_uri: str, train: l
         (OSError(errno.ENOSPC, "No space left on device", "a"), "'a' cannot be written: No space left on device. Free"),
         (OSError(errno.ENOSPC, "No space left on device"), "A file cannot be written: No space left on device. Free"),
         (sqlite3.OperationalError("database is locked"), "A database cannot be used: database is locked. Another"),
+        (OSError(errno.ENOSPC, "No space left on device", "from", None, "to"), "'to' cannot be written: No space left"),
+        (
+            RuntimeError("3 failures:\n[Errno 28] No space left on device"),
+            "A file cannot be written",
+        ),
         (RuntimeError("(sqlite3.OperationalError) disk I/O error\n[SQL: ...]"), "A database cannot be used: disk I/O"),
     ],
 )
