@@ -27,7 +27,6 @@ from metamodel.bundle.shard_reader import open_shards
 from metamodel.evaluation.pooled_selection import Contest
 from metamodel.evaluation.predictions import Predictions
 from metamodel.evaluation.significance import paired_p_values
-from metamodel.tables.keys import decode_key
 from metamodel.training.carrying.decisions import EVIDENCE, Contests
 
 
@@ -54,7 +53,7 @@ def digests(model: MetaModel, keys: set[str]) -> dict[str, str]:
             program = kept.program.take(places)
             parts["stack rows"] += b"".join(values.tobytes() for _, values in sorted(program.arrays.items()))
     if (values := model.bundle.group_values) is not None:
-        parts["group values"] = values.of([decode_key(key) for key in order], values.columns).tobytes()
+        parts["group values"] = values.of_encoded(order).tobytes()
     return {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()}
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from metamodel.bundle.array_files import map_array
 from metamodel.bundle.key_index import KeyPlaces, key_index
 from metamodel.bundle.manifest import FileEntry
-from metamodel.common.arrays import AnyArray, BoolArray
+from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.tables.keys import GroupKey
 
@@ -86,11 +86,16 @@ class GroupValues:
         CorruptBundle
             The files are not what was written.
         """
-        places, values = self._open()
-        found = places.of(keys)
+        return self._at(self._open()[0].of(keys), columns)
+
+    def of_encoded(self, encoded: Sequence[str]) -> AnyArray:
+        """All columns of many groups by their encoded keys, otherwise as `of`."""
+        return self._at(self._open()[0].of_encoded(encoded), self.columns)
+
+    def _at(self, places: IntArray, columns: Sequence[str]) -> AnyArray:
         numbers = [self.columns.index(name) for name in columns]
-        rows: AnyArray = values[found[:, np.newaxis], numbers]
-        rows[found < 0] = np.nan
+        rows: AnyArray = self._open()[1][places[:, np.newaxis], numbers]
+        rows[places < 0] = np.nan
         return rows
 
     def has(self, keys: Sequence[GroupKey | InvalidKey]) -> BoolArray:

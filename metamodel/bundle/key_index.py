@@ -10,7 +10,7 @@ from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.exceptions import InvalidKey
 from metamodel.tables.keys import GroupKey, encode_key
 
-__all__ = ["KeyPlaces", "key_index", "look_up"]
+__all__ = ["KeyPlaces", "key_index"]
 
 # Keys whose places are remembered; requests come back to the same groups.
 _REMEMBERED_KEYS = 65_536
@@ -43,8 +43,24 @@ class KeyPlaces:
 
     def search(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
         """Look every key up in the index; -1 where it does not stand there."""
-        found = [look_up(self._index, key) if isinstance(key, tuple) else -1 for key in keys]
-        return np.array(found, dtype=np.int64)
+        valid = [i for i, key in enumerate(keys) if isinstance(key, tuple)]
+        places = np.full(len(keys), -1, dtype=np.int64)
+        places[valid] = self.of_encoded([encode_key(keys[i]) for i in valid])  # type: ignore[arg-type]
+        return places
+
+    def of_encoded(self, encoded: Sequence[str]) -> IntArray:
+        """Where keys stand that are encoded already; -1 where they do not. Nothing is remembered."""
+        halves = _halves(encoded)
+        places = np.full(len(halves), -1, dtype=np.int64)
+        pending, at = np.arange(len(halves)), self._index[0].searchsorted(halves[:, 0])
+        while len(pending):  # again only where two keys share the first half of their digests
+            alike = at < self._index.shape[1]
+            alike[alike] = self._index[0, at[alike]] == halves[pending[alike], 0]
+            pending, at = pending[alike], at[alike]
+            same = self._index[1, at] == halves[pending, 1]
+            places[pending[same]] = self._index[2, at[same]]
+            pending, at = pending[~same], at[~same] + 1
+        return places
 
     def remember(self, keys: Sequence[GroupKey | InvalidKey], places: IntArray) -> None:
         """Keep where keys stand."""
@@ -70,29 +86,12 @@ def key_index(encoded: Sequence[str]) -> AnyArray:
     array of shape (3, n_keys), uint64
         First and second half of a 128-bit digest of each key, sorted by the first; and where the key stands.
     """
-    halves = np.array([_halves(key) for key in encoded], dtype=np.uint64).reshape(-1, 2)
+    halves = _halves(encoded)
     order = np.argsort(halves[:, 0], kind="stable")
     return np.stack([halves[order, 0], halves[order, 1], order.astype(np.uint64)])
 
 
-def look_up(index: AnyArray, key: Any) -> int:
-    """Where a canonical key stands, -1 where it does not.
-
-    Examples
-    --------
-    >>> index = key_index(['["FR",7]', '["DE",7]'])
-    >>> look_up(index, ("DE", 7)), look_up(index, ("DE", 8))
-    (1, -1)
-    """
-    first, second = _halves(encode_key(key))
-    place = int(index[0].searchsorted(np.uint64(first)))
-    while place < index.shape[1] and int(index[0, place]) == first:
-        if int(index[1, place]) == second:
-            return int(index[2, place])
-        place += 1
-    return -1
-
-
-def _halves(encoded: str) -> tuple[int, int]:
-    digest = hashlib.blake2b(encoded.encode("utf-8", errors="surrogatepass"), digest_size=16).digest()
-    return int.from_bytes(digest[:8]), int.from_bytes(digest[8:])
+def _halves(encoded: Sequence[str]) -> AnyArray:
+    """Digest keys; shape (n_keys, 2), uint64."""
+    digests = [hashlib.blake2b(key.encode("utf-8", errors="surrogatepass"), digest_size=16).digest() for key in encoded]
+    return np.frombuffer(b"".join(digests), dtype=">u8").reshape(-1, 2).astype(np.uint64)

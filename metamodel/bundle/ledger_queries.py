@@ -7,9 +7,17 @@ import pandas as pd
 
 from metamodel.common.group_status import ANSWERED, POOLED, WITH_CHILD
 from metamodel.evaluation.metrics import METRICS, PRIMARY, SECONDARY, is_better
-from metamodel.tables.keys import GroupKey, KeySchema
+from metamodel.tables.keys import GroupKey, KeySchema, encode_key
 
-__all__ = ["deciding_metric", "interval_summary", "keys_of", "who_answers", "with_keys", "worst_first"]
+__all__ = [
+    "deciding_metric",
+    "encoded_keys_of",
+    "interval_summary",
+    "keys_of",
+    "who_answers",
+    "with_keys",
+    "worst_first",
+]
 
 _KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
 
@@ -85,6 +93,11 @@ def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
         tuple(schema.columns[i].canonical(value) for i, value in enumerate(values[:level]))
         for level, *values in zip(ledger["level"], *columns, strict=True)
     ]
+
+
+def encoded_keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[str]:
+    """Give every row's key as one text; see `keys_of`."""
+    return list(map(encode_key, keys_of(ledger, schema)))
 
 
 def deciding_metric(children: pd.DataFrame, task: str) -> str:

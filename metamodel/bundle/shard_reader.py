@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from metamodel.bundle.compression import Decompressor
 from metamodel.bundle.manifest import FileEntry
-from metamodel.bundle.shards import CHILDREN, COLUMNS, DICTIONARY, LARGEST_CHILD, SEAL, ShardRow, proof_of
+from metamodel.bundle.shards import CHILDREN, COLUMNS, DICTIONARY, LARGEST_CHILD, SEAL, ShardRow, StoredFacts, proof_of
 from metamodel.exceptions import CorruptBundle
 
 __all__ = ["ShardReader", "open_shards"]
@@ -123,16 +123,21 @@ class ShardReader:
         """Yield the rows of all groups with a child, in file order; raises as `read` does."""
         return self.rows("fitted")
 
-    def scan(self) -> Iterator[tuple[str, ShardRow | None]]:
-        """Yield every row with its key, in file order, each proven; None in the place of one that is damaged.
+    def scan(self) -> Iterator[tuple[str, StoredFacts | None]]:
+        """Yield every key with the facts of its row, in file order, each proven; None where the row is damaged.
 
-        Reads the file once from end to end. A row whose key is damaged itself is left out, as one that is not there.
+        Reads the file once from end to end, children included, and hands out none of them. A row whose key is damaged
+        itself is left out, as one that is not there.
         """
         connection = self._connection()
         with suppress(sqlite3.Error, UnicodeDecodeError):
             for stored in connection.execute(f"SELECT {COLUMNS} FROM children ORDER BY rowid"):
                 if isinstance(stored[0], str):
-                    yield stored[0], _proven(stored, connection.decompressor)
+                    facts = StoredFacts(*stored[:7])
+                    yield (
+                        facts.key,
+                        facts if _is_intact(facts, stored[7], stored[8], connection.decompressor)[0] else None,
+                    )
 
     def damaged_keys(self) -> Iterator[str]:
         """Yield the encoded keys of all groups whose bytes are not what was written; none where no key can be read."""
@@ -198,21 +203,28 @@ def _written(descriptor: int) -> tuple[int, int]:
 
 def _proven(stored: tuple[Any, ...], decompressor: Decompressor | None) -> ShardRow | None:
     """Make a row of what is stored; None where it is not what was written."""
-    *facts, proof, child = stored
-    key, level, status, reason, resident, size, sha256 = facts
-    try:
-        if proof_of(tuple(facts)) != proof:  # a damaged header of a record turns bytes into text, numbers or nothing
-            return None
-    except TypeError:
-        return None
-    if child is None:
-        return None if sha256 else ShardRow(key, level, status, reason, None, resident)
-    if not isinstance(child, bytes) or not 0 <= size <= LARGEST_CHILD:
-        return None
-    if decompressor is not None:
-        child = decompressor.decompress(child, size)
-    intact = len(child) == size and hashlib.sha256(child).hexdigest() == sha256
+    facts = StoredFacts(*stored[:7])
+    intact, child = _is_intact(facts, stored[7], stored[8], decompressor)
+    key, level, status, reason, resident, _, sha256 = facts
     return ShardRow(key, level, status, reason, child, resident, sha256) if intact else None
+
+
+def _is_intact(
+    facts: StoredFacts, proof: Any, child: Any, decompressor: Decompressor | None
+) -> tuple[bool, bytes | None]:
+    """Whether a row is what was written; and the bytes of its child."""
+    try:
+        if proof_of(facts) != proof:  # a damaged header of a record turns bytes into text, numbers or nothing
+            return False, None
+    except TypeError:
+        return False, None
+    if child is None:
+        return not facts.sha256, None
+    if not isinstance(child, bytes) or not 0 <= facts.size <= LARGEST_CHILD:
+        return False, None
+    if decompressor is not None:
+        child = decompressor.decompress(child, facts.size)
+    return len(child) == facts.size and hashlib.sha256(child).hexdigest() == facts.sha256, child
 
 
 def _decompressor(connection: sqlite3.Connection) -> Decompressor | None:

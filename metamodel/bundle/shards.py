@@ -14,9 +14,19 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import NamedTuple, Self
 
-__all__ = ["CHILDREN", "COLUMNS", "DICTIONARY", "LARGEST_CHILD", "SEAL", "ShardRow", "identity_of"]
+__all__ = [
+    "CHILDREN",
+    "COLUMNS",
+    "DICTIONARY",
+    "LARGEST_CHILD",
+    "SEAL",
+    "ShardRow",
+    "StoredFacts",
+    "identity_of",
+    "proof_of",
+]
 
 # The statements that make the tables. A reader accepts no others: a view in their place might never come to an end.
 CHILDREN = (
@@ -30,6 +40,8 @@ SEAL = "CREATE TABLE seal (identity TEXT NOT NULL)"
 DICTIONARY = "CREATE TABLE dictionary (bytes BLOB NOT NULL)"
 
 COLUMNS = "key, level, status, reason, resident, size, sha256, proof, child"
+
+_text, _int = json.encoder.encode_basestring_ascii, int.__repr__
 
 # SQLite keeps no larger value, so that no child was ever larger before it was compressed.
 LARGEST_CHILD = 10**9
@@ -76,18 +88,35 @@ class ShardRow:
     @cached_property
     def proof(self) -> str:
         """Digest of all that the row says."""
-        return proof_of((self.key, self.level, self.status, self.reason, self.resident, self.size, self.sha256))
+        facts = (self.key, self.level, self.status, self.reason, self.resident, self.size, self.sha256)
+        return proof_of(StoredFacts(*facts))
 
 
-def proof_of(facts: tuple[Any, ...]) -> str:
-    """Digest of a row without its child: key, level, status, reason, resident, size, sha256.
+class StoredFacts(NamedTuple):
+    """What a row says without its child and its proof, in the order of `COLUMNS`; `size` is in bytes."""
+
+    key: str
+    level: int
+    status: str
+    reason: str
+    resident: int
+    size: int
+    sha256: str
+
+
+def proof_of(facts: StoredFacts) -> str:
+    """Digest of a row without its child.
 
     Raises
     ------
     TypeError
         One of them is of no kind that was ever written.
     """
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    key, level, status, reason, resident, size, sha256 = facts
+    # As `json.dumps` writes it, in half the time.
+    text = f"[{_text(key)}, {_int(level)}, {_text(status)}, {_text(reason)}, "
+    text += f"{_int(resident)}, {_int(size)}, {_text(sha256)}]"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def identity_of(proofs: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.holdout import child_ids
-from metamodel.tables.keys import GroupKey, decode_keys, encode_key
+from metamodel.tables.keys import GroupKey, encode_key
 
 __all__ = ["INTERVAL_COLUMNS", "Residuals", "calibrate", "fewest_rows", "radius_of"]
 
@@ -62,11 +62,12 @@ def calibrate(
     models = set(keys)
     answering = {key: parent for key in without if (parent := _parent(key, models)) is not None}
     by_number = dict(zip(child_ids(answering).tolist(), answering.values(), strict=True))
+    encoded = {key: encode_key(key) for key in keys}
     found = [
-        _of_level(holdouts[depth], [key for key in keys if len(key) == depth], level, by_number)
+        _of_level(holdouts[depth], {key: text for key, text in encoded.items() if len(key) == depth}, level, by_number)
         for depth in sorted({len(key) for key in keys}, reverse=True)
     ]
-    return pd.concat(found).loc[list(map(encode_key, keys))]
+    return pd.concat(found).loc[list(encoded.values())]
 
 
 def _parent(key: GroupKey, models: Set[GroupKey]) -> GroupKey | None:
@@ -74,7 +75,7 @@ def _parent(key: GroupKey, models: Set[GroupKey]) -> GroupKey | None:
 
 
 def _of_level(
-    holdout: pd.DataFrame, models: Sequence[GroupKey], level: float, answering: Mapping[int, GroupKey]
+    holdout: pd.DataFrame, models: Mapping[GroupKey, str], level: float, answering: Mapping[int, GroupKey]
 ) -> pd.DataFrame:
     residuals = Residuals.of(holdout, models, answering, fewest_rows(level))
     radius, rows, used = residuals.radii(level)
@@ -88,7 +89,7 @@ def _of_level(
             "fallback_covered": residuals.per_model(inside & residuals.fallback),
             "fallback_rows": residuals.per_model(looked_at & residuals.fallback),
         },
-        index=list(map(encode_key, models)),
+        index=list(models.values()),
     )
 
 
@@ -147,7 +148,7 @@ class Residuals:
 
     @classmethod
     def of(
-        cls, holdout: pd.DataFrame, models: Sequence[GroupKey], answering: Mapping[int, GroupKey], fewest: int
+        cls, holdout: pd.DataFrame, models: Mapping[GroupKey, str], answering: Mapping[int, GroupKey], fewest: int
     ) -> "Residuals":
         """Take the rows that the models held back.
 
@@ -156,15 +157,15 @@ class Residuals:
         holdout
             Rows of one level, from `diagnostics.gather_holdouts`.
         models
-            Keys of that level.
+            Keys of that level → as they are encoded.
         answering
             Which parent answers for each group without a model, by the number of the group (`holdout.child_ids`).
         fewest
             Of a model that answers for so many rows of such groups these alone count, of another all of its rows.
         """
         number = {key: i for i, key in enumerate(models)}
-        keys = decode_keys(holdout["key"].cat.categories.tolist())
-        model_of = np.array([number.get(key, -1) for key in keys], dtype=np.int64)
+        places = dict(zip(models.values(), number.values(), strict=True))
+        model_of = np.array([places.get(text, -1) for text in holdout["key"].cat.categories], dtype=np.int64)
         codes = holdout["key"].cat.codes.to_numpy().astype(np.int64)
         of_row = model_of[codes]
         difference = holdout["predicted"].to_numpy(dtype=np.float64) - holdout["actual"].to_numpy(dtype=np.float64)
@@ -177,7 +178,7 @@ class Residuals:
         chosen = answered & (fallback | ~enough[of_row])
         times = holdout["time"].to_numpy()[chosen] if "time" in holdout else None
         halves = _halves(holdout["row"].to_numpy()[chosen], times, group[chosen])
-        return cls(models, of_row[chosen], np.abs(difference[chosen]), halves, fallback[chosen])
+        return cls(list(models), of_row[chosen], np.abs(difference[chosen]), halves, fallback[chosen])
 
     def radii(self, level: float) -> tuple[AnyArray, IntArray, IntArray]:
         """Find each model's radius, the number of rows that set it, and the level of the key that these share."""
@@ -207,11 +208,15 @@ class Residuals:
 
     def _quantiles(self, shared: int, level: float, some: BoolArray | None = None) -> tuple[AnyArray, IntArray]:
         """Find for each model the radius and the number of rows of all that share so much of its key."""
-        categories: dict[GroupKey, int] = {}
-        category_of = np.array([categories.setdefault(key[:shared], len(categories)) for key in self.models])
+        if shared == len(self.models[0]):
+            category_of, n_categories = np.arange(len(self.models)), len(self.models)
+        else:
+            categories: dict[GroupKey, int] = {}
+            category_of = np.array([categories.setdefault(key[:shared], len(categories)) for key in self.models])
+            n_categories = len(categories)
         of_row, values = (self.of_row, self.values) if some is None else (self.of_row[some], self.values[some])
         category = category_of[of_row]
-        counts = np.bincount(category, minlength=len(categories))
+        counts = np.bincount(category, minlength=n_categories)
         ordered = values[np.lexsort((values, category))]
         rank = _rank(counts, level)
         there = rank <= counts

@@ -19,7 +19,7 @@ from metamodel.bundle.carry.carried_stacks import carried_stacks, put_together
 from metamodel.bundle.carry.contests import CONTESTS_NAME, read_contests, write_contests
 from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME, write_evidence
 from metamodel.bundle.group_values import GROUP_VALUES_DIR, write_group_values
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of, keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.monitored.stored_reference import DRIFT_NAME, read_drift, write_drift
@@ -138,13 +138,13 @@ def write_with_group_of(present: MetaModel, earlier: MetaModel, key: GroupKey, v
     """
     base, source, encoded = present.bundle, earlier.bundle, encode_key(key)
     ledger = _ledger(base, source, encoded, version)
-    others = {encode_key(other) for other in keys_of(ledger, base.manifest.keys)} - {encoded}
+    others = {*encoded_keys_of(ledger, base.manifest.keys)} - {encoded}
     with new_bundle(path) as (directory, _):
         for name in base.manifest.files:
             if name not in _WRITTEN_ANEW and not name.startswith(_FOLDERS_ANEW):
                 link_file(base.path / name, directory / name)
         shards = carry_shards(base, others, directory) | carry_shards(source, {encoded}, directory)
-        files = [shards.get(encode_key(other), "") for other in keys_of(ledger, base.manifest.keys)]
+        files = [shards.get(other, "") for other in encoded_keys_of(ledger, base.manifest.keys)]
         stacks = itertools.chain(carried_stacks(base, others), carried_stacks(source, {encoded}))
         described = tuple(write_stack(directory, number, stack) for number, stack in enumerate(put_together(stacks)))
         _write_evidence(base, source, encoded, others, directory)
@@ -161,12 +161,12 @@ def write_with_group_of(present: MetaModel, earlier: MetaModel, key: GroupKey, v
 
 
 def _ledger(base: Bundle, source: Bundle, encoded: str, version: str) -> pd.DataFrame:
-    keys, columns = base.manifest.keys, list(base.ledger.columns)
-    others = {encode_key(key) for key in keys_of(base.ledger, keys)} - {encoded}
-    kept = carried_ledger(base.ledger, keys, others, columns, base.digest[:_VERSION_CHARACTERS])
-    row = carried_ledger(source.ledger, keys, {encoded}, columns, source.digest[:_VERSION_CHARACTERS])
+    schema, columns = base.manifest.keys, list(base.ledger.columns)
+    keys, source_keys = (encoded_keys_of(one.ledger, schema) for one in (base, source))
+    kept = carried_ledger(base.ledger, keys, {*keys} - {encoded}, columns, base.digest[:_VERSION_CHARACTERS])
+    row = carried_ledger(source.ledger, source_keys, {encoded}, columns, source.digest[:_VERSION_CHARACTERS])
     row = row.assign(retrain_reason=f"rollback: version {version}")
-    return join_ledgers([kept, row], keys, base.manifest.target.task)
+    return join_ledgers([kept, row], schema, base.manifest.target.task)
 
 
 def _write_evidence(base: Bundle, source: Bundle, encoded: str, others: set[str], directory: Path) -> None:
@@ -199,7 +199,7 @@ def _with_values(directory: Path, manifest: Manifest, base: Bundle, source: Bund
     """Write the numbers that groups answer with: the one group's are the earlier version's."""
     if base.group_values is None:
         return manifest
-    every = [encode_key(key) for key in keys_of(base.ledger, base.manifest.keys)]
+    every = encoded_keys_of(base.ledger, base.manifest.keys)
     values = replaced_values(group_values_of(base, every), group_values_of(source, [encoded]))
     return replace(manifest, group_values=write_group_values(directory, values[list(base.group_values.columns)]))
 

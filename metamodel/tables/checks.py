@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count, did_you_mean, listing, short
 from metamodel.exceptions import InputError
 from metamodel.tables.equal_rows import EqualRows
@@ -27,8 +28,8 @@ __all__ = [
     "TableFacts",
     "copy_findings",
     "findings",
-    "group_sizes",
     "kinds_of",
+    "no_copies",
     "odd_field_findings",
     "refuse",
     "table_facts",
@@ -36,6 +37,9 @@ __all__ = [
 
 # Two columns are taken for linear copies from this correlation on, if they share this many rows.
 COPY_CORRELATION, COPY_ROWS = 1 - 1e-9, 10
+
+# Rows that are looked at first, and tell nearly all columns from copies.
+_FIRST_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def table_facts(frame: pd.DataFrame, features: Sequence[str], target: str, group
     features, target, group_by
         Its columns.
     """
-    columns = {name: _column_facts(frame[name], frame[target]) for name in features}
+    spread = _spread(frame[target])
+    columns = {name: _column_facts(frame[name], frame[target], spread) for name in features}
     columns[target] = _column_facts(frame[target], None)
     texts = {name: {one for one in frame[name].unique() if isinstance(one, str)} for name in group_by}
     features_of_texts = {name: text_facts(frame[name]) for name in features if column_kind(frame[name]) == "string"}
@@ -182,38 +187,61 @@ def odd_field_findings(odd: Iterable[OddFields]) -> list[Finding]:
     return [Finding("text", (one.name,), one.finding) for one in odd]
 
 
-def group_sizes(sizes: Iterable[int]) -> dict[str, float]:
-    """How unequal the groups are: the smallest, the median and the largest one, and the Gini coefficient of their rows.
-
-    The coefficient is 0 for groups of one size, and near 1 where one group has nearly all rows.
-
-    Examples
-    --------
-    >>> group_sizes([10, 10, 10])["group_rows_gini"], group_sizes([1, 1, 1, 97])["group_rows_gini"]
-    (0.0, 0.72)
-    """
-    rows = np.sort(np.fromiter(sizes, dtype=np.int64))
-    ranks = np.arange(1, len(rows) + 1)
-    return {
-        "group_rows_min": int(rows[0]),
-        "group_rows_median": float(np.median(rows)),
-        "group_rows_max": int(rows[-1]),
-        "group_rows_gini": float(((2 * ranks - len(rows) - 1) @ rows) / (len(rows) * rows.sum())),
-    }
+def _spread(target: pd.Series) -> float:
+    """Sum the squares of a target's differences from its mean; null where it has none, or holds no numbers."""
+    if not _is_number(target):
+        return np.nan
+    numbers = target.to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(all="ignore"):
+        return float(np.nansum((numbers - np.nanmean(numbers)) ** 2)) if np.isfinite(numbers).any() else np.nan
 
 
-def _column_facts(values: pd.Series, target: pd.Series | None) -> ColumnFacts:
+def _column_facts(values: pd.Series, target: pd.Series | None, spread: float = np.nan) -> ColumnFacts:
     present = values.dropna()
     # Unhashable values (lists) are refused by the plan before.
     constant = len(present) > 1 and bool((present == present.iloc[0]).all())
     infinite = 0
     if types.is_float_dtype(values.dtype):
         infinite = int(np.isinf(present.to_numpy(dtype=np.float64)).sum())
-    copies = target is not None and not constant and not infinite and _copies(values, target)
+    copies = target is not None and not constant and not infinite and _copies(values, target, spread)
     return ColumnFacts(len(present), constant, infinite, copies)
 
 
-def _copies(values: pd.Series, target: pd.Series) -> bool:
+def no_copies(x: AnyArray, y: AnyArray, spreads: AnyArray) -> AnyArray:
+    """Say of which samples of rows it is certain that there is no linear copy among all rows.
+
+    What the best line leaves over of a few rows is no more than what it leaves over of all of them.
+
+    Parameters
+    ----------
+    x, y
+        Feature and target of some rows, shape (..., n_rows).
+    spreads
+        Sum of the squares of the target's differences from its mean over all rows, or more; shape (...).
+
+    Returns
+    -------
+    array of bool
+        False where these rows are no proof: they are all alike, or not numbers.
+
+    Examples
+    --------
+    >>> no_copies(np.array([[1.0, 2, 4], [1, 2, 3]]), np.array([[2.0, 4, 6], [2, 4, 6]]), np.array([8.0, 8])).tolist()
+    [True, False]
+    """
+    with np.errstate(all="ignore"):
+        x, y = (values - values.mean(axis=-1, keepdims=True) for values in (x, y))
+        xx, xy, yy = (x * x).sum(axis=-1), (x * y).sum(axis=-1), (y * y).sum(axis=-1)
+        # Ten times what a copy may leave over: far above what rounding does.
+        certain: AnyArray = yy - xy * xy / xx > 20 * (1 - COPY_CORRELATION) * spreads
+    return certain
+
+
+def _copies(values: pd.Series, target: pd.Series, spread: float) -> bool:
+    if _is_number(values) and _is_number(target):
+        x, y = (numbers.iloc[:_FIRST_ROWS].to_numpy(dtype=np.float64, na_value=np.nan) for numbers in (values, target))
+        if no_copies(x, y, np.asarray(spread)):
+            return False
     values, target = values.reset_index(drop=True), target.reset_index(drop=True)
     both = (values.notna() & target.notna()).to_numpy()
     if both.sum() < COPY_ROWS:

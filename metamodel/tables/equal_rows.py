@@ -136,7 +136,7 @@ def equal_rows(frame: pd.DataFrame, columns: Sequence[str], target: str, groups:
     """
     has_target = frame[target].notna().to_numpy()
     ordered = [target, *(name for name in columns if name != target)]
-    hashes = column_hashes(frame.loc[has_target], ordered)
+    hashes = column_hashes(frame if has_target.all() else frame.loc[has_target], ordered)
     salted = {name: _salted(values, i) for i, (name, values) in enumerate(hashes.items(), start=1)}
     group = _salted(groups[has_target].astype(np.uint64), 0)
     content = group.copy()

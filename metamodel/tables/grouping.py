@@ -4,7 +4,7 @@ The table is factorised once: every row gets the code of its group, every distin
 once, and rows are ordered by code once, so that each group is one contiguous slice. Nothing here knows models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from metamodel.tables.factorize import factorize, factorize_integers
 from metamodel.tables.key_values import KeyValue
 from metamodel.tables.keys import GroupKey, KeySchema, encode_key, prefixes
 
-__all__ = ["Grouping", "check_columns", "combine_codes", "counting_sort", "group_rows", "spread"]
+__all__ = ["Grouping", "check_columns", "combine_codes", "counting_sort", "group_rows", "group_sizes", "spread"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,26 @@ def counting_sort(codes: IntArray, n_codes: int) -> IntArray:
     for shift in range(16, max(n_codes - 1, 0).bit_length(), 16):
         order = order[np.argsort((codes >> shift).astype(np.uint16)[order], kind="stable")]
     return order
+
+
+def group_sizes(sizes: Iterable[int]) -> dict[str, float]:
+    """How unequal the groups are: the smallest, the median and the largest one, and the Gini coefficient of their rows.
+
+    The coefficient is 0 for groups of one size, and near 1 where one group has nearly all rows.
+
+    Examples
+    --------
+    >>> group_sizes([10, 10, 10])["group_rows_gini"], group_sizes([1, 1, 1, 97])["group_rows_gini"]
+    (0.0, 0.72)
+    """
+    rows = np.sort(np.fromiter(sizes, dtype=np.int64))
+    ranks = np.arange(1, len(rows) + 1)
+    return {
+        "group_rows_min": int(rows[0]),
+        "group_rows_median": float(np.median(rows)),
+        "group_rows_max": int(rows[-1]),
+        "group_rows_gini": float(((2 * ranks - len(rows) - 1) @ rows) / (len(rows) * rows.sum())),
+    }
 
 
 def spread(n_rows: int, wanted: int) -> IntArray:

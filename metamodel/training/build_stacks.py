@@ -19,7 +19,7 @@ import pandas as pd
 
 from metamodel.bundle.carry.carried_shards import link_file
 from metamodel.bundle.carry.carried_stacks import put_together
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import LEDGER_NAME, Bundle
 from metamodel.bundle.stored_stacks import STACK_DIR, write_stack
@@ -98,7 +98,7 @@ def stack_plan(
         return _recorded(manifest, ledger, _written(directory, carried.stacks, dict(carried.reasons)), otherwise)
     rows_of: Callable[[str], AnyArray | None] = samples.get
     if isinstance(plan, TablePlan):
-        rows_of = _sampler(plan.table.features, _rows_by_key(plan.grouping, plan.levels))
+        rows_of = _sampler(plan.table.features, _rows_by_key(plan.grouping, plan.levels, plan.fits))
     return _recorded(manifest, ledger, _pack(directory, manifest, rows_of, plan.options.n_jobs, end, carried))
 
 
@@ -195,10 +195,11 @@ def _recorded(
     manifest: Manifest, ledger: pd.DataFrame, packed: _Packed, otherwise: str = "not read"
 ) -> tuple[Manifest, pd.DataFrame]:
     otherwise = "the children take frames" if manifest.features.layout != "array" else otherwise
-    reasons = []
-    for key, status in zip(map(encode_key, keys_of(ledger, manifest.keys)), ledger["status"], strict=True):
-        reason = packed.refused.get(key, otherwise) if status in TRAINED else "no child"
-        reasons.append("" if key in packed.keys else reason)
+    with_child = ledger["status"].isin(TRAINED).tolist()
+    reasons = [
+        "" if key in packed.keys else packed.refused.get(key, otherwise) if trained else "no child"
+        for key, trained in zip(encoded_keys_of(ledger, manifest.keys), with_child, strict=True)
+    ]
     return replace(manifest, stacks=tuple(packed.described)), ledger.assign(stack=reasons)
 
 
@@ -218,7 +219,9 @@ def _compared(n_rows: int) -> IntArray:
     return spread(n_rows, _COMPARED_ROWS)
 
 
-def _rows_by_key(grouping: Grouping, levels: Sequence[int]) -> dict[str, IntArray]:
+def _rows_by_key(
+    grouping: Grouping, levels: Sequence[int], wanted: Callable[[GroupKey], bool] = lambda _: True
+) -> dict[str, IntArray]:
     rows = {
         key: grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
         for i, key in enumerate(grouping.keys)
@@ -230,4 +233,4 @@ def _rows_by_key(grouping: Grouping, levels: Sequence[int]) -> dict[str, IntArra
         for key, positions in rows.items():
             parents.setdefault(key[:level], []).append(positions)
         found |= {key: np.concatenate(parts) for key, parts in parents.items()}
-    return {encode_key(key): positions for key, positions in found.items()}
+    return {encode_key(key): positions for key, positions in found.items() if wanted(key)}

@@ -1,6 +1,7 @@
 """What estimators warned of while children were fitted, counted by kind: nobody reads 50,000 ledger rows."""
 
 import re
+from collections import Counter
 
 import pandas as pd
 
@@ -32,12 +33,9 @@ def warned_groups(children: pd.DataFrame) -> dict[str, int]:
     >>> warned_groups(pd.DataFrame({"warnings": ["ConvergenceWarning: at 100", "", "ConvergenceWarning: at 7"]}))
     {'groups_warned': 2, 'groups_warned_ConvergenceWarning': 2}
     """
-    kinds = children["warnings"].map(lambda text: sorted(set(_KIND.findall(text))))
-    numbers = kinds.explode().dropna().value_counts().sort_index()
-    return {
-        "groups_warned": int((children["warnings"] != "").sum()),
-        **{f"groups_warned_{kind}": int(number) for kind, number in numbers.items()},
-    }
+    warned = [text for text in children["warnings"].tolist() if text]
+    numbers = Counter(kind for text in warned for kind in set(_KIND.findall(text)))
+    return {"groups_warned": len(warned), **{f"groups_warned_{kind}": numbers[kind] for kind in sorted(numbers)}}
 
 
 def warning_findings(ledger: pd.DataFrame, keys: KeySchema) -> list[Finding]:

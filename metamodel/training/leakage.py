@@ -6,16 +6,22 @@ one with many rows that have not the commonest label.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import AnyArray, IntArray
-from metamodel.tables.checks import COPY_CORRELATION, COPY_ROWS
+from metamodel.tables.checks import COPY_CORRELATION, COPY_ROWS, no_copies
+from metamodel.tables.grouping import Grouping
 from metamodel.tables.keys import GroupKey
 from metamodel.training.plan import Plan, TablePlan
 
 __all__ = ["RARE_ROWS", "copies_in_groups", "has_numbers", "in_order", "pairs"]
+
+# Rows of each group that are looked at first.
+_SAMPLED_ROWS = 4
 
 # Rows without the commonest label that a group must have.
 RARE_ROWS = 20
@@ -36,15 +42,18 @@ def copies_in_groups(plan: TablePlan) -> dict[str, list[GroupKey]]:
     """
     y, values, groups = plan.table.y, plan.table.features.values, plan.grouping
     there = ~pd.isna(y)
-    found = {}
+    sample = _Sample.of(y, groups) if has_numbers(plan) else None
+    copies = {}
     for i, name in pairs(plan):
         column = values.iloc[:, i].to_numpy() if isinstance(values, pd.DataFrame) else values[:, i]
         both = there & ~pd.isna(column)
+        if sample is not None:
+            both &= ~sample.without_copy(column)[groups.codes]
         alike = (_linear if has_numbers(plan) else _equal)(column[both], y[both], groups.codes[both], len(groups.keys))
         telling = _telling(y, groups.codes, alike, plan.spec.task) if alike.any() else []
         if telling:
-            found[name] = in_order(groups.keys[g] for g in telling)  # type: ignore[misc]  # a plan has no invalid key
-    return found
+            copies[name] = in_order(groups.keys[g] for g in telling)  # type: ignore[misc]  # a plan has no invalid key
+    return copies
 
 
 def has_numbers(plan: Plan) -> bool:
@@ -64,6 +73,34 @@ def pairs(plan: Plan) -> Iterator[tuple[int, str]]:
 def in_order(keys: Iterable[GroupKey]) -> list[GroupKey]:
     """Sort keys, nulls first."""
     return sorted(keys, key=lambda key: [(value is not None, value) for value in key])
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A few rows of each group, which tell nearly all features that are no copy of the target.
+
+    `rows` has shape (n_groups, `_SAMPLED_ROWS`), `y` is the target there, `spreads` the sum of squares of all rows.
+    """
+
+    rows: IntArray
+    y: AnyArray
+    spreads: AnyArray
+
+    @classmethod
+    def of(cls, y: AnyArray, groups: Grouping) -> Self:
+        """Take the first rows; a smaller group's reach into the next one, but it is too small for any finding."""
+        y, codes = y.astype(np.float64), groups.codes
+        places = groups.bounds[:-1, np.newaxis] + np.arange(_SAMPLED_ROWS)
+        rows = groups.order[np.minimum(places, len(y) - 1)]
+        known = np.nan_to_num(y, posinf=np.nan, neginf=np.nan)
+        means = np.bincount(codes, known, len(groups.keys)) / groups.counts
+        return cls(rows, y[rows], np.bincount(codes, (known - means[codes]) ** 2, len(groups.keys)))
+
+    def without_copy(self, column: AnyArray) -> AnyArray:
+        """Say of each group whether these rows are proof that a feature is no linear copy of its target."""
+        if column.dtype.kind not in "fiub":
+            return np.zeros(len(self.rows), dtype=bool)
+        return no_copies(column[self.rows].astype(np.float64), self.y, self.spreads)
 
 
 def _linear(x: AnyArray, y: AnyArray, groups: IntArray, n_groups: int) -> AnyArray:

@@ -8,7 +8,7 @@ from metamodel.bundle.carry.told import update_counts
 from metamodel.bundle.ledger_queries import keys_of
 from metamodel.common.group_status import OUTCOMES, POOLED, TRAINED
 from metamodel.evaluation.metrics import aggregate
-from metamodel.tables.checks import group_sizes
+from metamodel.tables.grouping import group_sizes
 from metamodel.training.fit_warnings import warned_groups
 from metamodel.training.plan import Plan
 

@@ -1,11 +1,16 @@
 """What binds a shard's rows to what was written."""
 
+import hashlib
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from shard_files import BLOBS, change, outcome, sealed
 
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter
-from metamodel.bundle.shards import ShardRow
+from metamodel.bundle.shards import ShardRow, StoredFacts, proof_of
 from metamodel.exceptions import CorruptBundle
 
 pytestmark = pytest.mark.tableless
@@ -40,3 +45,19 @@ def test_keys_that_change_places_are_found(shard):
 def test_every_word_of_a_row_is_proven(shard, column):
     change(shard, f"""UPDATE children SET {column} WHERE key = '["g1"]'""")
     assert outcome(ShardReader(shard), '["g1"]') == "corrupt"
+
+
+@given(st.tuples(*[st.text(max_size=5), st.integers()] * 2, st.integers(), st.text(), st.text()))
+def test_a_proof_is_the_digest_of_the_facts_as_json(parts):
+    key, level, status, resident, size, reason, sha256 = parts
+    facts = StoredFacts(key, level, status, reason, resident, size, sha256)
+    assert proof_of(facts) == hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("odd", [None, b"x", 1.5])
+def test_facts_of_a_kind_that_was_never_written_have_no_proof(odd):
+    for place in range(7):
+        facts = ["[1]", 1, "fitted", "", 10, 5, "ab"]
+        facts[place] = odd
+        with pytest.raises(TypeError):
+            proof_of(StoredFacts(*facts))

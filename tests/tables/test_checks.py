@@ -1,13 +1,14 @@
 """Data checks: what is said of a table before anything is fitted, on both engines in the same words."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from checked_tables import EXPECTED, clean, fit, spoiled
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import InputError
-from metamodel.tables.checks import findings, group_sizes, table_facts
+from metamodel.tables.checks import COPY_CORRELATION, findings, no_copies, table_facts
 
 
 def test_a_clean_table_has_no_findings() -> None:
@@ -47,8 +48,26 @@ def test_few_rows_are_no_proof_of_a_copy() -> None:
     assert findings(table_facts(frame, ["x"], "y", ["shop"]), "y", {}, None) == []
 
 
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=30))
-def test_the_gini_coefficient_is_half_the_relative_mean_difference(sizes: list[int]) -> None:
-    rows = np.array(sizes, dtype=float)
-    expected = np.abs(rows[:, None] - rows).mean() / (2 * rows.mean())
-    assert group_sizes(sizes)["group_rows_gini"] == pytest.approx(expected, abs=1e-12)
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=10, max_size=40, unique=True),
+    st.floats(-1e3, 1e3).filter(lambda slope: abs(slope) > 1e-3),
+    st.floats(-1e6, 1e6),
+    st.data(),
+)
+def test_no_few_rows_prove_that_a_linear_copy_is_none(
+    target: list[float], slope: float, intercept: float, data: st.DataObject
+) -> None:
+    y = np.array(target)
+    x = slope * y + intercept
+    rows = data.draw(st.lists(st.sampled_from(range(len(y))), min_size=3, max_size=8, unique=True))
+    whole = np.corrcoef(x, y)[0, 1]
+    assume(abs(whole) >= COPY_CORRELATION)
+    assert not no_copies(x[rows], y[rows], np.asarray(((y - y.mean()) ** 2).sum()))
+
+
+def test_a_copy_but_for_its_last_rows_is_none_and_one_but_for_nulls_is_one() -> None:
+    table = pd.DataFrame({"y": np.arange(400.0) ** 1.5}).assign(store=0)
+    table["late"], table["holes"] = 2 * table["y"], (1 - table["y"]).where(table.index % 3 > 0)
+    table.loc[300:, "late"] += np.sin(np.arange(100))
+    columns = table_facts(table, ["late", "holes"], "y", ["store"]).columns
+    assert [columns[name].copies_target for name in ("late", "holes")] == [False, True]

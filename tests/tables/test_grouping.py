@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
-from metamodel.tables.grouping import check_columns, group_rows
+from metamodel.tables.grouping import check_columns, group_rows, group_sizes
 from metamodel.tables.keys import KeyColumn, KeySchema, encode_key
 
 COUNTRY, STORE = KeyColumn("country", "string"), KeyColumn("store", "integer")
@@ -196,3 +196,10 @@ def test_a_long_column_of_texts_is_grouped_by_value_whether_equal_texts_are_one_
         str(short.keys[code]) for code in short.codes
     ]
     assert len(grouping.keys) == 301
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=30))
+def test_the_gini_coefficient_is_half_the_relative_mean_difference(sizes: list[int]) -> None:
+    rows = np.array(sizes, dtype=float)
+    expected = np.abs(rows[:, None] - rows).mean() / (2 * rows.mean())
+    assert group_sizes(sizes)["group_rows_gini"] == pytest.approx(expected, abs=1e-12)

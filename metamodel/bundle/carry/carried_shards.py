@@ -84,7 +84,7 @@ def carry_shards(bundle: Bundle, keys: Collection[str], directory: Path) -> dict
         path = folder / f"{number:05d}.sqlite"
         if len(group) > 1:
             _merge(group, path)
-        elif group[0].whole:
+        elif not group[0].gone:
             link_file(group[0].shard.path, path)
         else:
             _copy_rows(group[0], path)
@@ -94,17 +94,16 @@ def carry_shards(bundle: Bundle, keys: Collection[str], directory: Path) -> dict
 
 @dataclass(frozen=True)
 class _Source:
-    """An earlier shard, the keys that are taken over from it, and whether these are all."""
+    """An earlier shard, the keys that are taken over from it, and those that are not."""
 
     shard: ShardReader
     keys: tuple[str, ...]
-    whole: bool
+    gone: tuple[str, ...]
 
     @classmethod
     def of(cls, shard: ShardReader, keys: Collection[str]) -> "_Source":
         every = list(shard.keys(None))
-        kept = tuple(key for key in every if key in keys)
-        return cls(shard, kept, len(kept) == len(every))
+        return cls(shard, tuple(key for key in every if key in keys), tuple(key for key in every if key not in keys))
 
 
 def _together(sources: Sequence[_Source]) -> Iterator[list[_Source]]:
@@ -139,10 +138,10 @@ def _copy_rows(source: _Source, path: Path) -> None:
         connection.execute(SEAL)
         uri = f"file:{quote(str(source.shard.path.absolute()))}?mode=ro&immutable=1"
         connection.execute("ATTACH ? AS earlier", (uri,))
-        connection.execute("CREATE TEMP TABLE kept (key TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
-        connection.executemany("INSERT INTO kept VALUES (?)", ((key,) for key in source.keys))
+        connection.execute("CREATE TEMP TABLE gone (key TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
+        connection.executemany("INSERT INTO gone VALUES (?)", ((key,) for key in source.gone))
         connection.execute(
-            f"INSERT INTO main.children SELECT {COLUMNS} FROM earlier.children WHERE key IN (SELECT key FROM kept) "
+            f"INSERT INTO main.children SELECT {COLUMNS} FROM earlier.children WHERE key NOT IN (SELECT key FROM gone) "
             "ORDER BY rowid"
         )
         if source.shard.compressed:

@@ -1,24 +1,25 @@
 """The carried groups of an update, ready to be joined with the fitted ones at each step of making the bundle."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metamodel.bundle.carry.carried_shards import carry_shards, link_file
 from metamodel.bundle.carry.carried_stacks import carried_stacks
 from metamodel.bundle.carry.contests import read_contests
 from metamodel.bundle.ledger import COMPARISON_COLUMNS, SHRINKAGE_COLUMNS, LedgerRow
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import POOLED_DIR, Bundle
+from metamodel.common.arrays import AnyArray
 from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.conformal import INTERVAL_COLUMNS
 from metamodel.evaluation.pooled_selection import Contest
-from metamodel.tables.keys import encode_key
 from metamodel.training.build_stacks import CarriedStacks
 from metamodel.training.carrying.decisions import Decision
 from metamodel.training.carrying.tables import (
@@ -40,8 +41,7 @@ __all__ = ["Carrying"]
 # What depends on other groups, and is not computed anew for a group that is carried.
 _AS_BEFORE = ("reason", *COMPARISON_COLUMNS, *SHRINKAGE_COLUMNS, *INTERVAL_COLUMNS)
 
-
-# What the ledger says of a contest that is lost, and of a group that had none.
+# What the ledger says of the contest of a group that had none.
 _OF_CONTEST = {"fresh_rows": 0, "gain": math.nan, "gain_se": math.nan, "p_value_incumbent": math.nan}
 
 
@@ -80,28 +80,41 @@ class Carrying:
         """The ledger's rows of all groups that were not fitted, or whose fit does not count."""
         update, plan = self._update, self._plan
         ledger = update.previous.ledger
-        rows = carried_ledger(ledger, plan.keys, self.keys, plan.ledger_columns, update.version)
-        keys = [encode_key(key) for key in keys_of(rows, plan.keys)]
-        words = [_words(reason, self._kept.get(key)) for key, reason in zip(keys, rows["reason"], strict=True)]
-        errors = {key: row.error for key, row in self._kept.items()}
-        contests = {
-            name: [getattr(self._kept[key], name) if key in self._kept else nothing for key in keys]
-            for name, nothing in _OF_CONTEST.items()
-        }
-        decided = [self.decisions.get(key, Decision("carried")) for key in keys]
-        rows = rows.assign(
-            **contests,
-            decision=[decision.decision for decision in decided],
-            decided_by=[decision.decided_by for decision in decided],
-            reason=words,
-            error=[errors.get(key, error) for key, error in zip(keys, rows["error"], strict=True)],
-            retrain_reason=[update.reasons.get(key, "") for key in keys],
-            missing_since=[update.missing.get(key, "") for key in keys],
-        )
+        before = encoded_keys_of(ledger, plan.keys)
+        rows = carried_ledger(ledger, before, self.keys, plan.ledger_columns, update.version)
+        rows = self._told([key for key in before if key in self.keys], rows)
         if not update.retired:
             return rows
-        gone = retired_rows(ledger, plan.keys, update.retired, plan.ledger_columns)
+        gone = retired_rows(ledger, before, update.retired, plan.ledger_columns)
         return join_ledgers([rows, gone], plan.keys, plan.spec.task)
+
+    def _told(self, keys: Sequence[str], rows: pd.DataFrame) -> pd.DataFrame:
+        """Say in carried rows who was asked to leave and stayed, and who is gone from the table."""
+        reasons = rows["reason"].tolist()
+        words = {reason: _words(reason, None) for reason in set(reasons)}
+        columns: dict[str, list[Any]] = {
+            **{name: [nothing] * len(keys) for name, nothing in _OF_CONTEST.items()},
+            "decision": ["carried"] * len(keys),
+            "decided_by": [""] * len(keys),
+            "reason": [words[reason] for reason in reasons],
+            "error": rows["error"].tolist(),
+            "retrain_reason": [""] * len(keys),
+            "missing_since": [self._update.missing.get(key, "") for key in keys],
+        }
+        for place, key in enumerate(keys):
+            if (fit := self._kept.get(key)) is None:
+                continue
+            decision = self.decisions.get(key, Decision("carried"))
+            cells = {name: getattr(fit, name) for name in (*_OF_CONTEST, "error")} | vars(decision)
+            cells["reason"], cells["retrain_reason"] = _words(reasons[place], fit), self._update.reasons.get(key, "")
+            for name, value in cells.items():
+                columns[name][place] = value
+        return rows.assign(**columns)
+
+    @cached_property
+    def _keys_of_rows(self) -> AnyArray:
+        """Encoded keys of `_rows`, in their order."""
+        return np.array(encoded_keys_of(self._rows, self._plan.keys), dtype=object)
 
     @cached_property
     def _with_child(self) -> pd.DataFrame:
@@ -110,7 +123,8 @@ class Carrying:
     @cached_property
     def child_keys(self) -> list[str]:
         """Encoded keys of the carried groups that have a child."""
-        return [encode_key(key) for key in keys_of(self._with_child, self._plan.keys)]
+        keys: list[str] = self._keys_of_rows[(self._rows["status"] == "carried").to_numpy(dtype=bool)].tolist()
+        return keys
 
     def ledger(self, fitted: pd.DataFrame) -> pd.DataFrame:
         """Put the carried rows beside those of this training."""
@@ -130,9 +144,8 @@ class Carrying:
 
     def group_values(self, fitted: pd.DataFrame) -> pd.DataFrame:
         """Let carried groups keep the numbers that they answer with."""
-        answered = self._rows[self._rows["status"].isin(ANSWERED)]
-        keys = [encode_key(key) for key in keys_of(answered, self._plan.keys)]
-        return replaced_values(fitted, group_values_of(self._bundle, keys))
+        answered = self._keys_of_rows[self._rows["status"].isin(ANSWERED).to_numpy(dtype=bool)]
+        return replaced_values(fitted, group_values_of(self._bundle, answered.tolist()))
 
     def contests(self) -> dict[str, Contest]:
         """Take the contests of carried groups."""

@@ -7,6 +7,7 @@ from the day of the training to today.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from metamodel.common.messages import listing, short
 from metamodel.common.times import duration_text, microseconds_in
@@ -17,8 +18,7 @@ __all__ = ["RULES", "Earlier", "Present", "Rules", "why_retrain"]
 RULES = ("all", "new", "failed", "stale", "changed", "listed")
 
 
-@dataclass(frozen=True)
-class Earlier:
+class Earlier(NamedTuple):
     """What the version before knows of a group.
 
     Attributes
@@ -47,8 +47,7 @@ class Earlier:
     trained_at: int | None = None
 
 
-@dataclass(frozen=True)
-class Present:
+class Present(NamedTuple):
     """What the table says of a group: its rows, those newer than `Earlier.through`, its newest one, and its digest.
 
     `fresh` and `newest` are None without a time column, `fingerprint` is empty where nobody asks for it.

@@ -12,7 +12,7 @@ from metamodel.bundle.ledger_queries import keys_of, with_keys
 from metamodel.bundle.reader import Bundle
 from metamodel.common.arrays import AnyArray
 from metamodel.common.group_status import POOLED, TRAINED
-from metamodel.tables.keys import KeySchema, decode_keys, encode_key
+from metamodel.tables.keys import KeySchema, decode_keys
 
 __all__ = [
     "carried_holdout",
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def carried_ledger(
-    ledger: pd.DataFrame, keys: KeySchema, carried: Collection[str], columns: Sequence[str], version: str
+    ledger: pd.DataFrame, keys: Sequence[str], carried: Collection[str], columns: Sequence[str], version: str
 ) -> pd.DataFrame:
     """Take the rows of groups that are carried over from the ledger of the version before.
 
@@ -37,16 +37,15 @@ def carried_ledger(
     ledger
         Of the version before.
     keys
-        The group columns.
+        Encoded key of each of its rows.
     carried
-        Encoded keys.
+        Those of groups that are carried.
     columns
         Of the new ledger, in order; null where the old one has no such column.
     version
         What the version before is called.
     """
-    kept = [encode_key(key) in carried for key in keys_of(ledger, keys)]
-    rows = ledger[np.array(kept, dtype=bool)].reset_index(drop=True)
+    rows = ledger[np.array([key in carried for key in keys], dtype=bool)].reset_index(drop=True)
     has_child = rows["status"].isin(TRAINED)
     own = rows["status"].isin((*TRAINED, POOLED)) & (rows["trained_version"] == "")
     return rows.assign(
@@ -57,7 +56,7 @@ def carried_ledger(
 
 
 def retired_rows(
-    ledger: pd.DataFrame, keys: KeySchema, retired: Mapping[str, str], columns: Sequence[str]
+    ledger: pd.DataFrame, keys: Sequence[str], retired: Mapping[str, str], columns: Sequence[str]
 ) -> pd.DataFrame:
     """Make rows of groups that are given up: they have no child any more, and say since when they are gone.
 
@@ -68,9 +67,8 @@ def retired_rows(
     retired
         Encoded key → since when, or "damaged".
     """
-    encoded = [encode_key(key) for key in keys_of(ledger, keys)]
-    rows = ledger[np.array([key in retired for key in encoded], dtype=bool)].reset_index(drop=True)
-    since = [retired[key] for key in encoded if key in retired]
+    rows = ledger[np.array([key in retired for key in keys], dtype=bool)].reset_index(drop=True)
+    since = [retired[key] for key in keys if key in retired]
     lost = ("bytes", "shard", "sha256", "stack", "weights")
     without = dict(zip(lost, (0, "", "", "no child", ""), strict=True))
     rows = rows.assign(**{name: value for name, value in without.items() if name in rows})
@@ -176,6 +174,8 @@ def _column(values: Sequence[pd.Series], declared: Column | None) -> Any:
 
 
 def _integers(values: Sequence[pd.Series]) -> Any:
+    if all(isinstance(one.dtype, np.dtype) and one.dtype.kind == "i" for one in values):
+        return np.concatenate([one.to_numpy() for one in values]).astype(np.int64, copy=False)
     nullable = pd.array(np.concatenate([one.astype(object).to_numpy() for one in values]), dtype="Int64")
     return nullable if nullable.isna().any() else nullable.to_numpy(dtype=np.int64)
 
@@ -185,8 +185,7 @@ def group_values_of(bundle: Bundle, carried: Sequence[str]) -> pd.DataFrame:
     values = bundle.group_values
     if values is None or not carried:
         return pd.DataFrame()
-    numbers = values.of(decode_keys(carried), values.columns)
-    return pd.DataFrame(numbers, index=list(carried), columns=list(values.columns))
+    return pd.DataFrame(values.of_encoded(carried), index=list(carried), columns=list(values.columns))
 
 
 def replaced_values(fitted: pd.DataFrame, carried: pd.DataFrame) -> pd.DataFrame:

@@ -77,6 +77,9 @@ def _built(plan: Plan, data: pd.DataFrame, holdout: pd.DataFrame, keys: Sequence
     rows = data[data[plan.options.target].notna()]
     grouping = group_rows(rows, plan.keys)
     codes = number.get_indexer(grouping.texts)[grouping.codes].astype(np.int64)
+    if len(keys) < len(grouping.keys):  # an update: the columns of the other groups need not be made
+        of_these = codes >= 0
+        rows, codes = rows[of_these], codes[of_these]
     columns, _ = drift_features(rows, plan.features.features)
     _add_target(columns, rows[plan.options.target], plan)
     reference = build_reference(columns, codes, len(keys), _times(rows, plan))
