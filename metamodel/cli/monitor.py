@@ -33,6 +33,7 @@ _INCIDENT = 3
 @option("--budget", type=Number(), help="Share of the groups to list as the most suspicious by their errors (0.1).")
 @option("--max-share", type=Number(), help="Block the list where it holds more of the groups than that (0.2).")
 @option("--min-new-rows", type=Number(), help="List groups with so many rows since their training, as a share of it.")
+@option("--max-age", help="List groups whose child is older than that, such as 8w.")
 @option("--history", help="Keep what is said of the groups in the history in this folder, too (METAMODEL_HISTORY).")
 @json_option
 def monitor(model: str, *, retrain_list: str | None, history: str | None, as_json: bool, **options: Any) -> None:

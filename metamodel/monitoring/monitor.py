@@ -13,6 +13,7 @@ from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count, listing
+from metamodel.common.times import microseconds_in
 from metamodel.evaluation.drift.drift_reference import PREDICTION
 from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.evaluation.drift.window_counts import LABELLED, ROWS, WindowCounts
@@ -89,7 +90,7 @@ def monitor(  # noqa: PLR0913 - the public call, whose keywords are options
     output
         Folder that remembers windows, and gets the files. Without one nothing is remembered.
     **rules
-        `budget` (0.1), `max_share` (0.2), `min_new_rows` (None): see `RetrainRules`.
+        `budget` (0.1), `max_share` (0.2), `min_new_rows`, `max_age` (None): see `RetrainRules`.
 
     Returns
     -------
@@ -103,6 +104,7 @@ def monitor(  # noqa: PLR0913 - the public call, whose keywords are options
     """
     opened = model if isinstance(model, MetaModel) else load_model(model)
     tests = MonitorRules.checked(fdr, min_effect, min_rows)
+    microseconds_in(rules.get("max_age"), "max_age")  # before a window is remembered
     with tempfile.TemporaryDirectory() as nowhere:
         state = MonitorState(Path(nowhere if output is None else output))
         reference = reference_for(opened, baseline)

@@ -15,13 +15,17 @@ from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray, BoolArray
 from metamodel.common.messages import count
+from metamodel.common.times import microseconds_in
 from metamodel.evaluation.drift.drift_reference import PREDICTION
 from metamodel.evaluation.drift.window_counts import ROWS, WindowCounts
+from metamodel.monitoring.child_ages import child_ages
 from metamodel.monitoring.incidents import WORLD, Incident
 from metamodel.monitoring.judge_window import JudgedWindow
 from metamodel.tables.keys import decode_keys, encode_key
 
 __all__ = ["RetrainFacts", "RetrainRules", "block", "drifting_keys", "retrain_table", "too_many_groups"]
+
+_DAY = 86_400_000_000  # in microseconds
 
 _COLUMNS = [
     "key",
@@ -48,11 +52,14 @@ class RetrainRules(TypedDict, total=False):
     min_new_rows
         Rows since the child was trained, as a share of those it was trained on, from which on it is listed for their
         number; None (the default) for never.
+    max_age
+        Age beyond which a child is listed, such as "8w"; None (the default) for never.
     """
 
     budget: float
     max_share: float
     min_new_rows: float | None
+    max_age: Any
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,9 @@ def retrain_table(
     -------
     DataFrame
         `key` (encoded), `level`, `reasons` (joined by "; "), `priority` (1: performance, failed, new; 2: the most
-        suspicious by performance, and follow-ups of alarms; 3: drift in two of three windows; 4: rows), `evidence` (of
-        performance the p-value, of rows their share), `first_flagged` and `windows_flagged`; the most urgent first.
+        suspicious by performance, and follow-ups of alarms; 3: drift in two of three windows; 4: rows; 5: age),
+        `evidence` (of performance the p-value; of rows their share, of age days, both negative), `first_flagged` and
+        `windows_flagged`; the most urgent first.
     """
     entries: dict[str, tuple[int, float, list[str]]] = {}
     for priority, reason, keys, evidence in _reasons(model, judged, window, facts, rules):
@@ -136,6 +144,11 @@ def _reasons(
         share = facts.rows_since / trained
         more = np.flatnonzero(share >= least)
         reasons.append((4, "rows", keys[more], -share[more]))
+    oldest = microseconds_in(rules.get("max_age"), "max_age")
+    if oldest is not None:
+        ages = child_ages(model, judged.reference.keys, facts.window)
+        old = np.flatnonzero((ages > oldest) & (judged.totals[:, ROWS] > 0))
+        reasons.append((5, "age", keys[old], -ages[old] / _DAY))
     return reasons
 
 
