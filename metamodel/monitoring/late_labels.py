@@ -1,125 +1,104 @@
-"""What came true, joined to the rows that were predicted: by id, in the same call or windows later.
+"""What came true, joined to the rows that were predicted: by id, in the same call or windows later."""
 
-Rows that have ids are kept with their window: id, group, prediction, interval and, once it is known, the label. No
-feature is kept.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from metamodel.bundle.model import MetaModel
+from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count, listing, short
-from metamodel.common.whole_files import whole_file
 from metamodel.evaluation.drift.model_reference import ModelReference
-from metamodel.evaluation.drift.window_counts import count_window
+from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.evaluation.drift.window_rows import WindowRows
 from metamodel.exceptions import InputError
+from metamodel.monitoring.control_rows import arm_sums, count_apart, in_arm, sum_arms
 from metamodel.monitoring.judge_window import MOST_WINDOWS
+from metamodel.monitoring.kept_rows import KEY, LABEL, VARIANT_KEPT, kept_answers, kept_parts, rewrite_rows
 from metamodel.monitoring.monitor_state import MonitorState
+from metamodel.prediction.answer_form import CONTROL
+from metamodel.prediction_log.row_ids import NamedRows
 from metamodel.tables.grouping import check_columns
 
-__all__ = ["Labels", "keep_rows", "late_labels"]
-
-_ROWS = "rows.parquet"
-
-_KEY = "(key)"
-
-_LABEL = "(label)"
-
-_ANSWERS = ("prediction", "lower", "upper")
+__all__ = ["Labels", "late_labels"]
 
 
-@dataclass(frozen=True)
 class Labels:
     """Labels of rows.
 
-    Attributes
+    Parameters
     ----------
-    table
-        Index: the id; what came true.
+    labels
+        Table with the columns of the id, and the target.
     on
         The columns of the id.
+    target
+        What came true; a row without it is no label.
+
+    Attributes
+    ----------
     fitted
-        Rows of the table that fit a row, so far.
+        Which labels fit a row, so far, shape (n_labels,).
+
+    Raises
+    ------
+    InputError
+        The table lacks the id or the label, or has an id twice.
     """
 
-    table: pd.Series
-    on: tuple[str, ...]
-    fitted: int = 0
-
-    @classmethod
-    def of(cls, labels: pd.DataFrame, on: Sequence[str], target: str) -> "Labels":
-        """Read a table of labels.
-
-        Raises
-        ------
-        InputError
-            It lacks the id or the label, or has an id twice.
-        """
+    def __init__(self, labels: pd.DataFrame, on: Sequence[str], target: str) -> None:
+        self.on = tuple(on)
         check_columns(labels, [*on, target], "column of labels")
         labels = labels[labels[target].notna()]
-        _check_once(labels, on, "labels")
-        return cls(labels.set_index(list(on))[target], tuple(on))
+        self._rows = NamedRows(labels, on)
+        _check_once(labels, on, self._rows.doubled, "labels")
+        self._values = labels[target].reset_index(drop=True)
+        self.fitted = np.zeros(len(labels), dtype=bool)
 
-    def joined(self, frame: pd.DataFrame) -> tuple[pd.Series, "Labels"]:
+    def of_window(self) -> "WindowLabels":
+        """Join them to the rows of one window, or of all that are at hand, in parts."""
+        return WindowLabels(self, self._rows, self._values)
+
+
+class WindowLabels:
+    """Joins labels to rows that come in parts, no label twice."""
+
+    def __init__(self, labels: Labels, rows: NamedRows, values: pd.Series) -> None:
+        self._labels = labels
+        self._rows = rows
+        self._values = values
+        self._used = np.zeros(len(values), dtype=bool)
+
+    def joined(self, frame: pd.DataFrame) -> pd.Series:
         """Give each row its label, null where there is none.
 
         Raises
         ------
         InputError
-            The rows lack the id, or have one twice.
+            The rows lack the id, or a label fits two of them.
         """
-        check_columns(frame, self.on, "column of the rows' id")
-        _check_once(frame, self.on, "data")
-        values = frame[list(self.on)].join(self.table.rename(_LABEL), on=list(self.on))[_LABEL]
-        values.index = frame.index
-        return values, replace(self, fitted=self.fitted + int(values.notna().sum()))
+        on = self._labels.on
+        check_columns(frame, on, "column of the rows' id")
+        places = self._rows.places(frame)
+        known = np.flatnonzero(places >= 0)
+        fitted = places[known]
+        again = pd.Series(fitted).duplicated().to_numpy() | self._used[fitted]
+        _check_once(frame, on, known[again], "data")
+        self._used[fitted] = self._labels.fitted[fitted] = True
+        # An integer beside a null is one still.
+        values = self._values.take(np.maximum(places, 0)) if len(self._values) else pd.Series(np.nan, index=frame.index)
+        return values.set_axis(frame.index).where(places >= 0)
 
 
-def _check_once(frame: pd.DataFrame, on: Sequence[str], what: str) -> None:
-    twice = frame.duplicated(list(on))
-    if twice.any():
-        ids = frame.loc[twice, list(on)].iloc[0].tolist()
+def _check_once(frame: pd.DataFrame, on: Sequence[str], twice: IntArray, what: str) -> None:
+    if len(twice):
+        ids = frame[list(on)].iloc[twice[0]].tolist()
         raise InputError(
-            f"{what} has {count(int(twice.sum()), 'row')} whose id ({listing(on)}) stands there before "
+            f"{what} has {count(len(twice), 'row')} whose id ({listing(on)}) stands there before "
             f"(first: {short(ids[0] if len(ids) == 1 else ids)}). "
             "Keep one row an id, or name other columns in on."
         )
-
-
-def keep_rows(
-    state: MonitorState, window: str, frame: pd.DataFrame, answers: pd.DataFrame, rows: WindowRows, labels: Any
-) -> None:
-    """Keep what a later label needs of a window's rows.
-
-    Parameters
-    ----------
-    state, window
-        Where.
-    frame
-        The columns of the id alone.
-    answers
-        `prediction`, `lower`, `upper`.
-    rows
-        The same rows, for their groups.
-    labels
-        What is known already; None for nothing.
-    """
-    table = frame.reset_index(drop=True)
-    for name in _ANSWERS:
-        if name in answers:
-            table[f"({name})"] = answers[name].to_numpy()
-    table[_KEY] = pd.Categorical.from_codes(rows.codes, categories=pd.Index(rows.texts.tolist()))
-    if labels is not None:
-        table[_LABEL] = labels.to_numpy()
-    folder = state.folder(window)
-    folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / _ROWS) as unfinished:
-        table.to_parquet(unfinished, compression="zstd", index=False)
 
 
 def late_labels(
@@ -129,37 +108,67 @@ def late_labels(
     window: str,
     labels: Labels,
     at_hand: Sequence[str],
-) -> tuple[Labels, list[str]]:
+) -> list[str]:
     """Give labels that came late to the windows of their rows, but for those at hand, and count these again.
 
     Returns
     -------
-    labels, windows
-        With the rows that they fit counted, and the windows that changed.
+    list of str
+        The windows that changed.
     """
     changed = []
     for name in state.names_before(window)[:MOST_WINDOWS]:
-        if name in at_hand:
-            continue
-        path = state.folder(name) / _ROWS
-        if not path.is_file() or not set(labels.on) <= set(pq.read_schema(path).names):
-            continue
-        table = pd.read_parquet(path)
-        values, labels = labels.joined(table)
-        if not values.notna().any():
-            continue
-        table[_LABEL] = values if _LABEL not in table else values.where(values.notna(), table[_LABEL])
-        _count_again(model, reference, state, name, table)
-        with whole_file(path) as unfinished:
-            table.to_parquet(unfinished, compression="zstd", index=False)
-        changed.append(name)
-    return labels, changed
+        if name not in at_hand and _fits(state, name, labels):
+            again = _CountedAgain(model, reference)
+            rewrite_rows(state, name, again.take(_relabelled(state, name, labels)))
+            state.keep_counts(name, state.counts(name).with_labels(WindowCounts.together(again.counts)))
+            if (sums := sum_arms(again.arms)) is not None:
+                state.keep_arms(name, sums)
+            changed.append(name)
+    return changed
 
 
-def _count_again(
-    model: MetaModel, reference: ModelReference, state: MonitorState, window: str, table: pd.DataFrame
-) -> None:
-    answers = pd.DataFrame({name: table[f"({name})"] for name in _ANSWERS if f"({name})" in table})
-    is_number = model.manifest.target.task == "regression"
-    rows = WindowRows.of_kept(table[_KEY].astype(object), answers, table[_LABEL], is_number=is_number)
-    state.keep_counts(window, state.counts(window).with_labels(count_window(reference, rows)))
+def _fits(state: MonitorState, window: str, labels: Labels) -> bool:
+    """Whether one of the labels is of a row of a window; looks at all parts, so that none is doubled."""
+    of_window = labels.of_window()
+    known = [bool(of_window.joined(table).notna().any()) for table in kept_parts(state, window, labels.on)]
+    return any(known)
+
+
+def _relabelled(state: MonitorState, window: str, labels: Labels) -> Iterator[pd.DataFrame]:
+    of_window = labels.of_window()
+    for table in kept_parts(state, window, labels.on):
+        values = of_window.joined(table)
+        yield table.assign(**{LABEL: _as_kept(values, table[LABEL]).where(values.notna(), table[LABEL])})
+
+
+def _as_kept(values: pd.Series, kept: pd.Series) -> pd.Series:
+    """Bring labels to the form in which they are kept: numbers of a regression, texts of classes."""
+    from metamodel.prediction_log.row_ids import id_texts
+
+    if pd.api.types.is_float_dtype(kept.dtype):
+        return pd.to_numeric(values, errors="coerce").astype(np.float64)
+    return pd.Series(id_texts(values), index=values.index, dtype=object)
+
+
+class _CountedAgain:
+    """Counts kept rows while they are written again."""
+
+    def __init__(self, model: MetaModel, reference: ModelReference) -> None:
+        self._is_number = model.manifest.target.task == "regression"
+        self._reference = reference
+        self.counts: list[WindowCounts] = []
+        self.arms: list[pd.DataFrame] = []
+
+    def take(self, parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Count each part, and hand it on."""
+        for table in parts:
+            keys, labels = table[KEY].astype(object), table[LABEL]
+            rows = WindowRows.of_kept(keys, kept_answers(table), labels, is_number=self._is_number)
+            control = None
+            if table[VARIANT_KEPT].notna().any():
+                control = in_arm(table[VARIANT_KEPT], CONTROL)
+                self.arms = [together for together in [sum_arms([*self.arms, arm_sums(rows, table[VARIANT_KEPT])])] if together is not None]
+            counted = count_apart(self._reference, rows, control)
+            self.counts = [WindowCounts.together([*self.counts, counted])]
+            yield table

@@ -1,13 +1,16 @@
 """Rows of a prediction log as rows of a table: the group's columns, features and time under their own names."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
+from metamodel.prediction.answer_form import VARIANT
 from metamodel.prediction_log.log_columns import FEATURE_PREFIX
 from metamodel.prediction_log.log_reader import is_log, read_log
+from metamodel.tables.files import read_batches
 from metamodel.tables.keys import decode_keys
 from metamodel.tables.sources import read_source
 
@@ -17,19 +20,21 @@ __all__ = ["as_rows", "read_rows"]
 _OF_LOG = {"key", "prediction", "status", "time", "version"}
 
 
-def read_rows(model: MetaModel, data: Any) -> tuple[pd.DataFrame, str]:
+def read_rows(model: MetaModel, data: Any) -> tuple[Iterator[pd.DataFrame], str]:
     """Read a table of rows, or a prediction log by its folder, even while it is written and compacted.
 
     Returns
     -------
-    frame, source
-        The rows, and what they are from.
+    parts, source
+        The rows, at most so many at a time that memory does not grow with a log or a file, and what they are from.
     """
-    if isinstance(data, str | Path) and is_log(data):
-        frame, source = pd.concat(read_log(data), ignore_index=True), str(data)
-    else:
-        frame, source = read_source(data, model.manifest.keys.names)
-    return as_rows(model, frame), source
+    if isinstance(data, str | Path):
+        if is_log(data):
+            return (as_rows(model, part) for part in read_log(data)), str(data)
+        if Path(data).exists():
+            return (as_rows(model, part) for part in read_batches(data, model.manifest.keys.names)), str(data)
+    frame, source = read_source(data, model.manifest.keys.names)
+    return iter([as_rows(model, frame)]), source
 
 
 def as_rows(model: MetaModel, frame: pd.DataFrame) -> pd.DataFrame:
@@ -60,6 +65,5 @@ def as_rows(model: MetaModel, frame: pd.DataFrame) -> pd.DataFrame:
     time = model.manifest.options.get("time_column")
     if isinstance(time, str):
         columns[time] = frame["time"].dt.tz_localize(None) if frame["time"].dt.tz is not None else frame["time"]
-    kept = [name for name in ("row_id", "prediction", "lower", "upper") if name in frame and name not in columns]
-    answered = {name: frame[name] for name in kept if frame[name].notna().any()}
-    return pd.DataFrame({**columns, **answered})
+    kept = [name for name in ("row_id", "prediction", "lower", "upper", VARIANT) if name in frame and name not in columns]
+    return pd.DataFrame({**columns, **{name: frame[name] for name in kept}})

@@ -13,7 +13,7 @@ from metamodel.common.times import microseconds_in
 from metamodel.exceptions import InputError
 from metamodel.tables.grouping import check_columns
 
-__all__ = ["windows_of"]
+__all__ = ["WindowNaming", "windows_of"]
 
 # A Monday: windows of weeks begin on one.
 _ORIGIN = np.datetime64("1970-01-05", "us")
@@ -56,8 +56,9 @@ def windows_of(
     """
     has_time = isinstance(time_column, str) and time_column in frame
     if window is None:
-        everything = np.ones(len(frame), dtype=bool)
-        return [(_latest(frame[time_column]) if has_time else _numbered(frame, known), everything)]
+        naming = WindowNaming(time_column)
+        naming.see(frame)
+        return [(naming.name(known), np.ones(len(frame), dtype=bool))]
     if not has_time:
         raise InputError(
             f"window={window!r} needs a time column (the model's: {time_column!r}). "
@@ -102,9 +103,35 @@ def _latest(values: pd.Series) -> str:
     return f"{number:017.4f}" if number % 1 else f"{int(number):012d}"
 
 
-def _numbered(frame: pd.DataFrame, known: list[str]) -> str:
-    rows = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
-    digest = hashlib.sha256(np.sort(rows).tobytes()).hexdigest()[:8]
-    again = [name for name in known if name.endswith(f"-{digest}")]
-    number = 1 + max((int(name.split("-")[0]) for name in known if name.split("-")[0].isdigit()), default=0)
-    return again[0] if again else f"{number:06d}-{digest}"
+class WindowNaming:
+    """Names the one window of a table that comes in parts: by its latest time, else by its rows in whatever order.
+
+    Parameters
+    ----------
+    time_column
+        As the model was trained with it; None without one.
+    """
+
+    def __init__(self, time_column: Any) -> None:
+        self._time_column = time_column
+        self._latest = ""
+        self._sums = np.zeros(2, dtype=np.uint64)
+        self._rows = 0
+
+    def see(self, frame: pd.DataFrame) -> None:
+        """Take in the rows of a part, at least one."""
+        if isinstance(self._time_column, str) and self._time_column in frame:
+            self._latest = max(self._latest, _latest(frame[self._time_column]))
+            return
+        hashes = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
+        self._sums += np.array([hashes.sum(), (hashes * hashes).sum()], dtype=np.uint64)  # modulo 2**64
+        self._rows += len(frame)
+
+    def name(self, known: list[str]) -> str:
+        """Say what the window is called; see `windows_of`."""
+        if self._latest:
+            return self._latest
+        digest = hashlib.sha256(f"{self._rows} {self._sums.tolist()}".encode()).hexdigest()[:8]
+        again = [name for name in known if name.endswith(f"-{digest}")]
+        number = 1 + max((int(name.split("-")[0]) for name in known if name.split("-")[0].isdigit()), default=0)
+        return again[0] if again else f"{number:06d}-{digest}"
