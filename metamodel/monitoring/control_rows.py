@@ -93,7 +93,7 @@ def arm_sums(rows: WindowRows, variant: Any) -> pd.DataFrame:
     """
     n_groups = len(rows.texts)
     errors = rows.judged.values.get(ABSOLUTE_ERROR, np.zeros(len(rows)))
-    sums = {}
+    sums: dict[str, AnyArray] = {}
     for arm in ARMS:
         inside = in_arm(variant, arm) & (rows.codes >= 0)
         labelled = inside & (rows.labelled if rows.labelled is not None else False)
@@ -105,9 +105,10 @@ def arm_sums(rows: WindowRows, variant: Any) -> pd.DataFrame:
     return table[(table.index != "") & table[[f"rows_{arm}" for arm in ARMS]].any(axis=1)]
 
 
-def sum_arms(parts: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
+def sum_arms(parts: Sequence[pd.DataFrame | None]) -> pd.DataFrame | None:
     """Add up parts; None for none."""
-    return None if not parts else pd.concat(list(parts)).groupby(level="key").sum()
+    there = [part for part in parts if part is not None and len(part)]
+    return pd.concat(there).groupby(level="key").sum() if there else None
 
 
 def compare_arms(sums: pd.DataFrame) -> dict[str, Any]:
@@ -169,34 +170,36 @@ def feedback_words(figures: dict[str, Any] | None, decided: int, labelled: int) 
         if not labelled or decided * 2 <= labelled:
             return []
         return [
-            f"{decided:,} of {count(labelled, 'label')} are of rows that the model decided, and no row is a control row: "
-            "what it causes is not told from what it predicts (--explore)"
+            f"{decided:,} of {count(labelled, 'label')} are of rows that the model decided, and no row is a control "
+            "row: what it causes is not told from what it predicts (--explore)"
         ]
     words = []
     treated, control = (figures[f"labelled_{arm}"] for arm in ARMS)
     if figures["difference"] is not None:
         words.append(
-            f"{count(control, 'labelled control row')} err by {figures['error_control']:.4g} on average, treated ones of "
-            f"the same groups by {figures['error_treated']:.4g} (difference {figures['lower']:.3g} to "
+            f"{count(control, 'labelled control row')} err by {figures['error_control']:.4g} on average, treated ones "
+            f"of the same groups by {figures['error_treated']:.4g} (difference {figures['lower']:.3g} to "
             f"{figures['upper']:.3g})"
         )
     elif treated:
         words.append(
-            f"{count(treated, 'label')} of rows that the model decided, and {control:,} of control rows: too few to tell "
-            "what it causes from what it predicts (--explore)"
+            f"{count(treated, 'label')} of rows that the model decided, and {control:,} of control rows: too few to "
+            "tell what it causes from what it predicts (--explore)"
         )
     shares = [figures[f"labelled_{arm}"] / max(figures[f"rows_{arm}"], 1) for arm in ARMS]
     if abs(shares[0] - shares[1]) >= _GAP and _p_of_shares(figures) < _P_GAP:
         words.append(
-            f"{shares[0]:.0%} of the treated rows have a label, and {shares[1]:.0%} of the control rows: which outcomes "
-            "are known depends on who decided, and errors are not those of all rows"
+            f"{shares[0]:.0%} of the treated rows have a label, and {shares[1]:.0%} of the control rows: which "
+            "outcomes are known depends on who decided, and errors are not those of all rows"
         )
     return words
 
 
 def _p_of_shares(figures: dict[str, Any]) -> float:
     """Two-sided p-value of two arms that are labelled alike."""
-    rows, labelled = (np.array([figures[f"{name}_{arm}"] for arm in ARMS], dtype=float) for name in ("rows", "labelled"))
+    rows, labelled = (
+        np.array([figures[f"{name}_{arm}"] for arm in ARMS], dtype=float) for name in ("rows", "labelled")
+    )
     share = labelled.sum() / max(rows.sum(), 1.0)
     error = np.sqrt(share * (1 - share) * (1 / np.maximum(rows, 1)).sum())
     apart = abs(np.subtract(*(labelled / np.maximum(rows, 1))))

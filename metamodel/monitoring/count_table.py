@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
+from metamodel.common.arrays import BoolArray
 from metamodel.evaluation.drift.model_reference import ModelReference
-from metamodel.evaluation.drift.window_counts import WindowCounts, count_window
+from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.evaluation.drift.window_rows import WindowRows
+from metamodel.monitoring.control_rows import count_apart, in_arm
 from metamodel.monitoring.model_rows import model_rows
-from metamodel.monitoring.window_names import windows_of
+from metamodel.prediction.answer_form import CONTROL, VARIANT
 
 __all__ = ["CountedRows", "count_table", "predicted_answers"]
 
@@ -39,8 +41,7 @@ def count_table(
     reference: ModelReference,
     frame: pd.DataFrame,
     labels: pd.Series | None,
-    window: str | None,
-    known: list[str],
+    windows: list[tuple[str, BoolArray]],
 ) -> Iterator[CountedRows]:
     """Count the rows of a table, window by window.
 
@@ -52,17 +53,18 @@ def count_table(
         At least one row; with a column `prediction` (a batch's output, a prediction log) nothing is predicted again.
     labels
         What came true, null where it is not known; None where nothing is.
-    window, known
+    windows
         See `windows_of`.
     """
-    time_column = model.manifest.options.get("time_column")
-    for name, inside in windows_of(frame, time_column, window, known):
+    for name, inside in windows:
         whole = inside.all()
         part = frame if whole else frame[inside]
         of_part = None if labels is None else labels if whole else labels[inside]
         answers = predicted_answers(model, part)
         rows = model_rows(model, part, answers, of_part)
-        yield CountedRows(replace(count_window(reference, rows), window=name), part, answers, rows, of_part)
+        control = in_arm(part[VARIANT], CONTROL) if VARIANT in part else None
+        counts = count_apart(reference, rows, control)
+        yield CountedRows(replace(counts, window=name), part, answers, rows, of_part)
 
 
 def predicted_answers(model: MetaModel, frame: pd.DataFrame) -> pd.DataFrame:

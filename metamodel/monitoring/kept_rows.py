@@ -3,11 +3,9 @@
 A file a window, written and read in parts, so that memory does not grow with its rows.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -34,25 +32,21 @@ class KeptRows:
 
     Parameters
     ----------
-    root
-        Folder of the windows, on whose disk the files grow until they are complete.
+    folder
+        Where the files grow until they are complete, on the disk of the windows.
     label_type
         Of the labels, and of the predictions.
     """
 
-    def __init__(self, root: Path, label_type: pa.DataType) -> None:
-        root.mkdir(parents=True, exist_ok=True)
-        self._folder = tempfile.TemporaryDirectory(prefix=".rows-", dir=root)
+    def __init__(self, folder: Path, label_type: pa.DataType) -> None:
+        self._folder = folder
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._label_type = label_type
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Write nothing more; what is not finished is to be thrown away."""
         for writer in self._writers.values():
             writer.close()
-        self._folder.cleanup()
 
     def add(self, window: str, ids: pd.DataFrame, known: pd.DataFrame) -> None:
         """Add rows to a window.
@@ -70,13 +64,13 @@ class KeptRows:
         types = {name: pa.string() for name in ids}
         types |= {"(prediction)": self._label_type, "(lower)": pa.float64(), "(upper)": pa.float64()}
         types |= {KEY: pa.dictionary(pa.int32(), pa.string()), VARIANT_KEPT: pa.string(), LABEL: self._label_type}
-        columns: dict[str, Any] = {name: id_texts(ids[name]) for name in ids}
+        columns: dict[str, Any] = {name: ids[name] for name in ids}
         columns |= {f"({name})" if name in _ANSWERS else name: known[name] for name in known}
         arrays = [_typed(columns.get(name), kind, len(ids)) for name, kind in types.items()]
         table = pa.table(dict(zip(types, arrays, strict=True)))
         writer = self._writers.get(window)
         if writer is None:
-            path = Path(self._folder.name) / str(len(self._writers))
+            path = self._folder / f"rows-{len(self._writers)}"
             writer = self._writers[window] = pq.ParquetWriter(path, table.schema, compression="zstd")
         writer.write_table(table)
 
@@ -86,7 +80,7 @@ class KeptRows:
             writer.close()
             folder = state.folder(window or name)
             folder.mkdir(parents=True, exist_ok=True)
-            os.replace(Path(self._folder.name) / str(number), folder / _ROWS)
+            (self._folder / f"rows-{number}").replace(folder / _ROWS)
         self._writers.clear()
 
 
@@ -98,8 +92,7 @@ def _typed(values: Any, kind: pa.DataType, n_rows: int) -> pa.Array:
     if pa.types.is_dictionary(kind):
         codes, texts = pd.factorize(values)
         return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32(), mask=codes < 0), pa.array(texts, pa.string()))
-    texts = pd.Series(values).astype(object)
-    return pa.array(texts.where(texts.isna(), texts.map(str)), kind, from_pandas=True)
+    return pa.array(id_texts(pd.Series(values)), kind)
 
 
 def kept_parts(state: MonitorState, window: str, on: Sequence[str]) -> Iterator[pd.DataFrame]:

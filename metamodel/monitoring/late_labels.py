@@ -1,13 +1,12 @@
 """What came true, joined to the rows that were predicted: by id, in the same call or windows later."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
-from metamodel.common.arrays import BoolArray, IntArray
+from metamodel.common.arrays import IntArray
 from metamodel.common.messages import count, listing, short
 from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.evaluation.drift.window_counts import WindowCounts
@@ -18,10 +17,10 @@ from metamodel.monitoring.judge_window import MOST_WINDOWS
 from metamodel.monitoring.kept_rows import KEY, LABEL, VARIANT_KEPT, kept_answers, kept_parts, rewrite_rows
 from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.prediction.answer_form import CONTROL
-from metamodel.prediction_log.row_ids import NamedRows
+from metamodel.prediction_log.row_ids import NamedRows, id_texts
 from metamodel.tables.grouping import check_columns
 
-__all__ = ["Labels", "late_labels"]
+__all__ = ["Labels", "WindowLabels", "late_labels"]
 
 
 class Labels:
@@ -122,8 +121,8 @@ def late_labels(
             again = _CountedAgain(model, reference)
             rewrite_rows(state, name, again.take(_relabelled(state, name, labels)))
             state.keep_counts(name, state.counts(name).with_labels(WindowCounts.together(again.counts)))
-            if (sums := sum_arms(again.arms)) is not None:
-                state.keep_arms(name, sums)
+            if again.arms is not None:
+                state.keep_arms(name, again.arms)
             changed.append(name)
     return changed
 
@@ -144,8 +143,6 @@ def _relabelled(state: MonitorState, window: str, labels: Labels) -> Iterator[pd
 
 def _as_kept(values: pd.Series, kept: pd.Series) -> pd.Series:
     """Bring labels to the form in which they are kept: numbers of a regression, texts of classes."""
-    from metamodel.prediction_log.row_ids import id_texts
-
     if pd.api.types.is_float_dtype(kept.dtype):
         return pd.to_numeric(values, errors="coerce").astype(np.float64)
     return pd.Series(id_texts(values), index=values.index, dtype=object)
@@ -158,7 +155,7 @@ class _CountedAgain:
         self._is_number = model.manifest.target.task == "regression"
         self._reference = reference
         self.counts: list[WindowCounts] = []
-        self.arms: list[pd.DataFrame] = []
+        self.arms: pd.DataFrame | None = None
 
     def take(self, parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Count each part, and hand it on."""
@@ -168,7 +165,7 @@ class _CountedAgain:
             control = None
             if table[VARIANT_KEPT].notna().any():
                 control = in_arm(table[VARIANT_KEPT], CONTROL)
-                self.arms = [together for together in [sum_arms([*self.arms, arm_sums(rows, table[VARIANT_KEPT])])] if together is not None]
+                self.arms = sum_arms([self.arms, arm_sums(rows, table[VARIANT_KEPT])])
             counted = count_apart(self._reference, rows, control)
             self.counts = [WindowCounts.together([*self.counts, counted])]
             yield table

@@ -1,6 +1,6 @@
 """Rows of a prediction log as rows of a table: the group's columns, features and time under their own names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,23 @@ from metamodel.tables.sources import read_source
 
 __all__ = ["as_rows", "read_rows"]
 
+_KEPT = ("row_id", "prediction", "lower", "upper", VARIANT)
+
 # What tells a log from a table of rows.
 _OF_LOG = {"key", "prediction", "status", "time", "version"}
 
 
-def read_rows(model: MetaModel, data: Any) -> tuple[Iterator[pd.DataFrame], str]:
+def read_rows(model: MetaModel, data: Any, on: Sequence[str]) -> tuple[Iterator[pd.DataFrame], str]:
     """Read a table of rows, or a prediction log by its folder, even while it is written and compacted.
+
+    Parameters
+    ----------
+    model
+        Whose rows.
+    data
+        As for `metamodel.monitor`.
+    on
+        Columns that name a row: in a CSV file they are text, as in a log.
 
     Returns
     -------
@@ -32,7 +43,10 @@ def read_rows(model: MetaModel, data: Any) -> tuple[Iterator[pd.DataFrame], str]
         if is_log(data):
             return (as_rows(model, part) for part in read_log(data)), str(data)
         if Path(data).exists():
-            return (as_rows(model, part) for part in read_batches(data, model.manifest.keys.names)), str(data)
+            keys, target = model.manifest.keys, model.manifest.target
+            texts = [column.name for column in keys.columns if column.kind == "string"]
+            texts += [*model.manifest.features.texts, *on, *([target.name] if target.label_kind == "string" else [])]
+            return (as_rows(model, part) for part in read_batches(data, keys.names, texts)), str(data)
     frame, source = read_source(data, model.manifest.keys.names)
     return iter([as_rows(model, frame)]), source
 
@@ -65,5 +79,8 @@ def as_rows(model: MetaModel, frame: pd.DataFrame) -> pd.DataFrame:
     time = model.manifest.options.get("time_column")
     if isinstance(time, str):
         columns[time] = frame["time"].dt.tz_localize(None) if frame["time"].dt.tz is not None else frame["time"]
-    kept = [name for name in ("row_id", "prediction", "lower", "upper", VARIANT) if name in frame and name not in columns]
-    return pd.DataFrame({**columns, **{name: frame[name] for name in kept}})
+    kept = [
+        name for name in ("row_id", "prediction", "lower", "upper", VARIANT) if name in frame and name not in columns
+    ]
+    answered = {name: frame[name] for name in kept if frame[name].notna().any()}
+    return pd.DataFrame({**columns, **answered})

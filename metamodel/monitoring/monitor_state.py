@@ -27,6 +27,8 @@ _COUNTS = "counts.parquet"
 
 _ACKNOWLEDGED = "acknowledged.json"
 
+_ARMS = "control"
+
 _BASELINES = "baselines.json"
 
 
@@ -82,6 +84,17 @@ class MonitorState:
         folder = self.folder(window)
         folder.mkdir(parents=True, exist_ok=True)
         write_counts(counts, folder / _COUNTS)
+
+    def keep_arms(self, window: str, sums: pd.DataFrame) -> None:
+        """Write what control and treated rows of a window came to."""
+        folder = self.folder(window)
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(folder / f"{_ARMS}.parquet") as unfinished:
+            sums.to_parquet(unfinished)
+
+    def arms(self, window: str) -> pd.DataFrame | None:
+        """Read what control and treated rows of a window came to; None where rows do not say which they are."""
+        return self.table(window, _ARMS)
 
     def table(self, window: str, name: str) -> pd.DataFrame | None:
         """Read a table that was written for a window; None where there is none."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
@@ -12,14 +13,18 @@ from metamodel.common.messages import count, listing
 from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
+from metamodel.monitoring.control_rows import compare_arms, feedback_words, sum_arms
 from metamodel.monitoring.count_table import count_table
-from metamodel.monitoring.late_labels import Labels, keep_rows, late_labels
+from metamodel.monitoring.gathered_windows import GatheredWindows
+from metamodel.monitoring.judge_window import MOST_WINDOWS
+from metamodel.monitoring.late_labels import Labels, WindowLabels, late_labels
 from metamodel.monitoring.logged_features import logged_features
 from metamodel.monitoring.logged_rows import read_rows
 from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.monitoring.spark import count_on_spark, is_spark_table
+from metamodel.monitoring.window_names import WindowNaming, windows_of
 from metamodel.prediction_log.count_files import is_count_file, read_counts
-from metamodel.tables.sources import read_source
+from metamodel.prediction_log.row_ids import read_labels
 
 __all__ = ["WindowInput", "WindowNotes", "record_window"]
 
@@ -71,37 +76,81 @@ def record_window(
         for counts in counted:
             state.keep_counts(counts.window or "counts", counts)
         return counted[-1].window or "counts", WindowNotes(facts={"source": "counts"})
-    frame, source = read_rows(model, data)
-    if not len(frame):
-        raise InputError("The table has no row, so that there is no window. Give the rows of one.")
-    labels, values = _labels(model, frame, given)
-    name, windows = "", []
-    elsewhere = logged_features(model, reference, data, frame, given.window)
-    for part in count_table(model, reference, frame, values, given.window, state.windows):
-        name = part.counts.window
-        windows.append(name)
-        of_features = elsewhere.get(name if given.window else "")
-        state.keep_counts(name, part.counts if of_features is None else part.counts.with_features(of_features))
-        if set(given.on) <= set(part.frame) and "prediction" in part.answers:
-            keep_rows(state, name, part.frame[list(given.on)], part.answers, part.rows, part.labels)
-    if not name:
-        raise InputError("No row of the table has a time, so that there is no window. Give the rows their times.")
-    return name, _with_late_labels(model, reference, state, (name, windows), labels, source)
+    with GatheredWindows(state, model, given.on) as gathered:
+        rows = _CountedParts(model, reference, given, gathered)
+        parts, source = read_rows(model, data, given.on)
+        for frame in parts:
+            if len(frame):
+                rows.take(frame)
+        name, windows = rows.finish(state, data)
+    notes = _with_late_labels(model, reference, state, (name, windows), rows.labels)
+    control = _control(state, name)
+    words = [*notes.words, *feedback_words(control, gathered.decided, gathered.labelled)]
+    facts = {"source": source, **notes.facts} | ({"control": control} if control else {})
+    return name, WindowNotes(tuple(words), facts)
 
 
-def _labels(model: MetaModel, frame: pd.DataFrame, given: WindowInput) -> tuple[Labels | None, pd.Series | None]:
-    """Read the labels, and give the rows at hand theirs."""
-    target = model.manifest.target.name
-    at_hand = frame.get(target, None)
+class _CountedParts:
+    """Counts the rows of a table part by part, with the labels that are known of them."""
+
+    def __init__(
+        self, model: MetaModel, reference: ModelReference, given: WindowInput, gathered: GatheredWindows
+    ) -> None:
+        self._model = model
+        self._reference = reference
+        self._given = given
+        self._gathered = gathered
+        self._naming = WindowNaming(model.manifest.options.get("time_column"))
+        self._joined: WindowLabels | None = None
+        self.columns: pd.DataFrame | None = None
+        self.labels: Labels | None = None
+
+    def take(self, frame: pd.DataFrame) -> None:
+        """Count some rows, at least one."""
+        if self.columns is None:
+            self.columns = frame.iloc[:0]
+            self.labels = _labels(self._model, frame, self._given)
+            self._joined = None if self.labels is None else self.labels.of_window()
+        if self._given.window is None:
+            self._naming.see(frame)
+            windows = [("", np.ones(len(frame), dtype=bool))]
+        else:
+            time_column = self._model.manifest.options.get("time_column")
+            windows = windows_of(frame, time_column, self._given.window, [])
+        for part in count_table(self._model, self._reference, frame, self._known(frame), windows):
+            self._gathered.add(part.counts.window, part)
+
+    def _known(self, frame: pd.DataFrame) -> pd.Series | None:
+        """Give the rows their labels: those that were given, else those in the table."""
+        at_hand = frame.get(self._model.manifest.target.name, None)
+        if self._joined is None or self.labels is None or not set(self.labels.on) <= set(frame):
+            return at_hand
+        values = self._joined.joined(frame)
+        return values if at_hand is None else values.where(values.notna(), at_hand)
+
+    def finish(self, state: MonitorState, data: Any) -> tuple[str, list[str]]:
+        """Put the windows where they belong; returns the name of the last one, and those of all."""
+        if self.columns is None:
+            raise InputError("The table has no row, so that there is no window. Give the rows of one.")
+        if self._given.window is None:
+            name = self._naming.name(state.windows)
+            windows = [name]
+        else:
+            windows = self._gathered.names
+            if not windows:
+                raise InputError("No row of the table has a time, so there is no window. Give the rows their times.")
+            name = windows[-1]
+        elsewhere = logged_features(self._model, self._reference, data, self.columns, self._given.window)
+        self._gathered.finish(name, elsewhere)
+        return name, windows
+
+
+def _labels(model: MetaModel, frame: pd.DataFrame, given: WindowInput) -> Labels | None:
+    """Read the labels that were given, whatever rows they are of."""
     if given.labels is None:
-        return None, at_hand
-    table, _ = read_source(given.labels, given.on)
-    on = _columns_of_id(model, frame, table, given.on)
-    labels = Labels.of(table, on, target)
-    if not set(on) <= set(frame):
-        return labels, at_hand
-    values, labels = labels.joined(frame)
-    return labels, values if at_hand is None else values.where(values.notna(), at_hand)
+        return None
+    table = read_labels(given.labels, given.on)
+    return Labels(table, _columns_of_id(model, frame, table, given.on), model.manifest.target.name)
 
 
 def _columns_of_id(model: MetaModel, frame: pd.DataFrame, table: pd.DataFrame, on: Sequence[str]) -> tuple[str, ...]:
@@ -124,21 +173,27 @@ def _with_late_labels(
     state: MonitorState,
     windows: tuple[str, list[str]],
     labels: Labels | None,
-    source: str,
 ) -> WindowNotes:
     name, at_hand = windows
-    facts = {"source": source, "windows": at_hand, "windows_relabelled": []}
+    facts: dict[str, Any] = {"windows": at_hand, "windows_relabelled": []}
     if labels is None:
         return WindowNotes(facts=facts)
-    labels, changed = late_labels(model, reference, state, name, labels, at_hand)
-    strangers = len(labels.table) - labels.fitted
-    if not labels.fitted:
+    changed = late_labels(model, reference, state, name, labels, at_hand)
+    strangers = int((~labels.fitted).sum())
+    if strangers == len(labels.fitted):
         raise InputError(
-            f"No label fits a row: of {count(len(labels.table), 'id')} none is in the table, or in an earlier window. "
+            f"No label fits a row: of {count(strangers, 'id')} none is in the table, or in an earlier window. "
             f"Check the columns {listing(labels.on)}."
         )
-    words = (f"{count(strangers, 'label')} fit no row",) if strangers else ()
+    words = (f"{count(strangers, 'label')} of {len(labels.fitted):,} fit no row",) if strangers else ()
     return WindowNotes(words, {**facts, "windows_relabelled": changed, "labels_without_row": strangers})
+
+
+def _control(state: MonitorState, name: str) -> dict[str, Any] | None:
+    """Compare control and treated rows of a window and of those before it, as far as rows say which they are."""
+    names = [name, *state.names_before(name)[:MOST_WINDOWS]]
+    sums = sum_arms([state.arms(window) for window in names])
+    return None if sums is None else compare_arms(sums)
 
 
 def _counted(model: MetaModel, reference: ModelReference, data: Any, given: WindowInput) -> list[WindowCounts] | None:

@@ -16,6 +16,8 @@ from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import count_table
+from metamodel.monitoring.window_names import windows_of
+from metamodel.prediction.answer_form import VARIANT
 from metamodel.prediction_log.count_files import counts_of, table_of_counts
 from metamodel.tables.arrow import arrow_to_pandas
 
@@ -46,10 +48,11 @@ class _PartitionCounter:
             table = pa.Table.from_batches([batch]).rename_columns(list(self.names))
             frame = arrow_to_pandas(table, _integers(table))
             labels = frame.get(target)
-            for part in count_table(self.model, self.reference, frame, labels, self.window, []):
+            cuts = windows_of(frame, self.model.manifest.options.get("time_column"), self.window, [])
+            for part in count_table(self.model, self.reference, frame, labels, cuts):
                 counts = part.counts
-                before = windows.get(counts.window)
-                windows[counts.window] = counts if before is None else WindowCounts.together([before, counts])
+                so_far = windows.get(counts.window)
+                windows[counts.window] = counts if so_far is None else WindowCounts.together([so_far, counts])
         for name, counts in windows.items():
             yield pa.RecordBatch.from_pydict({"window": [name], "counts": [_packed(counts)]}, schema=_SCHEMA)
 
@@ -93,7 +96,7 @@ def count_on_spark(model: MetaModel, reference: ModelReference, data: Any, windo
             "Add it, or monitor the counts of its parts."
         )
     needed = [*model.manifest.keys.names, *model.manifest.features.names, time_column, model.manifest.target.name]
-    names = [name for name in dict.fromkeys([*needed, "prediction", "lower", "upper"]) if name in data.columns]
+    names = [name for name in dict.fromkeys([*needed, "prediction", "lower", "upper", VARIANT]) if name in data.columns]
     together = data.select(*(f"`{name}`" for name in names))
     numbered = together.toDF(*(f"column_{i}" for i in range(len(names))))
     keys = [f"column_{names.index(name)}" for name in model.manifest.keys.names]

@@ -1,7 +1,6 @@
 """Many calls' rows as one table of the log: whole columns at a time, or it would cost as much as answering."""
 
 import datetime as dt
-import math
 import os
 from collections.abc import Callable, Sequence
 from itertools import count as numbers_from
@@ -17,6 +16,7 @@ from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
 from metamodel.prediction_log.log_columns import COLUMNS, prediction_type
 from metamodel.prediction_log.log_settings import LogSettings
 from metamodel.prediction_log.pseudonyms import pseudonyms
+from metamodel.prediction_log.row_ids import id_text
 from metamodel.prediction_log.row_sampling import content_hashes, id_hashes, sampled
 from metamodel.tables.feature_columns import Feature
 
@@ -99,14 +99,7 @@ def _row_ids(call: AnsweredRows, column: str) -> list[str | None]:
     values = call.sent.get(column)
     if values is None:
         return [None] * len(call)
-    return [_id_text(value) for value in values]
-
-
-def _id_text(value: Any) -> str | None:
-    """Write a row's id: 7.0, which pandas makes of 7 beside a null, is 7."""
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return None
-    return _text(value)
+    return [id_text(value) for value in values]
 
 
 def _named(row_ids: Sequence[str | None]) -> list[str]:

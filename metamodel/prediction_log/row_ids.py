@@ -7,14 +7,32 @@ of 7 beside a null) and "7" name the same row, and so do a date, midnight of it,
 import datetime as dt
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
+from metamodel.tables.files import is_csv, read_table
+from metamodel.tables.sources import read_source
 
-__all__ = ["NamedRows", "id_text", "id_texts"]
+__all__ = ["NamedRows", "id_text", "id_texts", "read_labels"]
+
+
+def read_labels(labels: Any, on: Sequence[str]) -> pd.DataFrame:
+    """Take, or read, a table of labels; of a CSV file names of rows as they are written there: "007" is not 7.
+
+    Parameters
+    ----------
+    labels
+        A table, or the path of one.
+    on
+        Columns that name a row.
+    """
+    if isinstance(labels, str | Path) and is_csv(labels) and Path(labels).exists():
+        return read_table(labels, on, on)
+    return read_source(labels, on)[0]
 
 
 def id_text(value: Any) -> str | None:
@@ -89,7 +107,7 @@ class NamedRows:
         return self._rows[np.asarray(self._index.duplicated())]
 
     def places(self, frame: pd.DataFrame) -> IntArray:
-        """Find the row of each row of another table, shape (n_rows,); -1 where there is none; no name may be doubled."""
+        """Find the row here of each row of another table, shape (n_rows,); -1 for none. No name may be doubled."""
         index, named = _names(frame, self._on)
         place = np.asarray(self._index.get_indexer(index), dtype=np.int64)
         there = named & (place >= 0)

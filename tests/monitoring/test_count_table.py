@@ -16,6 +16,7 @@ from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import count_table
 from metamodel.monitoring.window_baselines import reference_for
+from metamodel.monitoring.window_names import windows_of
 from metamodel.prediction_log.count_files import write_counts
 
 
@@ -25,7 +26,7 @@ def reference(model: metamodel.MetaModel, good: pd.DataFrame) -> ModelReference:
 
 
 def _counts(model: metamodel.MetaModel, reference: ModelReference, frame: pd.DataFrame) -> WindowCounts:
-    return next(count_table(model, reference, frame, frame["sales"], None, [])).counts
+    return next(count_table(model, reference, frame, frame["sales"], windows_of(frame, "week", None, []))).counts
 
 
 def _assert_equal(first: WindowCounts, second: WindowCounts) -> None:

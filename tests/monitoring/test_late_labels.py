@@ -21,7 +21,7 @@ def test_labels_that_come_late_update_their_own_window(
     assert late.facts["windows_relabelled"] == [START]
     assert statuses(late).pop('["DE",3]') == "performance"
     kept = pd.read_parquet(tmp_path / "windows" / START / "rows.parquet")
-    assert set(kept) == {"row_id", "(prediction)", "(lower)", "(upper)", "(key)", "(label)"}
+    assert set(kept) == {"row_id", "(prediction)", "(lower)", "(upper)", "(key)", "(variant)", "(label)"}
     at_once = metamodel.monitor(
         model, tables[0].merge(labels, on="row_id", how="left", suffixes=("_", "")), baseline=good
     )

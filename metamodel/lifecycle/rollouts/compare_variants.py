@@ -25,12 +25,14 @@ from metamodel.lifecycle.registered import version_of
 from metamodel.lifecycle.rollouts.joined_log import ALL, GROUPS, LogSums, Outcome, sum_log
 from metamodel.lifecycle.rollouts.rollout import ROLLOUT_TAG
 from metamodel.prediction.rollout.assignment import check_fraction
+from metamodel.prediction_log.row_ids import read_labels
 from metamodel.report.formatting import p_value as p_text
 from metamodel.report.formatting import percent
-from metamodel.tables import files as tables
-from metamodel.tables.dataframes import table_of
 
 __all__ = ["VariantComparison", "compare_variants"]
+
+# Of `LogSums`.
+_COUNTED = ("rows", "labelled", "unsigned", "failed", "labels_without_row")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class VariantComparison:
         One row a version: units of both variants, the fraction that was meant, p-value; empty for paired rows.
     facts
         `outcome`, `better` (lower or higher), `paired`, `rows`, `labelled`, `unsigned` (rows without an entity),
-        `failed` (rows that the champion answered in the challenger's place), `split_p_value`.
+        `failed` (rows that the champion answered in the challenger's place), `labels_without_row`, `split_p_value`.
     """
 
     sound: bool
@@ -148,8 +150,8 @@ def compare_variants(  # noqa: PLR0913 - where the log and the outcomes are, and
         raise InputError("Say what is compared: target (the models' error), or outcome (a figure of the labels).")
     better = better or ("lower" if outcome is None else "higher")
     one_of("better", better, ("lower", "higher"))
-    table = tables.read_table(labels) if isinstance(labels, str | Path) else table_of(labels)
-    became_true = Outcome(table, (on,) if isinstance(on, str) else tuple(on), str(target or outcome), outcome is None)
+    names = (on,) if isinstance(on, str) else tuple(on)
+    became_true = Outcome(read_labels(labels, names), names, str(target or outcome), outcome is None)
     sums = sum_log(log, became_true, slices, unit)
     if sums.paired and not became_true.is_error:
         raise InputError("In the shadow nobody acted on the challenger's answers. Give target instead of outcome.")
@@ -161,7 +163,7 @@ def compare_variants(  # noqa: PLR0913 - where the log and the outcomes are, and
         "outcome": f"error of {target}" if outcome is None else outcome,
         "better": better,
         "paired": sums.paired,
-        **{name: getattr(sums, name) for name in ("rows", "labelled", "unsigned", "failed")},
+        **{name: getattr(sums, name) for name in _COUNTED},
         "split_p_value": p_split,
     }
     verdict = str(effects.loc[effects["kind"] == ALL, "verdict"].iloc[0]) if sound else "void"
@@ -241,11 +243,13 @@ def _sentence(verdict: str, effects: pd.DataFrame, split: pd.DataFrame, facts: M
     words = {
         "better": f"The challenger is better: its {facts['outcome']} is {lift}",
         "worse": f"The challenger is worse: its {facts['outcome']} is {lift}",
-        "no difference": f"No difference was effects in {facts['outcome']}: the challenger's is {lift}",
+        "no difference": f"No difference was found in {facts['outcome']}: the challenger's is {lift}",
         "too few": f"There are too few outcomes to compare {facts['outcome']}: the challenger's is {lift}",
     }
     worse = _worse_slices(effects, verdict)
-    return f"{words[verdict]} over {of_what} ({interval}){worse}; {soundness}."
+    strangers = facts["labels_without_row"]
+    lost = f" {count(strangers, 'outcome')} fit no row of the log." if strangers else ""
+    return f"{words[verdict]} over {of_what} ({interval}){worse}; {soundness}.{lost}"
 
 
 def _worse_slices(effects: pd.DataFrame, verdict: str) -> str:

@@ -14,7 +14,9 @@ import pandas as pd
 from metamodel.common.messages import did_you_mean, listing
 from metamodel.evaluation.variant_effects import PAIRED_SUMS
 from metamodel.exceptions import InputError
+from metamodel.prediction.answer_form import ROLLOUT_VARIANTS
 from metamodel.prediction_log.log_reader import is_log, read_log
+from metamodel.prediction_log.row_ids import NamedRows
 from metamodel.tables import files as tables
 from metamodel.tables.dataframes import table_of
 
@@ -70,6 +72,8 @@ class LogSums:
     rows, labelled, unsigned, failed
         Rows of the log; those with an outcome; those without a unit, which are left out where each unit has a variant;
         those that the champion answered in the challenger's place.
+    labels_without_row
+        Outcomes that are of no row of the log.
     """
 
     paired: bool
@@ -79,6 +83,7 @@ class LogSums:
     labelled: int = 0
     unsigned: int = 0
     failed: int = 0
+    labels_without_row: int = 0
 
 
 def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> LogSums:
@@ -105,7 +110,8 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
     parts: dict[str, list[pd.DataFrame]] = {}
     for logged in _parts(log):
         _check_columns(logged, outcome)
-        part = logged[logged["variant"].notna()]  # what one model alone has answered is no comparison
+        # What one model alone has answered is no comparison, with a control group or without.
+        part = logged[logged["variant"].isin(ROLLOUT_VARIANTS)]
         paired = "shadow_prediction" in part and bool(part["shadow_prediction"].notna().any())
         if sums is None or (paired and not sums.paired):
             parts, sums = {}, LogSums(paired, rows=0 if sums is None else sums.rows)
@@ -125,6 +131,7 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
                 "or say what names the units: --unit COLUMN, or --unit group where whole groups have their model."
             )
         raise InputError(f"No row of the log has an outcome in the labels, joined on {listing(outcome.on)}.")
+    sums.labels_without_row = int((~labels.fitted).sum())
     sums.units = _together(parts.pop(_UNITS)) if _UNITS in parts else pd.DataFrame()
     sums.by_kind = {kind: _together(gathered) for kind, gathered in parts.items()}
     return sums
@@ -146,7 +153,13 @@ def _parts(log: Any) -> Iterator[pd.DataFrame]:
 
 
 class _Labels:
-    """Outcomes, found by what names a row; the index is made once for all parts of a log."""
+    """Outcomes, found by what names a row; the index is made once for all parts of a log.
+
+    Attributes
+    ----------
+    fitted
+        Which outcomes are of a row of the log, so far, shape (n_labels,).
+    """
 
     def __init__(self, outcome: Outcome) -> None:
         labels, self._on = outcome.labels, list(outcome.on)
@@ -156,28 +169,19 @@ class _Labels:
                 f"Correct --on or --target.{did_you_mean(missing, labels.columns)}"
             )
         self._table = labels[labels[outcome.column].notna()].reset_index(drop=True)
-        self._index = self._names(self._table)
-        if not self._index.is_unique:
+        self._rows = NamedRows(self._table, self._on)
+        self.fitted = np.zeros(len(self._table), dtype=bool)
+        if len(self._rows.doubled):
             raise InputError(f"An outcome stands twice in the labels, by {listing(self._on)}. Keep one of each.")
 
     def joined(self, part: pd.DataFrame) -> pd.DataFrame:
         """Put the outcomes beside the rows of a part that have one; a label's column that is there twice is renamed."""
-        places = self._index.get_indexer(self._names(part))
+        places = self._rows.places(part)
         known = np.flatnonzero(places >= 0)
+        self.fitted[places[known]] = True
         labels = self._table.drop(columns=self._on).take(places[known])
         labels.columns = [f"{name}{_OF_LABELS}" if name in part.columns else name for name in labels.columns]
         return pd.concat([part.take(known).reset_index(drop=True), labels.reset_index(drop=True)], axis=1)
-
-    def _names(self, table: pd.DataFrame) -> pd.Index:
-        columns = [_as_texts(table[name]) for name in self._on]
-        return pd.Index(columns[0]) if len(columns) == 1 else pd.MultiIndex.from_arrays(columns)
-
-
-def _as_texts(values: pd.Series) -> pd.Series:
-    """Write numbers as a log writes them: it holds every row's name as text."""
-    if pd.api.types.is_float_dtype(values.dtype) and (values.dropna() % 1 == 0).all():
-        values = values.astype("Int64")
-    return values if values.dtype == object else values.astype(str).astype(object)
 
 
 def _check_columns(part: pd.DataFrame, outcome: Outcome) -> None:
