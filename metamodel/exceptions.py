@@ -6,6 +6,7 @@
     ├── InputError             the caller's table, option or file is wrong (command line: exit code 2)
     │   ├── MissingColumns
     │   ├── InvalidKey         a group key that cannot be brought to the key schema
+    │   ├── UnknownChoice      an option's value is none of its few words
     │   └── UnknownEstimator
     ├── TrainingError
     │   ├── AllGroupsFailed
@@ -49,6 +50,7 @@ __all__ = [
     "TrackingServerUnavailable",
     "TrainingError",
     "TrainingFailed",
+    "UnknownChoice",
     "UnknownEstimator",
     "UnknownGroup",
     "UnreadableBundle",
@@ -70,6 +72,18 @@ class MissingColumns(InputError):
 
 class InvalidKey(InputError):
     """A value of a group column cannot be brought to the recorded kind without loss."""
+
+
+class UnknownChoice(InputError):
+    """An option has a value that is none of a few words: the message, and the same without the value."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def public(self) -> str:
+        """What may be told, and logged, where the value is a stranger's."""
+        return str(self.args[-1])
 
 
 class UnknownEstimator(InputError):

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 
+_MEGABYTES = {
+    "max_body_mb": "body_bytes",
+    "max_opened_mb": "opened_bytes",
+    "max_held_mb": "held_bytes",
+    "max_held_total_mb": "all_held_bytes",
+}
+
+
 @click.command(cls=Command, short_help="Serve a model over HTTP.")
 @argument("model")
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -25,6 +33,30 @@ __all__ = ["serve"]
 @option("--threads", type=WholeNumber(), default=4, show_default=True, help="Threads of each for large requests.")
 @option("--max-body-mb", type=Number(), default=64, show_default=True, help="Refuse larger bodies (413).")
 @option("--max-rows", "rows", type=WholeNumber(), default=1_000_000, show_default=True, help="Refuse more rows (413).")
+@option(
+    "--max-opened-mb",
+    type=Number(),
+    default=1024,
+    envvar="METAMODEL_MAX_OPENED_MB",
+    show_default=True,
+    help="Refuse what opens to more (413).",
+)
+@option(
+    "--max-held-mb",
+    type=Number(),
+    default=256,
+    envvar="METAMODEL_MAX_HELD_MB",
+    show_default=True,
+    help="Bodies that a worker holds at once; then 503.",
+)
+@option(
+    "--max-held-total-mb",
+    type=Number(),
+    default=1024,
+    envvar="METAMODEL_MAX_HELD_TOTAL_MB",
+    show_default=True,
+    help="... and all workers together.",
+)
 @option(
     "--max-waiting", "waiting", type=WholeNumber(), default=64, show_default=True, help="Refuse more at once (503)."
 )
@@ -52,7 +84,6 @@ def serve(
     port: int,
     workers: int,
     drain: float,
-    max_body_mb: float,
     refresh: float | None,
     challenger: str | None,
     **options: Any,
@@ -67,7 +98,7 @@ def serve(
         logged = {"folder": options.pop("log")}
         logged |= {name: options.pop(f"log_{name}") for name in ("sample", "features", "drop", "row_id", "entity")}
         explored = options.pop("explore"), options.pop("explore_entity") or ()
-        options["body_bytes"] = int(max_body_mb * 2**20)
+        options |= {field: int(options.pop(name) * 2**20) for name, field in _MEGABYTES.items()}
         said = functools.partial(click.echo, err=True)
         code = serve_model(
             model, host, port, workers, options, drain, refresh, said,

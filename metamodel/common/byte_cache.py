@@ -154,7 +154,7 @@ def process_cache() -> ByteCache:
 
 
 def limit_in_bytes(variable: str, default: int) -> int:
-    """Read a cache's limit from an environment variable that holds megabytes.
+    """Read a limit from an environment variable that holds megabytes.
 
     Raises
     ------

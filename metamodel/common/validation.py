@@ -3,7 +3,7 @@
 from typing import TypeGuard
 
 from metamodel.common.messages import did_you_mean, short
-from metamodel.exceptions import InputError
+from metamodel.exceptions import UnknownChoice
 
 __all__ = ["is_number", "is_whole", "one_of"]
 
@@ -15,11 +15,12 @@ def one_of(option: str, value: object, allowed: tuple[str, ...]) -> None:
     --------
     >>> one_of("codec", "zip", ("cloudpickle", "joblib"))
     Traceback (most recent call last):
-    metamodel.exceptions.InputError: codec='zip' is unknown. Use one of: cloudpickle, joblib.
+    metamodel.exceptions.UnknownChoice: codec='zip' is unknown. Use one of: cloudpickle, joblib.
     """
     if value not in allowed:
-        raise InputError(
-            f"{option}={short(value)} is unknown. Use one of: {', '.join(allowed)}.{did_you_mean(value, allowed)}"
+        remedy = f"Use one of: {', '.join(allowed)}.{did_you_mean(value, allowed)}"
+        raise UnknownChoice(
+            f"{option}={short(value)} is unknown. {remedy}", f"{option} has a value that is unknown. {remedy}"
         )
 
 

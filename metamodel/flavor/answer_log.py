@@ -22,7 +22,7 @@ from metamodel.prediction_log.process_log import process_log
 from metamodel.tables.features import FeatureColumns
 from metamodel.tables.grouping import Grouping
 
-__all__ = ["AnswerLog", "log_of_environment"]
+__all__ = ["AnswerLog", "is_there_once", "log_of_environment"]
 
 _logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class AnswerLog:
     def answer_table(self, table: pd.DataFrame, params: Mapping[str, Any] | None, frame: pd.DataFrame) -> Answers:
         """Answer a table of pandas; `frame` is the table as it came, with the columns that only the log wants."""
         self._model.options(params)  # what is wrong with the params is said first, as without a log
-        sent = {name: frame[name].astype(object).tolist() for name in self.columns if _is_there_once(name, frame)}
+        sent = {name: frame[name].astype(object).tolist() for name in self.columns if is_there_once(name, frame)}
         return self.answer(self._model.route.read(table), params, sent)
 
 
@@ -120,7 +120,8 @@ def _reference(model: MetaModel) -> ModelReference | None:
     return ModelReference(tuple(stored[0]), stored[1])
 
 
-def _is_there_once(name: str, frame: pd.DataFrame) -> bool:
+def is_there_once(name: str, frame: pd.DataFrame) -> bool:
+    """Whether a table has a column of this name, and no second one."""
     return name in frame.columns and isinstance(frame[name], pd.Series)
 
 

@@ -14,10 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["BodyTooLarge", "csv_header", "filled_csv_lines", "read_parquet_table"]
+from metamodel.common.byte_cache import limit_in_bytes
 
-# What the rows of one Parquet body may take.
-OPENED_BYTES = 2**30
+__all__ = ["BodyTooLarge", "csv_header", "filled_csv_lines", "opened_limit", "read_parquet_table"]
+
+# What a body may open to, in megabytes.
+OPENED_VARIABLE = "METAMODEL_MAX_OPENED_MB"
+
+_OPENED_MEGABYTES = 1024
 
 # How texts may be encoded: of these none repeats what a page holds once. One of prefixes can open to any size.
 _ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "DELTA_LENGTH_BYTE_ARRAY"}
@@ -27,7 +31,18 @@ class BodyTooLarge(ValueError):
     """A body would open to more than the server takes; the message holds nothing of it."""
 
 
-def read_parquet_table(body: io.BytesIO, columns: Collection[str], limit: int = OPENED_BYTES) -> pd.DataFrame:
+def opened_limit() -> int:
+    """Bytes that a body may open to, by METAMODEL_MAX_OPENED_MB.
+
+    Raises
+    ------
+    InputError
+        That is no number, or below 0.
+    """
+    return limit_in_bytes(OPENED_VARIABLE, _OPENED_MEGABYTES)
+
+
+def read_parquet_table(body: io.BytesIO, columns: Collection[str], limit: int) -> pd.DataFrame:
     """Read the columns of a model, if what they open to is within a limit by the file's own footer.
 
     Parameters

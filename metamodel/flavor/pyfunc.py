@@ -4,9 +4,8 @@ All state is in the bundle; the wrapper is logged as code (`metamodel/model_code
 """
 
 import logging
-import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,26 +15,29 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.preload import preload_setting
 from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.arrays import AnyArray
-from metamodel.exceptions import BundleError, InputError, UnknownGroup
-from metamodel.flavor.answer_log import AnswerLog, log_of_environment
+from metamodel.common.traces import log_failure
+from metamodel.exceptions import BundleError, InputError, UnknownChoice, UnknownGroup
+from metamodel.flavor.answer_log import AnswerLog, is_there_once, log_of_environment
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.load import open_bundle
 from metamodel.flavor.scoring_server import PublicError, is_serving, take_over_server
 from metamodel.flavor.shutdown import write_log_at_shutdown
 from metamodel.prediction.answer_form import OTHER
 from metamodel.tables.dataframes import table_of
+from metamodel.tables.features import FeatureColumns
+from metamodel.tables.grouping import Grouping, check_columns
 from metamodel.tables.large_integers import with_decimals
+from metamodel.tables.small_tables import read_any_rows
 
-__all__ = ["GroupedModel", "predict_for_json", "public_errors"]
+__all__ = ["GroupedModel", "predict_for_json", "public_errors", "read_for_json"]
 
 _logger = logging.getLogger(__name__)
-
-_REPEATED = re.compile(r"^(\w+)=.* is unknown\.", re.DOTALL)
 
 
 class GroupedModel(ChecksTables, PythonModel):
@@ -93,18 +95,30 @@ def predict_for_json(
 ) -> list[dict[str, Any]]:
     """Answer as a server does: every null is None, not NaN, which is no JSON, and every error may leave the server."""
     with public_errors():
-        unnested = _unnested(frame)
-        known = _known_columns(unnested, model)
-        if log is None or known.columns.nlevels > 1:
-            return model.predict_records(known, params)
-        return log.answer_table(known, params, unnested).records()
+        model.route.check(model.options(params))  # what is wrong with the params is said first
+        logged_names = () if log is None else log.columns
+        grouping, columns, sent = read_for_json(frame, model.manifest, model.entity_names, logged_names)
+        return (model if log is None else log).answer((grouping, columns), params, sent).records()
 
 
-def _known_columns(frame: pd.DataFrame, model: MetaModel) -> pd.DataFrame:
-    """Leave out what no message may name: without a header line, the columns of a CSV body are the values of a row."""
-    manifest = model.manifest
-    known = {*manifest.keys.names, *manifest.features.names, *model.entity_names}
-    return frame if known.issuperset(frame.columns) else frame.loc[:, [name in known for name in frame.columns]]
+def read_for_json(
+    frame: pd.DataFrame, manifest: Manifest, entity_names: Sequence[str] = (), logged_names: Sequence[str] = ()
+) -> tuple[Grouping, FeatureColumns, dict[str, list[Any]]]:
+    """Read the table of a server's request: groups, features, and each row's values of the further columns that came.
+
+    Raises
+    ------
+    InputError
+        A column is missing, or there twice.
+    """
+    unnested = _unnested(frame)
+    # Of other columns no message may tell: without a header line, those of a CSV body are the values of a row.
+    known = {*manifest.keys.names, *manifest.features.names, *entity_names}
+    table = unnested if known.issuperset(unnested.columns) else unnested.loc[:, [name in known for name in unnested]]
+    check_columns(table, [name for name in entity_names if name in table.columns], "entity column")
+    further = [name for name in dict.fromkeys([*entity_names, *logged_names]) if is_there_once(name, unnested)]
+    sent = {name: unnested[name].astype(object).tolist() for name in further}
+    return *read_any_rows(table, manifest.keys, manifest.features), sent
 
 
 @contextmanager
@@ -129,12 +143,14 @@ def public_errors(name_groups: bool = False) -> Iterator[None]:
         ) from error
     except InputError as error:
         # A caller's value is repeated to nobody, nor written into a log.
-        message = str(error) if name_groups else _REPEATED.sub(r"\1 has a value that is unknown.", str(error))
+        message = error.public if isinstance(error, UnknownChoice) and not name_groups else str(error)
         raise PublicError(message, INVALID_PARAMETER_VALUE) from error
     except BundleError as error:
         raise PublicError(str(error)) from error
+    except MemoryError:
+        raise
     except Exception as error:
-        _logger.exception("Prediction failed")
+        log_failure(_logger, "Prediction failed", error)
         raise PublicError(
             f"The model failed with a {type(error).__name__}. The server's log has the details."
         ) from error

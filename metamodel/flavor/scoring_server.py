@@ -19,7 +19,6 @@ import io
 import itertools
 import logging
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -34,8 +33,15 @@ from mlflow.types import DataType, Schema
 
 from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import listing
-from metamodel.flavor.body_tables import BodyTooLarge, csv_header, filled_csv_lines, read_parquet_table
+from metamodel.flavor.body_tables import (
+    BodyTooLarge,
+    csv_header,
+    filled_csv_lines,
+    opened_limit,
+    read_parquet_table,
+)
 from metamodel.flavor.json_requests import read_json_body
+from metamodel.flavor.refusal_texts import FORMATS, refusal_reason
 from metamodel.flavor.signature import number_columns
 from metamodel.tables.csv_fields import with_parsed_fields
 from metamodel.tables.features import FeatureSchema
@@ -51,27 +57,9 @@ _SERVER = "mlflow.pyfunc.scoring_server"
 # Set by MLflow's scoring server in its own process.
 _SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
-# How MLflow's message starts, or goes on behind the rows → what the caller is told.
-_REASONS = {
-    "Invalid parameters found": "The params are of a wrong type: detail is true or false, the others are text.",
-    "Parameters must be": "The params are no JSON object.",
-}
-
-_BODY_REASONS = {
-    "Invalid input. Ensure that input is a valid JSON": "The body is no JSON.",
-    "Invalid input. Ensure that input is a valid UTF-8": "The body is not encoded in UTF-8.",
-    "Invalid input. The input must be a JSON dictionary": "The body is no JSON object.",
-    "Invalid input. Dataframe": "The table is not laid out as the key above it says.",
-    "The input must be a JSON dictionary": "The body names no table.",
-}
-
-_FORMATS = "Send a JSON object with one of dataframe_split, dataframe_records, instances and inputs, CSV, or Parquet."
-
 # What parsers and pandas raise over a body: nesting that is too deep, integers of thousands of digits, names or indexes
 # that are lists. MLflow lets them through, as an error of the server.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-
-_COLUMN = re.compile(r"column (.+?)(?: to type|\. Can not safely)")
 
 
 class PublicError(MlflowException):
@@ -102,7 +90,12 @@ def is_serving() -> bool:
     return os.environ.get(_SERVING) == "true"
 
 
-def take_over_server(manifest: Manifest, entity_names: Sequence[str] = (), logged_names: Sequence[str] = ()) -> None:
+def take_over_server(
+    manifest: Manifest,
+    entity_names: Sequence[str] = (),
+    logged_names: Sequence[str] = (),
+    opened_bytes: int | None = None,
+) -> None:
     """Teach the scoring server of this process, if it is one, CSV, JSON without casts, and to refuse without quoting.
 
     Parameters
@@ -113,6 +106,13 @@ def take_over_server(manifest: Manifest, entity_names: Sequence[str] = (), logge
         Of a roll-out, columns that decide which model answers.
     logged_names
         Further columns of a request that are logged; of CSV no others are read.
+    opened_bytes
+        What the columns of a Parquet body may take; None for what METAMODEL_MAX_OPENED_MB says.
+
+    Raises
+    ------
+    InputError
+        METAMODEL_MAX_OPENED_MB is no number above 0.
     """
     server: Any = sys.modules.get(_SERVER)
     if server is not None:
@@ -120,7 +120,7 @@ def take_over_server(manifest: Manifest, entity_names: Sequence[str] = (), logge
         names_to_read = {*answered_by, *logged_names}
         _accept_csv(server, manifest, entity_names, names_to_read)
         _read_json(server, manifest, answered_by)
-        _accept_parquet(server, names_to_read)
+        _accept_parquet(server, names_to_read, opened_limit() if opened_bytes is None else opened_bytes)
         _refuse_unreadable(server)
         _hide_rows(server, number_columns(manifest))
 
@@ -166,15 +166,15 @@ def _read_json(server: Any, manifest: Manifest, names: Sequence[str]) -> None:
     server.infer_and_parse_data = infer_and_parse_data
 
 
-def _accept_parquet(server: Any, names_to_read: Collection[str]) -> None:
+def _accept_parquet(server: Any, names_to_read: Collection[str], opened_bytes: int) -> None:
     def parse_parquet_input(parquet_input: Any) -> pd.DataFrame:
         try:
-            return read_parquet_table(parquet_input, names_to_read)
+            return read_parquet_table(parquet_input, names_to_read, opened_bytes)
         except BodyTooLarge as error:
             raise PublicError(f"{error} Send the rows in parts.", BAD_REQUEST) from error
         except (pa.ArrowException, OSError, ValueError) as error:
             fact = f"The body is no Parquet file of flat columns ({type(error).__name__})."
-            raise PublicError(f"{fact} {_FORMATS}", BAD_REQUEST) from error
+            raise PublicError(f"{fact} {FORMATS}", BAD_REQUEST) from error
 
     server.parse_parquet_input = parse_parquet_input
 
@@ -191,7 +191,7 @@ def _refuse_unreadable(server: Any) -> None:
             raise
         except _UNREADABLE as error:
             raise PublicError(
-                f"The body cannot be read as a table ({type(error).__name__}). {_FORMATS}", BAD_REQUEST
+                f"The body cannot be read as a table ({type(error).__name__}). {FORMATS}", BAD_REQUEST
             ) from error
         return parsed
 
@@ -292,32 +292,19 @@ def _hide_rows(server: Any, numbers: Sequence[str]) -> None:
     def invocations(data: Any, content_type: str, model: Any, input_schema: Any) -> Any:
         try:
             answer = original(data, content_type, model, input_schema)
-        except PublicError:
+        except PublicError as error:
+            if isinstance(error.__cause__, BodyTooLarge):  # a status that MLflow's errors have not
+                return server.InvocationsResponse(_serialized(error), 413, "application/json")
             raise
         except MlflowException as error:
-            _logger.debug("A request was refused: %s", error)
-            raise PublicError(_reason(error.message, numbers), ErrorCode.Value(error.error_code)) from error
+            raise PublicError(refusal_reason(error.message, numbers), ErrorCode.Value(error.error_code)) from error
         if answer.status == 415:  # MLflow repeats the header
-            return answer._replace(response=f"The Content-Type is none that this server reads. {_FORMATS}")
+            return answer._replace(response=f"The Content-Type is none that this server reads. {FORMATS}")
         return answer
 
     invocations.original = original  # type: ignore[attr-defined]
     server.invocations = invocations
 
 
-def _reason(message: str, numbers: Sequence[str]) -> str:
-    """Say what MLflow said, in words that hold nothing of the request."""
-    behind_the_rows = message.rpartition("\nError: ")[2]
-    for start, reason in _REASONS.items():
-        if behind_the_rows.startswith(start):
-            return reason
-    for start, reason in _BODY_REASONS.items():
-        if message.startswith(start):
-            return f"{reason} {_FORMATS}"
-    named = [name for name in _COLUMN.findall(message) if name in numbers]
-    if named:
-        return f"Column {named[-1]!r} holds a value that is no number. Send numbers or null."
-    return (
-        "The values do not fit the model's columns. Give every column once, as many values in each, "
-        f"and only numbers or null in {listing(numbers, 20)}."
-    )
+def _serialized(error: MlflowException) -> str:
+    return str(error.serialize_as_json())

@@ -4,8 +4,9 @@ Statuses are small codes until the table is handed out: a million strings cost m
 linear model.
 """
 
+import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -232,7 +233,18 @@ class Answers:
         >>> answers.records()
         [{'prediction': 0.5, 'status': 'child'}, {'prediction': None, 'status': 'unknown_group'}]
         """
-        columns: dict[str, Any] = {"prediction": self._form.plain_labels(self.prediction)}
+        return next(self.record_pieces(max(len(self.status), 1)), [])
+
+    def record_pieces(self, rows: int) -> Iterator[list[dict[str, Any]]]:
+        """Yield `records` in pieces of so many rows; none where there are no rows."""
+        columns = self._plain_columns()
+        names = tuple(columns)
+        of_rows = zip(*columns.values(), strict=True)
+        while piece := [dict(zip(names, row, strict=True)) for row in itertools.islice(of_rows, rows)]:
+            yield piece
+
+    def _plain_columns(self) -> dict[str, list[Any]]:
+        columns: dict[str, list[Any]] = {"prediction": self._form.plain_labels(self.prediction)}
         if self.other is not None:
             columns[OTHER] = self._form.plain_labels(self.other)
         columns |= {name: plain_numbers(limits) for name, limits in self._interval().items()}
@@ -244,7 +256,7 @@ class Answers:
         }
         if self.variant is not None and self._form.tells_variant:
             columns[VARIANT] = [VARIANTS[code] for code in self.variant.tolist()]
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return columns
 
     def frame(self, index: pd.Index) -> pd.DataFrame:
         """Put the columns into one table."""

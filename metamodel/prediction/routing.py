@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from metamodel.common.arrays import FEW_ROWS, IntArray
+from metamodel.common.arrays import IntArray
 from metamodel.exceptions import InputError
 from metamodel.prediction.answer_form import DETAIL_COLUMNS, INTERVAL, OTHER, VARIANT, AnswerForm, PredictOptions
 from metamodel.prediction.answers import Answers
@@ -20,9 +20,9 @@ from metamodel.prediction.call import Call
 from metamodel.prediction.protocols import ChildStore, Stack
 from metamodel.prediction.tally import Tally
 from metamodel.tables.features import FeatureColumns, FeatureSchema
-from metamodel.tables.grouping import Grouping, group_rows
+from metamodel.tables.grouping import Grouping
 from metamodel.tables.keys import KeySchema
-from metamodel.tables.small_tables import read_few_rows
+from metamodel.tables.small_tables import read_any_rows
 
 __all__ = ["Route", "check_probabilities", "output_columns"]
 
@@ -146,8 +146,7 @@ class Route:
 
     def read(self, frame: pd.DataFrame) -> tuple[Grouping, FeatureColumns]:
         """Read a table: the groups of its rows, and its features; raises as `predict` does for columns."""
-        read = read_few_rows(frame, self.keys, self.features) if len(frame) <= FEW_ROWS else None
-        return read or (group_rows(frame, self.keys), self.features.columns(frame))
+        return read_any_rows(frame, self.keys, self.features)
 
     def form(self, options: PredictOptions) -> AnswerForm:
         """Describe the answers of a call with these options."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from metamodel.common.extras import require_extra
 from metamodel.common.messages import count
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from metamodel.prediction_log.log_settings import LogSettings
     from metamodel.prediction_log.log_writer import PredictionLog
+    from metamodel.serving.app import Limits, Service
+    from metamodel.serving.held_bytes import WorkerBytes
+    from metamodel.serving.prometheus import WorkerFigures
     from metamodel.serving.scorer import Scorer
     from metamodel.serving.served_challenger import Challenge, ControlGroup
 
@@ -88,7 +92,8 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     _check({"workers": workers, **(limits or {}), **({} if refresh_seconds is None else {"refresh": refresh_seconds})})
     from metamodel.bundle.references import WORKERS_VARIABLE
     from metamodel.serving import workers as processes
-    from metamodel.serving.app import Limits, Service
+    from metamodel.serving.app import Limits
+    from metamodel.serving.held_bytes import HeldBytes
     from metamodel.serving.prometheus import Figures
     from metamodel.serving.refresh import AliasWatch, followed_alias
 
@@ -98,22 +103,17 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     opened_log = _open_log(log)
     listening = processes.bind(host, port)
     os.environ.setdefault(WORKERS_VARIABLE, str(workers))  # children that live elsewhere: workers share one rate
-    opening = partial(_scorer, allowed.rows, challenge, opened_log)
+    opening = partial(_scorer, allowed, challenge, opened_log)
     scorer = _first_scorer(model, opening, listening, log)
+    held = HeldBytes(workers, allowed.held_bytes, allowed.all_held_bytes)
     figures = Figures(workers, scorer.model.route.form(scorer.model.options()).statuses)
 
-    beside = "" if challenge is None else challenge.words
-    announce(f"Serving {model}{beside} on http://{host}:{listening.getsockname()[1]} ({count(workers, 'worker')}).")
-
-    # What exists now stays: the garbage collector needs not look at it during a request, nor write into pages that the
-    # workers share.
-    gc.collect()
-    gc.freeze()
-
+    announce(_announced(model, challenge, f"http://{host}:{listening.getsockname()[1]}", workers))
+    _keep_what_is_there()
     parent = None if workers == 1 else os.getpid()
 
     def start(number: int, about_to_listen: Callable[[], None]) -> None:
-        service = Service(scorer, figures.of_worker(number), allowed, opened_log)
+        service = _service(scorer, figures.of_worker(number), allowed, opened_log, held.of(number), listening)
         _preload(scorer)  # here, because a forked process has a cache of its own
         if refresh_seconds is not None:
             AliasWatch(service, model, refresh_seconds, partial(_next_scorer, opening)).start()
@@ -124,6 +124,33 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
         start(0, lambda: None)
         return 0
     return processes.run_several(start, workers, drain_seconds + allowed.seconds)
+
+
+def _announced(model: str, challenge: "Beside | None", url: str, workers: int) -> str:
+    beside = "" if challenge is None else challenge.words
+    return f"Serving {redacted(model)}{beside} on {url} ({count(workers, 'worker')})."
+
+
+def _service(
+    scorer: "Scorer",
+    figures: "WorkerFigures",
+    limits: "Limits",
+    log: "PredictionLog | None",
+    held: "WorkerBytes",
+    listening: "socket.socket",
+) -> "Service":
+    """Make a worker's application, before its process has threads: the readers are forked from it."""
+    from metamodel.serving.app import Service
+    from metamodel.serving.reader_pool import ReaderPool
+
+    readers = ReaderPool(limits.threads, limits.seconds, limits.opened_bytes, [listening])
+    return Service(scorer, figures, limits, log, readers, held)
+
+
+def _keep_what_is_there() -> None:
+    """Tell the garbage collector so: it needs not look at it during a request, nor write into pages of all workers."""
+    gc.collect()
+    gc.freeze()
 
 
 def _open_log(settings: "LogSettings | None") -> "PredictionLog | None":
@@ -162,7 +189,7 @@ def _next_scorer(opening: "Opening", version: str) -> "Scorer":
 
 
 def _scorer(
-    max_rows: int, challenge: "Beside | None", log: "PredictionLog | None", model: str, version: str
+    limits: "Limits", challenge: "Beside | None", log: "PredictionLog | None", model: str, version: str
 ) -> "Scorer":
     from metamodel.bundle.rollout.exploring_model import exploring
     from metamodel.flavor.load import load_model
@@ -171,7 +198,7 @@ def _scorer(
     opened = load_model(model)
     opened = exploring(opened) if challenge is None else challenge.beside(opened, version or model)
     opened.warm_up()
-    return Scorer(opened, max_rows, version, log)
+    return Scorer(opened, limits.rows, version, log, limits.opened_bytes)
 
 
 def _preload(scorer: "Scorer") -> None:

@@ -14,24 +14,32 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from mlflow.version import VERSION
 
+from metamodel.common.traces import log_failure
 from metamodel.prediction_log.log_writer import PredictionLog
+from metamodel.serving.body_reader import Reading
+from metamodel.serving.held_bytes import HeldBytes, WorkerBytes
 from metamodel.serving.json_request import PlainRequest
 from metamodel.serving.prometheus import WorkerFigures
-from metamodel.serving.scorer import Reply, Scorer, refusal
+from metamodel.serving.reader_pool import ReaderPool
+from metamodel.serving.replies import Reply, refusal
+from metamodel.serving.request_body import Disconnected, Receive, RequestBody, Scope, TooLarge, TooMuchHeld, header
+from metamodel.serving.scorer import Scorer
 
 __all__ = ["Limits", "Service"]
 
 _logger = logging.getLogger(__name__)
-
-Scope = MutableMapping[str, Any]
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # A plain body up to this size (some ten rows) is answered on the event loop: handing it to a thread and back costs more
 # than the answer. Larger ones would keep the loop from everybody else.
 _SMALL_BODY = 4096
+
+# From this size on a body is read in another process, because a parser would keep the interpreter for milliseconds;
+# of Parquet all are, which may open to a thousand times their size.
+_LARGE_BODY = 65_536
+
+_PARQUET = "application/vnd.apache.parquet"
 
 # ... if all that it needs is in memory, and no such answer took this long lately: the longest time is forgotten slowly,
 # multiplied by this at each further answer.
@@ -54,6 +62,11 @@ class Limits:
         Requests that may be in a worker's thread pool; further ones are refused with status 503.
     threads
         Threads of each worker for what is not answered on its event loop.
+    opened_bytes
+        What a body may take when it is read; more is refused with status 413.
+    held_bytes, all_held_bytes
+        Bytes of bodies that a worker may hold at once, and all workers together; further bodies are refused with
+        status 503, save those of a few rows.
     """
 
     body_bytes: int = 64 * 2**20
@@ -61,14 +74,9 @@ class Limits:
     seconds: float = 60.0
     waiting: int = 64
     threads: int = 4
-
-
-class _TooLarge(Exception):
-    """A body is larger than the limit."""
-
-
-class _Disconnected(Exception):
-    """The client has gone before its body had come."""
+    opened_bytes: int = 2**30
+    held_bytes: int = 256 * 2**20
+    all_held_bytes: int = 2**30
 
 
 class Service:
@@ -84,6 +92,10 @@ class Service:
         What is refused.
     log
         Where answers are logged; None for no log.
+    readers
+        Who reads large bodies; None to read them in the worker's threads.
+    held
+        Where the bytes of bodies are counted; None for a count of this worker's own.
 
     Attributes
     ----------
@@ -98,7 +110,13 @@ class Service:
     """
 
     def __init__(
-        self, scorer: Scorer, figures: WorkerFigures, limits: Limits, log: PredictionLog | None = None
+        self,
+        scorer: Scorer,
+        figures: WorkerFigures,
+        limits: Limits,
+        log: PredictionLog | None = None,
+        readers: ReaderPool | None = None,
+        held: WorkerBytes | None = None,
     ) -> None:
         self.draining = False
         self.log = log
@@ -107,6 +125,8 @@ class Service:
         self._users: Counter[Scorer] = Counter()
         figures.serve(scorer.version)
         self.limits = limits
+        self._readers = readers
+        self._held = held or HeldBytes(1, limits.held_bytes, limits.all_held_bytes).of(0)
         self._threads = ThreadPoolExecutor(limits.threads, "metamodel-answer")
         # A lane of its own: whoever asks for a row must not queue behind somebody's tables.
         self._few_rows = ThreadPoolExecutor(limits.threads, "metamodel-answer-few-rows")
@@ -159,6 +179,8 @@ class Service:
         """Let the threads end, and the log be written."""
         for threads in (self._threads, self._few_rows):
             threads.shutdown(wait=False, cancel_futures=True)
+        if self._readers is not None:
+            self._readers.close()
         if self.log is not None:
             self.log.close()
 
@@ -198,34 +220,39 @@ class Service:
 
     async def _answered(self, scorer: Scorer, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        body, way = b"", ""
+        body, way = RequestBody(self._held, _SMALL_BODY), ""
         try:
             async with asyncio.timeout(self.limits.seconds):
-                body = await _body(scope, receive, self.limits.body_bytes)
-                reply, way = await self._answer(scorer, body, _header(scope, b"content-type"))
-        except _TooLarge:
+                await body.receive(scope, receive, self.limits.body_bytes)
+                reply, way = await self._answer(scorer, body, header(scope, b"content-type"))
+        except TooLarge:
             limit = f"This server takes {self.limits.body_bytes:,} bytes."
             reply = refusal(413, "BAD_REQUEST", f"The request's body is too large. {limit} Send the rows in parts.")
+        except TooMuchHeld:
+            reply = _busy("The server holds as many large bodies as it may.")
         except TimeoutError:
             limit = f"The answer took longer than {self.limits.seconds:g} s."
             reply = refusal(504, "DEADLINE_EXCEEDED", f"{limit} Send fewer rows at once, or try again later.")
-        except _Disconnected:
+        except Disconnected:
             return
-        except Exception:
-            _logger.exception("A request failed")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next request is answered
+            log_failure(_logger, "A request failed", error)
             reply = Reply(500, b"Internal Server Error", "text/plain")
-        self.figures.record(reply.status, way, time.perf_counter() - started, len(body))
+        finally:
+            body.let_go()
+        self.figures.record(reply.status, way, time.perf_counter() - started, len(body.content))
         self._publish(scorer)
-        await self._send(reply, send, scorer)
+        # What is left of a body is never read.
+        await self._send(reply, send, scorer, close=self.draining or not body.is_whole)
 
-    async def _answer(self, scorer: Scorer, body: bytes, content_type: str | None) -> tuple[Reply, str]:
-        if len(body) > _SMALL_BODY:
-            return await self._in_thread(self._threads, self._any, scorer, body, content_type)
-        request = scorer.read(body, content_type)
+    async def _answer(self, scorer: Scorer, body: RequestBody, content_type: str | None) -> tuple[Reply, str]:
+        if len(body.content) > _SMALL_BODY:
+            return await self._in_thread(self._threads, body, self._any, scorer, body.content, content_type)
+        request = scorer.read(body.content, content_type)
         if request is None:
-            return await self._in_thread(self._threads, self._mlflows, scorer, body, content_type)
+            return await self._in_thread(self._threads, body, self._any, scorer, body.content, content_type)
         if self._longest_seconds > _SLOW_SECONDS or not scorer.is_quick(request):
-            return await self._in_thread(self._few_rows, self._plain, scorer, request)
+            return await self._in_thread(self._few_rows, body, self._plain, scorer, request)
         return self._plain(scorer, request)
 
     def _plain(self, scorer: Scorer, request: PlainRequest) -> tuple[Reply, str]:
@@ -234,36 +261,47 @@ class Service:
         self._learn(time.perf_counter() - started)
         return reply, "plain"
 
-    def _mlflows(self, scorer: Scorer, body: bytes, content_type: str | None) -> tuple[Reply, str]:
-        return scorer.answer_by_mlflow(body, content_type), "mlflow"
-
     def _any(self, scorer: Scorer, body: bytes, content_type: str | None) -> tuple[Reply, str]:
-        request = scorer.read(body, content_type)
-        if request is None:
-            return self._mlflows(scorer, body, content_type)
-        return scorer.answer(request), "plain"
+        reading = self._read(scorer, body, content_type)
+        return scorer.answer_reading(reading), reading.way
+
+    def _read(self, scorer: Scorer, body: bytes, content_type: str | None) -> Reading:
+        is_large = len(body) > _LARGE_BODY or (content_type or "").startswith(_PARQUET)
+        if self._readers is None or not is_large:
+            return scorer.reader.read(body, content_type)
+        return self._readers.read(scorer.reader, body, content_type)
 
     def _learn(self, seconds: float) -> None:
         self._longest_seconds = max(seconds, _FADING * self._longest_seconds)
 
     async def _in_thread(
-        self, threads: ThreadPoolExecutor, answer: Callable[..., tuple[Reply, str]], scorer: Scorer, *given: Any
+        self,
+        threads: ThreadPoolExecutor,
+        body: RequestBody,
+        answer: Callable[..., tuple[Reply, str]],
+        scorer: Scorer,
+        *given: Any,
     ) -> tuple[Reply, str]:
         if self._waiting[threads] >= self.limits.waiting:
-            return refusal(503, "TEMPORARILY_UNAVAILABLE", "The server has too much to do. Try again in a second."), ""
+            return _busy("The server has too much to do."), ""
         # A thread cannot be stopped: it counts until it ends, though its client may have been told 504 long before.
         future = threads.submit(answer, scorer, *given)
+        body.keep()
         self._count_waiting(threads, scorer, 1)
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: _call_soon(loop, partial(self._count_waiting, threads, scorer, -1)))
+        future.add_done_callback(lambda _: _call_soon(loop, partial(self._done, threads, scorer, body)))
         return await asyncio.wrap_future(future)
+
+    def _done(self, threads: ThreadPoolExecutor, scorer: Scorer, body: RequestBody) -> None:
+        body.let_go()
+        self._count_waiting(threads, scorer, -1)
 
     def _count_waiting(self, threads: ThreadPoolExecutor, scorer: Scorer, change: int) -> None:
         self._waiting[threads] += change
         self._users[scorer] += change
         self.figures.waiting(self._waiting.total())
 
-    async def _send(self, reply: Reply, send: Send, scorer: Scorer) -> None:
+    async def _send(self, reply: Reply, send: Send, scorer: Scorer, *, close: bool) -> None:
         kind = reply.media_type if reply.media_type.startswith("application/") else f"{reply.media_type}; charset=utf-8"
         headers = [
             (b"content-length", str(len(reply.body)).encode()),
@@ -272,7 +310,7 @@ class Service:
         ]
         if reply.status == 503:
             headers.append((b"retry-after", b"1"))
-        if self.draining or reply.status == 413:  # the rest of a body that is too large is never read
+        if close:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
@@ -283,25 +321,5 @@ def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) ->
         loop.call_soon_threadsafe(function)
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
-    for found, value in scope["headers"]:
-        if found == name:
-            return str(value.decode("latin-1"))
-    return None
-
-
-async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    length = _header(scope, b"content-length")
-    if length is not None and length.isdecimal() and int(length) > limit:
-        raise _TooLarge
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Disconnected
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise _TooLarge
-        more = message.get("more_body", False)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def _busy(fact: str) -> Reply:
+    return refusal(503, "TEMPORARILY_UNAVAILABLE", f"{fact} Try again in a second.")

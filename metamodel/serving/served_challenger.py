@@ -7,6 +7,7 @@ from typing import Any
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.bundle.rollout.rollout_model import RolloutModel
+from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import load_model
 from metamodel.flavor.two_models import check_fit
@@ -42,7 +43,7 @@ class Challenge:
     @property
     def words(self) -> str:
         """What is said where the server says that it listens."""
-        return f" with {self.model} beside it"
+        return f" with {redacted(self.model)} beside it"
 
     def beside(self, champion: MetaModel, version: str) -> RolloutModel:
         """Open the challenger beside a champion, of which the registered version is known, or "".

@@ -18,7 +18,7 @@ from metamodel.tables.features import FeatureColumns, FeatureSchema
 from metamodel.tables.grouping import Grouping, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
 
-__all__ = ["read_few_rows", "read_plain_rows"]
+__all__ = ["read_any_rows", "read_few_rows", "read_plain_rows"]
 
 _PLAIN = {float, int, bool}
 
@@ -29,6 +29,18 @@ _KEY_TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool, "
 
 # Below this an integer is the same whether the table around it holds integers, floats or objects.
 _PLAIN_INTEGERS = 2**53
+
+
+def read_any_rows(frame: pd.DataFrame, keys: KeySchema, features: FeatureSchema) -> tuple[Grouping, FeatureColumns]:
+    """Read a table: the groups of its rows, and its features.
+
+    Raises
+    ------
+    InputError
+        A group column or a feature is missing, or there twice.
+    """
+    read = read_few_rows(frame, keys, features) if len(frame) <= FEW_ROWS else None
+    return read or (group_rows(frame, keys), features.columns(frame))
 
 
 def read_few_rows(

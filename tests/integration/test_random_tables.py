@@ -86,7 +86,7 @@ class Asked:
     def pyfunc(self) -> list[Any]:
         python_model = GroupedModel()
         python_model.load_context(SimpleNamespace(artifacts={"bundle": str(self.model.bundle.path)}, model_config={}))
-        loaded = PyFuncModel(self.scorer._by_mlflow.metadata, _Wrapped(python_model))
+        loaded = PyFuncModel(self.scorer.reader._by_mlflow.metadata, _Wrapped(python_model))
         return self._of_frame(loaded.predict(self.table.in_training_dtypes(self.rows), self.params))
 
     def json_split(self) -> list[Any]:

@@ -148,7 +148,7 @@ def test_ordinary_requests_take_the_short_way(
 
 
 def test_a_header_of_very_many_names_is_read_and_not_remembered(regression: Scorer) -> None:
-    before = regression._reader._remembered_positions.cache_info().currsize
+    before = regression.reader._plain._remembered_positions.cache_info().currsize
     names = [*NAMES, *(f"further {i}" for i in range(1000))]
     _assert_equal(regression, _split([["FR", 1, 0.5, 3, True, 0.25, *[None] * 1000]], names), None, plain=True)
-    assert regression._reader._remembered_positions.cache_info().currsize == before
+    assert regression.reader._plain._remembered_positions.cache_info().currsize == before
