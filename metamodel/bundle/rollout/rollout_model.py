@@ -169,7 +169,8 @@ class RolloutModel(MetaModel):
         _mark_failed(variant, chosen, theirs)
         ours = np.flatnonzero(variant != _CHALLENGER)
         if theirs is not None and not len(ours):
-            answers = theirs
+            answers = Answers(len(variant), self.route.form(options))  # the challenger's own do not tell who answered
+            answers.take_over(np.arange(len(variant)), theirs)
         else:
             answers = super()._answer(read, options, rows=None if len(ours) == len(variant) else ours)
             if theirs is not None:

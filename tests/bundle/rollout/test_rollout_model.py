@@ -50,8 +50,9 @@ def test_each_row_is_answered_as_its_own_model_would(tmp_path: Path, kind: str) 
     other = challenger.predict(frame, {"detail": True})
     expected[chosen] = other[chosen]
     pd.testing.assert_frame_equal(answers.drop(columns=["variant", "error"]), expected.drop(columns="error"))
-    one_by_one = [opened.predict(frame.iloc[[i]])["prediction"].iloc[0] for i in range(len(frame))]
-    np.testing.assert_allclose(one_by_one, answers["prediction"], rtol=1e-12)
+    one_by_one = pd.concat([opened.predict(frame.iloc[[i]], {"detail": True}) for i in range(len(frame))])
+    np.testing.assert_allclose(one_by_one["prediction"], answers["prediction"], rtol=1e-12)
+    assert one_by_one["variant"].tolist() == answers["variant"].tolist()
 
 
 def test_a_group_that_only_one_model_knows_is_known_to_that_one_alone(tmp_path: Path) -> None:
