@@ -41,6 +41,8 @@ def test_help_is_light():
 
 
 def test_training_does_not_import_mlflow_or_spark():
-    program = "import sys; from metamodel import train; print([n for n in ('mlflow', 'pyspark') if n in sys.modules])"
+    program = (
+        "import sys; from metamodel import train, update; print([n for n in ('mlflow', 'pyspark') if n in sys.modules])"
+    )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

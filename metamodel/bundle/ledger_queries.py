@@ -75,6 +75,10 @@ def _is_canonical(dtype: Any, kind: str) -> bool:
     )
 
 
+def _are_canonical(ledger: pd.DataFrame, schema: KeySchema) -> bool:
+    return all(_is_canonical(ledger[column.name].dtype, column.kind) for column in schema.columns)
+
+
 def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
     """Give every row's canonical key; that of a parent is shorter.
 
@@ -86,7 +90,7 @@ def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
         The group columns.
     """
     columns = [ledger[name].astype(object).where(ledger[name].notna(), None) for name in schema.names]
-    if all(_is_canonical(ledger[column.name].dtype, column.kind) for column in schema.columns):
+    if _are_canonical(ledger, schema):
         every = zip(ledger["level"].tolist(), zip(*columns, strict=True), strict=True)
         return [values[:level] for level, values in every]
     return [
@@ -97,7 +101,20 @@ def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
 
 def encoded_keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[str]:
     """Give every row's key as one text; see `keys_of`."""
-    return list(map(encode_key, keys_of(ledger, schema)))
+    if not _are_canonical(ledger, schema):
+        return list(map(encode_key, keys_of(ledger, schema)))
+    columns = [_encoded_values(ledger[column.name], column.kind) for column in schema.columns]
+    every = zip(ledger["level"].tolist(), zip(*columns, strict=True), strict=True)
+    return [f"[{','.join(values[:level])}]" for level, values in every]
+
+
+def _encoded_values(values: pd.Series, kind: str) -> list[str]:
+    """Write each value of a group column as `encode_key` does within its key."""
+    plain = values.astype(object).where(values.notna(), None).tolist()
+    if kind == "integer":
+        return ["null" if value is None else repr(value) for value in plain]
+    texts = {value: encode_key((value,))[1:-1] for value in set(plain)}
+    return [texts[value] for value in plain]
 
 
 def deciding_metric(children: pd.DataFrame, task: str) -> str:

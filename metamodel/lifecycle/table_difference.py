@@ -6,9 +6,7 @@ from typing import Any
 
 from metamodel.common.messages import listing
 from metamodel.exceptions import InputError
-from metamodel.lifecycle.registered import named_version
 from metamodel.tables.delta import PREFIX, delta_types, is_delta, resolved
-from metamodel.tracking.record_generation import data_of_run
 
 __all__ = ["schema_difference", "table_difference"]
 
@@ -35,17 +33,20 @@ def table_difference(model: Any, data: Any) -> str:
     """
     if not (isinstance(model, str) and ":/" in model and isinstance(data, str | Path) and is_delta(data)):
         return ""
+    from metamodel.lifecycle.registered import named_version  # MLflow, which other updates need not wait for
+    from metamodel.tracking.record_generation import data_of_run
+
     run_id = named_version(model).run_id
-    before = data_of_run(run_id).source if run_id else ""
-    if not before.startswith(PREFIX):
+    earlier = data_of_run(run_id).source if run_id else ""
+    if not earlier.startswith(PREFIX):
         return ""
     now = resolved(data)
     try:
-        types_before = delta_types(before)
+        types_before = delta_types(earlier)
     except InputError:  # cleaned up since; what the model needs is checked by the training
         return ""
     difference = schema_difference(types_before, delta_types(now))
-    return f"{now} has other columns than {before}, on which {model} was trained: {difference}." if difference else ""
+    return f"{now} has other columns than {earlier}, on which {model} was trained: {difference}." if difference else ""
 
 
 def schema_difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:

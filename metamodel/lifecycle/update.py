@@ -7,10 +7,11 @@ from typing import Any
 
 from metamodel.bundle.carry.recipe import read_recipe
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.opening import open_model
+from metamodel.bundle.rollout.rollout_files import holds_model
 from metamodel.common.messages import did_you_mean, listing
 from metamodel.common.progress import say
 from metamodel.exceptions import InputError
-from metamodel.flavor.load import load_model
 from metamodel.lifecycle.table_difference import table_difference
 from metamodel.training.options.objects import flat_options
 from metamodel.training.result import TrainingResult
@@ -74,10 +75,19 @@ def update(
     """
     if difference := table_difference(model, data):
         say(difference)
-    previous = model if isinstance(model, MetaModel) else load_model(model)
+    previous = model if isinstance(model, MetaModel) else _opened(model)
     rules = {"retrain": retrain, "max_age": max_age, "min_new_rows": min_new_rows, "retrain_list": retrain_list}
     asked = asked_of(previous, options)
     return train(data, **{**asked, **rules, "challenge": challenge, "keep_missing": keep_missing}, previous=previous)
+
+
+def _opened(model: str | Path) -> MetaModel:
+    """Open the version before; MLflow, whose import takes longer than many an update, only where it is needed."""
+    if isinstance(model, str | Path) and holds_model(Path(model)):
+        return open_model(model)
+    from metamodel.flavor.load import load_model
+
+    return load_model(model)
 
 
 def asked_of(previous: MetaModel, options: Mapping[str, Any]) -> dict[str, Any]:

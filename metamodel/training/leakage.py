@@ -46,9 +46,13 @@ def copies_in_groups(plan: TablePlan) -> dict[str, list[GroupKey]]:
     copies = {}
     for i, name in pairs(plan):
         column = values.iloc[:, i].to_numpy() if isinstance(values, pd.DataFrame) else values[:, i]
-        both = there & ~pd.isna(column)
+        both = there
         if sample is not None:
-            both &= ~sample.without_copy(column)[groups.codes]
+            suspicious = ~sample.without_copy(column)
+            if not suspicious.any():
+                continue
+            both = there & suspicious[groups.codes]
+        both = both & ~pd.isna(column)
         alike = (_linear if has_numbers(plan) else _equal)(column[both], y[both], groups.codes[both], len(groups.keys))
         telling = _telling(y, groups.codes, alike, plan.spec.task) if alike.any() else []
         if telling:

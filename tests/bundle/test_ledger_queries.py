@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from metamodel.bundle.ledger_queries import (
     deciding_metric,
+    encoded_keys_of,
     interval_summary,
     keys_of,
     who_answers,
     with_keys,
     worst_first,
 )
-from metamodel.tables.keys import KeyColumn, KeySchema
+from metamodel.tables.keys import KeyColumn, KeySchema, encode_key
 
 SCHEMA = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")), "group")
 
@@ -62,6 +63,7 @@ def test_keys_come_back_from_the_columns_that_they_were_written_to(data: st.Data
     keys = [tuple(c.canonical(v) for c, v in zip(schema.columns, key, strict=False)) for key in keys]
     ledger = with_keys(pd.DataFrame({"level": [len(key) for key in keys], "place": range(len(keys))}), keys, schema)
     assert [keys[place] for place in ledger["place"]] == keys_of(ledger, schema)
+    assert [encode_key(keys[place]) for place in ledger["place"]] == encoded_keys_of(ledger, schema)
 
 
 def test_every_row_is_answered_by_the_nearest_that_has_a_child(ledger: pd.DataFrame) -> None:

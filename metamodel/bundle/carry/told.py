@@ -40,7 +40,7 @@ def update_counts(
     """
     is_group = ledger["level"] == len(schema.columns)
     groups = ledger[is_group]
-    reasons = groups["retrain_reason"].str.extract(r"^(\w+)", expand=False).dropna()
+    reasons = groups.loc[groups["retrain_reason"] != "", "retrain_reason"].str.extract(r"^(\w+)", expand=False).dropna()
     if not len(reasons) and not ledger["status"].isin(["carried", "retired"]).any():
         return {}
     counts = {f"{_REASONS}{word}": int(number) for word, number in reasons.value_counts().sort_index().items()}

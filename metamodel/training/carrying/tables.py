@@ -134,7 +134,9 @@ def join_evidence(fitted: pd.DataFrame, carried: pd.DataFrame | None) -> pd.Data
     codes = [np.array([code[key] for key in part["key"].cat.categories])[part["key"].cat.codes] for part in parts]
     together = np.concatenate(codes)
     depth = np.array([-len(key) for key in decode_keys(names)])
-    order = np.lexsort((together, depth[together]))
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[np.lexsort((np.arange(len(names)), depth))] = np.arange(len(names))
+    order = np.argsort(rank[together], kind="stable")  # each part is in order already, so that merging is all
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(name for part in parts for name in part):
         if name == "key":

@@ -10,7 +10,7 @@ import pandas as pd
 
 from metamodel.bundle.carry.carried_shards import StoredGroups, stored_groups
 from metamodel.bundle.ledger import LedgerRow
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.group_status import POOLED, TRAINED
 from metamodel.common.messages import listing
@@ -135,7 +135,7 @@ def plan_update(
     refuse_other(previous, plan)
     ledger = previous.ledger
     ledger = ledger[ledger["level"].isin([len(plan.keys.columns), *plan.levels]) & (ledger["status"] != "retired")]
-    known_keys = [encode_key(key) for key in keys_of(ledger, plan.keys)]
+    known_keys = encoded_keys_of(ledger, plan.keys)
     stored = stored_groups(previous.bundle)
     earlier = _earlier(ledger, known_keys, stored)
     sizes = plan.sizes_of_all_levels()

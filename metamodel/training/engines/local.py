@@ -71,7 +71,8 @@ class LocalEngine(Engine[TablePlan]):
         rows = [len(group.rows) for group in groups]
         # The proof of what was fitted as arrays, and a task's files, take the same time for more groups.
         most = 2500 if as_arrays else 500
-        shares = balance(rows, self.parallelism, once=phase.has_end, groups=most)
+        at_once = as_arrays and job.starts is None and fits_at_once(job.plan, phase.sizes)
+        shares = balance(rows, 1 if at_once else self.parallelism, once=phase.has_end, groups=most)
         unfinished = []
         for share in shares:
             of_task = tuple(groups[i] for i in share)
@@ -81,7 +82,7 @@ class LocalEngine(Engine[TablePlan]):
                 unfinished.append(task)
             else:
                 yield done
-        if as_arrays and job.starts is None and fits_at_once(job.plan, phase.sizes):
+        if at_once:
             with seldom_collecting():
                 yield from SequentialExecutor().run(unfinished, job)
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.monitored.stored_reference import DRIFT_NAME, read_drift, write_drift
 from metamodel.common.arrays import AnyArray
 from metamodel.common.group_status import ANSWERED
@@ -21,7 +21,6 @@ from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categori
 from metamodel.evaluation.drift.drift_features import drift_features
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, TARGET, DriftReference
 from metamodel.tables.grouping import group_rows
-from metamodel.tables.keys import encode_key
 from metamodel.training.carrying.joining import Carrying
 from metamodel.training.plan import Plan
 
@@ -57,7 +56,7 @@ def record_reference(
     """
     started = time.perf_counter()
     children = ledger[(ledger["level"] == len(plan.keys.columns)) & ledger["status"].isin(ANSWERED)]
-    keys = list(map(encode_key, keys_of(children, plan.keys)))
+    keys = encoded_keys_of(children, plan.keys)
     earlier = None if carrying is None else read_drift(carrying.previous)
     place = {} if earlier is None else {key: i for i, key in enumerate(earlier[0])}
     carried: set[str] = set() if carrying is None else set(carrying.child_keys)
