@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.log_options import log_options, pop_log
 from metamodel.cli.base.options import Names, Number, at_work, json_option, option, switch
 from metamodel.cli.base.output import dumps
 from metamodel.common.messages import count
@@ -33,6 +34,7 @@ __all__ = ["score"]
     type=Number("SHARE", "share"),
     help="End with code 1 where a larger share of the rows has no answer; default: where no row has one.",
 )
+@log_options
 @json_option
 def score(
     data: str,
@@ -53,10 +55,11 @@ def score(
 
         if max_failed is not None and not 0 <= max_failed <= 1:
             raise InputError(f"--max-failed {max_failed:g} is no share. Give a number from 0 to 1.")
+        log = pop_log(params)
         given = {name: value for name, value in params.items() if value is not None}
         summary = score_file(
             data, model, output, engine=engine, params=given, prefix=prefix,
-            explore=explore, explore_entity=explore_entity or (),
+            explore=explore, explore_entity=explore_entity or (), log=log,
         )  # fmt: skip
     click.echo(dumps({"output": output, **summary.to_dict()}) if as_json else _text(summary, output))
     for line in _reasons(summary):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metamodel.cli.base.click_groups import Command
+from metamodel.cli.base.log_options import log_options, pop_log
 from metamodel.cli.base.options import Names, Number, WholeNumber, argument, at_work, option
 from metamodel.exceptions import InputError
 
@@ -72,12 +73,7 @@ _MEGABYTES = {
 @option("--explore", type=Number("SHARE", "share"), help="Let parents answer this share of the entities; 0: none.")
 @option("--explore-entity", type=Names(), help="With --explore: columns that name an entity; default: as trained.")
 @option("--refresh", type=Number("SECONDS", "number of seconds"), help="Follow the alias: look this often, and swap.")
-@option("--log", metavar="DIR", help="Log the answers here, in files of Parquet (docs/prediction_log.md).")
-@option("--log-sample", type=Number("SHARE", "share"), help="Log this share of the rows; default: all.")
-@option("--log-features", metavar="[none|counts|all]", help="Of the features: nothing, counts (default), or all.")
-@option("--log-drop", help="Features and columns of the log to leave empty, comma-separated.")
-@option("--log-id", "log_row_id", help="Column of a request that names a row; default: row_id.")
-@option("--log-entity", help="Columns of a request that name whom a row is about; logged as a pseudonym.")
+@log_options
 def serve(
     model: str,
     host: str,
@@ -90,19 +86,17 @@ def serve(
 ) -> None:
     """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
     with at_work():
-        from metamodel.prediction_log.log_settings import LogSettings
         from metamodel.serving import serve as serve_model
 
         choices = {name: options.pop(name) for name in ("mode", "fraction", "entity", "unit", "salt", "patience")}
         given = {name: value for name, value in choices.items() if value not in (None, [], "")}
-        logged = {"folder": options.pop("log")}
-        logged |= {name: options.pop(f"log_{name}") for name in ("sample", "features", "drop", "row_id", "entity")}
+        log = pop_log(options)
         explored = options.pop("explore"), options.pop("explore_entity") or ()
         options |= {field: int(options.pop(name) * 2**20) for name, field in _MEGABYTES.items()}
         said = functools.partial(click.echo, err=True)
         code = serve_model(
             model, host, port, workers, options, drain, refresh, said,
-            challenge=_challenge(challenger, given, explored), log=LogSettings.of(logged),
+            challenge=_challenge(challenger, given, explored), log=log,
         )  # fmt: skip
     sys.exit(code)
 

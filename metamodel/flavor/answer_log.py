@@ -2,18 +2,15 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import pandas as pd
-import yaml
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.monitored.stored_reference import read_drift
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.evaluation.drift.model_reference import ModelReference
-from metamodel.flavor.remote.mlmodel import MLMODEL
 from metamodel.prediction.answers import Answers
 from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
 from metamodel.prediction_log.log_settings import LogSettings
@@ -22,14 +19,11 @@ from metamodel.prediction_log.process_log import process_log
 from metamodel.tables.features import FeatureColumns
 from metamodel.tables.grouping import Grouping
 
-__all__ = ["AnswerLog", "is_there_once", "log_of_environment"]
+__all__ = ["AnswerLog", "RowLog", "is_there_once", "log_of_environment"]
 
 _logger = logging.getLogger(__name__)
 
 _NOTHING: Mapping[str, Any] = {}
-
-# What MLflow writes beside the model that it fetches for a server.
-_REGISTERED = "registered_model_meta"
 
 
 def log_of_environment(model: MetaModel) -> PredictionLog | None:
@@ -49,6 +43,16 @@ def log_of_environment(model: MetaModel) -> PredictionLog | None:
     return log
 
 
+class RowLog(Protocol):
+    """Where answered rows go: a process's queue, or a batch's file."""
+
+    settings: LogSettings
+
+    def put(self, rows: AnsweredRows) -> None:
+        """Take rows over; never raises."""
+        ...
+
+
 class AnswerLog:
     """Answers as a model does, and logs it.
 
@@ -58,16 +62,14 @@ class AnswerLog:
         Who answers.
     log
         Where to.
-    version
-        The registered version, as ``sales/8``; "" to find out.
+    named
+        Name and version of the model (`model_identity`).
     """
 
-    def __init__(self, model: MetaModel, log: PredictionLog, version: str = "") -> None:
+    def __init__(self, model: MetaModel, log: RowLog, named: tuple[str, str]) -> None:
         self._model = model
         self._log = log
-        name, _, number = version.rpartition("/")
         target, features = model.manifest.target, tuple(model.manifest.features.features)
-        named = (name, number) if version else _identity(model)
         reference = _reference(model) if log.settings.features == "counts" else None
         self._logged = LoggedModel(*named, target.task, target.label_kind, features, reference)
         if isinstance(model, RolloutModel):
@@ -76,7 +78,7 @@ class AnswerLog:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of a request that are wanted besides the model's features and group columns."""
-        return tuple(dict.fromkeys((*self._model.entity_names, *self._log.columns)))
+        return tuple(dict.fromkeys((*self._model.entity_names, *self._log.settings.columns)))
 
     def answer(
         self,
@@ -123,22 +125,3 @@ def _reference(model: MetaModel) -> ModelReference | None:
 def is_there_once(name: str, frame: pd.DataFrame) -> bool:
     """Whether a table has a column of this name, and no second one."""
     return name in frame.columns and isinstance(frame[name], pd.Series)
-
-
-def _identity(model: MetaModel) -> tuple[str, str]:
-    """Name a model that nobody named: by its registered version, else by what tells it from others."""
-    path = model.logged or model.path
-    for place in _upwards(path):
-        if (place / _REGISTERED).is_file():
-            described = yaml.safe_load((place / _REGISTERED).read_text(encoding="utf-8"))
-            if described["model_version"] not in (None, "None"):  # as of models:/m-..., which no name leads to
-                return str(described["model_name"]), str(described["model_version"])
-        if (place / MLMODEL).is_file():
-            described = yaml.safe_load((place / MLMODEL).read_text(encoding="utf-8"))
-            return str(described.get("model_id") or place.name), model.digest[:12]
-    return path.name, model.digest[:12]
-
-
-def _upwards(path: Path) -> Iterable[Path]:
-    """Name the places to look at: a bundle lies at most so deep in its logged model."""
-    return [path, *list(path.absolute().parents)[:3]]

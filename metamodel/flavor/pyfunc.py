@@ -26,6 +26,7 @@ from metamodel.exceptions import BundleError, InputError, UnknownChoice, Unknown
 from metamodel.flavor.answer_log import AnswerLog, is_there_once, log_of_environment
 from metamodel.flavor.enforcement import ChecksTables, leave_tables_to_models
 from metamodel.flavor.load import open_bundle
+from metamodel.flavor.model_identity import model_identity
 from metamodel.flavor.scoring_server import PublicError, is_serving, take_over_server
 from metamodel.flavor.shutdown import write_log_at_shutdown
 from metamodel.prediction.answer_form import OTHER
@@ -53,8 +54,8 @@ class GroupedModel(ChecksTables, PythonModel):
             self._model.preload(preload)
         leave_tables_to_models()
         log = log_of_environment(self._model)
-        take_over_server(self._model.manifest, self._model.entity_names, () if log is None else log.columns)
-        self._log = None if log is None else AnswerLog(self._model, log)
+        take_over_server(self._model.manifest, self._model.entity_names, () if log is None else log.settings.columns)
+        self._log = None if log is None else AnswerLog(self._model, log, model_identity(self._model))
         if isinstance(self._model, RolloutModel):
             self._model.is_serving = is_serving()
 

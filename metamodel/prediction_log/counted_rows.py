@@ -19,7 +19,7 @@ from metamodel.prediction_log.answered_rows import LoggedModel
 from metamodel.prediction_log.log_columns import FEATURE_PREFIX
 from metamodel.prediction_log.log_counts import write_count_file
 
-__all__ = ["counted_days", "without_features", "write_counted"]
+__all__ = ["counted_days", "days_of", "without_features", "write_counted"]
 
 # How many rows are counted before others may have the interpreter.
 _ROWS_AT_ONCE = 1000
@@ -42,13 +42,18 @@ def write_counted(folder: Path, model: LoggedModel, table: pa.Table, pause_secon
     OSError
         A file cannot be written.
     """
+    for counts in days_of(table, model, pause_seconds):
+        write_count_file(folder, counts, model.name, model.version)
+
+
+def days_of(table: pa.Table, model: LoggedModel, pause_seconds: float = 0.0) -> list[WindowCounts]:
+    """Count a table's rows part by part; one sum a day. All as for `write_counted`."""
     days: dict[str, list[WindowCounts]] = {}
     for start in range(0, table.num_rows, _ROWS_AT_ONCE):
         for counts in counted_days(table.slice(start, _ROWS_AT_ONCE), model):
             days.setdefault(counts.window, []).append(counts)
         time.sleep(pause_seconds)
-    for parts in days.values():
-        write_count_file(folder, WindowCounts.together(parts), model.name, model.version)
+    return [WindowCounts.together(parts) for parts in days.values()]
 
 
 def counted_days(table: pa.Table, model: LoggedModel) -> Iterator[WindowCounts]:

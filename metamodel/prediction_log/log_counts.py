@@ -6,11 +6,7 @@ its parts were taken away counts nothing twice.
 
 import json
 import os
-import re
-import socket
-import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +17,7 @@ from metamodel.common.whole_files import whole_file
 from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.prediction_log.count_files import read_counts, table_of_counts
+from metamodel.prediction_log.log_files import new_name
 from metamodel.prediction_log.log_locks import reading, removing
 
 __all__ = [
@@ -63,9 +60,22 @@ class CountFile(NamedTuple):
 
 
 def write_count_file(
-    folder: Path, counts: WindowCounts, model: str, version: str, replaces: Collection[str] = ()
+    folder: Path, counts: WindowCounts, model: str, version: str, replaces: Collection[str] = (), name: str = ""
 ) -> Path:
     """Write a new file of counts of one day, as `metamodel.prediction_log.log_files.write_new_file` writes rows.
+
+    Parameters
+    ----------
+    folder
+        Of the log; it must exist.
+    counts
+        Of the day that is their window.
+    model, version
+        Whose.
+    replaces
+        Names of the files whose counts are in these.
+    name
+        Where one that has it is replaced; by default no other has it.
 
     Raises
     ------
@@ -74,9 +84,7 @@ def write_count_file(
     """
     place = folder / COUNTS_DIR
     place.mkdir(exist_ok=True)
-    host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())
-    moment = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-    path = place / f"counts-{counts.window}-{moment}-{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}.parquet"
+    path = place / f"counts-{counts.window}-{name or new_name()}.parquet"
     table = table_of_counts(counts)
     meta = {"model": model, "version": version, "day": counts.window, "replaces": sorted(replaces)}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), _META: json.dumps(meta).encode()})

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from metamodel.common.whole_files import whole_file
 
-__all__ = ["NEW_DIR", "new_files", "write_new_file"]
+__all__ = ["NEW_DIR", "new_files", "new_name", "write_new_file"]
 
 # Files that no compaction has taken in yet.
 NEW_DIR = "new"
@@ -33,14 +33,18 @@ def write_new_file(folder: Path, table: pa.Table) -> Path:
     """
     place = folder / NEW_DIR
     place.mkdir(exist_ok=True)
-    moment = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-    host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())
-    path = place / f"rows-{moment}-{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}.parquet"
+    path = place / f"rows-{new_name()}.parquet"
     with whole_file(path) as unfinished, unfinished.open("xb") as file:
         pq.write_table(table, file, compression="zstd", coerce_timestamps="us")
         file.flush()
         os.fsync(file.fileno())
     return path
+
+
+def new_name() -> str:
+    """Make a name that no other file has, in the order of time."""
+    host = re.sub(r"[^A-Za-z0-9]+", "_", socket.gethostname())
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def new_files(folder: Path) -> list[Path]:

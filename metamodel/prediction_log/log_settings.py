@@ -121,6 +121,11 @@ class LogSettings:
                 f"left out ({', '.join(DROPPABLE)}).{did_you_mean(unknown, possible)}"
             )
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the rows that the log wants besides the model's own."""
+        return (self.row_id, *self.entity)
+
     def kept_features(self, names: tuple[str, ...]) -> dict[str, str]:
         """Features that are logged or counted → their columns in a table of rows."""
         return {name: f"{FEATURE_PREFIX}{name}" for name in names if name not in self.drop}

@@ -116,11 +116,6 @@ class PredictionLog:
         self._wake = threading.Event()
         self._closed = False
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of a request that the log wants besides the model's own."""
-        return (self.settings.row_id, *self.settings.entity)
-
     def make_folder(self) -> None:
         """Make the log's folder; where that fails, rows are dropped until somebody has made it."""
         try:

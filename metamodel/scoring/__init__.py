@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from metamodel.prediction_log.log_settings import LogSettings
     from metamodel.scoring.summary import ScoreSummary
 
 __all__ = ["score", "score_file"]
@@ -27,6 +28,7 @@ def score(
     prefix: str = "",
     explore: float | None = None,
     explore_entity: "Sequence[str] | str" = (),
+    log: "LogSettings | str | Path | None" = None,
 ) -> Any:
     """Score a table.
 
@@ -46,6 +48,9 @@ def score(
     explore, explore_entity
         Share of the entities that parents answer, as a control group, and the columns that name an entity; by default
         what the training recorded, 0 for none (docs/monitoring.md).
+    log
+        Folder of a prediction log that the answers are written to, too (docs/prediction_log.md), or all of its
+        settings; with engine="spark" one that the workers share. By default there is none.
 
     Returns
     -------
@@ -64,15 +69,15 @@ def score(
         require_extra("spark", "engine='spark'", "pyspark")
         from metamodel.scoring.spark import score_on_spark
 
-        return score_on_spark(data, model, params, prefix, (explore, explore_entity))
+        return score_on_spark(data, model, params, prefix, (explore, explore_entity), log)
     if type(data).__module__.startswith("pyspark."):
         raise InputError('data is a Spark DataFrame, which only Spark can read. Score with engine="spark".')
     from metamodel.scoring.local import score_frame
 
-    return score_frame(data, model, params, prefix, (explore, explore_entity))
+    return score_frame(data, model, params, prefix, (explore, explore_entity), log)
 
 
-def score_file(
+def score_file(  # noqa: PLR0913 - each says one thing of the batch
     data: "str | Path",
     model: Any,
     output: str,
@@ -82,12 +87,13 @@ def score_file(
     prefix: str = "",
     explore: float | None = None,
     explore_entity: "Sequence[str] | str" = (),
+    log: "LogSettings | str | Path | None" = None,
 ) -> "ScoreSummary":
     """Score a file or table into another one.
 
     Parameters
     ----------
-    data, model, engine, params, prefix, explore, explore_entity
+    data, model, engine, params, prefix, explore, explore_entity, log
         As for `score`.
     output
         A file to write, ending in .parquet or .csv, or ``delta:PATH``. With engine="spark" a folder of such files, a
@@ -103,7 +109,7 @@ def score_file(
         require_extra("spark", "engine='spark'", "pyspark")
         from metamodel.scoring.spark import score_to_table
 
-        return score_to_table(data, model, output, params, prefix, (explore, explore_entity))
+        return score_to_table(data, model, output, params, prefix, (explore, explore_entity), log)
     from metamodel.scoring.local import score_to_file
 
-    return score_to_file(data, model, output, params, prefix, (explore, explore_entity))
+    return score_to_file(data, model, output, params, prefix, (explore, explore_entity), log)

@@ -12,7 +12,10 @@ from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import load_model
+from metamodel.flavor.model_identity import model_identity
 from metamodel.prediction.routing import output_columns
+from metamodel.prediction_log.log_settings import LogSettings
+from metamodel.scoring.batch_answers import AskModel, asking, log_settings
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables import files as tables
 from metamodel.tables.csv_fields import with_parsed_fields
@@ -26,17 +29,27 @@ __all__ = ["score_frame", "score_to_file"]
 # Share of entities that parents answer, and columns that name one; as for `exploring`.
 Explore = tuple[float | None, Sequence[str] | str]
 
+# Where answers are logged; as for `log_settings`.
+Log = LogSettings | str | Path | None
+
 
 def score_frame(
-    data: Any, model: Any, params: Mapping[str, Any] | None, prefix: str = "", explore: Explore = (None, ())
+    data: Any,
+    model: Any,
+    params: Mapping[str, Any] | None,
+    prefix: str = "",
+    explore: Explore = (None, ()),
+    log: Log = None,
 ) -> Any:
     """Score a whole table; see `metamodel.scoring.score`."""
     model = exploring(model if isinstance(model, MetaModel) else load_model(model), *explore)
+    settings = log_settings(log, model.manifest.features.names)
     table = as_pandas(data)
-    frame = pd.concat(_parts(data, model), ignore_index=True) if table is None else table
-    readable = _readable(frame, data, model)
+    frame = pd.concat(_parts(data, model, settings), ignore_index=True) if table is None else table
+    readable = _readable(frame, data, model, settings)
     model.manifest.features.check_kinds(readable)
-    answers = model.predict(readable, params).add_prefix(prefix)
+    with asking(model, settings, model_identity(model)) as ask:
+        answers = ask(readable, params).add_prefix(prefix)
     check_free(frame.columns, answers.columns)
     return _beside(frame, answers) if table is None or table is data else widened(data, answers)
 
@@ -48,12 +61,13 @@ def score_to_file(
     params: Mapping[str, Any] | None = None,
     prefix: str = "",
     explore: Explore = (None, ()),
+    log: Log = None,
 ) -> ScoreSummary:
     """Score a file into another one, part by part.
 
     Parameters
     ----------
-    data, model, params, prefix, explore
+    data, model, params, prefix, explore, log
         As for `metamodel.scoring.score`.
     output
         Name of the file to write, ending in .parquet or .csv. It appears when it is complete.
@@ -65,11 +79,11 @@ def score_to_file(
     """
     _check_apart(data, output)
     model = exploring(model if isinstance(model, MetaModel) else load_model(model), *explore)
-    counted = _Counted(model)
+    settings = log_settings(log, model.manifest.features.names)
 
-    def scored() -> Iterator[pd.DataFrame]:
-        for i, part in enumerate(_parts(data, model)):
-            readable = _readable(part, data, model)
+    def scored(counted: _Counted) -> Iterator[pd.DataFrame]:
+        for i, part in enumerate(_parts(data, model, settings)):
+            readable = _readable(part, data, model, settings)
             # A wrong column is wrong from the start; the last part may be one row with one bad value.
             if i == 0:
                 model.manifest.features.check_kinds(readable)
@@ -77,22 +91,25 @@ def score_to_file(
             check_free(part.columns, answers.columns)
             yield _beside(part, answers)
 
-    tables.write_table(output, scored())
+    with asking(model, settings, model_identity(model)) as ask:
+        counted = _Counted(model, ask)
+        tables.write_table(output, scored(counted))
     return counted.summary()
 
 
 class _Counted:
     """Answers part by part, and counts what became of the rows."""
 
-    def __init__(self, model: MetaModel) -> None:
+    def __init__(self, model: MetaModel, ask: AskModel) -> None:
         self._model = model
+        self._ask = ask
         self._statuses: Counter[str] = Counter()
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._errors = Errors()
 
     def answers(self, part: pd.DataFrame, readable: pd.DataFrame, params: Mapping[str, Any] | None) -> pd.DataFrame:
         """Answer a part; the reasons are in the columns of `detail`, which who did not ask for them does not get."""
-        answers = self._model.predict(readable, {**(params or {}), "detail": True})
+        answers = self._ask(readable, {**(params or {}), "detail": True})
         self._statuses.update(answers["status"].value_counts().to_dict())
         lost = answers[answers["status"].isin(UNANSWERED)]
         self._reasons.update(lost.groupby(["status", "error"]).size().to_dict())
@@ -115,7 +132,7 @@ def _check_apart(data: str | Path, output: str | Path) -> None:
         raise InputError(f"The output {str(output)!r} is, or lies in, the table that is read. Name another file.")
 
 
-def _parts(data: str | Path, model: MetaModel) -> Iterator[pd.DataFrame]:
+def _parts(data: str | Path, model: MetaModel, log: LogSettings | None) -> Iterator[pd.DataFrame]:
     if not isinstance(data, str | Path):
         raise no_table(data)
     if isinstance(data, str) and data in SAMPLES:
@@ -126,10 +143,11 @@ def _parts(data: str | Path, model: MetaModel) -> Iterator[pd.DataFrame]:
     texts = [column.name for column in keys.columns if column.kind == "string"]
     texts += features.texts
     texts += model.entity_names  # each of their fields is read by itself
+    texts += log.columns if log is not None else ()  # as they are in the file, so that labels fit them
     yield from tables.read_batches(data, keys.names, texts)
 
 
-def _readable(frame: pd.DataFrame, data: Any, model: MetaModel) -> pd.DataFrame:
+def _readable(frame: pd.DataFrame, data: Any, model: MetaModel, log: LogSettings | None) -> pd.DataFrame:
     """Undo what one bad field does to a whole column of a CSV file.
 
     For the model alone: what is written has the column as it was read, of one type, or Parquet could not hold it.
@@ -139,7 +157,7 @@ def _readable(frame: pd.DataFrame, data: Any, model: MetaModel) -> pd.DataFrame:
     kinds: dict[str, str] = {feature.name: feature.kind for feature in model.manifest.features.features}
     numeric = {name: "number" for name, kind in kinds.items() if kind in ("number", "boolean")}
     # A group column may be a feature too; it is a key first.
-    entities = dict.fromkeys(model.entity_names, "integer")
+    entities = dict.fromkeys([*model.entity_names, *(log.entity if log is not None else ())], "integer")
     keys = {column.name: column.kind for column in model.manifest.keys.columns}
     return with_parsed_fields(frame, entities | numeric | keys)
 

@@ -7,6 +7,7 @@ alone, and what nobody answered is an SQL null. Only the DataFrame API is used, 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -22,9 +23,13 @@ from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.exploring_model import ExploringModel, exploring
 from metamodel.exceptions import ChildFailed
 from metamodel.flavor.load import load_model
+from metamodel.flavor.model_identity import model_identity
 from metamodel.prediction.answer_form import DETAIL_COLUMNS, OTHER, VARIANT, PredictOptions
 from metamodel.prediction.routing import Route, output_columns
-from metamodel.scoring.spark_worker import ModelPlace, PartitionScorer
+from metamodel.prediction_log.log_files import new_name
+from metamodel.prediction_log.log_settings import LogSettings
+from metamodel.scoring.batch_answers import log_settings
+from metamodel.scoring.spark_worker import JobLog, ModelPlace, PartitionScorer
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables.grouping import check_columns
 from metamodel.tables.spark import column, read_spark, reason, sample_frame, with_plain_names, write_spark
@@ -45,34 +50,48 @@ _SPARK_TYPES: dict[pa.DataType, T.DataType] = {
 }
 
 
+# Where answers are logged; as for `log_settings`.
+Log = LogSettings | str | Path | None
+
 # Share of entities that parents answer, and columns that name one; as for `exploring`.
 Explore = tuple[float | None, Sequence[str] | str]
 
 
 def score_on_spark(
-    data: Any, model: Any, params: Mapping[str, Any] | None, prefix: str = "", explore: Explore = (None, ())
+    data: Any,
+    model: Any,
+    params: Mapping[str, Any] | None,
+    prefix: str = "",
+    explore: Explore = (None, ()),
+    log: Log = None,
 ) -> DataFrame:
     """Score a table; see `metamodel.scoring.score`. Nothing runs before the result is used."""
     opened = _opened(model, explore)
-    return _scored(data, opened, model, opened.options(params), prefix)
+    return _scored(data, opened, _place(opened, model), opened.options(params), prefix, log)
 
 
 def _opened(model: Any, explore: Explore) -> MetaModel:
     return exploring(model if isinstance(model, MetaModel) else load_model(model), *explore)
 
 
-def _scored(data: Any, opened: MetaModel, model: Any, options: PredictOptions, prefix: str) -> DataFrame:
+def _scored(
+    data: Any, opened: MetaModel, place: ModelPlace, options: PredictOptions, prefix: str, log: Log
+) -> DataFrame:
     keys, features = opened.manifest.keys, opened.manifest.features
     texts = [column.name for column in keys.columns if column.kind == "string"]
     texts += features.texts
+    settings = log_settings(log, features.names)
+    of_log = settings.columns if settings is not None else ()
+    texts += of_log  # as they are in the file, so that labels fit them
     frame = read_spark(data, keys.names, texts).frame
     added = _added(opened.route, options)
     _check(frame, opened, [f"{prefix}{name}" for name in added])
-    entities = [name for name in opened.entity_names if name in frame.columns]
+    entities = [name for name in (*opened.entity_names, *of_log) if name in frame.columns]
     needed = tuple(dict.fromkeys([*keys.names, *features.names, *entities]))
-    place = _place(opened, model, _tasks(frame))
+    place = replace(place, workers=_tasks(frame))
+    job = None if settings is None else JobLog(settings, model_identity(opened), new_name())
     control = opened.exploration if isinstance(opened, ExploringModel) else None
-    scorer = PartitionScorer(place, tuple(frame.columns), needed, added, asdict(options), prefix, control)
+    scorer = PartitionScorer(place, tuple(frame.columns), needed, added, asdict(options), prefix, control, job)
     together = [column(name) for name in keys.names]
     fields = [T.StructField(f"{prefix}{name}", _SPARK_TYPES[kind]) for name, kind in added.items()]
     schema = T.StructType([*frame.schema.fields, *fields])
@@ -87,12 +106,13 @@ def score_to_table(
     params: Mapping[str, Any] | None = None,
     prefix: str = "",
     explore: Explore = (None, ()),
+    log: Log = None,
 ) -> ScoreSummary:
     """Score a table into another one.
 
     Parameters
     ----------
-    data, model, params, prefix, explore
+    data, model, params, prefix, explore, log
         As for `metamodel.scoring.score`.
     output
         Where to write; see `metamodel.tables.spark.write_spark`.
@@ -105,7 +125,7 @@ def score_to_table(
     opened = _opened(model, explore)
     options = opened.options(params)
     # Starts the session, without which there are no columns.
-    scored = _scored(data, opened, model, replace(options, detail=True), prefix)
+    scored = _scored(data, opened, _place(opened, model), replace(options, detail=True), prefix, log)
     target = opened.manifest.target
     sums = _Sums(
         opened.route.form(options).statuses, target.name if target.name in scored.columns else None, target.task, prefix
@@ -183,11 +203,11 @@ def _check(frame: DataFrame, model: MetaModel, added: list[str]) -> None:
     check_free(frame.columns, added)
 
 
-def _place(opened: MetaModel, model: Any, tasks: int) -> ModelPlace:
+def _place(opened: MetaModel, model: Any) -> ModelPlace:
     uri = None if isinstance(model, MetaModel) else str(model)
     path = str(opened.path.absolute())
     fetches = uri or opened.manifest.references is not None
-    return ModelPlace(path, opened.digest, uri, mlflow.get_tracking_uri() if fetches else None, tasks)
+    return ModelPlace(path, opened.digest, uri, mlflow.get_tracking_uri() if fetches else None)
 
 
 def _tasks(frame: DataFrame) -> int:

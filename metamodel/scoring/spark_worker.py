@@ -7,6 +7,7 @@ application. MLflow is imported for that download alone.
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from metamodel.common.byte_cache import CACHE_VARIABLE, ByteCache, limit_in_byte
 from metamodel.common.uris import redacted
 from metamodel.exceptions import UnreadableBundle
 from metamodel.prediction.rollout.exploration import Exploration
+from metamodel.prediction_log.log_settings import LogSettings
+from metamodel.scoring.batch_answers import AskModel, asking
 from metamodel.tables.arrow import arrow_to_pandas
 
-__all__ = ["ModelPlace", "PartitionScorer"]
+__all__ = ["JobLog", "ModelPlace", "PartitionScorer"]
 
 # Rows come sorted by group, so a child is not needed again once its rows have passed.
 _DEFAULT_CACHE_MB = 256
@@ -118,6 +121,25 @@ def _cache() -> ByteCache:
 
 
 @dataclass(frozen=True)
+class JobLog:
+    """The log of a job: each partition writes a file of its own, and a task that is tried again replaces it.
+
+    Parameters
+    ----------
+    settings
+        What is logged, and where: a folder that all workers share.
+    model
+        Name and version of the model.
+    name
+        Of the job, under which the files stand.
+    """
+
+    settings: LogSettings
+    model: tuple[str, str]
+    name: str
+
+
+@dataclass(frozen=True)
 class PartitionScorer:
     """Adds answers to the rows of a partition.
 
@@ -137,6 +159,8 @@ class PartitionScorer:
         Put before the names of the columns that are added.
     control
         Whom parents answer instead of children; None for nobody.
+    log
+        Where answers are logged; None for no log.
     """
 
     place: ModelPlace
@@ -146,14 +170,24 @@ class PartitionScorer:
     params: dict[str, Any]
     prefix: str = ""
     control: Exploration | None = None
+    log: JobLog | None = None
 
     def score(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Answer every row; the caller's columns pass through as they are."""
         model = self.place.open()
         if self.control is not None:
             model = ExploringModel(model, self.control)
+        with self._asking(model) as ask:
+            yield from self._scored(batches, ask)
+
+    def _asking(self, model: MetaModel) -> AbstractContextManager[AskModel]:
+        if self.log is None:
+            return asking(model, None)
+        return asking(model, self.log.settings, self.log.model, f"{self.log.name}-{_partition():05d}")
+
+    def _scored(self, batches: Iterator[pa.RecordBatch], ask: AskModel) -> Iterator[pa.RecordBatch]:
         for batch in (numbered.rename_columns(list(self.names)) for numbered in batches):
-            answers = model.predict(self._frame(batch), self.params)
+            answers = ask(self._frame(batch), self.params)
             added = [_typed(answers[name], kind) for name, kind in self.added.items()]
             names = [*batch.schema.names, *(f"{self.prefix}{name}" for name in self.added)]
             yield pa.RecordBatch.from_arrays([*batch.columns, *added], names=names)
@@ -166,6 +200,13 @@ class PartitionScorer:
             if pa.types.is_signed_integer(field.type) and column.null_count
         }
         return arrow_to_pandas(table, integers)
+
+
+def _partition() -> int:
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return 0 if context is None else int(context.partitionId())
 
 
 def _typed(values: pd.Series, kind: pa.DataType) -> pa.Array:

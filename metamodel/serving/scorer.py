@@ -9,6 +9,7 @@ from mlflow.models import Model
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.flavor.answer_log import AnswerLog
+from metamodel.flavor.model_identity import model_identity
 from metamodel.flavor.pyfunc import public_errors
 from metamodel.flavor.scoring_server import PublicError
 from metamodel.flavor.signature import signature
@@ -62,7 +63,7 @@ class Scorer:
         opened_bytes: int | None = None,
     ) -> None:
         self.model = model
-        self._log = None if log is None else AnswerLog(model, log, version)
+        self._log = None if log is None else AnswerLog(model, log, model_identity(model, version))
         self.version = version
         # A name may hold what no header can.
         plain = version.encode("ascii", errors="backslashreplace")

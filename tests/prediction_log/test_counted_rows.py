@@ -7,15 +7,14 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from counted_log import COUNTED, assert_same, expected
 from logged_rows import DAY, MODEL, answered, frame_of, rows_in, settings_in
-from routes import FEATURES, KEYS
 
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.drift_columns import DriftColumns
-from metamodel.evaluation.drift.drift_features import drift_features
 from metamodel.evaluation.drift.drift_reference import PREDICTION
 from metamodel.evaluation.drift.model_reference import ModelReference
-from metamodel.evaluation.drift.window_counts import ROWS, WindowCounts, count_window
+from metamodel.evaluation.drift.window_counts import ROWS, count_window
 from metamodel.evaluation.drift.window_rows import RowSchema, WindowRows
 from metamodel.prediction_log import log_writer
 from metamodel.prediction_log.answered_rows import LoggedModel
@@ -23,32 +22,6 @@ from metamodel.prediction_log.counted_rows import write_counted
 from metamodel.prediction_log.log_counts import count_files, read_log_counts
 from metamodel.prediction_log.log_tables import log_table
 from metamodel.prediction_log.log_writer import LogCounts, PredictionLog
-
-
-def reference_of(frame: pd.DataFrame) -> ModelReference:
-    """The bins of a table of two stores, with predictions."""
-    codes = frame["store"].to_numpy()
-    columns, _ = drift_features(frame, FEATURES.features)
-    columns.values[PREDICTION] = np.arange(len(frame)) / 4
-    return ModelReference(('["FR",0]', '["FR",1]'), build_reference(columns, codes, 2))
-
-
-COUNTED = replace(MODEL, reference=reference_of(frame_of(40)))
-
-
-def expected(frame: pd.DataFrame) -> WindowCounts:
-    """What monitoring counts of the rows themselves."""
-    answers = answered(frame).answers.frame(frame.index)
-    rows = WindowRows.of(RowSchema(KEYS, FEATURES.features, "regression"), frame, answers, None)
-    assert COUNTED.reference is not None
-    return count_window(COUNTED.reference, rows)
-
-
-def assert_same(counts: WindowCounts, others: WindowCounts) -> None:
-    one, two = (WindowCounts.together([part]) for part in (counts, others))
-    assert (one.keys, one.columns) == (two.keys, two.columns)
-    for name in ("bins", "counts", "totals"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
 
 
 def test_the_log_counts_what_monitoring_counts_of_the_rows(tmp_path: Path) -> None:
@@ -135,9 +108,9 @@ def test_where_counts_cannot_be_written_the_rows_are_and_one_line_says_so(
 
     monkeypatch.setattr(log_writer, "write_counted", full)
     log = PredictionLog(settings_in(tmp_path, features="counts"), seconds=3600)
+    table = log_table([answered(frame_of(5), model=COUNTED)], log.settings)
     for _ in range(2):
-        log.put(answered(frame_of(5), model=COUNTED))
-        log._write()
+        log._write_rows(COUNTED, table)
     assert log.counts == LogCounts(10, 0)
     assert [record.message.count("Features of 5 rows not counted") for record in caplog.records] == [1]
 

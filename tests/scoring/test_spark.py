@@ -19,7 +19,9 @@ from spark_tables import FEATURES, KEYS, TARGET, entries, in_cells
 import metamodel
 from metamodel.bundle.model import MetaModel
 from metamodel.cli import main
+from metamodel.evaluation.drift.window_counts import ROWS
 from metamodel.exceptions import InputError, MissingColumns
+from metamodel.prediction_log.log_counts import read_log_counts
 from metamodel.scoring import score_file
 
 pytestmark = pytest.mark.spark
@@ -187,3 +189,21 @@ def test_ids_of_19_digits_beside_a_null_are_routed_as_on_this_machine(spark: Any
     assert here["status"].tolist() == ["child", "invalid_key", "child", "child"] * 10
     assert there["status"].tolist() == here["status"].tolist()
     np.testing.assert_allclose(there["prediction"], here["prediction"], rtol=1e-9)
+
+
+def test_every_row_is_in_the_log_once_however_often_the_answers_are_used(
+    spark: Any, housing: pd.DataFrame, tmp_path: Path
+) -> None:
+    cells = in_cells(housing).dropna().assign(row_id=lambda frame: np.arange(len(frame)))
+    bundle = trained(cells.iloc[5000:], KEYS, TARGET, features=FEATURES)
+
+    answers = metamodel.score(spark.createDataFrame(cells), bundle, engine="spark", log=tmp_path / "log")
+    found = [answers.toPandas().set_index("row_id").sort_index() for _ in range(2)]
+
+    rows = pd.concat(metamodel.read_log(tmp_path / "log")).astype({"row_id": int}).set_index("row_id").sort_index()
+    assert rows.index.tolist() == found[0].index.tolist() == list(range(len(cells)))
+    np.testing.assert_array_equal(rows["prediction"], found[1]["prediction"])
+    assert set(rows["status"]) == set(found[0]["status"])
+    assert rows["version"].nunique() == 1
+    counted = [counts.totals[:, ROWS].sum() for _, counts in read_log_counts(tmp_path / "log")]
+    assert sum(counted) == len(cells)

@@ -154,7 +154,9 @@ class RolloutModel(MetaModel):
             answers = super()._answer(read, options)
             answers.variant = np.full(len(answers.prediction), _CHAMPION, dtype=np.int8)
             if self.is_logged and self._shadow is not None:
-                answers.shadow = self._shadow.offer(read, options)
+                # A batch has time, and wants to know what the challenger says of each of its rows.
+                ask = self._shadow.offer if self.is_serving else self._shadow.ask_now
+                answers.shadow = ask(read, options)
         else:
             chosen = self._chosen(read, entities)
             of_both = self._interleaved if self.rollout.mode == "interleave" else self._divided

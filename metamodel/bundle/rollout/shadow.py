@@ -75,11 +75,16 @@ class Shadow:
         self._waiting = 0
         self._started = False
 
+    def ask_now(self, read: _Read, options: PredictOptions) -> ShadowAnswer:
+        """Ask for some rows, and wait for the answer."""
+        answer = ShadowAnswer()
+        self._answer([_asked(read, options, answer)])
+        return answer
+
     def offer(self, read: _Read, options: PredictOptions) -> ShadowAnswer:
         """Ask for some rows, some time; returns at once."""
         answer = ShadowAnswer()
-        # Whatever the caller wants to know, an unknown group is no error here.
-        asked = _Asked(read, PredictOptions(unknown="null" if options.unknown == "error" else options.unknown), answer)
+        asked = _asked(read, options, answer)
         with self._lock:
             if self._waiting + asked.rows > self._most_rows:
                 self.dropped += asked.rows
@@ -100,6 +105,8 @@ class Shadow:
                 gathered.append(asked.get())
             for together in _together(gathered):
                 self._answer(together)
+                with self._lock:
+                    self._waiting -= sum(asked.rows for asked in together)
 
     def _answer(self, together: Sequence[_Asked]) -> None:
         rows = sum(asked.rows for asked in together)
@@ -117,9 +124,12 @@ class Shadow:
                 stop = start + asked.rows
                 asked.answer.fill(answers.prediction[start:stop], statuses[start:stop])
                 start = stop
-        finally:
-            with self._lock:
-                self._waiting -= rows
+
+
+def _asked(read: _Read, options: PredictOptions, answer: ShadowAnswer) -> _Asked:
+    # Whatever the caller wants to know, an unknown group is no error here.
+    unknown = "null" if options.unknown == "error" else options.unknown
+    return _Asked(read, PredictOptions(unknown=unknown), answer)
 
 
 def _together(gathered: Sequence[_Asked]) -> list[list[_Asked]]:
