@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from metamodel.common.fork_lock import ForkLock
 
 __all__ = [
+    "SHARED_MEMORY",
     "OwnedDirectory",
     "directory_until_exit",
     "discard",
@@ -32,6 +33,9 @@ __all__ = [
     "sweep",
     "temporary_directory",
 ]
+
+# A file system in memory, where Linux has it.
+SHARED_MEMORY = Path("/dev/shm")
 
 _PREFIX = "metamodel-"
 
@@ -140,13 +144,15 @@ _mine: list[OwnedDirectory] = []
 _guard = ForkLock(forget=_mine.clear)
 
 
-def scratch_directory(name: str) -> Path:
+def scratch_directory(name: str, parent: Path | None = None) -> Path:
     """Make a directory in the system's temporary directory; it goes when this process does, however it ends.
 
     Parameters
     ----------
     name
         What it is for.
+    parent
+        A directory in whose file system it shall lie instead.
 
     Examples
     --------
@@ -154,14 +160,29 @@ def scratch_directory(name: str) -> Path:
     >>> directory.is_dir(), directory.name.startswith("model-")
     (True, True)
     """
-    temporary = Path(tempfile.gettempdir())
+    temporary = Path(tempfile.gettempdir()) if parent is None else parent
     with _guard:
         mine = next((owned for owned in _mine if owned.path.parent == temporary and owned.path.is_dir()), None)
         if mine is None:
-            sweep(temporary, _PREFIX)
+            _sweep_all(temporary)
             mine = OwnedDirectory(temporary, _PREFIX)
             _mine.append(mine)
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=mine.path))
+
+
+def _sweep_all(*parents: Path) -> None:
+    for parent in dict.fromkeys([*parents, Path(tempfile.gettempdir()), SHARED_MEMORY]):
+        sweep(parent, _PREFIX, _without_semaphores)
+
+
+def _without_semaphores(left: Path) -> bool:
+    """Take the semaphores of a dead process's workers away too; loky names them by the process's number."""
+    number = left.name.removeprefix(_PREFIX).partition("-")[0]
+    if not Path("/proc", number).exists():  # nobody has got the number since
+        for semaphore in left.parent.glob(f"sem.loky-{number}-*"):
+            if _is_ours(semaphore.lstat()):
+                semaphore.unlink(missing_ok=True)
+    return True
 
 
 @contextmanager
@@ -202,7 +223,7 @@ _until_exit: list[OwnedDirectory] = []
 def directory_until_exit() -> Path:
     """Make a directory that goes when the process that made it ends, however it ends, unless it is to be kept."""
     temporary = Path(tempfile.gettempdir())
-    sweep(temporary, _PREFIX)
+    _sweep_all(temporary)
     _until_exit.append(OwnedDirectory(temporary, _PREFIX))
     return _until_exit[-1].path
 

@@ -13,17 +13,22 @@ from typing import Literal
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelStatus, RunStatus
+from mlflow.entities import LoggedModelStatus, Run, RunStatus
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from metamodel.common.progress import say
 from metamodel.common.temp_dirs import OwnedDirectory, sweep
 from metamodel.common.uris import redacted
+from metamodel.tracking.children.group_facts import GROUP_TAG
 
-__all__ = ["KILLED", "close_left_open", "noted_open"]
+__all__ = ["KILLED", "close_children", "close_left_open", "noted_open"]
 
 _PREFIX = ".metamodel-open-"
 _NOTE = "note.json"
+
+# More than are logged side by side.
+_MOST_AT_ONCE = 100
 
 KILLED = "Killed: the process that logged here ended without a word."
 
@@ -77,7 +82,29 @@ def _close(client: MlflowClient, kind: str, identity: str, error_tag: str) -> No
         if client.get_logged_model(identity).status == LoggedModelStatus.PENDING:
             client.finalize_logged_model(identity, LoggedModelStatus.FAILED)
             say(f"Logged model {identity} of a killed process is FAILED now.")
-    elif client.get_run(identity).info.status == RunStatus.to_string(RunStatus.RUNNING):
+        return
+    run = client.get_run(identity)
+    if run.info.status == RunStatus.to_string(RunStatus.RUNNING):
         client.set_tag(identity, error_tag, KILLED)
         client.set_terminated(identity, RunStatus.to_string(RunStatus.FAILED))
         say(f"Run {identity} of a killed process is FAILED now.")
+    close_children(run)
+
+
+def close_children(run: Run) -> None:
+    """End what a run had begun for single groups when it was broken off: a later attempt in it takes them up again.
+
+    Models become FAILED, and nested runs KILLED: one that is FAILED tells of a group that could not be fitted.
+    """
+    client, experiment = MlflowClient(), [run.info.experiment_id]
+    latest_first = [{"field_name": "creation_timestamp", "ascending": False}]
+    made = client.search_logged_models(
+        experiment, f"source_run_id = '{run.info.run_id}'", max_results=_MOST_AT_ONCE, order_by=latest_first
+    )
+    for model in made:
+        if GROUP_TAG in model.tags and model.status == LoggedModelStatus.PENDING:
+            client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+    nested = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.info.run_id}' AND attributes.status = 'RUNNING'"
+    for child in client.search_runs(experiment, nested, max_results=_MOST_AT_ONCE):
+        if GROUP_TAG in child.data.tags:
+            client.set_terminated(child.info.run_id, RunStatus.to_string(RunStatus.KILLED))

@@ -24,7 +24,7 @@ from metamodel.exceptions import InputError
 from metamodel.fitting.group import Terminated
 from metamodel.flavor.remote import briefly, check_tracking_server
 from metamodel.tracking.children.earlier_runs import TRAINING_TAG
-from metamodel.tracking.left_open import close_left_open, noted_open
+from metamodel.tracking.left_open import close_children, close_left_open, noted_open
 
 __all__ = ["LEDGER_TABLE", "check_tags", "claim", "cut", "resumable_run", "training_run"]
 
@@ -76,7 +76,7 @@ def training_run(
             try:
                 yield run
             except BaseException as error:
-                _end_failed(error)
+                _end_failed(run, error)
                 raise
             if _ERROR_TAG in run.data.tags:  # of an attempt before this one
                 mlflow.delete_tag(_ERROR_TAG)
@@ -99,7 +99,7 @@ def _end_finished(run: mlflow.ActiveRun) -> None:
     sys.stdout.write(f"🏃 View run at: {experiment}/runs/{run.info.run_id}\n🧪 View experiment at: {experiment}\n")
 
 
-def _end_failed(error: BaseException) -> None:
+def _end_failed(run: mlflow.ActiveRun, error: BaseException) -> None:
     """End the run as FAILED with its reason; where the store itself is at fault, its run stays as it is."""
     reason = cut(redacted(f"{type(error).__name__}: {error}"))
     try:
@@ -108,6 +108,7 @@ def _end_failed(error: BaseException) -> None:
                 mlflow.set_tag(_ERROR_TAG, reason)
             finally:  # or MLflow would end it when the process ends, and try for minutes
                 mlflow.end_run("FAILED")
+            close_children(run)
     except Exception as of_store:  # noqa: BLE001 - whatever it is, the first error is the one to be told
         say(f"The run could not be ended as FAILED ({redacted(short_line(error_text(of_store), 200))}).")
 

@@ -41,6 +41,21 @@ class Warns(LinearRegression):
         return super().fit(X, y)
 
 
+class HoldsPipe(LinearRegression):
+    """Says by a pipe that it is at work, and holds it open for so many seconds."""
+
+    def __init__(self, pipe="", seconds=0.0):
+        super().__init__()
+        self.pipe = pipe
+        self.seconds = seconds
+
+    def fit(self, X, y):
+        with Path(self.pipe).open("ab", buffering=0) as pipe:
+            pipe.write(b"at work\n")
+            time.sleep(self.seconds)
+        return super().fit(X, y)
+
+
 class Exits(LinearRegression):
     """Ends the program, as a script does, or raises another error that is no `Exception`."""
 

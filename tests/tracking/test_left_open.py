@@ -23,6 +23,21 @@ with noted_open("run", run.info.run_id):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
+# The same while it logs groups one by one: a model and a nested run are begun.
+KILLED_IN_ITS_CHILDREN = """
+import os, signal, mlflow
+from metamodel.tracking.left_open import noted_open
+client = mlflow.MlflowClient()
+run = client.create_run("0")
+print(run.info.run_id, flush=True)
+with noted_open("run", run.info.run_id):
+    ours = {"metamodel.group": "a"}
+    client.create_logged_model("0", "m-a", source_run_id=run.info.run_id, tags=ours)
+    client.create_run("0", tags={**ours, "mlflow.parentRunId": run.info.run_id})
+    client.create_run("0", tags={"mlflow.parentRunId": run.info.run_id})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -70,3 +85,22 @@ def test_a_note_of_another_server_stays_until_that_server_is_used(temporary: Pat
     closing = f"from metamodel.tracking.left_open import close_left_open; close_left_open({ERROR_TAG!r})"
     subprocess.run([sys.executable, "-c", closing], env=used, check=True)
     assert client.get_run(run_id).info.status == "FAILED"
+
+
+@pytest.mark.usefixtures("temporary")
+def test_what_a_killed_process_had_begun_for_groups_is_ended_too_and_the_callers_nested_runs_are_not() -> None:
+    client = MlflowClient()
+    client.search_experiments()
+    program = [sys.executable, "-c", KILLED_IN_ITS_CHILDREN]
+    killed = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=False)
+    run_id = killed.stdout.split()[0]
+
+    close_left_open(ERROR_TAG)
+
+    (model,) = client.search_logged_models(["0"], f"source_run_id = '{run_id}'")
+    assert model.status.value == "FAILED"
+    nested = client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    assert {("metamodel.group" in run.data.tags, run.info.status) for run in nested} == {
+        (True, "KILLED"),
+        (False, "RUNNING"),
+    }

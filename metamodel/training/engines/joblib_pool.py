@@ -7,15 +7,22 @@ A process that is killed (out of memory, a crash in native code) takes its task 
 tasks are run again one at a time, and the group that kills its process a second time is recorded as failed.
 """
 
+import os
+import shutil
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
+from metamodel.common.temp_dirs import SHARED_MEMORY, scratch_directory
 from metamodel.exceptions import WorkerDied
 from metamodel.tables.keys import GroupKey, decode_key
 from metamodel.training.engines.executor import TaskExecutor
@@ -26,6 +33,12 @@ from metamodel.training.plan import TablePlan
 __all__ = ["ProcessPool", "in_processes", "on_one_thread", "process_count"]
 
 T = TypeVar("T")
+
+# Free bytes in memory below which arrays are shared on disk; joblib's own rule.
+_ROOM_IN_MEMORY = 2 * 10**9
+
+# How often a worker looks whether its owner is there.
+_LOOK_SECONDS = 1.0
 
 
 def process_count(n_jobs: int) -> int:
@@ -99,7 +112,7 @@ class ProcessPool(TaskExecutor):
 
     def _parallel(self, tasks: Sequence[Task], job: Job[TablePlan], n_jobs: int) -> Iterator[TaskResult]:
         parallel = _workers(n_jobs, self._n_jobs, "generator_unordered")
-        yield from parallel(joblib.delayed(_run_in_worker)(run_task, *job.work_of(task)) for task in tasks)
+        yield from parallel(joblib.delayed(_run_in_worker)(os.getpid(), run_task, *job.work_of(task)) for task in tasks)
 
 
 def in_processes(work: Callable[..., T], items: Iterable[tuple[Any, ...]], n_jobs: int) -> Iterator[T]:
@@ -120,7 +133,8 @@ def in_processes(work: Callable[..., T], items: Iterable[tuple[Any, ...]], n_job
         A process was killed, at the item that would be next or at one soon after it.
     """
     try:
-        yield from _workers(n_jobs, n_jobs, "generator")(joblib.delayed(_run_in_worker)(work, *item) for item in items)
+        work_of = joblib.delayed(partial(_run_in_worker, os.getpid(), work))
+        yield from _workers(n_jobs, n_jobs, "generator")(work_of(*item) for item in items)
     except TerminatedWorkerError as error:
         raise WorkerDied(f"A worker process was killed: {error}") from error
 
@@ -136,12 +150,41 @@ def _workers(n_jobs: int, sharing: int, return_as: str) -> joblib.Parallel:
     """Get worker processes, `sharing` of which share the cores."""
     threads = max(1, joblib.cpu_count() // sharing)
     # With n_jobs=1 joblib would fit in this very process, so there are always two workers. Large arrays reach
-    # them as copy-on-write maps ("c"), because some estimators write into their input.
+    # them as copy-on-write maps ("c"), because some estimators write into their input; the files of these go with this
+    # process, however it ends.
+    folder = scratch_directory("arrays", _fast_folder())
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
-        return joblib.Parallel(n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as=return_as, mmap_mode="c")
+        return joblib.Parallel(
+            n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as=return_as, mmap_mode="c", temp_folder=folder
+        )
 
 
-def _run_in_worker(work: Callable[..., T], *item: Any) -> T:
+def _fast_folder() -> Path | None:
+    """Choose where arrays for the workers lie as joblib would: what its variable names, in memory, or None."""
+    if named := os.environ.get("JOBLIB_TEMP_FOLDER"):
+        return Path(named)
+    roomy = os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free > _ROOM_IN_MEMORY
+    return SHARED_MEMORY if roomy else None
+
+
+def _run_in_worker(owner: int, work: Callable[..., T], *item: Any) -> T:
+    _end_with(owner)
     # A forest with n_jobs=-1 would start threads of its own beside the other processes.
     with joblib.parallel_config(backend="sequential"):
         return work(*item)
+
+
+@cache
+def _end_with(owner: int) -> None:
+    """End this worker where the process that it works for was killed; what it would make, nobody waits for.
+
+    joblib's workers look for one only when they have waited for work for minutes.
+    """
+
+    def watch() -> None:
+        while os.getppid() == owner:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(1)
+
+    if os.getppid() == owner:  # a worker that something else stands between is no child
+        threading.Thread(target=watch, name="metamodel-owner", daemon=True).start()
