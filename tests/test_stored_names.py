@@ -14,7 +14,7 @@ import cloudpickle
 import pytest
 
 from metamodel.bundle import codecs, diagnostics, group_values, manifest, reader, references, stored_stacks
-from metamodel.bundle.carry import recipe
+from metamodel.bundle.carry import recipe, seen
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.bundle.monitored import stored_reference
 from metamodel.bundle.rollout import overlay, rollout_files
@@ -93,6 +93,7 @@ BUNDLE_FILES = {
     "POOLED_DIR": "pooled",
     "RECIPE_NAME": "recipe.json",
     "REFERENCE_DIR": "references",
+    "SEEN_NAME": "seen.parquet",
     "SHARD_DIR": "shards",
     "STACK_DIR": "stacks",
 }
@@ -170,7 +171,7 @@ def test_tags():
 
 
 def test_files_of_a_bundle():
-    modules = (diagnostics, group_values, manifest, reader, recipe, references, stored_reference, stored_stacks)
+    modules = (diagnostics, group_values, manifest, reader, recipe, references, seen, stored_reference, stored_stacks)
     names = {name: value for module in modules for name, value in vars(module).items()}
     assert {name: names[name] for name in names if re.fullmatch("[A-Z][A-Z_]*_(NAME|DIR)", name)} == BUNDLE_FILES
     assert (FORMAT_VERSION, MLMODEL) == (1, "MLmodel")

@@ -1,16 +1,17 @@
-"""Judge a group's new child and the one it has on rows that neither has seen: those newer than what the old one saw.
+"""Judge a group's new child and the one it has on fresh rows, which neither has seen; the old child is never fitted.
 
-The old child is never fitted. The new one is judged as a backtest inside the fresh rows: before each of a few origins
-its candidate is fitted on all rows until then, and both answer the rows behind it (prequential evaluation; Dawid 1984,
-"Statistical theory: the prequential approach", JRSS A 147). So the new child is seen to learn from the fresh weeks, and
-no row that it answers was among those it was fitted on.
+Where there is a time, fresh rows are newer than those that the old child saw, and the new one is judged as a backtest
+inside them: before each of a few origins its candidate is fitted on all rows until then, and both answer the rows
+behind it (prequential evaluation; Dawid 1984, "Statistical theory: the prequential approach", JRSS A 147). So the new
+child is seen to learn from the fresh weeks, and no row that it answers was among those it was fitted on.
+
+Without a time, fresh rows are those whose hash is not among those of the old child's rows. No order has a meaning, so
+they are cross-validated: each part of them is answered by what was fitted on all other rows.
 """
-
-from typing import Any
 
 import numpy as np
 
-from metamodel.common.arrays import AnyArray, BoolArray
+from metamodel.common.arrays import AnyArray, BoolArray, HashArray
 from metamodel.evaluation.metrics import PRIMARY
 from metamodel.evaluation.pooled_selection import Contest
 from metamodel.evaluation.predictions import Predictions
@@ -18,16 +19,19 @@ from metamodel.evaluation.significance import paired_p_values
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.model_selection import fit_candidate, predictions_of
 from metamodel.fitting.spec import Candidate, FitSpec
+from metamodel.fitting.warm_start import EarlierChild
 
-__all__ = ["fresh_folds", "judge_incumbent"]
+__all__ = ["fresh_folds", "judge_incumbent", "unseen_folds"]
 
-# Origins at most; each costs one more fit.
+# Origins, or parts of the unseen rows, at most; each costs one more fit.
 _ORIGINS = 4
+
+_Folds = list[tuple[BoolArray, BoolArray]]
 
 _OLD, _NEW = "incumbent", "challenger"
 
 
-def fresh_folds(times: AnyArray, through: float | int) -> list[tuple[BoolArray, BoolArray]]:
+def fresh_folds(times: AnyArray, through: float | int) -> _Folds:
     """Split the fresh rows of a group into a few blocks, each tested by what was fitted on all rows before it.
 
     Parameters
@@ -54,9 +58,35 @@ def fresh_folds(times: AnyArray, through: float | int) -> list[tuple[BoolArray, 
     return folds if all(train.any() for train, _ in folds) else []
 
 
-def judge_incumbent(
-    candidate: Candidate, group: GroupData, incumbent: Any, through: float | int, spec: FitSpec
-) -> dict[str, float]:
+def unseen_folds(unseen: BoolArray, draws: HashArray) -> _Folds:
+    """Split the unseen rows of a group into a few parts, each tested by what was fitted on all other rows.
+
+    Parameters
+    ----------
+    unseen
+        Which rows the old child has not seen, shape (n_rows,).
+    draws
+        `GroupData.draw_hashes`, shape (n_rows,): unseen rows with the same one stay together, and the order of the rows
+        does not matter.
+
+    Returns
+    -------
+    list of (train, test)
+        Masks of shape (n_rows,); none where no row is unseen, and none without rows to train on.
+
+    Examples
+    --------
+    >>> unseen, draws = np.array([False, True, True, True]), np.array([5, 9, 7, 9], dtype=np.uint64)
+    >>> [(train.astype(int).tolist(), test.astype(int).tolist()) for train, test in unseen_folds(unseen, draws)]
+    [([1, 1, 0, 1], [0, 0, 1, 0]), ([1, 0, 1, 0], [0, 1, 0, 1])]
+    """
+    units = np.unique(draws[unseen])
+    parts = np.array_split(units, min(_ORIGINS, max(1, len(units)))) if len(units) else []
+    tests = [unseen & np.isin(draws, part) for part in parts]
+    return [(~test, test) for test in tests] if all((~test).any() for test in tests) else []
+
+
+def judge_incumbent(candidate: Candidate, group: GroupData, start: EarlierChild, spec: FitSpec) -> dict[str, float]:
     """Compare a group's chosen candidate with the child that the group has.
 
     Parameters
@@ -65,10 +95,8 @@ def judge_incumbent(
         The chosen one, as its parameters were tuned.
     group
         All of the group's rows, in the order of time.
-    incumbent
-        The fitted child.
-    through
-        The newest row that it saw.
+    start
+        The child that the group has, and what it has seen.
     spec
         What is fitted.
 
@@ -79,16 +107,15 @@ def judge_incumbent(
         where the new child is better; `gain_se`; `p_value_incumbent`, one-sided, of a new child that is no better.
         Empty without fresh rows.
     """
-    assert group.times is not None
-    folds = fresh_folds(group.times, through)
+    folds = _folds(group, start)
     if not folds:
         return {}
     said = [
         predictions_of(fit_candidate(candidate, group.take(train)), group.take(test), spec.task)
         for train, test in folds
     ]
-    fresh = group.times > through
-    answers = {_OLD: predictions_of(incumbent, group.take(fresh), spec.task), _NEW: Predictions.pooled(said)}
+    fresh = np.concatenate([np.flatnonzero(test) for _, test in folds])
+    answers = {_OLD: predictions_of(start.load(), group.take(fresh), spec.task), _NEW: Predictions.pooled(said)}
     metric = (spec.metric or PRIMARY["regression"]) if spec.task == "regression" else "accuracy"
     contest = Contest.of(answers, metric, _OLD)
     if contest is None:
@@ -100,8 +127,15 @@ def judge_incumbent(
     )
     finite = contest.has(_NEW)
     return {
-        "fresh_rows": int(fresh.sum()),
+        "fresh_rows": len(fresh),
         "gain": float(gap) if finite else float("-inf"),
         "gain_se": float(np.sqrt(noise / contest.rows)),
         "p_value_incumbent": two_sided / 2 if gap > 0 else 1 - two_sided / 2,
     }
+
+
+def _folds(group: GroupData, start: EarlierChild) -> _Folds:
+    if isinstance(start.seen, np.ndarray):
+        unseen = None if group.contents is None else ~np.isin(group.contents, start.seen)
+        return [] if unseen is None else unseen_folds(unseen, group.draw_hashes)
+    return [] if start.seen is None or group.times is None else fresh_folds(group.times, start.seen)

@@ -137,10 +137,10 @@ def _against_incumbent(
     candidate: Candidate, group: GroupData, start: EarlierChild | None, spec: FitSpec
 ) -> dict[str, float]:
     """Set the chosen candidate beside the child that the group has; nothing where that cannot answer."""
-    if start is None or start.through is None or start.refusal or group.times is None:
+    if start is None or start.refusal:
         return {}
     try:
-        return judge_incumbent(candidate, group, start.load(), start.through, spec)
+        return judge_incumbent(candidate, group, start, spec)
     except Terminated:
         raise
     except (Exception, SystemExit):  # noqa: BLE001 - then there is nothing to compare, as without fresh rows

@@ -43,6 +43,8 @@ class GroupData:
         From `holdout.child_ids`: which group of all columns each row is of. None where all are of one.
     split_groups
         Rows that have to stay together in every split; None where each stands for itself.
+    contents
+        From `content_hashes`, by which rows are known that an earlier child has seen; None where nobody asks.
     """
 
     key: GroupKey
@@ -53,6 +55,7 @@ class GroupData:
     weights: AnyArray | None = None
     children: IntArray | None = None
     split_groups: SplitGroups | None = None
+    contents: HashArray | None = None
 
     @property
     def draw_hashes(self) -> HashArray:
@@ -61,7 +64,7 @@ class GroupData:
 
     def take(self, rows: BoolArray | IntArray) -> "GroupData":
         """Keep the rows for which a mask of shape (n_rows,) is true, or those at some positions, in their order."""
-        every: tuple[Any, ...] = (self.times, self.weights, self.children, self.split_groups)
+        every: tuple[Any, ...] = (self.times, self.weights, self.children, self.split_groups, self.contents)
         others = (None if values is None else values[rows] for values in every)
         return GroupData(self.key, _rows_of(self.x, rows), self.y[rows], self.hashes[rows], *others)
 

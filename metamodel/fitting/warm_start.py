@@ -14,7 +14,7 @@ from typing import Any
 from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from metamodel.common.arrays import unshared
+from metamodel.common.arrays import HashArray, unshared
 from metamodel.common.messages import error_text, listing
 from metamodel.fitting.content import content
 from metamodel.fitting.estimator_info import label_and_params
@@ -24,11 +24,14 @@ from metamodel.fitting.sample_weight import fit_weighted
 from metamodel.fitting.spec import Candidate
 from metamodel.prediction.child import last_step
 
-__all__ = ["EarlierChild", "fit_chosen", "fit_from", "why_only_cold"]
+__all__ = ["EarlierChild", "Seen", "fit_chosen", "fit_from", "why_only_cold"]
 
 # Parameters of the last step that may differ: how much is added is the new fit's business, and XGBoost writes the
 # objective of more than two classes into its own parameters.
 _FREE = ("warm_start", "n_estimators", "objective")
+
+# What a child has seen: all rows until a point of time, or those with one of these hashes.
+Seen = float | int | HashArray
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,16 @@ class EarlierChild:
         Why there is none; empty where there is one.
     warm
         Whether the fit goes on from it.
-    through
-        The newest row that it saw, where the new child has to win against it; None where it has not.
+    seen
+        Where the new child has to win against it: the newest row that it saw, or the sorted hashes of all rows that it
+        saw (`content_hashes`). None where it has not.
     """
 
     load: Callable[[], Any] = lambda: None
     sha256: str = ""
     refusal: str = ""
     warm: bool = True
-    through: float | int | None = None
+    seen: Seen | None = None
 
 
 def why_only_cold(estimator: Any) -> str:

@@ -17,6 +17,7 @@ import pandas as pd
 from metamodel.bundle.carry.carried_shards import carry_shards, link_file
 from metamodel.bundle.carry.carried_stacks import carried_stacks, put_together
 from metamodel.bundle.carry.contests import CONTESTS_NAME, read_contests, write_contests
+from metamodel.bundle.carry.seen import SEEN_NAME, read_seen, write_seen
 from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME, write_evidence
 from metamodel.bundle.group_values import GROUP_VALUES_DIR, write_group_values
 from metamodel.bundle.ledger_queries import encoded_keys_of, keys_of
@@ -46,7 +47,7 @@ __all__ = ["check_group", "write_with_group_of"]
 
 _VERSION_CHARACTERS = 12
 
-_WRITTEN_ANEW = (LEDGER_NAME, KEYS_NAME, HOLDOUT_NAME, IMPORTANCE_NAME, CONTESTS_NAME, DRIFT_NAME)
+_WRITTEN_ANEW = (LEDGER_NAME, KEYS_NAME, HOLDOUT_NAME, IMPORTANCE_NAME, CONTESTS_NAME, DRIFT_NAME, SEEN_NAME)
 
 _FOLDERS_ANEW = (f"{SHARD_DIR}/", f"{STACK_DIR}/", f"{GROUP_VALUES_DIR}/")
 
@@ -179,6 +180,8 @@ def _write_evidence(base: Bundle, source: Bundle, encoded: str, others: set[str]
     contests = {key: contest for key, contest in read_contests(base).items() if key != encoded}
     contests |= {key: contest for key, contest in read_contests(source).items() if key == encoded}
     write_contests(directory, contests)
+    seen = {key: hashes for key, hashes in read_seen(base).items() if key != encoded}
+    write_seen(directory, seen | {key: hashes for key, hashes in read_seen(source).items() if key == encoded})
     _write_reference(base, source, encoded, directory)
 
 

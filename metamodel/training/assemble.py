@@ -33,6 +33,7 @@ from metamodel.training.build_stacks import NO_STACKS, stack_plan
 from metamodel.training.calibrate_intervals import with_intervals
 from metamodel.training.carrying.joining import Carrying
 from metamodel.training.carrying.provenance import with_provenance
+from metamodel.training.carrying.seen_rows import record_seen
 from metamodel.training.carrying.update_plan import FROM_NOTHING, Lineage, Update
 from metamodel.training.engines.pooled import with_pooled
 from metamodel.training.engines.task import TaskResult, leave_alone, skip_groups
@@ -118,6 +119,8 @@ def fit_and_assemble(
             ledger = carrying.shards(directory, ledger)
             manifest = replace(manifest, **carrying.manifest(manifest, directory))
         write_contests(directory, contests)
+        if plan.options.hashes_seen:
+            record_seen(directory, plan, ledger, gathered.results, carrying)
         write_recipe(directory, lineage.recipe, plan.options.codec)
         if plan.options.reference and plan.options.engine == "local":  # elsewhere the table is not here
             record_reference(directory, plan, data, judged.ledger, judged.shrunk.answered_rows, carrying)

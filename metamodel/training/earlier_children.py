@@ -9,7 +9,7 @@ from typing import Any, Self
 from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.reader import Bundle
 from metamodel.exceptions import CorruptBundle
-from metamodel.fitting.warm_start import EarlierChild
+from metamodel.fitting.warm_start import EarlierChild, Seen
 from metamodel.tables.keys import GroupKey, encode_key
 
 __all__ = ["PackedStart", "Starts"]
@@ -29,8 +29,8 @@ class PackedStart:
         Why there is none; empty where there is one.
     warm
         Whether the fit goes on from it.
-    through
-        The newest row that it saw, where the new child has to win against it; None where it has not.
+    seen
+        Where the new child has to win against it: the newest row that it saw, or the hashes of all; else None.
     """
 
     blob: bytes = b""
@@ -38,17 +38,17 @@ class PackedStart:
     codec: str = ""
     refusal: str = ""
     warm: bool = True
-    through: float | int | None = None
+    seen: Seen | None = None
 
     def open(self) -> EarlierChild:
         """Make it a start; the child is deserialized when the fit asks for it."""
         if self.refusal:
             return EarlierChild(refusal=self.refusal, warm=self.warm)
-        return EarlierChild(partial(_load, self), self.sha256, "", self.warm, self.through)
+        return EarlierChild(partial(_load, self), self.sha256, "", self.warm, self.seen)
 
     def to_bytes(self) -> bytes:
         """Serialize, for a column of a Spark table."""
-        return pickle.dumps((self.blob, self.sha256, self.codec, self.refusal, self.warm, self.through))
+        return pickle.dumps((self.blob, self.sha256, self.codec, self.refusal, self.warm, self.seen))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -71,8 +71,8 @@ class Starts:
         Why none of its children will do; empty where they may.
     warm
         Whether fits go on from them.
-    through
-        Group whose new child has to win against the earlier one → the newest row that this one saw.
+    incumbents
+        Group whose new child has to win against the earlier one → what this one has seen.
 
     Attributes
     ----------
@@ -86,21 +86,21 @@ class Starts:
         refusal: str = "",
         *,
         warm: bool = True,
-        through: Mapping[GroupKey, float | int] | None = None,
+        incumbents: Mapping[GroupKey, Seen] | None = None,
     ) -> None:
         self._bundle = bundle
         self._refusal = refusal
         self._warm = warm
-        self._through = through or {}
-        self.digest = f"{bundle.digest}{refusal}" + ("" if through is None else f" {warm} {len(through)}")
+        self._incumbents = incumbents or {}
+        self.digest = f"{bundle.digest}{refusal}" + ("" if incumbents is None else f" {warm} {len(incumbents)}")
 
     def of(self, keys: Iterable[GroupKey]) -> dict[GroupKey, PackedStart]:
         """Read the earlier children of some groups.
 
         Where fits go on from them each key has a start, if only one that says why it is none.
         """
-        chosen = [key for key in keys if self._warm or key in self._through]
-        return {key: replace(self._of(key), warm=self._warm, through=self._through.get(key)) for key in chosen}
+        chosen = [key for key in keys if self._warm or key in self._incumbents]
+        return {key: replace(self._of(key), warm=self._warm, seen=self._incumbents.get(key)) for key in chosen}
 
     def _of(self, key: GroupKey) -> PackedStart:
         references = self._bundle.references

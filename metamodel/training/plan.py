@@ -33,7 +33,7 @@ from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
 from metamodel.training.problem import Decisions, TableCounts, decide, feature_names
 from metamodel.training.targets import TargetInfo
-from metamodel.training.training_table import GroupRows, TrainingTable, fingerprint
+from metamodel.training.training_table import GroupRows, TrainingTable, contents, fingerprint, seen_hashes
 
 __all__ = [
     "GroupRows",
@@ -41,11 +41,13 @@ __all__ = [
     "TablePlan",
     "TrainingTable",
     "check_table",
+    "contents",
     "fingerprint",
     "hashed_columns",
     "levels_of",
     "make_plan",
     "row_columns",
+    "seen_hashes",
 ]
 
 
@@ -218,14 +220,16 @@ def _training_table(
 ) -> TrainingTable:
     """Bring the rows to the form in which groups are fitted; `children` says of each whose it is."""
     time, weight, split = options.time_column, options.sample_weight, options.split_groups
+    features = decided.features.training_table(frame)
     return TrainingTable(
-        decided.features.training_table(frame),
+        features,
         decided.target.values,
         row_hashes(frame, hashed_columns(decided.features, options), options.random_state),
         None if time is None else time_order(frame[time], time),
         None if weight is None else row_weights(frame[weight]),
         children,
         None if split is None else SplitGroups.of(frame, split, options.random_state),
+        contents(features, decided.target.values, children) if options.hashes_seen else None,
     )
 
 

@@ -65,6 +65,7 @@ def _only(result: TaskResult, keys: Collection[str]) -> TaskResult:
         ledger=[row for row in result.ledger if row.key in keys],
         evidence=evidence,
         samples={key: rows for key, rows in result.samples.items() if key in keys},
+        seen={key: hashes for key, hashes in result.seen.items() if key in keys},
     )
 
 

@@ -69,6 +69,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     explore_entity: Sequence[str] | str | None = None,
     keep_rows: bool = True,
     reference: bool = True,
+    seen: bool | str = "auto",
 ) -> TrainingResult:
     """Fit one child model for every group of a table, and write them as one bundle.
 
@@ -169,8 +170,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     retrain_list
         Groups to retrain: a table or a file's path with the group columns, or with `key`; and `reasons`.
     challenge, evidence, min_gain
-        Whether the child that a retrained group had is in a contest with the new one, on rows newer than those it saw
-        (with a time column); and who wins: "pooled", "own" or "worse". See docs/updates.md.
+        Whether the child that a retrained group had is in a contest with the new one, on rows that it has not seen: by
+        the time column newer ones, else those of which it knows no hash (`seen`); and who wins: "pooled", "own" or
+        "worse". See docs/updates.md.
     keep_missing
         How long groups that are gone from the table keep their child ("52w"); None for ever.
     strict
@@ -210,6 +212,9 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
     reference
         Also store what later rows are compared with: deciles, counts and commonest categories of each group's columns,
         and no row (docs/monitoring.md). With engine="local".
+    seen
+        Also store a 64-bit hash of each training row, by which a later update tells which rows a child has not seen
+        (docs/updates.md): 8 bytes a row and level. "auto": where there is no time column that tells, and `keep_rows`.
 
     Returns
     -------

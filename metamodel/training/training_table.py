@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
 from metamodel.fitting.group import GroupData
 from metamodel.tables.features import FeatureTable
 from metamodel.tables.keys import GroupKey
+from metamodel.tables.row_hashes import content_hashes
 from metamodel.tables.split_groups import SplitGroups
 
-__all__ = ["GroupRows", "TrainingTable", "fingerprint"]
+__all__ = ["GroupRows", "TrainingTable", "contents", "fingerprint", "seen_hashes"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class TrainingTable:
     """Rows as children take them: features, target, and what the holdout needs; all of one length.
 
     `children` says which group of all columns each row is of (`holdout.child_ids`), `split_groups` which rows have to
-    stay together.
+    stay together, `contents` by which hash a later training will know the row (`content_hashes`).
     """
 
     features: FeatureTable
@@ -31,6 +33,7 @@ class TrainingTable:
     weights: AnyArray | None = None
     children: IntArray | None = None
     split_groups: SplitGroups | None = None
+    contents: HashArray | None = None
 
     def take(self, rows: IntArray) -> "TrainingTable":
         """Gather rows."""
@@ -47,7 +50,7 @@ class TrainingTable:
 
     def _others(self, rows: IntArray | slice) -> Iterator[Any]:
         """Of some rows, what not every table has, in the order of the fields here and of `GroupData`."""
-        every = (self.times, self.weights, self.children, self.split_groups)
+        every = (self.times, self.weights, self.children, self.split_groups, self.contents)
         return (None if values is None else values[rows] for values in every)
 
 
@@ -58,6 +61,18 @@ class GroupRows:
     key: GroupKey
     rows: IntArray
     fingerprint: str
+
+
+def contents(features: FeatureTable, y: AnyArray, children: IntArray | None) -> HashArray:
+    """Hash group, features and target of every row, in the form in which children take them."""
+    x = features.values
+    columns = [x[name] for name in x.columns] if isinstance(x, pd.DataFrame) else list(x.T)
+    return content_hashes([*columns, y], children)
+
+
+def seen_hashes(hashes: HashArray, y: AnyArray) -> HashArray:
+    """Choose the hashes that say which rows a child of these has seen: those with a target, each once, in order."""
+    return np.unique(hashes[~pd.isna(y)])
 
 
 def fingerprint(hashes: HashArray, weights: AnyArray | None = None) -> str:

@@ -44,7 +44,7 @@ def test_a_bundle_has_the_documented_files(bundle):
     files = sorted(str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file())
     described = ["manifest.json", "manifest.sha256", "recipe.json"]
     evidence = ["drift.parquet", "holdout.parquet", "importance.parquet"]
-    assert files == [*evidence, "keys.npy", "ledger.parquet", *described, "shards/00000.sqlite"]
+    assert files == [*evidence, "keys.npy", "ledger.parquet", *described, "seen.parquet", "shards/00000.sqlite"]
 
 
 def test_the_manifest_has_the_digest_of_every_other_file(bundle):
@@ -56,6 +56,7 @@ def test_the_manifest_has_the_digest_of_every_other_file(bundle):
         "keys.npy",
         "ledger.parquet",
         "recipe.json",
+        "seen.parquet",
         "shards/00000.sqlite",
     ]
     assert (sorted(opened.manifest.files), opened.damaged_files()) == (names, [])

@@ -10,6 +10,7 @@ from spark_tables import assert_same_ledger
 from weekly_panel import FEATURES, panel
 
 import metamodel
+from metamodel.bundle.carry.seen import read_seen
 from metamodel.bundle.model import MetaModel
 
 GENERATIONS = 12
@@ -60,3 +61,33 @@ def test_spark_gives_the_same_ledgers(alone: list[pd.DataFrame], spark: Any, tmp
 
     for one, other in zip(alone, generations(table_of, engine="spark", n_jobs=2), strict=True):
         assert_same_ledger(one, other)
+
+
+def timeless(number: int) -> pd.DataFrame:
+    """Give the first rows of a few shops, one more a generation, in another order every time."""
+    table = panel(range(4), weeks=30 + 8 * number).assign(label=lambda frame: "n" + (frame["price"] > 0).astype(str))
+    return table.sample(frac=1, random_state=number).drop(columns="week")
+
+
+@pytest.mark.spark
+def test_spark_knows_rows_again_that_this_machine_saw_and_the_other_way_round(spark: Any, tmp_path: Path) -> None:
+    def table_of(number: int, engine: str) -> Any:
+        path = tmp_path / f"timeless-{number}.parquet"
+        timeless(number).to_parquet(path)
+        return spark.read.parquet(str(path)) if engine == "spark" else str(path)
+
+    options: dict[str, Any] = {"features": ["price", "promotion", "label"], "unknown": "fallback", "pooled": False}
+    seen, ledgers = {}, {}
+    for engine in ("local", "spark"):
+        first = metamodel.train(table_of(0, engine), ["country", "shop"], "sales", engine=engine, n_jobs=1, **options)
+        other = {"local": "spark", "spark": "local"}[engine]
+        second = metamodel.update(first.bundle_path, table_of(1, other), retrain="all", engine=other)
+        ledgers[engine] = second.ledger
+        seen[engine] = [read_seen(MetaModel(one.bundle_path).bundle) for one in (first, second)]
+    for one, other_one in zip(seen["local"], seen["spark"], strict=True):
+        assert {key: hashes.tolist() for key, hashes in one.items()} == {
+            key: hashes.tolist() for key, hashes in other_one.items()
+        }
+    assert set(ledgers["local"]["fresh_rows"]) == {8, 16, 32}
+    for name in ("fresh_rows", "decision"):
+        assert ledgers["local"][name].tolist() == ledgers["spark"][name].tolist()

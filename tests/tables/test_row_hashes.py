@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.tables.row_hashes import column_hashes, mixed_columns, row_hashes
+from metamodel.tables.row_hashes import column_hashes, content_hashes, mixed_columns, row_hashes
 
 MIXED = st.sampled_from([1, "1", 1.0, True, None, (2,), "a"])
 NUMBERS = st.floats(-2, 2)
@@ -86,3 +86,48 @@ def test_minus_zero_is_zero(dtype):
     first, second, other = row_hashes(frame, ["x"], 0)
     assert first == second != other
     assert column_hashes(frame, ["x"])["x"][0] == column_hashes(frame, ["x"])["x"][1]
+
+
+# --- content hashes, which are kept from one training to the next
+
+
+def test_content_hashes_are_the_same_numbers_in_every_process_and_release():
+    moments = pd.to_datetime(pd.Series(["2026-01-05 12:00", None]))
+    columns = [np.array([0.5, np.nan]), pd.Series(["é", None], dtype=object), moments, np.array([True, False])]
+    assert content_hashes(columns).tolist() == [11559029345458384267, 9280243490656933461]
+    assert content_hashes(columns, np.array([-1, 7])).tolist() == [4899929468734466303, 15825666497384677218]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.array([1, 2]), np.array([1.0, 2.0], dtype=np.float32)),
+        (np.array([1, 0]), np.array([True, False])),
+        (np.array([0.0, 1.0]), np.array([-0.0, 1.0])),
+        (np.array([1.0, np.nan]), pd.Series([1, None], dtype="Int64")),
+        (pd.Series(["a", "b"], dtype=object), pd.Series(["a", "b"], dtype="string")),
+        (pd.Series(["a", None], dtype=object), pd.Categorical(["a", None], categories=["b", "a"])),
+        (pd.Categorical([1, 2]), pd.Categorical([1.0, 2.0])),
+        (
+            pd.Series(pd.to_datetime(["2026-01-05", None])).astype("datetime64[ns]"),
+            pd.Series(pd.to_datetime(["2026-01-05", None])).astype("datetime64[us]").dt.tz_localize("UTC"),
+        ),
+    ],
+    ids=["widths", "booleans", "zeros", "nulls", "texts", "categories", "numbers that are categories", "times"],
+)
+def test_equal_values_share_a_content_hash_whatever_their_type(one, other):
+    assert content_hashes([one]).tolist() == content_hashes([other]).tolist()
+
+
+@given(ROWS)
+def test_rows_that_differ_in_one_value_or_in_their_group_have_other_content_hashes(rows):
+    frame = table(rows)
+    columns = [frame[name] for name in ("i", "text", "x")]
+    assert len(set(content_hashes(columns).tolist())) == len({row[:3] for row in rows})
+    groups = np.arange(len(frame))
+    assert len(set(content_hashes(columns, groups).tolist())) == len(frame)
+
+
+def test_the_order_of_columns_counts():
+    one, two = np.array([1.0]), np.array([2.0])
+    assert content_hashes([one, two]) != content_hashes([two, one])

@@ -7,7 +7,7 @@ from pathlib import Path
 from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import listing, short
 from metamodel.exceptions import InputError
-from metamodel.fitting.warm_start import why_only_cold
+from metamodel.fitting.warm_start import Seen, why_only_cold
 from metamodel.tables.checks import kinds_of
 from metamodel.tables.keys import GroupKey
 from metamodel.training.earlier_children import Starts
@@ -39,7 +39,7 @@ def expected_kinds(schema: Mapping[str, str] | None, previous: MetaModel | None)
 
 
 def starts_from(
-    previous: MetaModel | None, plan: Plan, incumbents: Mapping[GroupKey, float | int] | None = None
+    previous: MetaModel | None, plan: Plan, incumbents: Mapping[GroupKey, Seen] | None = None
 ) -> Starts | None:
     """Say what the groups go on from, and whose new child has to win against the one it had; None for neither.
 
@@ -50,7 +50,7 @@ def starts_from(
     plan
         What is trained.
     incumbents
-        Groups whose child is an incumbent → the newest row that it saw.
+        Groups whose child is an incumbent → what it has seen.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def starts_from(
         No candidate can go on from an earlier fit, or the earlier children are of other groups.
     """
     if previous is not None and not plan.options.warm_start and incumbents:
-        return Starts(previous.bundle, warm=False, through=incumbents)
+        return Starts(previous.bundle, warm=False, incumbents=incumbents)
     if previous is None or not plan.options.warm_start:
         return None
     reasons = {why_only_cold(candidate.estimator) for candidate in plan.spec.every_candidate}
@@ -75,7 +75,7 @@ def starts_from(
             f"warm_start=True, but the previous model's groups are others: {_columns(earlier)}, and now "
             f"{_columns(now)}. Train from nothing, or give a model by the same columns."
         )
-    return Starts(previous.bundle, _unlike(previous, plan), through=incumbents or None)
+    return Starts(previous.bundle, _unlike(previous, plan), incumbents=incumbents or None)
 
 
 def _unlike(previous: MetaModel, plan: Plan) -> str:

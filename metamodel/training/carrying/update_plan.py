@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from metamodel.bundle.carry.carried_shards import StoredGroups, stored_groups
+from metamodel.bundle.carry.seen import read_seen
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.model import MetaModel
@@ -16,6 +17,7 @@ from metamodel.common.group_status import POOLED, TRAINED
 from metamodel.common.messages import listing
 from metamodel.common.times import microseconds_in, time_number, time_text
 from metamodel.exceptions import InputError
+from metamodel.fitting.warm_start import Seen
 from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.training.carrying.decisions import Contests, Decision
 from metamodel.training.carrying.retrain_list import read_retrain_list
@@ -49,7 +51,7 @@ class Update:
     untrained
         New groups that no rule asks for.
     incumbents
-        Retrained group whose child is in a contest with the new one → the newest row that it saw.
+        Retrained group whose child is in a contest with the new one → the newest row that it saw, or the hashes of all.
     contests
         How that is decided; None where every new child wins.
     stored
@@ -63,7 +65,7 @@ class Update:
     missing: Mapping[str, str] = field(default_factory=dict)
     retired: Mapping[str, str] = field(default_factory=dict)
     untrained: tuple[GroupKey, ...] = ()
-    incumbents: Mapping[GroupKey, float | int] = field(default_factory=dict)
+    incumbents: Mapping[GroupKey, Seen] = field(default_factory=dict)
     contests: Contests | None = None
     stored: StoredGroups = field(default_factory=lambda: StoredGroups({}, {}, frozenset()))
 
@@ -159,8 +161,14 @@ def plan_update(
         text: start for text, start in gone.items() if limit is not None and as_of - _point(start, as_of) > limit
     }
     dropped = {*reasons, *retired, *(text for text in stored.damaged if text not in there)}
-    through = {key: earlier[text].through for key, text in encoded.items() if text in reasons and text in earlier}
-    incumbents = {key: point for key, point in through.items() if point is not None and earlier[encoded[key]].has_child}
+    hashes = read_seen(previous.bundle) if plan.options.hashes_seen else {}
+    incumbents = {
+        key: seen
+        for key, text in encoded.items()
+        if text in reasons and text in earlier and earlier[text].has_child
+        # Of a version that had a time column there are no hashes, and without one there is no point of time.
+        if (seen := hashes.get(text, earlier[text].through)) is not None
+    }
     return Update(
         previous,
         reasons,

@@ -37,7 +37,7 @@ _PROVEN, _EVERY = 2, 1000
 _GROUP_SECONDS, _ROW_SECONDS, _START_SECONDS = 1e-4, 1e-6, 3.0
 
 # What rows may have; anything else (times, weights, ...) has to be None.
-_UNDERSTOOD = {"features", "y", "hashes", "children"}
+_UNDERSTOOD = {"features", "y", "hashes", "children", "contents"}
 
 # Position of a group in its task → what remains of it.
 _Records = dict[int, GroupRecord]

@@ -17,7 +17,7 @@ from metamodel.bundle.diagnostics import Evidence, EvidenceBuilder
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, HashArray
 from metamodel.common.messages import count
 from metamodel.fitting.group import GroupOutcome
 from metamodel.fitting.spec import FitSpec
@@ -83,7 +83,8 @@ class TaskResult:
     """What a task has to say: one ledger row for each of its groups, its shard, and its groups' evidence.
 
     `keys` are the encoded keys that the evidence's group numbers stand for. Where the caller has no table, `samples`
-    holds a few rows of each group's features by encoded key. With `again` its groups were fitted before, and what was
+    holds a few rows of each group's features by encoded key, and `seen` the hashes of all its rows, where they are
+    remembered. With `again` its groups were fitted before, and what was
     handed back of them then gives way; with `pooled` it is the model of all groups that knows the group columns.
     With `strangers` a model of all groups was asked about groups that it had not seen, and no child was fitted.
     """
@@ -93,6 +94,7 @@ class TaskResult:
     evidence: Evidence
     keys: Sequence[str]
     samples: dict[str, AnyArray] = field(default_factory=dict)
+    seen: dict[str, HashArray] = field(default_factory=dict)
     again: bool = False
     pooled: bool = False
     strangers: bool = False

@@ -236,6 +236,13 @@ class Work:
         decisive=False,
         help="Also store what later rows are compared with (metamodel monitor); --no-reference: not.",
     )
+    seen: bool | Literal["auto"] = option(
+        "auto",
+        form="auto_switch",
+        check=auto_switch,
+        decisive=False,
+        help="Also store a hash of each training row, by which an update tells fresh rows; auto: without a time.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
         self._check_pruning()
         self._check_interval()
         self._check_exploration()
+        self._check_seen()
 
     @property
     def with_parents(self) -> bool:
@@ -50,6 +51,11 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
     def pools_if_cheap(self) -> bool:
         """Whether children are compared with a pooled model where it costs little."""
         return self.pooled == "auto" and self.unknown == "fallback" and not self._holds_nothing_back
+
+    @property
+    def hashes_seen(self) -> bool:
+        """Whether each child's rows are remembered by a hash, because no time says which ones it has seen."""
+        return self.seen is True or (self.seen == "auto" and self.time_column is None and self.keep_rows)
 
     @property
     def scheme(self) -> Scheme:
@@ -165,6 +171,13 @@ class TrainingOptions(Roles, Groups, Judging, WarmStart, Tuning, Answering, Work
             raise InputError(
                 f"explore={self.explore} lets parents answer the control group, but unknown={self.unknown!r} trains "
                 'none. Use unknown="fallback".'
+            )
+
+    def _check_seen(self) -> None:
+        if self.seen is True and self.time_column is not None:
+            raise InputError(
+                f"seen=True tells new rows by hashes of the old ones, but time_column {self.time_column!r} tells them "
+                "by their time. Leave one of them out."
             )
 
     @property

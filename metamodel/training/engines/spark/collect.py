@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Row, SparkSession
 
@@ -15,7 +16,7 @@ from metamodel.bundle.diagnostics import Evidence
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, HashArray
 from metamodel.common.messages import count, listing
 from metamodel.exceptions import TrainingError
 from metamodel.tables.keys import GroupKey, encode_key
@@ -104,7 +105,7 @@ def collected(
             while not chunk.full and (row := next(rows, None)) is not None:
                 _claim(row, waiting, keys)
                 chunk.add(row, keys[row.number], shard, read_sample)
-        yield TaskResult(path, chunk.ledger, Evidence.together(chunk.evidence), encoded, chunk.samples)
+        yield TaskResult(path, chunk.ledger, Evidence.together(chunk.evidence), encoded, chunk.samples, chunk.seen)
         path.unlink(missing_ok=True)
     if waiting:
         lost = listing((keys[i] for i in sorted(waiting)), 5)
@@ -124,6 +125,7 @@ class _Chunk:
     ledger: list[LedgerRow] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     samples: dict[str, AnyArray] = field(default_factory=dict)
+    seen: dict[str, HashArray] = field(default_factory=dict)
     bytes: int = 0
 
     @property
@@ -141,4 +143,6 @@ class _Chunk:
         self.evidence.append(Evidence.from_bytes(row.holdout, row.importance))
         if child is not None and row.sample:
             self.samples[encoded] = read_sample(bytes(row.sample))
+        if row.seen:
+            self.seen[encoded] = np.frombuffer(bytes(row.seen), dtype=np.uint64)
         self.bytes += len(child or b"")

@@ -156,6 +156,7 @@ def partition_trainer(job: Job[SparkPlan], placement: Placement) -> PartitionTra
         random_state=options.random_state,
         kept_share=job.kept_share,
         sampled_rows=_SAMPLED_ROWS if _may_stack(plan) else 0,
+        hashes_seen=options.hashes_seen,
         threads=int(plan.frame.sparkSession.conf.get("spark.task.cpus", "1") or 1),
         searches=placement.searches(),
     )

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,13 +40,14 @@ from metamodel.training.engines.group_fitter import (
     worker_died,
 )
 from metamodel.training.engines.spark.forked import in_forks
-from metamodel.training.plan import TrainingTable
+from metamodel.training.plan import TrainingTable, contents, seen_hashes
 from metamodel.training.targets import TargetInfo
 
 __all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "Searches", "whole_groups"]
 
 RESULT_SCHEMA = (
-    "number long, ledger string, holdout binary, importance binary, reason string, child binary, sample binary"
+    "number long, ledger string, holdout binary, importance binary, reason string, child binary, sample binary, "
+    "seen binary"
 )
 
 _ARROW_SCHEMA = pa.schema(
@@ -58,6 +60,7 @@ _ARROW_SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("child", pa.binary()),
         ("sample", pa.binary()),
+        ("seen", pa.binary()),
     ]
 )
 
@@ -145,6 +148,8 @@ class PartitionTrainer:
         As for every engine.
     sampled_rows
         Rows of each group's features to hand back, on which its child is compared with its stack.
+    hashes_seen
+        Whether to hand back by which hashes a later training will know the rows.
     threads
         Cores that Spark gives to a task.
     searches
@@ -166,6 +171,7 @@ class PartitionTrainer:
     random_state: int
     kept_share: float
     sampled_rows: int
+    hashes_seen: bool
     threads: int
     searches: Searches
 
@@ -184,7 +190,7 @@ class PartitionTrainer:
         names = ["number", *self.dtypes, CHILD, START]
         return batch.rename_columns(names[: batch.num_columns])
 
-    def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> Iterator[tuple[int, GroupRecord, bytes]]:
+    def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> "Iterator[_Result]":
         table, earlier = _without_starts(table)
         numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
         rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
@@ -218,7 +224,8 @@ class PartitionTrainer:
         for i, (record, fitter.factors) in enumerate(results):
             # A forked process has told only itself.
             pace.done(int(numbers[i]), seconds_fitting(record.ledger))
-            yield int(numbers[i]), record, self._sample(group(i).x)
+            seen = _seen(group(i)) if record.ledger.status == "fitted" else b""
+            yield _Result(int(numbers[i]), record, self._sample(group(i).x), seen)
 
     def _sample(self, x: AnyArray | pd.DataFrame) -> bytes:
         if not self.sampled_rows or isinstance(x, pd.DataFrame):
@@ -239,7 +246,9 @@ class PartitionTrainer:
         together = None
         if self.split_groups_name is not None:
             together = SplitGroups.of(frame, self.split_groups_name, self.random_state, self.mixed)
-        return TrainingTable(self.features.training_table(frame), y, hashes, times, weights, children, together)
+        features = self.features.training_table(frame)
+        hashed = contents(features, y, children) if self.hashes_seen else None
+        return TrainingTable(features, y, hashes, times, weights, children, together, hashed)
 
 
 def _without_starts(table: pa.Table) -> tuple[pa.Table, dict[int, PackedStart]]:
@@ -253,12 +262,25 @@ def _without_starts(table: pa.Table) -> tuple[pa.Table, dict[int, PackedStart]]:
     return rows, {number: PackedStart.from_bytes(start) for number, start in earlier}
 
 
-def _in_parts(records: Iterator[tuple[int, GroupRecord, bytes]]) -> Iterator[pa.RecordBatch]:
-    waiting: list[tuple[int, GroupRecord, bytes]] = []
+class _Result(NamedTuple):
+    """A group's number, what remains of it, and of its rows a few features and all hashes that will be known again."""
+
+    number: int
+    record: GroupRecord
+    sample: bytes
+    seen: bytes
+
+
+def _seen(group: GroupData) -> bytes:
+    return b"" if group.contents is None else seen_hashes(group.contents, group.y).tobytes()
+
+
+def _in_parts(results: Iterator[_Result]) -> Iterator[pa.RecordBatch]:
+    waiting: list[_Result] = []
     size = 0
-    for number, record, sample in records:
-        waiting.append((number, record, sample))
-        size += len(record.row.child or b"") + len(sample)
+    for result in results:
+        waiting.append(result)
+        size += len(result.record.row.child or b"") + len(result.sample) + len(result.seen)
         if size > _RESULT_BYTES:
             yield _batch(waiting)
             waiting, size = [], 0
@@ -266,14 +288,14 @@ def _in_parts(records: Iterator[tuple[int, GroupRecord, bytes]]) -> Iterator[pa.
         yield _batch(waiting)
 
 
-def _batch(records: Sequence[tuple[int, GroupRecord, bytes]]) -> pa.RecordBatch:
+def _batch(results: Sequence[_Result]) -> pa.RecordBatch:
     evidence = EvidenceBuilder()
-    for number, record, _ in records:
+    for number, record, *_ in results:
         evidence.add(number, record.holdout, record.importance)
-    none = [(None, None)] * (len(records) - 1)
+    none = [(None, None)] * (len(results) - 1)
     rows = [
-        (number, json.dumps(record.ledger.to_dict()), *streams, record.row.reason, record.row.child, sample)
-        for (number, record, sample), streams in zip(records, [*none, evidence.finish().to_bytes()], strict=True)
+        (number, json.dumps(record.ledger.to_dict()), *streams, record.row.reason, record.row.child, *of_rows)
+        for (number, record, *of_rows), streams in zip(results, [*none, evidence.finish().to_bytes()], strict=True)
     ]
     columns = [
         pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), _ARROW_SCHEMA, strict=True)
