@@ -44,7 +44,7 @@ class GroupData:
     split_groups
         Rows that have to stay together in every split; None where each stands for itself.
     contents
-        From `content_hashes`, by which rows are known that an earlier child has seen; None where nobody asks.
+        From `value_hashes`, by which rows are known that an earlier child has seen; None where nobody asks.
     """
 
     key: GroupKey

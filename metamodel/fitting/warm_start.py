@@ -50,7 +50,7 @@ class EarlierChild:
         Whether the fit goes on from it.
     seen
         Where the new child has to win against it: the newest row that it saw, or the sorted hashes of all rows that it
-        saw (`content_hashes`). None where it has not.
+        saw (`value_hashes`). None where it has not.
     """
 
     load: Callable[[], Any] = lambda: None

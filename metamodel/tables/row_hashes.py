@@ -1,6 +1,6 @@
 """Hashes of rows, by which equal rows are told: they depend on a row's own values, never on the rows beside it.
 
-`row_hashes` tell the rows of one training apart. `content_hashes` are kept from one training to the next, so they
+`row_hashes` tell the rows of one training apart. `value_hashes` are kept from one training to the next, so they
 depend on neither dtypes, which follow from the other rows of a table (one null makes floats of integers), nor on what a
 library takes for a hash.
 """
@@ -14,7 +14,7 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
 
-__all__ = ["column_hashes", "content_hashes", "mixed_columns", "row_hashes"]
+__all__ = ["column_hashes", "mixed_columns", "row_hashes", "value_hashes"]
 
 # Of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", OOPSLA).
 _STEP, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
@@ -69,7 +69,7 @@ def _hashable(frame: pd.DataFrame, mixed: Collection[str] | None) -> pd.DataFram
     return frame.assign(**texts, **numbers) if texts or numbers else frame
 
 
-def content_hashes(columns: Iterable[Any], groups: IntArray | None = None) -> HashArray:
+def value_hashes(columns: Iterable[Any], groups: IntArray | None = None) -> HashArray:
     """Hash every row's values, the same in every process, engine and release of a library.
 
     Equal numbers share a hash, whatever their type; so do equal points of time, texts, and nulls of every kind.
@@ -87,19 +87,19 @@ def content_hashes(columns: Iterable[Any], groups: IntArray | None = None) -> Ha
 
     Examples
     --------
-    >>> whole = content_hashes([np.array([1, 2]), np.array(["a", None], dtype=object)])
-    >>> whole.tolist() == content_hashes([np.array([1.0, 2.0]), pd.Categorical(["a", None])]).tolist()
+    >>> whole = value_hashes([np.array([1, 2]), np.array(["a", None], dtype=object)])
+    >>> whole.tolist() == value_hashes([np.array([1.0, 2.0]), pd.Categorical(["a", None])]).tolist()
     True
     """
     rows = None if groups is None else groups.view(np.uint64)
     for column in columns:
-        hashes = _value_hashes(column)
+        hashes = _hashes_of_column(column)
         rows = hashes if rows is None else _scrambled(rows * _FIRST + hashes)
     assert rows is not None
     return rows
 
 
-def _value_hashes(column: Any) -> HashArray:
+def _hashes_of_column(column: Any) -> HashArray:
     values = column if isinstance(column, pd.Series) else pd.Series(column)
     dtype = values.dtype
     if pd.api.types.is_datetime64_any_dtype(dtype):

@@ -12,7 +12,7 @@ from metamodel.common.arrays import AnyArray, HashArray, IntArray
 from metamodel.fitting.group import GroupData
 from metamodel.tables.features import FeatureTable
 from metamodel.tables.keys import GroupKey
-from metamodel.tables.row_hashes import content_hashes
+from metamodel.tables.row_hashes import value_hashes
 from metamodel.tables.split_groups import SplitGroups
 
 __all__ = ["GroupRows", "TrainingTable", "contents", "fingerprint", "seen_hashes"]
@@ -23,7 +23,7 @@ class TrainingTable:
     """Rows as children take them: features, target, and what the holdout needs; all of one length.
 
     `children` says which group of all columns each row is of (`holdout.child_ids`), `split_groups` which rows have to
-    stay together, `contents` by which hash a later training will know the row (`content_hashes`).
+    stay together, `contents` by which hash a later training will know the row (`value_hashes`).
     """
 
     features: FeatureTable
@@ -67,7 +67,7 @@ def contents(features: FeatureTable, y: AnyArray, children: IntArray | None) -> 
     """Hash group, features and target of every row, in the form in which children take them."""
     x = features.values
     columns = [x[name] for name in x.columns] if isinstance(x, pd.DataFrame) else list(x.T)
-    return content_hashes([*columns, y], children)
+    return value_hashes([*columns, y], children)
 
 
 def seen_hashes(hashes: HashArray, y: AnyArray) -> HashArray:

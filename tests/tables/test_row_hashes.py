@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.tables.row_hashes import column_hashes, content_hashes, mixed_columns, row_hashes
+from metamodel.tables.row_hashes import column_hashes, mixed_columns, row_hashes, value_hashes
 
 MIXED = st.sampled_from([1, "1", 1.0, True, None, (2,), "a"])
 NUMBERS = st.floats(-2, 2)
@@ -91,11 +91,11 @@ def test_minus_zero_is_zero(dtype):
 # --- content hashes, which are kept from one training to the next
 
 
-def test_content_hashes_are_the_same_numbers_in_every_process_and_release():
+def test_value_hashes_are_the_same_numbers_in_every_process_and_release():
     moments = pd.to_datetime(pd.Series(["2026-01-05 12:00", None]))
     columns = [np.array([0.5, np.nan]), pd.Series(["é", None], dtype=object), moments, np.array([True, False])]
-    assert content_hashes(columns).tolist() == [11559029345458384267, 9280243490656933461]
-    assert content_hashes(columns, np.array([-1, 7])).tolist() == [4899929468734466303, 15825666497384677218]
+    assert value_hashes(columns).tolist() == [11559029345458384267, 9280243490656933461]
+    assert value_hashes(columns, np.array([-1, 7])).tolist() == [4899929468734466303, 15825666497384677218]
 
 
 @pytest.mark.parametrize(
@@ -116,18 +116,18 @@ def test_content_hashes_are_the_same_numbers_in_every_process_and_release():
     ids=["widths", "booleans", "zeros", "nulls", "texts", "categories", "numbers that are categories", "times"],
 )
 def test_equal_values_share_a_content_hash_whatever_their_type(one, other):
-    assert content_hashes([one]).tolist() == content_hashes([other]).tolist()
+    assert value_hashes([one]).tolist() == value_hashes([other]).tolist()
 
 
 @given(ROWS)
-def test_rows_that_differ_in_one_value_or_in_their_group_have_other_content_hashes(rows):
+def test_rows_that_differ_in_one_value_or_in_their_group_have_other_value_hashes(rows):
     frame = table(rows)
     columns = [frame[name] for name in ("i", "text", "x")]
-    assert len(set(content_hashes(columns).tolist())) == len({row[:3] for row in rows})
+    assert len(set(value_hashes(columns).tolist())) == len({row[:3] for row in rows})
     groups = np.arange(len(frame))
-    assert len(set(content_hashes(columns, groups).tolist())) == len(frame)
+    assert len(set(value_hashes(columns, groups).tolist())) == len(frame)
 
 
 def test_the_order_of_columns_counts():
     one, two = np.array([1.0]), np.array([2.0])
-    assert content_hashes([one, two]) != content_hashes([two, one])
+    assert value_hashes([one, two]) != value_hashes([two, one])
