@@ -54,6 +54,6 @@ def test_bad_input_is_one_line_and_code_2(bundle: Path, words: list[str], messag
 
 def test_the_result_says_in_a_line_who_was_retrained_and_why(bundle: Path) -> None:
     result = metamodel.update(bundle, panel([*range(1, 3), 9]))
-    line = "update            1 group retrained (1 new), 3 keep the child they had"
+    line = "update            1 group retrained (1 new), 3 carried as they were"
     assert line in str(result).splitlines()
     assert "4 groups by country, shop: 1 fitted, 3 carried, 0 skipped, 0 failed" in repr(result)

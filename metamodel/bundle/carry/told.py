@@ -47,6 +47,8 @@ def update_counts(
     return {
         "groups_retrained": len(reasons),
         **counts,
+        "groups_kept": int((groups["decision"] == "incumbent_kept").sum()),
+        "groups_kept_by_failure": int((groups["decided_by"] == "fit").sum()),
         "groups_moved_by_parents": _moved(groups, ledger[~is_group], schema, levels, (fallback, blended)),
         **_contests(groups),
     }
@@ -86,6 +88,8 @@ def _contests(groups: pd.DataFrame) -> dict[str, float]:
 def update_lines(counts: Mapping[str, Any], carried: int, retired: int) -> list[tuple[str, str]]:
     """Say in three lines what an update did: who was retrained and why, who won, what that gains.
 
+    The first line counts every group once, and the second those of the first that were in a contest.
+
     Parameters
     ----------
     counts
@@ -100,21 +104,26 @@ def update_lines(counts: Mapping[str, Any], carried: int, retired: int) -> list[
 
     Examples
     --------
-    >>> update_lines({"groups_retrained": 3, "groups_retrained_new": 3, "groups_moved_by_parents": 0}, 33, 0)
-    [('update', '3 groups retrained (3 new), 33 keep the child they had')]
+    >>> counts = {"groups_retrained": 5, "groups_retrained_stale": 5, "groups_kept": 2, "groups_kept_by_failure": 1}
+    >>> update_lines({**counts, "groups_moved_by_parents": 0}, 33, 0)
+    [('update', '5 groups retrained (5 stale; 1 failed and keeps its child), 31 carried as they were')]
     """
     if "groups_retrained" not in counts:
         return []
     reasons = [f"{number:,} {name[len(_REASONS) :]}" for name, number in counts.items() if name.startswith(_REASONS)]
-    why = f" ({', '.join(reasons)})" if reasons else ""
+    failed = counts["groups_kept_by_failure"]
+    kept = [f"{failed:,} failed and keep{'s its child' if failed == 1 else ' their children'}"] if failed else []
+    why = f" ({'; '.join([', '.join(reasons), *kept])})" if reasons else ""
     gone = f", {retired:,} retired" if retired else ""
     retrained = f"{count(counts['groups_retrained'], 'group')} retrained{why}"
-    lines = [("update", f"{retrained}, {carried:,} keep the child they had{gone}")]
+    lines = [("update", f"{retrained}, {carried - counts['groups_kept']:,} carried as they were{gone}")]
     if "groups_contested" in counts:
         won = f"{counts['groups_replaced']:,} of {counts['groups_contested']:,} new children"
         rows = count(counts["fresh_rows"], "fresh row")
         gain = f"{counts['fresh_gain']:.1%} less error a group than the version before"
-        lines.append(("contest", f"{won} better than the one before, on {rows}"))
+        keep = counts["groups_contested"] - counts["groups_replaced"]
+        others = f"; {count(keep, 'group')} without a new one" if keep else ""
+        lines.append(("contest", f"{won} better than the one before, on {rows}{others}"))
         lines.append(("gain", f"{gain} (standard error {counts['fresh_gain_se']:.1%}) on fresh rows"))
     if moved := counts["groups_moved_by_parents"]:
         lines.append(("parents", f"retrained: answers may move of {count(moved, 'group')} without a new child"))

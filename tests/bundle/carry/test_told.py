@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from children import MARK, RaisesOnMark
 from html_pages import Page
 from weekly_panel import FEATURES, panel
 
@@ -70,3 +71,18 @@ def test_time_of_the_report_is_that_of_this_training() -> None:
     assert set(after.ledger["status"]) == {"carried"}
     assert after.ledger["seconds"].sum() > 0
     assert "Fitted in 0" in " ".join(page.text.split())
+
+
+def test_the_first_line_counts_every_group_once_and_the_second_those_in_a_contest() -> None:
+    before = metamodel.train(panel(), ["country", "shop"], "sales", RaisesOnMark(), **OPTIONS)
+    grown = panel([*range(12), 20], weeks=46)
+    grown.loc[(grown["shop"] == 3) & (grown["week"] > "2026-10-12"), "price"] = MARK
+    listed = pd.DataFrame({"country": ["DE", "FR", "IT", "DE"], "shop": [0, 1, 2, 3]})
+    after = metamodel.update(before.bundle_path, grown, retrain_list=listed)
+    kept = after.summary["groups_carried"] - 9
+    lines = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in str(after).splitlines()[4:9]}
+    assert lines["update"].startswith(
+        "5 groups retrained (4 listed, 1 new; 1 failed and keeps its child), 8 carried as"
+    )
+    assert lines["contest"].startswith(f"{3 - kept} of 3 new children better than the one before, on 18 fresh rows")
+    assert (f"; {kept} group" in lines["contest"]) == (kept > 0)
