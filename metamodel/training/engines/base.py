@@ -82,13 +82,7 @@ class Engine(ABC, Generic[PlanT]):
 
     @abstractmethod
     def fingerprints(self) -> Mapping[GroupKey, str]:
-        """Digest the rows of every group of every level; needed before groups are fitted by the rule "changed" alone.
-
-        Raises
-        ------
-        InputError
-            This engine cannot.
-        """
+        """Digest the rows of every group of every level; needed where only changed ones are fitted."""
 
     @property
     @abstractmethod

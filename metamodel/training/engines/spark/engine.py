@@ -21,7 +21,7 @@ import pandas as pd
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
 from metamodel.common.arrays import AnyArray
-from metamodel.exceptions import InputError, TrainingError
+from metamodel.exceptions import TrainingError
 from metamodel.prediction.stacks import why_not
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.checks import TableFacts
@@ -38,6 +38,7 @@ from metamodel.training.engines.pooled import refuse_pooled, wants_pooled
 from metamodel.training.engines.spark.collect import collected, materialized
 from metamodel.training.engines.spark.collected_table import collected_plan
 from metamodel.training.engines.spark.facts import spark_facts
+from metamodel.training.engines.spark.fingerprints import fingerprints_of
 from metamodel.training.engines.spark.newest import fresh_rows
 from metamodel.training.engines.spark.placement import Placement
 from metamodel.training.engines.spark.profile import SparkPlan, plan_on_spark
@@ -84,11 +85,10 @@ class SparkEngine(Engine[SparkPlan]):
         return fresh_rows(self.plan, through)
 
     def fingerprints(self) -> Mapping[GroupKey, str]:
-        """Refuse: rows are digested where they are fitted, on Spark's workers."""
-        raise InputError(
-            'retrain="changed" compares the rows of every group with those before, which engine="spark" reads only to '
-            'fit them. Use "stale" with min_new_rows, or engine="local".'
-        )
+        """Digest the rows of every group of every level on Spark's workers: one more shuffle of the table."""
+        with _errors_of_spark():
+            every = Placement.of(Phase(self.plan.sizes_of_all_levels(), {}, math.inf), self.parallelism)
+            return fingerprints_of(self.plan, every, partition_trainer(Job(self.plan, Path()), every))
 
     @cached_property
     def parallelism(self) -> int:
