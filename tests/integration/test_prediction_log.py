@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 import pytest
 import requests
@@ -32,13 +31,11 @@ def registered(tracking: Server, tmp_path_factory: pytest.TempPathFactory) -> st
     """A registered version of stacked children that take arrays."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking.url)
-        mlflow.set_tracking_uri(tracking.url)
         path = tmp_path_factory.mktemp("logged") / "bundle"
         table = sales()[[*COLUMNS, "sales"]]
         options = {"n_jobs": 1, "output_dir": path, "prune": False, "stack": True}
         result = metamodel.train(table, ["country", "store"], "sales", "ridge", **options)
         metamodel.log_model(result, registered_model_name="logged", report=False)
-        mlflow.set_tracking_uri(None)
     return "models:/logged/1"
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,7 +43,6 @@ def registered(tracking: Server, tmp_path_factory: pytest.TempPathFactory) -> It
     """Four versions of a model, of which the first is the champion."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking.url)
-        mlflow.set_tracking_uri(tracking.url)
         group = np.repeat(np.arange(GROUPS), 3)
         x = np.tile([0.0, 1.0, 3.0], GROUPS)
         for version in (1, 2, 3, 4):
@@ -55,7 +53,6 @@ def registered(tracking: Server, tmp_path_factory: pytest.TempPathFactory) -> It
             metamodel.log_model(result, registered_model_name=NAME, report=False)
         metamodel.promote(NAME, 1)
         yield
-        mlflow.set_tracking_uri(None)
 
 
 @dataclass
