@@ -1,4 +1,4 @@
-"""No test leaves behind what decides how another one ends: `tests/conftest.py` watches, and sees what there is to see."""
+"""No test leaves behind what decides how another one ends: what `tests/conftest.py` watches is seen."""
 
 import logging
 import os

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from typing import Any
 
-# What is set for good, by pytest in each test and by libraries of themselves: at their import, and with Spark's session.
+# What pytest sets for each test, and what libraries set for good: at their import, and with Spark's session.
 _CHANGING = {
     "PYTEST_CURRENT_TEST",
     *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "_MLFLOW_TELEMETRY_SESSION_ID", "_RJEM_MALLOC_CONF"),
@@ -91,7 +91,7 @@ class Watch:
         self._path = list(sys.path)
 
     def put_back(self) -> None:
-        """Take off the path what MLflow puts there, before everything else and for good, with each model that it loads."""
+        """Take off the path what MLflow puts there, first and for good, with each model that it loads."""
         sys.path[:] = self._path
 
     def changes(self) -> list[str]:
