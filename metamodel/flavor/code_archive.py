@@ -1,7 +1,9 @@
 """The package itself as one file: a logged model takes its code along, and every file is a request to a server."""
 
+import io
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -34,12 +36,20 @@ def write_code(directory: Path) -> tuple[Path, Path]:
     """
     loader, archive = directory / "model_code.py", directory / ARCHIVE_NAME
     loader.write_bytes((files(f"{_PACKAGE}.flavor") / loader.name).read_bytes())
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+    archive.write_bytes(_packed())
+    return loader, archive
+
+
+@cache
+def _packed() -> bytes:
+    """Pack the package, once a process: it is a megabyte of 500 files, and a process that updates logs many models."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, source in sorted(_sources(files(_PACKAGE), _PACKAGE)):
             entry = zipfile.ZipInfo(name)  # the time of 1980, and not of the file
             entry.create_system, entry.external_attr, entry.compress_type = _UNIX, _READABLE, zipfile.ZIP_DEFLATED
             packed.writestr(entry, source)
-    return loader, archive
+    return buffer.getvalue()
 
 
 def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:

@@ -13,6 +13,7 @@ import pytest
 
 import metamodel
 from metamodel.bundle.reader import Bundle
+from metamodel.flavor import code_archive
 from metamodel.flavor.code_archive import write_code
 from metamodel.report import render_report
 
@@ -40,11 +41,18 @@ def _run(archive: Path, program: str, *arguments: object, cache: Path | None = N
 
 
 def test_the_same_code_makes_the_same_bytes_whenever_it_is_written(archive: Path, tmp_path: Path) -> None:
+    code_archive._packed.cache_clear()
     _, again = write_code(tmp_path)
     assert again.read_bytes() == archive.read_bytes()
     entries = zipfile.ZipFile(archive).infolist()
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
+
+
+def test_the_package_is_packed_once_a_process(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_archive, "_sources", lambda *_: pytest.fail("it was read again"))
+    _, again = write_code(tmp_path)
+    assert again.read_bytes() == archive.read_bytes()
 
 
 def test_an_archive_writes_itself(archive: Path, tmp_path: Path) -> None:

@@ -12,14 +12,23 @@ import pytest
 import servers
 
 from metamodel.exceptions import InputError, TrackingServerUnavailable
+from metamodel.flavor.remote import server_check
 from metamodel.flavor.remote.server_check import SECONDS_VARIABLE, check_tracking_server, server_problem
 
-# A bound for what takes 0.5 s; whoever waits for MLflow's own retries waits for minutes.
+# A bound for what takes half a second; whoever waits for MLflow's own retries waits for minutes.
 LONGEST = 20.0
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers has time to, on the busiest machine; and is asked again at once."""
+    monkeypatch.setenv(SECONDS_VARIABLE, "15")
+    monkeypatch.setattr(server_check, "_PAUSE_SECONDS", 0.01)
+
+
+@pytest.fixture
+def hurried(_patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody answers, the time is waited to its end."""
     monkeypatch.setenv(SECONDS_VARIABLE, "0.5")
 
 
@@ -83,6 +92,7 @@ def test_nobody_listens() -> None:
     assert problem == "cannot be reached ([Errno 111] Connection refused). Start it, or correct MLFLOW_TRACKING_URI."
 
 
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("silent", [listening, full])
 def test_nobody_answers(silent: Callable[[], contextlib.AbstractContextManager[tuple[str, int]]]) -> None:
     with silent() as (host, port):
@@ -91,11 +101,13 @@ def test_nobody_answers(silent: Callable[[], contextlib.AbstractContextManager[t
     assert problem.endswith("For one that is slow set METAMODEL_SERVER_SECONDS.")
 
 
+@pytest.mark.usefixtures("hurried")
 def test_an_answer_that_comes_byte_by_byte_is_none() -> None:
     with answering(200, b"{}" + b" " * 10_000, "application/json", drip=0.05) as uri:
         assert problem_of(uri).startswith("has not answered within 0.5 s.")
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_name_that_leads_nowhere() -> None:
     assert problem_of("http://nobody.invalid:5000").startswith(("cannot be reached (", "has not answered"))
 
