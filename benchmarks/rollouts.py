@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from measuring import median_seconds, show
+from scipy import stats
 from serve import percentiles, server, stream
 from updates import table
 
@@ -163,21 +164,34 @@ def compare(args: argparse.Namespace) -> Rows:
 
 
 def calibrate(args: argparse.Namespace) -> Rows:
-    """Draw the units' means alone, as many of them as `compare` has, and test them."""
-    rng, found = np.random.default_rng(12345), []
-    for _ in range(100):
-        parts = []
-        for part in range(20):
-            visits_made = rng.integers(1, 6, args.units)[:, None]
+    """Draw the units' means alone, and test them, by both tests together and by Welch's alone."""
+    rows = []
+    for units, fraction in ((args.units, 0.5), (3000, 0.5), (3000, 0.1), (3000, 0.01), (100, 0.1), (20, 0.5)):
+        rng, found, welch = np.random.default_rng(12345), [], []
+        comparisons = 2000 if units > 10_000 else 10_000
+        at_once = max(1, 600_000 // units)
+        for start in range(0, comparisons, at_once):
+            number = min(at_once, comparisons - start)
+            visits_made = rng.integers(1, 6, number * units)[:, None]
             made = np.arange(5) < visits_made
-            noise = (rng.lognormal(0, 0.3, (args.units, 5)) * made).sum(axis=1) / visits_made[:, 0]
-            units = pd.DataFrame({"slice": part, "challenger": rng.random(args.units) < 0.5})
-            parts.append(units.assign(mean=rng.lognormal(3, 0.5, args.units) * noise))
-        found.append(effects_apart(pd.concat(parts), 20))
-    effects = pd.concat(found)
-    inside = (effects["lower"] <= 0) & (effects["upper"] >= 0)
-    shares = {f"p < {level}": float((effects["p_value"] < level).mean()) for level in (0.05, 0.01)}
-    return [{"comparisons": len(effects), **shares, "interval holds 0": float(inside.mean())}]
+            noise = (rng.lognormal(0, 0.3, (number * units, 5)) * made).sum(axis=1) / visits_made[:, 0]
+            means = rng.lognormal(3, 0.5, number * units) * noise
+            table = pd.DataFrame({"slice": np.repeat(np.arange(number), units), "mean": means})
+            table["challenger"] = rng.random(number * units) < fraction
+            found.append(effects_apart(table, number))
+            welch += [_welch_p(part["mean"], part["challenger"]) for _, part in table.groupby("slice")]
+        effects = pd.concat(found)
+        inside = (effects["lower"] <= 0) & (effects["upper"] >= 0)
+        shares = {f"p < {level}": float((effects["p_value"] < level).mean()) for level in (0.05, 0.01)}
+        shares |= {"Welch alone p < 0.05": float((np.array(welch) < 0.05).mean())}
+        rows.append({"units": units, "fraction": fraction, "comparisons": comparisons} | shares)
+        rows[-1] |= {"interval holds 0": float(inside.mean())}
+    return rows
+
+
+def _welch_p(means: pd.Series, challenger: pd.Series) -> float:
+    variants = means[challenger], means[~challenger]
+    return float(stats.ttest_ind(*variants, equal_var=False).pvalue) if min(map(len, variants)) > 1 else 1.0
 
 
 def small_models(folder: Path) -> tuple[MetaModel, MetaModel, pd.DataFrame]:
