@@ -5,7 +5,6 @@ linear model.
 """
 
 import itertools
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -43,12 +42,15 @@ class ShadowAnswer:
         Of each row, as in answers; empty without predictions.
     error
         Why there are none.
+    done
+        Whether it has answered, or failed.
     """
 
-    __slots__ = ("_answered", "error", "prediction", "status")
+    __slots__ = ("done", "error", "prediction", "status")
 
     def __init__(self) -> None:
-        self._answered = threading.Event()
+        # Looked at by the log's thread, which comes again: whoever answers must not pay for a lock.
+        self.done = False
         self.prediction: AnyArray | None = None
         self.status: list[str] = []
         self.error = ""
@@ -56,21 +58,12 @@ class ShadowAnswer:
     def fill(self, prediction: AnyArray, status: list[str]) -> None:
         """Take the challenger's answers in."""
         self.prediction, self.status = prediction, status
-        self._answered.set()
+        self.done = True
 
     def fail(self, error: str) -> None:
         """Take in why there will be none."""
         self.error = error
-        self._answered.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until it has answered, or failed; returns whether it has."""
-        return self._answered.wait(seconds)
-
-    @property
-    def done(self) -> bool:
-        """Whether it has answered, or failed."""
-        return self._answered.is_set()
+        self.done = True
 
 
 class Answers:
@@ -197,11 +190,6 @@ class Answers:
         for where, version in self._asked:
             versions[where] = version() if callable(version) else version
         return versions.tolist()
-
-    @property
-    def limits(self) -> tuple[AnyArray, AnyArray] | None:
-        """Lower and upper end of each row's interval; None where the model has no intervals."""
-        return tuple(self._interval().values()) or None  # type: ignore[return-value]  # two, or none
 
     def plain(self, labels: AnyArray) -> list[Any]:
         """Give predictions of this model's kind as plain values, None where there is none."""

@@ -44,7 +44,7 @@ def log_table(calls: Sequence[AnsweredRows], settings: LogSettings) -> pa.Table:
     row_ids = [name for call in calls for name in _row_ids(call, settings.row_id)]
     model = calls[0].model
     names = settings.kept_features(model.feature_names) if has_features(model, settings) else {}
-    features = [_feature_values(calls, i) for i in range(len(model.features))] if names or settings.sample < 1 else []
+    features = _features(calls) if names or settings.sample < 1 else []
     columns = _columns(calls, settings, texts, row_ids)
     for i, feature in enumerate(model.features):
         if feature.name in names:
@@ -133,8 +133,13 @@ def _shadows(call: AnsweredRows) -> list[Any]:
 
 
 def _limits(calls: Sequence[AnsweredRows]) -> tuple[AnyArray, AnyArray]:
-    limits = [call.answers.limits or (np.full(len(call), np.nan),) * 2 for call in calls]
-    return np.concatenate([lower for lower, _ in limits]), np.concatenate([upper for _, upper in limits])
+    if all(call.answers.radius is None for call in calls):
+        none = np.full(sum(map(len, calls)), np.nan)
+        return none, none
+    missing = [np.full(len(call), np.nan) if call.answers.radius is None else call.answers.radius for call in calls]
+    radii, middles = np.concatenate(missing), np.concatenate([call.answers.prediction for call in calls])
+    with np.errstate(over="ignore"):
+        return middles - radii, middles + radii
 
 
 def _chosen(
@@ -146,6 +151,14 @@ def _chosen(
     if named:
         hashes[named] = id_hashes([str(row_ids[i]) for i in named])
     return sampled(hashes, fraction)
+
+
+def _features(calls: Sequence[AnsweredRows]) -> Sequence[AnyArray]:
+    """Put each feature of all calls into one array."""
+    matrices = [call.columns.matrix for call in calls if call.columns.matrix is not None]
+    if len(matrices) == len(calls):  # the few rows of servers
+        return list(np.concatenate(matrices).T)
+    return [_feature_values(calls, i) for i in range(len(calls[0].model.features))]
 
 
 def _feature_values(calls: Sequence[AnsweredRows], i: int) -> AnyArray:

@@ -1,6 +1,7 @@
 """Two versions of one small model, and roll-outs of them."""
 
 import itertools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import metamodel
 from metamodel.bundle.rollout.rollout_files import write_rollout
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.flavor.load import load_model
+from metamodel.prediction.answers import ShadowAnswer
 from metamodel.prediction.rollout.rollout_plan import Rollout
 
 FEATURES = ["x", "z"]
@@ -75,3 +77,11 @@ def versions(directory: Path, *frames: pd.DataFrame, **options: Any) -> str:
 
 def alias_of(name: str) -> str:
     return str(MlflowClient().get_registered_model(name).aliases["champion"])
+
+
+def has_answered(shadow: ShadowAnswer, seconds: float = 60) -> bool:
+    """Wait until a challenger in the shadow has answered a call, or failed."""
+    end = time.monotonic() + seconds
+    while not shadow.done and time.monotonic() < end:
+        time.sleep(0.005)
+    return shadow.done

@@ -72,7 +72,7 @@ class RolloutModel(MetaModel):
         self._aside = Aside()
         self._shadow = None if challenger is None else Shadow(challenger._answer)
         self._given = Tally()
-        self._variants: Counter[str] = Counter()
+        self._variants: Counter[str] = Counter(dict.fromkeys(ROLLOUT_VARIANTS, 0))
         self._failures = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -135,8 +135,10 @@ class RolloutModel(MetaModel):
         if self._shadow is not None:
             shadow = self._shadow
             challenger |= {"answered": shadow.answered, "failed": shadow.failed, "dropped": shadow.dropped}
-        given = {name: given[name] for name in ("rows", "fallback_rate")}
-        return {**super().stats(), **given, "variants": variants, "challenger": challenger}
+        of_champion = super().stats()
+        if self.rollout.mode != "shadow":
+            of_champion |= {name: given[name] for name in ("rows", "fallback_rate")}
+        return {**of_champion, "variants": variants, "challenger": challenger}
 
     def _chosen(self, read: _Read, entities: Mapping[str, Any]) -> BoolArray:
         return self.rollout.chosen(self.rollout.units(read[0], entities))
@@ -152,15 +154,17 @@ class RolloutModel(MetaModel):
             return super()._answer(read, options, entities, rows)
         if self.rollout.mode == "shadow":
             answers = super()._answer(read, options)
-            answers.variant = np.full(len(answers.prediction), _CHAMPION, dtype=np.int8)
+            answers.variant = np.zeros(len(answers.prediction), dtype=np.int8)  # the champion
+            with self._lock:  # all else is counted where the champion answered
+                self._variants[ROLLOUT_VARIANTS[_CHAMPION]] += len(answers.prediction)
             if self.is_logged and self._shadow is not None:
                 # A batch has time, and wants to know what the challenger says of each of its rows.
                 ask = self._shadow.offer if self.is_serving else self._shadow.ask_now
                 answers.shadow = ask(read, options)
-        else:
-            chosen = self._chosen(read, entities)
-            of_both = self._interleaved if self.rollout.mode == "interleave" else self._divided
-            answers = of_both(read, options, chosen)
+            return answers
+        chosen = self._chosen(read, entities)
+        of_both = self._interleaved if self.rollout.mode == "interleave" else self._divided
+        answers = of_both(read, options, chosen)
         self._count(answers)
         return answers
 

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -78,13 +79,13 @@ class Shadow:
     def ask_now(self, read: _Read, options: PredictOptions) -> ShadowAnswer:
         """Ask for some rows, and wait for the answer."""
         answer = ShadowAnswer()
-        self._answer([_asked(read, options, answer)])
+        self._answer([_Asked(read, _asked_options(options), answer)])
         return answer
 
     def offer(self, read: _Read, options: PredictOptions) -> ShadowAnswer:
         """Ask for some rows, some time; returns at once."""
         answer = ShadowAnswer()
-        asked = _asked(read, options, answer)
+        asked = _Asked(read, _asked_options(options), answer)
         with self._lock:
             if self._waiting + asked.rows > self._most_rows:
                 self.dropped += asked.rows
@@ -126,10 +127,10 @@ class Shadow:
                 start = stop
 
 
-def _asked(read: _Read, options: PredictOptions, answer: ShadowAnswer) -> _Asked:
-    # Whatever the caller wants to know, an unknown group is no error here.
-    unknown = "null" if options.unknown == "error" else options.unknown
-    return _Asked(read, PredictOptions(unknown=unknown), answer)
+@cache
+def _asked_options(options: PredictOptions) -> PredictOptions:
+    """Ask for predictions alone; whatever the caller wants to know, an unknown group is no error here."""
+    return PredictOptions(unknown="null" if options.unknown == "error" else options.unknown)
 
 
 def _together(gathered: Sequence[_Asked]) -> list[list[_Asked]]:

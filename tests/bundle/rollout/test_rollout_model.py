@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from rolled_out import panel, rolled_out, trained, two_models, visitors
+from rolled_out import has_answered, panel, rolled_out, trained, two_models, visitors
 
 import metamodel
 from metamodel.bundle.rollout.rollout_model import RolloutModel
@@ -72,12 +72,12 @@ def test_the_shadow_answers_as_the_champion_alone_and_is_told_to_who_wants_to_kn
     pd.testing.assert_frame_equal(opened.predict(frame), models[0].predict(frame), check_exact=True)
     read = opened.route.read(frame)
     assert opened.answer(read).shadow is None
-    opened.is_logged = True
+    opened.is_logged = opened.is_serving = True
     parts = [frame.iloc[:1], frame.iloc[1:9], frame]
     shadows = [opened.answer(opened.route.read(part)).shadow for part in parts]
     for part, shadow in zip(parts, shadows, strict=True):
         assert shadow is not None
-        assert shadow.wait(30)
+        assert has_answered(shadow)
         expected = models[1].predict(part)
         np.testing.assert_allclose(np.asarray(shadow.prediction, dtype=float), expected["prediction"], rtol=1e-12)
         assert shadow.status == expected["status"].tolist()

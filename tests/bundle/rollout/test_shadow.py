@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rolled_out import panel, trained
+from rolled_out import has_answered, panel, trained
 
 from metamodel.bundle.rollout.shadow import Shadow
 from metamodel.prediction.answer_form import PredictOptions
@@ -27,7 +27,7 @@ def test_calls_are_answered_together_each_with_its_own_rows(tmp_path: Path) -> N
     parts = [rows(1, 2), rows(2), rows(99, "not a shop"), rows(3, 1, 3)]
     asked = [shadow.offer(model.route.read(part), PredictOptions()) for part in parts]
     for part, answer in zip(parts, asked, strict=True):
-        assert answer.wait(60)
+        assert has_answered(answer)
         expected = model.predict(part)
         assert answer.status == expected["status"].tolist()
         np.testing.assert_allclose(np.asarray(answer.prediction, dtype=float), expected["prediction"], rtol=1e-12)
@@ -45,10 +45,10 @@ def test_an_error_is_told_to_each_call_and_the_next_ones_are_answered(tmp_path: 
 
     shadow = Shadow(ask, seconds=0)
     first = shadow.offer(model.route.read(rows(1)), PredictOptions())
-    assert first.wait(60)
+    assert has_answered(first)
     assert (first.prediction, "planted" in first.error, shadow.failed) == (None, True, 1)
     second = shadow.offer(model.route.read(rows(1)), PredictOptions())
-    assert second.wait(60)
+    assert has_answered(second)
     assert second.prediction is not None
 
 
@@ -64,5 +64,5 @@ def test_what_a_challenger_that_hangs_cannot_take_is_dropped_and_counted(tmp_pat
     asked = [shadow.offer(read, PredictOptions()) for _ in range(10)]
     assert (shadow.dropped, sum(answer.done for answer in asked)) == (7, 7)
     released.set()
-    assert all(answer.wait(60) for answer in asked)
+    assert all(map(has_answered, asked))
     assert shadow.answered == 3
