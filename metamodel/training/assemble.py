@@ -122,13 +122,19 @@ def fit_and_assemble(
         if plan.options.hashes_seen:
             record_seen(directory, plan, ledger, gathered.results, carrying)
         write_recipe(directory, lineage.recipe, plan.options.codec)
-        if plan.options.reference and plan.options.engine == "local":  # elsewhere the table is not here
-            record_reference(directory, plan, data, judged.ledger, judged.shrunk.answered_rows, carrying)
+        if plan.options.reference:
+            _record_reference(directory, plan, gathered, judged)
         manifest = finish_bundle(directory, _with_group_values(directory, manifest, judged.values), ledger)
     summary = {**judged.summary, "data_findings": len(findings)}
     return TrainingResult(
         ledger, summary, path, manifest, data, source, holdout, judged.importance, tuple(findings), tuning
     )
+
+
+def _record_reference(directory: Path, plan: Plan, gathered: "_Gathered", judged: "_Judged") -> None:
+    of_workers = [part for result in gathered.results for part in result.references]
+    taken_over = (gathered.carrying.previous, gathered.carrying.child_keys) if gathered.carrying else ()
+    record_reference(directory, plan, judged.ledger, judged.shrunk.answered_rows, of_workers, *taken_over)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import pandas as pd
 from metamodel.bundle.ledger import Stage, column_names
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count, listing
+from metamodel.evaluation.drift.drift_columns import functions_of_time
 from metamodel.evaluation.holdout import child_ids
 from metamodel.evaluation.splits import time_order
 from metamodel.exceptions import InputError, InvalidKey
@@ -107,6 +108,10 @@ class Plan:
         """Whether a group is fitted in this training."""
         return self.only is None or key in self.only
 
+    def functions_of_time(self) -> frozenset[str] | None:
+        """Find the columns, the target among them, that say nothing but when a row is; None where rows do not tell."""
+        raise NotImplementedError
+
     def newest_of_all_levels(self) -> dict[GroupKey, float | int]:
         """Say where in time the last row of every group of every level is; empty without a time column."""
         newest = dict(self.newest)
@@ -140,6 +145,14 @@ class TablePlan(Plan):
                 if self.fits(key):
                     rows = grouping.order[grouping.bounds[i] : grouping.bounds[i + 1]]
                     yield GroupRows(key, rows, self.table.fingerprint(rows))
+
+    def functions_of_time(self) -> frozenset[str] | None:
+        """Find the columns that are functions of time alone, among the rows with a target."""
+        if self.table.times is None:
+            return None
+        known = ~pd.isna(self.table.y)
+        columns = self.table.compared_columns(self.features, self.spec.task)
+        return functions_of_time(columns.take(known), self.table.times[known])
 
     def fresh_rows(self, through: Mapping[GroupKey, float | int]) -> dict[GroupKey, int]:
         """Count the rows of some groups, of any level, that are newer than a point of time of each."""

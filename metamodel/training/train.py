@@ -211,7 +211,7 @@ def train(  # noqa: PLR0913 - the one call that everybody makes; every argument 
         the first rows as the input example. False: neither; the example is made up. See docs/privacy.md.
     reference
         Also store what later rows are compared with: deciles, counts and commonest categories of each group's columns,
-        and no row (docs/monitoring.md). With engine="local".
+        and no row (docs/monitoring.md).
     seen
         Also store a 64-bit hash of each training row, by which a later update tells which rows a child has not seen
         (docs/updates.md): 8 bytes a row and level. "auto": where there is no time column that tells, and `keep_rows`.

@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
+from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
+from metamodel.evaluation.drift.drift_features import drift_features
+from metamodel.evaluation.drift.drift_reference import TARGET
 from metamodel.fitting.group import GroupData
-from metamodel.tables.features import FeatureTable
+from metamodel.fitting.spec import TaskName
+from metamodel.tables.features import FeatureSchema, FeatureTable
 from metamodel.tables.keys import GroupKey
 from metamodel.tables.row_hashes import value_hashes
 from metamodel.tables.split_groups import SplitGroups
@@ -47,6 +51,19 @@ class TrainingTable:
         """Rows `start` to `stop` as one group's data, without a copy."""
         rows = slice(start, stop)
         return GroupData(key, self.features.slice(start, stop), self.y[rows], self.hashes[rows], *self._others(rows))
+
+    def compared_columns(self, features: FeatureSchema, task: TaskName) -> DriftColumns:
+        """Features and target as later rows are compared with them, shape (n_rows,) each."""
+        values = self.features.values
+        if isinstance(values, pd.DataFrame):
+            columns, _ = drift_features(values, features.features)
+        else:
+            columns = DriftColumns({name: values[:, i] for i, name in enumerate(features.names)})
+        if task == "regression":
+            columns.values[TARGET] = self.y
+        else:
+            columns.values[TARGET], columns.texts[TARGET] = hash_categories(self.y)
+        return columns
 
     def _others(self, rows: IntArray | slice) -> Iterator[Any]:
         """Of some rows, what not every table has, in the order of the fields here and of `GroupData`."""

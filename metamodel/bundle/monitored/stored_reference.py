@@ -7,6 +7,7 @@ metadata of the schema say type and shape of each array, and what all groups sha
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from metamodel.bundle.reader import Bundle
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.drift.drift_reference import DriftReference
 
-__all__ = ["DRIFT_NAME", "read_drift", "write_drift"]
+__all__ = ["DRIFT_NAME", "drift_of_table", "drift_table", "read_drift", "write_drift"]
 
 DRIFT_NAME = "drift.parquet"
 
@@ -39,7 +40,13 @@ def write_drift(directory: Path, keys: Sequence[str], reference: DriftReference)
     reference
         Of these groups.
     """
-    columns: dict[str, pa.Array] = {"key": pa.array(keys, pa.string())}
+    table = drift_table(pa.array(keys, pa.string()), reference)
+    pq.write_table(table, directory / DRIFT_NAME, compression="zstd", use_dictionary=False)
+
+
+def drift_table(keys: pa.Array, reference: DriftReference) -> pa.Table:
+    """Make a table of a reference: a row a group, under any keys."""
+    columns: dict[str, pa.Array] = {"key": keys}
     shapes = {}
     for name, array in reference.to_arrays().items():
         little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
@@ -51,8 +58,7 @@ def write_drift(directory: Path, keys: Sequence[str], reference: DriftReference)
             pa.binary(width), len(keys), [None, pa.py_buffer(little.tobytes())]
         )
     meta = json.dumps({"shapes": shapes, "shared": reference.to_meta()})
-    table = pa.table(columns).replace_schema_metadata({_META: meta.encode()})
-    pq.write_table(table, directory / DRIFT_NAME, compression="zstd", use_dictionary=False)
+    return pa.table(columns).replace_schema_metadata({_META: meta.encode()})
 
 
 def read_drift(bundle: Bundle, *, bins_only: bool = False) -> tuple[list[str], DriftReference] | None:
@@ -78,8 +84,12 @@ def read_drift(bundle: Bundle, *, bins_only: bool = False) -> tuple[list[str], D
     if DRIFT_NAME not in bundle.manifest.files:
         return None
     content = pa.BufferReader(read_proven(bundle.path, DRIFT_NAME, bundle.manifest.files))
-    names = pq.read_schema(content).names
-    table = pq.read_table(content, columns=[name for name in names if name in _BINS] if bins_only else names)
+    names = [name for name in pq.read_schema(content).names if name in _BINS or not bins_only]
+    return drift_of_table(pq.read_table(content, columns=names))
+
+
+def drift_of_table(table: pa.Table) -> tuple[list[Any], DriftReference]:
+    """Inverse of `drift_table`: keys, and their reference."""
     meta = json.loads(table.schema.metadata[_META])
     arrays = {name: _array(table, name, dtype, shape) for name, (dtype, shape) in meta["shapes"].items()}
     return table["key"].to_pylist(), DriftReference.from_arrays(meta["shared"], arrays)

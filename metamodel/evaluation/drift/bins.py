@@ -5,6 +5,7 @@ number: ten bins between decile edges. Of a category: the nine commonest ones an
 that no training row of any group had (categories alone), and missing ones.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,10 @@ __all__ = [
     "category_slots",
     "commonest_categories",
     "decile_edges",
+    "decile_places",
+    "groups_alike",
     "number_slots",
+    "rounded_edges",
 ]
 
 BINS: Final = 10
@@ -69,35 +73,40 @@ def decile_edges(values: AnyArray, sizes: IntArray) -> AnyArray:
     ordered = _sorted_within(values, sizes)
     starts = np.cumsum(sizes) - sizes
     there = np.bincount(np.repeat(np.arange(len(sizes)), sizes)[~np.isnan(values)], minlength=len(sizes))
-    tenths = np.arange(1, BINS)
-    place = there[:, None] * tenths // BINS
-    upper = tenths > BINS // 2
-    place[:, upper] = -(-there[:, None] * tenths[upper] // BINS) - 1
     edges = np.full((len(sizes), BINS - 1), np.nan, dtype=np.float32)
     usable = there > 0
-    exact = ordered[(starts[:, None] + place)[usable]]
+    edges[usable] = rounded_edges(ordered[(starts[:, None] + decile_places(there))[usable]])
+    return edges
+
+
+_TENTHS = np.arange(1, BINS)
+
+_UPPER = _TENTHS > BINS // 2
+
+
+def decile_places(there: IntArray) -> IntArray:
+    """Say which of each group's sorted values are its edges, shape (n_groups, 9); 0 for a group without a value."""
+    places = there[:, None] * _TENTHS // BINS
+    places[:, _UPPER] = -(-there[:, None] * _TENTHS[_UPPER] // BINS) - 1
+    return np.maximum(places, 0)
+
+
+def rounded_edges(exact: AnyArray) -> AnyArray:
+    """Round edges to float32, so that each value lies on the side of them on which it lay, shape (n_groups, 9)."""
     with np.errstate(over="ignore"):
         rounded = exact.astype(np.float32)
     low, high = np.float32(-np.inf), np.float32(np.inf)
     below = np.where(rounded > exact, np.nextafter(rounded, low), rounded)
     above = np.where(rounded <= exact, np.nextafter(rounded, high), rounded)
     above[exact == np.inf] = np.nan  # nothing lies above it
-    edges[usable] = np.where(upper, above, below)
-    return edges
+    return np.where(_UPPER, above, below) + np.float32(0)  # there is one zero
 
 
 def _sorted_within(values: AnyArray, sizes: IntArray) -> AnyArray:
     """Sort each group's values, NaN last: groups of about one size as a padded matrix."""
     result = np.empty(len(values), dtype=np.float64)
     starts = np.cumsum(sizes) - sizes
-    by_size = np.argsort(sizes, kind="stable")
-    by_size = by_size[np.searchsorted(sizes[by_size], 1) :]
-    first = 0
-    while first < len(by_size):
-        smallest = int(sizes[by_size[first]])
-        last = int(np.searchsorted(sizes[by_size], smallest + smallest // 4, side="right"))
-        last = min(last, first + max(1, _CHUNK // (smallest + smallest // 4)))
-        groups = by_size[first:last]
+    for groups in groups_alike(sizes, _CHUNK):
         columns = np.arange(int(sizes[groups[-1]]))
         inside = columns < sizes[groups][:, None]
         rows = (starts[groups][:, None] + columns)[inside]
@@ -105,8 +114,24 @@ def _sorted_within(values: AnyArray, sizes: IntArray) -> AnyArray:
         padded[inside] = values[rows]
         padded.sort(axis=1)
         result[rows] = padded[inside]
-        first = last
     return result
+
+
+def groups_alike(sizes: IntArray, values: int) -> Iterator[IntArray]:
+    """Cut groups into parts of about one size, within a quarter, and of about so many rows; none has no row.
+
+    The groups of a part come from the smallest to the largest.
+    """
+    by_size = np.argsort(sizes, kind="stable")
+    by_size = by_size[np.searchsorted(sizes[by_size], 1) :]
+    first = 0
+    while first < len(by_size):
+        smallest = int(sizes[by_size[first]])
+        largest = smallest + smallest // 4
+        last = int(np.searchsorted(sizes[by_size], largest, side="right"))
+        last = min(last, first + max(1, values // largest))
+        yield by_size[first:last]
+        first = last
 
 
 def number_slots(values: AnyArray, groups: IntArray, edges: AnyArray) -> IntArray:

@@ -3,16 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import AnyArray, HashArray, IntArray
-from metamodel.evaluation.drift.bins import (
-    BINS,
-    COMMONEST,
-    SLOTS,
-    category_slots,
-    commonest_categories,
-    decile_edges,
-    number_slots,
-)
+from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray
+from metamodel.evaluation.drift.bins import COMMONEST, SLOTS, category_slots, commonest_categories
 from metamodel.evaluation.drift.drift_columns import DriftColumns, functions_of_time
 from metamodel.evaluation.drift.drift_reference import (
     REPLAYED_BLOCKS,
@@ -20,13 +12,19 @@ from metamodel.evaluation.drift.drift_reference import (
     VOCABULARY,
     DriftReference,
 )
+from metamodel.evaluation.drift.record_numbers import record_numbers
 from metamodel.evaluation.drift.replay import replay_categories, replay_numbers
 
 __all__ = ["build_reference"]
 
 
 def build_reference(
-    columns: DriftColumns, groups: IntArray, n_groups: int, times: AnyArray | None = None
+    columns: DriftColumns,
+    groups: IntArray,
+    n_groups: int,
+    times: AnyArray | None = None,
+    replayed: BoolArray | None = None,
+    of_time: frozenset[str] | None = None,
 ) -> DriftReference:
     """Record what is needed of the rows of many groups to compare later rows with them.
 
@@ -46,6 +44,10 @@ def build_reference(
     times
         What orders the rows, shape (n_rows,): numbers or datetimes. None where there is nothing: then nothing is
         replayed, and rows count as independent.
+    replayed
+        Shape (n_groups,): whose windows are replayed; by default everybody's. It is most of the work.
+    of_time
+        Columns that are functions of time alone, where that is known of more rows than these.
 
     Examples
     --------
@@ -55,36 +57,34 @@ def build_reference(
     [[10, 10], [10, 10]]
     """
     order = _in_order(groups, times)
-    of_row = groups[order]
-    sizes = np.bincount(of_row, minlength=n_groups)
+    sizes = np.bincount(groups[order], minlength=n_groups)
     counts = np.zeros((n_groups, len(columns.values), SLOTS), dtype=np.uint32)
-    replays = np.full((*counts.shape[:2], len(REPLAYED_BLOCKS), len(REPLAYED_SCORES)), np.nan, dtype=np.float16)
-    edges, commonest, tails, moments = [], [], [], []
-    for i, (name, given) in enumerate(columns.values.items()):
-        values = given[order]
+    is_number = np.array([name not in columns.texts for name in columns.values], dtype=bool)
+    numbers = record_numbers(
+        [columns.values[name] for name in columns.values if name not in columns.texts], order, sizes
+    )
+    counts[:, is_number] = numbers.counts
+    commonest, slots = [], {}
+    for i, name in enumerate(columns.values):
         if name in columns.texts:
-            commonest.append(commonest_categories(values, of_row, n_groups))
-            slots = category_slots(values, of_row, commonest[-1], None)
-        else:
-            edges.append(decile_edges(values, sizes))
-            slots = number_slots(values, of_row, edges[-1])
-            tails.append(_tails(values, slots, of_row, n_groups))
-            moments.append(_moments(values, of_row, n_groups))
-        counts[:, i] = np.bincount(of_row * SLOTS + slots, minlength=n_groups * SLOTS).reshape(n_groups, SLOTS)
-        if times is not None:
-            is_category = name in columns.texts
-            replays[:, i] = replay_categories(slots, sizes) if is_category else replay_numbers(values, sizes)
+            hashes, of_row = columns.values[name][order], np.repeat(np.arange(n_groups), sizes)
+            commonest.append(commonest_categories(hashes, of_row, n_groups))
+            slots[name] = category_slots(hashes, of_row, commonest[-1], None)
+            in_slots = np.bincount(of_row * SLOTS + slots[name], minlength=n_groups * SLOTS)
+            counts[:, i] = in_slots.reshape(n_groups, SLOTS)
+    if of_time is None:
+        of_time = None if times is None else functions_of_time(columns.take(order), times[order])
     return DriftReference(
         tuple(columns.values),
         columns.kinds,
-        _stacked(edges, (n_groups, BINS - 1), np.float32),
-        _stacked(commonest, (n_groups, COMMONEST), np.uint64),
+        numbers.edges,
+        np.stack(commonest, axis=1) if commonest else np.zeros((n_groups, 0, COMMONEST), dtype=np.uint64),
         counts,
-        _stacked(tails, (n_groups, 2), np.float32),
-        _stacked(moments, (n_groups, 2), np.float32),
-        replays,
+        numbers.tails,
+        numbers.moments,
+        _replays(columns, slots, order, sizes, np.full(n_groups, times is not None) & (replayed is None or replayed)),
         {name: _vocabulary(columns.values[name][order], texts) for name, texts in columns.texts.items()},
-        frozenset() if times is None else functions_of_time(columns.take(order), times[order]),
+        of_time or frozenset(),
     )
 
 
@@ -95,36 +95,22 @@ def _in_order(groups: IntArray, times: AnyArray | None) -> IntArray:
     return rows[np.lexsort((times[rows], groups[rows]))]
 
 
-def _stacked(parts: list[AnyArray], shape: tuple[int, int], dtype: type[np.generic]) -> AnyArray:
-    return np.stack(parts, axis=1) if parts else np.zeros((shape[0], 0, shape[1]), dtype=dtype)
-
-
-def _tails(values: AnyArray, slots: IntArray, groups: IntArray, n_groups: int) -> AnyArray:
-    """Mean of each group's rows in the first and in the last bin."""
-    means = []
-    for slot in (0, BINS - 1):
-        inside = (slots == slot) & np.isfinite(values)
-        means.append(_mean(values[inside], groups[inside], n_groups))
-    with np.errstate(over="ignore"):
-        return np.stack(means, axis=1).astype(np.float32)
-
-
-def _mean(values: AnyArray, groups: IntArray, n_groups: int) -> AnyArray:
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        result: AnyArray = np.bincount(groups, weights=values, minlength=n_groups) / np.bincount(
-            groups, minlength=n_groups
+def _replays(
+    columns: DriftColumns, slots: dict[str, IntArray], order: IntArray, sizes: IntArray, chosen: BoolArray
+) -> AnyArray:
+    """Replay the windows of some groups; NaN for all others."""
+    shape = (len(sizes), len(columns.values), len(REPLAYED_BLOCKS), len(REPLAYED_SCORES))
+    replays = np.full(shape, np.nan, dtype=np.float16)
+    if not chosen.any():
+        return replays
+    of_chosen = np.repeat(chosen, sizes)
+    rows, sizes = order[of_chosen], sizes[chosen]
+    for i, (name, values) in enumerate(columns.values.items()):
+        is_category = name in columns.texts
+        replays[chosen, i] = (
+            replay_categories(slots[name][of_chosen], sizes) if is_category else replay_numbers(values[rows], sizes)
         )
-    return result
-
-
-def _moments(values: AnyArray, groups: IntArray, n_groups: int) -> AnyArray:
-    """Mean and standard deviation of each group's finite values."""
-    there = np.isfinite(values)
-    values, groups = values[there].astype(np.float64), groups[there]
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = _mean(values, groups, n_groups)
-        variance = _mean((values - mean[groups]) ** 2, groups, n_groups)
-        return np.stack([mean, np.sqrt(variance)], axis=1).astype(np.float32)
+    return replays
 
 
 def _vocabulary(hashes: HashArray, texts: dict[int, str]) -> dict[int, str] | None:

@@ -158,7 +158,7 @@ def count_window(reference: ModelReference, rows: WindowRows) -> WindowCounts:
     counts = counted(reference, rows)
     bins = np.zeros(n_groups, dtype=np.uint64)
     bins[there] = reference.digests[place[there]]
-    of_time = frozenset() if rows.times is None else functions_of_time(rows.features, rows.times)
+    of_time = None if rows.times is None else functions_of_time(rows.features, rows.times)
     named = rows.texts != ""
     return WindowCounts(
         tuple(rows.texts[named].tolist()),
@@ -166,7 +166,7 @@ def count_window(reference: ModelReference, rows: WindowRows) -> WindowCounts:
         reference.cells.columns,
         counts[named],
         totals[named],
-        of_time,
+        of_time or frozenset(),
         rows.unreadable,
         rows.absent,
     )

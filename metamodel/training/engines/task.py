@@ -19,6 +19,7 @@ from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
 from metamodel.common.arrays import AnyArray, HashArray
 from metamodel.common.messages import count
+from metamodel.evaluation.drift.drift_reference import DriftReference
 from metamodel.fitting.group import GroupOutcome
 from metamodel.fitting.spec import FitSpec
 from metamodel.fitting.tuning import Found, Pace, Search
@@ -82,11 +83,12 @@ class Task:
 class TaskResult:
     """What a task has to say: one ledger row for each of its groups, its shard, and its groups' evidence.
 
-    `keys` are the encoded keys that the evidence's group numbers stand for. Where the caller has no table, `samples`
-    holds a few rows of each group's features by encoded key, and `seen` the hashes of all its rows, where they are
-    remembered. With `again` its groups were fitted before, and what was
-    handed back of them then gives way; with `pooled` it is the model of all groups that knows the group columns.
-    With `strangers` a model of all groups was asked about groups that it had not seen, and no child was fitted.
+    `keys` are the encoded keys that the evidence's group numbers stand for. Where the caller has no table,
+    `samples` holds a few rows of each group's features by encoded key, `seen` the hashes of all its rows, where
+    they are remembered, and `references` what later rows are compared with, of some groups each under their encoded
+    keys. With `again` its groups were fitted before, and what was handed back of them then gives way; with `pooled`
+    it is the model of all groups that knows the group columns. With `strangers` a model of all groups was asked
+    about groups that it had not seen, and no child was fitted.
     """
 
     shard: Path
@@ -95,6 +97,7 @@ class TaskResult:
     keys: Sequence[str]
     samples: dict[str, AnyArray] = field(default_factory=dict)
     seen: dict[str, HashArray] = field(default_factory=dict)
+    references: Sequence[tuple[list[str], DriftReference]] = ()
     again: bool = False
     pooled: bool = False
     strangers: bool = False

@@ -6,7 +6,8 @@ not seen them. No row is kept: deciles, counts and commonest categories are.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,15 @@ import pandas as pd
 
 from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.monitored.stored_reference import DRIFT_NAME, read_drift, write_drift
-from metamodel.common.arrays import AnyArray
+from metamodel.bundle.reader import Bundle
 from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
-from metamodel.evaluation.drift.drift_features import drift_features
-from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, TARGET, DriftReference
-from metamodel.tables.grouping import group_rows
-from metamodel.training.carrying.joining import Carrying
-from metamodel.training.plan import Plan
+from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, DriftReference
+from metamodel.tables.keys import encode_key
+from metamodel.training.monitored.recorded_groups import recorded_groups, replayed_groups
+from metamodel.training.monitored.row_reference import RowReference
+from metamodel.training.plan import Plan, TablePlan
 
 __all__ = ["record_reference"]
 
@@ -32,10 +33,11 @@ _LOG = logging.getLogger(__name__)
 def record_reference(
     directory: Path,
     plan: Plan,
-    data: pd.DataFrame,
     ledger: pd.DataFrame,
     holdout: pd.DataFrame,
-    carrying: Carrying | None = None,
+    of_workers: Sequence[tuple[list[str], DriftReference]] = (),
+    previous: Bundle | None = None,
+    carried: Collection[str] = (),
 ) -> None:
     """Write the reference of the groups with a child into an unfinished bundle.
 
@@ -44,63 +46,70 @@ def record_reference(
     directory
         The bundle's directory.
     plan
-        What was trained.
-    data
-        The whole table.
+        What was trained; of a table in memory it has the rows.
     ledger
         Says which groups have a child, or are answered by the pooled model.
     holdout
         Held-out rows of the groups: `key`, `actual`, `predicted`, and `time` where there is one.
-    carrying
-        What is taken over from the version before.
+    of_workers
+        What workers recorded of their groups' rows, where these are not in memory.
+    previous, carried
+        The version before, and the encoded keys of the groups whose child is taken over from it.
     """
     started = time.perf_counter()
     children = ledger[(ledger["level"] == len(plan.keys.columns)) & ledger["status"].isin(ANSWERED)]
     keys = encoded_keys_of(children, plan.keys)
-    earlier = None if carrying is None else read_drift(carrying.previous)
+    earlier = None if previous is None else read_drift(previous)
     place = {} if earlier is None else {key: i for i, key in enumerate(earlier[0])}
-    carried: set[str] = set() if carrying is None else set(carrying.child_keys)
-    taken_over = [key for key in keys if key in place and key in carried]
-    new = [key for key in keys if key not in place or key not in carried]
-    reference = _built(plan, data, holdout, new)
+    kept = place.keys() & carried
+    taken_over, new = [key for key in keys if key in kept], [key for key in keys if key not in kept]
+    reference = _of_rows(plan, new, of_workers).beside(_of_held_out(plan, holdout, new))
+    of_time = plan.functions_of_time()
     if earlier is not None and taken_over:
         rows = np.array([place[key] for key in taken_over], dtype=np.int64)
         reference = DriftReference.concat([earlier[1].take(rows), reference])
+        of_time = _seen_in_both(earlier[1].of_time, of_time, whole=set(place) <= set(map(encode_key, plan.sizes)))
+    reference = replace(reference, of_time=of_time or frozenset())
     write_drift(directory, [*taken_over, *new], reference)
     size = (directory / DRIFT_NAME).stat().st_size
     _LOG.info("Reference of %d groups: %.1f MB, %.1f s.", len(keys), size / 2**20, time.perf_counter() - started)
 
 
-def _built(plan: Plan, data: pd.DataFrame, holdout: pd.DataFrame, keys: Sequence[str]) -> DriftReference:
-    number = pd.Index(np.array(keys, dtype=object))
-    rows = data[data[plan.options.target].notna()]
-    grouping = group_rows(rows, plan.keys)
-    codes = number.get_indexer(grouping.texts)[grouping.codes].astype(np.int64)
-    if len(keys) < len(grouping.keys):  # an update: the columns of the other groups need not be made
-        of_these = codes >= 0
-        rows, codes = rows[of_these], codes[of_these]
-    columns, _ = drift_features(rows, plan.features.features)
-    _add_target(columns, rows[plan.options.target], plan)
-    reference = build_reference(columns, codes, len(keys), _times(rows, plan))
-    held = holdout[holdout["predicted"].notna() & holdout["actual"].notna()]
-    of_row = number.get_indexer(held["key"].astype(object)).astype(np.int64)
-    times = held["time"].to_numpy() if "time" in held else None
-    return reference.beside(build_reference(_of_held_out(held, plan), of_row, len(keys), times))
-
-
-def _times(rows: pd.DataFrame, plan: Plan) -> AnyArray | None:
-    name = plan.options.time_column
-    return None if name is None else np.asarray(pd.factorize(rows[name], sort=True)[0])
-
-
-def _add_target(columns: DriftColumns, values: pd.Series, plan: Plan) -> None:
-    if plan.spec.task == "regression":
-        columns.values[TARGET] = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+def _of_rows(plan: Plan, keys: Sequence[str], of_workers: Sequence[tuple[list[str], DriftReference]]) -> DriftReference:
+    """Find, or make, the reference of some groups' training rows; all that were read say which categories there are."""
+    if isinstance(plan, TablePlan):
+        recorded = recorded_groups(plan)
+        groups = pd.Index(np.array(recorded, dtype=object)).get_indexer(plan.grouping.texts)[plan.grouping.codes]
+        table = plan.table
+        if len(recorded) < len(plan.grouping.keys):  # an update: the columns of the other groups need not be made
+            of_these = np.flatnonzero(groups >= 0)
+            table, groups = table.take(of_these), groups[of_these]
+        rows = RowReference(plan.features, plan.spec.task)
+        reference = rows.of(table, groups.astype(np.int64), len(recorded), replayed_groups(recorded))
     else:
-        columns.values[TARGET], columns.texts[TARGET] = hash_categories(values.astype(object))
+        recorded = [key for part, _ in of_workers for key in part]
+        reference = DriftReference.concat([part for _, part in of_workers])
+    place = {key: i for i, key in enumerate(recorded)}  # of a group that was fitted twice the last one, which is alike
+    return reference.take(np.array([place[key] for key in keys], dtype=np.int64))
 
 
-def _of_held_out(held: pd.DataFrame, plan: Plan) -> DriftColumns:
+def _seen_in_both(before: frozenset[str], now: frozenset[str] | None, *, whole: bool) -> frozenset[str]:
+    """Say which columns are functions of time alone, after an update: few groups' rows prove it less than many do."""
+    if now is None:
+        return before
+    return now if whole else before & now
+
+
+def _of_held_out(plan: Plan, holdout: pd.DataFrame, keys: Sequence[str]) -> DriftReference:
+    held = holdout[holdout["predicted"].notna() & holdout["actual"].notna()]
+    number = pd.Index(np.array(keys, dtype=object))
+    key = held["key"].astype("category").cat
+    groups = np.append(number.get_indexer(key.categories.astype(object)), -1)[key.codes].astype(np.int64)
+    times = held["time"].to_numpy() if "time" in held else None
+    return build_reference(_held_columns(held, plan), groups, len(keys), times, replayed_groups(keys), frozenset())
+
+
+def _held_columns(held: pd.DataFrame, plan: Plan) -> DriftColumns:
     columns = DriftColumns()
     if plan.spec.task == "regression":
         actual, predicted = (held[name].to_numpy(dtype=np.float64) for name in ("actual", "predicted"))

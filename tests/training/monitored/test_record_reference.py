@@ -82,3 +82,23 @@ def test_classes_are_recorded_as_categories_and_wrong_ones_as_errors() -> None:
     assert pd.Series(DriftColumns.of({"t": pd.Series([1], dtype=object)}).texts["t"]).index[0] in (
         stored[1].vocabulary[TARGET] or {}
     )
+
+
+def test_an_update_of_one_group_does_not_forget_which_columns_are_functions_of_time() -> None:
+    def monthly(number: int, seed: int, start: str) -> pd.DataFrame:
+        return weeks(number, seed, rows=20, start=start).assign(month=lambda table: table["week"].dt.month)
+
+    options: dict[str, object] = {"features": ["price", "month"], "time_column": "week", "n_jobs": 1}
+    first = metamodel.train(monthly(9, 1, "2026-01-05"), ["country", "shop"], "sales", "ridge", **options)
+    one = monthly(5, 2, "2026-03-23")
+    one = one[one["shop"] == 3].drop_duplicates("week")  # no two rows of one time
+
+    second = metamodel.update(
+        metamodel.MetaModel(first.bundle_path), one, retrain=["listed"], retrain_list=[("DE", 3)],
+        n_jobs=1, challenge=False, min_rows=2,
+    )  # fmt: skip
+
+    for result in (first, second):
+        stored = read_drift(metamodel.MetaModel(result.bundle_path).bundle)
+        assert stored is not None
+        assert stored[1].of_time == {"month"}

@@ -18,9 +18,11 @@ from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
 from metamodel.common.arrays import AnyArray, HashArray
 from metamodel.common.messages import count, listing
+from metamodel.evaluation.drift.drift_reference import DriftReference
 from metamodel.exceptions import TrainingError
 from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.tables.spark import settings
+from metamodel.training.engines.spark.part_reference import read_part
 from metamodel.training.engines.task import TaskResult
 
 __all__ = ["STAGING", "collected", "materialized"]
@@ -105,7 +107,9 @@ def collected(
             while not chunk.full and (row := next(rows, None)) is not None:
                 _claim(row, waiting, keys)
                 chunk.add(row, keys[row.number], shard, read_sample)
-        yield TaskResult(path, chunk.ledger, Evidence.together(chunk.evidence), encoded, chunk.samples, chunk.seen)
+        references = [([encoded[i] for i in numbers], part) for numbers, part in chunk.references]
+        evidence = Evidence.together(chunk.evidence)
+        yield TaskResult(path, chunk.ledger, evidence, encoded, chunk.samples, chunk.seen, references)
         path.unlink(missing_ok=True)
     if waiting:
         lost = listing((keys[i] for i in sorted(waiting)), 5)
@@ -126,6 +130,7 @@ class _Chunk:
     evidence: list[Evidence] = field(default_factory=list)
     samples: dict[str, AnyArray] = field(default_factory=dict)
     seen: dict[str, HashArray] = field(default_factory=dict)
+    references: list[tuple[list[int], DriftReference]] = field(default_factory=list)
     bytes: int = 0
 
     @property
@@ -143,6 +148,8 @@ class _Chunk:
         self.evidence.append(Evidence.from_bytes(row.holdout, row.importance))
         if child is not None and row.sample:
             self.samples[encoded] = read_sample(bytes(row.sample))
+        if row.reference is not None:
+            self.references.append(read_part(bytes(row.reference)))
         if row.seen:
             self.seen[encoded] = np.frombuffer(bytes(row.seen), dtype=np.uint64)
         self.bytes += len(child or b"")

@@ -25,7 +25,7 @@ from metamodel.exceptions import TrainingError
 from metamodel.prediction.stacks import why_not
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.checks import TableFacts
-from metamodel.tables.keys import GroupKey
+from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.tables.row_hashes import mixed_columns
 from metamodel.tables.spark import SparkTable, read_spark, reason
 from metamodel.training.earlier_children import Starts
@@ -40,11 +40,14 @@ from metamodel.training.engines.spark.collected_table import collected_plan
 from metamodel.training.engines.spark.facts import spark_facts
 from metamodel.training.engines.spark.fingerprints import fingerprints_of
 from metamodel.training.engines.spark.newest import fresh_rows
+from metamodel.training.engines.spark.part_reference import PartRecorder
 from metamodel.training.engines.spark.placement import Placement
 from metamodel.training.engines.spark.profile import SparkPlan, plan_on_spark
 from metamodel.training.engines.spark.shuffle import rows_by_group
 from metamodel.training.engines.spark.worker import RESULT_SCHEMA, PartitionTrainer
 from metamodel.training.engines.task import TaskResult
+from metamodel.training.monitored.recorded_groups import recorded_groups, replayed_groups
+from metamodel.training.monitored.row_reference import RowReference
 from metamodel.training.options import TrainingOptions
 from metamodel.training.plan import hashed_columns
 
@@ -159,6 +162,18 @@ def partition_trainer(job: Job[SparkPlan], placement: Placement) -> PartitionTra
         hashes_seen=options.hashes_seen,
         threads=int(plan.frame.sparkSession.conf.get("spark.task.cpus", "1") or 1),
         searches=placement.searches(),
+        recorder=_recorder(plan, placement) if options.reference else None,
+    )
+
+
+def _recorder(plan: SparkPlan, placement: Placement) -> PartRecorder:
+    keys = recorded_groups(plan)
+    replayed = dict(zip(keys, replayed_groups(keys).tolist(), strict=True))
+    encoded = list(map(encode_key, placement.keys))
+    return PartRecorder(
+        RowReference(plan.features, plan.spec.task),
+        np.array([key in replayed for key in encoded], dtype=bool),
+        np.array([replayed.get(key, False) for key in encoded], dtype=bool),
     )
 
 

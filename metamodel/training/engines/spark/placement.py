@@ -8,7 +8,7 @@ from metamodel.fitting.spec import FitSpec
 from metamodel.tables.keys import GroupKey
 from metamodel.training.engines.balancing import balance, group_cost
 from metamodel.training.engines.phases import Phase, parents_best
-from metamodel.training.engines.spark.worker import Searches
+from metamodel.training.engines.spark.searches import Searches
 
 __all__ = ["Placement", "Seat"]
 

@@ -30,6 +30,7 @@ from metamodel.tables.split_groups import missing_split_groups
 from metamodel.training.engines.spark.equal_rows import spark_equal_rows
 from metamodel.training.engines.spark.newest import exact_dtype, newest_rows
 from metamodel.training.engines.spark.odd_columns import spark_without_odd_fields
+from metamodel.training.engines.spark.of_time import spark_functions_of_time
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
 from metamodel.training.plan import Plan, check_table, levels_of, row_columns
@@ -67,6 +68,14 @@ class SparkPlan(Plan):
     dtypes: dict[str, str]
     profile: pd.DataFrame
     times: dict[str, int] | None
+
+    def functions_of_time(self) -> frozenset[str] | None:
+        """Find the columns that are functions of time alone, among the rows with a target; one job of Spark's."""
+        time, target = self.options.time_column, self.options.target
+        if time is None:
+            return None
+        needed = [target, *(self.keys.names if self.keys.null_keys == "drop" else ())]
+        return spark_functions_of_time(self.frame, [*self.features.names, target], time, needed)
 
 
 def plan_on_spark(

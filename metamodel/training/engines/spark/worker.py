@@ -6,11 +6,10 @@ imports neither MLflow nor anything that talks to a tracking server.
 """
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +19,11 @@ import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits
 
 from metamodel.bundle.diagnostics import EvidenceBuilder
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.evaluation.splits import time_order
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import FitSpec
-from metamodel.fitting.tuning import Found, Pace, Search, require_optuna
+from metamodel.fitting.tuning import Pace, require_optuna
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.grouping import spread
@@ -40,27 +39,30 @@ from metamodel.training.engines.group_fitter import (
     worker_died,
 )
 from metamodel.training.engines.spark.forked import in_forks
+from metamodel.training.engines.spark.part_reference import PartRecorder, PartReference
+from metamodel.training.engines.spark.searches import Searches
 from metamodel.training.plan import TrainingTable, contents, seen_hashes
 from metamodel.training.targets import TargetInfo
 
-__all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "Searches", "whole_groups"]
+__all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "whole_groups"]
 
 RESULT_SCHEMA = (
     "number long, ledger string, holdout binary, importance binary, reason string, child binary, sample binary, "
-    "seen binary"
+    "seen binary, reference binary"
 )
 
 _ARROW_SCHEMA = pa.schema(
     [
         ("number", pa.int64()),
         ("ledger", pa.string()),
-        # Of all groups of a batch, in its last row.
+        # Of all groups of a batch, in its last row; so is the reference.
         ("holdout", pa.binary()),
         ("importance", pa.binary()),
         ("reason", pa.string()),
         ("child", pa.binary()),
         ("sample", pa.binary()),
         ("seen", pa.binary()),
+        ("reference", pa.binary()),
     ]
 )
 
@@ -96,39 +98,6 @@ def whole_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 @dataclass(frozen=True)
-class Searches:
-    """What the searches of one phase start from, and when they end.
-
-    Parameters
-    ----------
-    first
-        Group's number → what its parent found.
-    costs
-        Of the groups of every task, in the order of their numbers; empty where there is no end.
-    end
-        When the searches have to be over, a point of the wall clock.
-    """
-
-    first: Mapping[int, Found] = field(default_factory=dict)
-    costs: Sequence[Sequence[float]] = ()
-    end: float = math.inf
-
-    def pace(self, number: int) -> Pace:
-        """Share the time out over the groups of the task whose first group has this number."""
-        start = 0
-        for costs in self.costs:
-            if number < start + len(costs):
-                return Pace(costs, self.end, first=start)
-            start += len(costs)
-        return Pace([], math.inf)
-
-    def of(self, number: int, pace: Pace, refusal: str) -> Search:
-        """Say what one group's search starts from, and when it ends."""
-        found = self.first.get(number, Found({}))
-        return Search(found.params, *pace.next(number), refusal=refusal, first_latest=found.latest)
-
-
-@dataclass(frozen=True)
 class PartitionTrainer:
     """Fits all groups of a partition.
 
@@ -154,6 +123,8 @@ class PartitionTrainer:
         Cores that Spark gives to a task.
     searches
         Of the groups' parameters.
+    recorder
+        Records what later rows are compared with; None where nothing is recorded.
     """
 
     features: FeatureSchema
@@ -174,6 +145,7 @@ class PartitionTrainer:
     hashes_seen: bool
     threads: int
     searches: Searches
+    recorder: PartRecorder | None
 
     def train(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Fit the groups of a partition; the columns are those of `rows_by_group`, whatever their names."""
@@ -184,17 +156,26 @@ class PartitionTrainer:
         with _on_cores(self.threads):
             for table in whole_groups(map(self._named, batches)):
                 pace = pace or self.searches.pace(table.column(0)[0].as_py())
-                yield from _in_parts(self._fit(table, fitter, pace))
+                table, earlier = _without_starts(table)
+                part = self._part(table)
+                recorded = None
+                if self.recorder is not None:
+                    recorded = self.recorder.record(part.rows, part.numbers, np.diff(part.bounds))
+                yield from _in_parts(self._fit(part, earlier, fitter, pace), recorded)
 
     def _named(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         names = ["number", *self.dtypes, CHILD, START]
         return batch.rename_columns(names[: batch.num_columns])
 
-    def _fit(self, table: pa.Table, fitter: GroupFitter, pace: Pace) -> "Iterator[_Result]":
-        table, earlier = _without_starts(table)
+    def _part(self, table: pa.Table) -> "_Part":
         numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
         rows = self.rows(arrow_to_pandas(table.remove_column(0), self.dtypes))
-        bounds = [*starts.tolist(), len(rows.y)]
+        return _Part(rows, numbers, [*starts.tolist(), len(rows.y)])
+
+    def _fit(
+        self, part: "_Part", earlier: Mapping[int, PackedStart], fitter: GroupFitter, pace: Pace
+    ) -> "Iterator[_Result]":
+        rows, numbers, bounds = part
 
         def group(i: int) -> GroupData:
             # The driver knows the key of every number, so that keys need not travel with the rows.
@@ -251,6 +232,14 @@ class PartitionTrainer:
         return TrainingTable(features, y, hashes, times, weights, children, together, hashed)
 
 
+class _Part(NamedTuple):
+    """Rows of whole groups, the groups' numbers, and where each begins."""
+
+    rows: TrainingTable
+    numbers: IntArray
+    bounds: list[int]
+
+
 def _without_starts(table: pa.Table) -> tuple[pa.Table, dict[int, PackedStart]]:
     """Take the rows that hold earlier children out of a table; the children by their groups' numbers."""
     if START not in table.column_names:
@@ -275,28 +264,30 @@ def _seen(group: GroupData) -> bytes:
     return b"" if group.contents is None else seen_hashes(group.contents, group.y).tobytes()
 
 
-def _in_parts(results: Iterator[_Result]) -> Iterator[pa.RecordBatch]:
+def _in_parts(results: Iterator[_Result], recorded: PartReference | None) -> Iterator[pa.RecordBatch]:
     waiting: list[_Result] = []
     size = 0
     for result in results:
         waiting.append(result)
         size += len(result.record.row.child or b"") + len(result.sample) + len(result.seen)
         if size > _RESULT_BYTES:
-            yield _batch(waiting)
+            yield _batch(waiting, recorded)
             waiting, size = [], 0
     if waiting:
-        yield _batch(waiting)
+        yield _batch(waiting, recorded)
 
 
-def _batch(results: Sequence[_Result]) -> pa.RecordBatch:
+def _batch(results: Sequence[_Result], recorded: PartReference | None) -> pa.RecordBatch:
     evidence = EvidenceBuilder()
     for number, record, *_ in results:
         evidence.add(number, record.holdout, record.importance)
     none = [(None, None)] * (len(results) - 1)
     rows = [
-        (number, json.dumps(record.ledger.to_dict()), *streams, record.row.reason, record.row.child, *of_rows)
+        (number, json.dumps(record.ledger.to_dict()), *streams, record.row.reason, record.row.child, *of_rows, None)
         for (number, record, *of_rows), streams in zip(results, [*none, evidence.finish().to_bytes()], strict=True)
     ]
+    if recorded is not None:
+        rows[-1] = (*rows[-1][:-1], recorded.to_bytes([result.number for result in results]))
     columns = [
         pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), _ARROW_SCHEMA, strict=True)
     ]

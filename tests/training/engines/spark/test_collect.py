@@ -16,7 +16,7 @@ from metamodel.training.engines.spark.collect import collected
 pytestmark = pytest.mark.spark
 
 
-Result = namedtuple("Result", "number ledger holdout importance reason child sample seen")
+Result = namedtuple("Result", "number ledger holdout importance reason child sample seen reference")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ Result = namedtuple("Result", "number ledger holdout importance reason child sam
 )
 def test_lost_and_doubled_groups_are_errors(numbers: list[int], message: str, tmp_path: Path) -> None:
     ledger = json.dumps(LedgerRow("[0]", 1, "skipped", 0).to_dict())
-    rows = (Result(number, ledger, None, None, "", None, b"", b"") for number in numbers)
+    rows = (Result(number, ledger, None, None, "", None, b"", b"", None) for number in numbers)
     with pytest.raises(TrainingError, match=message):
         list(collected(rows, [("a",), ("b",)], tmp_path, np.frombuffer))
 
@@ -37,7 +37,8 @@ def test_a_group_has_its_key_back_in_shard_ledger_and_samples(tmp_path: Path) ->
     digest = hashlib.sha256(b"child").hexdigest()
     ledger = json.dumps(LedgerRow("[0]", 1, "fitted", 7, metrics={"train_mae": 0.5}, sha256=digest).to_dict())
     sample = np.array([1.0, 2.0]).tobytes()
-    rows = iter([Result(0, ledger, None, None, "", b"child", sample, np.array([2**64 - 1], dtype=np.uint64).tobytes())])
+    seen = np.array([2**64 - 1], dtype=np.uint64).tobytes()
+    rows = iter([Result(0, ledger, None, None, "", b"child", sample, seen, None)])
     for result in collected(rows, [("a", 2)], tmp_path, np.frombuffer):
         (row,) = result.ledger
         assert (row.key, row.level, row.rows, row.metrics) == ('["a",2]', 2, 7, {"train_mae": 0.5})

@@ -9,8 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.fitting.tuning import Found
-from metamodel.training.engines.spark.worker import Searches, whole_groups
+from metamodel.training.engines.spark.worker import whole_groups
 
 
 def test_code_of_the_workers_imports_neither_mlflow_nor_spark() -> None:
@@ -36,11 +35,3 @@ def test_groups_stay_whole_however_the_stream_is_cut(sizes: list[int], cuts: lis
     seen = [set(part["number"]) for part in parts]
     assert sum(map(len, seen)) == len(sizes)
     assert [row for part in parts for row in part["row"]] == list(range(len(numbers)))
-
-
-def test_a_task_knows_its_own_groups_by_the_number_of_the_first() -> None:
-    searches = Searches({1: Found({"ridge": {"alpha": 2.0}}, 9.0)}, [[200.0, 100.0], [300.0]], end=1e12)
-    pace = searches.pace(0)
-    first, second = (searches.of(number, pace, "") for number in (0, 1))
-    assert (first.first, second.first, second.first_latest) == ({}, {"ridge": {"alpha": 2.0}}, 9.0)
-    assert searches.of(2, searches.pace(2), "too much").refusal == "too much"
