@@ -74,6 +74,11 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"model             {summary['model_bytes']:,} bytes, fitted in {summary['seconds_fitting']:,.1f} s of work, "
         f"{summary['parents_fitted']:,} parents included",
     ]
+    if "reference_bytes" in summary:
+        lines.append(
+            f"reference         {summary['reference_bytes']:,.0f} bytes for `metamodel monitor`, recorded in "
+            f"{summary['reference_seconds']:,.1f} s"
+        )
     if "groups_with_own_interval" in summary:
         lines.append(f"intervals         {_intervals(summary)}")
     metrics: dict[str, dict[str, float]] = {}

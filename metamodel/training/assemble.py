@@ -122,19 +122,18 @@ def fit_and_assemble(
         if plan.options.hashes_seen:
             record_seen(directory, plan, ledger, gathered.results, carrying)
         write_recipe(directory, lineage.recipe, plan.options.codec)
-        if plan.options.reference:
-            _record_reference(directory, plan, gathered, judged)
+        cost = _record_reference(directory, plan, gathered, judged) if plan.options.reference else {}
         manifest = finish_bundle(directory, _with_group_values(directory, manifest, judged.values), ledger)
-    summary = {**judged.summary, "data_findings": len(findings)}
+    summary = {**judged.summary, **cost, "data_findings": len(findings)}
     return TrainingResult(
         ledger, summary, path, manifest, data, source, holdout, judged.importance, tuple(findings), tuning
     )
 
 
-def _record_reference(directory: Path, plan: Plan, gathered: "_Gathered", judged: "_Judged") -> None:
+def _record_reference(directory: Path, plan: Plan, gathered: "_Gathered", judged: "_Judged") -> dict[str, float]:
     of_workers = [part for result in gathered.results for part in result.references]
     taken_over = (gathered.carrying.previous, gathered.carrying.child_keys) if gathered.carrying else ()
-    record_reference(directory, plan, judged.ledger, judged.shrunk.answered_rows, of_workers, *taken_over)
+    return record_reference(directory, plan, judged.ledger, judged.shrunk.answered_rows, of_workers, *taken_over)
 
 
 @dataclass(frozen=True)

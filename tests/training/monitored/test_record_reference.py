@@ -102,3 +102,30 @@ def test_an_update_of_one_group_does_not_forget_which_columns_are_functions_of_t
         stored = read_drift(metamodel.MetaModel(result.bundle_path).bundle)
         assert stored is not None
         assert stored[1].of_time == {"month"}
+
+
+def test_what_a_reference_costs_is_printed() -> None:
+    result = monitored()
+
+    size = (result.bundle_path / DRIFT_NAME).stat().st_size
+    assert result.summary["reference_bytes"] == size
+    assert 0 < result.summary["reference_seconds"] < 60
+    assert f"reference         {size:,} bytes for `metamodel monitor`, recorded in " in str(result)
+    assert "reference  " not in str(monitored(reference=False))
+
+
+def test_an_update_of_a_model_without_reference_records_the_groups_that_have_rows() -> None:
+    first = monitored(reference=False)
+    later = weeks(8, 5, start="2026-03-02")
+    model = metamodel.MetaModel(first.bundle_path)
+
+    second = metamodel.update(
+        model, later[later["shop"] != 5], retrain=["listed"], retrain_list=[("DE", 3)], n_jobs=1, challenge=False,
+        reference=True,
+    )  # fmt: skip
+
+    stored = read_drift(metamodel.MetaModel(second.bundle_path).bundle)
+    assert stored is not None
+    assert len(set(stored[0])) == len(stored[0]) == 11
+    assert '["IT",5]' not in stored[0]
+    assert (stored[1].counts[:, 0].sum(axis=1) == 240).all()
