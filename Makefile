@@ -3,7 +3,7 @@ PYTHON  ?= python3
 VENV    ?= .venv
 VENV3   ?= .venv-pandas3
 VENVLOW ?= .venv-lowest
-WORKERS ?= 4
+WORKERS ?=
 ARGS    ?=
 
 export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
@@ -14,8 +14,8 @@ RUN      = PATH="$(abspath $(VENV))/bin:$$PATH"
 # Compiled files are written whatever the shell says: the tests start a thousand processes that read them.
 TEST_ENV = SPARK_LOCAL_IP=127.0.0.1 PYTHONDONTWRITEBYTECODE=
 # Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests go together.
-# Twice as many as two cores, because a third of the time is spent on waiting for servers, for Spark and for a limit's end.
-PYTEST   = $(TEST_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --durations=25
+# On two cores the quick tests want two. The others want four: a third of their time they wait for servers and for Spark.
+pytest   = $(TEST_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(or $(WORKERS),$(1)) --durations=25
 QUICK    = not server and not spark and not browser and not slow and not speed and not attack
 DEFINITION = setup.cfg pyproject.toml
 
@@ -39,16 +39,16 @@ demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow 
 
 quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser: under two minutes (ARGS="-k keys" narrows them)
 	@echo "==> pytest, the quick tests"
-	@$(RUN) $(PYTEST) -m "$(QUICK)" $(ARGS)
+	@$(RUN) $(call pytest,2) -m "$(QUICK)" $(ARGS)
 
 test: $(VENV)/.dev  ## run the whole test suite but the attacks (ARGS="-k keys" narrows it)
 	@echo "==> pytest"
-	@$(RUN) $(PYTEST) -m "not speed and not attack" $(ARGS)
+	@$(RUN) $(call pytest,4) -m "not speed and not attack" $(ARGS)
 	@$(if $(ARGS),,$(RUN) $(TEST_ENV) python -m pytest -m speed $$(grep -rl "mark\.speed" tests))
 
 attacks: $(VENV)/.dev  ## run the attacks of docs/security.md alone: under five minutes
 	@echo "==> pytest, the attacks"
-	@$(RUN) $(PYTEST) -m attack $(ARGS)
+	@$(RUN) $(call pytest,4) -m attack $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	@echo "==> ruff"
@@ -68,13 +68,13 @@ check: lint types layers  ## lint, types and layers
 
 test-pandas3: $(VENV3)/.dev  ## run the tests of tables on pandas 3, without those of Spark
 	@echo "==> pytest on pandas 3"
-	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(PYTEST) \
+	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(call pytest,4) \
 		-m "not speed and not slow and not attack and not spark and not tableless" -W ignore::pandas.errors.Pandas4Warning $(ARGS)
 
 # The oldest Matplotlib calls pyparsing by names that the newest one warns of.
 test-lowest: $(VENVLOW)/.dev  ## run the quick tests on the oldest versions that setup.cfg allows
 	@echo "==> pytest on the lowest versions"
-	@PATH="$(abspath $(VENVLOW))/bin:$$PATH" $(PYTEST) -m "$(QUICK)" \
+	@PATH="$(abspath $(VENVLOW))/bin:$$PATH" $(call pytest,2) -m "$(QUICK)" \
 		-W ignore::pyparsing.warnings.PyparsingDeprecationWarning $(ARGS)
 
 clean:  ## remove environments and caches, but no run and no model

@@ -13,7 +13,6 @@ import mlflow
 import pytest
 from edge_children import Hopeless
 from mlflow import MlflowClient
-from places import SUPPORT
 from servers import Recorder, Server
 from tiny_trainings import registered_names, runs_of, tiny, train_tiny
 
@@ -141,7 +140,7 @@ def _command(*arguments: str, cwd: Path, temporary: Path) -> "subprocess.Popen[s
     return subprocess.Popen(
         [sys.executable, "-m", "metamodel", *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(SUPPORT), "TMPDIR": str(temporary)},
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
