@@ -28,10 +28,10 @@ from metamodel.lifecycle.gate_quality import group_checks, regression_checks, sl
 from metamodel.lifecycle.gate_record import record_gate
 from metamodel.lifecycle.gate_rules import GateRules, read_rules
 from metamodel.lifecycle.gate_sides import GateCheck, GateRows, Side, gives_probabilities
+from metamodel.lifecycle.gate_table import gate_table
 from metamodel.lifecycle.registered import Named, champion_of, named_version
 from metamodel.report.gate_page import render_gate
 from metamodel.tables.grouping import check_columns
-from metamodel.tables.sources import read_source
 
 __all__ = ["GateReport", "gate", "write_default_rules"]
 
@@ -140,8 +140,8 @@ def gate(
     candidate
         A model, a bundle's directory, or an MLflow URI such as ``models:/sales/8``.
     data
-        Rows that neither version was trained on: a table, a path, or the name of a sample. With the target in it the
-        errors are compared.
+        Rows that neither version was trained on: a table, of Spark too (its rows come to this machine), a path, or the
+        name of a sample. With the target in it the errors are compared.
     against
         The champion. None, or an alias that its registered model does not have, is no champion: the rules that need
         one say so, and pass.
@@ -166,7 +166,7 @@ def gate(
     new, (old, why) = named_version(candidate), champion_of(against)
     model = _opened(candidate, new)
     champion_model = None if old is None else _opened(against, old)
-    frame, source = read_source(data, model.manifest.keys.names)
+    frame, source = gate_table(data, model.manifest.keys.names)
     _check_rules(asked, model, frame)
     proba = _wants_probabilities(asked, model)
     side = Side.of(new.uri, model, frame, proba=proba)
