@@ -38,7 +38,7 @@ def weeks(number: int, seed: int, *, shops: int = 12, rows: int = 30, start: str
     )
 
 
-def monitored(**options: Any) -> metamodel.TrainingResult:
+def monitored(n_jobs: int = 1, **options: Any) -> metamodel.TrainingResult:
     """Train on ten weeks."""
     return metamodel.train(
         weeks(8, 1, start="2026-01-05"),
@@ -47,7 +47,7 @@ def monitored(**options: Any) -> metamodel.TrainingResult:
         "ridge",
         time_column="week",
         features=["price", "stock", "kind"],
-        n_jobs=1,
+        n_jobs=n_jobs,
         **options,
     )
 

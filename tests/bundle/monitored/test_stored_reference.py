@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drift_tables import drift_table
-from monitored import monitored
+from monitored import monitored, weeks
 
 import metamodel
 from metamodel.bundle.manifest import FileEntry
@@ -51,3 +51,23 @@ def test_a_damaged_file_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / DRIFT_NAME).write_bytes(b"x" * 100)
     with pytest.raises(CorruptBundle, match=r"drift\.parquet is not what was written"):
         read_drift(damaged)
+
+
+def test_the_same_training_writes_the_same_bytes_whatever_the_processes() -> None:
+    written = [(monitored(n_jobs=n).bundle_path / DRIFT_NAME).read_bytes() for n in (1, 1, 2)]
+    assert written[0] == written[1] == written[2]
+
+
+def test_an_update_that_carries_all_groups_carries_their_reference_unchanged() -> None:
+    first = metamodel.MetaModel(monitored().bundle_path)
+
+    second = metamodel.update(first, weeks(8, 1, start="2026-01-05"), retrain=["new"], n_jobs=1)
+
+    before, after = (read_drift(Bundle(path)) for path in (first.bundle.path, second.bundle_path))
+    assert before is not None
+    assert after is not None
+    assert sorted(before[0]) == sorted(after[0])
+    order = np.array([after[0].index(key) for key in before[0]])
+    for name, array in before[1].to_arrays().items():
+        np.testing.assert_array_equal(after[1].take(order).to_arrays()[name], array, err_msg=name)
+    assert before[1].to_meta() == after[1].to_meta()
