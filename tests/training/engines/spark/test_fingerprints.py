@@ -16,6 +16,7 @@ OPTIONS: dict[str, Any] = {
     "time_column": "week",
     "unknown": "fallback",
     "pooled": False,
+    "prune": False,
 }
 
 
