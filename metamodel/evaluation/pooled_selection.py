@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from metamodel.common.arrays import AnyArray
+from metamodel.evaluation.joint_shrinkage import joint_means
 from metamodel.evaluation.metrics import effective_rows
 from metamodel.evaluation.predictions import Predictions
 
@@ -28,6 +29,9 @@ __all__ = ["Contest", "choose_together", "expected_gains"]
 
 # Of more groups, this many averages of neighbouring gains stand for all of them.
 _SUPPORT = 256
+
+# From so many groups on, the scatter of gains is told apart by kinds of groups; of fewer it has one size.
+_MANY = 64
 
 # Groups whose gains are weighed at a time.
 _CHUNK = 4096
@@ -192,6 +196,8 @@ def expected_gains(gains: AnyArray, errors: AnyArray, rows: AnyArray) -> AnyArra
         On how many rows. Where each group has one alone, noise cannot be told from real differences, and all groups
         have the mean gain.
 
+    Of many groups the scatter of a group's own rows has a say too (`joint_means`).
+
     Examples
     --------
     >>> expected_gains(np.array([-1.0, 2.0]), np.zeros(2), np.ones(2)).tolist()
@@ -199,7 +205,11 @@ def expected_gains(gains: AnyArray, errors: AnyArray, rows: AnyArray) -> AnyArra
     """
     if len(gains) > 1 and (rows <= 1).all():
         return np.full(len(gains), gains.mean())
-    return _expected(gains, errors**2 * rows, rows)
+    if len(gains) < _MANY or not (errors[rows > 1] > 0).any():
+        return _expected(gains, errors**2 * rows, rows)
+    means, variances = joint_means(gains, errors**2 * rows, rows)
+    reach = _REACH * np.sqrt(variances / rows)
+    return np.clip(means, gains - reach, gains + reach)
 
 
 def _base(contests: Sequence[Contest]) -> str:
