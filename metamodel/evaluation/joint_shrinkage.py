@@ -49,13 +49,13 @@ def joint_means(gains: AnyArray, variances: AnyArray, rows: AnyArray) -> tuple[A
     (True, True)
     """
     free = np.maximum(rows - 1.0, 0)
-    own = np.divide(variances * rows, free, out=np.zeros(len(gains)), where=free > 0)
-    mean = own @ free / free.sum()
-    own = np.maximum(own, _LEAST * mean)
-    known = own[free > 0]
-    gain_places, variance_places = _averages(gains), np.geomspace(known.min(), known.max(), _VARIANCES)
+    spread = np.divide(variances * rows, free, out=np.zeros(len(gains)), where=free > 0)
+    mean = spread @ free / free.sum()
+    spread = np.maximum(spread, _LEAST * mean)
+    told = spread[free > 0]
+    gain_places, variance_places = _averages(gains), np.geomspace(told.min(), told.max(), _VARIANCES)
     places = np.repeat(gain_places, _VARIANCES), np.tile(variance_places, len(gain_places))
-    facts = np.stack([gains, own, rows, free])
+    facts = np.stack([gains, spread, rows, free])
     sampled = np.unique(np.linspace(0, len(gains) - 1, min(_SAMPLED, len(gains))).round().astype(np.int64))
     prior = _prior(_likelihoods(facts[:, sampled], places))
     parts = []
@@ -73,9 +73,9 @@ def _averages(gains: AnyArray) -> AnyArray:
 
 def _likelihoods(facts: AnyArray, places: tuple[AnyArray, AnyArray]) -> AnyArray:
     """Likelihood of each group's mean and sum of squares at each place, shape (n_groups, n_places), at most 1."""
-    gains, own, rows, free = facts[:, :, np.newaxis]
+    gains, spread, rows, free = facts[:, :, np.newaxis]
     true, variance = places
-    logs = -0.5 * (rows * (gains - true) ** 2 / variance + free * own / variance + (1 + free) * np.log(variance))
+    logs = -0.5 * (rows * (gains - true) ** 2 / variance + free * spread / variance + (1 + free) * np.log(variance))
     likelihoods: AnyArray = np.exp(logs - logs.max(axis=1, keepdims=True))
     return likelihoods
 
