@@ -77,22 +77,24 @@ class Series:
         return values.reshape(COLUMNS, -1)
 
 
-def _reference(series: Series) -> DriftReference:
+def _reference(series: Series, share: float) -> DriftReference:
     groups, times = np.repeat(np.arange(series.groups), TRAINED), np.tile(np.arange(TRAINED), series.groups)
-    return build_reference(laws(series.next(TRAINED), series.rng), groups, series.groups, times)
+    replayed = np.arange(series.groups) < share * series.groups
+    return build_reference(laws(series.next(TRAINED), series.rng), groups, series.groups, times, replayed)
 
 
-def _chunks(groups: int, correlation: float, seed: int) -> list[tuple[Series, DriftReference]]:
+def _chunks(groups: int, correlation: float, seed: int, replayed: int) -> list[tuple[Series, DriftReference]]:
+    """Groups and their references; the windows of some are replayed, of as many as a training replays."""
     made = []
     for start in range(0, groups, CHUNK):
         series = Series(min(CHUNK, groups - start), correlation, np.random.default_rng((seed, start)))
-        made.append((series, _reference(series)))
+        made.append((series, _reference(series, replayed / groups)))
     return made
 
 
 def false_alarms(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Windows in which nothing changed."""
-    chunks = _chunks(args.groups, args.correlation, args.seed)
+    chunks = _chunks(args.groups, args.correlation, args.seed, args.replayed)
     factors = np.average([variance_factors(reference) for _, reference in chunks], axis=0)
     windows, alarms = 0, 0
     for window in range(args.windows):
@@ -219,7 +221,7 @@ def cost(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """50,000 groups x 20 columns on 2,000,000 rows."""
     rng = np.random.default_rng(args.seed)
     groups, rows = args.groups, args.groups * args.rows
-    reference = DriftReference.concat([made for _, made in _chunks(groups, 0.0, args.seed)])
+    reference = DriftReference.concat([made for _, made in _chunks(groups, 0.0, args.seed, args.replayed)])
     codes = rng.integers(0, groups, rows)
     window = DriftColumns({name: rng.standard_normal(rows) for name in reference.columns})
     before = _peak()
@@ -267,6 +269,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, default=40, help="rows of a group in a window")
     parser.add_argument("--windows", type=int, default=52)
     parser.add_argument("--held", type=int, default=104, help="held-out rows of a group")
+    parser.add_argument(
+        "--replayed", type=int, default=4000, help="groups whose windows are replayed, as in a training"
+    )
     parser.add_argument("--correlation", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--verbose", action="store_true")
