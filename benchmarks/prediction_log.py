@@ -7,7 +7,8 @@
 
 load: two servers of the same model, one with a log of every row and all its features, are sent one-row requests in
 turns, at times fixed beforehand; a latency counts from that time. Each answer is compared with the other server's.
-rows: whole calls of many rows go through the queue's own way from answers to files; then compaction, and a scan.
+rows: whole calls of many rows go through the queue's own way from answers to files; then compaction, a scan, and
+monitoring and a comparison of both variants, with a label for every row.
 Each step runs in a process of its own, whose largest memory is told.
 """
 
@@ -27,9 +28,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import serve
 from measuring import keep, show
-from workloads import KEY, NUMBERS, workload
+from workloads import KEY, NUMBERS, Workload, workload
 
 import metamodel
 from metamodel.bundle.model import MetaModel
@@ -128,23 +131,32 @@ def rows(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
 
 
 def _write(options: argparse.Namespace) -> dict[str, Any]:
-    """Answer, and write files of 10,000 rows of 20 features, spread over some days."""
-    work = workload("ridge", options.groups, 20_000, "uniform", 30, options.work)
+    """Answer, and write files of 10,000 rows of 10 features, spread over some days; and what became true of them.
+
+    Beside each answer stands another one, as that of a challenger in the shadow.
+    """
+    work = _work(options)
     model, log = MetaModel(work.path), LogSettings(options.folder, features="all")
     log.folder.mkdir(parents=True)
     target, features = model.manifest.target, model.manifest.features
     logged = LoggedModel("sales", "8", target.task, target.label_kind, tuple(features.features))
     start = pd.Timestamp.now("UTC").value // 1000 - DAYS * 86_400_000_000
-    seconds, of_file = 0.0, 10_000
+    seconds, of_file, rng = 0.0, 10_000, np.random.default_rng(0)
+    labels = pq.ParquetWriter(_labels(options), pa.schema([("row_id", pa.int64()), ("y", pa.float64())]))
     for i in range(options.rows // of_file):
         frame = work.frame.iloc[(i * of_file) % 20_000 :][:of_file]
         read = model.route.read(frame[[KEY, *NUMBERS]])
         answers = model.answer(read, {"detail": True})
+        answers.other = answers.prediction + rng.normal(0, 0.1, of_file)
+        answers.variant = np.zeros(of_file, dtype=np.int8)
         moment = start + i * DAYS * 86_400_000_000 // max(1, options.rows // of_file)
         began = time.perf_counter()
         sent = {"row_id": list(range(i * of_file, (i + 1) * of_file))}
+        became_true = answers.prediction + rng.normal(0, 1, of_file)
+        labels.write_table(pa.table({"row_id": sent["row_id"], "y": became_true}))
         write_new_file(log.folder, log_table([AnsweredRows(logged, *read, answers, moment, 0.001, sent)], log))
         seconds += time.perf_counter() - began
+    labels.close()
     return {"seconds": seconds, "MB on disk": _megabytes(log.folder)}
 
 
@@ -173,13 +185,39 @@ def _one_day(options: argparse.Namespace) -> dict[str, Any]:
     return {"rows": sum(map(len, parts)), "seconds": time.perf_counter() - began}
 
 
+def _work(options: argparse.Namespace) -> Workload:
+    """A model all of whose groups were trained, and have a reference."""
+    return workload("ridge", options.groups, 20_000, "uniform", 30, options.work, distinct=0)
+
+
+def _labels(options: argparse.Namespace) -> Path:
+    return Path(options.folder).with_name("labels.parquet")
+
+
+def _monitor(options: argparse.Namespace) -> dict[str, Any]:
+    model = MetaModel(_work(options).path)
+    began = time.perf_counter()
+    found = metamodel.monitor(model, options.folder, _labels(options))
+    assert (found.facts["rows"], found.facts["labelled"]) == (options.rows, options.rows), found.facts
+    return {"seconds": time.perf_counter() - began}
+
+
+def _compare(options: argparse.Namespace) -> dict[str, Any]:
+    began = time.perf_counter()
+    found = metamodel.compare_variants(options.folder, _labels(options), target="y")
+    assert found.facts["labelled"] == options.rows, found.facts
+    return {"seconds": time.perf_counter() - began}
+
+
 def _delete(options: argparse.Namespace) -> dict[str, Any]:
     began = time.perf_counter()
     done = metamodel.compact_log(options.folder, delete_older="120h")
     return {"rows": done.deleted, "seconds": time.perf_counter() - began, "MB on disk": _megabytes(options.folder)}
 
 
-STEPS = {"write": _write, "compact": _compact, "scan": _scan, "one-day": _one_day, "delete": _delete}
+STEPS = {"write": _write, "compact": _compact, "scan": _scan, "one-day": _one_day}
+
+STEPS |= {"monitor": _monitor, "compare": _compare, "delete": _delete}
 
 
 def _megabytes(folder: Path) -> float:

@@ -71,14 +71,15 @@ class AnswerLog:
         self._log = log
         target, features = model.manifest.target, tuple(model.manifest.features.features)
         reference = _reference(model) if log.settings.features == "counts" else None
-        self._logged = LoggedModel(*named, target.task, target.label_kind, features, reference)
+        share = _challenger_share(model)
+        self._logged = LoggedModel(*named, target.task, target.label_kind, features, share, reference)
         if isinstance(model, RolloutModel):
             model.is_logged = True
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of a request that are wanted besides the model's features and group columns."""
-        return tuple(dict.fromkeys((*self._model.entity_names, *self._log.settings.columns)))
+    def columns(self) -> dict[str, str]:
+        """Columns of a request that are wanted besides the model's features and group columns; see `LogSettings`."""
+        return self._log.settings.columns | dict.fromkeys(self._model.entity_names, "integer")
 
     def answer(
         self,
@@ -108,6 +109,12 @@ class AnswerLog:
         self._model.options(params)  # what is wrong with the params is said first, as without a log
         sent = {name: frame[name].astype(object).tolist() for name in self.columns if is_there_once(name, frame)}
         return self.answer(self._model.route.read(table), params, sent)
+
+
+def _challenger_share(model: MetaModel) -> float | None:
+    """Say what a roll-out's units were meant to be divided by; no tag says it of a challenger that a server opened."""
+    is_divided = isinstance(model, RolloutModel) and model.rollout.mode in ("ab", "canary")
+    return float(model.rollout.fraction) if is_divided else None  # type: ignore[attr-defined]  # of a roll-out
 
 
 def _reference(model: MetaModel) -> ModelReference | None:

@@ -54,7 +54,7 @@ class GroupedModel(ChecksTables, PythonModel):
             self._model.preload(preload)
         leave_tables_to_models()
         log = log_of_environment(self._model)
-        take_over_server(self._model.manifest, self._model.entity_names, () if log is None else log.settings.columns)
+        take_over_server(self._model.manifest, self._model.entity_names, {} if log is None else log.settings.columns)
         self._log = None if log is None else AnswerLog(self._model, log, model_identity(self._model))
         if isinstance(self._model, RolloutModel):
             self._model.is_serving = is_serving()
@@ -97,7 +97,7 @@ def predict_for_json(
     """Answer as a server does: every null is None, not NaN, which is no JSON, and every error may leave the server."""
     with public_errors():
         model.route.check(model.options(params))  # what is wrong with the params is said first
-        logged_names = () if log is None else log.columns
+        logged_names = () if log is None else tuple(log.columns)
         grouping, columns, sent = read_for_json(frame, model.manifest, model.entity_names, logged_names)
         return (model if log is None else log).answer((grouping, columns), params, sent).records()
 

@@ -52,6 +52,8 @@ __all__ = ["PublicError", "is_serving", "take_over_server"]
 
 _logger = logging.getLogger(__name__)
 
+_NOTHING: Mapping[str, str] = {}
+
 _SERVER = "mlflow.pyfunc.scoring_server"
 
 # Set by MLflow's scoring server in its own process.
@@ -93,7 +95,7 @@ def is_serving() -> bool:
 def take_over_server(
     manifest: Manifest,
     entity_names: Sequence[str] = (),
-    logged_names: Sequence[str] = (),
+    logged_names: Mapping[str, str] = _NOTHING,
     opened_bytes: int | None = None,
 ) -> None:
     """Teach the scoring server of this process, if it is one, CSV, JSON without casts, and to refuse without quoting.
@@ -105,7 +107,8 @@ def take_over_server(
     entity_names
         Of a roll-out, columns that decide which model answers.
     logged_names
-        Further columns of a request that are logged; of CSV no others are read.
+        Further columns of a request that are logged, and how a field of CSV is read there ("text", "integer"); no
+        others are read.
     opened_bytes
         What the columns of a Parquet body may take; None for what METAMODEL_MAX_OPENED_MB says.
 
@@ -118,18 +121,22 @@ def take_over_server(
     if server is not None:
         answered_by = [*dict.fromkeys([*manifest.keys.names, *manifest.features.names, *entity_names])]
         names_to_read = {*answered_by, *logged_names}
-        _accept_csv(server, manifest, entity_names, names_to_read)
+        _accept_csv(server, manifest, entity_names, logged_names)
         _read_json(server, manifest, answered_by)
         _accept_parquet(server, names_to_read, opened_limit() if opened_bytes is None else opened_bytes)
         _refuse_unreadable(server)
         _hide_rows(server, number_columns(manifest))
 
 
-def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str], names_to_read: Collection[str]) -> None:
+def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str], logged_names: Mapping[str, str]) -> None:
     original = getattr(server.parse_csv_input, "original", server.parse_csv_input)
     group_by = manifest.keys.names
     texts = [column.name for column in manifest.keys.columns if column.kind == "string"]
     texts += manifest.features.texts
+    answered_by = {*manifest.keys.names, *manifest.features.names, *entity_names}
+    names_to_read = {*answered_by, *logged_names}
+    further = {name: kind for name, kind in logged_names.items() if name not in answered_by}
+    texts += further
     kinds: dict[str, str] = {
         column.name: column.kind for column in manifest.keys.columns if column.kind in ("integer", "boolean")
     }
@@ -137,7 +144,7 @@ def _accept_csv(server: Any, manifest: Manifest, entity_names: Sequence[str], na
         feature.name: "number" for feature in manifest.features.features if feature.kind in ("number", "boolean")
     }
     # A group column may be a feature too, or name the unit of a roll-out; it is a key first.
-    kinds = dict.fromkeys(entity_names, "integer") | numbers | kinds
+    kinds = further | dict.fromkeys(entity_names, "integer") | numbers | kinds
     group_by = list(dict.fromkeys([*group_by, *(name for name in entity_names if name not in numbers)]))
     exact = _exact_columns(manifest.features)
 

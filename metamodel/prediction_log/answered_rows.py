@@ -27,6 +27,8 @@ class LoggedModel:
         Say of which type predictions are.
     features
         The model's features, in order.
+    challenger_share
+        Of a roll-out that divides the units: which share of them the challenger is to have.
     reference
         The bins in which rows are counted; None where there are none, or nothing is counted.
     """
@@ -36,6 +38,7 @@ class LoggedModel:
     task: str
     label_kind: str | None
     features: tuple[Feature, ...]
+    challenger_share: float | None = None
     reference: ModelReference | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -19,6 +19,7 @@ COLUMNS: dict[str, pa.DataType | None] = {
     "key": _TEXT,
     "entity_hash": _TEXT,
     "variant": _TEXT,
+    "challenger_share": _NUMBER,
     "status": _TEXT,
     "prediction": None,
     "lower": _NUMBER,

@@ -122,9 +122,13 @@ class LogSettings:
             )
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the rows that the log wants besides the model's own."""
-        return (self.row_id, *self.entity)
+    def columns(self) -> dict[str, str]:
+        """Columns of the rows that the log wants besides the model's own → how a field of CSV is read there.
+
+        An id is the text that it is ("007"), as labels have it; an entity the whole number that it looks like, as JSON
+        has it.
+        """
+        return dict.fromkeys(self.entity, "integer") | {self.row_id: "text"}
 
     def kept_features(self, names: tuple[str, ...]) -> dict[str, str]:
         """Features that are logged or counted → their columns in a table of rows."""

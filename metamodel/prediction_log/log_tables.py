@@ -74,6 +74,7 @@ def _columns(
         "key": lambda: [text or None for text in texts],
         "entity_hash": lambda: _entities(calls, settings, len(texts)),
         "variant": lambda: [text for call in calls for text in _variants(call)],
+        "challenger_share": lambda: [model.challenger_share] * len(texts),
         "status": lambda: [text for call in calls for text in call.answers.statuses],
         "prediction": lambda: [label for call in calls for label in call.answers.plain(call.answers.prediction)],
         "lower": lambda: lower,

@@ -33,6 +33,8 @@ from metamodel.serving.replies import JSON, Reply, refusal, refused
 
 __all__ = ["BodyReader", "Reading", "TooManyRows", "check_rows"]
 
+_NOTHING: Mapping[str, str] = {}
+
 _PLAIN_TYPES = {JSON, f"{JSON};charset=utf-8", f"{JSON}; charset=utf-8", f"{JSON}; charset=UTF-8"}
 
 
@@ -75,7 +77,7 @@ class BodyReader:
     entity_names
         Of a roll-out, columns that decide which model answers.
     log_names
-        Columns that are logged.
+        Columns that are logged, and how a field of CSV is read there.
     opened_bytes
         What a Parquet body's columns may take.
     """
@@ -86,14 +88,14 @@ class BodyReader:
         described: Model,
         max_rows: int,
         entity_names: tuple[str, ...] = (),
-        log_names: tuple[str, ...] = (),
+        log_names: Mapping[str, str] = _NOTHING,
         opened_bytes: int | None = None,
     ) -> None:
         self._given = manifest, described, max_rows, entity_names, log_names, opened_bytes
         self._max_rows = max_rows
-        self._plain = PlainReader(manifest.keys, manifest.features, entity_names, log_names)
+        self._plain = PlainReader(manifest.keys, manifest.features, entity_names, tuple(log_names))
         self._input_schema = described.get_input_schema()
-        self._catcher = _Catcher(manifest, max_rows, entity_names, log_names)
+        self._catcher = _Catcher(manifest, max_rows, entity_names, tuple(log_names))
         self._by_mlflow = PyFuncModel(described, self._catcher)
         # In this process the code of MLflow's server runs, so it has to be taught what it is taught there.
         leave_tables_to_models()

@@ -69,7 +69,7 @@ class Scorer:
         plain = version.encode("ascii", errors="backslashreplace")
         self.headers = [(VERSION_HEADER, plain)] if version else []
         self._max_rows = max_rows
-        logged_columns = () if self._log is None else self._log.columns
+        logged_columns = {} if self._log is None else self._log.columns
         self.reader = BodyReader(
             model.manifest, _logged(model), max_rows, tuple(model.entity_names), logged_columns, opened_bytes
         )

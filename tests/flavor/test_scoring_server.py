@@ -79,7 +79,7 @@ def test_a_csv_body_that_cannot_be_read_is_not_quoted(trained: metamodel.Trainin
 def test_of_a_wide_csv_body_only_the_columns_of_the_model_are_parsed(
     trained: metamodel.TrainingResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take_over_server(trained.manifest, logged_names=["ticket"])
+    take_over_server(trained.manifest, logged_names={"ticket": "integer"})
     read_csv, parsed = pd.read_csv, []
 
     def counted(*args: Any, **kwargs: Any) -> pd.DataFrame:
@@ -124,3 +124,14 @@ def test_the_header_is_the_first_line_that_is_not_blank(trained: metamodel.Train
     take_over_server(trained.manifest)
     frame = server.parse_csv_input(io.StringIO(f'{start}"store",other,x\r\n007,a,1\r\n', newline=""), None)
     assert frame.to_dict("records") == [{"store": "007", "x": 1.0}]
+
+
+def test_an_id_of_csv_stays_as_it_is_written_and_an_entity_is_the_number_that_json_sends(
+    trained: metamodel.TrainingResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_over_server(trained.manifest, logged_names={"row_id": "text", "customer": "integer"})
+    body = "store,x,row_id,customer\n007,1,007,007\n007,1,8,c-1\n007,1,,\n"
+    frame = server.parse_csv_input(io.StringIO(body), None)
+    assert frame["row_id"].tolist()[:2] == ["007", "8"]
+    assert frame["customer"].tolist()[:2] == [7, "c-1"]
+    assert all(pd.isna(value) or value == "" for value in frame.loc[2, ["row_id", "customer"]])

@@ -90,3 +90,17 @@ def test_a_column_to_drop_that_is_none_is_refused_before_anything_is_scored(
 ) -> None:
     with pytest.raises(InputError, match="log_drop=nothing is neither"):
         metamodel.score(batch, model, log=LogSettings(tmp_path, drop=("nothing",)))
+
+
+@pytest.mark.parametrize(("mode", "share"), [("ab", 0.4), ("shadow", None)])
+def test_rows_of_a_roll_out_say_which_share_the_challenger_was_to_have(
+    models: tuple[metamodel.MetaModel, metamodel.MetaModel],
+    batch: pd.DataFrame,
+    tmp_path: Path,
+    mode: str,
+    share: float | None,
+) -> None:
+    both = RolloutModel(*models, Rollout.of("customer", mode=mode, fraction=0.4, salt="s"))
+    metamodel.score(batch, both, log=tmp_path / "log")
+    shares = set(rows_in(tmp_path / "log")["challenger_share"].dropna())
+    assert shares == ({share} if share else set())

@@ -22,7 +22,7 @@ from metamodel.evaluation.variant_effects import (
 )
 from metamodel.exceptions import InputError
 from metamodel.lifecycle.registered import version_of
-from metamodel.lifecycle.rollouts.joined_log import ALL, GROUPS, LogSums, Outcome, sum_log
+from metamodel.lifecycle.rollouts.joined_log import ALL, GROUPS, UNKNOWN_SHARE, LogSums, Outcome, sum_log
 from metamodel.lifecycle.rollouts.rollout import ROLLOUT_TAG
 from metamodel.prediction.rollout.assignment import check_fraction
 from metamodel.prediction_log.row_ids import read_labels
@@ -195,15 +195,19 @@ def _split(sums: LogSums, fraction: float | None) -> pd.DataFrame:
     """Count the units of each version's two variants, beside what was meant."""
     units = sums.units.reset_index()
     units = units.assign(version=units["model"] + "/" + units["version"])
-    counts = units.groupby(["version", "challenger"])["unit"].nunique().unstack(fill_value=0)
+    counts = units.groupby(["version", "share", "challenger"])["unit"].nunique().unstack(fill_value=0)
+    versions = [version for version, _ in counts.index]
     split = pd.DataFrame(
         {
-            "version": list(counts.index),
+            "version": versions,
             "champion_units": counts.get(False, pd.Series(0, index=counts.index)).to_numpy(),
             "challenger_units": counts.get(True, pd.Series(0, index=counts.index)).to_numpy(),
         }
     )
-    meant = [fraction if fraction is not None else _recorded(version) for version in split["version"]]
+    shares = [fraction if fraction is not None else share for _, share in counts.index]
+    meant = [
+        _recorded(version) if share == UNKNOWN_SHARE else share for version, share in zip(versions, shares, strict=True)
+    ]
     split = split.assign(fraction=list(map(check_fraction, meant)))
     return split.assign(p_value=[sample_ratio_p([counts_]) for counts_ in _observed(split)])
 

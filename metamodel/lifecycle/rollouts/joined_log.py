@@ -20,9 +20,12 @@ from metamodel.prediction_log.row_ids import NamedRows
 from metamodel.tables import files as tables
 from metamodel.tables.dataframes import table_of
 
-__all__ = ["ALL", "GROUPS", "LogSums", "Outcome", "sum_log"]
+__all__ = ["ALL", "GROUPS", "UNKNOWN_SHARE", "LogSums", "Outcome", "sum_log"]
 
 ALL, GROUPS = "all", "groups"
+
+# Of rows that do not say which share of the units the challenger was to have.
+UNKNOWN_SHARE = -1.0
 
 _FEATURE = "feature_"
 
@@ -229,8 +232,9 @@ def _split_of(part: pd.DataFrame, unit: str) -> pd.DataFrame:
     """Find the units of a part, labelled or not: whether an outcome is known may depend on the variant."""
     names = [part[name].fillna("").astype(str) if name in part else "" for name in ("model", "version")]
     units = pd.DataFrame({"unit": _units(part, unit), "challenger": part["variant"] != "champion", "rows": 1.0})
-    units = units.assign(model=names[0], version=names[1])
-    return units.groupby(["model", "version", "unit", "challenger"], observed=True)[["rows"]].sum()
+    shares = part["challenger_share"].fillna(UNKNOWN_SHARE) if "challenger_share" in part else UNKNOWN_SHARE
+    units = units.assign(model=names[0], version=names[1], share=shares)
+    return units.groupby(["model", "version", "share", "unit", "challenger"], observed=True)[["rows"]].sum()
 
 
 def _losses(predicted: pd.Series, actual: pd.Series) -> Any:

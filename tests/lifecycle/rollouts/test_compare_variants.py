@@ -230,3 +230,15 @@ def test_the_command_writes_a_page_and_ends_with_code_3_where_the_challenger_is_
     assert "By country" in page
     report = json.loads((tmp_path / "o" / "variants.json").read_text())
     assert (report["verdict"], report["passed"]) == ("worse", False)
+
+
+def test_a_log_that_says_which_share_was_meant_needs_nobody_who_knows_it() -> None:
+    log, labels = visits(3, fraction=0.2)
+    told = compare(log.assign(challenger_share=0.2), labels, fraction=None)
+    assert told.sound
+    assert told.split["fraction"].tolist() == [0.2]
+    assert not compare(log.assign(challenger_share=0.5), labels, fraction=None).sound
+    # The share may be raised while the version stays.
+    half = np.arange(len(log)) < len(log) // 2
+    raised = compare(log.assign(challenger_share=np.where(half, 0.2, 0.25)), labels, fraction=None)
+    assert raised.split["fraction"].tolist() == [0.2, 0.25]
