@@ -35,6 +35,7 @@ from metamodel.training.carrying.joining import Carrying
 from metamodel.training.carrying.provenance import with_provenance
 from metamodel.training.carrying.seen_rows import record_seen
 from metamodel.training.carrying.update_plan import FROM_NOTHING, Lineage, Update
+from metamodel.training.engines.in_turn import InTurn
 from metamodel.training.engines.pooled import with_pooled
 from metamodel.training.engines.task import TaskResult, leave_alone, skip_groups
 from metamodel.training.fit_warnings import warning_findings
@@ -240,7 +241,7 @@ def _gather(steps: Iterable[TaskResult], directory: Path, plan: Plan, update: Up
     rivals, carrying = Rivals(), None
     results: list[TaskResult] = []
     shards: list[str] = []
-    merger = ShardMerger(directory)
+    merger, queue = ShardMerger(directory), InTurn()
     total = len(plan.sizes_of_all_levels()) if plan.only is None else len(plan.only)
     try:
         with TrainingProgress(total) as progress:
@@ -248,12 +249,13 @@ def _gather(steps: Iterable[TaskResult], directory: Path, plan: Plan, update: Up
                 if result.pooled or result.strangers:
                     rivals = rivals.plus(result)
                     continue
-                results.append(result)
-                if result.again:
-                    shards.append(merger.replace(result.shard, fitted_again(result)))
-                else:
-                    shards.append(merger.add(result.shard))
+                if not result.again:
                     progress.add([row.status for row in result.ledger])
+                for ready in queue.ready(result):
+                    results.append(ready)
+                    again = fitted_again(ready) if ready.again else None
+                    shards.append(merger.add(ready.shard) if again is None else merger.replace(ready.shard, again))
+        queue.check_empty()
         results = superseded(results)
         if update is not None:
             fits = [row for result in results for row in result.ledger]

@@ -16,6 +16,7 @@ from metamodel.evaluation.pooled_selection import Contest
 from metamodel.tables.checks import TableFacts
 from metamodel.tables.keys import GroupKey
 from metamodel.training.earlier_children import Starts
+from metamodel.training.engines.in_turn import Turns
 from metamodel.training.engines.job import Job, PlanT
 from metamodel.training.engines.phases import Phase, Phases
 from metamodel.training.engines.reselection import Choices
@@ -126,15 +127,17 @@ class Engine(ABC, Generic[PlanT]):
         job = Job(self.plan, directory, kept_share, starts)
         phases = Phases(self.plan, sizes, self.parallelism, end)
         choices, global_candidate = Choices(self.plan.spec, self.voters), ""
+        turns = Turns()
         for phase in phases:
-            for result in self._fit_phase(phase, job):
+            for result in turns.numbered(self._fit_phase(phase, job)):
                 phases.learn(result.ledger)
                 choices.learn(result.ledger)
                 global_candidate = next((row.candidate for row in result.ledger if not row.level), global_candidate)
                 yield result
         plan_again = choices.plan_again(self.plan)
         if plan_again is not None:
-            for result in self._fit_phase(phases.again(plan_again.spec.overrides), replace(job, plan=plan_again)):
+            again = self._fit_phase(phases.again(plan_again.spec.overrides), replace(job, plan=plan_again))
+            for result in turns.numbered(again):
                 yield replace(result, again=True)
         if self.plan.only is None or all(map(self.plan.fits, self.plan.sizes)):
             yield from self._fit_pooled(job, global_candidate)

@@ -1,6 +1,7 @@
 """The engine of this machine: the table lies in memory, and tasks run in one process or in several."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -73,20 +74,20 @@ class LocalEngine(Engine[TablePlan]):
         most = 2500 if as_arrays else 500
         at_once = as_arrays and job.starts is None and fits_at_once(job.plan, phase.sizes)
         shares = balance(rows, 1 if at_once else self.parallelism, once=phase.has_end, groups=most)
-        unfinished = []
-        for share in shares:
+        unfinished, turns = [], dict[str, int]()
+        for turn, share in enumerate(shares):
             of_task = tuple(groups[i] for i in share)
             task = Task(of_task, first=phase.first_of(group.key for group in of_task), end=phase.end)
+            turns[job.digest(task)] = turn
             done = job.finished(task)
             if done is None:
                 unfinished.append(task)
             else:
-                yield done
-        if at_once:
-            with seldom_collecting():
-                yield from SequentialExecutor().run(unfinished, job)
-        else:
-            yield from self._executor.run(unfinished, job)
+                yield replace(done, turn=turn)
+        with seldom_collecting() if at_once else nullcontext():
+            executor = SequentialExecutor() if at_once else self._executor
+            for result in executor.run(unfinished, job):
+                yield replace(result, turn=turns[result.shard.stem])
 
     def _fit_pooled(self, job: Job[TablePlan], global_candidate: str) -> Iterator[TaskResult]:
         if wants_pooled(self.plan):

@@ -89,6 +89,7 @@ class TaskResult:
     keys. With `again` its groups were fitted before, and what was handed back of them then gives way; with `pooled`
     it is the model of all groups that knows the group columns. With `strangers` a model of all groups was asked
     about groups that it had not seen, and no child was fitted.
+    `turn` counts the tasks of a phase: results come as they are ready, and are put together in this order.
     """
 
     shard: Path
@@ -101,6 +102,7 @@ class TaskResult:
     again: bool = False
     pooled: bool = False
     strangers: bool = False
+    turn: int | None = None
 
     def write(self, path: Path) -> None:
         """Leave the result beside the shard, complete or not at all."""
