@@ -239,8 +239,7 @@ class _Gathered:
 def _gather(steps: Iterable[TaskResult], directory: Path, plan: Plan, update: Update | None) -> _Gathered:
     """Move every task's children into the bundle's shards as they come; the pooled model comes apart."""
     rivals, carrying = Rivals(), None
-    results: list[TaskResult] = []
-    shards: list[str] = []
+    results, shards = list[TaskResult](), list[str]()
     merger, queue = ShardMerger(directory), InTurn()
     total = len(plan.sizes_of_all_levels()) if plan.only is None else len(plan.only)
     try:
