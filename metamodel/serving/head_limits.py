@@ -16,6 +16,9 @@ HEAD_BYTES = 65_536
 # From the connection, or from the first byte of a further request, until its head is whole.
 HEAD_SECONDS = 10.0
 
+# For the first request of a connection that was made when the server began to stop.
+FIRST_SECONDS = 0.5
+
 # Requests of one connection that may wait behind the one being answered; with more the connection is closed.
 PIPELINED = 64
 
@@ -87,6 +90,13 @@ class LimitedConnection(HttpToolsProtocol):
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()
+
+    def shutdown(self) -> None:
+        """Close, unless the first request is still to come: whoever has just connected is about to send it."""
+        if self.cycle is None and not self.transport.is_closing():
+            self.loop.call_later(FIRST_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed, or is not taken."""

@@ -7,10 +7,12 @@ import logging
 import math
 import mmap
 import os
+import select
 import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,9 +21,11 @@ from typing import Any
 
 import uvicorn
 
+from metamodel.common.traces import log_failure
 from metamodel.exceptions import InputError
 from metamodel.serving.app import Service
 from metamodel.serving.head_limits import LimitedConnection
+from metamodel.serving.refused_connections import refuse_connections, take_connections
 
 __all__ = ["bind", "run_one", "run_several"]
 
@@ -33,13 +37,16 @@ _BACKLOG = 2048
 # request; Python's own 5 ms, times the threads at work, are what a single row would wait.
 _SWITCH_SECONDS = 0.0005
 
-# A worker that ends before it listened, or so soon after its start, has not served anybody; after so many in a row the
-# server gives up, unless another one has served for longer.
+# A worker that ends before it listened, or so soon after its start, has not served anybody; when each has ended so many
+# times in a row the server gives up.
 _SOON_SECONDS = 5.0
 
 _PATIENCE = 5
 
 _PAUSE_SECONDS = 0.5
+
+# For accepting who is connected already when the server stops; it takes milliseconds.
+_LAST_SECONDS = 0.5
 
 RunWorker = Callable[[int, Callable[[], None]], None]
 
@@ -107,12 +114,34 @@ class _Server(uvicorn.Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop, and see to it that this comes to an end whatever the event loop is at."""
+        if self._parent is None:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, self._drain_seconds + self._service.limits.seconds)
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop without failing a request."""
         self._service.drain()
         await asyncio.sleep(self._drain_seconds)
+        for listening in sockets or []:
+            await _accept_the_last(listening)
         await super().shutdown(sockets)
         self._service.close()
+
+
+async def _accept_the_last(listening: socket.socket) -> None:
+    """Let whoever is connected be accepted, and nobody connect any more: the system resets who waits at the close.
+
+    A client whose connection is not made is refused a little later, when nobody listens: it has sent nothing yet.
+    """
+    refuse_connections(listening)
+    waiting = select.poll()
+    waiting.register(listening, select.POLLIN)
+    deadline = time.monotonic() + _LAST_SECONDS
+    while waiting.poll(0) and time.monotonic() < deadline:
+        await asyncio.sleep(_LAST_SECONDS / 100)
 
 
 def run_one(service: Service, listening: socket.socket, drain_seconds: float, parent: int | None = None) -> None:
@@ -122,9 +151,11 @@ def run_one(service: Service, listening: socket.socket, drain_seconds: float, pa
     # would otherwise make the exit code that of a kill.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
+    take_connections(listening)
     listening.listen(_BACKLOG)
     sys.setswitchinterval(_SWITCH_SECONDS)
     server.run([listening])
+    signal.setitimer(signal.ITIMER_REAL, 0)
     if parent is None and service.busy:
         # A child that does not end: Python's own exit would wait for its thread.
         atexit._run_exitfuncs()
@@ -162,7 +193,7 @@ class _Watch:
     listened: mmap.mmap  # a byte of each worker, 1 once it has
     stopping: bool = False
     _running: dict[int, tuple[int, float]] = field(default_factory=dict, init=False)
-    _short_lives: int = field(default=0, init=False)
+    _short_lives: Counter[int] = field(default_factory=Counter, init=False)
 
     def run(self, workers: int) -> int:
         """Watch until all have ended; returns the exit code."""
@@ -175,7 +206,7 @@ class _Watch:
             process, _ = os.waitpid(-1, 0)
             if process in self._running:
                 self._ended(*self._running.pop(process))
-        return 1 if self._short_lives >= _PATIENCE else 0
+        return 1 if self._gives_up else 0
 
     def _fork(self, number: int) -> None:
         # A signal between the fork and the note of the new process would miss it.
@@ -194,18 +225,22 @@ class _Watch:
         if self.stopping:
             return
         soon = not self._has_served(number, started)
-        if soon and any(self._has_served(*worker) for worker in self._running.values()):
-            _logger.warning("Worker %d ended soon after its start; it is started again in a while.", number)
-            time.sleep(_PAUSE_SECONDS)  # one that always ends at once must not take the others' time
-            self._fork(number)
-            return
-        self._short_lives = self._short_lives + 1 if soon else 0
-        if self._short_lives >= _PATIENCE:
+        self._short_lives[number] = self._short_lives[number] + 1 if soon else 0
+        if self._gives_up:
             _logger.error("Workers end as soon as they start; the server gives up.")
             self._stop(signal.SIGTERM, None)
             return
-        _logger.warning("Worker %d ended unexpectedly; it is started again.", number)
+        if soon and self._short_lives[number] > 1:
+            _logger.warning("Worker %d ended soon after its start again; it is started in a while.", number)
+            time.sleep(_PAUSE_SECONDS)  # one that always ends at once must not take the others' time
+        else:
+            _logger.warning("Worker %d ended unexpectedly; it is started again.", number)
         self._fork(number)
+
+    @property
+    def _gives_up(self) -> bool:
+        """Whether no worker stays alive: one that was killed again and again must not end those that serve."""
+        return all(self._short_lives[number] >= _PATIENCE for number in range(len(self.listened)))
 
     def _has_served(self, number: int, started: float) -> bool:
         return bool(self.listened[number]) and time.monotonic() - started >= _SOON_SECONDS
@@ -233,7 +268,7 @@ def _be_worker(start: Callable[[], None], held: Any) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
         start()
         code = 0
-    except BaseException:
-        _logger.exception("A worker failed")
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the process ends
+        log_failure(_logger, "A worker failed", error)
     finally:
         os._exit(code)

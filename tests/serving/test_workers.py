@@ -187,6 +187,52 @@ def test_a_child_that_never_ends_does_not_keep_the_only_worker(slow: Path, tmp_p
         assert server.process.wait(60) == 0
 
 
+def test_a_worker_that_is_stopped_dead_does_not_keep_the_server_from_stopping(slow: Path, tmp_path: Path) -> None:
+    path = {"PYTHONPATH": IMPORTS}
+    with metamodel_server(slow, tmp_path, 2, env=path, timeout=2, drain=0.5) as server:
+        os.kill(_pids(server)[0], signal.SIGSTOP)
+        started = time.monotonic()
+        os.kill(server.process.pid, signal.SIGTERM)
+        server.process.wait(30)
+        assert time.monotonic() - started < 0.5 + 2 + 5  # the bound, and a busy machine
+
+
+def test_the_only_worker_ends_in_time_whatever_its_event_loop_is_at() -> None:
+    program = (
+        "import signal, time\n"
+        "from types import SimpleNamespace\n"
+        "from metamodel.serving.workers import _Server\n"
+        "server = _Server(SimpleNamespace(limits=SimpleNamespace(seconds=0.2)), 0.1, None)\n"
+        "server.handle_exit(signal.SIGTERM, None)\n"
+        "time.sleep(60)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], timeout=50, check=False)
+    assert run.returncode == -signal.SIGALRM
+
+
+def test_a_young_worker_that_ends_again_and_again_does_not_end_those_that_serve() -> None:
+    """Worker 1 always ends at once; worker 0 serves from the start, and goes on when the other has ended ten times."""
+    program = (
+        "import os, signal\n"
+        "from metamodel.serving import workers\n"
+        "workers._PAUSE_SECONDS = 0.0\n"
+        "ends, told = os.pipe()\n"
+        "watcher = os.getpid()\n"
+        "def start(number, about_to_listen):\n"
+        "    about_to_listen()\n"
+        "    if number == 1:\n"
+        "        os.write(told, b'.')\n"
+        "        raise SystemExit\n"
+        "    count = 0\n"
+        "    while count < 10:\n"
+        "        count += len(os.read(ends, 10))\n"
+        "    os.kill(watcher, signal.SIGTERM)\n"
+        "print(workers.run_several(start, 2, 10))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "0\n"
+
+
 def test_workers_that_end_before_they_listen_are_given_up_however_long_they_took() -> None:
     program = (
         "from metamodel.serving import workers\n"
