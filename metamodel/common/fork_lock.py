@@ -5,9 +5,11 @@ that would release it is not there; what it guards may be half changed.
 """
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
+from functools import cached_property
 from types import TracebackType
 
 __all__ = ["ForkLock"]
@@ -58,12 +60,25 @@ class ForkLock:
                 self._forget()
 
 
+_PACKAGE = __name__.partition(".")[0]
+
 _locks: "weakref.WeakSet[ForkLock]" = weakref.WeakSet()
 
 
 def _after_fork() -> None:
     for lock in list(_locks):
         lock.after_fork()
+    if sys.version_info < (3, 12):
+        _free_cached_properties()
+
+
+def _free_cached_properties() -> None:
+    """Give every cached property of ours a new lock: before Python 3.12 each has one, for all objects of its class."""
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == _PACKAGE]
+    for owner in {value for module in modules for value in list(vars(module).values()) if isinstance(value, type)}:
+        for member in vars(owner).values():
+            if isinstance(member, cached_property):
+                member.lock = threading.RLock()  # type: ignore[attr-defined]
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from metamodel.bundle.shards import ShardRow
 from metamodel.common.byte_cache import ByteCache
 from metamodel.common.fork_lock import ForkLock
 
@@ -100,3 +101,21 @@ import metamodel.bundle.writer, metamodel.flavor.remote.loader, metamodel.cli, m
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="cached properties have no lock here")
+def test_a_property_that_another_thread_computes_is_computed_after_a_fork():
+    lock, held, release = vars(ShardRow)["proof"].lock, threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            release.wait(_SECONDS)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(_SECONDS)
+    computed = in_a_fork(lambda: len(ShardRow("[1]", 1, "skipped", "").proof) == 64)
+    release.set()
+    thread.join()
+    assert computed
