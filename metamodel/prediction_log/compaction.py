@@ -110,7 +110,10 @@ def _pseudonyms(entities: Sequence[Sequence[Any]], secret: str | None) -> set[st
     key = os.environ.get(LOG_VARIABLES["secret"], "") if secret is None else secret
     if entities and not key:
         raise InputError(f"Nobody can be forgotten without the key of the pseudonyms. Set {LOG_VARIABLES['secret']}.")
-    return {pseudonym(entity_text(values), key) for values in entities}
+    texts = {entity_text(values) for values in entities}
+    if "" in texts:
+        raise InputError("One of the entities to forget names nobody (a value is missing, or a fraction). Correct it.")
+    return {pseudonym(text, key) for text in texts}
 
 
 def _day_before(microseconds: int) -> str:

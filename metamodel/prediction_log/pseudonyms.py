@@ -8,8 +8,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from metamodel.tables.key_values import KeyValue, converted_to, is_null
-from metamodel.tables.keys import encode_key
+from metamodel.prediction.rollout.units import EntityColumn, entity_units
 
 __all__ = ["entity_text", "pseudonym", "pseudonyms"]
 
@@ -28,33 +27,24 @@ def pseudonym(text: str, secret: str) -> str:
 def pseudonyms(
     columns: Sequence[str], values: Mapping[str, Sequence[Any]], secret: str, n_rows: int
 ) -> list[str | None]:
-    """Give every row's entity its pseudonym; None where a column has no value."""
-    cells = [values.get(name, [None] * n_rows) for name in columns]
-    made: dict[str, str] = {}
-    names: list[str | None] = []
-    for row in zip(*cells, strict=True):
-        text = entity_text(row)
-        if text and text not in made:
-            made[text] = pseudonym(text, secret)
-        names.append(made[text] if text else None)
-    return names
+    """Give every row's entity its pseudonym; None where a column has no value, or one that names nobody.
+
+    Who an entity is, is one rule for the log and for roll-outs, see `metamodel.prediction.rollout.units`.
+    """
+    units = entity_units([EntityColumn(name) for name in columns], values, n_rows)
+    made = [pseudonym(text, secret) if text else None for text in units.texts]
+    return [made[code] for code in units.codes.tolist()]
 
 
 def entity_text(values: Sequence[Any]) -> str:
-    """Encode an entity; "" where a value is missing. pandas makes floats of whole numbers: 7.0 is 7.
+    """Encode an entity; "" where a value is missing, or names nobody. pandas makes floats of whole numbers: 7.0 is 7.
 
     Examples
     --------
-    >>> entity_text([7.0, "FR"]), entity_text(["7", "FR"]), entity_text([None, "FR"])
-    ('[7,"FR"]', '["7","FR"]', '')
+    >>> entity_text([7.0, "FR"]), entity_text(["7", "FR"]), entity_text([None, "FR"]), entity_text([7.5, "FR"])
+    ('[7,"FR"]', '["7","FR"]', '', '')
     """
-    if any(is_null(value) for value in values):
-        return ""
-    return encode_key(tuple(map(_canonical, values)))
-
-
-def _canonical(value: Any) -> KeyValue:
-    for kind in ("string", "boolean", "integer"):
-        if (converted := converted_to(kind, value)) is not None:
-            return converted
-    return str(value)
+    columns = [EntityColumn(str(i)) for i in range(len(values))]
+    return entity_units(
+        columns, {column.name: [value] for column, value in zip(columns, values, strict=True)}, 1
+    ).texts[0]

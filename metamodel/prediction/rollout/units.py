@@ -1,13 +1,15 @@
-"""The units of a roll-out's rows: entity columns read to the same keys from pandas, JSON, CSV and Spark.
+"""Whom rows are about: entity columns read to the same keys from pandas, JSON, CSV and Spark.
 
-A column's kind may be written down; else each value is read by itself. pandas makes floats of whole numbers beside a
-null, and JSON has no dates, so a float without a fraction is the integer, and a date is the text of it. What is no key
-(a null, a fraction, a list) names no unit, and its row is the champion's.
+By this one rule roll-outs and control groups deal their units, and the log makes pseudonyms. A column's kind may be
+written down; else each value is read by itself. pandas makes floats of whole numbers beside a null, and JSON has no
+dates and no UUIDs, so a float without a fraction is the integer, and a date or UUID is the text of it. What is no key
+(a null, a fraction, a list) names no unit: its row is the champion's, and has no pseudonym.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -76,8 +78,8 @@ class EntityColumn:
         for kind in ("string", "boolean", "integer"):
             if (converted := converted_to(kind, value)) is not None:
                 return converted
-        date = converted_to("date", value)
-        return None if date is None else str(date)
+        named = value if isinstance(value, UUID) else converted_to("date", value)
+        return None if named is None else str(named)
 
 
 class UnitRows(NamedTuple):
