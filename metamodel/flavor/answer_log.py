@@ -72,7 +72,7 @@ class AnswerLog:
         target, features = model.manifest.target, tuple(model.manifest.features.features)
         reference = _reference(model) if log.settings.features == "counts" else None
         share = _challenger_share(model)
-        self._logged = LoggedModel(*named, target.task, target.label_kind, features, share, reference)
+        self._logged = LoggedModel(*named, target.task, target.label_kind, features, reference, share)
         if isinstance(model, RolloutModel):
             model.is_logged = True
 

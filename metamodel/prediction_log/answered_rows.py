@@ -27,10 +27,10 @@ class LoggedModel:
         Say of which type predictions are.
     features
         The model's features, in order.
-    challenger_share
-        Of a roll-out that divides the units: which share of them the challenger is to have.
     reference
         The bins in which rows are counted; None where there are none, or nothing is counted.
+    challenger_share
+        Of a roll-out that divides the units: which share of them the challenger is to have.
     """
 
     name: str
@@ -38,8 +38,8 @@ class LoggedModel:
     task: str
     label_kind: str | None
     features: tuple[Feature, ...]
-    challenger_share: float | None = None
     reference: ModelReference | None = field(default=None, compare=False, repr=False)
+    challenger_share: float | None = None
 
     @property
     def feature_names(self) -> tuple[str, ...]:
