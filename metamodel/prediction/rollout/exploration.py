@@ -35,7 +35,7 @@ class Exploration:
     --------
     >>> exploration = Exploration.of(0.5, ["customer"], "sales")
     >>> exploration.control({"customer": ["a", "b", "c", "a", None]}, 5).tolist()
-    [True, False, True, True, False]
+    [True, False, False, True, False]
     """
 
     share: float
