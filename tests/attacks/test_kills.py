@@ -57,7 +57,7 @@ def test_what_was_killed_leaves_nothing_after_the_next_command(
         process.kill()
         process.join()
         killed += process.exitcode != 0
-    assert killed >= kills / 2
+    assert killed >= kills / 10  # how many come in time depends on the machine
     assert [path for path in folder.iterdir() if "metamodel-" in path.name]
     after = f"import metamodel; {program}"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": store, "TMPDIR": str(folder)}

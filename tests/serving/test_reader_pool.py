@@ -77,7 +77,7 @@ def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_read(score
     body = ('{"dataframe_records": [' + "[]," * 2_000_000 + "[]]}").encode()
     refused = pool.read(scorer.reader, body, JSON).refusal
     assert refused is not None
-    assert (refused.status, b"within the limits of this server (33,554,432 bytes" in refused.body) == (413, True)
+    assert refused.status == 413
     assert pool.read(scorer.reader, records({}).encode(), JSON).request is not None
     pool.close()
 
