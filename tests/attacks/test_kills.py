@@ -53,11 +53,14 @@ def test_what_was_killed_leaves_nothing_after_the_next_command(
     killed = 0
     for _ in range(kills):
         process = begin(context, program, store, folder)
-        process.join(chance.uniform(0.1, 0.9) * whole)
+        wait = chance.uniform(0.1, 0.9) * whole
+        process.join(wait)
         process.kill()
         process.join()
         killed += process.exitcode != 0
-    assert killed >= kills / 10  # how many come in time depends on the machine
+        if process.exitcode == 0:  # the machine has less to do than when the time was taken
+            whole = min(whole, wait)
+    assert killed >= kills / 2
     assert [path for path in folder.iterdir() if "metamodel-" in path.name]
     after = f"import metamodel; {program}"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": store, "TMPDIR": str(folder)}

@@ -74,10 +74,10 @@ def test_arrays_come_back_whole(scorer: Scorer, pool: ReaderPool) -> None:
 
 def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_read(scorer: Scorer) -> None:
     pool = ReaderPool(1, 60, 2**25)
-    body = ('{"dataframe_records": [' + "[]," * 2_000_000 + "[]]}").encode()
+    body = ('{"dataframe_records": [' + "[]," * 10_000_000 + "[]]}").encode()  # far more than a process has spare
     refused = pool.read(scorer.reader, body, JSON).refusal
     assert refused is not None
-    assert refused.status == 413
+    assert (refused.status, b"within the limits of this server (33,554,432 bytes" in refused.body) == (413, True)
     assert pool.read(scorer.reader, records({}).encode(), JSON).request is not None
     pool.close()
 
