@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metamodel.cli.base.answer_options import explore_options, log_options, pop_log
 from metamodel.cli.base.click_groups import Command
-from metamodel.cli.base.log_options import log_options, pop_log
-from metamodel.cli.base.options import Names, Number, at_work, json_option, option, switch
+from metamodel.cli.base.options import Number, at_work, json_option, option, switch
 from metamodel.cli.base.output import dumps
 from metamodel.common.messages import count
 from metamodel.exceptions import InputError
@@ -27,8 +27,7 @@ __all__ = ["score"]
 @option("--predict-method", help="predict, predict_proba, decision_function, score_samples or transform.")
 @switch("detail", None, "Add key, level, child version and error.")
 @option("--prefix", default="", help="Put before the names of the columns that are added.")
-@option("--explore", type=Number("SHARE", "share"), help="Let parents answer this share of the entities; 0: none.")
-@option("--explore-entity", type=Names(), help="With --explore: columns that name an entity; default: as trained.")
+@explore_options
 @option(
     "--max-failed",
     type=Number("SHARE", "share"),

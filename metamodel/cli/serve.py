@@ -2,13 +2,13 @@
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from metamodel.cli.base.answer_options import explore_options, log_options, pop_log
 from metamodel.cli.base.click_groups import Command
-from metamodel.cli.base.log_options import log_options, pop_log
 from metamodel.cli.base.options import Names, Number, WholeNumber, argument, at_work, option
 from metamodel.exceptions import InputError
 
@@ -26,6 +26,11 @@ _MEGABYTES = {
 }
 
 
+def _megabytes(flag: str, default: int, variable: str, text: str) -> Callable[[Any], Any]:
+    """Make an option of a limit in megabytes, which a variable sets too."""
+    return option(flag, type=Number(), default=default, envvar=variable, show_default=True, help=text)
+
+
 @click.command(cls=Command, short_help="Serve a model over HTTP.")
 @argument("model")
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -34,30 +39,9 @@ _MEGABYTES = {
 @option("--threads", type=WholeNumber(), default=4, show_default=True, help="Threads of each for large requests.")
 @option("--max-body-mb", type=Number(), default=64, show_default=True, help="Refuse larger bodies (413).")
 @option("--max-rows", "rows", type=WholeNumber(), default=1_000_000, show_default=True, help="Refuse more rows (413).")
-@option(
-    "--max-opened-mb",
-    type=Number(),
-    default=1024,
-    envvar="METAMODEL_MAX_OPENED_MB",
-    show_default=True,
-    help="Refuse what opens to more (413).",
-)
-@option(
-    "--max-held-mb",
-    type=Number(),
-    default=256,
-    envvar="METAMODEL_MAX_HELD_MB",
-    show_default=True,
-    help="Bodies that a worker holds at once; then 503.",
-)
-@option(
-    "--max-held-total-mb",
-    type=Number(),
-    default=1024,
-    envvar="METAMODEL_MAX_HELD_TOTAL_MB",
-    show_default=True,
-    help="... and all workers together.",
-)
+@_megabytes("--max-opened-mb", 1024, "METAMODEL_MAX_OPENED_MB", "Refuse what opens to more (413).")
+@_megabytes("--max-held-mb", 256, "METAMODEL_MAX_HELD_MB", "Bodies that a worker holds at once; then 503.")
+@_megabytes("--max-held-total-mb", 1024, "METAMODEL_MAX_HELD_TOTAL_MB", "... and all workers together.")
 @option(
     "--max-waiting", "waiting", type=WholeNumber(), default=64, show_default=True, help="Refuse more at once (503)."
 )
@@ -70,8 +54,7 @@ _MEGABYTES = {
 @option("--unit", help="With --challenger: entity (default) or group.")
 @option("--salt", help="With --challenger: deals the units; default: made of the challenger.")
 @option("--patience", type=Number(), help="With --challenger: seconds that an answer waits for it (2).")
-@option("--explore", type=Number("SHARE", "share"), help="Let parents answer this share of the entities; 0: none.")
-@option("--explore-entity", type=Names(), help="With --explore: columns that name an entity; default: as trained.")
+@explore_options
 @option("--refresh", type=Number("SECONDS", "number of seconds"), help="Follow the alias: look this often, and swap.")
 @log_options
 def serve(

@@ -7,11 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray
 from metamodel.common.times import time_number
-from metamodel.tables.keys import encode_key
 
 __all__ = ["child_ages"]
 
@@ -40,14 +39,14 @@ def child_ages(model: MetaModel, keys: Sequence[str], window: str) -> AnyArray:
     at_window, now = _moment(window), dt.datetime.now(dt.UTC)
     since: dict[str, float] = {}
     columns = ledger["data_through"].tolist(), ledger["trained_at"].tolist()
-    for key, through, trained in zip(keys_of(ledger, model.manifest.keys), *columns, strict=True):
+    for key, through, trained in zip(encoded_keys_of(ledger, model.manifest.keys), *columns, strict=True):
         newest = time_number(through or "")
         if not trained:
             continue
         if at_window is not None and isinstance(newest, int):
-            since[encode_key(key)] = float(at_window - newest)
+            since[key] = float(at_window - newest)
         else:
-            since[encode_key(key)] = (now - dt.datetime.fromisoformat(trained)) / dt.timedelta(microseconds=1)
+            since[key] = (now - dt.datetime.fromisoformat(trained)) / dt.timedelta(microseconds=1)
     return np.array([since.get(key, np.nan) for key in keys])
 
 

@@ -69,8 +69,7 @@ class GatheredWindows:
 
     def add(self, window: str, part: CountedRows) -> None:
         """Add the rows of a part to a window; "" is the name of one that has none yet."""
-        so_far = self._taken(window)
-        self._counts[window] = part.counts if so_far is None else WindowCounts.together([so_far, part.counts])
+        self._counts[window] = part.counts.plus(self._taken(window))
         self._put_aside()
         kept_facts = part.answers.assign(**{KEY: part.rows.texts[part.rows.codes]})
         labelled = 0 if part.rows.labelled is None else int(part.rows.labelled.sum())

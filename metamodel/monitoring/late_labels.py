@@ -120,7 +120,8 @@ def late_labels(
         if name not in at_hand and _fits(state, name, labels):
             again = _CountedAgain(model, reference)
             rewrite_rows(state, name, again.take(_relabelled(state, name, labels)))
-            state.keep_counts(name, state.counts(name).with_labels(WindowCounts.together(again.counts)))
+            assert again.counts is not None  # a label fits one of its rows
+            state.keep_counts(name, state.counts(name).with_labels(again.counts))
             if again.arms is not None:
                 state.keep_arms(name, again.arms)
             changed.append(name)
@@ -154,7 +155,7 @@ class _CountedAgain:
     def __init__(self, model: MetaModel, reference: ModelReference) -> None:
         self._is_number = model.manifest.target.task == "regression"
         self._reference = reference
-        self.counts: list[WindowCounts] = []
+        self.counts: WindowCounts | None = None
         self.arms: pd.DataFrame | None = None
 
     def take(self, parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -166,6 +167,5 @@ class _CountedAgain:
             if table[VARIANT_KEPT].notna().any():
                 control = in_arm(table[VARIANT_KEPT], CONTROL)
                 self.arms = sum_arms([self.arms, arm_sums(rows, table[VARIANT_KEPT])])
-            counted = count_apart(self._reference, rows, control)
-            self.counts = [WindowCounts.together([*self.counts, counted])]
+            self.counts = count_apart(self._reference, rows, control).plus(self.counts)
             yield table

@@ -79,8 +79,6 @@ def as_rows(model: MetaModel, frame: pd.DataFrame) -> pd.DataFrame:
     time = model.manifest.options.get("time_column")
     if isinstance(time, str):
         columns[time] = frame["time"].dt.tz_localize(None) if frame["time"].dt.tz is not None else frame["time"]
-    kept = [
-        name for name in ("row_id", "prediction", "lower", "upper", VARIANT) if name in frame and name not in columns
-    ]
+    kept = [name for name in _KEPT if name in frame and name not in columns]
     answered = {name: frame[name] for name in kept if frame[name].notna().any()}
     return pd.DataFrame({**columns, **answered})

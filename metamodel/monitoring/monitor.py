@@ -9,7 +9,7 @@ from typing import Any, Final, Unpack
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count, listing
@@ -36,7 +36,6 @@ from metamodel.monitoring.retrain_order import (
     too_many_groups,
 )
 from metamodel.monitoring.window_baselines import reference_for, with_baseline
-from metamodel.tables.keys import encode_key
 
 __all__ = ["monitor"]
 
@@ -192,7 +191,7 @@ def _calibration(model: MetaModel, reference: ModelReference) -> tuple[IntArray,
     if not level or not model.route.intervals:
         return None
     ledger = model.bundle.read_ledger([*model.manifest.keys.names, "level", "interval_rows"])
-    rows = dict(zip(map(encode_key, keys_of(ledger, model.manifest.keys)), ledger["interval_rows"], strict=True))
+    rows = dict(zip(encoded_keys_of(ledger, model.manifest.keys), ledger["interval_rows"], strict=True))
     numbers = [rows.get(key, 0) for key in reference.keys]
     return np.array([0 if pd.isna(number) else int(number) for number in numbers], dtype=np.int64), float(level)
 

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray, BoolArray
 from metamodel.common.messages import count
@@ -21,7 +21,7 @@ from metamodel.evaluation.drift.window_counts import ROWS, WindowCounts
 from metamodel.monitoring.child_ages import child_ages
 from metamodel.monitoring.incidents import WORLD, Incident
 from metamodel.monitoring.judge_window import JudgedWindow
-from metamodel.tables.keys import decode_keys, encode_key
+from metamodel.tables.keys import decode_keys
 
 __all__ = ["RetrainFacts", "RetrainRules", "block", "drifting_keys", "retrain_table", "too_many_groups"]
 
@@ -156,7 +156,7 @@ def _without_child(model: MetaModel, window: WindowCounts) -> tuple[list[str], l
     """Find the groups of the window without a child: those that failed in training, those that it did not see."""
     manifest = model.manifest
     ledger = model.bundle.read_ledger([*manifest.keys.names, "level", "status"])
-    keys = map(encode_key, keys_of(ledger, manifest.keys))
+    keys = encoded_keys_of(ledger, manifest.keys)
     status = dict(zip(keys, ledger["status"].tolist(), strict=True))
     rows = window.totals[:, ROWS]
     there = [key for key, number in zip(window.keys, rows.tolist(), strict=True) if number]

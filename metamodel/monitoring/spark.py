@@ -50,9 +50,8 @@ class _PartitionCounter:
             labels = frame.get(target)
             cuts = windows_of(frame, self.model.manifest.options.get("time_column"), self.window, [])
             for part in count_table(self.model, self.reference, frame, labels, cuts):
-                counts = part.counts
-                so_far = windows.get(counts.window)
-                windows[counts.window] = counts if so_far is None else WindowCounts.together([so_far, counts])
+                name = part.counts.window
+                windows[name] = part.counts.plus(windows.get(name))
         for name, counts in windows.items():
             yield pa.RecordBatch.from_pydict({"window": [name], "counts": [_packed(counts)]}, schema=_SCHEMA)
 

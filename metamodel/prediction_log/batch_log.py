@@ -76,8 +76,7 @@ class BatchLog:
         counting = self.settings.features == "counts" and has_features(model, self.settings)
         if counting:
             for counts in days_of(table, model):
-                before = self._days.get(counts.window)
-                self._days[counts.window] = counts if before is None else WindowCounts.together([before, counts])
+                self._days[counts.window] = counts.plus(self._days.get(counts.window))
             table = without_features(table)
         if self._writer is None:
             self._model = model

@@ -5,7 +5,6 @@ its parts were taken away counts nothing twice.
 """
 
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +12,10 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metamodel.common.whole_files import whole_file
 from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.prediction_log.count_files import read_counts, table_of_counts
-from metamodel.prediction_log.log_files import new_name
+from metamodel.prediction_log.log_files import new_name, write_safely
 from metamodel.prediction_log.log_locks import reading, removing
 
 __all__ = [
@@ -88,10 +86,7 @@ def write_count_file(
     table = table_of_counts(counts)
     meta = {"model": model, "version": version, "day": counts.window, "replaces": sorted(replaces)}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), _META: json.dumps(meta).encode()})
-    with whole_file(path) as unfinished, unfinished.open("xb") as file:
-        pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
+    write_safely(path, table)
     return path
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from metamodel.common.whole_files import whole_file
 
-__all__ = ["NEW_DIR", "new_files", "new_name", "write_new_file"]
+__all__ = ["NEW_DIR", "new_files", "new_name", "write_new_file", "write_safely"]
 
 # Files that no compaction has taken in yet.
 NEW_DIR = "new"
@@ -21,10 +21,9 @@ _NAME = re.compile(r"rows-(\d{8}T\d{6})\d*-.+\.parquet")
 
 
 def write_new_file(folder: Path, table: pa.Table) -> Path:
-    """Write rows into a new file of a log, compressed by zstd.
+    """Write rows into a new file of a log.
 
-    It is written under a name that begins with a dot, which readers of Parquet folders pass over, made safe on the
-    disk, and renamed. The log's folder itself must exist: where a mounted disk has gone, nothing is written beside it.
+    The log's folder itself must exist: where a mounted disk has gone, nothing is written beside it.
 
     Raises
     ------
@@ -34,11 +33,20 @@ def write_new_file(folder: Path, table: pa.Table) -> Path:
     place = folder / NEW_DIR
     place.mkdir(exist_ok=True)
     path = place / f"rows-{new_name()}.parquet"
+    write_safely(path, table)
+    return path
+
+
+def write_safely(path: Path, table: pa.Table) -> None:
+    """Write a file of a log, compressed by zstd, complete or not at all.
+
+    It is written under a name that begins with a dot, which readers of Parquet folders pass over, made safe on the
+    disk, and renamed.
+    """
     with whole_file(path) as unfinished, unfinished.open("xb") as file:
         pq.write_table(table, file, compression="zstd", coerce_timestamps="us")
         file.flush()
         os.fsync(file.fileno())
-    return path
 
 
 def new_name() -> str:

@@ -8,12 +8,19 @@ from typing import Any, Protocol
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.flavor.answer_log import AnswerLog
 from metamodel.prediction_log.batch_log import BatchLog
 from metamodel.prediction_log.log_files import new_name
 from metamodel.prediction_log.log_settings import LogSettings
 
-__all__ = ["AskModel", "asking", "log_settings"]
+__all__ = ["AskModel", "Explore", "Log", "asking", "log_settings", "opened_model"]
+
+# Share of entities that parents answer, and columns that name one; as for `exploring`.
+Explore = tuple[float | None, Sequence[str] | str]
+
+# Where answers are logged; as for `log_settings`.
+Log = LogSettings | str | Path | None
 
 
 class AskModel(Protocol):
@@ -24,7 +31,16 @@ class AskModel(Protocol):
         ...
 
 
-def log_settings(log: LogSettings | str | Path | None, features: Sequence[str]) -> LogSettings | None:
+def opened_model(model: Any, explore: Explore) -> MetaModel:
+    """Open the model of a batch, if it is not open yet, with its control group if it is to have one."""
+    if not isinstance(model, MetaModel):
+        from metamodel.flavor.load import load_model  # MLflow, which Spark's workers need not wait for
+
+        model = load_model(model)
+    return exploring(model, *explore)
+
+
+def log_settings(log: Log, features: Sequence[str]) -> LogSettings | None:
     """Complete what a caller said of the log; None for no log.
 
     Parameters

@@ -1,21 +1,19 @@
 """Score pandas tables and files on this machine; large files go through in parts, so memory does not grow with them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
-from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.datasets import SAMPLES, load_sample
 from metamodel.exceptions import InputError
-from metamodel.flavor.load import load_model
 from metamodel.flavor.model_identity import model_identity
 from metamodel.prediction.routing import output_columns
 from metamodel.prediction_log.log_settings import LogSettings
-from metamodel.scoring.batch_answers import AskModel, asking, log_settings
+from metamodel.scoring.batch_answers import AskModel, Explore, Log, asking, log_settings, opened_model
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables import files as tables
 from metamodel.tables.csv_fields import with_parsed_fields
@@ -24,13 +22,6 @@ from metamodel.tables.delta import DeltaName
 from metamodel.tables.sources import no_table
 
 __all__ = ["score_frame", "score_to_file"]
-
-
-# Share of entities that parents answer, and columns that name one; as for `exploring`.
-Explore = tuple[float | None, Sequence[str] | str]
-
-# Where answers are logged; as for `log_settings`.
-Log = LogSettings | str | Path | None
 
 
 def score_frame(
@@ -42,7 +33,7 @@ def score_frame(
     log: Log = None,
 ) -> Any:
     """Score a whole table; see `metamodel.scoring.score`."""
-    model = exploring(model if isinstance(model, MetaModel) else load_model(model), *explore)
+    model = opened_model(model, explore)
     settings = log_settings(log, model.manifest.features.names)
     table = as_pandas(data)
     frame = pd.concat(_parts(data, model, settings), ignore_index=True) if table is None else table
@@ -78,7 +69,7 @@ def score_to_file(
         The output is what is read, or lies in it.
     """
     _check_apart(data, output)
-    model = exploring(model if isinstance(model, MetaModel) else load_model(model), *explore)
+    model = opened_model(model, explore)
     settings = log_settings(log, model.manifest.features.names)
 
     def scored(counted: _Counted) -> Iterator[pd.DataFrame]:

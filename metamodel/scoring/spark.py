@@ -7,7 +7,6 @@ alone, and what nobody answered is an SQL null. Only the DataFrame API is used, 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -20,15 +19,13 @@ from pyspark.sql import types as T  # noqa: N812
 
 from metamodel import exceptions
 from metamodel.bundle.model import MetaModel
-from metamodel.bundle.rollout.exploring_model import ExploringModel, exploring
+from metamodel.bundle.rollout.exploring_model import ExploringModel
 from metamodel.exceptions import ChildFailed
-from metamodel.flavor.load import load_model
 from metamodel.flavor.model_identity import model_identity
 from metamodel.prediction.answer_form import DETAIL_COLUMNS, OTHER, VARIANT, PredictOptions
 from metamodel.prediction.routing import Route, output_columns
 from metamodel.prediction_log.log_files import new_name
-from metamodel.prediction_log.log_settings import LogSettings
-from metamodel.scoring.batch_answers import log_settings
+from metamodel.scoring.batch_answers import Explore, Log, log_settings, opened_model
 from metamodel.scoring.spark_worker import JobLog, ModelPlace, PartitionScorer
 from metamodel.scoring.summary import UNANSWERED, Errors, ScoreSummary, check_free
 from metamodel.tables.grouping import check_columns
@@ -50,13 +47,6 @@ _SPARK_TYPES: dict[pa.DataType, T.DataType] = {
 }
 
 
-# Where answers are logged; as for `log_settings`.
-Log = LogSettings | str | Path | None
-
-# Share of entities that parents answer, and columns that name one; as for `exploring`.
-Explore = tuple[float | None, Sequence[str] | str]
-
-
 def score_on_spark(
     data: Any,
     model: Any,
@@ -66,12 +56,8 @@ def score_on_spark(
     log: Log = None,
 ) -> DataFrame:
     """Score a table; see `metamodel.scoring.score`. Nothing runs before the result is used."""
-    opened = _opened(model, explore)
+    opened = opened_model(model, explore)
     return _scored(data, opened, _place(opened, model), opened.options(params), prefix, log)
-
-
-def _opened(model: Any, explore: Explore) -> MetaModel:
-    return exploring(model if isinstance(model, MetaModel) else load_model(model), *explore)
 
 
 def _scored(
@@ -122,7 +108,7 @@ def score_to_table(
     ScoreSummary
         Of the reasons one text for each status: what is counted is counted while the table is written.
     """
-    opened = _opened(model, explore)
+    opened = opened_model(model, explore)
     options = opened.options(params)
     # Starts the session, without which there are no columns.
     scored = _scored(data, opened, _place(opened, model), replace(options, detail=True), prefix, log)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of, keys_of
 from metamodel.bundle.writer import add_pooled, prune_children
 from metamodel.common.arrays import AnyArray
 from metamodel.common.group_status import POOLED
@@ -30,7 +30,7 @@ from metamodel.fitting.estimator_info import has_method
 from metamodel.fitting.spec import FitSpec
 from metamodel.prediction.pooled_model import pooled_columns
 from metamodel.tables.checks import Finding
-from metamodel.tables.keys import decode_key, encode_key
+from metamodel.tables.keys import decode_key
 from metamodel.training.engines.pooled import why_no_pooled
 from metamodel.training.engines.task import TaskResult
 from metamodel.training.plan import Plan
@@ -179,7 +179,7 @@ def choose_pooled(ledger: pd.DataFrame, judged: pd.DataFrame, plan: Plan, tasks:
     together = choose_together({key: rival.contest for key, rival in rivals.items()})
     chosen = [rival for key, rival in rivals.items() if together.get(key, rival.contest.best) == POOLED]
     if plan.options.pooled == "auto":
-        rows = dict(zip(map(encode_key, keys_of(ledger, plan.keys)), ledger["rows"].tolist(), strict=True))
+        rows = dict(zip(encoded_keys_of(ledger, plan.keys), ledger["rows"].tolist(), strict=True))
         proven = _clear({key for key in rivals if rows[key] < ENOUGH_ROWS}, list(rivals.values()))
         chosen = [rival for rival in chosen if rival.key in proven]
     reasons = {rival.key: rival.reason for rival in chosen}
@@ -310,7 +310,7 @@ def _is_usual(usual: FitSpec, spec: FitSpec) -> bool:
 
 def _answered(ledger: pd.DataFrame, plan: Plan, reasons: Mapping[str, str]) -> pd.DataFrame:
     """Write into a ledger whom the pooled model answers; what stood there as a reason stands behind."""
-    reason_of = pd.Series([reasons.get(encode_key(key), "") for key in keys_of(ledger, plan.keys)], dtype=object)
+    reason_of = pd.Series([reasons.get(key, "") for key in encoded_keys_of(ledger, plan.keys)], dtype=object)
     gone = reason_of != ""
     earlier = ledger["reason"].where(ledger["reason"] == "", "; " + ledger["reason"])
     ledger = ledger.assign(reason=ledger["reason"].where(~gone, reason_of + earlier))

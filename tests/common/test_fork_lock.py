@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -31,13 +33,10 @@ def in_a_fork(check: Callable[[], bool]) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
 
 
-def taken(lock: ForkLock) -> bool:
-    with lock:
-        return True
-
-
-def test_a_lock_that_another_thread_holds_is_free_after_a_fork():
-    lock, held, release = ForkLock(), threading.Event(), threading.Event()
+@contextmanager
+def held_elsewhere(lock: Any) -> Iterator[None]:
+    """Another thread holds a lock while the block runs."""
+    held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
         with lock:
@@ -47,10 +46,21 @@ def test_a_lock_that_another_thread_holds_is_free_after_a_fork():
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait(_SECONDS)
-    free = in_a_fork(lambda: not lock.locked() and taken(lock))
-    still_held = lock.locked()
+    yield
     release.set()
     thread.join()
+
+
+def taken(lock: ForkLock) -> bool:
+    with lock:
+        return True
+
+
+def test_a_lock_that_another_thread_holds_is_free_after_a_fork():
+    lock = ForkLock()
+    with held_elsewhere(lock):
+        free = in_a_fork(lambda: not lock.locked() and taken(lock))
+        still_held = lock.locked()
     assert (free, still_held, lock.locked()) == (True, True, False)
 
 
@@ -105,17 +115,6 @@ import metamodel.bundle.writer, metamodel.flavor.remote.loader, metamodel.cli, m
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="cached properties have no lock here")
 def test_a_property_that_another_thread_computes_is_computed_after_a_fork():
-    lock, held, release = vars(ShardRow)["proof"].lock, threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with lock:
-            held.set()
-            release.wait(_SECONDS)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait(_SECONDS)
-    computed = in_a_fork(lambda: len(ShardRow("[1]", 1, "skipped", "").proof) == 64)
-    release.set()
-    thread.join()
+    with held_elsewhere(vars(ShardRow)["proof"].lock):
+        computed = in_a_fork(lambda: len(ShardRow("[1]", 1, "skipped", "").proof) == 64)
     assert computed

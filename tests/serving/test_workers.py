@@ -197,6 +197,11 @@ def test_a_worker_that_is_stopped_dead_does_not_keep_the_server_from_stopping(sl
         assert time.monotonic() - started < 0.5 + 2 + 5  # the bound, and a busy machine
 
 
+def printed(program: str) -> str:
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    return run.stdout
+
+
 def test_the_only_worker_ends_in_time_whatever_its_event_loop_is_at() -> None:
     program = (
         "import signal, time\n"
@@ -229,8 +234,7 @@ def test_a_young_worker_that_ends_again_and_again_does_not_end_those_that_serve(
         "    os.kill(watcher, signal.SIGTERM)\n"
         "print(workers.run_several(start, 2, 10))"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert run.stdout == "0\n"
+    assert printed(program) == "0\n"
 
 
 def test_workers_that_end_before_they_listen_are_given_up_however_long_they_took() -> None:
@@ -240,5 +244,4 @@ def test_workers_that_end_before_they_listen_are_given_up_however_long_they_took
         "def start(number, about_to_listen): raise SystemExit\n"
         "print(workers.run_several(start, 2, 10))"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert run.stdout == "1\n"
+    assert printed(program) == "1\n"

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from metamodel.bundle.carry.carried_shards import carry_shards, link_file
 from metamodel.bundle.carry.carried_stacks import carried_stacks, put_together
 from metamodel.bundle.group_values import write_group_values
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME
 from metamodel.bundle.reader import POOLED_DIR, SHARD_DIR, Bundle
 from metamodel.bundle.shard_reader import open_shards
@@ -26,7 +26,7 @@ from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.stored_stacks import write_stack
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.exceptions import CorruptBundle
-from metamodel.tables.keys import decode_key, decode_keys, encode_key
+from metamodel.tables.keys import decode_key, decode_keys
 
 __all__ = ["OVERLAY_KEYS_NAME", "copy_bundle", "differing_groups", "write_overlay"]
 
@@ -121,7 +121,7 @@ def _write_values(
     if now is None:
         return None
     if before is None or before.columns != now.columns:
-        keys = [encode_key(key) for key in keys_of(challenger.ledger, challenger.manifest.keys)]
+        keys = encoded_keys_of(challenger.ledger, challenger.manifest.keys)
     ordered = sorted(keys)
     numbers = now.of(decode_keys(ordered), now.columns)
     return write_group_values(directory, pd.DataFrame(numbers, index=ordered, columns=list(now.columns)))
@@ -145,5 +145,5 @@ def _pooled(bundle: Bundle) -> tuple[list[str], Any]:
 
 def _ledger(challenger: Bundle, keys: Collection[str]) -> pd.DataFrame:
     ledger = challenger.ledger
-    kept = [encode_key(key) in keys for key in keys_of(ledger, challenger.manifest.keys)]
+    kept = [key in keys for key in encoded_keys_of(ledger, challenger.manifest.keys)]
     return ledger[np.array(kept, dtype=bool)].reset_index(drop=True)

@@ -102,6 +102,10 @@ class WindowCounts:
         names = max(part.window for part in parts)
         return cls(tuple(keys.tolist()), bins, parts[0].columns, counts, totals, of_time, unreadable, absent, names)
 
+    def plus(self, earlier: "WindowCounts | None") -> "WindowCounts":
+        """Add what was counted of the window before, if anything was; see `together`."""
+        return self if earlier is None else WindowCounts.together([earlier, self])
+
     def with_labels(self, judged: "WindowCounts") -> "WindowCounts":
         """Put what labels say, counted again of all rows of the window, in the place of what they said before."""
         counts, totals = self.counts.copy(), self.totals.copy()

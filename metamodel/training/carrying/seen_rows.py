@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.bundle.carry.seen import read_seen, write_seen
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.common.arrays import HashArray
 from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.training.carrying.joining import Carrying
@@ -35,7 +35,7 @@ def record_seen(
     carrying
         What is taken over from the version before.
     """
-    fitted = set(map(encode_key, keys_of(ledger[ledger["status"] == "fitted"], plan.keys)))
+    fitted = set(encoded_keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
     if isinstance(plan, TablePlan):
         seen = {text: hashes for key, hashes in _of_table(plan) if (text := encode_key(key)) in fitted}
     else:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from metamodel.common.collecting import seldom_collecting
 from metamodel.tables.checks import TableFacts, table_facts
-from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.tables.keys import GroupKey, decode_key
 from metamodel.tables.sources import read_source
 from metamodel.training.engines.all_rows import fit_pooled
 from metamodel.training.engines.array_groups import fits_at_once, is_for_arrays
@@ -74,11 +74,11 @@ class LocalEngine(Engine[TablePlan]):
         most = 2500 if as_arrays else 500
         at_once = as_arrays and job.starts is None and fits_at_once(job.plan, phase.sizes)
         shares = balance(rows, 1 if at_once else self.parallelism, once=phase.has_end, groups=most)
-        unfinished, turns = [], dict[str, int]()
+        unfinished, turns = [], dict[GroupKey, int]()
         for turn, share in enumerate(shares):
             of_task = tuple(groups[i] for i in share)
             task = Task(of_task, first=phase.first_of(group.key for group in of_task), end=phase.end)
-            turns |= dict.fromkeys((encode_key(group.key) for group in of_task), turn)
+            turns |= dict.fromkeys((group.key for group in of_task), turn)
             done = job.finished(task)
             if done is None:
                 unfinished.append(task)
@@ -88,7 +88,7 @@ class LocalEngine(Engine[TablePlan]):
             executor = SequentialExecutor() if at_once else self._executor
             for result in executor.run(unfinished, job):
                 # Told by its groups: a task whose process died comes back under another name.
-                yield replace(result, turn=turns[result.ledger[0].key])
+                yield replace(result, turn=turns[decode_key(result.ledger[0].key)])
 
     def _fit_pooled(self, job: Job[TablePlan], global_candidate: str) -> Iterator[TaskResult]:
         if wants_pooled(self.plan):

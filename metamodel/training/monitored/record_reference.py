@@ -5,7 +5,7 @@ not seen them. No row is kept: deciles, counts and commonest categories are.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,12 +65,13 @@ def record_reference(
     place = {} if earlier is None else {key: i for i, key in enumerate(earlier[0])}
     kept = place.keys() & carried
     taken_over = [key for key in keys if key in kept]
-    new, reference = _of_rows(plan, [key for key in keys if key not in kept], of_workers)
+    in_table = set(map(encode_key, plan.sizes))
+    new, reference = _of_rows(plan, [key for key in keys if key not in kept], in_table, of_workers)
     of_time = plan.functions_of_time()
     parts = [] if reference is None else [reference.beside(_of_held_out(plan, holdout, new))]
     if earlier is not None and taken_over:
         parts.insert(0, earlier[1].take(np.array([place[key] for key in taken_over], dtype=np.int64)))
-        of_time = _seen_in_both(earlier[1].of_time, of_time, whole=place.keys() <= set(map(encode_key, plan.sizes)))
+        of_time = _seen_in_both(earlier[1].of_time, of_time, whole=place.keys() <= in_table)
     if not parts:  # workers have read no row, and the version before has no reference
         return {}
     write_drift(directory, [*taken_over, *new], replace(DriftReference.concat(parts), of_time=of_time or frozenset()))
@@ -79,14 +80,15 @@ def record_reference(
 
 
 def _of_rows(
-    plan: Plan, keys: Sequence[str], of_workers: Sequence[tuple[list[str], DriftReference]]
+    plan: Plan, keys: Sequence[str], in_table: Set[str], of_workers: Sequence[tuple[list[str], DriftReference]]
 ) -> tuple[list[str], DriftReference | None]:
     """Find, or make, the reference of some groups' training rows: of those whose rows are there.
 
     All rows that were read say which categories there are, those of groups whose fit failed among them.
     """
     if isinstance(plan, TablePlan):
-        recorded = list(dict.fromkeys([*recorded_groups(plan), *_in_table(plan, keys)]))
+        # Groups that have rows, though none is fitted: carried ones without a reference to be carried.
+        recorded = list(dict.fromkeys([*recorded_groups(plan), *(key for key in keys if key in in_table)]))
         reference = _of_table(plan, recorded)
     elif of_workers:
         recorded = [key for part, _ in of_workers for key in part]
@@ -96,12 +98,6 @@ def _of_rows(
     place = {key: i for i, key in enumerate(recorded)}  # of a group that was fitted twice the last one, which is alike
     there = [key for key in keys if key in place]
     return there, reference.take(np.array([place[key] for key in there], dtype=np.int64))
-
-
-def _in_table(plan: Plan, keys: Sequence[str]) -> list[str]:
-    """Of some groups those that have rows, though none is fitted; carried ones have no reference to be carried."""
-    there = set(map(encode_key, plan.sizes)) if keys else set()
-    return [key for key in keys if key in there]
 
 
 def _of_table(plan: TablePlan, keys: Sequence[str]) -> DriftReference:

@@ -3,7 +3,7 @@
 import pytest
 
 from metamodel.cli import main
-from metamodel.cli.base.log_options import pop_log
+from metamodel.cli.base.answer_options import pop_log
 
 GIVEN = {"log": None, "log_sample": None, "log_features": None, "log_drop": "", "log_row_id": None, "log_entity": None}
 
