@@ -145,6 +145,7 @@ def test_no_request_fails_while_the_alias_moves_three_times(
         assert load.failures == []
         assert load.mixed == []
         assert len(load.seen) > 500
+        wait_for_workers(server, "3", workers)  # connections may all lead to one of them, and the other be later
         assert requests.get(f"{server.url}/version", timeout=10).headers["metamodel-version"] == f"{NAME}/3"
         assert figure(server, 'metamodel_serving_workers{version="3"}') == workers
         assert figure(server, "metamodel_version_swaps_total") == 3 * workers
@@ -152,6 +153,13 @@ def test_no_request_fails_while_the_alias_moves_three_times(
         assert figure(server, 'metamodel_rows_total{status="child"}') == ROWS * len(load.seen)
         # The first version's files belong to the process that watches; of the others each worker has the last one's.
         wait_for_models(scratch, 1 if workers == 1 else 1 + workers)
+
+
+def wait_for_workers(server: Server, version: str, number: int) -> None:
+    """Wait until so many workers answer by a version."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end and figure(server, f'metamodel_serving_workers{{version="{version}"}}') != number:
+        time.sleep(0.1)
 
 
 def wait_for_models(scratch: Path, number: int) -> None:
