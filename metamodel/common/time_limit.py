@@ -2,10 +2,14 @@
 
 import ctypes
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["TimeLimitReached", "time_limit"]
+import numpy as np
+from sklearn import get_config, set_config
+
+__all__ = ["TimeLimitReached", "kept_settings", "time_limit"]
 
 
 class TimeLimitReached(BaseException):
@@ -45,15 +49,39 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
     timer = threading.Timer(seconds, interrupt)
     timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        with lock:
-            state["done"] = True
-        timer.cancel()
-        if state["asked"]:
-            _raise_in(thread, None)  # take the request back, should it still wait
+    with kept_settings():
+        timer.start()
+        try:
+            yield
+        finally:
+            with lock:
+                state["done"] = True
+            timer.cancel()
+            if state["asked"]:
+                _raise_in(thread, None)  # take the request back, should it still wait
+
+
+@contextmanager
+def kept_settings() -> Iterator[None]:
+    """Leave the settings of NumPy, scikit-learn and `warnings` as they were, however the block ends.
+
+    Whoever changes one for a while sets it first and then remembers what to put back (`with np.errstate(...)`). Work
+    that is interrupted between these two steps would leave it changed for everything that comes after in this thread.
+
+    Examples
+    --------
+    >>> with kept_settings():
+    ...     _ = np.seterr(over="ignore")
+    >>> np.geterr()["over"]
+    'warn'
+    """
+    floating_point, estimators = np.geterr(), get_config()
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            np.seterr(**floating_point)
+            set_config(**estimators)
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

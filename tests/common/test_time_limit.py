@@ -1,8 +1,11 @@
 """A time limit in this thread: it ends the work, and leaves nothing behind."""
 
 import threading
+import warnings
 
+import numpy as np
 import pytest
+import sklearn
 
 from metamodel.common.time_limit import TimeLimitReached, time_limit
 
@@ -26,3 +29,18 @@ def test_the_limit_of_one_piece_of_work_does_not_reach_the_next() -> None:
         with pytest.raises(TimeLimitReached, match=r"^$"), time_limit(0.001):
             endless_work()
         sum(range(10_000))
+
+
+def change_settings_and_work() -> None:
+    np.seterr(all="ignore")
+    sklearn.set_config(assume_finite=True)
+    warnings.catch_warnings(record=True).__enter__()  # interrupted before its block began
+    warnings.simplefilter("ignore")
+    endless_work()
+
+
+def test_settings_that_interrupted_work_had_changed_are_put_back() -> None:
+    before = np.geterr(), sklearn.get_config(), warnings.showwarning, list(warnings.filters)
+    with pytest.raises(TimeLimitReached, match=r"^$"), time_limit(0.01):
+        change_settings_and_work()
+    assert (np.geterr(), sklearn.get_config(), warnings.showwarning, list(warnings.filters)) == before

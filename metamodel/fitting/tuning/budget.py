@@ -14,6 +14,8 @@ from itertools import accumulate
 from types import FrameType
 from typing import Any
 
+from metamodel.common.time_limit import kept_settings
+
 __all__ = ["OutOfTime", "Pace", "Search", "alarm", "ends_of_budget", "phase_end"]
 
 # Shares of the budget: until when workers may search, with stacks to build behind them and without, and until when
@@ -164,14 +166,15 @@ def alarm(seconds: float) -> Iterator[None]:
     def ring(number: int, frame: FrameType | None) -> None:
         raise OutOfTime
 
-    earlier_handler = signal.signal(signal.SIGALRM, ring)
-    started = time.monotonic()
-    # Somebody else's alarm, if there is one, is set again for what is left of it.
-    others, interval = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, earlier_handler)
-        if others:
-            signal.setitimer(signal.ITIMER_REAL, max(1e-3, others - (time.monotonic() - started)), interval)
+    with kept_settings():
+        earlier_handler = signal.signal(signal.SIGALRM, ring)
+        started = time.monotonic()
+        # Somebody else's alarm, if there is one, is set again for what is left of it.
+        others, interval = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, earlier_handler)
+            if others:
+                signal.setitimer(signal.ITIMER_REAL, max(1e-3, others - (time.monotonic() - started)), interval)

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,19 @@ def test_alarm_ends_a_block_and_leaves_the_signal_as_it_was():
     with pytest.raises(OutOfTime), alarm(0.05):
         time.sleep(10)
     assert signal.getsignal(signal.SIGALRM) is before
+
+
+def change_settings_and_work():
+    np.seterr(over="ignore")
+    while True:
+        pass
+
+
+def test_alarm_puts_back_the_settings_that_an_interrupted_trial_had_changed():
+    before = np.geterr()
+    with pytest.raises(OutOfTime, match=r"^$"), alarm(0.01):
+        change_settings_and_work()
+    assert np.geterr() == before
 
 
 def test_alarm_sets_somebody_elses_alarm_again():
