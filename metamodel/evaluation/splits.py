@@ -21,6 +21,7 @@ __all__ = [
     "identities",
     "rolling_folds",
     "split_hashes",
+    "time_codes",
     "time_holdout",
     "time_order",
 ]
@@ -253,6 +254,24 @@ def time_order(values: pd.Series, name: str) -> AnyArray:
         )
     # In one unit, whatever the column's own is.
     return times.to_numpy() if times.dtype == np.float64 else times.dt.as_unit("us").astype("int64").to_numpy()
+
+
+def time_codes(values: pd.Series, name: str) -> IntArray:
+    """Count the distinct times up in their order: a code for each value, shape (n_rows,), -1 where it is missing.
+
+    Raises
+    ------
+    InputError
+        A value is no time.
+
+    Examples
+    --------
+    >>> time_codes(pd.Series(["10/2/2026", "9/28/2026", None]), "day").tolist()
+    [1, 0, -1]
+    """
+    codes, distinct = pd.factorize(values)
+    _, ranks = np.unique(time_order(pd.Series(distinct), name), return_inverse=True)
+    return np.append(ranks, -1)[codes]
 
 
 def _format_of(values: pd.Series) -> dict[str, str]:

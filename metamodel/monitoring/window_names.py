@@ -1,6 +1,5 @@
 """Which window a row is in, and what the window is called: names sort in the order of time."""
 
-import datetime as dt
 import hashlib
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 from metamodel.common.arrays import BoolArray
 from metamodel.common.messages import short
 from metamodel.common.times import microseconds_in
+from metamodel.evaluation.splits import time_order
 from metamodel.exceptions import InputError
 from metamodel.tables.grouping import check_columns
 
@@ -46,7 +46,7 @@ def windows_of(
     Raises
     ------
     InputError
-        A length was given, but no time.
+        A length was given, but no time; a value is no time, or with a length missing, so that its row is in no window.
 
     Examples
     --------
@@ -69,23 +69,21 @@ def windows_of(
     times = _moments(frame[time_column])
     assert length is not None
     begins = _ORIGIN + ((times - _ORIGIN) // np.timedelta64(length, "us")) * np.timedelta64(length, "us")
-    starts = np.unique(begins[~np.isnat(begins)])
+    starts = np.unique(begins)
     unit = "D" if length % _DAY == 0 else "s"
     return [(_text(start, unit), begins == start) for start in starts]
 
 
 def _moments(values: pd.Series) -> Any:
-    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
-        try:
-            values = pd.to_datetime(values)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"window needs a time column of dates, and {values.name!r} holds {short(values.iloc[0])}. "
-                "Convert it, or monitor one window at a time without window."
-            ) from error
+    """Read times, shape (n_rows,), in microseconds; of texts with an offset those in UTC."""
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        raise InputError(
+            f"window needs a time column of dates, and {values.name!r} holds {short(values.iloc[0])}. "
+            "Convert it, or monitor one window at a time without window."
+        )
     if getattr(values.dtype, "tz", None) is not None:
         values = values.dt.tz_localize(None)  # days and weeks are those of the table's own zone
-    return values.to_numpy().astype("datetime64[us]")
+    return time_order(values, str(values.name)).astype("datetime64[us]")
 
 
 def _text(moment: Any, unit: Any) -> str:
@@ -93,14 +91,15 @@ def _text(moment: Any, unit: Any) -> str:
 
 
 def _latest(values: pd.Series) -> str:
-    latest = values.max()
-    if isinstance(latest, dt.datetime):
-        moment = _moments(pd.Series([latest]))[0]
-        return _text(moment, "D" if moment == moment.astype("datetime64[D]") else "s")
-    if isinstance(latest, dt.date):
-        return latest.isoformat()
-    number = float(latest)
-    return f"{number:017.4f}" if number % 1 else f"{int(number):012d}"
+    """Write the latest time; "" where all are missing."""
+    values = values.dropna()
+    if not len(values):
+        return ""
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        number = float(values.max())
+        return f"{number:017.4f}" if number % 1 else f"{int(number):012d}"
+    moment = _moments(values).max()
+    return _text(moment, "D" if moment == moment.astype("datetime64[D]") else "s")
 
 
 class WindowNaming:

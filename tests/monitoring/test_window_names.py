@@ -43,6 +43,12 @@ def test_days_are_those_of_the_tables_own_zone() -> None:
         ([7, 31], "000000000031"),
         ([7.5], "000000000007.5000"),
         ([dt.date(2026, 11, 30)], "2026-11-30"),
+        (["2026-11-23", "2026-11-30"], "2026-11-30"),  # as a CSV file has it
+        (["2026-11-30", dt.date(2026, 12, 1)], "2026-12-01"),
+        (["9/28/2026", "10/2/2026"], "2026-10-02"),
+        (["2026-11-30T23:00:00-02:00"], "2026-12-01T010000"),
+        (["2026-11-30", None], "2026-11-30"),
+        ([7, None], "000000000007"),
     ],
 )
 def test_without_a_length_the_latest_time_names_the_window(times: object, name: str) -> None:
@@ -61,3 +67,35 @@ def test_without_times_the_same_rows_get_the_same_number_again() -> None:
 def test_a_length_without_times_is_refused() -> None:
     with pytest.raises(InputError, match="window='1w' needs a time column"):
         windows_of(pd.DataFrame({"x": [1]}), None, "1w", [])
+
+
+def test_times_from_a_csv_file_are_cut_as_those_of_a_table_of_dates() -> None:
+    days = pd.DataFrame({"day": pd.date_range("2026-11-20", periods=20)})
+    texts = days.astype(str)
+    assert [name for name, _ in windows_of(texts, "day", "1w", [])] == [
+        "2026-11-16",
+        "2026-11-23",
+        "2026-11-30",
+        "2026-12-07",
+    ]
+    for (_, of_texts), (_, of_days) in zip(
+        windows_of(texts, "day", "1w", []), windows_of(days, "day", "1w", []), strict=True
+    ):
+        np.testing.assert_array_equal(of_texts, of_days)
+
+
+@pytest.mark.parametrize("window", [None, "1w"])
+def test_what_is_no_time_is_told(window: str | None) -> None:
+    with pytest.raises(InputError, match=r"'day' has 1 value missing or no time \(first: 'soon'\)"):
+        windows_of(pd.DataFrame({"day": ["2026-11-20", "soon"]}), "day", window, [])
+
+
+def test_a_row_without_a_time_is_not_left_out_of_all_windows() -> None:
+    frame = pd.DataFrame({"day": pd.to_datetime(["2026-11-20", None])})
+    with pytest.raises(InputError, match="'day' has 1 value missing or no time"):
+        windows_of(frame, "day", "1w", [])
+
+
+def test_where_all_times_are_missing_the_rows_name_the_window() -> None:
+    frame = pd.DataFrame({"day": pd.to_datetime([None, None])})
+    assert windows_of(frame, "day", None, [])[0][0].startswith("000001-")
