@@ -9,6 +9,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from metamodel.common.fork_lock import not_during_fork
+
 if TYPE_CHECKING:
     from metamodel import datasets, exceptions
     from metamodel.bundle.model import MetaModel
@@ -127,10 +129,11 @@ _ORIGINS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ORIGINS:
-        return getattr(importlib.import_module(_ORIGINS[name]), name)
-    if name in ("datasets", "exceptions"):
-        return importlib.import_module(f"metamodel.{name}")
+    with not_during_fork():
+        if name in _ORIGINS:
+            return getattr(importlib.import_module(_ORIGINS[name]), name)
+        if name in ("datasets", "exceptions"):
+            return importlib.import_module(f"metamodel.{name}")
     raise AttributeError(f"module 'metamodel' has no attribute {name!r}")
 
 

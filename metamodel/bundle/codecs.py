@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from metamodel.common.extras import import_extra
-from metamodel.common.fork_lock import ForkLock
+from metamodel.common.fork_lock import ForkLock, not_during_fork
 from metamodel.common.messages import listing, short
 from metamodel.common.validation import one_of
 from metamodel.exceptions import ForbiddenCodec
@@ -214,7 +214,7 @@ def resident_factor(codec: Codec, blob: bytes, *, first: bool = True) -> float:
     """
     small = len(blob) <= _SMALL
     # Tracing counts what every thread allocates, so no other child is loaded or let go meanwhile.
-    with _tracing:
+    with not_during_fork(), _tracing:
         for _ in range((_WARM_LOADS if small else 1) if first else 0):
             codec.loads(blob)
         most = max(_traced_load(codec, blob) for _ in range(_MEASURED_LOADS if small else 1))

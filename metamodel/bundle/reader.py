@@ -23,7 +23,7 @@ from metamodel.bundle.shard_reader import open_shards
 from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.stored_stacks import StoredStack, open_stacks
 from metamodel.common.byte_cache import ByteCache, Keep, process_cache
-from metamodel.common.fork_lock import ForkLock
+from metamodel.common.fork_lock import ForkLock, not_during_fork
 from metamodel.common.group_status import POOLED as BY_POOLED_STATUS
 from metamodel.common.uris import redacted
 from metamodel.exceptions import ChildUnavailable, CorruptBundle, TrainingFailed, UnknownGroup, UnreadableBundle
@@ -255,6 +255,7 @@ class Bundle:
                 damaged.setdefault(key, []).append("stack")
         return damaged
 
+    @not_during_fork()
     def _read_child(self, key: GroupKey, encoded: str) -> tuple[tuple[Any, str], int]:
         started = time.perf_counter()
         row = self._find(encoded)
@@ -280,6 +281,7 @@ class Bundle:
             with self._lock:
                 self.seconds_unpickling += time.perf_counter() - started
 
+    @not_during_fork()
     def _read_pooled(self) -> tuple[tuple[PooledModel, str], int]:
         row = next((row for shard in self._pooled if (row := shard.read(encode_key(()))) is not None), None)
         if row is None or row.child is None or self.manifest.pooled is None:

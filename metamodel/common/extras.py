@@ -5,6 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+from metamodel.common.fork_lock import not_during_fork
 from metamodel.exceptions import InputError
 
 __all__ = ["EXTRAS", "import_extra", "install_command", "require_extra"]
@@ -74,6 +75,7 @@ def import_extra(extra: str, what: str, module: str) -> ModuleType:
     """
     require_extra(extra, what, module.partition(".")[0])
     try:
-        return import_module(module)
+        with not_during_fork():
+            return import_module(module)
     except ImportError as error:
         raise InputError(f"{what} needs {module}, which fails ({error}). Run: {install_command(extra)}.") from error

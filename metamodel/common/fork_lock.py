@@ -1,18 +1,23 @@
 """Locks that a forked process finds free, and what it has to forget; knows nothing of what they guard.
 
 A lock that another thread holds at the moment of a fork stays locked in the new process for ever, because the thread
-that would release it is not there; what it guards may be half changed.
+that would release it is not there; what it guards may be half changed. Locks that are not ours (of an import under way,
+of SQLite, of a compiler) cannot be made free: a fork waits until no thread is in the middle of what takes them.
 """
 
 import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
 
-__all__ = ["ForkLock"]
+__all__ = ["ForkLock", "not_during_fork"]
+
+# A fork waits no longer than this: one of the threads may be waiting for the one that forks.
+_LONGEST_WAIT = 10.0
 
 
 class ForkLock:
@@ -60,12 +65,70 @@ class ForkLock:
                 self._forget()
 
 
+class _Gate:
+    """Lets threads in while nobody forks, and a fork begin when they are out."""
+
+    def __init__(self) -> None:
+        self._inside: dict[int, int] = {}  # how deep each thread is in it
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Keep, in a forked process, what the thread that forked is in itself."""
+        own = threading.get_ident()
+        self._inside = {thread: depth for thread, depth in self._inside.items() if thread == own}
+        self._changed = threading.Condition(threading.Lock())
+        self._forks = 0
+
+    def enter(self) -> None:
+        own = threading.get_ident()
+        with self._changed:
+            if own not in self._inside:  # else a fork may be waiting for this very thread
+                self._changed.wait_for(lambda: not self._forks, _LONGEST_WAIT)
+            self._inside[own] = self._inside.get(own, 0) + 1
+
+    def leave(self) -> None:
+        own = threading.get_ident()
+        with self._changed:
+            self._inside[own] -= 1
+            if not self._inside[own]:
+                del self._inside[own]
+                self._changed.notify_all()
+
+    def before_fork(self) -> None:
+        own = threading.get_ident()
+        with self._changed:
+            self._forks += 1
+            self._changed.wait_for(lambda: not self._inside.keys() - {own}, _LONGEST_WAIT)
+
+    def after_fork(self) -> None:
+        with self._changed:
+            self._forks -= 1
+            self._changed.notify_all()
+
+
+_gate = _Gate()
+
+
+@contextmanager
+def not_during_fork() -> Iterator[None]:
+    """Let no other thread fork this process in the middle of the block, unless it has waited for seconds.
+
+    For short work in which others' code takes locks of the whole process: an import, a compilation, SQLite.
+    """
+    _gate.enter()
+    try:
+        yield
+    finally:
+        _gate.leave()
+
+
 _PACKAGE = __name__.partition(".")[0]
 
 _locks: "weakref.WeakSet[ForkLock]" = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    _gate.start_anew()
     for lock in list(_locks):
         lock.after_fork()
     if sys.version_info < (3, 12):
@@ -82,4 +145,4 @@ def _free_cached_properties() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_gate.before_fork, after_in_parent=_gate.after_fork, after_in_child=_after_fork)

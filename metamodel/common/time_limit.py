@@ -1,6 +1,7 @@
 """A time limit for a piece of work in this very thread, without signals and without killing a process."""
 
 import ctypes
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -39,7 +40,9 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    lock, thread, state = threading.Lock(), threading.get_ident(), {"done": False, "asked": False}
+    # A lock of C's own: another one could be interrupted when it is taken and has not said so yet.
+    lock, process = threading.Lock(), os.getpid()
+    thread, state = threading.get_ident(), {"done": False, "asked": False}
 
     def interrupt() -> None:
         with lock:
@@ -54,8 +57,9 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         try:
             yield
         finally:
-            with lock:
-                state["done"] = True
+            if os.getpid() == process:  # else the timer is not here, and may have held the lock at the fork
+                with lock:
+                    state["done"] = True
             timer.cancel()
             if state["asked"]:
                 _raise_in(thread, None)  # take the request back, should it still wait

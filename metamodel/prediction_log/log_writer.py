@@ -102,8 +102,6 @@ class PredictionLog:
         self.settings = settings
         self._seconds = seconds
         self._lock = ForkLock(self._forget)
-        self._written = self._dropped = 0
-        self._complaint = ""
         self._forget()
 
     def _forget(self) -> None:
@@ -115,6 +113,8 @@ class PredictionLog:
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._closed = False
+        self._written = self._dropped = 0
+        self._complaint = ""
 
     def make_folder(self) -> None:
         """Make the log's folder; where that fails, rows are dropped until somebody has made it."""

@@ -4,51 +4,21 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 import pytest
+from forks import SECONDS, held_elsewhere, in_a_fork, running_elsewhere
 
 from metamodel.bundle.shards import ShardRow
+from metamodel.common import fork_lock
 from metamodel.common.byte_cache import ByteCache
-from metamodel.common.fork_lock import ForkLock
+from metamodel.common.fork_lock import ForkLock, not_during_fork
 
 pytestmark = [
     pytest.mark.tableless,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
-
-_SECONDS = 20
-
-
-def in_a_fork(check: Callable[[], bool]) -> bool:
-    """Whether a check holds in a forked process; one that never ends does not hold."""
-    process = os.fork()
-    if process == 0:
-        watchdog = threading.Timer(_SECONDS, os._exit, [2])
-        watchdog.start()
-        os._exit(0 if check() else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
-
-
-@contextmanager
-def held_elsewhere(lock: Any) -> Iterator[None]:
-    """Another thread holds a lock while the block runs."""
-    held, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with lock:
-            held.set()
-            release.wait(_SECONDS)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait(_SECONDS)
-    yield
-    release.set()
-    thread.join()
 
 
 def taken(lock: ForkLock) -> bool:
@@ -84,17 +54,88 @@ def test_a_cache_forked_in_the_middle_of_a_load_loads_by_itself():
 
     def slow() -> tuple[str, int]:
         loading.set()
-        release.wait(_SECONDS)
+        release.wait(SECONDS)
         return "of the parent", 1
 
     thread = threading.Thread(target=lambda: cache.get("key", slow))
     thread.start()
-    loading.wait(_SECONDS)
+    loading.wait(SECONDS)
     loaded = in_a_fork(lambda: cache.get("key", lambda: ("of the child", 1)) == "of the child")
     release.set()
     thread.join()
     assert loaded
     assert cache.get("key", lambda: ("never called", 1)) == "of the parent"
+
+
+def test_a_fork_waits_for_an_import_that_another_thread_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    reached, release = threading.Event(), threading.Event()
+    monkeypatch.setattr(threading, "events_of_slow_module", (reached, release), raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "slow_module.py").write_text(
+        "import threading\nreached, release = threading.events_of_slow_module\n"
+        f"reached.set()\nrelease.wait({SECONDS})\nvalue = 7\n"
+    )
+
+    def value() -> int:
+        with not_during_fork():
+            import slow_module  # type: ignore[import-not-found]
+
+            return int(slow_module.value)
+
+    thread = threading.Thread(target=value)
+    thread.start()
+    reached.wait(SECONDS)
+    threading.Timer(0.2, release.set).start()  # while the fork waits
+    imported = in_a_fork(lambda: value() == 7)
+    thread.join()
+    monkeypatch.delitem(sys.modules, "slow_module")
+    assert imported
+
+
+def enters() -> bool:
+    with not_during_fork():
+        return True
+
+
+def test_a_fork_does_not_wait_for_its_own_thread(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fork_lock, "_LONGEST_WAIT", 1000.0)
+    with not_during_fork():
+        assert in_a_fork(lambda: enters() and in_a_fork(enters))
+    assert in_a_fork(enters)
+
+
+def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch):
+    def stay(reached: threading.Event, release: threading.Event) -> None:
+        with not_during_fork():
+            reached.set()
+            release.wait(SECONDS)
+
+    monkeypatch.setattr(fork_lock, "_LONGEST_WAIT", 0.1)
+    with running_elsewhere(stay):
+        assert in_a_fork(enters)
+        assert enters()
+    assert in_a_fork(enters)
+
+
+def test_whoever_comes_while_a_fork_waits_goes_on_after_it():
+    entered = threading.Event()
+
+    def enter() -> None:
+        with not_during_fork(), not_during_fork():
+            entered.set()
+
+    def fork(reached: threading.Event, release: threading.Event) -> None:
+        fork_lock._gate.before_fork()
+        reached.set()
+        release.wait(SECONDS)
+        fork_lock._gate.after_fork()
+
+    with running_elsewhere(fork):
+        late = threading.Thread(target=enter)
+        late.start()
+        assert not entered.wait(0.1)
+    late.join()
+    assert entered.is_set()
 
 
 def test_training_and_scoring_are_imported_where_there_is_neither_fork_nor_fcntl():

@@ -29,7 +29,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from metamodel.common.byte_cache import limit_in_bytes
-from metamodel.common.fork_lock import ForkLock
+from metamodel.common.fork_lock import ForkLock, not_during_fork
 from metamodel.common.temp_dirs import OwnedDirectory, private_directory, sweep
 from metamodel.common.user_cache import user_cache
 from metamodel.exceptions import ChildUnavailable, InputError
@@ -206,6 +206,7 @@ class DiskCache:
             self._clean()
             return self._executed(statement, *values)
 
+    @not_during_fork()
     def _executed(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with contextlib.closing(sqlite3.connect(self.root / "index.sqlite", timeout=60)) as connection, connection:
             connection.execute("PRAGMA synchronous=OFF")  # a lost index costs downloads, never answers

@@ -17,6 +17,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from metamodel.bundle.manifest import Manifest, read_manifest
 from metamodel.bundle.references import PACKED_DIR, Reference, ReferenceSettings
 from metamodel.bundle.shard_reader import ShardReader, open_shards
+from metamodel.common.fork_lock import not_during_fork
 from metamodel.common.uris import is_local, local_path, redacted
 from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
 from metamodel.flavor.remote.aliases import place_now
@@ -91,7 +92,8 @@ class ElsewhereLoader:
                 return (child, hashlib.sha256(place.encode()).hexdigest()), RESIDENT_BASE
             with self.files(reference, key, place) as directory:
                 try:
-                    return load_child(reference, key, directory, self._manifest.keys)
+                    with not_during_fork():
+                        return load_child(reference, key, directory, self._manifest.keys)
                 except (UnknownGroup, ChildUnavailable) as error:
                     not_for_us = error  # the files are as they should be
             raise not_for_us

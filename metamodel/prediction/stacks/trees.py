@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.fork_lock import not_during_fork
 from metamodel.prediction.stacks.link_functions import finish, is_close_call
 from metamodel.prediction.stacks.pipeline_steps import Step, apply, step_arrays
 from metamodel.prediction.stacks.threads import on_ranges
@@ -43,7 +44,8 @@ def kernel_available() -> bool:
     if find_spec("numba") is None:
         return False
     try:
-        import_module("metamodel.prediction.stacks.tree_kernel")
+        with not_during_fork():
+            import_module("metamodel.prediction.stacks.tree_kernel")
     except Exception as error:  # noqa: BLE001 - an installation may be broken in any way, and the children can answer
         warnings.warn(
             f"numba is installed but cannot compile ({type(error).__name__}: {error}). Stacked trees are answered by "
