@@ -1,11 +1,12 @@
 """Names for the arrays that pass from file to file, and copies of rows for code that may write into them."""
 
+import math
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["FEW_ROWS", "AnyArray", "BoolArray", "HashArray", "IntArray", "unshared"]
+__all__ = ["FEW_ROWS", "AnyArray", "BoolArray", "HashArray", "IntArray", "as_matrix", "unshared"]
 
 # For so few rows each call of NumPy costs more than a loop.
 FEW_ROWS = 16
@@ -17,6 +18,19 @@ AnyArray = np.ndarray[Any, Any]
 HashArray = np.ndarray[Any, np.dtype[np.uint64]]
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def as_matrix(values: AnyArray) -> AnyArray:
+    """View an array as a matrix of a row for each entry of its first axis, also where it has none.
+
+    NumPy refuses ``reshape(0, -1)``.
+
+    Examples
+    --------
+    >>> as_matrix(np.zeros((0, 2, 3))).shape
+    (0, 6)
+    """
+    return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
 def unshared(x: Any, order: Literal["C", "F"] = "C") -> Any:

@@ -28,12 +28,17 @@ def reference_for(model: MetaModel, baseline: Any) -> ModelReference:
     Raises
     ------
     InputError
-        The model was trained without a reference, or the table is none.
+        The model was trained without a reference, or has no child, or the table is none.
     """
     if isinstance(baseline, ModelReference):
         return baseline
     of_names = isinstance(baseline, str) and not Path(baseline).exists()
     if of_names and (stored := read_drift(model.bundle)) is not None:
+        if not stored[0]:
+            raise InputError(
+                "No group of this model has a child of its own, and those are what training records for monitoring. "
+                "Give a table of good rows as baseline."
+            )
         return ModelReference(tuple(stored[0]), stored[1])
     if as_pandas(baseline) is None and not (isinstance(baseline, str | Path) and Path(baseline).exists()):
         raise InputError(

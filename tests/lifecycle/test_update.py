@@ -221,12 +221,12 @@ def test_contests_of_carried_groups_are_kept_for_the_next_choice() -> None:
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        ({"shop": str}, {}, r"has another group columns: had shop \(integer\), has not shop \(string\)"),
-        ({"price": str}, {"estimator": "decision_tree"}, r"has another features: had price \(number\), has not price"),
-        ({}, {"features": FEATURES[::-1]}, r"has another features: the order was price \(number\), promotion"),
-        ({}, {"codec": "joblib"}, "has another codec: cloudpickle before, joblib now"),
-        ({}, {"interval": 0.9}, "has another interval: 0.8 before, 0.9 now"),
-        ({}, {"shrinkage": "equal"}, "has another shrinkage"),
+        ({"shop": str}, {}, r"differs in its group columns: had shop \(integer\), has not shop \(string\)"),
+        ({"price": str}, {"estimator": "decision_tree"}, r"its features: had price \(number\), has not price"),
+        ({}, {"features": FEATURES[::-1]}, r"differs in its features: the order was price \(number\), promotion"),
+        ({}, {"codec": "joblib"}, "differs in its codec: cloudpickle before, joblib now"),
+        ({}, {"interval": 0.9}, "differs in its interval: 0.8 before, 0.9 now"),
+        ({}, {"shrinkage": "equal"}, "differs in its shrinkage"),
         ({}, {"retrain_list": [("FR", 99)]}, r"retrain_list names 1 group that this table does not have: \('FR', 99\)"),
         ({}, {"retrain": "old"}, "retrain names 'old'"),
         ({}, {"estimater": "ridge"}, r"update has no option 'estimater'.* Did you mean 'estimator'\?"),

@@ -135,6 +135,15 @@ def test_a_model_without_a_reference_says_so_in_one_line() -> None:
         metamodel.monitor(without, weeks(1, 3))
 
 
+def test_a_model_without_children_is_compared_with_a_table_of_good_rows_alone() -> None:
+    result = monitored(min_rows=500, unknown="fallback")
+    without, table = metamodel.MetaModel(result.bundle_path), weeks(1, 3)
+    with pytest.raises(InputError, match="No group of this model has a child of its own"):
+        metamodel.monitor(without, table)
+    wrong = metamodel.monitor(without, table.assign(sales=table["sales"] * 1000), baseline=weeks(8, 1))
+    assert len(wrong.incidents) > 0
+
+
 def test_of_a_table_without_a_feature_the_rest_is_said(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
     table = weeks(1, 3).drop(columns="price")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import AnyArray, HashArray, IntArray
+from metamodel.common.arrays import AnyArray, HashArray, IntArray, as_matrix
 from metamodel.evaluation.drift.bins import SLOTS
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.count_rows import count_rows
@@ -51,7 +51,7 @@ class ModelReference:
     def digests(self) -> HashArray:
         """Say which bins each group has, shape (n_groups,): counts add up where these are the same."""
         parts = [self.cells.edges.view(np.uint32), self.cells.commonest.view(np.uint32)]
-        flat = np.concatenate([part.reshape(len(self), -1) for part in parts], axis=1)
+        flat = np.concatenate([as_matrix(part) for part in parts], axis=1)
         weights = pd.util.hash_array(np.arange(flat.shape[1], dtype=np.uint64)) | np.uint64(1)
         digests = np.zeros(len(self), dtype=np.uint64)
         with np.errstate(over="ignore"):

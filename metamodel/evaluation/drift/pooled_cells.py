@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import ndtr
 
-from metamodel.common.arrays import AnyArray, BoolArray, IntArray
+from metamodel.common.arrays import AnyArray, BoolArray, IntArray, as_matrix
 from metamodel.evaluation.drift.bins import MISSING, SLOTS, UNSEEN
 from metamodel.evaluation.drift.multiple_testing import simes
 
@@ -71,7 +71,7 @@ class CellSums:
         matrix = sparse.csr_array((np.ones(len(used)), (parents[used], used)), shape=shape)
         for field in fields(self):
             total, values = getattr(self, field.name), getattr(groups, field.name)
-            total += (matrix @ values.reshape(len(parents), -1)).reshape(total.shape)
+            total += (matrix @ as_matrix(values)).reshape(total.shape)
 
     def less(self, others: "CellSums") -> "CellSums":
         """Leave out what some groups added."""

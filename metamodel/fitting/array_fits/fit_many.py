@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from metamodel.common.arrays import AnyArray, BoolArray, IntArray
+from metamodel.common.arrays import AnyArray, BoolArray, IntArray, as_matrix
 from metamodel.common.messages import count
 from metamodel.evaluation.holdout import HeldOut
 from metamodel.evaluation.importance import Importance
@@ -79,7 +79,7 @@ def fit_many_groups(
         shares, coefficients = many_importances(many.x, usable.every, program, numbers)
     good = figures.good & np.isfinite(shares).all(axis=1)
     for values in numbers.values():
-        good &= np.isfinite(values).reshape(len(good), -1).all(axis=1)
+        good &= np.isfinite(as_matrix(values)).all(axis=1)
     kept = np.flatnonzero(good)
     holdouts: list[HeldOut | None] = [None] * len(good) if held is None else _split(held, kept_share)
     seconds = (time.perf_counter() - started) / max(1, len(kept))

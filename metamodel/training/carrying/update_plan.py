@@ -208,7 +208,7 @@ def refuse_other(previous: MetaModel, plan: Plan) -> None:
     }
     for what, (then, now) in differences.items():
         if then != now:
-            raise InputError(f"The model before has another {what}: {_shown(then, now)}. {remedy}")
+            raise InputError(f"The model before differs in its {what}: {_shown(then, now)}. {remedy}")
 
 
 def _kinds(columns: Iterable[Any]) -> list[tuple[str, str]]:
