@@ -16,6 +16,12 @@ __all__ = ["NumberCells", "number_cells", "number_excess"]
 # Where one bin holds more of the reference's rows, ranks are far from normal, and exact counts replace them.
 _TIED: Final = 0.5
 
+# The m rows of a reference cut the line into m + 1 blocks, each of which a new row enters with equal chance. By where
+# the edges lie (`decile_edges`) both outer bins hold one block more than rows, and the one between the two kinds of
+# edges one less: of few rows the outer ones, where ranks lie furthest from the middle, are entered clearly more often
+# than the reference's own rows lie there.
+_BLOCKS_MORE: Final = np.array([1.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0])
+
 # Ranks count as much as the three counts: most changes move the middle.
 _WEIGHTS: Final = np.array([3.0, 1.0, 1.0, 1.0])
 
@@ -105,7 +111,9 @@ def _rank_sums(old: AnyArray, new: AnyArray, rows_before: AnyArray, rows: AnyArr
     shares = old / np.maximum(rows_before, 1)[..., None]
     middle = np.cumsum(shares, axis=-1) - shares / 2
     of_all = np.sum(middle * shares, axis=-1)
-    spread = np.sum((middle - of_all[..., None]) ** 2 * shares, axis=-1)
+    blocks = np.maximum(old + _BLOCKS_MORE, 0.0)
+    blocks /= np.maximum(blocks.sum(axis=-1), 1.0)[..., None]
+    spread = np.sum((middle - of_all[..., None]) ** 2 * blocks, axis=-1)
     excess = np.sum(middle * new, axis=-1) - rows * of_all
     variance = rows * spread * (rows_before + 1 + rows) / (rows_before + 2)
     return excess, variance
