@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from metamodel.exceptions import InputError
@@ -15,13 +15,20 @@ _READERS, _WRITER = ".readers.lock", ".writer.lock"
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
     """Keep every file of the log where it is while the block runs; files may still come."""
-    try:
-        file = os.open(folder / _READERS, os.O_RDONLY)
-    except OSError:  # nobody has ever compacted this log
+    file = _readers_file(folder)
+    if file is None:
         yield
         return
     with _locked(file, shared=True):
         yield
+
+
+def _readers_file(folder: Path) -> int | None:
+    """Open the readers' file, also where the first compaction is yet to come; None where there is none, nor can be."""
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):  # a reader may be allowed to read alone
+        with suppress(OSError):
+            return os.open(folder / _READERS, flags, 0o666)
+    return None
 
 
 @contextmanager

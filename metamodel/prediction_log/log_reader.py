@@ -90,12 +90,9 @@ def _schema(file: str) -> pa.Schema:
 def _parts(
     dataset: ds.Dataset, names: Sequence[str], between: ds.Expression | None, batch_rows: int
 ) -> Iterator[pd.DataFrame]:
-    batches = dataset.to_batches(
-        columns=names, filter=between, batch_size=batch_rows, batch_readahead=1, fragment_readahead=1
-    )
     gathered: list[pa.RecordBatch] = []
     rows, empty = 0, True
-    for batch in batches:  # small files give small batches
+    for batch in _batches(dataset, names, between, batch_rows):  # small files give small batches
         if rows + batch.num_rows > batch_rows and gathered:
             yield _frame(gathered)
             gathered, rows = [], 0
@@ -104,6 +101,15 @@ def _parts(
             rows, empty = rows + batch.num_rows, False
     if gathered or empty:
         yield _frame(gathered or [_nothing(dataset, names)])
+
+
+def _batches(
+    dataset: ds.Dataset, names: Sequence[str], between: ds.Expression | None, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Read row group by row group: a scan of the whole data set, or of a file, runs ahead of whoever takes his time."""
+    for fragment in dataset.get_fragments(between):
+        for row_group in fragment.split_by_row_group(between, schema=dataset.schema):
+            yield from row_group.to_batches(dataset.schema, columns=names, filter=between, batch_size=batch_rows)
 
 
 def _nothing(dataset: ds.Dataset, names: Sequence[str]) -> pa.RecordBatch:
