@@ -4,6 +4,7 @@
     python benchmarks/monitoring.py false-alarms --correlation 0.6
     python benchmarks/monitoring.py power
     python benchmarks/monitoring.py performance
+    python benchmarks/monitoring.py bounds                        # ... and what tests of the errors themselves reach
     python benchmarks/monitoring.py cost                          # against a loop of ks_2samp; and against --peers
 
 Every group has a reference of 104 rows. Columns follow six laws in turn: normal, Student's t with 3 degrees of freedom,
@@ -29,7 +30,7 @@ from metamodel.evaluation.drift.count_rows import count_rows
 from metamodel.evaluation.drift.drift_columns import DriftColumns
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, DriftReference
 from metamodel.evaluation.drift.judge_cells import judge_cells
-from metamodel.evaluation.drift.multiple_testing import named_cells, simes
+from metamodel.evaluation.drift.multiple_testing import named_cells, rejected, simes
 
 TRAINED = 104
 COLUMNS = 20
@@ -217,6 +218,40 @@ def performance(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             }
 
 
+def bounds(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Power of tests that see every error, normal as they are, where `performance` sees bins: one window, 1 sd.
+
+    Of the held-out errors the mean leans in each group by chance (`leaning`, in standard deviations).
+    """
+    rng = np.random.default_rng(args.seed)
+    groups, held = args.groups, args.held
+    for leaning in (0.0, 0.2, 0.4):
+        changed = rng.random(groups) < 0.02
+        leans = rng.normal(0, leaning, groups)
+        labels = np.maximum(rng.binomial(30, 0.8, groups), 2)
+        before, now = leans + rng.normal(size=groups) / np.sqrt(held), rng.normal(size=groups) / np.sqrt(labels)
+        apart = leans + changed + now - before
+        freedom = held + labels - 2
+        scale = np.sqrt(rng.chisquare(freedom) / freedom)
+        between = max(float(before.var()) - 1 / held, 0.0)  # of the groups' true means, from all of them together
+        shrunk = before * between / (between + 1 / held)
+        left = between / held / (between + 1 / held)
+        tests = {
+            "scale known": 2 * stats.norm.sf(abs(apart) / np.sqrt(1 / labels + 1 / held)),
+            "Student's t": 2 * stats.t.sf(abs(apart) / (scale * np.sqrt(1 / labels + 1 / held)), freedom),
+            "scale known, empirical Bayes mean": 2
+            * stats.norm.sf(abs(leans + changed + now - shrunk) / np.sqrt(1 / labels + left)),
+        }
+        for name, p_values in tests.items():
+            alarms = rejected(p_values, 0.05)
+            yield {
+                "test": f"{name}, {held} held-out rows",
+                "leaning": leaning,
+                "power": (alarms & changed).sum() / changed.sum(),
+                "false discoveries": f"{int((alarms & ~changed).sum())} of {int(alarms.sum())}",
+            }
+
+
 def cost(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """50,000 groups x 20 columns on 2,000,000 rows."""
     rng = np.random.default_rng(args.seed)
@@ -264,7 +299,7 @@ def _peak() -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["false-alarms", "power", "performance", "cost"])
+    parser.add_argument("what", choices=["false-alarms", "power", "performance", "bounds", "cost"])
     parser.add_argument("--groups", type=lambda text: int(float(text)), default=50_000)
     parser.add_argument("--rows", type=int, default=40, help="rows of a group in a window")
     parser.add_argument("--windows", type=int, default=52)
@@ -279,7 +314,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-RUNS = {"false-alarms": false_alarms, "power": power, "performance": performance, "cost": cost}
+RUNS = {"false-alarms": false_alarms, "power": power, "performance": performance, "bounds": bounds, "cost": cost}
 
 
 if __name__ == "__main__":

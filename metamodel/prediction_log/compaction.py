@@ -94,7 +94,7 @@ def compact_log(
     age, entities = microseconds_in(delete_older, "delete_older"), _pseudonyms(forget_entity, secret)
     with the_only_writer(path):
         store = open_log_store(path)
-        _tidy(path, store)
+        _tidy(path, store, wait=False)  # whoever reads now reads what a kill has left; it goes at the end
         done = _take_in(path, store)
         since = "" if age is None else _day_before(age)
         _set_aside(path, unreadable_counts(path))
@@ -120,14 +120,15 @@ def _day_before(microseconds: int) -> str:
     return str((dt.datetime.now(dt.UTC) - dt.timedelta(microseconds=microseconds)).date())
 
 
-def _tidy(path: Path, store: LogStore) -> None:
+def _tidy(path: Path, store: LogStore, *, wait: bool = True) -> None:
     """Take away what no reader needs: new files that are taken in, earlier versions, and what a kill has left."""
     _, taken = store.snapshot()
-    with removing(path):
-        for file in new_files(path):
-            if file.name in taken:
-                file.unlink()
-        store.clean()
+    with removing(path, wait=wait) as nobody_reads:
+        if nobody_reads:
+            for file in new_files(path):
+                if file.name in taken:
+                    file.unlink()
+            store.clean()
     for file in [*(path / NEW_DIR).glob(".*"), *(path / COUNTS_DIR).glob(".*")]:
         if file.stat().st_mtime < time.time() - _UNFINISHED_SECONDS:
             file.unlink(missing_ok=True)

@@ -15,12 +15,17 @@ _READERS, _WRITER = ".readers.lock", ".writer.lock"
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
     """Keep every file of the log where it is while the block runs; files may still come."""
+    import fcntl
+
     file = _readers_file(folder)
     if file is None:
         yield
         return
-    with _locked(file, shared=True):
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH)
         yield
+    finally:
+        os.close(file)
 
 
 def _readers_file(folder: Path) -> int | None:
@@ -32,10 +37,21 @@ def _readers_file(folder: Path) -> int | None:
 
 
 @contextmanager
-def removing(folder: Path) -> Iterator[None]:
-    """Wait until nobody reads, and keep readers waiting."""
-    with _locked(os.open(folder / _READERS, os.O_RDWR | os.O_CREAT, 0o666)):
-        yield
+def removing(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Wait until nobody reads, and keep readers waiting; without waiting, tell whether nobody reads."""
+    import fcntl
+
+    file = os.open(folder / _READERS, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(file)
 
 
 @contextmanager
@@ -57,18 +73,6 @@ def the_only_writer(folder: Path) -> Iterator[None]:
         os.close(file)
         raise InputError(f"{str(folder)!r} is being compacted by another process. Let it end, or end it.") from error
     try:
-        yield
-    finally:
-        os.close(file)
-
-
-@contextmanager
-def _locked(file: int, *, shared: bool = False) -> Iterator[None]:
-    """Hold a lock of the system, which goes with the process that holds it."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(file)

@@ -7,7 +7,7 @@ from logged_rows import ids_in, log_in
 
 from metamodel import compact_log
 from metamodel.exceptions import InputError
-from metamodel.prediction_log.log_locks import reading, the_only_writer
+from metamodel.prediction_log.log_locks import reading, removing, the_only_writer
 
 
 def test_of_two_compactions_one_is_refused(tmp_path: Path):
@@ -21,3 +21,11 @@ def test_a_log_that_nobody_may_write_is_read(tmp_path: Path):
     log_in(tmp_path)
     with reading(tmp_path):
         assert ids_in(tmp_path) == list(range(60))
+
+
+def test_a_reader_that_came_before_the_first_compaction_keeps_files_where_they_are(tmp_path: Path):
+    log_in(tmp_path)
+    with reading(tmp_path), removing(tmp_path, wait=False) as nobody_reads:
+        assert not nobody_reads
+    with removing(tmp_path, wait=False) as nobody_reads:
+        assert nobody_reads

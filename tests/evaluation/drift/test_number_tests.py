@@ -7,9 +7,26 @@ from scipy import stats
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.count_rows import count_rows
 from metamodel.evaluation.drift.drift_columns import DriftColumns
-from metamodel.evaluation.drift.number_tests import number_cells
+from metamodel.evaluation.drift.number_tests import number_cells, number_excess
 
 pytestmark = pytest.mark.tableless
+
+
+@pytest.mark.parametrize(("trained", "rows"), [(12, 60), (26, 48), (104, 48)])
+def test_rank_sums_of_many_groups_vary_as_they_are_said_to_however_few_rows_the_reference_has(
+    trained: int, rows: int
+) -> None:
+    rng, groups = np.random.default_rng(0), 20_000
+    reference = build_reference(
+        DriftColumns({"x": rng.normal(size=groups * trained)}), np.repeat(np.arange(groups), trained), groups
+    )
+    window = DriftColumns({"x": rng.normal(size=groups * rows)})
+    excess, variance = number_excess(
+        reference.counts, count_rows(reference, window, np.repeat(np.arange(groups), rows))
+    )
+    z = (excess / np.sqrt(variance))[:, 0, 0]
+    assert z.var() == pytest.approx(1, abs=0.03)
+    assert (abs(z) > 2.576).mean() < 0.0115
 
 
 @given(st.integers(0, 10_000), st.integers(20, 200), st.integers(5, 200))
