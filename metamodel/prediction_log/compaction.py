@@ -94,14 +94,15 @@ def compact_log(
     age, entities = microseconds_in(delete_older, "delete_older"), _pseudonyms(forget_entity, secret)
     with the_only_writer(path):
         store = open_log_store(path)
-        _tidy(path, store, wait=False)  # whoever reads now reads what a kill has left; it goes at the end
+        _unlink_taken(path, store)
+        _tidy(path, store, wait=False)  # whoever reads now holds nothing up; what a kill has left goes at the end
         done = _take_in(path, store)
         since = "" if age is None else _day_before(age)
         _set_aside(path, unreadable_counts(path))
         add_up(path, since)
         deleted = store.delete_before(since) if since else 0
         forgotten = store.forget(entities) if entities else 0
-        if done.files or deleted or forgotten:
+        if done.files or since or entities:  # also where a killed one has deleted already: its files lie there yet
             _tidy(path, store)
     return Compacted(**{**done.to_dict(), "deleted": deleted, "forgotten": forgotten})
 
@@ -120,14 +121,19 @@ def _day_before(microseconds: int) -> str:
     return str((dt.datetime.now(dt.UTC) - dt.timedelta(microseconds=microseconds)).date())
 
 
-def _tidy(path: Path, store: LogStore, *, wait: bool = True) -> None:
-    """Take away what no reader needs: new files that are taken in, earlier versions, and what a kill has left."""
+def _unlink_taken(path: Path, store: LogStore) -> None:
+    """Take away the new files that a killed compaction took in, before the next change names others as taken."""
     _, taken = store.snapshot()
+    if left := [file for file in new_files(path) if file.name in taken]:
+        with removing(path):
+            for file in left:
+                file.unlink()
+
+
+def _tidy(path: Path, store: LogStore, *, wait: bool = True) -> None:
+    """Take away what no reader needs: earlier versions, and what a kill has left."""
     with removing(path, wait=wait) as nobody_reads:
         if nobody_reads:
-            for file in new_files(path):
-                if file.name in taken:
-                    file.unlink()
             store.clean()
     for file in [*(path / NEW_DIR).glob(".*"), *(path / COUNTS_DIR).glob(".*")]:
         if file.stat().st_mtime < time.time() - _UNFINISHED_SECONDS:

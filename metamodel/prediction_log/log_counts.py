@@ -160,9 +160,10 @@ def add_up(folder: Path, since: str = "") -> int:
             write_count_file(folder, _sum(files), files[0].model, files[0].version, names)
     staying = {file.path for file in count_files(folder) if file.day >= since}
     gone = [path for path in _paths(folder) if path not in staying]
-    with removing(folder):
-        for path in gone:
-            path.unlink()
+    if gone:
+        with removing(folder):
+            for path in gone:
+                path.unlink()
     return len(gone)
 
 

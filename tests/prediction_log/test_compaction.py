@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,10 @@ from logged_rows import ids_in, log_in
 from metamodel import compact_log, read_log
 from metamodel.exceptions import InputError
 from metamodel.prediction_log import compaction, log_store
+from metamodel.prediction_log.delta_store import DeltaStore
+from metamodel.prediction_log.hive_store import HiveStore
 from metamodel.prediction_log.log_files import new_files, write_new_file
+from metamodel.prediction_log.log_locks import removing
 
 DAY = 86_400_000_000
 NOW = int(dt.datetime.now(dt.UTC).timestamp() * 1e6)
@@ -136,6 +141,65 @@ def test_killed_anywhere_it_loses_no_row_and_doubles_none_and_the_next_one_ends_
             break
     assert step > 8
     assert code == 0
+
+
+class Killed(Exception):
+    """Ends a compaction where it stands."""
+
+
+def killed_after(done: str, folder: Path, **options: object) -> None:
+    """Compact a log until a step is done."""
+
+    def last_step(function: Callable[..., object]) -> Callable[..., object]:
+        def step(*arguments: object) -> None:
+            function(*arguments)
+            raise Killed
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (DeltaStore, HiveStore):
+            patch.setattr(kind, done, last_step(getattr(kind, done)))
+        with pytest.raises(Killed):
+            compact_log(folder, **options)
+
+
+def compact_while_read(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: object) -> list[int]:
+    """Compact a log that somebody reads, until he is waited for; tell the rows that he sees."""
+    parts = read_log(folder, batch_rows=20)
+    seen = [next(parts)]
+
+    def until_waited_for(path: Path, *, wait: bool = True) -> AbstractContextManager[bool]:
+        seen.extend(parts if wait else ())
+        return removing(path, wait=wait)
+
+    monkeypatch.setattr(compaction, "removing", until_waited_for)
+    compact_log(folder, **options)
+    assert next(parts, None) is None
+    return sorted(int(name) for part in seen for name in part["row_id"])
+
+
+def test_rows_that_a_killed_one_took_in_are_not_taken_in_again_while_somebody_reads(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    log_in(tmp_path)
+    killed_after("append", tmp_path)
+    log_in(tmp_path, 1, start=60)
+    assert compact_while_read(tmp_path, monkeypatch) == list(range(80))
+    assert ids_in(tmp_path) == list(range(80))
+    assert new_files(tmp_path) == []
+
+
+def test_who_was_forgotten_by_a_killed_one_is_gone_from_the_disk_also_while_somebody_reads(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    log_in(tmp_path)
+    compact_log(tmp_path)
+    (forgotten,) = {row.entity_hash for part in read_log(tmp_path) for row in part.itertuples() if row.row_id == "3"}
+    killed_after("forget", tmp_path, forget_entity=[[3]], secret="hush")
+    assert compact_while_read(tmp_path, monkeypatch, forget_entity=[[3]], secret="hush") == ids_in(tmp_path)
+    stored = [pq.read_table(path, partitioning=None) for path in tmp_path.rglob("*.parquet")]
+    assert not any(forgotten in table["entity_hash"].to_pylist() for table in stored)
 
 
 def test_what_a_killed_writer_has_left_is_swept_away_when_it_is_old(tmp_path: Path):
