@@ -3,8 +3,6 @@
 import datetime as dt
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from killed_compactions import ERASING, exit_code, processes
 from logged_rows import ids_in, log_in
 
 from metamodel import compact_log, read_log
@@ -87,37 +86,6 @@ def test_nobody_is_forgotten_without_the_key(tmp_path: Path, monkeypatch: pytest
         compact_log(tmp_path, forget_entity=[[3]])
 
 
-KILLED = """
-import os, signal, sys
-from metamodel.prediction_log import compaction, delta_store, hive_store, log_store
-if sys.argv[2] == "hive":
-    log_store.find_spec = lambda _: None
-compaction._FILES_AT_ONCE = 2
-steps = int(sys.argv[3])
-
-def counted(function):
-    def step(*arguments, **options):
-        global steps
-        steps -= 1
-        if steps == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        done = function(*arguments, **options)
-        steps -= 1
-        if steps == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return done
-    return step
-
-for owner, name in [
-    (delta_store.DeltaStore, "append"), (delta_store.DeltaStore, "clean"), (hive_store.HiveStore, "_replace"),
-    (hive_store.HiveStore, "clean"), (hive_store.HiveStore, "_new_name"), (delta_store.DeltaStore, "_delete"),
-    (hive_store.HiveStore, "forget"), (hive_store.HiveStore, "delete_before"), (compaction.Path, "unlink"),
-]:
-    setattr(owner, name, counted(getattr(owner, name)))
-compaction.compact_log(sys.argv[1], delete_older="84h", forget_entity=[[3]], secret="hush")
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["delta", "hive"])
 def test_killed_anywhere_it_loses_no_row_and_doubles_none_and_the_next_one_ends_it(
@@ -126,15 +94,15 @@ def test_killed_anywhere_it_loses_no_row_and_doubles_none_and_the_next_one_ends_
     if kind == "hive":
         monkeypatch.setattr(log_store, "find_spec", lambda _: None)
     left = [i for i in range(20, 100) if i % 5 != 3]
+    context = processes()
     for step in (*range(1, 12), *range(13, 98, 7)):
         folder = log_in(tmp_path / str(step), 5)
-        command = [sys.executable, "-c", KILLED, str(folder), kind, str(step)]
-        code = subprocess.run(command, timeout=120, check=False, env=os.environ).returncode
+        code = exit_code(context, folder, kind, step)
         assert code in (0, -signal.SIGKILL)
         read = ids_in(folder)
         assert len(read) == len(set(read))
         assert set(left) <= set(read)
-        compact_log(folder, delete_older="84h", forget_entity=[[3]], secret="hush")
+        compact_log(folder, **ERASING)
         assert ids_in(folder) == left
         assert new_files(folder) == []
         if code == 0:
