@@ -146,8 +146,8 @@ class DriftReference:
         parts = {name: arrays[name] for name in _ARRAYS}
         return cls(columns, kinds, **parts, vocabulary=vocabulary, of_time=frozenset(meta["of_time"]))
 
-    def take(self, groups: IntArray) -> "DriftReference":
-        """Keep some groups, in the given order."""
+    def take(self, groups: IntArray | slice) -> "DriftReference":
+        """Keep some groups, in the given order; those of a slice are not copied."""
         return replace(self, **{name: array[groups] for name, array in self.to_arrays().items()})
 
     @classmethod

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import rel_entr
 
 from metamodel.common.arrays import AnyArray
+from metamodel.evaluation.drift.bin_sums import running_sums
 from metamodel.evaluation.drift.bins import BINS, MISSING
 
 __all__ = ["distribution_moves", "missing_moves", "shown_distances", "total_variation"]
@@ -47,7 +48,7 @@ def distribution_moves(before: AnyArray, now: AnyArray, edges: AnyArray, tails: 
     >>> float(np.abs(moves).sum().round(3))
     0.868
     """
-    edges, tails = edges.astype(np.float64), tails.astype(np.float64)
+    edges, tails = edges.astype(np.float64, copy=False), tails.astype(np.float64, copy=False)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         middles = (edges[..., :-1] + edges[..., 1:]) / 2
         low = np.where(np.isnan(tails[..., :1]), edges[..., :1], tails[..., :1])
@@ -59,7 +60,7 @@ def distribution_moves(before: AnyArray, now: AnyArray, edges: AnyArray, tails: 
         scale = np.where(some, np.fmin(span, spread), spread)
         steps = np.where(scale[..., None] > 0, gaps / scale[..., None], _STEPS_OF_CONSTANT)
         moves = (_expected_distribution(before) - _distribution(now)) * steps
-    return np.nan_to_num(moves, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.where(np.isfinite(moves), moves, 0.0)
 
 
 # Of a constant column the rows below, at and above its value are in the bins 0, 5 and 9.
@@ -68,7 +69,7 @@ _STEPS_OF_CONSTANT = np.array([1.0, 0, 0, 0, 0, 1.0, 0, 0, 0])
 
 def _expected_distribution(counts: AnyArray) -> AnyArray:
     """Share of new rows that is expected below each edge: a tail holds one block more than it has rows."""
-    below = np.cumsum(counts[..., :BINS].astype(np.float64), axis=-1)
+    below = running_sums(counts[..., :BINS].astype(np.float64, copy=False))
     total, lower = below[..., -1:], below[..., :-1]
     tenths = np.arange(1, BINS)
     upper = np.where(lower < total, total - lower + 1, 0.0)
@@ -78,8 +79,9 @@ def _expected_distribution(counts: AnyArray) -> AnyArray:
 
 def _distribution(counts: AnyArray) -> AnyArray:
     """Share of the rows below each edge, shape (..., 9)."""
-    values = counts[..., :BINS].astype(np.float64)
-    result: AnyArray = np.cumsum(values, axis=-1)[..., :-1] / values.sum(axis=-1, keepdims=True)
+    values = counts[..., :BINS].astype(np.float64, copy=False)
+    below = running_sums(values)
+    result: AnyArray = below[..., :-1] / below[..., -1:]
     return result
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import betaln, gammaln
 
 from metamodel.common.arrays import AnyArray
+from metamodel.evaluation.drift.known_tails import TailMemory
 
 __all__ = ["at_least_beta_binomial", "at_least_hypergeometric", "beta_binomial_moments", "hypergeometric_moments"]
 
@@ -20,8 +21,13 @@ _CLEAR: Final = 0.8
 # Terms that are summed up one by one; what is beyond is bounded by a geometric series.
 _TERMS: Final = 4096
 
+# Sums that are complete are put aside when no larger share of them goes on.
+_STILL_SUMMED: Final = 0.75
 
-def at_least_beta_binomial(count: AnyArray, rows: AnyArray, inside: AnyArray, outside: AnyArray) -> AnyArray:
+
+def at_least_beta_binomial(
+    count: AnyArray, rows: AnyArray, inside: AnyArray, outside: AnyArray, known: TailMemory | None = None
+) -> AnyArray:
     """Probability of `count` or more of `rows` new values in a region of the sample space that a reference cuts out.
 
     Of m exchangeable values, sorted, those below the j-th one, and those above the (m - j + 1)-th, lie in j of m + 1
@@ -35,6 +41,8 @@ def at_least_beta_binomial(count: AnyArray, rows: AnyArray, inside: AnyArray, ou
         New values in the region, and all of them.
     inside, outside
         The parameters j and m + 1 - j, above 0.
+    known
+        Tails of this law that were summed up before, where there are many calls.
 
     Returns
     -------
@@ -51,10 +59,20 @@ def at_least_beta_binomial(count: AnyArray, rows: AnyArray, inside: AnyArray, ou
     k, n, a, b, mean, variance = np.broadcast_arrays(k, n, a, b, mean, variance)
     p = np.ones(k.shape)
     clear = (k > 0) & (k - mean > _CLEAR * np.sqrt(variance))
-    k, n, a, b = k[clear], n[clear], a[clear], b[clear]
-    first = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + betaln(k + a, n - k + b) - betaln(a, b)
-    p[clear] = _summed(first, k, n, lambda k, i: (n[i] - k) * (k + a[i]) / ((k + 1) * (n[i] - k - 1 + b[i])))
+    p[clear] = _looked_up(_beta_binomial_tails, known, k[clear], n[clear], a[clear], b[clear])
     return p
+
+
+def _beta_binomial_tails(k: AnyArray, n: AnyArray, a: AnyArray, b: AnyArray) -> AnyArray:
+    first = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + betaln(k + a, n - k + b) - betaln(a, b)
+    return _summed(first, k, n, _beta_binomial_ratio, (n, a, b))
+
+
+def _beta_binomial_ratio(k: AnyArray, n: AnyArray, a: AnyArray, b: AnyArray) -> AnyArray:
+    """Probability of k + 1 over that of k."""
+    rest = n - k
+    result: AnyArray = rest * (k + a) / ((k + 1) * (rest - 1 + b))
+    return result
 
 
 def beta_binomial_moments(rows: AnyArray, inside: AnyArray, outside: AnyArray) -> tuple[AnyArray, AnyArray]:
@@ -64,7 +82,9 @@ def beta_binomial_moments(rows: AnyArray, inside: AnyArray, outside: AnyArray) -
     return rows * share, rows * share * (1 - share) * (total + rows) / (total + 1)
 
 
-def at_least_hypergeometric(count: AnyArray, rows: AnyArray, before: AnyArray, rows_before: AnyArray) -> AnyArray:
+def at_least_hypergeometric(
+    count: AnyArray, rows: AnyArray, before: AnyArray, rows_before: AnyArray, known: TailMemory | None = None
+) -> AnyArray:
     """Probability of `count` or more marked ones among `rows` new rows, where the marks lie among all rows at random.
 
     Fisher's exact test, one-sided, of a share before and now.
@@ -75,6 +95,8 @@ def at_least_hypergeometric(count: AnyArray, rows: AnyArray, before: AnyArray, r
         Marked new rows, and all new rows.
     before, rows_before
         The same of the reference.
+    known
+        Tails of this law that were summed up before, where there are many calls.
 
     Examples
     --------
@@ -86,17 +108,21 @@ def at_least_hypergeometric(count: AnyArray, rows: AnyArray, before: AnyArray, r
     k, n, r, m, mean, variance = np.broadcast_arrays(k, n, r, m, mean, variance)
     p = np.ones(k.shape)
     clear = (k > 0) & (k - mean > _CLEAR * np.sqrt(variance))
-    k, n, r, m = k[clear], n[clear], r[clear], m[clear]
+    p[clear] = _looked_up(_hypergeometric_tails, known, k[clear], n[clear], r[clear], m[clear])
+    return p
+
+
+def _hypergeometric_tails(k: AnyArray, n: AnyArray, r: AnyArray, m: AnyArray) -> AnyArray:
     marked = k + r
     first = _log_choose(n, k) + _log_choose(m, r) - _log_choose(n + m, marked)
     most = np.minimum(n, marked)
-    p[clear] = _summed(
-        first,
-        k,
-        most,
-        lambda k, i: (marked[i] - k) * (n[i] - k) / ((k + 1) * (m[i] - marked[i] + k + 1)),
-    )
-    return p
+    return _summed(first, k, most, _hypergeometric_ratio, (n, m, marked))
+
+
+def _hypergeometric_ratio(k: AnyArray, n: AnyArray, m: AnyArray, marked: AnyArray) -> AnyArray:
+    """Probability of k + 1 over that of k."""
+    result: AnyArray = (marked - k) * (n - k) / ((k + 1) * (m - marked + k + 1))
+    return result
 
 
 def hypergeometric_moments(
@@ -113,20 +139,34 @@ def _log_choose(n: AnyArray, k: AnyArray) -> AnyArray:
     return result
 
 
+def _looked_up(tails: Callable[..., AnyArray], known: TailMemory | None, *law: AnyArray) -> AnyArray:
+    return tails(*law) if known is None else known.look_up(law, tails)
+
+
 def _summed(
-    first: AnyArray, start: AnyArray, most: AnyArray, ratio: Callable[[AnyArray, AnyArray], AnyArray]
+    first: AnyArray, start: AnyArray, most: AnyArray, ratio: Callable[..., AnyArray], law: tuple[AnyArray, ...]
 ) -> AnyArray:
-    """Sum up terms: of the first the logarithm is given, of each further one the ratio to the one before."""
+    """Sum up terms: of the first the logarithm is given, of each further one the ratio to the one before.
+
+    A sum that is complete gets terms of zero until many are, so that arrays are seldom gathered anew.
+    """
     total = np.exp(first)
-    index, k, term = np.arange(len(total)), start, total.copy()
-    for _ in range(_TERMS):
-        goes_on = (k < most[index]) & (term > 1e-15 * total[index])
-        index, k, term = index[goes_on], k[goes_on], term[goes_on]
-        if not len(index):
-            return np.minimum(total, 1.0)
-        term = term * ratio(k, index)
-        k = k + 1
-        total[index] += term
-    shrink = ratio(k, index)  # ratios fall from term to term
-    total[index] += np.where(shrink < 1, term * shrink / np.maximum(1 - shrink, 1e-300), 1.0)
-    return np.minimum(total, 1.0)
+    results, places = np.empty(len(total)), np.arange(len(total))
+    k, term = start, total.copy()
+    with np.errstate(invalid="ignore", divide="ignore"):  # ratios beyond the last term
+        for _ in range(_TERMS):
+            goes_on = (k < most) & (term > 1e-15 * total)
+            if np.count_nonzero(goes_on) <= _STILL_SUMMED * len(goes_on):
+                results[places] = total
+                keep = np.flatnonzero(goes_on)
+                if not len(keep):
+                    return np.minimum(results, 1.0)
+                places, total, k, term, most = (array[keep] for array in (places, total, k, term, most))
+                law, goes_on = tuple(array[keep] for array in law), goes_on[keep]
+            term = np.where(goes_on, term * ratio(k, *law), 0.0)
+            k = k + 1
+            total += term
+        shrink = ratio(k, *law)  # ratios fall from term to term
+        beyond = np.where(shrink < 1, term * shrink / np.maximum(1 - shrink, 1e-300), 1.0)
+    results[places] = total + np.where(goes_on, beyond, 0.0)
+    return np.minimum(results, 1.0)

@@ -7,12 +7,14 @@ from typing import Final
 import numpy as np
 
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
+from metamodel.evaluation.drift.bin_sums import by_slot
 from metamodel.evaluation.drift.bins import MISSING, OTHER, UNSEEN
 from metamodel.evaluation.drift.calibration import cell_factors, deflated, variance_factors
 from metamodel.evaluation.drift.category_tests import category_p_values, missing_p_values, unseen_p_values
 from metamodel.evaluation.drift.drift_reference import DriftReference
 from metamodel.evaluation.drift.effects import distribution_moves, missing_moves
 from metamodel.evaluation.drift.exact_tails import hypergeometric_moments
+from metamodel.evaluation.drift.known_tails import KnownTails, TailMemory
 from metamodel.evaluation.drift.multiple_testing import simes
 from metamodel.evaluation.drift.number_tests import number_cells
 from metamodel.evaluation.drift.pooled_cells import CellSums, pooled_p_values
@@ -105,11 +107,11 @@ def judge_cells(
     numbers, one_sided = _masks(reference, upward)
     pooled = variance_factors(reference) if factors is None else factors
     sums = [CellSums.zeros(number, len(numbers)) for _, number in parents]
-    judged = []
+    judged, known_tails = [], KnownTails(len(reference) * len(numbers))
     for start in range(0, len(reference), _CHUNK_GROUPS):
         chunk = slice(start, start + _CHUNK_GROUPS)
-        of_chunk = reference.take(np.arange(start, min(start + _CHUNK_GROUPS, len(reference))))
-        cells, to_add = _judged_chunk(of_chunk, counts[chunk], pooled, (numbers, one_sided), min_rows)
+        of_chunk = reference.take(chunk)
+        cells, to_add = _judged_chunk(of_chunk, counts[chunk], pooled, (numbers, one_sided), min_rows, known_tails)
         judged.append(cells)
         for total, (numbers_of_parents, _) in zip(sums, parents, strict=True):
             total.add(to_add, numbers_of_parents[chunk])
@@ -122,23 +124,28 @@ def _masks(reference: DriftReference, upward: Sequence[str]) -> tuple[BoolArray,
 
 
 def _judged_chunk(
-    reference: DriftReference, counts: AnyArray, pooled: AnyArray, masks: tuple[BoolArray, BoolArray], min_rows: int
+    reference: DriftReference,
+    counts: AnyArray,
+    pooled: AnyArray,
+    masks: tuple[BoolArray, BoolArray],
+    min_rows: int,
+    known: KnownTails,
 ) -> tuple[JudgedCells, CellSums]:
     numbers, upward = masks
-    old, new = reference.counts.astype(np.float64), counts.astype(np.float64)
+    old, new = by_slot(reference.counts), by_slot(counts)
     rows = new.sum(axis=-1)
     factors = cell_factors(pooled, old.sum(axis=-1), rows)
     sums = CellSums.zeros(len(reference), len(numbers))
-    parts = np.full((*rows.shape, 3), np.nan)
-    tests = number_cells(old[:, numbers], new[:, numbers], factors[:, numbers], upward[numbers])
+    parts = np.full((*rows.shape, 3), np.nan, order="F")
+    tests = number_cells(old[:, numbers], new[:, numbers], factors[:, numbers], upward[numbers], known.beta_binomial)
     parts[:, numbers, DISTRIBUTION] = tests.p_value
     sums.excess[:, numbers, :4] = tests.excess
     sums.variance[:, numbers, :4] = tests.variance * factors[:, numbers][..., [0, 1, 1, 2]]
     sums.moves[:, numbers, :9] = distribution_moves(
-        old[:, numbers], new[:, numbers], reference.edges, reference.tails, reference.moments[..., 1]
+        old[:, numbers], new[:, numbers], by_slot(reference.edges), by_slot(reference.tails), reference.moments[..., 1]
     )
-    _judge_categories(old, new, factors, ~numbers, parts, sums)
-    parts[..., MISSING_VALUES] = deflated(missing_p_values(old, new), factors[..., 3])
+    _judge_categories(old, new, factors, ~numbers, parts, sums, known.hypergeometric)
+    parts[..., MISSING_VALUES] = deflated(missing_p_values(old, new, known.hypergeometric), factors[..., 3])
     _add_missing(old, new, factors[..., 3], sums)
     parts[rows < min_rows] = np.nan
     sums.squares = sums.excess**2
@@ -152,11 +159,17 @@ def _judged_chunk(
 
 
 def _judge_categories(
-    before: AnyArray, now: AnyArray, factors: AnyArray, chosen: BoolArray, parts: AnyArray, sums: CellSums
+    before: AnyArray,
+    now: AnyArray,
+    factors: AnyArray,
+    chosen: BoolArray,
+    parts: AnyArray,
+    sums: CellSums,
+    known: TailMemory,
 ) -> None:
     old, new = before[:, chosen], now[:, chosen]
-    parts[:, chosen, DISTRIBUTION] = deflated(category_p_values(old, new), factors[:, chosen, 0])
-    parts[:, chosen, UNSEEN_CATEGORIES] = unseen_p_values(old, new)
+    parts[:, chosen, DISTRIBUTION] = deflated(category_p_values(old, new, known), factors[:, chosen, 0])
+    parts[:, chosen, UNSEEN_CATEGORIES] = unseen_p_values(old, new, known)
     strangers = new[..., UNSEEN] + np.where(old[..., OTHER] == 0, new[..., OTHER], 0)
     rows_before = old[..., :MISSING].sum(axis=-1, keepdims=True)
     rows = new[..., :MISSING].sum(axis=-1, keepdims=True)

@@ -5,11 +5,17 @@ Benjamini and Hochberg at a level that is lowered by the share of groups that do
 which keeps the expected share of false columns, on the average over the alarmed groups, at the level.
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 
 from metamodel.common.arrays import AnyArray, BoolArray
 
 __all__ = ["named_cells", "rejected", "simes"]
+
+# So few tests are put in order by comparing all first ones with all second ones and so on, not each few by themselves.
+_COMPARED: Final = 4
 
 
 def simes(p_values: AnyArray, weights: AnyArray | None = None) -> AnyArray:
@@ -36,11 +42,22 @@ def simes(p_values: AnyArray, weights: AnyArray | None = None) -> AnyArray:
     if weights is not None:
         total = np.where(np.isnan(p_values), 0.0, weights).sum(axis=-1, keepdims=True)
         p_values = p_values * (total / np.maximum(tests, 1)[..., None] / weights)
-    ordered = np.sort(p_values, axis=-1)  # NaN last
-    rank = np.arange(1, ordered.shape[-1] + 1)
-    scaled = np.where(np.isnan(ordered), 1.0, ordered / rank)
-    smallest: AnyArray = scaled.min(axis=-1, initial=1.0) * tests
-    return np.where(tests > 0, np.minimum(smallest, 1.0), np.nan)
+    smallest: AnyArray = np.ones(tests.shape)
+    for rank, ordered in enumerate(_ordered(p_values), start=1):
+        np.fmin(smallest, ordered / rank, out=smallest)
+    return np.where(tests > 0, np.minimum(smallest * tests, 1.0), np.nan)
+
+
+def _ordered(p_values: AnyArray) -> Sequence[AnyArray]:
+    """Return the smallest p-values along the last axis, the second smallest ones and so on; NaN last."""
+    n_tests = p_values.shape[-1]
+    if n_tests > _COMPARED:
+        return list(np.moveaxis(np.sort(p_values, axis=-1), -1, 0))
+    planes = [p_values[..., test] for test in range(n_tests)]
+    for last in range(n_tests - 1, 0, -1):
+        for i in range(last):
+            planes[i], planes[i + 1] = np.fmin(planes[i], planes[i + 1]), np.maximum(planes[i], planes[i + 1])
+    return planes
 
 
 def rejected(p_values: AnyArray, level: float) -> BoolArray:

@@ -7,8 +7,10 @@ import numpy as np
 from scipy.special import ndtr
 
 from metamodel.common.arrays import AnyArray, BoolArray
+from metamodel.evaluation.drift.bin_sums import running_sums, sum_of_bins
 from metamodel.evaluation.drift.bins import BINS
 from metamodel.evaluation.drift.exact_tails import at_least_beta_binomial, beta_binomial_moments
+from metamodel.evaluation.drift.known_tails import TailMemory
 from metamodel.evaluation.drift.multiple_testing import simes
 
 __all__ = ["NumberCells", "number_cells", "number_excess"]
@@ -45,7 +47,9 @@ class NumberCells:
     variance: AnyArray
 
 
-def number_cells(before: AnyArray, now: AnyArray, factors: AnyArray, upward: BoolArray) -> NumberCells:
+def number_cells(
+    before: AnyArray, now: AnyArray, factors: AnyArray, upward: BoolArray, known: TailMemory | None = None
+) -> NumberCells:
     """Test cells of numbers: Simes' combination of four tests.
 
     - The rank sum in the reference's bins. Given the reference, whose edges are order statistics, the rows of a window
@@ -62,8 +66,10 @@ def number_cells(before: AnyArray, now: AnyArray, factors: AnyArray, upward: Boo
         Variance factors of ranks, of one tail and of both, shape (n_groups, n_columns, 3 or more).
     upward
         Shape (n_columns,): whether only larger values are of interest.
+    known
+        Tails that were summed up before, of beta-binomial laws.
     """
-    old, new = before[..., :BINS].astype(np.float64), now[..., :BINS].astype(np.float64)
+    old, new = (counts[..., :BINS].astype(np.float64, copy=False) for counts in (before, now))
     rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
     tested = (rows_before > 0) & (rows > 0)
     excess, variance = number_excess(before, now)
@@ -71,12 +77,13 @@ def number_cells(before: AnyArray, now: AnyArray, factors: AnyArray, upward: Boo
     tied = (old.max(axis=-1) > _TIED * rows_before) & tested
     if tied.any():
         one_sided = np.broadcast_to(upward, tied.shape)[tied]
-        ranks[tied] = _around_tie(old[tied], new[tied], one_sided, factors[..., 0][tied])
-    p_values = [ranks]
-    for i, (blocks, inside) in enumerate(_tail_counts(old, new), start=1):
-        tail = _at_least(inside, rows, blocks, rows_before + 1, factors[..., 2 if i == 3 else 1])
-        p_values.append(tail if i == 2 else np.where(upward, np.nan, tail))
-    p_value = np.where(tested, simes(np.stack(p_values, axis=-1), _WEIGHTS), np.nan)
+        ranks[tied] = _around_tie(old[tied], new[tied], one_sided, factors[..., 0][tied], known)
+    p_values = np.empty((*ranks.shape, len(_WEIGHTS)), order="F")
+    p_values[..., 0] = ranks
+    blocks, inside = (np.stack(parts, axis=-1) for parts in zip(*_tail_counts(old, new), strict=True))
+    p_values[..., 1:] = _at_least(inside, rows, blocks, rows_before + 1, factors[..., [1, 1, 2]], known)
+    p_values[..., upward, 1::2] = np.nan
+    p_value = np.where(tested, simes(p_values, _WEIGHTS), np.nan)
     return NumberCells(p_value, excess, variance)
 
 
@@ -85,9 +92,9 @@ def number_excess(before: AnyArray, now: AnyArray) -> tuple[AnyArray, AnyArray]:
 
     0 where the reference, or the window, has no value.
     """
-    old, new = before[..., :BINS].astype(np.float64), now[..., :BINS].astype(np.float64)
+    old, new = (counts[..., :BINS].astype(np.float64, copy=False) for counts in (before, now))
     rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
-    excess, variance = np.zeros((*rows.shape, 4)), np.zeros((*rows.shape, 4))
+    excess, variance = (np.zeros((*rows.shape, 4), order="F") for _ in range(2))
     excess[..., 0], variance[..., 0] = _rank_sums(old, new, rows_before, rows)
     for i, (blocks, inside) in enumerate(_tail_counts(old, new), start=1):
         mean, spread = beta_binomial_moments(rows, blocks, np.maximum(rows_before + 1 - blocks, 0.5))
@@ -97,45 +104,54 @@ def number_excess(before: AnyArray, now: AnyArray) -> tuple[AnyArray, AnyArray]:
     return excess, variance
 
 
-def _at_least(inside: AnyArray, rows: AnyArray, blocks: AnyArray, all_blocks: AnyArray, factors: AnyArray) -> AnyArray:
-    """Exact tail of a count; where rows depend on one another, of as many rows as they are worth.
+def _at_least(
+    inside: AnyArray,
+    rows: AnyArray,
+    blocks: AnyArray,
+    all_blocks: AnyArray,
+    factors: AnyArray,
+    known: TailMemory | None,
+) -> AnyArray:
+    """Exact tails of counts, shape (..., n_tails); where rows depend on one another, of as many rows as they are worth.
 
     So the law keeps its shape: that of few rows is the more skewed.
     """
-    outside = np.maximum(all_blocks - blocks, 0.5)
-    return at_least_beta_binomial(np.floor(inside / factors), rows / factors, blocks / factors, outside / factors)
+    outside = np.maximum(all_blocks[..., None] - blocks, 0.5)
+    count = np.floor(inside / factors)
+    return at_least_beta_binomial(count, rows[..., None] / factors, blocks / factors, outside / factors, known)
 
 
 def _rank_sums(old: AnyArray, new: AnyArray, rows_before: AnyArray, rows: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Sum of the new rows' middle ranks (as shares of the reference) less its mean, and its variance."""
     shares = old / np.maximum(rows_before, 1)[..., None]
-    middle = np.cumsum(shares, axis=-1) - shares / 2
-    of_all = np.sum(middle * shares, axis=-1)
+    middle = running_sums(shares) - shares / 2
+    of_all = sum_of_bins(middle * shares)
     blocks = np.maximum(old + _BLOCKS_MORE, 0.0)
     blocks /= np.maximum(blocks.sum(axis=-1), 1.0)[..., None]
-    spread = np.sum((middle - of_all[..., None]) ** 2 * blocks, axis=-1)
-    excess = np.sum(middle * new, axis=-1) - rows * of_all
+    spread = sum_of_bins((middle - of_all[..., None]) ** 2 * blocks)
+    excess = sum_of_bins(middle * new) - rows * of_all
     variance = rows * spread * (rows_before + 1 + rows) / (rows_before + 2)
     return excess, variance
 
 
 def _rank_p_values(excess: AnyArray, variance: AnyArray, upward: BoolArray) -> AnyArray:
     z = excess / np.sqrt(np.maximum(variance, 1e-300))
-    p_values: AnyArray = np.where(upward, ndtr(-z), 2 * ndtr(-np.abs(z)))
+    p_values: AnyArray = 2 * ndtr(-np.abs(z))
+    p_values[..., upward] = ndtr(-z[..., upward])
     return np.where(variance > 0, np.minimum(p_values, 1.0), 1.0)
 
 
-def _around_tie(old: AnyArray, new: AnyArray, upward: BoolArray, factors: AnyArray) -> AnyArray:
+def _around_tie(
+    old: AnyArray, new: AnyArray, upward: BoolArray, factors: AnyArray, known: TailMemory | None
+) -> AnyArray:
     """More rows, or fewer, on one side of the bin that holds most of the reference: four exact tests, Bonferroni's."""
     rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
-    tie = old.argmax(axis=-1)[..., None]
-    place = np.arange(BINS)
-    smallest = np.ones(len(old))
-    for side, larger in ((place > tie, True), (place >= tie, True), (place < tie, False), (place <= tie, False)):
-        before, now = (np.sum(array * side, axis=-1) for array in (old, new))
-        tail = _at_least(now, rows, before + 1, rows_before + 1, factors)
-        smallest = np.minimum(smallest, tail if larger else np.where(upward, 1.0, tail))
-    return np.minimum(smallest * np.where(upward, 2, 4), 1.0)
+    tie, place = old.argmax(axis=-1)[..., None], np.arange(BINS)
+    sides = (place > tie, place >= tie, place < tie, place <= tie)
+    before, now = (np.stack([np.sum(array * side, axis=-1) for side in sides], axis=-1) for array in (old, new))
+    tails = _at_least(now, rows, before + 1, rows_before + 1, factors[:, None], known)
+    tails[upward, 2:] = 1.0
+    return np.minimum(tails.min(axis=-1) * np.where(upward, 2, 4), 1.0)
 
 
 def _tail_counts(old: AnyArray, new: AnyArray) -> list[tuple[AnyArray, AnyArray]]:
