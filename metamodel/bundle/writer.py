@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +19,7 @@ from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, POOLED_DIR, SHARD_DI
 from metamodel.bundle.references import REFERENCE_DIR
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter, compress_shard, drop_children, forget_groups, seal_shard
+from metamodel.common.user_cache import check_own
 from metamodel.exceptions import AllGroupsFailed, InputError
 
 __all__ = [
@@ -99,7 +100,13 @@ def refuse_foreign(path: Path) -> None:
 
 def _lock(work: Path, path: Path) -> FileLock:
     """Claim the work directory for this process until it ends, however it ends."""
-    work.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        work.mkdir(mode=0o700)
+    try:
+        check_own(work)  # what lies in it is gone on with
+    except PermissionError as error:
+        raise InputError(f"{error}. Take it away, or name another output directory.") from error
     file = work / "lock"
     lock = FileLock(file, thread_local=False)
     try:

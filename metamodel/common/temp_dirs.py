@@ -1,7 +1,6 @@
 """Directories that belong to a process, and that the next process takes away where their owner was killed.
 
 Beside each directory lies a file that its owner holds a lock on; the system releases the lock however the owner ends.
-What is loaded from a directory may be code, so one that outlives a process belongs to its user alone.
 """
 
 import atexit
@@ -19,6 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from metamodel.common.fork_lock import ForkLock
+from metamodel.common.user_cache import is_ours
 
 __all__ = [
     "SHARED_MEMORY",
@@ -28,7 +28,6 @@ __all__ = [
     "discard_until_exit",
     "keep",
     "plainly_named",
-    "private_directory",
     "scratch_directory",
     "sweep",
     "temporary_directory",
@@ -94,49 +93,11 @@ def sweep(parent: Path, prefix: str = "", may_go: Callable[[Path], bool] = _anyt
     for lock in parent.glob(f"{prefix}*.lock"):
         with contextlib.suppress(Timeout, OSError):  # its owner lives, or another process is sweeping too
             found = lock.lstat()
-            if stat.S_ISREG(found.st_mode) and _is_ours(found):
+            if stat.S_ISREG(found.st_mode) and is_ours(found):
                 with FileLock(lock, timeout=0):
                     if may_go(lock.with_suffix("")):
                         shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                         lock.unlink(missing_ok=True)
-
-
-def _is_ours(found: os.stat_result) -> bool:
-    return not hasattr(os, "getuid") or found.st_uid == os.getuid()  # Windows has no users' numbers
-
-
-def private_directory(path: Path) -> Path:
-    """Make a directory that this user alone can write to, or insist that the one that is there is such a directory.
-
-    Raises
-    ------
-    PermissionError
-        It is a symbolic link, belongs to somebody else, or others may put files into it or take it away.
-
-    Examples
-    --------
-    >>> private_directory(Path(tempfile.mkdtemp()) / "a" / "b").stat().st_mode & 0o777 == 0o700
-    True
-    """
-    for missing in [parent for parent in reversed([path, *path.parents]) if not os.path.lexists(parent)]:
-        with contextlib.suppress(FileExistsError):
-            missing.mkdir(mode=0o700)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise PermissionError(f"{path} is no directory, but a link or a file that stands in its place")
-    if not _is_ours(found):
-        raise PermissionError(f"{path} belongs to another user")
-    if os.name == "posix" and (open_to := _open_to_others(path, found)):
-        raise PermissionError(f"others may write to {open_to} (chmod go-w, or name a directory of your own)")
-    return path
-
-
-def _open_to_others(path: Path, found: os.stat_result) -> Path | None:
-    """Find the directory in a path whose entries others could replace, which in a sticky one (/tmp) they cannot."""
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return path
-    writable = ((parent, parent.stat().st_mode) for parent in path.resolve().parents)
-    return next((parent for parent, mode in writable if mode & stat.S_IWOTH and not mode & stat.S_ISVTX), None)
 
 
 _mine: list[OwnedDirectory] = []
@@ -180,7 +141,7 @@ def _without_semaphores(left: Path) -> bool:
     number = left.name.removeprefix(_PREFIX).partition("-")[0]
     if not Path("/proc", number).exists():  # nobody has got the number since
         for semaphore in left.parent.glob(f"sem.loky-{number}-*"):
-            if _is_ours(semaphore.lstat()):
+            if is_ours(semaphore.lstat()):
                 semaphore.unlink(missing_ok=True)
     return True
 

@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from metamodel.common.temp_dirs import OwnedDirectory, plainly_named, private_directory, sweep
+from metamodel.common.temp_dirs import OwnedDirectory, plainly_named, sweep
 
 pytestmark = pytest.mark.tableless
 
@@ -62,58 +61,3 @@ def test_a_path_that_mlflow_would_misread_has_a_second_name(tmp_path: Path) -> N
 def test_a_plain_path_keeps_its_name(tmp_path: Path) -> None:
     with plainly_named(tmp_path) as plain:
         assert plain == tmp_path
-
-
-def test_a_private_directory_is_this_users_alone_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0)
-    try:
-        made = private_directory(tmp_path / "a" / "b")
-    finally:
-        os.umask(before)
-    assert made.stat().st_mode & 0o777 == 0o700
-    assert private_directory(made) == made
-
-
-def _link(path: Path) -> None:
-    (path.parent / "elsewhere").mkdir()
-    path.symlink_to(path.parent / "elsewhere")
-
-
-def _open_to_all(path: Path) -> None:
-    path.mkdir()
-    path.chmod(0o777)
-
-
-def _in_a_directory_of_all(path: Path) -> None:
-    path.mkdir(mode=0o700)
-    path.parent.chmod(0o777)
-
-
-@pytest.mark.parametrize(
-    ("prepare", "match"),
-    [
-        (_link, "is no directory, but a link"),
-        (Path.touch, "is no directory, but a link or a file"),
-        (_open_to_all, r"^others may write to .*/mine \(chmod go-w"),
-        (_in_a_directory_of_all, r"^others may write to .*/parent \(chmod go-w"),
-    ],
-)
-def test_a_directory_that_others_can_change_is_refused(
-    tmp_path: Path, prepare: Callable[[Path], object], match: str
-) -> None:
-    (tmp_path / "parent").mkdir()
-    prepare(tmp_path / "parent" / "mine")
-    with pytest.raises(PermissionError, match=match):
-        private_directory(tmp_path / "parent" / "mine")
-
-
-def test_another_users_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    private_directory(tmp_path / "mine")
-    monkeypatch.setattr(os, "getuid", lambda: 54321)
-    with pytest.raises(PermissionError, match="mine belongs to another user"):
-        private_directory(tmp_path / "mine")
-
-
-def test_a_directory_in_a_sticky_one_is_taken(tmp_path: Path) -> None:
-    tmp_path.chmod(0o1777)
-    assert private_directory(tmp_path / "mine").is_dir()

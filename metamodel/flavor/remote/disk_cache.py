@@ -30,8 +30,8 @@ from filelock import FileLock, Timeout
 
 from metamodel.common.byte_cache import limit_in_bytes
 from metamodel.common.fork_lock import ForkLock, not_during_fork
-from metamodel.common.temp_dirs import OwnedDirectory, private_directory, sweep
-from metamodel.common.user_cache import user_cache
+from metamodel.common.temp_dirs import OwnedDirectory, sweep
+from metamodel.common.user_cache import check_private, private_directory, user_cache
 from metamodel.exceptions import ChildUnavailable, InputError
 
 __all__ = ["DiskCache", "cache_directory", "process_disk_cache"]
@@ -41,6 +41,8 @@ _DIRECTORY_VARIABLE = "METAMODEL_DISK_CACHE"
 _LIMIT_VARIABLE = "METAMODEL_DISK_CACHE_MB"
 
 _DEFAULT_MB = 2048
+
+_INDEX = "index.sqlite"
 
 # Seconds that another process may take for a download before it is given up.
 _LONGEST_LOCK = 900.0
@@ -106,6 +108,7 @@ class DiskCache:
             path = self.root / "entries" / digest
             if not self._touch(digest):
                 self._fill(digest, path, fill)
+            check_private(path)
             try:
                 yield path
             except Exception as error:
@@ -162,6 +165,9 @@ class DiskCache:
         private_directory(self.root)
         for name in ("entries", "partial", "locks"):
             private_directory(self.root / name)
+        with contextlib.suppress(FileExistsError):  # SQLite would let the umask say who may write to it
+            os.close(os.open(self.root / _INDEX, os.O_CREAT | os.O_EXCL, 0o600))
+        check_private(self.root / _INDEX)
 
     def _clean(self) -> None:
         """Take away what dead processes left behind."""
@@ -191,7 +197,7 @@ class DiskCache:
             lock.release()
 
     def _lock_of(self, digest: str, timeout: float) -> FileLock:
-        return FileLock(self.root / "locks" / f"{digest[:2]}.lock", timeout=timeout, mode=0o600)
+        return FileLock(check_private(self.root / "locks" / f"{digest[:2]}.lock"), timeout=timeout, mode=0o600)
 
     def _execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         try:
@@ -200,7 +206,7 @@ class DiskCache:
             if isinstance(error, sqlite3.OperationalError) and not _GONE.search(str(error)):
                 raise  # the disk is full, or another process has held the index for a minute
             if not isinstance(error, sqlite3.OperationalError):  # no index can be read from the file
-                (self.root / "index.sqlite").unlink(missing_ok=True)
+                (self.root / _INDEX).unlink(missing_ok=True)
             self._make_directories()
             self._executed(_TABLE)  # once: where it fails again, nothing here would help
             self._clean()
@@ -208,7 +214,7 @@ class DiskCache:
 
     @not_during_fork()
     def _executed(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(self.root / "index.sqlite", timeout=60)) as connection, connection:
+        with contextlib.closing(sqlite3.connect(self.root / _INDEX, timeout=60)) as connection, connection:
             connection.execute("PRAGMA synchronous=OFF")  # a lost index costs downloads, never answers
             return connection.execute(statement, values).fetchall()
 

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from metamodel.common.fork_lock import ForkLock
-from metamodel.common.temp_dirs import private_directory
+from metamodel.common.user_cache import check_private, private_directory
 from metamodel.exceptions import ChildUnavailable
 
 __all__ = ["LONGEST_WAIT", "MachineTurns", "RateLimiter", "first_delay"]
@@ -224,9 +224,11 @@ class MachineTurns:
     def _locked(self) -> Iterator[BinaryIO]:
         """Hold the file, which whoever clears the directory may have taken away."""
         private_directory(self._path.parent)
+        check_private(self._path)
+        lock = check_private(self._path.with_name(f"{self._path.name}.lock"))
         # A turn is taken within microseconds, so whoever waits looks again soon.
         with (
-            FileLock(f"{self._path}.lock", timeout=_LONGEST_LOCK, mode=0o600, poll_interval=0.001),
+            FileLock(lock, timeout=_LONGEST_LOCK, mode=0o600, poll_interval=0.001),
             open(self._path, "r+b", buffering=0, opener=_or_new) as file,
         ):
             yield file

@@ -21,8 +21,7 @@ import numba
 import numpy as np
 
 from metamodel.common.arrays import AnyArray
-from metamodel.common.temp_dirs import private_directory
-from metamodel.common.user_cache import user_cache
+from metamodel.common.user_cache import check_private, private_directory, user_cache
 
 __all__ = ["walk"]
 
@@ -138,7 +137,8 @@ def _source_on_disk() -> Path:
     """
     source = files(__package__).joinpath("tree_kernel.py").read_bytes()
     directory = private_directory(user_cache() / "kernels" / hashlib.sha256(source).hexdigest()[:32])
-    path = directory / "tree_kernel.py"
+    path = check_private(directory / "tree_kernel.py")
+    private_directory(directory / "__pycache__")  # numba loads and runs what lies there
     if not path.is_file() or path.read_bytes() != source:
         with tempfile.NamedTemporaryFile(dir=directory, delete=False) as file:
             file.write(source)

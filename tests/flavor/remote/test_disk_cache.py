@@ -1,12 +1,14 @@
 """The cache of downloaded children on disk: in bounds, one download at a time, and nothing left behind."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -235,8 +237,55 @@ def test_everything_in_it_is_this_users_alone_whatever_the_umask(tmp_path: Path)
             pass
     finally:
         os.umask(before)
-    folders = [tmp_path / "cache", *(path for path in (tmp_path / "cache").iterdir() if path.is_dir())]
-    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+    (lock,) = (tmp_path / "cache" / "locks").iterdir()
+    there = [tmp_path / "cache", *(tmp_path / "cache").iterdir(), *(tmp_path / "cache" / "entries").iterdir(), lock]
+    assert {path.stat().st_mode & 0o777 for path in there} == {0o700, 0o600}
+
+
+def _linked(path: Path) -> None:
+    kept = path.rename(path.parent.parent.parent / "elsewhere")
+    path.symlink_to(kept)
+
+
+def _given_away(path: Path) -> None:
+    os.chown(path, 54321, 54321)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only the administrator can give files away")
+@pytest.mark.parametrize(
+    ("plant", "match"),
+    [
+        (_linked, "is a link"),
+        (_given_away, "belongs to another user"),
+        (lambda path: path.chmod(0o770), "others may write to"),
+    ],
+)
+@pytest.mark.parametrize("place", ["index.sqlite", "entries/{}", "locks/{:.2}.lock"])
+def test_what_another_user_put_into_it_while_he_could_is_refused_and_not_touched(
+    place: str, plant: Callable[[Path], None], match: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cache = DiskCache(tmp_path / "cache", MB)
+    with cache.entry("child", write):
+        pass
+    cache.close()
+    planted = tmp_path / "cache" / place.format(hashlib.sha256(b"child").hexdigest())
+    (planted / "model" if planted.is_dir() else planted).write_bytes(b"planted")
+    plant(planted)
+    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(disk_cache, "_cache", None)
+    with pytest.raises((InputError, PermissionError), match=match), process_disk_cache().entry("child", write):
+        raise AssertionError("what was planted is loaded")
+    assert (planted / "model" if planted.is_dir() else planted).read_bytes() == b"planted"
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only the administrator can give files away")
+def test_a_cache_that_another_user_made_first_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cache" / "entries").mkdir(parents=True, mode=0o777)
+    os.chown(tmp_path / "cache", 54321, 54321)
+    monkeypatch.setenv("METAMODEL_DISK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(disk_cache, "_cache", None)
+    with pytest.raises(InputError, match=r"cannot be kept in .*/cache \(.*/cache belongs to another user\)"):
+        process_disk_cache()
 
 
 def test_a_lock_that_is_held_for_ever_ends_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

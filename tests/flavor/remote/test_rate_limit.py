@@ -174,6 +174,19 @@ def test_a_lock_that_is_held_for_ever_costs_one_wait(tmp_path: Path, monkeypatch
         assert limits._machine is None
 
 
+@pytest.mark.parametrize("ending", ["", ".lock"])
+def test_a_link_in_the_place_of_a_turn_is_refused_and_what_it_leads_to_stays(ending: str, tmp_path: Path) -> None:
+    directory = tmp_path / "turns"
+    turns = MachineTurns(directory, "server", 5.0)
+    (tmp_path / "precious").write_text("precious")
+    (place,) = (path for path in directory.iterdir() if path.suffix == ending)
+    place.unlink()
+    place.symlink_to(tmp_path / "precious")
+    with pytest.raises(PermissionError, match="is a link, or no file"):
+        turns.take(1.0)
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
 def test_a_moment_from_before_the_machine_was_started_does_not_count(tmp_path: Path) -> None:
     late, early = Clock(), Clock()
     late.sleep(100_000)
