@@ -3,13 +3,13 @@
 Memory grows with groups and columns, not with rows, nor with windows: of many windows some wait on disk.
 """
 
-import tempfile
 from pathlib import Path
 from typing import Final, Self
 
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
+from metamodel.common.temp_dirs import OwnedDirectory, sweep
 from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.monitoring.control_rows import arm_sums, sum_arms
 from metamodel.monitoring.count_table import CountedRows
@@ -23,6 +23,8 @@ __all__ = ["GatheredWindows"]
 
 # Counts of so many windows are in memory at a time.
 _IN_MEMORY: Final = 3
+
+_PREFIX: Final = ".unfinished-"
 
 
 class GatheredWindows:
@@ -45,11 +47,12 @@ class GatheredWindows:
 
     def __init__(self, state: MonitorState, model: MetaModel, on: tuple[str, ...]) -> None:
         state.root.mkdir(parents=True, exist_ok=True)
-        self._folder = tempfile.TemporaryDirectory(prefix=".unfinished-", dir=state.root)
+        sweep(state.root, _PREFIX)
+        self._folder = OwnedDirectory(state.root, _PREFIX)
         self._state = state
         self._on = list(on)
         is_number = model.manifest.target.task == "regression"
-        self._kept = KeptRows(Path(self._folder.name), prediction_type("regression" if is_number else "labels", None))
+        self._kept = KeptRows(self._folder.path, prediction_type("regression" if is_number else "labels", None))
         self._counts: dict[str, WindowCounts] = {}
         self._aside: dict[str, Path] = {}
         self._arms: dict[str, pd.DataFrame] = {}
@@ -60,7 +63,7 @@ class GatheredWindows:
 
     def __exit__(self, *_: object) -> None:
         self._kept.close()
-        self._folder.cleanup()
+        self._folder.close()
 
     @property
     def names(self) -> list[str]:
@@ -113,5 +116,5 @@ class GatheredWindows:
     def _put_aside(self) -> None:
         while len(self._counts) > _IN_MEMORY:
             window = next(iter(self._counts))  # the one that was added to the longest time ago
-            self._aside[window] = Path(self._folder.name) / f"counts-{window}.parquet"
+            self._aside[window] = self._folder.path / f"counts-{window}.parquet"
             write_counts(self._counts.pop(window), self._aside[window])

@@ -1,6 +1,5 @@
 """`metamodel.monitor`: which groups went wrong in this window, is it one broken feed, and who should be retrained."""
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count, listing
+from metamodel.common.temp_dirs import temporary_directory
 from metamodel.common.times import microseconds_in
 from metamodel.evaluation.drift.drift_reference import PREDICTION
 from metamodel.evaluation.drift.model_reference import ModelReference
@@ -104,8 +104,8 @@ def monitor(  # noqa: PLR0913 - the public call, whose keywords are options
     opened = model if isinstance(model, MetaModel) else load_model(model)
     tests = MonitorRules.checked(fdr, min_effect, min_rows)
     microseconds_in(rules.get("max_age"), "max_age")  # before a window is remembered
-    with tempfile.TemporaryDirectory() as nowhere:
-        state = MonitorState(Path(nowhere if output is None else output))
+    with temporary_directory("monitor") as nowhere:
+        state = MonitorState(nowhere if output is None else Path(output))
         reference = reference_for(opened, baseline)
         name, notes = record_window(
             opened, reference, state, data, WindowInput(labels, (on,) if isinstance(on, str) else tuple(on), window)

@@ -82,7 +82,7 @@ class BatchLog:
             self._model = model
             place = self.settings.folder / NEW_DIR
             place.mkdir(parents=True, exist_ok=True)
-            unfinished = self._stack.enter_context(whole_file(place / f"rows-{self._name}.parquet"))
+            unfinished = self._stack.enter_context(whole_file(place / f"rows-{self._name}.parquet", tidy=False))
             self._file = self._stack.enter_context(unfinished.open("wb"))
             self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd", coerce_timestamps="us")
         self._writer.write_table(table, row_group_size=_ROW_GROUP)

@@ -60,7 +60,7 @@ def counts_of(table: pa.Table) -> WindowCounts:
 
 def write_counts(counts: WindowCounts, path: Path) -> None:
     """Write a count file, complete or not at all."""
-    with whole_file(path) as unfinished:
+    with whole_file(path, tidy=False) as unfinished:
         pq.write_table(table_of_counts(counts), unfinished, compression="zstd")
 
 

@@ -43,7 +43,7 @@ def write_safely(path: Path, table: pa.Table) -> None:
     It is written under a name that begins with a dot, which readers of Parquet folders pass over, made safe on the
     disk, and renamed.
     """
-    with whole_file(path) as unfinished, unfinished.open("xb") as file:
+    with whole_file(path, tidy=False) as unfinished, unfinished.open("wb") as file:  # compaction tidies up
         pq.write_table(table, file, compression="zstd", coerce_timestamps="us")
         file.flush()
         os.fsync(file.fileno())

@@ -2,11 +2,16 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from full_disks import no_file_beyond
+from places import IMPORTS
 
 from metamodel.common.failures import storage_failures
 from metamodel.common.whole_files import whole_directory, whole_file
@@ -48,11 +53,85 @@ def test_a_pipe_is_written_to_as_it_is(tmp_path: Path) -> None:
 
 def test_a_directory_appears_when_it_is_complete(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="File exists"), whole_directory(tmp_path / "child") as unfinished:
-        [unfinished.mkdir() for _ in range(2)]
+        [(unfinished / "part").mkdir() for _ in range(2)]
     assert list(tmp_path.iterdir()) == []
     with whole_directory(tmp_path / "child") as unfinished:
-        unfinished.mkdir()
-    assert list(tmp_path.iterdir()) == [tmp_path / "child"]
+        (unfinished / "part").mkdir()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "child", tmp_path / "child" / "part"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from metamodel.common.whole_files import whole_directory, whole_file
+with whole_file(Path(sys.argv[1], "page.html")) as page, whole_directory(Path(sys.argv[1], "child")) as child:
+    page.write_text("half")
+    (child / "part").touch()
+    if sys.argv[2:]:
+        print("writing", flush=True)
+        sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _killed(folder: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, folder], env=ENVIRONMENT, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(folder.glob(".*.unfinished-*"))) == 2
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": IMPORTS}
+
+
+@pytest.mark.parametrize("writes", [lambda folder: write(folder / "other", 1), lambda folder: whole(folder / "new")])
+def test_what_a_killed_process_left_goes_with_whatever_is_written_next(
+    writes: Callable[[Path], None], tmp_path: Path
+) -> None:
+    _killed(tmp_path)
+    writes(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def whole(path: Path) -> None:
+    with whole_directory(path):
+        pass
+
+
+def test_what_a_living_process_is_writing_stays_and_so_does_what_is_not_ours(tmp_path: Path) -> None:
+    foreign = [tmp_path / name for name in (".page.unfinished-7", "page.unfinished-7-0a1b2c3d", ".page-7-0a1b2c3d")]
+    for path in foreign:
+        path.touch()
+    link = tmp_path / ".page.unfinished-7-0a1b2c3d"
+    link.symlink_to(foreign[0])
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, tmp_path, "wait"],
+        env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        write(tmp_path / "other", 1)
+        assert len(list(tmp_path.glob(f".*.unfinished-{process.pid}-*"))) == 2
+        process.communicate(timeout=60)
+    write(tmp_path / "other", 1)
+    assert set(tmp_path.iterdir()) == {*foreign, link, tmp_path / "other"}
+
+
+def test_what_was_taken_away_before_its_lock_was_had_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+
+    def take_away(path: Path, flags: int, mode: int = 0o777) -> int:
+        lock = opened(path, flags, mode)
+        if not flags & os.O_CREAT:
+            path.unlink()
+        return lock
+
+    monkeypatch.setattr(os, "open", take_away)
+    with whole_file(tmp_path / "page.html") as unfinished:
+        monkeypatch.undo()
+        assert unfinished.is_file()
+    assert list(tmp_path.iterdir()) == [tmp_path / "page.html"]
 
 
 def test_a_path_that_leads_nowhere_is_the_callers_mistake(tmp_path: Path) -> None:
