@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from metamodel.common.whole_files import whole_file
 from metamodel.evaluation.drift.bins import SLOTS
+from metamodel.evaluation.drift.time_functions import TimeFunctions
 from metamodel.evaluation.drift.window_counts import TOTALS, WindowCounts
 from metamodel.exceptions import InputError
 
@@ -35,7 +36,7 @@ def table_of_counts(counts: WindowCounts) -> pa.Table:
         values = pa.array(np.ascontiguousarray(counts.counts[:, i]).reshape(-1), pa.int64())
         columns[f"{_PREFIX}{name}"] = pa.FixedSizeListArray.from_arrays(values, SLOTS)
     meta = {
-        "of_time": sorted(counts.of_time),
+        "of_times": None if counts.of_times is None else counts.of_times.to_dict(),
         "unreadable": counts.unreadable,
         "absent": list(counts.absent),
         "window": counts.window,
@@ -54,8 +55,9 @@ def counts_of(table: pa.Table) -> WindowCounts:
     meta = json.loads((table.schema.metadata or {})[_META])
     keys = tuple(table["key"].to_pylist())
     bins = table["bins"].to_numpy().astype(np.uint64)
-    of_time, absent = frozenset(meta["of_time"]), tuple(meta["absent"])
-    return WindowCounts(keys, bins, names, counts, totals, of_time, meta["unreadable"], absent, meta["window"])
+    of_times = None if meta["of_times"] is None else TimeFunctions.from_dict(meta["of_times"])
+    absent = tuple(meta["absent"])
+    return WindowCounts(keys, bins, names, counts, totals, of_times, meta["unreadable"], absent, meta["window"])
 
 
 def write_counts(counts: WindowCounts, path: Path) -> None:

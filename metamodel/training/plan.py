@@ -15,7 +15,7 @@ import pandas as pd
 from metamodel.bundle.ledger import Stage, column_names
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count, listing
-from metamodel.evaluation.drift.drift_columns import functions_of_time
+from metamodel.evaluation.drift.time_functions import functions_of_time
 from metamodel.evaluation.holdout import child_ids
 from metamodel.evaluation.splits import time_order
 from metamodel.exceptions import InputError, InvalidKey

@@ -32,7 +32,8 @@ def _counts(model: metamodel.MetaModel, reference: ModelReference, frame: pd.Dat
 def _assert_equal(first: WindowCounts, second: WindowCounts) -> None:
     one, two = (WindowCounts.together([counts]) for counts in (first, second))
     assert one.keys == two.keys
-    assert one.window == two.window
+    for name in ("window", "of_time", "unreadable", "absent"):
+        assert getattr(one, name) == getattr(two, name)
     for name in ("bins", "counts", "totals"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
 

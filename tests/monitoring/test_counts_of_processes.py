@@ -41,7 +41,8 @@ def counted(model: metamodel.MetaModel, frame: pd.DataFrame) -> WindowCounts:
 
 def assert_same(one: WindowCounts, other: WindowCounts) -> None:
     one, other = (WindowCounts.together([counts]) for counts in (one, other))
-    assert (one.keys, one.columns, one.window) == (other.keys, other.columns, other.window)
+    for name in ("keys", "columns", "window", "of_time", "unreadable", "absent"):
+        assert getattr(one, name) == getattr(other, name)
     for name in ("bins", "counts", "totals"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 

@@ -10,6 +10,10 @@ from monitored import SECOND, START, THIRD, changed, monitored, statuses, weeks
 
 import metamodel
 from metamodel.exceptions import InputError
+from metamodel.monitoring.count_table import count_table
+from metamodel.monitoring.window_baselines import reference_for
+from metamodel.monitoring.window_names import windows_of
+from metamodel.prediction_log.count_files import write_counts
 
 
 def test_a_week_like_those_before_alarms_nobody(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
@@ -85,20 +89,41 @@ def test_a_long_table_is_cut_into_windows_and_the_last_one_is_judged(
     assert result.facts["rows"] == 360
 
 
-def test_functions_of_time_alone_are_left_out_and_named(good: pd.DataFrame) -> None:
-    def with_month(table: pd.DataFrame) -> pd.DataFrame:
-        return table.assign(number=(table["week"] - pd.Timestamp("2026-01-05")).dt.days // 7)
+def _with_number(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(number=(table["week"] - pd.Timestamp("2026-01-05")).dt.days // 7)
 
-    trained = with_month(weeks(8, 1, start="2026-01-05"))
+
+@pytest.fixture(scope="module")
+def numbered() -> metamodel.MetaModel:
+    """A model of weeks that have a number."""
+    trained = _with_number(weeks(8, 1, start="2026-01-05"))
     result = metamodel.train(
         trained, ["country", "shop"], "sales", "ridge", features=["price", "number"], time_column="week", n_jobs=1
     )
-    found = metamodel.monitor(
-        metamodel.MetaModel(result.bundle_path), with_month(weeks(1, 3)), baseline=with_month(good)
-    )
+    return metamodel.MetaModel(result.bundle_path)
+
+
+def test_functions_of_time_alone_are_left_out_and_named(numbered: metamodel.MetaModel, good: pd.DataFrame) -> None:
+    found = metamodel.monitor(numbered, _with_number(weeks(1, 3)), baseline=_with_number(good))
 
     assert any("functions of time alone: number" in note for note in found.notes)
     assert "number" not in set(found.cells["column"])
+
+
+def test_counts_of_weeks_say_together_which_columns_are_functions_of_time(
+    numbered: metamodel.MetaModel, tmp_path: Path
+) -> None:
+    """In no week alone the number varies, and a week of one row has no two rows of one time."""
+    baseline, table = _with_number(weeks(1, 2)), _with_number(weeks(3, 3))
+    reference = reference_for(numbered, baseline)
+    parts = [table[table["week"] == START], table[table["week"] == SECOND], table[table["week"] == THIRD].iloc[:1]]
+    for i, part in enumerate(parts):
+        (counted,) = count_table(numbered, reference, part, part["sales"], windows_of(part, "week", None, []))
+        write_counts(counted.counts, tmp_path / f"{i}.parquet")
+
+    found = metamodel.monitor(numbered, sorted(tmp_path.iterdir()), baseline=baseline)
+
+    assert any("functions of time alone: number" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metamodel.evaluation.drift.bins import SLOTS
+from metamodel.evaluation.drift.time_functions import TimeFunctions
 from metamodel.evaluation.drift.window_counts import TOTALS, WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.prediction_log.count_files import is_count_file, read_counts, write_counts
@@ -19,7 +20,7 @@ COUNTS = WindowCounts(
     ("price", "(prediction)"),
     np.arange(4 * SLOTS).reshape(2, 2, SLOTS),
     np.arange(2 * len(TOTALS)).reshape(2, -1),
-    frozenset({"week"}),
+    TimeFunctions(np.array([1.5, 2.0]), {"week": np.array([3, 4])}, repeated=True),
     {"price": 3},
     ("stock",),
     "2026-11-23",
@@ -31,6 +32,7 @@ def test_a_count_file_holds_what_was_counted(tmp_path: Path) -> None:
     read = read_counts(tmp_path / "counts.parquet")
     for name in ("keys", "columns", "of_time", "unreadable", "absent", "window"):
         assert getattr(read, name) == getattr(COUNTS, name)
+    assert read.of_time == {"week"}
     for name in ("bins", "counts", "totals"):
         np.testing.assert_array_equal(getattr(read, name), getattr(COUNTS, name))
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray
 from metamodel.evaluation.drift.bins import COMMONEST, SLOTS, category_slots, commonest_categories
-from metamodel.evaluation.drift.drift_columns import DriftColumns, functions_of_time
+from metamodel.evaluation.drift.drift_columns import DriftColumns
 from metamodel.evaluation.drift.drift_reference import (
     REPLAYED_BLOCKS,
     REPLAYED_SCORES,
@@ -14,6 +14,7 @@ from metamodel.evaluation.drift.drift_reference import (
 )
 from metamodel.evaluation.drift.record_numbers import record_numbers
 from metamodel.evaluation.drift.replay import replay_categories, replay_numbers
+from metamodel.evaluation.drift.time_functions import functions_of_time
 
 __all__ = ["build_reference"]
 

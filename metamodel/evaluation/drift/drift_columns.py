@@ -5,15 +5,15 @@ A hash says the same of a category in every process, table and version, without 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray
+from metamodel.common.arrays import AnyArray, HashArray
 from metamodel.evaluation.drift.drift_reference import ColumnKind
 
-__all__ = ["DriftColumns", "functions_of_time", "hash_categories"]
+__all__ = ["DriftColumns", "hash_categories"]
 
 
 @dataclass(frozen=True)
@@ -113,54 +113,3 @@ _NONE = np.zeros(0, dtype=np.uint64)
 def _text(value: Any) -> str:
     # Integers beside a null are floats in pandas; they are the categories that they are without it.
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def functions_of_time(columns: DriftColumns, times: AnyArray) -> frozenset[str] | None:
-    """Find the columns that say nothing but when a row is: at one time they have one value in all rows, of all groups.
-
-    A week's number, a month, a holiday, a price index: they change whatever happens to the groups. A column that never
-    varies is none: when it does, that is news. Nor is one of a table that has no two rows of one time.
-
-    Parameters
-    ----------
-    columns
-        Of the rows of many groups, shape (n_rows,) each.
-    times
-        What orders the rows, shape (n_rows,).
-
-    Returns
-    -------
-    frozenset of str, or None
-        None where no two rows are of one time, so that nothing can be said.
-
-    Examples
-    --------
-    >>> columns = DriftColumns.of({"month": [1, 2, 1, 2], "price": [5, 6, 7, 8], "tax": [1, 1, 1, 1]})
-    >>> sorted(functions_of_time(columns, np.array([10, 40, 10, 40])))
-    ['month']
-    """
-    moment = pd.factorize(times)[0]
-    order = np.argsort(moment, kind="stable")
-    order = order[np.searchsorted(moment[order], 0) :]
-    same = moment[order[1:]] == moment[order[:-1]]
-    if not same.any():
-        return None
-    told = set()
-    for name, values in columns.values.items():
-        # The first rows tell of most columns that they are none.
-        if _equal_to_next(values, order[:_FIRST_ROWS])[same[: _FIRST_ROWS - 1]].all():
-            equal = _equal_to_next(values, order)
-            if equal[same].all() and not equal.all():
-                told.add(name)
-    return frozenset(told)
-
-
-_FIRST_ROWS: Final = 10_000
-
-
-def _equal_to_next(values: AnyArray, order: IntArray) -> BoolArray:
-    ordered = values[order]
-    equal: BoolArray = ordered[1:] == ordered[:-1]
-    if ordered.dtype.kind == "f":
-        equal |= np.isnan(ordered[1:]) & np.isnan(ordered[:-1])
-    return equal

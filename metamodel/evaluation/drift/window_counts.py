@@ -9,9 +9,9 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray, HashArray, IntArray
 from metamodel.evaluation.drift.bins import SLOTS
-from metamodel.evaluation.drift.drift_columns import functions_of_time
 from metamodel.evaluation.drift.drift_reference import PREDICTION
 from metamodel.evaluation.drift.model_reference import ModelReference, counted
+from metamodel.evaluation.drift.time_functions import TimeFunctions
 from metamodel.evaluation.drift.window_rows import OF_LABELS, WindowRows
 from metamodel.exceptions import InputError
 
@@ -40,8 +40,8 @@ class WindowCounts:
         Shape (n_groups, n_columns, 12); int64 in memory.
     totals
         Shape (n_groups, 4): rows, labelled rows, labelled ones with an interval, those of them that lie outside.
-    of_time
-        Columns that are functions of time alone in these rows.
+    of_times
+        What says which columns are functions of time alone in these rows; None where nothing does.
     unreadable, absent
         See `WindowRows`.
     window
@@ -53,10 +53,15 @@ class WindowCounts:
     columns: tuple[str, ...]
     counts: AnyArray
     totals: IntArray
-    of_time: frozenset[str] = frozenset()
+    of_times: TimeFunctions | None = None
     unreadable: dict[str, int] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     window: str = ""
+
+    @property
+    def of_time(self) -> frozenset[str]:
+        """Columns that are functions of time alone in these rows."""
+        return frozenset() if self.of_times is None else self.of_times.names
 
     @cached_property
     def places(self) -> pd.Index:
@@ -97,10 +102,10 @@ class WindowCounts:
             totals[place] += part.totals
             for name, number in part.unreadable.items():
                 unreadable[name] = unreadable.get(name, 0) + number
-        of_time = frozenset.intersection(*(part.of_time for part in parts))
+        of_times = TimeFunctions.together(part.of_times for part in parts)
         absent = tuple(name for name in parts[0].absent if all(name in part.absent for part in parts))
         names = max(part.window for part in parts)
-        return cls(tuple(keys.tolist()), bins, parts[0].columns, counts, totals, of_time, unreadable, absent, names)
+        return cls(tuple(keys.tolist()), bins, parts[0].columns, counts, totals, of_times, unreadable, absent, names)
 
     def plus(self, earlier: "WindowCounts | None") -> "WindowCounts":
         """Add what was counted of the window before, if anything was; see `together`."""
@@ -162,7 +167,6 @@ def count_window(reference: ModelReference, rows: WindowRows) -> WindowCounts:
     counts = counted(reference, rows)
     bins = np.zeros(n_groups, dtype=np.uint64)
     bins[there] = reference.digests[place[there]]
-    of_time = None if rows.times is None else functions_of_time(rows.features, rows.times)
     named = rows.texts != ""
     return WindowCounts(
         tuple(rows.texts[named].tolist()),
@@ -170,7 +174,7 @@ def count_window(reference: ModelReference, rows: WindowRows) -> WindowCounts:
         reference.cells.columns,
         counts[named],
         totals[named],
-        of_time or frozenset(),
+        None if rows.times is None else TimeFunctions.of(rows.features, rows.times),
         rows.unreadable,
         rows.absent,
     )

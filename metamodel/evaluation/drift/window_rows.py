@@ -11,7 +11,7 @@ from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
 from metamodel.evaluation.drift.drift_features import drift_features
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, TARGET
-from metamodel.evaluation.splits import time_codes
+from metamodel.evaluation.splits import time_order
 from metamodel.tables.feature_columns import Feature
 from metamodel.tables.grouping import group_rows
 from metamodel.tables.keys import KeySchema
@@ -63,7 +63,8 @@ class WindowRows:
     outside
         Whether what came true lies outside the prediction's interval: 1 or 0; -1 where there is none or no label.
     times
-        What orders rows, shape (n_rows,), or None.
+        When each row is, the same number in all parts of a window, shape (n_rows,), NaN where that is not known; or
+        None.
     unreadable
         Feature → values of another kind than the feature's.
     absent
@@ -185,4 +186,5 @@ def _outside(answers: pd.DataFrame, labels: pd.Series | None) -> IntArray:
 def _times(frame: pd.DataFrame, name: Any) -> AnyArray | None:
     if not isinstance(name, str) or name not in frame:
         return None
-    return time_codes(frame[name], name)
+    codes, distinct = pd.factorize(frame[name])
+    return np.append(time_order(pd.Series(distinct), name).astype(np.float64), np.nan)[codes]

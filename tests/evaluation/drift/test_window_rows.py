@@ -22,7 +22,7 @@ def test_rows_are_read_by_the_schema_of_their_model() -> None:
     assert rows.judged.values[ERROR][rows.labelled].tolist() == [1, 5]
     assert rows.outside.tolist() == [0, -1, 0, 1]
     assert rows.times is not None
-    assert rows.times.tolist() == [2, 0, 0, 1]
+    assert rows.times.tolist() == [9, 7, 7, 8]
 
 
 def test_of_classes_the_error_is_a_wrong_label() -> None:

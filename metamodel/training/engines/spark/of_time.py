@@ -15,7 +15,7 @@ _FLOATS = ("float", "double")
 def spark_functions_of_time(
     frame: DataFrame, names: Sequence[str], time: str, needed: Sequence[str]
 ) -> frozenset[str] | None:
-    """Find what `metamodel.evaluation.drift.drift_columns.functions_of_time` finds.
+    """Find what `metamodel.evaluation.drift.time_functions.functions_of_time` finds.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from metamodel.evaluation.drift.drift_columns import DriftColumns
-from metamodel.evaluation.drift.drift_columns import functions_of_time as in_memory
+from metamodel.evaluation.drift.time_functions import functions_of_time as in_memory
 from metamodel.training.engines.spark.of_time import spark_functions_of_time
 
 pytestmark = pytest.mark.spark
