@@ -45,8 +45,11 @@ _PATIENCE = 5
 
 _PAUSE_SECONDS = 0.5
 
-# For accepting who is connected already when the server stops; it takes milliseconds.
-_LAST_SECONDS = 0.5
+# When the server stops it waits for those whose connection is being made, as long as they need for an answer to come and
+# go. Where the system cannot be told to take no more of them, others follow; so that there is an end.
+_QUIET_SECONDS = 0.2
+
+_LAST_SECONDS = 2.0
 
 RunWorker = Callable[[int, Callable[[], None]], None]
 
@@ -139,9 +142,11 @@ async def _accept_the_last(listening: socket.socket) -> None:
     refuse_connections(listening)
     waiting = select.poll()
     waiting.register(listening, select.POLLIN)
-    deadline = time.monotonic() + _LAST_SECONDS
-    while waiting.poll(0) and time.monotonic() < deadline:
-        await asyncio.sleep(_LAST_SECONDS / 100)
+    began = quiet_since = time.monotonic()
+    while (now := time.monotonic()) < min(quiet_since + _QUIET_SECONDS, began + _LAST_SECONDS):
+        await asyncio.sleep(_QUIET_SECONDS / 40)
+        if waiting.poll(0):
+            quiet_since = now
 
 
 def run_one(service: Service, listening: socket.socket, drain_seconds: float, parent: int | None = None) -> None:

@@ -102,7 +102,13 @@ def scoring_server(
 
 @contextlib.contextmanager
 def metamodel_server(
-    model: str | Path, directory: Path, workers: int = 1, env: Mapping[str, str] | None = None, **options: object
+    model: str | Path,
+    directory: Path,
+    workers: int = 1,
+    env: Mapping[str, str] | None = None,
+    *,
+    before: str = "",
+    **options: object,
 ) -> Iterator[Server]:
     """Run `metamodel serve`.
 
@@ -116,11 +122,14 @@ def metamodel_server(
         Server processes.
     env
         Further environment variables.
+    before
+        Python that the process runs first.
     options
         Further options, with underscores.
     """
     named = {name.replace("_", "-"): str(value) for name, value in {"workers": workers, **options}.items()}
-    command = (sys.executable, "-m", "metamodel", "serve", str(model))
+    program = ("-c", f"{before}\nfrom metamodel.cli import main\nmain()") if before else ("-m", "metamodel")
+    command = (sys.executable, *program, "serve", str(model))
     with _running(command, named, directory, env or {}) as server:
         yield server
 
