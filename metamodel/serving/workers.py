@@ -45,8 +45,8 @@ _PATIENCE = 5
 
 _PAUSE_SECONDS = 0.5
 
-# When the server stops it waits for those whose connection is being made, as long as they need for an answer to come and
-# go. Where the system cannot be told to take no more of them, others follow; so that there is an end.
+# When the server stops it waits for those whose connection is being made, as long as they need for an answer to come
+# and go. Where the system cannot be told to take no more of them, others follow; so that there is an end.
 _QUIET_SECONDS = 0.2
 
 _LAST_SECONDS = 2.0

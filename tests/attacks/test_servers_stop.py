@@ -1,4 +1,4 @@
-"""SIGTERM while clients connect without a pause: whoever was connected is answered, whoever was not can go elsewhere."""
+"""SIGTERM while clients connect without a pause: whoever was connected is answered, whoever was not goes elsewhere."""
 
 import contextlib
 import os
