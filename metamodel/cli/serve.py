@@ -10,6 +10,7 @@ import click
 from metamodel.cli.base.answer_options import explore_options, log_options, pop_log
 from metamodel.cli.base.click_groups import Command
 from metamodel.cli.base.options import Names, Number, WholeNumber, argument, at_work, option
+from metamodel.common.error_stream import forgive_stderr
 from metamodel.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def serve(
     **options: Any,
 ) -> None:
     """Serve a model over HTTP: MLflow's protocol, and /metrics; ends on SIGTERM when all is answered."""
+    forgive_stderr(wait=False)  # an event loop waits for nobody
     with at_work():
         from metamodel.serving import serve as serve_model
 

@@ -164,8 +164,7 @@ def run_one(service: Service, listening: socket.socket, drain_seconds: float, pa
     if parent is None and service.busy:
         # A child that does not end: Python's own exit would wait for its thread.
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush_streams()
         os._exit(0)
 
 
@@ -216,8 +215,7 @@ class _Watch:
     def _fork(self, number: int) -> None:
         # A signal between the fork and the note of the new process would miss it.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush_streams()
         if not self.stopping:
             self.listened[number] = 0
             process = os.fork()
@@ -262,6 +260,14 @@ class _Watch:
         for process in self._running:
             with contextlib.suppress(ProcessLookupError):  # it has just ended
                 os.kill(process, number)
+
+
+def _flush_streams() -> None:
+    """Write what is kept back, if somebody takes it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()
 
 
 def _be_worker(start: Callable[[], None], held: Any) -> None:

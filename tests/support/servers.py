@@ -80,7 +80,12 @@ def tracking_server(directory: Path, workers: int = 1) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def scoring_server(
-    model: str | Path, directory: Path, workers: int = 1, env: Mapping[str, str] | None = None
+    model: str | Path,
+    directory: Path,
+    workers: int = 1,
+    env: Mapping[str, str] | None = None,
+    *,
+    stderr: str = "",
 ) -> Iterator[Server]:
     """Run `mlflow models serve` in this Python environment.
 
@@ -94,9 +99,11 @@ def scoring_server(
         Server processes.
     env
         Further environment variables.
+    stderr
+        Where a shell leads stderr, such as ``2>/dev/full``; as a default to the log.
     """
     options = {"model-uri": str(model), "env-manager": "local", "workers": str(workers)}
-    with _running((*_MLFLOW, "models", "serve"), options, directory, env or {}) as server:
+    with _running(_led((*_MLFLOW, "models", "serve"), stderr), options, directory, env or {}) as server:
         yield server
 
 
@@ -108,6 +115,7 @@ def metamodel_server(
     env: Mapping[str, str] | None = None,
     *,
     before: str = "",
+    stderr: str = "",
     **options: object,
 ) -> Iterator[Server]:
     """Run `metamodel serve`.
@@ -124,14 +132,20 @@ def metamodel_server(
         Further environment variables.
     before
         Python that the process runs first.
+    stderr
+        Where a shell leads stderr, such as ``2>/dev/full``; as a default to the log.
     options
         Further options, with underscores.
     """
     named = {name.replace("_", "-"): str(value) for name, value in {"workers": workers, **options}.items()}
     program = ("-c", f"{before}\nfrom metamodel.cli import main\nmain()") if before else ("-m", "metamodel")
     command = (sys.executable, *program, "serve", str(model))
-    with _running(command, named, directory, env or {}) as server:
+    with _running(_led(command, stderr), named, directory, env or {}) as server:
         yield server
+
+
+def _led(command: Sequence[str], stderr: str) -> Sequence[str]:
+    return ["sh", "-c", f'exec "$0" "$@" {stderr}', *command] if stderr else command
 
 
 @contextlib.contextmanager

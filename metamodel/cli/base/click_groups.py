@@ -8,6 +8,7 @@ from click.core import ParameterSource
 
 from metamodel.cli.base.config import config_options, keys_of, used
 from metamodel.cli.base.options import Exit
+from metamodel.common.error_stream import forgive_stderr
 from metamodel.common.option import OptionGroup
 
 __all__ = ["Command", "Commands"]
@@ -22,6 +23,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a misspelt option or command is one line like every other error."""
+        forgive_stderr(wait=True)
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
