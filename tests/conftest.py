@@ -57,14 +57,20 @@ ATTACKS = Path(__file__).parent / "attacks"
 LONG = ("server", "attack", "slow")
 
 
+# Files whose tests start Spark on their own.
+CLUSTERS = ("test_spark_cluster.py", "test_spark_connect.py")
+
+
 def _share(nodeid: str) -> str:
     """Name the share of the tests that one goes with.
 
-    A file's tests share servers and models. Those of Spark's own files would ask too much of a small machine if two of
-    them ran at once.
+    A file's tests share servers and models; those of Spark share one session, of whatever file they are: each process
+    that has one pays for a JVM, and a small machine has no memory for more.
     """
     file = nodeid.partition("::")[0]
-    return "spark" if "spark" in file else file
+    if file.endswith(CLUSTERS):
+        return "clusters"
+    return "spark" if "spark" in nodeid else file
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -74,6 +80,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, marker in MARKED.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+        if "spark" in getattr(item, "fixturenames", ()) and _share(item.nodeid) != "spark":
+            raise pytest.UsageError(f"{item.nodeid} uses Spark: say `spark` in its name, so that it shares the session")
         if INTEGRATION in item.path.parents:
             item.add_marker("slow")
         if ATTACKS in item.path.parents:
@@ -88,7 +96,9 @@ def _sort(items: list[pytest.Item]) -> None:
     for item in items:
         rank = next((rank for rank, name in enumerate(LONG) if item.get_closest_marker(name)), len(LONG))
         ranks[_share(item.nodeid)] = min(rank, ranks.get(_share(item.nodeid), rank))
-    items.sort(key=lambda item: (_share(item.nodeid) != "spark", ranks[_share(item.nodeid)]))
+    for share in ("clusters", "spark"):
+        ranks[share] = -1
+    items.sort(key=lambda item: (ranks[_share(item.nodeid)], _share(item.nodeid) != "spark"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -65,7 +65,7 @@ def test_the_same_comes_of_csv_parquet_and_spark(result, spark, tmp_path):
         assert [one.message for one in other.findings] == [one.message for one in result.findings]
 
 
-def test_answers_know_the_odd_texts_and_numbers_in_texts(result, spark, tmp_path):
+def test_answers_of_spark_too_know_the_odd_texts_and_numbers_in_texts(result, spark, tmp_path):
     model = metamodel.load_model(result.bundle_path)
     asked = pd.DataFrame({"city": "Ulm", "area": [50.0, None, 50.0, 50.0]})
     with_texts = asked.assign(area=["50.0", "?", 50.0, "fifty"]).astype({"area": object})

@@ -69,7 +69,7 @@ def test_every_way_adds_what_the_children_say(case, tmp_path):
         assert np.allclose(pd.DataFrame(reply)[added], answers[added], rtol=1e-12)
 
 
-def test_a_recorded_method_is_in_the_signature_and_in_every_answer(tracking_uri, spark):
+def test_a_recorded_method_is_in_the_signature_and_in_every_answer_of_spark_too(tracking_uri, spark):
     from pyspark.sql import functions
 
     info = metamodel.log_model(trained("zero", CASES["clusters"][1]), predict_method="transform", report=False)

@@ -106,7 +106,7 @@ def test_groups_inside_without_a_column_of_them_are_refused_before_any_fit():
         _train(visits(), search, "effect", ["dose"], split_groups=None)
 
 
-def test_rows_that_do_not_say_with_whom_they_belong_are_refused_on_every_engine(spark):
+def test_rows_that_do_not_say_with_whom_they_belong_are_refused_also_by_spark(spark):
     frame = visits().astype({"patient": object})
     frame.loc[[5, 9], "patient"] = None
     message = r"^split_groups column 'patient' has 2 missing values, and nothing says with which rows those belong"
