@@ -21,7 +21,7 @@ from metamodel.fitting.model_selection import fit_candidate, predictions_of
 from metamodel.fitting.spec import Candidate, FitSpec
 from metamodel.fitting.warm_start import EarlierChild
 
-__all__ = ["fresh_folds", "judge_incumbent", "unseen_folds"]
+__all__ = ["compared", "fresh_folds", "judge_incumbent", "unseen_folds"]
 
 # Origins, or parts of the unseen rows, at most; each costs one more fit.
 _ORIGINS = 4
@@ -103,9 +103,7 @@ def judge_incumbent(candidate: Candidate, group: GroupData, start: EarlierChild,
     Returns
     -------
     dict
-        Columns of the ledger: `fresh_rows`; `gain`, the difference of both mean losses in units of their mean, above 0
-        where the new child is better; `gain_se`; `p_value_incumbent`, one-sided, of a new child that is no better.
-        Empty without fresh rows.
+        As `compared`; empty without fresh rows.
     """
     folds = _folds(group, start)
     if not folds:
@@ -115,7 +113,19 @@ def judge_incumbent(candidate: Candidate, group: GroupData, start: EarlierChild,
         for train, test in folds
     ]
     fresh = np.concatenate([np.flatnonzero(test) for _, test in folds])
-    answers = {_OLD: predictions_of(start.load(), group.take(fresh), spec.task), _NEW: Predictions.pooled(said)}
+    return compared(predictions_of(start.load(), group.take(fresh), spec.task), Predictions.pooled(said), spec)
+
+
+def compared(incumbent: Predictions, challenger: Predictions, spec: FitSpec) -> dict[str, float]:
+    """Set what a new child and the old one say of the same fresh rows beside each other.
+
+    Returns
+    -------
+    dict
+        Columns of the ledger: `fresh_rows`; `gain`, the difference of both mean losses in units of their mean, above 0
+        where the new child is better; `gain_se`; `p_value_incumbent`, one-sided, of a new child that is no better.
+    """
+    answers = {_OLD: incumbent, _NEW: challenger}
     metric = (spec.metric or PRIMARY["regression"]) if spec.task == "regression" else "accuracy"
     contest = Contest.of(answers, metric, _OLD)
     if contest is None:
@@ -127,7 +137,7 @@ def judge_incumbent(candidate: Candidate, group: GroupData, start: EarlierChild,
     )
     finite = contest.has(_NEW)
     return {
-        "fresh_rows": len(fresh),
+        "fresh_rows": len(old),
         "gain": float(gap) if finite else float("-inf"),
         "gain_se": float(np.sqrt(noise / contest.rows)),
         "p_value_incumbent": two_sided / 2 if gap > 0 else 1 - two_sided / 2,

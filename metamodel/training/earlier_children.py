@@ -78,6 +78,10 @@ class Starts:
     ----------
     digest
         The same digest, the same starts.
+    warm
+        Whether fits go on from the earlier children.
+    contests
+        How many groups' new children have to win.
     """
 
     def __init__(
@@ -90,8 +94,9 @@ class Starts:
     ) -> None:
         self._bundle = bundle
         self._refusal = refusal
-        self._warm = warm
+        self.warm = warm
         self._incumbents = incumbents or {}
+        self.contests = len(self._incumbents)
         self.digest = f"{bundle.digest}{refusal}" + ("" if incumbents is None else f" {warm} {len(incumbents)}")
 
     def of(self, keys: Iterable[GroupKey]) -> dict[GroupKey, PackedStart]:
@@ -99,8 +104,8 @@ class Starts:
 
         Where fits go on from them each key has a start, if only one that says why it is none.
         """
-        chosen = [key for key in keys if self._warm or key in self._incumbents]
-        return {key: replace(self._of(key), warm=self._warm, seen=self._incumbents.get(key)) for key in chosen}
+        chosen = [key for key in keys if self.warm or key in self._incumbents]
+        return {key: replace(self._of(key), warm=self.warm, seen=self._incumbents.get(key)) for key in chosen}
 
     def _of(self, key: GroupKey) -> PackedStart:
         references = self._bundle.references

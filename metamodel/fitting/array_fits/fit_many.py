@@ -1,14 +1,14 @@
 """Fit and judge many groups at once: what `fit.fit_group` does for one, with arrays over all of them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from metamodel.common.arrays import AnyArray, BoolArray, IntArray, as_matrix
+from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray, as_matrix
 from metamodel.common.messages import count
 from metamodel.evaluation.holdout import HeldOut
 from metamodel.evaluation.importance import Importance
@@ -16,13 +16,13 @@ from metamodel.evaluation.many_groups import many_regression_metrics
 from metamodel.evaluation.metrics import PRIMARY, rounding_error, skill
 from metamodel.fitting.array_fits.importances import many_importances
 from metamodel.fitting.array_fits.program import ArrayProgram
-from metamodel.fitting.array_fits.row_stacks import GroupSpans, row_stacks
+from metamodel.fitting.array_fits.row_stacks import GroupSpans, RowStack, row_stacks
 from metamodel.fitting.array_fits.usable_rows import ManyGroups, UsableRows, usable_rows
 from metamodel.fitting.group import GroupOutcome
 from metamodel.fitting.spec import FitSpec
 from metamodel.tables.keys import GroupKey
 
-__all__ = ["ManyFits", "ManyGroups", "fit_many_groups"]
+__all__ = ["ManyFigures", "ManyFits", "ManyGroups", "answers_of_stacks", "fit_many_groups", "fit_stacks"]
 
 _TASK = "regression"
 
@@ -43,6 +43,8 @@ class ManyFits:
         Shape (n_fitted, n_marks): children with equal marks differ in `numbers` alone.
     importances
         One a group.
+    rows, hashes
+        The rows that each was fitted on, and one hash by which rows are drawn for each of the table's rows.
     """
 
     groups: IntArray
@@ -50,6 +52,8 @@ class ManyFits:
     numbers: dict[str, AnyArray]
     kinds: AnyArray
     importances: Sequence[Importance]
+    rows: GroupSpans
+    hashes: HashArray
 
 
 def fit_many_groups(
@@ -70,12 +74,12 @@ def fit_many_groups(
     with np.errstate(all="ignore"):  # what is not finite in the end is not taken
         usable = usable_rows(many, spec)
         if not len(usable.groups):
-            return ManyFits(usable.groups, (), {}, np.zeros((0, 0), dtype=np.int64), ())
-        figures = _Figures(len(usable.groups))
+            return ManyFits(usable.groups, (), {}, np.zeros((0, 0), dtype=np.int64), (), usable.rows, usable.hashes)
+        figures = ManyFigures(len(usable.groups))
         held = None
         if usable.held is not None:
             held = _judge(many, usable, usable.held, program, figures)
-        numbers, kinds = _fit(many, usable.rows, program, figures, "" if usable.held is not None else "train")
+        numbers, kinds = fit_stacks(many, usable.rows, program, figures, "" if usable.held is not None else "train")
         shares, coefficients = many_importances(many.x, usable.every, program, numbers)
     good = figures.good & np.isfinite(shares).all(axis=1)
     for values in numbers.values():
@@ -90,10 +94,12 @@ def fit_many_groups(
         {name: values[kept] for name, values in numbers.items()},
         kinds[kept],
         [Importance(shares[i], coefficients[i]) for i in kept.tolist()],
+        usable.rows.of(kept),
+        usable.hashes,
     )
 
 
-class _Figures:
+class ManyFigures:
     """Metrics of each group, and whether all went well with it."""
 
     def __init__(self, groups: int) -> None:
@@ -101,6 +107,7 @@ class _Figures:
         self.metrics: dict[str, AnyArray] = {}
 
     def add(self, part: str, groups: IntArray, y: AnyArray, predicted: AnyArray) -> None:
+        """Measure some groups' predictions, shape (n_groups, n_rows)."""
         for name, values in many_regression_metrics(y, predicted).items():
             column = self.metrics.setdefault(f"{part}_{name}", np.full(len(self.good), np.nan))
             column[groups] = values
@@ -109,8 +116,8 @@ class _Figures:
         self.good[groups] &= np.isfinite(predicted).all(axis=1)
 
 
-def _fit(
-    many: ManyGroups, rows: GroupSpans, program: ArrayProgram, figures: _Figures, part: str
+def fit_stacks(
+    many: ManyGroups, rows: GroupSpans, program: ArrayProgram, figures: ManyFigures, part: str
 ) -> tuple[dict[str, AnyArray], AnyArray]:
     """Fit rows of all groups; with `part` the fits are also measured on these rows."""
     numbers: dict[str, AnyArray] = {}
@@ -130,18 +137,25 @@ def _fit(
     return numbers, kinds
 
 
+def answers_of_stacks(
+    many: ManyGroups, rows: GroupSpans, program: ArrayProgram, numbers: dict[str, AnyArray]
+) -> Iterator[tuple[RowStack, AnyArray]]:
+    """Predict rows of all groups by what was fitted for each; a stack of groups at a time."""
+    for stack in row_stacks(rows, many.x.shape[1]):
+        of_stack = {name: values[stack.groups] for name, values in numbers.items()}
+        yield stack, program.predict(of_stack, many.x[stack.positions])
+
+
 def _judge(
-    many: ManyGroups, usable: UsableRows, held: BoolArray, program: ArrayProgram, figures: _Figures
+    many: ManyGroups, usable: UsableRows, held: BoolArray, program: ArrayProgram, figures: ManyFigures
 ) -> tuple[HeldOut, IntArray]:
     """Fit the training rows, predict the others, and set the mean beside it; returns all held-out rows."""
     train, test = usable.rows.where(~held), usable.rows.where(held)
-    numbers, _ = _fit(many, train, program, figures, "train")
+    numbers, _ = fit_stacks(many, train, program, figures, "train")
     means = np.bincount(train.codes, many.y[train.positions]) / train.sizes
     predicted = np.empty(len(test.positions))
-    for stack in row_stacks(test, many.x.shape[1]):
+    for stack, answers in answers_of_stacks(many, test, program, numbers):
         y = many.y[stack.positions]
-        of_stack = {name: values[stack.groups] for name, values in numbers.items()}
-        answers = program.predict(of_stack, many.x[stack.positions])
         predicted[stack.places] = answers
         figures.add("holdout", stack.groups, y, answers)
         figures.add("baseline", stack.groups, y, np.repeat(means[stack.groups][:, None], y.shape[1], axis=1))
@@ -172,7 +186,7 @@ def _outcomes(
     keys: Sequence[GroupKey],
     spec: FitSpec,
     usable: UsableRows,
-    figures: _Figures,
+    figures: ManyFigures,
     kept: IntArray,
     holdouts: Sequence[HeldOut | None],
     seconds: float,

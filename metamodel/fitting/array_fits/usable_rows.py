@@ -32,6 +32,8 @@ class ManyGroups:
         From `holdout.child_ids`, or None.
     starts
         First row of each group, shape (n_groups,).
+    contents
+        From `value_hashes`, by which rows are known that an earlier child has seen; None where nobody asks.
     """
 
     x: AnyArray
@@ -39,6 +41,7 @@ class ManyGroups:
     hashes: HashArray
     children: IntArray | None
     starts: IntArray
+    contents: HashArray | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ the ledger, held-out predictions, importances. One difference, and the whole tas
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -15,10 +15,11 @@ from metamodel.bundle.pickle_template import PickleTemplate
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.collecting import seldom_collecting
 from metamodel.common.messages import error_text, short
-from metamodel.fitting.array_fits import ArrayProgram, ManyFits, ManyGroups, fit_many_groups, program_of
+from metamodel.fitting.array_fits import ArrayProgram, ManyFits, ManyGroups, fit_many_groups, program_of, with_contests
 from metamodel.fitting.spec import FitSpec
 from metamodel.tables.grouping import spread
 from metamodel.tables.keys import GroupKey
+from metamodel.training.earlier_children import PackedStart
 from metamodel.training.engines.group_fitter import GroupFitter, GroupRecord
 from metamodel.training.plan import GroupRows, TablePlan, TrainingTable
 
@@ -35,6 +36,9 @@ _PROVEN, _EVERY = 2, 1000
 
 # About what a group and a row take as arrays; and what worker processes take to start and to import all they need.
 _GROUP_SECONDS, _ROW_SECONDS, _START_SECONDS = 1e-4, 1e-6, 3.0
+
+# What a contest takes beside.
+_CONTEST_SECONDS = 5e-4
 
 # What rows may have; anything else (times, weights, ...) has to be None.
 _UNDERSTOOD = {"features", "y", "hashes", "children", "contents"}
@@ -60,7 +64,12 @@ class ArrayGroups:
 
 
 def fit_as_arrays(
-    groups: Sequence[GroupRows], table: TrainingTable, spec: FitSpec, fitter: GroupFitter, kept_share: float
+    groups: Sequence[GroupRows],
+    table: TrainingTable,
+    spec: FitSpec,
+    fitter: GroupFitter,
+    kept_share: float,
+    starts: Mapping[GroupKey, PackedStart],
 ) -> ArrayGroups:
     """Fit those groups of a task that an array program takes.
 
@@ -76,21 +85,26 @@ def fit_as_arrays(
         Fits single groups, and serializes all.
     kept_share
         Share of the held-out rows to hand back.
+    starts
+        Children against which new ones have to win; none of them a warm start.
     """
     program, numbers = program_of(spec), np.array([len(group.rows) for group in groups])
     taken = np.array([i for i, group in enumerate(groups) if numbers[i] and group.key not in spec.overrides], dtype=int)
     # Of other codecs it is not known that equal children are equal bytes.
     if program is None or fitter.codec.name != "cloudpickle" or len(taken) < _FEWEST or not _is_plain(table):
         return ArrayGroups({})
-    starts = np.cumsum(numbers) - numbers
-    many = _rows_of(table, starts[taken], numbers[taken])
+    first = np.cumsum(numbers) - numbers
+    many = _rows_of(table, first[taken], numbers[taken])
     with seldom_collecting():
-        fits = fit_many_groups(many, [groups[i].key for i in taken.tolist()], spec, program, kept_share)
+        keys = [groups[i].key for i in taken.tolist()]
+        fits = fit_many_groups(many, keys, spec, program, kept_share)
+        earlier = [starts[key].open() if key in starts else None for key in keys]
+        fits = with_contests(fits, many, earlier, spec, program)
     positions = taken[fits.groups]
 
     def one_by_one(i: int) -> GroupRecord:
-        data = table.group(groups[i].key, starts[i], starts[i] + numbers[i])
-        return fitter.fit(data, groups[i].fingerprint)
+        data = table.group(groups[i].key, first[i], first[i] + numbers[i])
+        return fitter.fit(data, groups[i].fingerprint, start=starts.get(groups[i].key))
 
     proof = _Proof(fits, positions, numbers, program, fitter, one_by_one)
     with seldom_collecting():
@@ -108,7 +122,7 @@ def is_for_arrays(plan: TablePlan) -> bool:
     )
 
 
-def fits_at_once(plan: TablePlan, keys: Collection[GroupKey]) -> bool:
+def fits_at_once(plan: TablePlan, keys: Collection[GroupKey], contests: int = 0) -> bool:
     """Whether groups can be fitted as arrays in less time than other processes take to start.
 
     Parameters
@@ -117,9 +131,11 @@ def fits_at_once(plan: TablePlan, keys: Collection[GroupKey]) -> bool:
         One that `is_for_arrays`.
     keys
         Of the groups that are to be fitted.
+    contests
+        How many of them have a child that the new one has to win against.
     """
     table = plan.table
-    if len(keys) * _GROUP_SECONDS > _START_SECONDS:
+    if len(keys) * _GROUP_SECONDS + contests * _CONTEST_SECONDS > _START_SECONDS:
         return False
     with_nulls = np.unique(plan.grouping.codes[~np.isfinite(np.asarray(table.features.values)).all(axis=1)])
     return 10 * len(with_nulls) < len(plan.sizes) and table.y.size * _ROW_SECONDS < _START_SECONDS
@@ -139,11 +155,10 @@ def _is_plain(table: TrainingTable) -> bool:
 
 
 def _rows_of(table: TrainingTable, starts: IntArray, sizes: IntArray) -> ManyGroups:
-    x, y, hashes, children = np.asarray(table.features.values), table.y, table.hashes, table.children
-    if sizes.sum() < len(y):
-        rows = np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
-        x, y, hashes, children = x[rows], y[rows], hashes[rows], None if children is None else children[rows]
-    return ManyGroups(np.ascontiguousarray(x), y, hashes, children, np.cumsum(sizes) - sizes)
+    if sizes.sum() < len(table.y):
+        table = table.take(np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes))
+    x = np.ascontiguousarray(table.features.values)
+    return ManyGroups(x, table.y, table.hashes, table.children, np.cumsum(sizes) - sizes, table.contents)
 
 
 class _Proof:

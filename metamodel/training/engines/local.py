@@ -72,7 +72,9 @@ class LocalEngine(Engine[TablePlan]):
         rows = [len(group.rows) for group in groups]
         # The proof of what was fitted as arrays, and a task's files, take the same time for more groups.
         most = 2500 if as_arrays else 500
-        at_once = as_arrays and job.starts is None and fits_at_once(job.plan, phase.sizes)
+        starts = job.starts
+        cold = starts is None or not starts.warm
+        at_once = as_arrays and cold and fits_at_once(job.plan, phase.sizes, starts.contests if starts else 0)
         shares = balance(rows, 1 if at_once else self.parallelism, once=phase.has_end, groups=most)
         unfinished, turns = [], dict[GroupKey, int]()
         for turn, share in enumerate(shares):

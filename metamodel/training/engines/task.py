@@ -155,9 +155,9 @@ def run_task(
     pace = Pace([group_cost(len(group.rows)) for group in task.groups], task.end)
     with ShardWriter(directory / f"{digest}.sqlite") as shard, current.open("w", encoding="utf-8") as marker:
         as_arrays, start = ArrayGroups({}), 0
-        if task.arrays and not (task.killers or task.untuned or starts):
+        if task.arrays and not (task.killers or task.untuned or any(earlier.warm for earlier in starts.values())):
             _mark(marker, AS_ARRAYS)
-            as_arrays = fit_as_arrays(task.groups, table, spec, fitter, kept_share)
+            as_arrays = fit_as_arrays(task.groups, table, spec, fitter, kept_share, starts)
         for i, group in enumerate(task.groups):
             rows = slice(start, start + len(group.rows))
             start = rows.stop

@@ -12,8 +12,11 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.shard_reader import ShardReader
-from metamodel.fitting.array_fits import solvers
+from metamodel.fitting import fit
+from metamodel.fitting.array_fits import many_contests, solvers
+from metamodel.training.earlier_children import PackedStart
 from metamodel.training.engines import array_groups
 from metamodel.training.engines import task as task_module
 from metamodel.training.engines.array_groups import ArrayGroups, fits_at_once, is_for_arrays
@@ -21,7 +24,7 @@ from metamodel.training.engines.job import Job
 from metamodel.training.engines.joblib_pool import ProcessPool
 from metamodel.training.engines.task import AS_ARRAYS, Task
 from metamodel.training.options import TrainingOptions
-from metamodel.training.plan import make_plan
+from metamodel.training.plan import make_plan, seen_hashes
 
 pytestmark = [pytest.mark.tableless, pytest.mark.skipif(not solvers.solves_stacks(), reason="SciPy before 1.17")]
 
@@ -34,7 +37,7 @@ ESTIMATORS = [
 ]
 
 
-def _job(directory, estimator, groups=60, **options):
+def _job(directory, estimator, groups=60, *, contested=False, **options):
     """Groups of 1 to 12 rows, some with constant and collinear columns, nulls and copies."""
     rng = np.random.default_rng(3)
     sizes = rng.integers(1, 13, size=groups)
@@ -47,7 +50,31 @@ def _job(directory, estimator, groups=60, **options):
     frame.loc[rng.random(len(frame)) < 0.01, "a"] = np.nan
     frame = pd.concat([frame, frame.sample(20, random_state=0)], ignore_index=True)
     directory.mkdir(parents=True, exist_ok=True)
-    return Job(make_plan(frame, TrainingOptions.create("g", target="y", **options), estimator, None, None), directory)
+    plan = make_plan(frame, TrainingOptions.create("g", target="y", **options), estimator, None, None)
+    return Job(plan, directory, starts=_Starts(plan) if contested else None)
+
+
+class _Starts:
+    """A child that every second group had before, and what it saw; some saw all rows, and one cannot be loaded."""
+
+    digest, warm = "before", False
+
+    def __init__(self, plan):
+        self._of = {}
+        for i, group in enumerate(plan.groups()):
+            data = plan.table.take(group.rows)
+            seen = slice(None) if i % 3 == 0 else slice(0, len(group.rows) // 2)
+            rows = np.isfinite(data.y[seen]) & np.isfinite(data.features.values[seen]).all(axis=1)
+            if i % 2 == 0 and rows.any():
+                child = Ridge().fit(data.features.values[seen][rows], data.y[seen][rows])
+                blob = b"no child" if i == 8 else get_codec("cloudpickle").dumps(child)
+                start = PackedStart(
+                    blob, "", "cloudpickle", warm=False, seen=seen_hashes(data.contents[seen], data.y[seen])
+                )
+                self._of[group.key] = start
+
+    def of(self, keys):
+        return {key: self._of[key] for key in keys if key in self._of}
 
 
 def _both_ways(tmp_path, monkeypatch, estimator, **options):
@@ -82,6 +109,41 @@ def test_ledger_children_and_evidence_are_those_of_single_fits(tmp_path, monkeyp
         assert together.evidence.holdout.equals(alone.evidence.holdout)
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS[1:], ids=repr)
+def test_contests_are_those_of_single_fits(tmp_path, monkeypatch, estimator):
+    together, alone, counted = _both_ways(tmp_path, monkeypatch, estimator, contested=True, groups=150, metric="mae")
+    assert counted >= 48
+    assert rows_by_key([together]) == rows_by_key([alone])
+    assert {row.reason for row in together.ledger} == {row.reason for row in alone.ledger}
+    assert sum(row.fresh_rows > 0 for row in together.ledger if row.gain > 0) > 10
+
+
+def test_contests_are_judged_by_arrays_and_not_once_more_by_single_fits(tmp_path, monkeypatch):
+    judged = []
+    inner = fit.judge_incumbent
+
+    def noting(*given):
+        facts = inner(*given)
+        judged.extend([given[1].key] if facts else [])
+        return facts
+
+    monkeypatch.setattr(fit, "judge_incumbent", noting)
+    job = _job(tmp_path, Ridge(), groups=300, contested=True, duplicates="keep")
+    result = run_here(tasks_of(job, size=1000)[0], job)
+    contested = [row for row in result.ledger if row.fresh_rows]
+    assert len(contested) > 60
+    assert 0 < len(judged) < len(contested) / 2
+
+
+def test_a_wrong_bit_in_a_contest_alone_and_scikit_learn_fits_the_task(tmp_path, monkeypatch):
+    inner = many_contests.compared
+    monkeypatch.setattr(many_contests, "compared", lambda *given: {**inner(*given), "gain": 0.125})
+    job = _job(tmp_path, Ridge(), groups=150, contested=True)
+    result = run_here(tasks_of(job, size=1000)[0], job)
+    assert any("not_as_arrays: gain differs from scikit-learn's in" in row.reason for row in result.ledger)
+    assert 0.125 not in {row.gain for row in result.ledger}
+
+
 def test_a_share_of_the_held_out_rows_is_the_same_share(tmp_path, monkeypatch):
     job = replace(_job(tmp_path, Ridge()), kept_share=0.5)
     (task,) = tasks_of(job, size=1000)
@@ -114,16 +176,16 @@ def test_few_groups_overrides_weights_and_other_codecs_are_fitted_one_by_one(tmp
     spec, table = job.plan.spec, job.plan.table
     fitter = task_module.GroupFitter(spec, "cloudpickle", 1.0)
     groups = list(job.plan.groups())
-    assert task_module.fit_as_arrays(groups, table, spec, fitter, 1.0).records == {}
+    assert task_module.fit_as_arrays(groups, table, spec, fitter, 1.0, {}).records == {}
     job = job_of(tmp_path, Ridge(), groups=40)
     groups, table = list(job.plan.groups()), job.plan.table
     overridden = replace(job.plan.spec, overrides={(3,): job.plan.spec})
-    made = task_module.fit_as_arrays(groups, table, overridden, fitter, 1.0).records
+    made = task_module.fit_as_arrays(groups, table, overridden, fitter, 1.0, {}).records
     assert set(made) == set(range(40)) - {3}
     other = task_module.GroupFitter(spec, "joblib", 1.0)
-    assert task_module.fit_as_arrays(groups, table, spec, other, 1.0).records == {}
+    assert task_module.fit_as_arrays(groups, table, spec, other, 1.0, {}).records == {}
     weighted = replace(table, weights=np.ones(len(table.y)))
-    assert task_module.fit_as_arrays(groups, weighted, spec, fitter, 1.0).records == {}
+    assert task_module.fit_as_arrays(groups, weighted, spec, fitter, 1.0, {}).records == {}
 
 
 def test_a_process_that_dies_over_arrays_blames_no_group(tmp_path, monkeypatch):
