@@ -1,12 +1,12 @@
 """What came true, joined to the rows that were predicted: by id, in the same call or windows later."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from metamodel.bundle.model import MetaModel
-from metamodel.common.arrays import IntArray
 from metamodel.common.messages import count, listing, short
 from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.evaluation.drift.window_counts import WindowCounts
@@ -17,7 +17,8 @@ from metamodel.monitoring.judge_window import MOST_WINDOWS
 from metamodel.monitoring.kept_rows import KEY, LABEL, VARIANT_KEPT, kept_answers, kept_parts, rewrite_rows
 from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.prediction.answer_form import CONTROL
-from metamodel.prediction_log.row_ids import NamedRows, id_texts
+from metamodel.prediction_log.label_rows import LabelRows, LabelSource
+from metamodel.prediction_log.row_ids import id_texts
 from metamodel.tables.grouping import check_columns
 
 __all__ = ["Labels", "WindowLabels", "late_labels"]
@@ -28,7 +29,7 @@ class Labels:
 
     Parameters
     ----------
-    labels
+    source
         Table with the columns of the id, and the target.
     on
         The columns of the id.
@@ -46,14 +47,13 @@ class Labels:
         The table lacks the id or the label, or has an id twice.
     """
 
-    def __init__(self, labels: pd.DataFrame, on: Sequence[str], target: str) -> None:
+    def __init__(self, source: LabelSource, on: Sequence[str], target: str) -> None:
         self.on = tuple(on)
-        check_columns(labels, [*on, target], "column of labels")
-        labels = labels[labels[target].notna()]
-        self._rows = NamedRows(labels, on)
-        _check_once(labels, on, self._rows.doubled, "labels")
-        self._values = labels[target].reset_index(drop=True)
-        self.fitted = np.zeros(len(labels), dtype=bool)
+        check_columns(pd.DataFrame(columns=source.columns), [*on, target], "column of labels")
+        self._rows = LabelRows(source, on, target)
+        _refuse_twice(on, *self._rows.doubled(), "labels")
+        self._values = self._rows.table[target]
+        self.fitted = self._rows.fitted
 
     def of_window(self) -> "WindowLabels":
         """Join them to the rows of one window, or of all that are at hand, in parts."""
@@ -63,7 +63,7 @@ class Labels:
 class WindowLabels:
     """Joins labels to rows that come in parts, no label twice."""
 
-    def __init__(self, labels: Labels, rows: NamedRows, values: pd.Series) -> None:
+    def __init__(self, labels: Labels, rows: LabelRows, values: pd.Series) -> None:
         self._labels = labels
         self._rows = rows
         self._values = values
@@ -83,19 +83,20 @@ class WindowLabels:
         known = np.flatnonzero(places >= 0)
         fitted = places[known]
         again = pd.Series(fitted).duplicated().to_numpy() | self._used[fitted]
-        _check_once(frame, on, known[again], "data")
+        doubled = known[again]
+        _refuse_twice(on, len(doubled), frame[list(on)].iloc[doubled[:1]].to_numpy().ravel().tolist(), "data")
         self._used[fitted] = self._labels.fitted[fitted] = True
         # An integer beside a null is one still.
         values = self._values.take(np.maximum(places, 0)) if len(self._values) else pd.Series(np.nan, index=frame.index)
         return values.set_axis(frame.index).where(places >= 0)
 
 
-def _check_once(frame: pd.DataFrame, on: Sequence[str], twice: IntArray, what: str) -> None:
-    if len(twice):
-        ids = frame[list(on)].iloc[twice[0]].tolist()
+def _refuse_twice(on: Sequence[str], twice: int, ids: Sequence[Any], what: str) -> None:
+    """Refuse rows, so many, whose id stands there before; `ids` is that of the first of them."""
+    if twice:
         raise InputError(
-            f"{what} has {count(len(twice), 'row')} whose id ({listing(on)}) stands there before "
-            f"(first: {short(ids[0] if len(ids) == 1 else ids)}). "
+            f"{what} has {count(twice, 'row')} whose id ({listing(on)}) stands there before "
+            f"(first: {short(ids[0] if len(ids) == 1 else list(ids))}). "
             "Keep one row an id, or name other columns in on."
         )
 

@@ -24,7 +24,7 @@ from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.monitoring.spark import count_on_spark, is_spark_table
 from metamodel.monitoring.window_names import WindowNaming, windows_of
 from metamodel.prediction_log.count_files import is_count_file, read_counts
-from metamodel.prediction_log.row_ids import read_labels
+from metamodel.prediction_log.label_rows import LabelSource
 
 __all__ = ["WindowInput", "WindowNotes", "record_window"]
 
@@ -149,20 +149,20 @@ def _labels(model: MetaModel, frame: pd.DataFrame, given: WindowInput) -> Labels
     """Read the labels that were given, whatever rows they are of."""
     if given.labels is None:
         return None
-    table = read_labels(given.labels, given.on)
-    return Labels(table, _columns_of_id(model, frame, table, given.on), model.manifest.target.name)
+    source = LabelSource(given.labels, given.on)
+    return Labels(source, _columns_of_id(model, frame, source.columns, given.on), model.manifest.target.name)
 
 
-def _columns_of_id(model: MetaModel, frame: pd.DataFrame, table: pd.DataFrame, on: Sequence[str]) -> tuple[str, ...]:
+def _columns_of_id(model: MetaModel, frame: pd.DataFrame, of_labels: pd.Index, on: Sequence[str]) -> tuple[str, ...]:
     """Columns that name a row in both tables: those given, else the group and the time."""
-    if set(on) <= set(table):
+    if set(on) <= set(of_labels):
         return tuple(on)
     time = model.manifest.options.get("time_column")
     instead = (*model.manifest.keys.names, *((time,) if isinstance(time, str) else ()))
-    if isinstance(time, str) and set(instead) <= set(table) and set(instead) <= set(frame):
+    if isinstance(time, str) and set(instead) <= set(of_labels) and set(instead) <= set(frame):
         return instead
     raise InputError(
-        f"The labels lack {listing(name for name in on if name not in table)} (they have {listing(table.columns)}). "
+        f"The labels lack {listing(name for name in on if name not in of_labels)} (they have {listing(of_labels)}). "
         "Name the columns that name a row in on, or give the group columns and the time."
     )
 

@@ -25,7 +25,7 @@ from metamodel.lifecycle.registered import version_of
 from metamodel.lifecycle.rollouts.joined_log import ALL, GROUPS, UNKNOWN_SHARE, LogSums, Outcome, sum_log
 from metamodel.lifecycle.rollouts.rollout import ROLLOUT_TAG
 from metamodel.prediction.rollout.assignment import check_fraction
-from metamodel.prediction_log.row_ids import read_labels
+from metamodel.prediction_log.label_rows import LabelSource
 from metamodel.report.formatting import p_value as p_text
 from metamodel.report.formatting import percent
 
@@ -151,7 +151,7 @@ def compare_variants(  # noqa: PLR0913 - where the log and the outcomes are, and
     better = better or ("lower" if outcome is None else "higher")
     one_of("better", better, ("lower", "higher"))
     names = (on,) if isinstance(on, str) else tuple(on)
-    became_true = Outcome(read_labels(labels, names), names, str(target or outcome), outcome is None)
+    became_true = Outcome(LabelSource(labels, names), names, str(target or outcome), outcome is None)
     sums = sum_log(log, became_true, slices, unit)
     if sums.paired and not became_true.is_error:
         raise InputError("In the shadow nobody acted on the challenger's answers. Give target instead of outcome.")

@@ -15,8 +15,8 @@ from metamodel.common.messages import did_you_mean, listing
 from metamodel.evaluation.variant_effects import PAIRED_SUMS
 from metamodel.exceptions import InputError
 from metamodel.prediction.answer_form import ROLLOUT_VARIANTS
+from metamodel.prediction_log.label_rows import LabelRows, LabelSource
 from metamodel.prediction_log.log_reader import is_log, read_log
-from metamodel.prediction_log.row_ids import NamedRows
 from metamodel.tables import files as tables
 from metamodel.tables.dataframes import table_of
 
@@ -30,6 +30,8 @@ UNKNOWN_SHARE = -1.0
 _FEATURE = "feature_"
 
 _UNITS = "units of the split"
+
+_UNIT_COLUMNS = {"group": "key", "entity": "entity_hash"}
 
 _OF_LABELS = "_of_labels"
 
@@ -53,7 +55,7 @@ class Outcome:
         Whether it is the target, so that the error of the predictions is compared.
     """
 
-    labels: pd.DataFrame
+    labels: LabelSource
     on: tuple[str, ...]
     column: str
     is_error: bool = True
@@ -108,7 +110,7 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
     InputError
         A column is missing, an outcome stands twice, or nothing of the log is labelled.
     """
-    labels = _Labels(outcome)
+    labels = _Labels(outcome, slices, unit)
     sums: LogSums | None = None
     parts: dict[str, list[pd.DataFrame]] = {}
     for logged in _parts(log):
@@ -119,7 +121,7 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
         if sums is None or (paired and not sums.paired):
             parts, sums = {}, LogSums(paired, rows=0 if sums is None else sums.rows)
         joined = _joined(part, labels, outcome, unit, sums)
-        of_part = dict(_summed(joined, slices, sums.paired))
+        of_part = dict(_summed(joined, slices, sums.paired, outcome.labels.columns))
         if not sums.paired:
             of_part[_UNITS] = _split_of(part, unit)
         for kind, table in of_part.items():
@@ -134,7 +136,7 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
                 "or say what names the units: --unit COLUMN, or --unit group where whole groups have their model."
             )
         raise InputError(f"No row of the log has an outcome in the labels, joined on {listing(outcome.on)}.")
-    sums.labels_without_row = int((~labels.fitted).sum())
+    sums.labels_without_row = int((~labels.rows.fitted).sum())
     sums.units = _together(parts.pop(_UNITS)) if _UNITS in parts else pd.DataFrame()
     sums.by_kind = {kind: _together(gathered) for kind, gathered in parts.items()}
     return sums
@@ -156,33 +158,28 @@ def _parts(log: Any) -> Iterator[pd.DataFrame]:
 
 
 class _Labels:
-    """Outcomes, found by what names a row; the index is made once for all parts of a log.
+    """Outcomes, found by what names a row, and the columns beside them that somebody asks for."""
 
-    Attributes
-    ----------
-    fitted
-        Which outcomes are of a row of the log, so far, shape (n_labels,).
-    """
-
-    def __init__(self, outcome: Outcome) -> None:
-        labels, self._on = outcome.labels, list(outcome.on)
-        if missing := [name for name in (*self._on, outcome.column) if name not in labels.columns]:
+    def __init__(self, outcome: Outcome, slices: Sequence[str], unit: str) -> None:
+        columns = outcome.labels.columns
+        if missing := [name for name in (*outcome.on, outcome.column) if name not in columns]:
             raise InputError(
-                f"The labels lack {listing(map(repr, missing))} (they have {listing(labels.columns, 12)}). "
-                f"Correct --on or --target.{did_you_mean(missing, labels.columns)}"
+                f"The labels lack {listing(map(repr, missing))} (they have {listing(columns, 12)}). "
+                f"Correct --on or --target.{did_you_mean(missing, columns)}"
             )
-        self._table = labels[labels[outcome.column].notna()].reset_index(drop=True)
-        self._rows = NamedRows(self._table, self._on)
-        self.fitted = np.zeros(len(self._table), dtype=bool)
-        if len(self._rows.doubled):
-            raise InputError(f"An outcome stands twice in the labels, by {listing(self._on)}. Keep one of each.")
+        sliced = [name.strip() for spec in slices for name in spec.split(",")]
+        asked = [*sliced, *(f"{_FEATURE}{name}" for name in sliced), _UNIT_COLUMNS.get(unit, unit)]
+        others = [name for name in asked if name in columns and name not in outcome.on]
+        self.rows = LabelRows(outcome.labels, outcome.on, outcome.column, others)
+        if self.rows.doubled()[0]:
+            raise InputError(f"An outcome stands twice in the labels, by {listing(outcome.on)}. Keep one of each.")
 
     def joined(self, part: pd.DataFrame) -> pd.DataFrame:
         """Put the outcomes beside the rows of a part that have one; a label's column that is there twice is renamed."""
-        places = self._rows.places(part)
+        places = self.rows.places(part)
         known = np.flatnonzero(places >= 0)
-        self.fitted[places[known]] = True
-        labels = self._table.drop(columns=self._on).take(places[known])
+        self.rows.fitted[places[known]] = True
+        labels = self.rows.table.take(places[known])
         labels.columns = [f"{name}{_OF_LABELS}" if name in part.columns else name for name in labels.columns]
         return pd.concat([part.take(known).reset_index(drop=True), labels.reset_index(drop=True)], axis=1)
 
@@ -222,7 +219,7 @@ def _joined(part: pd.DataFrame, labels: _Labels, outcome: Outcome, unit: str, su
 
 
 def _units(part: pd.DataFrame, unit: str) -> pd.Series:
-    column = {"group": "key", "entity": "entity_hash"}.get(unit, unit)
+    column = _UNIT_COLUMNS.get(unit, unit)
     if column == unit and unit not in part:
         raise InputError(f"The log has no column {unit!r} that could name the units.{did_you_mean(unit, part.columns)}")
     return part[column] if column in part else pd.Series(None, index=part.index, dtype=object)
@@ -244,10 +241,12 @@ def _losses(predicted: pd.Series, actual: pd.Series) -> Any:
     return np.where(predicted.isna(), np.nan, wrong)
 
 
-def _summed(joined: pd.DataFrame, slices: Sequence[str], paired: bool) -> Iterator[tuple[str, pd.DataFrame]]:
+def _summed(
+    joined: pd.DataFrame, slices: Sequence[str], paired: bool, of_labels: Iterable[str]
+) -> Iterator[tuple[str, pd.DataFrame]]:
     """Sum a part by each kind of slice."""
     texts: dict[str, Any] = {ALL: pd.Series("all rows", index=joined.index), GROUPS: joined["key"]}
-    texts |= {spec: _slice_texts(joined, spec) for spec in slices}
+    texts |= {spec: _slice_texts(joined, spec, of_labels) for spec in slices}
     if paired:
         base, changed = joined["champion_loss"].to_numpy(), joined["challenger_loss"].to_numpy()
         sums = (np.ones(len(base)), base, changed, base**2, changed**2, base * changed)
@@ -260,14 +259,15 @@ def _summed(joined: pd.DataFrame, slices: Sequence[str], paired: bool) -> Iterat
         yield kind, table.assign(slice=text).groupby(by, observed=True, dropna=True).sum()
 
 
-def _slice_texts(joined: pd.DataFrame, spec: str) -> pd.Series:
+def _slice_texts(joined: pd.DataFrame, spec: str, of_labels: Iterable[str]) -> pd.Series:
     columns = []
     for name in (part.strip() for part in spec.split(",")):
         column = name if name in joined.columns else f"{_FEATURE}{name}"
         if column not in joined.columns:
+            meant = did_you_mean(name, [*joined.columns, *of_labels])
             raise InputError(
                 f"There is no column {name!r} to slice by, neither in the labels nor among the logged features. "
-                f"Log it (--log-features all), or add it to the labels.{did_you_mean(name, joined.columns)}"
+                f"Log it (--log-features all), or add it to the labels.{meant}"
             )
         columns.append(f"{name} = " + joined[column].astype(str))
     text = columns[0]

@@ -18,6 +18,7 @@ from metamodel.exceptions import InputError
 from metamodel.lifecycle.rollouts import joined_log
 from metamodel.lifecycle.rollouts.joined_log import Outcome, sum_log
 from metamodel.prediction.rollout.assignment import hash_text, in_challenger, unit_hashes
+from metamodel.prediction_log.label_rows import LabelSource
 from metamodel.prediction_log.log_files import new_files, write_new_file
 
 
@@ -184,7 +185,7 @@ def test_a_servers_log_is_read_while_it_is_compacted_each_row_once(tmp_path: Pat
 @given(st.integers(15, 200))
 def test_a_log_in_parts_comes_to_the_same(rows: int) -> None:
     log, labels = visits(8, entities=60)
-    outcome = Outcome(labels, ("row_id",), "revenue", is_error=False)
+    outcome = Outcome(LabelSource(labels, ["row_id"]), ("row_id",), "revenue", is_error=False)
     whole = sum_log(log, outcome, ["country"], "entity")
     parts = [log.iloc[start : start + rows] for start in range(0, len(log), rows)]
     with pytest.MonkeyPatch.context() as patch:
