@@ -23,7 +23,7 @@ class Endpoint:
     """A small scoring server: x times its factor, after some time, or whatever else `answer` says."""
 
     def __init__(self, factor: float = 1.0, seconds: float = 0.0, answer: Behaviour | None = None) -> None:
-        self.requests = 0
+        self.requests = self.gets = 0
         self.factor, self.seconds, self.answer = factor, seconds, answer
         self.headers: dict[str, str] = {}
         self.authorizations: list[str | None] = []
@@ -34,6 +34,7 @@ class Endpoint:
             disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
+                endpoint.gets += 1
                 self._send(200, b"")
 
             def do_POST(self) -> None:

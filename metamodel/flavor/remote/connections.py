@@ -1,4 +1,4 @@
-"""Connections to endpoints: timely, and to addresses that are allowed.
+"""Connections to endpoints and to stores on the web: to addresses that are allowed; and timely, to endpoints.
 
 A name may lead elsewhere when the connection is made than when it was checked; the address of the other end may not, so
 it is looked at before anything is sent. A timeout of `requests` begins anew with every byte; a deadline does not, so
@@ -17,10 +17,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from metamodel.common.fork_lock import ForkLock
 from metamodel.common.uris import is_open
 from metamodel.exceptions import ChildUnavailable
 
-__all__ = ["deadline", "open_session"]
+__all__ = ["deadline", "open_session", "store_session"]
 
 # Moment, of the monotonic clock, by which the answer to this context's request must have come.
 deadline: ContextVar[float] = ContextVar("metamodel_deadline")
@@ -41,6 +42,21 @@ def open_session(connections: int, *, allow_private: bool) -> requests.Session:
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+_sessions: dict[str, requests.Session] = {}
+
+_lock = ForkLock(forget=_sessions.clear)
+
+
+def store_session() -> requests.Session:
+    """Share, among the threads of this process, a session for files on the web, with no address that is private."""
+    with _lock:
+        if "store" not in _sessions:
+            session = _sessions["store"] = requests.Session()
+            session.mount("http://", _StoreAdapter())
+            session.mount("https://", _StoreAdapter())
+        return _sessions["store"]
 
 
 class _Timely(io.RawIOBase):
@@ -107,6 +123,16 @@ class _OpenTLSConnection(_TLSConnection):
         return _checked(super()._new_conn())
 
 
+class _StoreConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(super()._new_conn())
+
+
+class _StoreTLSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(super()._new_conn())
+
+
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
 
@@ -121,6 +147,20 @@ class _OpenPool(HTTPConnectionPool):
 
 class _OpenTLSPool(HTTPSConnectionPool):
     ConnectionCls = _OpenTLSConnection
+
+
+class _StorePool(HTTPConnectionPool):
+    ConnectionCls = _StoreConnection
+
+
+class _StoreTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _StoreTLSConnection
+
+
+class _StoreAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _StorePool, "https": _StoreTLSPool}
 
 
 class _Adapter(HTTPAdapter):

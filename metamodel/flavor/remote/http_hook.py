@@ -23,6 +23,7 @@ class Sender(Protocol):
     """Sends the requests that MLflow wants to send."""
 
     redirects: bool
+    session: requests.Session | None  # to send them with, in place of MLflow's own
 
     def longest(self, url: str) -> float | None:
         """Seconds that one request may take; None for MLflow's own limit."""
@@ -97,6 +98,8 @@ def take_over() -> None:
             if start is not None:
                 body.seek(start)  # a file that was sent before is at its end
             _sent.add()
+            if sender.session is not None:
+                return _sent_with(sender.session, given)
             answer: requests.Response = original(*given.args, **given.kwargs)
             return answer
 
@@ -106,12 +109,21 @@ def take_over() -> None:
     setattr(rest_utils, _FUNCTION, send)
 
 
+def _sent_with(session: requests.Session, given: inspect.BoundArguments) -> requests.Response:
+    """Send what MLflow would send with another session, without following it elsewhere."""
+    named = given.arguments
+    return session.request(named["method"], named["url"], allow_redirects=False, **named.get(_rest_of(given), {}))
+
+
+def _rest_of(given: inspect.BoundArguments) -> str:
+    """Name the argument in which MLflow collects what it only hands on to `requests`."""
+    parameters = given.signature.parameters.items()
+    return next(name for name, known in parameters if known.kind is inspect.Parameter.VAR_KEYWORD)
+
+
 def _limit(given: inspect.BoundArguments, seconds: float) -> None:
     """Let a request wait no longer; `requests` takes the time among the arguments that MLflow only hands on."""
     named = given.arguments
     if "timeout" not in given.signature.parameters:
-        (rest,) = (
-            name for name, known in given.signature.parameters.items() if known.kind is inspect.Parameter.VAR_KEYWORD
-        )
-        named = given.arguments.setdefault(rest, {})
+        named = given.arguments.setdefault(_rest_of(given), {})
     named["timeout"] = min(seconds, named.get("timeout") or seconds)

@@ -22,6 +22,7 @@ from metamodel.common.uris import is_local, local_path, redacted
 from metamodel.exceptions import ChildUnavailable, MetaModelError, UnknownGroup
 from metamodel.flavor.remote.aliases import place_now
 from metamodel.flavor.remote.child_files import RESIDENT_BASE, files_of, load_child
+from metamodel.flavor.remote.connections import store_session
 from metamodel.flavor.remote.disk_cache import process_disk_cache
 from metamodel.flavor.remote.endpoint import EndpointChild
 from metamodel.flavor.remote.http_hook import download_file
@@ -131,9 +132,18 @@ class ElsewhereLoader:
 
 
 def throttle_of(place: str, settings: ReferenceSettings) -> Throttle:
-    """How the server of a place is called: each at the rate, and a web store without following it elsewhere."""
-    redirects = not place.startswith(("http:", "https:"))
-    return throttle_for(server_of(place), settings.requests_per_second, settings.patience_seconds, redirects=redirects)
+    """How the server of a place is called: each at the rate, and a web store without following it elsewhere.
+
+    Its name may lead elsewhere by then than when it was checked, so its address is looked at again.
+    """
+    is_web = place.lower().startswith(("http:", "https:"))
+    return throttle_for(
+        server_of(place),
+        settings.requests_per_second,
+        settings.patience_seconds,
+        redirects=not is_web,
+        session=store_session() if is_web and not settings.allow_private else None,
+    )
 
 
 @contextmanager

@@ -84,6 +84,7 @@ class _Call:
     key: str
     patience: _Deadline
     redirects: bool = True
+    session: requests.Session | None = None
     turns: int = 0
     status: int = 0
     retry_after: float | None = None
@@ -132,12 +133,22 @@ class Throttle:
         sake: what asks for more (Retry-After) is given up at once.
     redirects
         Whether to follow them; not to an address that nobody has allowed.
+    session
+        To send requests with; None for MLflow's own.
     """
 
-    def __init__(self, limiter: RateLimiter, patience: float, *, redirects: bool = True) -> None:
+    def __init__(
+        self,
+        limiter: RateLimiter,
+        patience: float,
+        *,
+        redirects: bool = True,
+        session: requests.Session | None = None,
+    ) -> None:
         self.limiter = limiter
         self.patience = patience
         self._redirects = redirects
+        self._session = session
         # "Full jitter": any moment between now and the exponentially growing bound.
         self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)
 
@@ -175,12 +186,12 @@ class Throttle:
 
     def brief(self) -> "Throttle":
         """Return one with little patience, for those who know another way; it stops only its like from trying."""
-        return Throttle(self.limiter, min(self.patience, _BRIEF), redirects=self._redirects)
+        return Throttle(self.limiter, min(self.patience, _BRIEF), redirects=self._redirects, session=self._session)
 
     def _attempt(self, key: str, patience: _Deadline, function: Callable[[], Result]) -> Result:
         take_over()
         patience.wait(self.limiter, key)
-        call = _Call(self.limiter, key, patience, self._redirects)
+        call = _Call(self.limiter, key, patience, self._redirects, self._session)
         token = current.set(call)
         try:
             result = function()
@@ -243,7 +254,14 @@ _limiters: dict[tuple[str, float], RateLimiter] = {}
 _lock = ForkLock(forget=_limiters.clear)
 
 
-def throttle_for(server: str, requests_per_second: float, patience: float, *, redirects: bool = True) -> Throttle:
+def throttle_for(
+    server: str,
+    requests_per_second: float,
+    patience: float,
+    *,
+    redirects: bool = True,
+    session: requests.Session | None = None,
+) -> Throttle:
     """Share one limiter for each server and rate among the threads of this process.
 
     It has its worker's part of the rate, and all processes of the machine together have no more than the rate.
@@ -253,7 +271,7 @@ def throttle_for(server: str, requests_per_second: float, patience: float, *, re
         if (server, rate) not in _limiters:
             turns = _machine_turns(server, requests_per_second)
             _limiters[server, rate] = RateLimiter(rate, machine=turns)
-        return Throttle(_limiters[server, rate], patience, redirects=redirects)
+        return Throttle(_limiters[server, rate], patience, redirects=redirects, session=session)
 
 
 def server_of(place: str) -> str:

@@ -80,6 +80,7 @@ class _BriefSender:
     """Sends a request once."""
 
     redirects = True
+    session: requests.Session | None = None
 
     def longest(self, url: str) -> float | None:
         """Wait for seconds."""
@@ -100,6 +101,7 @@ class _ThrottledSender:
     """Makes a throttled call of every single request."""
 
     redirects = True
+    session: requests.Session | None = None
 
     def __init__(self, throttle: Throttle) -> None:
         self._throttle = throttle
