@@ -20,7 +20,7 @@ try:
 except ImportError:  # Windows: what a killed process left stays there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["whole_directory", "whole_file"]
+__all__ = ["is_being_written", "whole_directory", "whole_file"]
 
 _UNFINISHED = re.compile(r"\..+\.unfinished-\d+-[0-9a-f]{8}")
 
@@ -64,11 +64,28 @@ def whole_file(path: Path, *, tidy: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def whole_directory(path: Path) -> Iterator[Path]:
-    """Do the same for a directory that is not there yet; the one that is handed out is empty."""
+    """Do the same for a directory that is not there yet, nor need be what is above it; an empty one is handed out."""
     _tidy(path.parent)
-    with _own(path, Path.mkdir) as unfinished:
+    with _own(path, lambda unfinished: unfinished.mkdir(parents=True)) as unfinished:
         yield unfinished
         unfinished.rename(path)
+
+
+def is_being_written(unfinished: Path) -> bool:
+    """Whether a living process has not finished yet what it writes under this name."""
+    if fcntl is None:
+        return False
+    with suppress(FileNotFoundError):
+        lock = os.open(unfinished, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks
+            return False
+        finally:
+            os.close(lock)
+    return False
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metamodel.common.times import microseconds_in
+from metamodel.common.whole_files import is_being_written
 from metamodel.exceptions import InputError
 from metamodel.prediction_log.log_counts import COUNTS_DIR, add_up, unreadable_counts
 from metamodel.prediction_log.log_files import NEW_DIR, new_files
@@ -136,7 +137,8 @@ def _tidy(path: Path, store: LogStore, *, wait: bool = True) -> None:
         if nobody_reads:
             store.clean()
     for file in [*(path / NEW_DIR).glob(".*"), *(path / COUNTS_DIR).glob(".*")]:
-        if file.stat().st_mtime < time.time() - _UNFINISHED_SECONDS:
+        is_old = file.stat().st_mtime < time.time() - _UNFINISHED_SECONDS
+        if is_old and not is_being_written(file):  # a clock may have been set meanwhile
             file.unlink(missing_ok=True)
 
 

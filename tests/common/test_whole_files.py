@@ -55,9 +55,9 @@ def test_a_directory_appears_when_it_is_complete(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="File exists"), whole_directory(tmp_path / "child") as unfinished:
         [(unfinished / "part").mkdir() for _ in range(2)]
     assert list(tmp_path.iterdir()) == []
-    with whole_directory(tmp_path / "child") as unfinished:
+    with whole_directory(tmp_path / "a" / "child") as unfinished:
         (unfinished / "part").mkdir()
-    assert list(tmp_path.rglob("*")) == [tmp_path / "child", tmp_path / "child" / "part"]
+    assert list((tmp_path / "a").rglob("*")) == [tmp_path / "a" / "child", tmp_path / "a" / "child" / "part"]
 
 
 KILLED = """

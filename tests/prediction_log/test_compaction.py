@@ -15,6 +15,7 @@ from killed_compactions import ERASING, exit_code, processes
 from logged_rows import ids_in, log_in
 
 from metamodel import compact_log, read_log
+from metamodel.common.whole_files import whole_file
 from metamodel.exceptions import InputError
 from metamodel.prediction_log import compaction, log_store
 from metamodel.prediction_log.delta_store import DeltaStore
@@ -178,6 +179,14 @@ def test_what_a_killed_writer_has_left_is_swept_away_when_it_is_old(tmp_path: Pa
     os.utime(old, (0, 0))
     compact_log(tmp_path)
     assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_what_somebody_is_writing_stays_however_old_it_seems(tmp_path: Path):
+    log_in(tmp_path)
+    with whole_file(tmp_path / "new" / "rows-a.parquet") as unfinished:
+        os.utime(unfinished, (0, 0))
+        compact_log(tmp_path)
+        assert unfinished.is_file()
 
 
 def test_many_files_are_taken_in_some_at_a_time(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -6,7 +6,7 @@
     partial/<owner>/     downloads of a process that holds the lock `partial/<owner>.lock`
     locks/<xx>.lock      one download of a child at a time; 256 locks for all children
     turns/               when requests may be sent (metamodel.flavor.remote.rate_limit)
-    index.sqlite         what is there, how large it is on disk, and when it was last used
+    index.sqlite         what is there, how large it is on disk, and which use of the cache was its last
 
 A process that is killed releases its locks; the next one that opens the cache takes its partial downloads away, and
 whatever is in `entries` without being in the index.
@@ -51,6 +51,9 @@ _LONGEST_LOCK = 900.0
 _DOUBTED_AFTER = 30.0
 
 _TABLE = "CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, used REAL NOT NULL)"
+
+# Uses are counted: a clock may be set back, and what is used then would go first.
+_NEXT = "(SELECT coalesce(max(used), 0) + 1 FROM entries)"
 
 # What SQLite says where somebody has cleared the directory.
 _GONE = re.compile("no such table|unable to open database file")
@@ -112,7 +115,7 @@ class DiskCache:
             try:
                 yield path
             except Exception as error:
-                if not isinstance(error, ImportError) and _age(path) > _DOUBTED_AFTER:
+                if not isinstance(error, ImportError) and not 0 <= _age(path) <= _DOUBTED_AFTER:
                     self._remove(digest)  # it may have come damaged; what was fetched just now is not fetched again
                 raise
 
@@ -133,9 +136,7 @@ class DiskCache:
         try:
             fill(unfinished)
             # Counted before it is there: others that come at the same time make room for it too.
-            self._execute(
-                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", digest, _allocated(unfinished), time.time()
-            )
+            self._execute(f"INSERT OR REPLACE INTO entries VALUES (?, ?, {_NEXT})", digest, _allocated(unfinished))
             self._make_room()
             shutil.rmtree(path, ignore_errors=True)  # what a killed process left
             unfinished.rename(path)
@@ -143,7 +144,7 @@ class DiskCache:
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def _touch(self, digest: str) -> bool:
-        rows = self._execute("UPDATE entries SET used = ? WHERE name = ? RETURNING name", time.time(), digest)
+        rows = self._execute(f"UPDATE entries SET used = {_NEXT} WHERE name = ? RETURNING name", digest)
         return bool(rows) and (self.root / "entries" / digest).is_dir()
 
     def _make_room(self) -> None:
@@ -220,6 +221,7 @@ class DiskCache:
 
 
 def _age(path: Path) -> float:
+    """Seconds since a directory was made; negative where the clock was set back meanwhile."""
     try:
         return time.time() - path.stat().st_mtime
     except OSError:

@@ -208,7 +208,7 @@ class EndpointChild:
         # Anything else is not about the rows, so asking for half of them would not help.
         self._breaker.failed()
         if status in _LATER:
-            raise _Busy(f"status {status}", seconds_to_wait(retry_after) or 0.0)
+            raise _Busy(f"status {status}", retry_after)
         raise ChildUnavailable(f"{self._shown} answered with status {status}.")
 
     def _read(self, content: bytes, rows: int) -> AnyArray:
@@ -220,8 +220,8 @@ class EndpointChild:
         self._breaker.succeeded()
         return values
 
-    def _answer(self, body: str, until: float, largest: int) -> tuple[int, bytes | None, str]:
-        """Return status, body and Retry-After, or raise once the deadline has passed; None is too large a body."""
+    def _answer(self, body: str, until: float, largest: int) -> tuple[int, bytes | None, float]:
+        """Return status, body and seconds to wait, or raise once the deadline has passed; None is too large a body."""
         seconds_left = max(0.01, until - time.monotonic())
         deadline.set(until)
         with _session(self._allow_private).post(
@@ -237,8 +237,10 @@ class EndpointChild:
             for chunk in response.iter_content(_CHUNK):
                 content += chunk
                 if len(content) > largest:
-                    return response.status_code, None, ""
-            return response.status_code, bytes(content), response.headers.get("Retry-After", "")
+                    return response.status_code, None, 0.0
+            headers = response.headers
+            wait = seconds_to_wait(headers.get("Retry-After"), headers.get("Date")) or 0.0
+            return response.status_code, bytes(content), wait
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.1, max=5)

@@ -105,7 +105,7 @@ class _Call:
             self.broken = True
             raise
         self.status = answer.status_code
-        self.retry_after = seconds_to_wait(answer.headers.get("Retry-After"))
+        self.retry_after = seconds_to_wait(answer.headers.get("Retry-After"), answer.headers.get("Date"))
         if not self.redirects and (answer.is_redirect or answer.history):
             raise ChildUnavailable("the store answers with a redirect, which is not followed")
         return answer
@@ -231,20 +231,28 @@ def is_network(error: BaseException | None) -> bool:
     return False
 
 
-def seconds_to_wait(retry_after: str | None) -> float | None:
-    """Read the header Retry-After, seconds or a date; None where it says nothing."""
+def seconds_to_wait(retry_after: str | None, sent: str | None = None) -> float | None:
+    """Read the header Retry-After, seconds or a date; None where it says nothing.
+
+    Parameters
+    ----------
+    retry_after
+        What stands there.
+    sent
+        The header Date of the same answer: the server's clock, and not this machine's, tells how long a date is away.
+    """
     if not retry_after:
         return None
     try:
         return max(0.0, float(retry_after))
     except ValueError:
-        return _seconds_until(retry_after)
+        until, now = _moment(retry_after), _moment(sent)
+        return None if until is None else max(0.0, until - (time.time() if now is None else now))
 
 
-def _seconds_until(date: str) -> float | None:
+def _moment(date: str | None) -> float | None:
     try:
-        moment = email.utils.parsedate_to_datetime(date)
-        return max(0.0, moment.timestamp() - time.time())
+        return email.utils.parsedate_to_datetime(date).timestamp() if date else None
     except (ValueError, OverflowError):
         return None
 

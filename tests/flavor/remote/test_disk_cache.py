@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -91,6 +92,28 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     with cache.entry("d", write):
         pass
     assert [name in cache for name in "abcd"] == [True, False, True, True]
+
+
+def test_a_clock_that_is_set_back_changes_neither_who_goes_first_nor_what_is_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, filled = DiskCache(tmp_path, limit=10**9), []
+    for name in "ab":
+        with cache.entry(name, write):
+            pass
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 600)
+    with cache.entry("a", write):
+        pass
+    cache.limit = cache.size
+    with cache.entry("c", write):
+        pass
+    assert [name in cache for name in "abc"] == [True, False, True]
+    with contextlib.suppress(ValueError), cache.entry("c", write):
+        raise ValueError("damaged")
+    with cache.entry("c", lambda path: filled.append(write(path))):
+        pass
+    assert filled == [None]
 
 
 def test_an_entry_in_use_is_not_taken_away(tmp_path: Path) -> None:

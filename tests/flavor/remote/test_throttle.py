@@ -124,6 +124,17 @@ def test_a_retry_after_with_a_date_is_read() -> None:
     assert throttling.seconds_to_wait(header) == pytest.approx(100, abs=5)
 
 
+@pytest.mark.parametrize("hours", [-10.0, -1 / 6, 1 / 6, 10.0])
+def test_a_clock_that_was_set_does_not_change_how_long_a_server_wants_to_be_left_alone(
+    hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    until, sent = (email.utils.formatdate(moment, usegmt=True) for moment in (now + 100, now))
+    monkeypatch.setattr(time, "time", lambda: now + 3600 * hours)
+    assert throttling.seconds_to_wait(until, sent) == 100
+    assert throttling.seconds_to_wait(until, "some day") == pytest.approx(max(0, 100 - 3600 * hours), abs=2)
+
+
 def test_nobody_waits_longer_than_the_patience_for_a_server_that_asks_for_an_hour(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
