@@ -104,8 +104,8 @@ class ShardReader:
 
     def keys(self, status: str | None = "fitted") -> Iterator[str]:
         """Yield the encoded keys of all groups of one status (None: of any), in file order."""
-        query = "SELECT key FROM children WHERE ?1 IS NULL OR status = ?1 ORDER BY rowid"
-        for (key,) in self._connection().execute(query, (status,)):
+        query = "SELECT key FROM children WHERE :status IS NULL OR status = :status ORDER BY rowid"
+        for (key,) in self._connection().execute(query, {"status": status}):
             yield key
 
     def rows(self, status: str | None = None, keys: Iterable[str] | None = None) -> Iterator[ShardRow]:
