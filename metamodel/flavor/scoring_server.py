@@ -33,6 +33,7 @@ from mlflow.types import DataType, Schema
 
 from metamodel.bundle.manifest import Manifest
 from metamodel.common.messages import listing
+from metamodel.common.traces import silenced
 from metamodel.flavor.body_tables import (
     BodyTooLarge,
     csv_header,
@@ -257,7 +258,7 @@ def read_csv_body(
     """
     try:
         columns = csv_header(body)
-        _refuse_twice(columns)
+        _refuse_twice(columns, {*group_by, *texts, *kinds, *exact} if names_to_read is None else names_to_read)
         read = columns if names_to_read is None else [name for name in columns if name in names_to_read or not name]
         _refuse_long_lines(body, len(columns), all_are_read=len(read) == len(columns))
         of_keys = [name for name in kinds if name in group_by]
@@ -277,9 +278,13 @@ def read_csv_body(
     return frame.astype(dict.fromkeys(whole, "float64"))
 
 
-def _refuse_twice(columns: Sequence[str]) -> None:
-    if twice := sorted(name for name, times in Counter(columns).items() if times > 1):
-        raise PublicError(f"The body has more than one column named {listing(map(repr, twice))}.", BAD_REQUEST)
+def _refuse_twice(columns: Sequence[str], own: Collection[str]) -> None:
+    """Refuse a column that is there twice, and name it if it is the model's own: another name is the caller's text."""
+    twice = sorted(name for name, times in Counter(columns).items() if times > 1)
+    if named := [name for name in twice if name in own]:
+        raise PublicError(f"The body has more than one column named {listing(map(repr, named))}.", BAD_REQUEST)
+    if twice:
+        raise PublicError("The body has more than one column of a name. Send each once.", BAD_REQUEST)
 
 
 def _refuse_long_lines(body: str, columns: int, *, all_are_read: bool) -> None:
@@ -298,7 +303,8 @@ def _hide_rows(server: Any, numbers: Sequence[str]) -> None:
 
     def invocations(data: Any, content_type: str, model: Any, input_schema: Any) -> Any:
         try:
-            answer = original(data, content_type, model, input_schema)
+            with silenced("mlflow"):  # which warns of params and columns by their names
+                answer = original(data, content_type, model, input_schema)
         except PublicError as error:
             if isinstance(error.__cause__, BodyTooLarge):  # a status that MLflow's errors have not
                 return server.InvocationsResponse(_serialized(error), 413, "application/json")

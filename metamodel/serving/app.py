@@ -190,7 +190,8 @@ class Service:
             self.figures.logged(*self.log.counts)
 
     def _routes(self) -> FastAPI:
-        app = FastAPI(openapi_url=None)
+        # A redirect would repeat the target and the host that a stranger named.
+        app = FastAPI(openapi_url=None, redirect_slashes=False)
 
         async def ping() -> Response:
             """Say whether requests are welcome."""

@@ -1,10 +1,12 @@
 """An error in a log: where it came from, and nothing of what it says."""
 
+import io
 import logging
+import threading
 
 import pytest
 
-from metamodel.common.traces import log_failure, places
+from metamodel.common.traces import log_failure, places, silenced
 
 pytestmark = pytest.mark.tableless
 
@@ -49,3 +51,23 @@ def test_of_a_deep_recursion_the_innermost_places_are_told() -> None:
     with pytest.raises(RecursionError) as caught:
         deeper(100)
     assert places(caught.value).count("deeper") == 12
+
+
+def test_what_a_library_logs_in_a_silenced_thread_is_not_written_and_what_others_log_is() -> None:
+    library, written = logging.getLogger("a_library"), io.StringIO()
+    handler = logging.StreamHandler(written)
+    library.addHandler(handler)
+    below = logging.getLogger("a_library.of_requests")
+    try:
+        with silenced("a_library"):
+            below.error("here")
+            with silenced("a_library"):
+                below.error("here")
+            below.error("here")
+            other = threading.Thread(target=below.error, args=("there",))
+            other.start()
+            other.join()
+        below.error("after")
+    finally:
+        library.removeHandler(handler)
+    assert written.getvalue() == "there\nafter\n"
