@@ -11,6 +11,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import rolled_out
 from click.testing import CliRunner
 from places import ROOT
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -207,3 +208,26 @@ def test_every_row_is_in_the_log_once_however_often_the_answers_are_used(
     assert rows["version"].nunique() == 1
     counted = [counts.totals[:, ROWS].sum() for _, counts in read_log_counts(tmp_path / "log")]
     assert sum(counted) == len(cells)
+
+
+def test_the_control_group_is_that_of_this_machine(spark: Any, tmp_path: Path) -> None:
+    """Whatever the partitions; null entities and unknown groups are in none."""
+    model = rolled_out.trained(tmp_path / "model", rolled_out.panel(), unknown="fallback", pooled=False)
+    frame = rolled_out.visitors().assign(row=lambda frame: np.arange(len(frame)))
+    frame.to_parquet(tmp_path / "rows.parquet")
+    expected = metamodel.score(frame, model, explore=0.3, explore_entity="customer")
+    assert set(expected["variant"]) == {"control", "treated"}
+
+    sent = spark.createDataFrame(frame).repartition(3)
+    answers = metamodel.score(sent, model, engine="spark", explore=0.3, explore_entity="customer")
+    arguments = ["--data", str(tmp_path / "rows.parquet"), "--model", str(model.path), "--engine", "spark"]
+    asked = ["--explore", "0.3", "--explore-entity", "customer", "--output", str(tmp_path / "scored.parquet")]
+    run = CliRunner().invoke(main, ["score", *arguments, *asked])
+
+    assert run.exit_code == 0, run.output
+    for found in (answers.toPandas(), pd.read_parquet(tmp_path / "scored.parquet")):
+        found = found.sort_values("row", ignore_index=True)
+        assert found["variant"].tolist() == expected["variant"].tolist()
+        assert found["status"].tolist() == expected["status"].tolist()
+        np.testing.assert_allclose(found["prediction"], expected["prediction"], rtol=1e-9)
+    assert "variant" not in metamodel.score(sent, model, engine="spark").columns
