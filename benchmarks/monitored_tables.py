@@ -5,8 +5,8 @@
 
 Housing: districts of California in cells of half a degree; a model of a quarter of them, another quarter as the
 baseline, and half of them as the window: as it is, and with one feed scaled wrongly in one band of latitude.
-Flights: arrival delays by origin and destination, a model of January to May 2013, and windows of four weeks from June
-on: nothing is planted there.
+Flights: arrival delays by origin and destination, a model of January to mid-April 2013, the weeks until June as the
+baseline, and windows of four weeks from then on: nothing is planted there.
 """
 
 import argparse
