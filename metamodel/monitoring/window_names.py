@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import BoolArray
+from metamodel.common.arrays import BoolArray, HashArray
 from metamodel.common.messages import short
 from metamodel.common.times import microseconds_in
 from metamodel.evaluation.splits import time_order
@@ -102,6 +102,19 @@ def _latest(values: pd.Series) -> str:
     return _text(moment, "D" if moment == moment.astype("datetime64[D]") else "s")
 
 
+def _row_hashes(frame: pd.DataFrame) -> HashArray:
+    """Hash each row: numbers as they are, 7 like 7.0, and everything else as a text, shape (n_rows,)."""
+    columns = {
+        place: values.to_numpy(np.float64, na_value=np.nan) + 0.0  # there is one zero
+        if pd.api.types.is_integer_dtype(values.dtype) or pd.api.types.is_float_dtype(values.dtype)
+        else values.astype(str)
+        for place, (_, values) in enumerate(frame.items())
+    }
+    rows = pd.DataFrame(columns, index=frame.index)
+    hashes: HashArray = pd.util.hash_pandas_object(rows, index=False, categorize=False).to_numpy()
+    return hashes
+
+
 class WindowNaming:
     """Names the one window of a table that comes in parts: by its latest time, else by its rows in whatever order.
 
@@ -122,7 +135,7 @@ class WindowNaming:
         if isinstance(self._time_column, str) and self._time_column in frame:
             self._latest = max(self._latest, _latest(frame[self._time_column]))
             return
-        hashes = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
+        hashes = _row_hashes(frame)
         self._sums += np.array([hashes.sum(), (hashes * hashes).sum()], dtype=np.uint64)  # modulo 2**64
         self._rows += len(frame)
 

@@ -16,7 +16,7 @@ from metamodel.prediction_log.log_files import NEW_DIR, new_files
 from metamodel.prediction_log.log_locks import reading
 from metamodel.prediction_log.log_store import open_log_store
 
-__all__ = ["is_log", "read_log"]
+__all__ = ["is_log", "logged_columns", "read_log"]
 
 _BATCH_ROWS = 100_000
 
@@ -24,6 +24,14 @@ _BATCH_ROWS = 100_000
 def is_log(folder: str | Path) -> bool:
     """Whether a folder is that of a prediction log."""
     return any((Path(folder) / name).exists() for name in (NEW_DIR, "delta", "compacted.json"))
+
+
+def logged_columns(folder: str | Path) -> list[str]:
+    """Name the columns that rows of a log have, some at least."""
+    path = Path(folder)
+    with reading(path):
+        files = _files(path)
+        return pa.unify_schemas([_schema(file) for file in files]).names if files else list(COLUMNS)
 
 
 def read_log(

@@ -42,9 +42,11 @@ class NamedRows:
         self._on = list(on)
         first, second, rows = _gathered(parts, self._on)
         order = np.argsort(first, kind="stable")
-        if (np.diff(first[order]) == 0).any():  # doubled, as a rule
+        if _longest_run(first[order]) > 1:  # names that are doubled, as a rule
             order = np.lexsort((second, first))
-        self._first, self._second, self._rows = first[order], second[order], rows[order]
+        for array in (first, second, rows):  # one at a time in memory twice
+            array[:] = array[order]
+        self._first, self._second, self._rows = first, second, rows
         self._run = _longest_run(self._first)
 
     @property
@@ -71,15 +73,23 @@ class NamedRows:
 
 def _gathered(parts: Iterable[pd.DataFrame], on: Sequence[str]) -> tuple[HashArray, AnyArray, IntArray]:
     """Hash the names of all rows that have one; return both hashes, and which rows they are."""
-    hashes, total = [], 0
+    gathered: list[list[AnyArray]] = [[np.empty(0, kind)] for kind in (np.uint64, np.uint32, np.int32)]
+    total = 0
     for part in parts:
         first, second, named = _hashes(part, on)
-        hashes.append((first, second, named + total))
+        named += total
         total += len(part)
-    whole = np.int64 if total > np.iinfo(np.int32).max else np.int32
-    nothing = (np.empty(0, np.uint64), np.empty(0, np.uint32), np.empty(0, np.int64))
-    first, second, rows = (np.concatenate(column) for column in zip(nothing, *hashes, strict=True))
-    return first, second, rows.astype(whole)
+        whole = np.int32 if total <= np.iinfo(np.int32).max else np.int64
+        for arrays, array in zip(gathered, (first, second, named.astype(whole)), strict=True):
+            arrays.append(array)
+    return _joined(gathered[0]), _joined(gathered[1]), _joined(gathered[2])
+
+
+def _joined(arrays: list[AnyArray]) -> AnyArray:
+    """Put arrays behind one another, and forget them."""
+    whole = np.concatenate(arrays)
+    arrays.clear()
+    return whole
 
 
 def _hashes(table: pd.DataFrame, on: Sequence[str]) -> tuple[HashArray, AnyArray, IntArray]:
@@ -99,5 +109,5 @@ def _longest_run(ordered: HashArray) -> int:
     """How many equal ones stand behind one another, at most; 0 of nothing."""
     if not len(ordered):
         return 0
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1], True])
-    return int(np.diff(starts).max())
+    others = ordered[1:] != ordered[:-1]
+    return 1 if others.all() else int(np.diff(np.flatnonzero(np.r_[True, others, True])).max())

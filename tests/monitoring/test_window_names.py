@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.exceptions import InputError
-from metamodel.monitoring.window_names import windows_of
+from metamodel.monitoring.window_names import WindowNaming, windows_of
 
 DAYS = st.lists(st.dates(dt.date(1960, 1, 1), dt.date(2060, 1, 1)), min_size=1, max_size=30)
 
@@ -62,6 +62,17 @@ def test_without_times_the_same_rows_get_the_same_number_again() -> None:
 
     assert (one[:7], two[:7]) == ("000001-", "000002-")
     assert windows_of(first.iloc[::-1], None, None, [one, two])[0][0] == one
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=20), st.integers(1, 20))
+def test_rows_in_parts_get_the_name_of_all_together_however_their_numbers_are_held(numbers: list, size: int) -> None:
+    table = pd.DataFrame({"x": numbers, "text": ["a"] * len(numbers)})
+    naming, kinds = WindowNaming(None), (np.int64, "Int64", np.float64)
+    for place, start in enumerate(range(0, len(table), size)):
+        naming.see(table.iloc[start : start + size].astype({"x": kinds[place % 3]}))
+    assert naming.name([]) == windows_of(table, None, None, [])[0][0]
+    other = table.assign(x=table["x"] + 0.5)
+    assert naming.name([]) != windows_of(other, None, None, [])[0][0]
 
 
 def test_a_length_without_times_is_refused() -> None:

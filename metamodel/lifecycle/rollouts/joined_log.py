@@ -16,7 +16,7 @@ from metamodel.evaluation.variant_effects import PAIRED_SUMS
 from metamodel.exceptions import InputError
 from metamodel.prediction.answer_form import ROLLOUT_VARIANTS
 from metamodel.prediction_log.label_rows import LabelRows, LabelSource
-from metamodel.prediction_log.log_reader import is_log, read_log
+from metamodel.prediction_log.log_reader import is_log, logged_columns, read_log
 from metamodel.tables import files as tables
 from metamodel.tables.dataframes import table_of
 
@@ -30,6 +30,9 @@ UNKNOWN_SHARE = -1.0
 _FEATURE = "feature_"
 
 _UNITS = "units of the split"
+
+# What is read of a log in any case, as far as it has it.
+_OF_LOG = ("variant", "key", "prediction", "shadow_prediction", "model", "version", "challenger_share")
 
 _UNIT_COLUMNS = {"group": "key", "entity": "entity_hash"}
 
@@ -113,7 +116,7 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
     labels = _Labels(outcome, slices, unit)
     sums: LogSums | None = None
     parts: dict[str, list[pd.DataFrame]] = {}
-    for logged in _parts(log):
+    for logged in _parts(log, _columns_asked_for(outcome, slices, unit)):
         _check_columns(logged, outcome)
         # What one model alone has answered is no comparison, with a control group or without.
         part = logged[logged["variant"].isin(ROLLOUT_VARIANTS)]
@@ -142,11 +145,12 @@ def sum_log(log: Any, outcome: Outcome, slices: Sequence[str], unit: str) -> Log
     return sums
 
 
-def _parts(log: Any) -> Iterator[pd.DataFrame]:
+def _parts(log: Any, asked: Sequence[str]) -> Iterator[pd.DataFrame]:
     if not isinstance(log, str | Path):
         yield table_of(log)
     elif is_log(log):  # also while it is written and compacted: each row once
-        yield from read_log(log)
+        columns = [name for name in logged_columns(log) if name in asked]
+        yield from read_log(log, columns=columns)
     elif Path(log).is_dir():
         files = sorted(path for path in Path(log).rglob("*.parquet") if not path.name.startswith("."))
         if not files:
@@ -155,6 +159,13 @@ def _parts(log: Any) -> Iterator[pd.DataFrame]:
             yield from tables.read_batches(file)
     else:
         yield from tables.read_batches(log)
+
+
+def _columns_asked_for(outcome: Outcome, slices: Sequence[str], unit: str) -> list[str]:
+    """Name the columns of a log, or of labels, that may be needed: a log of all features has many more."""
+    sliced = [name.strip() for spec in slices for name in spec.split(",")]
+    of_slices = [*sliced, *(f"{_FEATURE}{name}" for name in sliced)]
+    return [*outcome.on, *_OF_LOG, outcome.column, *of_slices, _UNIT_COLUMNS.get(unit, unit)]
 
 
 class _Labels:
@@ -167,8 +178,7 @@ class _Labels:
                 f"The labels lack {listing(map(repr, missing))} (they have {listing(columns, 12)}). "
                 f"Correct --on or --target.{did_you_mean(missing, columns)}"
             )
-        sliced = [name.strip() for spec in slices for name in spec.split(",")]
-        asked = [*sliced, *(f"{_FEATURE}{name}" for name in sliced), _UNIT_COLUMNS.get(unit, unit)]
+        asked = _columns_asked_for(outcome, slices, unit)
         others = [name for name in asked if name in columns and name not in outcome.on]
         self.rows = LabelRows(outcome.labels, outcome.on, outcome.column, others)
         if self.rows.doubled()[0]:

@@ -18,6 +18,7 @@ from metamodel.exceptions import InputError
 from metamodel.lifecycle.rollouts import joined_log
 from metamodel.lifecycle.rollouts.joined_log import Outcome, sum_log
 from metamodel.prediction.rollout.assignment import hash_text, in_challenger, unit_hashes
+from metamodel.prediction_log import label_rows
 from metamodel.prediction_log.label_rows import LabelSource
 from metamodel.prediction_log.log_files import new_files, write_new_file
 
@@ -129,7 +130,7 @@ def test_rows_that_no_roll_out_answered_and_parts_before_the_shadow_had_answered
     expected = metamodel.compare_variants(log, labels, target="y").table
     for parts in ([plain, early, log], [log, early, plain]):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(joined_log, "_parts", lambda _, parts=parts: iter(parts))
+            patch.setattr(joined_log, "_parts", lambda *_, parts=parts: iter(parts))
             found = metamodel.compare_variants("log", every, target="y")
         pd.testing.assert_frame_equal(found.table, expected)
 
@@ -182,6 +183,23 @@ def test_a_servers_log_is_read_while_it_is_compacted_each_row_once(tmp_path: Pat
     pd.testing.assert_frame_equal(compare(tmp_path, labels).table, compare(log, labels).table)
 
 
+def test_labels_in_parts_and_a_log_on_disk_come_to_the_same_to_the_last_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, labels = visits(4, 0.1, entities=200)
+    log = log.assign(feature_city=[f"city {i % 3}" for i in range(len(log))], feature_price=1.0)
+    whole = compare(log, labels, slices=["city", "country,city"])
+    times = pd.date_range("2026-11-01", periods=len(log), freq="min", tz="UTC")
+    (tmp_path / "log").mkdir()
+    write_new_file(tmp_path / "log", pa.Table.from_pandas(log.assign(time=times), preserve_index=False))
+    labels.assign(weather="fine").to_parquet(tmp_path / "labels.parquet", row_group_size=7)
+    monkeypatch.setattr(label_rows, "_PART_ROWS", 11)
+    for known in (labels, tmp_path / "labels.parquet"):
+        divided = compare(tmp_path / "log", known, slices=["city", "country,city"])
+        pd.testing.assert_frame_equal(divided.table, whole.table, check_exact=True)
+        assert divided.facts == whole.facts
+
+
 @given(st.integers(15, 200))
 def test_a_log_in_parts_comes_to_the_same(rows: int) -> None:
     log, labels = visits(8, entities=60)
@@ -189,7 +207,7 @@ def test_a_log_in_parts_comes_to_the_same(rows: int) -> None:
     whole = sum_log(log, outcome, ["country"], "entity")
     parts = [log.iloc[start : start + rows] for start in range(0, len(log), rows)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(joined_log, "_parts", lambda _: iter(parts))
+        patch.setattr(joined_log, "_parts", lambda *_: iter(parts))
         divided = sum_log(log, outcome, ["country"], "entity")
     assert (divided.rows, divided.labelled) == (whole.rows, whole.labelled)
     for kind, table in whole.by_kind.items():
