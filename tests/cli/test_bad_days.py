@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from mlflow import MlflowClient
+from stores import new_store
 
 from metamodel.cli import main
 from metamodel.common.failures import failure_line
@@ -77,10 +79,9 @@ def test_a_database_that_is_full_is_one_line_and_what_is_finished_is_kept(
 @pytest.mark.slow
 def test_a_store_that_may_not_be_written_is_a_few_lines(train: list[str], tmp_path: Path) -> None:
     database = tmp_path / "store.db"
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{database}"}
+    MlflowClient(new_store(tmp_path, database.name)).search_experiments()
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///file:{database}?mode=ro&uri=true"}
     command = [sys.executable, "-m", "metamodel", *train]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///file:{database}?mode=ro&uri=true"
 
     result = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 

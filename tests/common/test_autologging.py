@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
+from stores import new_store
 
 import metamodel
 from metamodel.common.autologging import autologging_off
@@ -17,7 +18,7 @@ def mlflow_autologs(tmp_path, monkeypatch):
     """MLflow with autologging on, and a store of its own."""
     import mlflow
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
     mlflow.autolog(silent=True, log_models=False)
     yield mlflow
     mlflow.autolog(disable=True, silent=True)

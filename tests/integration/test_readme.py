@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from places import ROOT
+from stores import new_store
 
 from metamodel.cli import main
 
@@ -49,7 +50,7 @@ def test_the_commands_for_the_sample_run_as_they_stand(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "sales.yaml", tmp_path)
     # MLflow numbers the versions of a name in one store: the first is 1.
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
     for first in ("metamodel train", "metamodel monitor"):
         block = next(part for part in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if part.startswith(first))
         for line in filter(None, block.replace("\\\n", "").splitlines()):

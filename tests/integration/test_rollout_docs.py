@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from places import ROOT
+from stores import new_store
 
 _BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.DOTALL)
 
@@ -19,7 +20,7 @@ def test_the_canary_goes_from_one_percent_to_all_by_the_commands_of_the_page(tmp
     blocks = _BLOCK.findall(section)
     assert [kind for kind, _ in blocks] == ["python", "sh", "sh", "sh", "sh"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    env = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    env = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": new_store(tmp_path)}
     said = ""
     for kind, text in blocks:
         if kind == "python":

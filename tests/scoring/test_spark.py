@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import rolled_out
 from click.testing import CliRunner
+from java import SHORT_LIVED
 from places import ROOT
 from sklearn.linear_model import LogisticRegression, Ridge
 from spark_tables import FEATURES, KEYS, TARGET, entries, in_cells
@@ -110,6 +111,7 @@ def test_the_command_scores_in_a_process_of_its_own_where_no_session_is(tmp_path
     bundle, output = trained(data, "shop", "y"), tmp_path / "answers.parquet"
     place = ["--data", tmp_path / "rows.parquet", "--model", bundle, "--output", output]
     command = [sys.executable, "-m", "metamodel", "score", "--engine", "spark", *map(str, place)]
+    (tmp_path / "spark-defaults.conf").write_text(f"spark.driver.extraJavaOptions {' '.join(SHORT_LIVED)}\n")
     env = {**os.environ, "PYTHONPATH": str(ROOT), "SPARK_CONF_DIR": str(tmp_path)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
 

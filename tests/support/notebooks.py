@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from places import ROOT
+from stores import new_store
 
 CELL_SECONDS = 150
 
@@ -19,7 +20,7 @@ def executed(name: str, home: Path, *checks: str) -> Any:
     notebook = nbformat.read(FOLDER / name, as_version=4)
     notebook.cells += [nbformat.v4.new_code_cell(check) for check in checks]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlflow.db'}")
+        patch.setenv("MLFLOW_TRACKING_URI", new_store(home))
         patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(home / "artifacts"))
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
         # Everything of the kernel's own lies in the temporary directory, too.

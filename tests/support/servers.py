@@ -23,6 +23,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from stores import new_store
+
 HOST = "127.0.0.1"
 _START_SECONDS = 120
 _STOP_SECONDS = 10
@@ -70,7 +72,7 @@ def tracking_server(directory: Path, workers: int = 1) -> Iterator[Server]:
         Server processes.
     """
     options = {
-        "backend-store-uri": f"sqlite:///{directory / 'mlflow.db'}",
+        "backend-store-uri": new_store(directory),
         "artifacts-destination": str(directory / "artifacts"),
         "workers": str(workers),
     }

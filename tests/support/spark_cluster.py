@@ -99,6 +99,7 @@ def cluster_session(master: str, folder: Path) -> Any:
         .config("spark.driver.bindAddress", _LOOPBACK)
         .config("spark.driver.host", _LOOPBACK)
         .config("spark.driver.memory", "512m")
+        .config("spark.driver.extraJavaOptions", " ".join(SHORT_LIVED))
         .config("spark.executor.memory", "512m")
         .config("spark.executor.cores", "1")
         .config("spark.local.dir", str(folder / "driver"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from stores import new_store
 
 from metamodel.tracking.left_open import KILLED, close_left_open, noted_open
 
@@ -70,7 +71,7 @@ def test_a_living_process_s_run_stays_open() -> None:
 
 
 def test_a_note_of_another_server_stays_until_that_server_is_used(temporary: Path) -> None:
-    other = f"sqlite:///{temporary / 'other.db'}"
+    other = new_store(temporary, "other.db")
     used = {**os.environ, "MLFLOW_TRACKING_URI": other}  # in processes of their own: this one may have set another
     client = MlflowClient(other)
     client.search_experiments()
