@@ -269,7 +269,8 @@ class Service:
     def _read(self, scorer: Scorer, body: bytes, content_type: str | None) -> Reading:
         is_large = len(body) > _LARGE_BODY or (content_type or "").startswith(_PARQUET)
         if self._readers is None or not is_large:
-            return scorer.reader.read(body, content_type)
+            reader = scorer.reader
+            return (reader.read if len(body) > _SMALL_BODY else reader.read_by_mlflow)(body, content_type)
         return self._readers.read(scorer.reader, body, content_type)
 
     def _learn(self, seconds: float) -> None:

@@ -18,6 +18,7 @@ import resource
 import signal
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -33,6 +34,8 @@ _logger = logging.getLogger(__name__)
 _REQUEST = struct.Struct("!QqQ")
 
 _COUNT = struct.Struct("!Q")
+
+_STATUS = "/proc/self/status"
 
 # A process that has taken so much more than at its start ends after its answer, and the memory is free again.
 _KEPT_BYTES = 2**26
@@ -155,7 +158,9 @@ def _read_for_worker(connection: socket.socket, seconds: float, opened_bytes: in
     gc.disable()  # parsers make millions of objects and no cycles
     os.nice(_NICENESS)
     taken = _taken_bytes()
-    resource.setrlimit(resource.RLIMIT_DATA, (taken + opened_bytes, resource.RLIM_INFINITY))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)  # nobody may raise it
+    limit = taken + opened_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
     stays = True
     while stays and (head := _received(connection, _REQUEST.size, or_end=True)):
         signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -178,9 +183,16 @@ def _reader(pickled: bytes) -> BodyReader:
 
 
 def _taken_bytes() -> int:
-    """Read how much memory this process may write that no file is behind: what the system counts for `RLIMIT_DATA`."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-        kilobytes = next(line.split()[1] for line in status if line.startswith("VmData"))
+    """Read how much memory this process may write that no file is behind: what the system counts for `RLIMIT_DATA`.
+
+    Where the system has no such count (macOS) it is the most that this process has ever had in memory.
+    """
+    try:
+        with open(_STATUS, encoding="ascii", errors="replace") as status:
+            kilobytes = next(line.split()[1] for line in status if line.startswith("VmData"))
+    except (OSError, StopIteration):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
     return int(kilobytes) * 1024
 
 

@@ -16,6 +16,7 @@ import metamodel
 from metamodel.flavor import body_tables
 from metamodel.serving import app
 from metamodel.serving.app import Limits, Service
+from metamodel.serving.body_reader import BodyReader
 from metamodel.serving.json_request import PlainRequest
 from metamodel.serving.prometheus import Figures
 from metamodel.serving.scorer import Reply, Scorer
@@ -92,6 +93,22 @@ def test_only_what_is_in_memory_and_was_not_slow_lately_is_answered_on_the_loop(
     for _ in range(400):
         service._learn(0.0)
     assert _threads_of(service, monkeypatch, fr) == [False]
+
+
+def test_a_small_body_that_is_not_plain_is_parsed_as_such_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, found = type(service.scorer.reader).read_plain, []
+
+    def noted(reader: BodyReader, *given: Any) -> PlainRequest | None:
+        found.append(read(reader, *given))
+        return found[-1]
+
+    monkeypatch.setattr(BodyReader, "read_plain", noted)
+    assert _ask(service, records({"store": None}))[0]["status"] == 200
+    assert found == [None]
+    assert _ask(service, records(*[{"store": None}] * 100))[0]["status"] == 200  # more than is tried on the loop
+    assert found == [None, None]
 
 
 def test_stacked_rows_are_answered_on_the_loop_at_once(plain_model: str, monkeypatch: pytest.MonkeyPatch) -> None:

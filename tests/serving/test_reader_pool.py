@@ -82,6 +82,40 @@ def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_read(score
     pool.close()
 
 
+def test_a_body_that_takes_too_much_is_refused_also_where_the_system_does_not_count(
+    scorer: Scorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(reader_pool, "_STATUS", str(tmp_path / "no such file"))
+    body = ('{"dataframe_records": [' + "[]," * 10_000_000 + "[]]}").encode()
+    pool = ReaderPool(1, 60, 2**25)
+    refused = pool.read(scorer.reader, body, JSON).refusal
+    assert refused is not None
+    assert refused.status == 413
+    pool.close()
+    roomy = ReaderPool(1, 60, 2**30)
+    assert roomy.read(scorer.reader, records({}).encode(), JSON).request is not None
+    assert len(roomy._idle) == 1
+    roomy.close()
+
+
+def test_a_limit_that_the_process_was_started_with_stays(scorer: Scorer) -> None:
+    told, tell = multiprocessing.Pipe(duplex=False)
+
+    def work() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (2**41, 2**42))
+        pool = ReaderPool(1, 60, 2**30)
+        pool.read(scorer.reader, records({}).encode(), JSON)
+        (reader,) = _children(pool._first)
+        tell.send(resource.prlimit(reader, resource.RLIMIT_DATA))
+        pool.close()
+
+    worker = multiprocessing.get_context("fork").Process(target=work)
+    worker.start()
+    soft, hard = told.recv()
+    worker.join()
+    assert (soft < 2**41, hard) == (True, 2**42)
+
+
 class _Endless(BodyReader):
     """Stands in for a parser that never ends."""
 
