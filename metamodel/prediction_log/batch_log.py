@@ -19,7 +19,7 @@ from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
 from metamodel.prediction_log.counted_rows import days_of, without_features
 from metamodel.prediction_log.log_counts import write_count_file
-from metamodel.prediction_log.log_files import NEW_DIR
+from metamodel.prediction_log.log_files import NEW_DIR, WRITING
 from metamodel.prediction_log.log_settings import LogSettings
 from metamodel.prediction_log.log_tables import has_features, log_table
 from metamodel.prediction_log.log_writer import LogCounts
@@ -84,7 +84,7 @@ class BatchLog:
             place.mkdir(parents=True, exist_ok=True)
             unfinished = self._stack.enter_context(whole_file(place / f"rows-{self._name}.parquet", tidy=False))
             self._file = self._stack.enter_context(unfinished.open("wb"))
-            self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd", coerce_timestamps="us")
+            self._writer = pq.ParquetWriter(self._file, table.schema, coerce_timestamps="us", **WRITING)
         self._writer.write_table(table, row_group_size=_ROW_GROUP)
 
     def _fail(self, error: Exception) -> None:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metamodel.common.whole_files import whole_file
+from metamodel.prediction_log.log_files import WRITING
 
 __all__ = ["MANIFEST", "HiveStore"]
 
@@ -105,7 +106,7 @@ class HiveStore:
                     rows = table.filter(pc.equal(table["day"], day)).select(without_day.names)
                     if str(day) not in writers:
                         name = self._new_name(str(day))
-                        writers[str(day)] = name, pq.ParquetWriter(self._folder / name, without_day, compression="zstd")
+                        writers[str(day)] = name, pq.ParquetWriter(self._folder / name, without_day, **WRITING)
                     writers[str(day)][1].write_table(rows)
         finally:
             for _, writer in writers.values():
@@ -114,7 +115,7 @@ class HiveStore:
 
     def _write(self, table: pa.Table, day: str) -> str:
         name = self._new_name(day)
-        pq.write_table(table, self._folder / name, compression="zstd")
+        pq.write_table(table, self._folder / name, **WRITING)
         return name
 
     def _new_name(self, day: str) -> str:

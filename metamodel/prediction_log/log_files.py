@@ -6,16 +6,23 @@ import socket
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metamodel.common.whole_files import whole_file
 
-__all__ = ["NEW_DIR", "new_files", "new_name", "write_new_file", "write_safely"]
+__all__ = ["DAMAGE", "NEW_DIR", "WRITING", "new_files", "new_name", "write_new_file", "write_safely"]
 
 # Files that no compaction has taken in yet.
 NEW_DIR = "new"
+
+# How every file of a log is written: readers prove each page by its checksum.
+WRITING: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+
+# What is raised over the bytes of a damaged file.
+DAMAGE = (pa.ArrowException, OSError, ValueError)
 
 _NAME = re.compile(r"rows-(\d{8}T\d{6})\d*-.+\.parquet")
 
@@ -44,7 +51,7 @@ def write_safely(path: Path, table: pa.Table) -> None:
     disk, and renamed.
     """
     with whole_file(path, tidy=False) as unfinished, unfinished.open("wb") as file:  # compaction tidies up
-        pq.write_table(table, file, compression="zstd", coerce_timestamps="us")
+        pq.write_table(table, file, coerce_timestamps="us", **WRITING)
         file.flush()
         os.fsync(file.fileno())
 
@@ -57,4 +64,5 @@ def new_name() -> str:
 
 def new_files(folder: Path) -> list[Path]:
     """Files that no compaction has taken in yet, the oldest first."""
-    return sorted(path for path in (folder / NEW_DIR).glob("rows-*.parquet") if _NAME.fullmatch(path.name))
+    found = (path for path in (folder / NEW_DIR).glob("rows-*.parquet") if _NAME.fullmatch(path.name))
+    return sorted(path for path in found if path.is_file())  # a pipe would be waited for

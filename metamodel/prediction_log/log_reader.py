@@ -1,6 +1,7 @@
 """Read a log while it is written and compacted: every row once, and no file that is not complete."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,21 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from metamodel.common.messages import short
+from metamodel.common.messages import short, short_line
 from metamodel.exceptions import InputError
 from metamodel.prediction_log.log_columns import COLUMNS
-from metamodel.prediction_log.log_files import NEW_DIR, new_files
+from metamodel.prediction_log.log_files import DAMAGE, NEW_DIR, new_files
 from metamodel.prediction_log.log_locks import reading
 from metamodel.prediction_log.log_store import open_log_store
 
 __all__ = ["is_log", "logged_columns", "read_log"]
 
 _BATCH_ROWS = 100_000
+
+# Pages whose bytes are not those that were written are damage, not other values.
+_PROVEN = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
 
 
 def is_log(folder: str | Path) -> bool:
@@ -71,14 +77,14 @@ def read_log(
     between = _between(since, until)
     with reading(path):
         files = _files(path)
-        schema = pa.unify_schemas([_schema(file) for file in files]) if files else None
+        schema = _schema(files)
         if schema is None:
             yield pd.DataFrame(columns=list(columns or COLUMNS))
             return
         names = list(columns or schema.names)
         if unknown := [name for name in names if name not in schema.names]:
             schema = pa.schema([*schema, *(pa.field(name, COLUMNS.get(name) or pa.null()) for name in unknown)])
-        yield from _parts(ds.dataset(files, schema=schema, format="parquet"), names, between, batch_rows)
+        yield from _parts(ds.dataset(files, schema=schema, format=_PROVEN), names, between, batch_rows)
 
 
 def _files(path: Path) -> list[str]:
@@ -88,11 +94,23 @@ def _files(path: Path) -> list[str]:
     return [str(file) for file in (*compacted, *(file for file in new if file.name not in taken))]
 
 
-def _schema(file: str) -> pa.Schema:
+def _schema(files: Sequence[str]) -> pa.Schema | None:
+    """Put the files' columns together; None where there are no files."""
+    schema: pa.Schema | None = None
+    for file in files:
+        with _damage(file):
+            columns = pq.read_schema(file).remove_metadata()
+            schema = columns if schema is None else pa.unify_schemas([schema, columns])
+    return schema
+
+
+@contextmanager
+def _damage(file: str) -> Iterator[None]:
     try:
-        return pq.read_schema(file).remove_metadata()
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{file} of the log is damaged ({error}). `metamodel compact-log` sets it aside.") from error
+        yield
+    except DAMAGE as error:
+        kind = short_line(str(error))
+        raise InputError(f"{file} of the log is damaged ({kind}). `metamodel compact-log` sets it aside.") from error
 
 
 def _parts(
@@ -116,8 +134,18 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     """Read row group by row group: a scan of the whole data set, or of a file, runs ahead of whoever takes his time."""
     for fragment in dataset.get_fragments(between):
-        for row_group in fragment.split_by_row_group(between, schema=dataset.schema):
-            yield from row_group.to_batches(dataset.schema, columns=names, filter=between, batch_size=batch_rows)
+        with _damage(fragment.path):
+            groups = fragment.split_by_row_group(between, schema=dataset.schema)
+        for group in groups:
+            batches = group.to_batches(dataset.schema, columns=names, filter=between, batch_size=batch_rows)
+            while (batch := _next(batches, fragment.path)) is not None:
+                yield batch
+
+
+def _next(batches: Iterator[pa.RecordBatch], file: str) -> pa.RecordBatch | None:
+    """Read the next batch, in a call of its own: what its user raises is no damage of the file."""
+    with _damage(file):
+        return next(batches, None)
 
 
 def _nothing(dataset: ds.Dataset, names: Sequence[str]) -> pa.RecordBatch:
