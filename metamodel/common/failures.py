@@ -115,7 +115,12 @@ def storage_failures() -> Iterator[None]:
 
 
 def without_walls(record: logging.LogRecord) -> bool:
-    """Cut what a store's library logs of an error to its first line; the command says the rest. A filter of loggers."""
+    """Leave out what a store's library logs of a failure that the command tells itself, and cut the rest to a line.
+
+    A filter of loggers.
+    """
+    if _of_text(record.getMessage()):
+        return False
     lines = record.getMessage().splitlines()
     record.msg, record.args, record.exc_info, record.exc_text = (lines[0] if lines else ""), (), None, None
     return True

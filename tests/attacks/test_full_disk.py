@@ -1,5 +1,6 @@
 """A disk that is really full: one line for each command, no half file, and what is finished is kept."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -104,6 +105,21 @@ def test_a_model_that_no_store_has_room_for_is_one_line_and_its_run_is_ended(
     assert sorted(run.info.status for run in runs) == ["FAILED"] * len(SHARES) + ["FINISHED"]
     models = client.search_logged_models([experiment])
     assert {model.status.value for model in models} == {"READY", "FAILED"}
+
+
+@pytest.mark.timeout(300)
+def test_a_database_without_room_is_one_line_and_mlflows_own_words_are_left_out(
+    disk: SmallDisk, served_bundle: Path, table: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = f"sqlite:///{disk.path / 'runs.db'}"
+    MlflowClient(store).create_experiment("full", artifact_location=str(disk.path / "artifacts"))
+    disk.resize(pages(disk.used - 4096))
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "full")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    result = run("log", served_bundle)
+    assert one_line(result).startswith("error: A database cannot be used: database or disk is full.")
+    logged = [record for record in caplog.records if record.name.startswith("mlflow.")]
+    assert [record for record in logged if record.levelno >= logging.ERROR] == []
 
 
 @pytest.mark.timeout(300)

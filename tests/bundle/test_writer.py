@@ -9,6 +9,7 @@ import pytest
 from metamodel.bundle.shard_writer import ShardWriter
 from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.writer import ShardMerger, library_versions, new_bundle
+from metamodel.exceptions import AllGroupsFailed, InputError
 
 
 def test_the_shards_of_tasks_become_few_files(tmp_path, monkeypatch):
@@ -38,6 +39,32 @@ def test_an_error_while_writing_leaves_no_bundle_and_keeps_what_tasks_did(tmp_pa
         left = [path.name for folder in (directory, tasks) for path in folder.rglob("*")]
         (directory / "manifest.json").write_text("{}")
     assert (left, [path.name for path in tmp_path.iterdir()]) == (["shards", "done.json"], ["out"])
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only the administrator can give files away")
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_another_user_would_have_gone_on_with_is_refused(linked, tmp_path):
+    work = tmp_path / ".bundle.work"
+    theirs = tmp_path / "theirs" if linked else work
+    (theirs / "tasks").mkdir(parents=True)
+    os.chown(theirs, 54321, 54321)
+    if linked:
+        work.symlink_to(theirs)
+    match = r"\.bundle\.work was made by another user\. Take it away, or name another output directory\.$"
+    with pytest.raises(InputError, match=match), new_bundle(tmp_path / "bundle"):
+        raise AssertionError("it is gone on with")
+
+
+def test_the_work_folder_is_this_users_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        with new_bundle(tmp_path / "bundle") as (directory, _):
+            assert directory.parent.stat().st_mode & 0o777 == 0o700
+            raise AllGroupsFailed("none")
+    except AllGroupsFailed:
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        os.umask(before)
 
 
 def test_versions_of_what_is_installed_are_recorded():

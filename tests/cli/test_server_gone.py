@@ -75,6 +75,7 @@ def test_a_server_that_hangs_is_told(name: str, silent: str, folder: Path, monke
     )
     assert result.stderr.splitlines()[-1].startswith(line)
     assert sum("error" in line for line in result.stderr.splitlines()) == 1
+    assert "pa55" not in result.output
     assert set(folder.rglob("*")) == before
 
 
