@@ -92,15 +92,19 @@ def is_being_written(unfinished: Path) -> bool:
 def _own(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
     """Make something beside a target, with a lock where the file system has locks; what is left of it goes."""
     unfinished = target.with_name(f".{target.name}.unfinished-{os.getpid()}-{secrets.token_hex(4)}")
-    make(unfinished)
     lock = -1
     try:
+        make(unfinished)
         if fcntl is not None:
             lock = os.open(unfinished, os.O_RDONLY)
             _is_free(lock)
             if not _is_at(unfinished, lock):  # taken away before the lock was had
                 make(unfinished)
         yield unfinished
+    except OSError as error:
+        if error.filename is not None and str(error.filename) == str(unfinished):
+            error.filename = str(target)  # the name that people know
+        raise
     finally:
         _remove(unfinished)
         if lock >= 0:

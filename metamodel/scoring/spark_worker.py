@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.references import WORKERS_VARIABLE
@@ -32,6 +32,9 @@ __all__ = ["JobLog", "ModelPlace", "PartitionScorer"]
 
 # Rows come sorted by group, so a child is not needed again once its rows have passed.
 _DEFAULT_CACHE_MB = 256
+
+# Seconds that another process of the machine may take to fetch the model.
+_LONGEST_DOWNLOAD = 1800.0
 
 _models: dict[str, MetaModel] = {}
 
@@ -107,12 +110,18 @@ def _fetch_once(uri: str, tracking_uri: str | None, folder: Path) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / "done"
-    with FileLock(folder / "lock"):
-        if not done.exists():
-            path = mlflow.artifacts.download_artifacts(
-                artifact_uri=uri, dst_path=str(folder), tracking_uri=tracking_uri
-            )
-            done.write_text(path, encoding="utf-8")
+    try:
+        with FileLock(folder / "lock", timeout=_LONGEST_DOWNLOAD):
+            if not done.exists():
+                path = mlflow.artifacts.download_artifacts(
+                    artifact_uri=uri, dst_path=str(folder), tracking_uri=tracking_uri
+                )
+                done.write_text(path, encoding="utf-8")
+    except Timeout as error:
+        raise UnreadableBundle(
+            f"Another process of this machine has been fetching {redacted(uri)} for {_LONGEST_DOWNLOAD:g} s, into "
+            f"{folder}. End it, and start again."
+        ) from error
     return Path(done.read_text(encoding="utf-8"))
 
 

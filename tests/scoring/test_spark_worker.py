@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from spark_children import RecordingRidge
 from spark_tables import entries
 
 import metamodel
+from metamodel.exceptions import UnreadableBundle
+from metamodel.scoring import spark_worker
 
 pytestmark = pytest.mark.spark
 
@@ -47,3 +50,12 @@ def test_model_that_workers_cannot_reach_is_downloaded_once(spark: Any, tmp_path
 
     assert set(answers["status"]) == {"child"}
     assert entries(spark) == before
+
+
+def test_a_download_that_another_process_never_ends_ends_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark_worker, "_LONGEST_DOWNLOAD", 0.05)
+    match = r"^Another process of this machine has been fetching models:/sales/1 for 0\.05 s, into [^\n]*\. End it"
+    with FileLock(tmp_path / "lock"), pytest.raises(UnreadableBundle, match=match):
+        spark_worker._fetch_once("models:/sales/1", None, tmp_path)
