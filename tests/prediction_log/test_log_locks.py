@@ -7,6 +7,7 @@ from logged_rows import ids_in, log_in
 
 from metamodel import compact_log
 from metamodel.exceptions import InputError
+from metamodel.prediction_log import log_locks
 from metamodel.prediction_log.log_locks import reading, removing, the_only_writer
 
 
@@ -29,3 +30,13 @@ def test_a_reader_that_came_before_the_first_compaction_keeps_files_where_they_a
         assert not nobody_reads
     with removing(tmp_path, wait=False) as nobody_reads:
         assert nobody_reads
+
+
+def test_a_lock_that_somebody_holds_for_ever_ends_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(log_locks, "_LONGEST_WAIT", 0.1)
+    log_in(tmp_path)
+    match = r"^'[^\n]*' has been {} by another process for 0\.1 s\. Let it end, or end it\.$"
+    with reading(tmp_path), pytest.raises(InputError, match=match.format("read")), removing(tmp_path):
+        raise AssertionError("files are taken away from a reader")
+    with removing(tmp_path), pytest.raises(InputError, match=match.format("compacted")):
+        ids_in(tmp_path)
