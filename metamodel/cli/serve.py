@@ -56,7 +56,7 @@ def _megabytes(flag: str, default: int, variable: str, text: str) -> Callable[[A
 @option("--salt", help="With --challenger: deals the units; default: made of the challenger.")
 @option("--patience", type=Number(), help="With --challenger: seconds that an answer waits for it (2).")
 @explore_options
-@option("--refresh", type=Number("SECONDS", "number of seconds"), help="Follow the alias: look this often, and swap.")
+@option("--refresh", type=Number("SECONDS", "number of seconds"), help="Follow aliases: look this often, and swap.")
 @log_options
 def serve(
     model: str,

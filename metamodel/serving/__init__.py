@@ -68,12 +68,13 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     drain_seconds
         How long requests are still taken after the signal, with the note to go elsewhere from now on.
     refresh_seconds
-        Follow the model's alias: how often to look where it points. None to go on with the version of the start.
+        Follow the aliases of the model and of its challenger: how often to look where they point. None to go on with
+        the versions of the start.
     announce
         Told once where the server listens.
     challenge
-        A challenger that is served beside the model, opened once, whatever the model's alias does; or a control group
-        that the model's parents answer. None for the control group that the training recorded, if any.
+        A challenger that is served beside the model; or a control group that the model's parents answer. None for the
+        control group that the training recorded, if any.
     log
         What is logged of the answers, and where (docs/prediction_log.md); None for no log.
 
@@ -86,7 +87,7 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     ------
     InputError
         The extra `serve` is not installed, there is no such model, a number is too small, the address cannot be had, or
-        an alias shall be followed that the model's URI does not name; or the log's folder cannot be made, or a column
+        an alias shall be followed that no URI names; or the log's folder cannot be made, or a column
         of the log shall stay empty that is none.
     """
     _check({"workers": workers, **(limits or {}), **({} if refresh_seconds is None else {"refresh": refresh_seconds})})
@@ -95,10 +96,9 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
     from metamodel.serving.app import Limits
     from metamodel.serving.held_bytes import HeldBytes
     from metamodel.serving.prometheus import Figures
-    from metamodel.serving.refresh import AliasWatch, followed_alias
+    from metamodel.serving.refresh import AliasWatch
 
-    if refresh_seconds is not None:
-        followed_alias(model)
+    uris = _followed(model, challenge, refresh_seconds)
     allowed = Limits(**(limits or {}))  # type: ignore[arg-type]  # whole numbers where they are wanted
     opened_log = _open_log(log)
     listening = processes.bind(host, port)
@@ -116,7 +116,7 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
         service = _service(scorer, figures.of_worker(number), allowed, opened_log, held.of(number), listening)
         _preload(scorer)  # here, because a forked process has a cache of its own
         if refresh_seconds is not None:
-            AliasWatch(service, model, refresh_seconds, partial(_next_scorer, opening)).start()
+            AliasWatch(service, uris, refresh_seconds, partial(_next_scorer, opening, model)).start()
         about_to_listen()
         processes.run_one(service, listening, drain_seconds, parent)
 
@@ -124,6 +124,16 @@ def serve(  # noqa: PLR0913 - each says one thing of the server
         start(0, lambda: None)
         return 0
     return processes.run_several(start, workers, drain_seconds + allowed.seconds)
+
+
+def _followed(model: str, challenge: "Beside | None", refresh_seconds: float | None) -> list[str]:
+    """Name the models that are served; where they are to be followed, one by an alias."""
+    from metamodel.serving.refresh import followed_aliases
+
+    uris = [model, *(() if challenge is None else challenge.followed)]
+    if refresh_seconds is not None:
+        followed_aliases(uris)
+    return uris
 
 
 def _announced(model: str, challenge: "Beside | None", url: str, workers: int) -> str:
@@ -182,8 +192,8 @@ def _first_scorer(model: str, opening: "Opening", listening: "socket.socket", lo
         raise
 
 
-def _next_scorer(opening: "Opening", version: str) -> "Scorer":
-    scorer = opening(f"models:/{version}", version)
+def _next_scorer(opening: "Opening", model: str, version: str) -> "Scorer":
+    scorer = opening(f"models:/{version}" if version else model, version)
     _preload(scorer)
     return scorer
 

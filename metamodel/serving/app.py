@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -123,7 +123,8 @@ class Service:
         self.scorer = scorer
         self.figures = figures
         self._users: Counter[Scorer] = Counter()
-        figures.serve(scorer.version)
+        self._leaving: deque[Scorer] = deque()
+        figures.serve(*scorer.versions)
         self.limits = limits
         self._readers = readers
         self._held = held or HeldBytes(1, limits.held_bytes, limits.all_held_bytes).of(0)
@@ -152,17 +153,16 @@ class Service:
             The one before.
         """
         before, self.scorer = self.scorer, scorer
-        self.figures.serve(scorer.version)
+        self.figures.serve(*scorer.versions)
         return before
 
     def uses(self, scorer: Scorer) -> bool:
-        """Whether a request is being answered by it still, or may be."""
-        return scorer is self.scorer or self._users[scorer] > 0
+        """Whether a request is being answered by it still, or may be, or its challenger is asked behind answers."""
+        return scorer is self.scorer or self._users[scorer] > 0 or scorer.is_asking
 
     def forget(self, scorer: Scorer) -> None:
-        """Count no more for a version that was swapped out."""
-        self.figures.forget(scorer)
-        self._users.pop(scorer, None)
+        """Count no more for a version that was swapped out, after what it has counted last."""
+        self._leaving.append(scorer)  # only the event loop writes figures
 
     @property
     def busy(self) -> bool:
@@ -186,6 +186,11 @@ class Service:
 
     def _publish(self, scorer: Scorer) -> None:
         self.figures.publish(scorer.model.stats(), scorer)
+        while self._leaving:
+            gone = self._leaving.popleft()
+            self.figures.publish(gone.model.stats(), gone)
+            self.figures.forget(gone)
+            self._users.pop(gone, None)
         if self.log is not None:
             self.figures.logged(*self.log.counts)
 

@@ -31,6 +31,11 @@ _CACHE_GAUGES = ("entries", "bytes", "limit")
 
 _LOG = ("log rows", "log dropped")
 
+# Registered versions that serve, and how often either was swapped.
+_SERVED = ("version", "challenger version")
+
+_SWAPS = ("swaps", "challenger swaps")
+
 _SECONDS = ("reading", "unpickling", "predicting")
 
 # Of a roll-out: calls that failed; and in the shadow rows that were answered, that failed, and that were dropped.
@@ -58,7 +63,7 @@ class Figures:
         names += [f"seconds {name}" for name in (*_SECONDS, "answering")]
         names += [f"variant {name}" for name in VARIANTS]
         names += [f"challenger {name}" for name in _CHALLENGER]
-        names += ["rows stacked", "waiting", "bytes in", "version", "swaps", "refresh failures", *_LOG]
+        names += ["rows stacked", "waiting", "bytes in", *_SERVED, *_SWAPS, "refresh failures", *_LOG]
         self.where = {name: i for i, name in enumerate(names)}
         shared = mmap.mmap(-1, 8 * workers * len(names))
         self._table = np.frombuffer(shared, dtype=np.float64).reshape(workers, len(names))
@@ -106,17 +111,25 @@ class Figures:
 
     def _versions(self, total: Mapping[str, float]) -> Iterator[Metric]:
         """Say which registered version answers in how many workers, and how often that has changed."""
-        serving = Counter(self._table[:, self.where["version"]].astype(int).tolist())
-        workers = GaugeMetricFamily(
-            "metamodel_serving_workers", "Workers by the registered version that answers.", labels=["version"]
-        )
-        for version, number in sorted(serving.items()):
-            if version:
-                workers.add_metric([str(version)], number)
-        yield workers
+        yield self._workers("version", "metamodel_serving_workers", "Workers by the registered version that answers.")
         yield CounterMetricFamily("metamodel_version_swaps", "Versions that were swapped in.", total["swaps"])
+        challengers = self._workers(
+            "challenger version", "metamodel_challenger_workers", "Workers by the challenger's registered version."
+        )
+        if challengers.samples or total["challenger swaps"]:
+            swapped = total["challenger swaps"]
+            yield challengers
+            yield CounterMetricFamily("metamodel_challenger_swaps", "Challengers that were swapped in.", swapped)
         failures = total["refresh failures"]
         yield CounterMetricFamily("metamodel_refresh_failures", "Looks at the alias that failed.", failures)
+
+    def _workers(self, served: str, name: str, words: str) -> Metric:
+        workers = GaugeMetricFamily(name, words, labels=["version"])
+        versions = Counter(self._table[:, self.where[served]].astype(int).tolist())
+        for version, number in sorted(versions.items()):
+            if version:
+                workers.add_metric([str(version)], number)
+        return workers
 
     def _latency(self, total: Mapping[str, float]) -> Metric:
         cumulated = np.cumsum([total[f"bucket {bound}"] for bound in _BUCKETS]).tolist()
@@ -188,7 +201,8 @@ class WorkerFigures:
         # A forerunner in this place has gone with its cache and its requests; what it counted stays.
         for name in ("waiting", *(f"cache {gauge}" for gauge in _CACHE_GAUGES)):
             row[self._where[name]] = 0
-        row[self._where["version"]] = 0
+        for served in _SERVED:
+            row[self._where[served]] = 0
         self._before = row.copy()
         # What each model has counted, as far as it is in the row: a version that is swapped in begins with nothing.
         self._counted: dict[Hashable, dict[str, float]] = {}
@@ -207,11 +221,12 @@ class WorkerFigures:
         """Say how many requests are in the thread pool."""
         self._row[self._where["waiting"]] = number
 
-    def serve(self, version: str) -> None:
-        """Say which registered version answers from now on, as ``sales/8``; "" where it is none."""
-        place = self._where["version"]
-        self._row[self._where["swaps"]] += self._row[place] > 0
-        self._row[place] = int(version.rpartition("/")[2] or 0)
+    def serve(self, version: str, challenger: str = "") -> None:
+        """Say which registered versions serve from now on, as ``sales/8``; "" where it is none."""
+        for served, swaps, now in zip(_SERVED, _SWAPS, (version, challenger), strict=True):
+            place, number = self._where[served], int(now.rpartition("/")[2] or 0)
+            self._row[self._where[swaps]] += self._row[place] not in (0, number)
+            self._row[place] = number
 
     def refresh_failed(self) -> None:
         """Count a look at the alias that failed."""

@@ -48,6 +48,8 @@ class Scorer:
     ----------
     model, version
         As above.
+    versions
+        The registered version, and that of the challenger beside it; "" for none.
     headers
         What goes with every answer.
     reader
@@ -65,6 +67,7 @@ class Scorer:
         self.model = model
         self._log = None if log is None else AnswerLog(model, log, model_identity(model, version))
         self.version = version
+        self.versions = [version, _challenger_version(model)]
         # A name may hold what no header can.
         plain = version.encode("ascii", errors="backslashreplace")
         self.headers = [(VERSION_HEADER, plain)] if version else []
@@ -75,6 +78,23 @@ class Scorer:
         )
         if isinstance(model, RolloutModel):
             model.is_serving = True
+
+    @property
+    def models(self) -> list[MetaModel]:
+        """The models that were opened: one, or a champion and the challenger beside it."""
+        if not isinstance(self.model, RolloutModel):
+            return [self.model]
+        return [model for model in (self.model.champion, self.model.challenger) if model is not None]
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a challenger is still at work on rows that were answered."""
+        return isinstance(self.model, RolloutModel) and self.model.is_asking
+
+    def close(self) -> None:
+        """Let the threads of a challenger end; it is asked no more."""
+        if isinstance(self.model, RolloutModel):
+            self.model.close()
 
     def read(self, body: bytes, content_type: str | None) -> PlainRequest | None:
         """Read a plain request, or return None where MLflow's code has to read it."""
@@ -113,6 +133,11 @@ class Scorer:
     def answer_by_mlflow(self, body: bytes, content_type: str | None) -> Reply:
         """Answer any request as it is read by the code of MLflow's server."""
         return self.answer_reading(self.reader.read_by_mlflow(body, content_type))
+
+
+def _challenger_version(model: MetaModel) -> str:
+    facts = (model.rollout.challenger if isinstance(model, RolloutModel) else None) or {}
+    return f"{facts['name']}/{facts['version']}" if facts.get("version") else ""
 
 
 def _logged(model: MetaModel) -> Model:

@@ -41,6 +41,11 @@ class Challenge:
         Rollout.of(self.entity, **self.choices)  # before a model is opened
 
     @property
+    def followed(self) -> tuple[str, ...]:
+        """URIs of models beside the one that is served, whose aliases may move."""
+        return (self.model,)
+
+    @property
     def words(self) -> str:
         """What is said where the server says that it listens."""
         return f" with {redacted(self.model)} beside it"
@@ -62,7 +67,7 @@ class Challenge:
         salt = self.choices.get("salt") or challenger.digest[:_SALT_CHARACTERS]
         facts = {
             "champion": _facts(version, champion),
-            "challenger": _facts(number or self.model, challenger),
+            "challenger": _facts(number, challenger, self.model),
         }
         rollout = Rollout.of(self.entity, **{**self.choices, "salt": salt}, **facts)
         return RolloutModel(champion, challenger, rollout)
@@ -84,6 +89,11 @@ class ControlGroup:
     entity: Sequence[str] = ()
 
     @property
+    def followed(self) -> tuple[str, ...]:
+        """URIs of models beside the one that is served: there is none."""
+        return ()
+
+    @property
     def words(self) -> str:
         """What is said where the server says that it listens."""
         return f" (parents answer {self.share:g} of the entities)" if self.share else ""
@@ -94,6 +104,7 @@ class ControlGroup:
         return exploring(model, self.share, self.entity)
 
 
-def _facts(called: str, model: MetaModel) -> dict[str, str]:
-    name, _, version = called.rpartition("/")
-    return {"uri": called, "name": name, "version": version, "digest": model.digest}
+def _facts(registered: str, model: MetaModel, place: str = "") -> dict[str, str]:
+    """Tell of a model what is known: its registered version, as ``sales/8``, or where it came from."""
+    name, _, version = registered.rpartition("/")
+    return {"uri": registered or place, "name": name, "version": version, "digest": model.digest}

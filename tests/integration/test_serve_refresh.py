@@ -60,6 +60,7 @@ class Load:
     """Sends requests at times that are fixed beforehand, on a few connections, whether others are answered or not."""
 
     url: str
+    champion: str = ""  # whom answers name, where a challenger beside it has made them
     failures: list[str] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)
     seen: list[tuple[float, int]] = field(default_factory=list)
@@ -86,7 +87,7 @@ class Load:
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         while (due := await queue.get()) is not None:
             groups = random.sample(range(GROUPS), ROWS)
-            rows = [{"group": group, "x": 1.0} for group in groups]
+            rows = [{"group": group, "x": 1.0, "customer": group} for group in groups]
             body = json.dumps({"dataframe_records": rows}).encode()
             head = "POST /invocations HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
             writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
@@ -105,7 +106,8 @@ class Load:
                 continue
             predictions = json.loads(answer)["predictions"]
             versions = {version_of(one, group) for one, group in zip(predictions, groups, strict=True)}
-            if len(versions) > 1 or headers["metamodel-version"] != f"{NAME}/{min(versions)}":
+            named = self.champion.split() or [f"{NAME}/{min(versions)}"]
+            if len(versions) > 1 or headers["metamodel-version"] not in named:
                 self.mixed.append(f"{versions} under {headers['metamodel-version']}")
             self.seen.append((time.perf_counter(), min(versions)))
         writer.close()
@@ -155,11 +157,54 @@ def test_no_request_fails_while_the_alias_moves_three_times(
         wait_for_models(scratch, 1 if workers == 1 else 1 + workers)
 
 
+def test_no_request_fails_while_the_challengers_alias_moves_and_then_the_champions(
+    registered: None, tmp_path: Path
+) -> None:
+    """Every customer is the challenger's, so that each answer says which version it is."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    metamodel.promote(NAME, 1)
+    metamodel.promote(NAME, 2, alias="challenger")
+    beside = {"challenger": f"models:/{NAME}@challenger", "mode": "ab", "fraction": 1, "entity": "customer"}
+    env = {"TMPDIR": str(scratch)}
+    with metamodel_server(f"models:/{NAME}@champion", tmp_path, 1, env, refresh=0.5, **beside) as server:
+        load = Load(server.url, champion=f"{NAME}/1 {NAME}/4")
+        thread = threading.Thread(target=load.run)
+        thread.start()
+        try:
+            load.wait_for(2, 30)
+            metamodel.promote(NAME, 3, alias="challenger")
+            load.wait_for(3, 30)
+            metamodel.promote(NAME, 4)
+            wait_for_workers(server, "4", 1)
+            answered = len(load.seen)
+            load.wait_for(3, 30)  # beside the new champion
+        finally:
+            load.stopped = True
+            thread.join()
+        assert load.failures == []
+        assert load.mixed == []
+        assert {seen for _, seen in load.seen[answered:]} == {3}
+        assert f"{NAME}/3 is the challenger now in place of {NAME}/2." in server.log
+        assert f"{NAME}/4 answers now in place of {NAME}/1." in server.log
+        assert figure(server, 'metamodel_challenger_workers{version="3"}') == 1
+        swaps = [figure(server, f"metamodel_{which}_swaps_total") for which in ("challenger", "version")]
+        assert swaps == [1, 1]
+        assert figure(server, 'metamodel_variant_rows_total{variant="challenger"}') == ROWS * len(load.seen)
+        assert figure(server, 'metamodel_variant_rows_total{variant="challenger_failed"}') == 0
+        wait_for_models(scratch, 2)  # of four versions that it has fetched, those two that serve
+
+
 def wait_for_workers(server: Server, version: str, number: int) -> None:
     """Wait until so many workers answer by a version."""
     end = time.monotonic() + 20
-    while time.monotonic() < end and figure(server, f'metamodel_serving_workers{{version="{version}"}}') != number:
+    name = f'metamodel_serving_workers{{version="{version}"}}'
+    while time.monotonic() < end and f"{name} {number:.1f}" not in metrics(server):
         time.sleep(0.1)
+
+
+def metrics(server: Server) -> str:
+    return requests.get(f"{server.url}/metrics", timeout=10).text
 
 
 def wait_for_models(scratch: Path, number: int) -> None:

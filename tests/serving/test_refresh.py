@@ -1,19 +1,24 @@
 """Following an alias: what can be followed, what is swapped and counted, what a failing registry changes."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 import metamodel
 from metamodel import serving
+from metamodel.bundle.rollout.rollout_model import RolloutModel
+from metamodel.prediction.answer_form import PredictOptions
+from metamodel.prediction.rollout.rollout_plan import Rollout
+from metamodel.serving import refresh
 from metamodel.serving.app import Limits, Service
 from metamodel.serving.prometheus import Figures
-from metamodel.serving.refresh import AliasWatch, followed_alias, version_now
+from metamodel.serving.refresh import AliasWatch, followed_aliases, version_now
 from metamodel.serving.scorer import Scorer
 
 
@@ -28,7 +33,13 @@ def scorer(bundle: Path, number: int) -> Scorer:
     return Scorer(metamodel.load_model(bundle, cache_bytes=2**20), 500, f"sales/{number}")
 
 
-def watch(service: Service, bundle: Path, monkeypatch: pytest.MonkeyPatch, answers: list[object]) -> AliasWatch:
+def watch(
+    service: Service,
+    bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: list[object],
+    opening: Callable[[str], Scorer] | None = None,
+) -> AliasWatch:
     """Let the registry give these answers, one a look: a version's number, or an error."""
 
     def asked(self: MlflowClient, name: str, alias: str) -> object:
@@ -38,13 +49,21 @@ def watch(service: Service, bundle: Path, monkeypatch: pytest.MonkeyPatch, answe
         return SimpleNamespace(version=answer)
 
     monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", asked)
-    return AliasWatch(service, "models:/sales@champion", 60, lambda version: scorer(bundle, int(version[6:])))
+    return AliasWatch(
+        service, ["models:/sales@champion"], 60, opening or (lambda version: scorer(bundle, int(version[6:])))
+    )
 
 
 @pytest.mark.parametrize("uri", ["models:/sales/3", "runs:/0123/model", "/some/path", "models:/m-0123"])
 def test_only_an_alias_can_be_followed(uri: str) -> None:
     with pytest.raises(metamodel.InputError, match="--refresh follows an alias"):
-        followed_alias(uri)
+        followed_aliases([uri])
+
+
+def test_it_is_enough_that_the_challenger_has_an_alias() -> None:
+    assert followed_aliases(["/some/path", "models:/sales@challenger"]) == ["sales@challenger"]
+    with pytest.raises(metamodel.InputError, match="models:/sales/8 and /some/path have none"):
+        followed_aliases(["models:/sales/8", "/some/path"])
 
 
 def test_serve_says_so_before_it_takes_the_port(bundle: Path) -> None:
@@ -81,6 +100,89 @@ def test_a_registry_that_fails_changes_nothing_and_is_told_once(
         "sales@champion cannot be followed (MlflowException: no answer). sales/1 answers on."
     ]
     assert "metamodel_refresh_failures_total 2.0" in service.figures.all.text().decode()
+
+
+class BesideScorer(Scorer):
+    """A champion's scorer with a challenger of this version beside it."""
+
+    def __init__(self, bundle: Path, champion: int, challenger: int) -> None:
+        one, other = (metamodel.load_model(bundle, cache_bytes=2**20) for _ in range(2))
+        facts = {"uri": f"sales/{challenger}", "name": "sales", "version": str(challenger)}
+        super().__init__(RolloutModel(one, other, Rollout.of(None, challenger=facts)), 500, f"sales/{champion}")
+        one.logged, other.logged = Path(f"/fetched/{champion}"), Path(f"/fetched/{challenger}")
+
+
+def test_a_challenger_whose_alias_moves_is_followed_told_and_counted_and_so_is_the_champion(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service(BesideScorer(bundle, 1, 2), Figures(1, ["child"]).of_worker(0), Limits())
+    # Of each look the champion's version, then the challenger's.
+    answers = [1, 2, 1, 3, 4, 3]
+    points = {"champion": 1, "challenger": 2}
+
+    def asked(self: MlflowClient, name: str, alias: str) -> object:
+        points[alias] = answers.pop(0)
+        return SimpleNamespace(version=str(points[alias]))
+
+    monkeypatch.setattr(MlflowClient, "get_model_version_by_alias", asked)
+    forgotten: list[str] = []
+    monkeypatch.setattr(refresh, "forget_download", lambda model: forgotten.append(str(model.logged)))
+    uris = ["models:/sales@champion", "models:/sales@challenger"]
+    watching = AliasWatch(
+        service, uris, 60, lambda version: BesideScorer(bundle, int(version[6:]), points["challenger"])
+    )
+    assert [watching.look() for _ in range(2)] == [False, True]
+    watching.let_go()
+    assert forgotten == ["/fetched/2"]  # the champion's files are needed still
+    assert service.scorer.versions == ["sales/1", "sales/3"]
+    assert watching.look()
+    watching.let_go()
+    assert forgotten == ["/fetched/2", "/fetched/1"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "sales/3 is the challenger now in place of sales/2.",
+        "sales/4 answers now in place of sales/1.",
+    ]
+    text = service.figures.all.text().decode()
+    for line in (
+        'metamodel_challenger_workers{version="3"} 1.0',
+        "metamodel_challenger_swaps_total 1.0",
+        'metamodel_serving_workers{version="4"} 1.0',
+        "metamodel_version_swaps_total 1.0",
+    ):
+        assert line in text
+    service.close()
+
+
+def test_a_challenger_that_hangs_in_the_shadow_keeps_its_files_and_the_aliases_are_followed_on(
+    service: Service, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = BesideScorer(bundle, 1, 9)
+    service.swap(hanging)
+    asked, released = threading.Event(), threading.Event()
+    assert isinstance(hanging.model, RolloutModel)
+    shadow = hanging.model._shadow
+    assert shadow is not None
+
+    def hang(*_: object) -> object:
+        asked.set()
+        released.wait(60)
+        raise RuntimeError("planted")
+
+    shadow._ask, shadow._seconds = hang, 0
+    row = pd.DataFrame({"country": ["FR"], "store": [1], "price": [0.5], "count": [3]})
+    shadow.offer(hanging.model.route.read(row), PredictOptions())
+    assert asked.wait(30)
+    watching = watch(service, bundle, monkeypatch, ["2", "3"])
+    assert watching.look()
+    watching.let_go()
+    assert watching._draining == [hanging]
+    assert watching.look()
+    assert service.scorer.version == "sales/3"
+    released.set()
+    while hanging.is_asking:
+        released.wait(0.01)
+    watching.let_go()
+    assert watching._draining == []
 
 
 def test_what_two_versions_count_adds_up(bundle: Path) -> None:

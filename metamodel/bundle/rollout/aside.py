@@ -31,6 +31,7 @@ class Aside:
     def _forget(self) -> None:
         self._idle: list[_Worker] = []
         self._running = 0
+        self._closed = False
 
     def call(self, function: Callable[[], _T], seconds: float) -> _T:
         """Call a function, and wait.
@@ -54,16 +55,25 @@ class Aside:
             raise ChallengerFailed(f"The challenger took longer than {seconds:g} s.") from error
         return result
 
+    def close(self) -> None:
+        """Let each thread end as soon as it has nothing to do; no call may follow."""
+        with self._lock:
+            self._closed = True
+            for worker in self._idle:
+                worker.end()
+
     def _done(self, worker: "_Worker") -> None:
         with self._lock:
             self._idle.append(worker)
+            if self._closed:
+                worker.end()
 
 
 class _Worker:
     """A thread that does one thing after the other, and does not keep its process from ending."""
 
     def __init__(self, done: Callable[["_Worker"], None]) -> None:
-        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._done = done
         threading.Thread(target=self._work, name="metamodel-challenger", daemon=True).start()
 
@@ -72,9 +82,12 @@ class _Worker:
         self._asked.put((function, future))
         return future
 
+    def end(self) -> None:
+        self._asked.put(None)
+
     def _work(self) -> None:
-        while True:
-            function, future = self._asked.get()
+        while (asked := self._asked.get()) is not None:
+            function, future = asked
             try:
                 result = function()
             except BaseException as error:  # noqa: BLE001 - it belongs to who asked

@@ -117,6 +117,17 @@ class RolloutModel(MetaModel):
             self.challenger.preload(preload)
         return super().preload(preload)
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether the challenger has calls in the shadow that it has not answered yet."""
+        return self._shadow is not None and self._shadow.is_asking
+
+    def close(self) -> None:
+        """Let the threads end that ask the challenger; it must not be asked any more."""
+        self._aside.close()
+        if self._shadow is not None:
+            self._shadow.close()
+
     def warm_up(self) -> None:
         """Map the arrays of both models into memory now."""
         super().warm_up()

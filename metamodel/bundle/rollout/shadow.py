@@ -72,7 +72,7 @@ class Shadow:
         self._lock = ForkLock(self._forget)
 
     def _forget(self) -> None:
-        self._queue: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()  # None is its end
         self._waiting = 0
         self._started = False
 
@@ -98,13 +98,24 @@ class Shadow:
         self._queue.put(asked)
         return answer
 
-    def _work(self, asked: "queue.SimpleQueue[_Asked]") -> None:
-        while True:
+    @property
+    def is_asking(self) -> bool:
+        """Whether rows wait for the challenger."""
+        return self._waiting > 0
+
+    def close(self) -> None:
+        """Let the thread end, after the rows that wait."""
+        self._queue.put(None)
+
+    def _work(self, asked: "queue.SimpleQueue[_Asked | None]") -> None:
+        is_open = True
+        while is_open:
             gathered = [asked.get()]
             time.sleep(self._seconds)
             while not asked.empty():
                 gathered.append(asked.get())
-            for together in _together(gathered):
+            is_open = None not in gathered
+            for together in _together([call for call in gathered if call is not None]):
                 self._answer(together)
                 with self._lock:
                     self._waiting -= sum(asked.rows for asked in together)
