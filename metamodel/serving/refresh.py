@@ -149,10 +149,14 @@ class AliasWatch(threading.Thread):
         replaced = self._service.swap(scorer)
         self._draining.append(replaced)
         self._complaint = ""
-        for done, now, before in zip(("answers", "is the challenger"), scorer.versions, replaced.versions, strict=True):
-            if now != before:
-                _logger.warning("%s %s now in place of %s.", now or "The model", done, before or "the model before")
+        self._tell(replaced, scorer)
         return True
+
+    def _tell(self, replaced: "Scorer", scorer: "Scorer") -> None:
+        """Say what serves from now on."""
+        for role, now, before in zip(("answers", "is the challenger"), scorer.versions, replaced.versions, strict=True):
+            if now != before:
+                _logger.warning("%s %s now in place of %s.", now or "The model", role, before or "the model before")
 
     def _complain(self, error: Exception) -> None:
         """Say once what is wrong, not at every look."""
