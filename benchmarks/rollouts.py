@@ -4,6 +4,7 @@
     python benchmarks/rollouts.py overlay --groups 50000 --retrained 1000
     python benchmarks/rollouts.py compare --repeats 200
     python benchmarks/rollouts.py calibrate
+    python benchmarks/rollouts.py few                           # few units, of four kinds of outcomes
     python benchmarks/rollouts.py interleave
     python benchmarks/rollouts.py shadow --rate 459 --seconds 60
     python benchmarks/rollouts.py faults
@@ -11,8 +12,9 @@
 split: the share of the units beside its fraction, who moves when it grows, and the ratio check on a hash that is
 broken. overlay: bytes over the champion's bundle, and opening and one row of both, in turns. compare: A/A comparisons
 without a difference, and the same with a planted lift. calibrate: the test alone, 2,000 times without a difference.
-shadow: three servers, one of them with a log, and one with a challenger in the shadow and a log, meet the same requests
-at times fixed beforehand, in turns of ten seconds. faults: one row while the challenger raises, hangs or is damaged.
+few: the same with few units, and with a lift of 30 %. shadow: three servers, one of them with a log, and one with a
+challenger in the shadow and a log, meet the same requests at times fixed beforehand, in turns. faults: one row while
+the challenger raises, hangs or is damaged.
 """
 
 import argparse
@@ -49,6 +51,9 @@ from metamodel.prediction.rollout.rollout_plan import Rollout
 from metamodel.prediction.rollout.units import EntityColumn, entity_units
 
 Rows = list[dict[str, Any]]
+
+# These need no model.
+ALONE = ("split", "compare", "calibrate", "few")
 
 
 def split(args: argparse.Namespace) -> Rows:
@@ -194,6 +199,37 @@ def _welch_p(means: pd.Series, challenger: pd.Series) -> float:
     return float(stats.ttest_ind(*variants, equal_var=False).pvalue) if min(map(len, variants)) > 1 else 1.0
 
 
+OUTCOMES: dict[str, Callable[[np.random.Generator, int], Any]] = {
+    "normal": lambda rng, n: rng.normal(10, 3, n),
+    "lognormal": lambda rng, n: rng.lognormal(3, 0.75, n),
+    "a few very dear": lambda rng, n: rng.lognormal(3, 1.2, n),
+    "binary": lambda rng, n: (rng.random(n) < 0.2).astype(float),
+    "count": lambda rng, n: rng.poisson(rng.gamma(0.7, 2 / 0.7, n)).astype(float),
+}
+
+
+def few(args: argparse.Namespace) -> Rows:
+    """Compare few units of many kinds of outcomes, without a difference and with a lift of 30 percent."""
+    rows = []
+    for name, draw in OUTCOMES.items():
+        for units, challengers in ((10, 5), (20, 10), (50, 25), (50, 10), (200, 100), (200, 10), (1000, 10)):
+            rng = np.random.default_rng(1)
+            outcomes = draw(rng, args.repeats * units)
+            chosen = np.tile(np.arange(units) < challengers, args.repeats)
+            row: dict[str, Any] = {"outcome": name, "units": units, "challengers": challengers}
+            for lift in (0.0, 0.3):
+                means = outcomes * np.where(chosen, 1 + lift, 1.0)
+                slices = np.repeat(np.arange(args.repeats), units)
+                table = pd.DataFrame({"slice": slices, "challenger": chosen, "mean": means})
+                effects = effects_apart(table, args.repeats)
+                row[f"found of {lift:.0%}"] = float((effects["p_value"] < 0.05).mean())
+                row["holds it" if lift else "holds 0"] = float(
+                    ((effects["lower"] <= lift) & (effects["upper"] >= lift)).mean()
+                )
+            rows.append(row)
+    return rows
+
+
 def small_models(folder: Path) -> tuple[MetaModel, MetaModel, pd.DataFrame]:
     args = argparse.Namespace(groups=1000, rows=30, features=10, retrained=1000)
     return two_models(args, folder)
@@ -336,7 +372,9 @@ def _under(
 def main() -> None:
     """Run one of the benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=["split", "overlay", "compare", "calibrate", "interleave", "shadow", "faults"])
+    parser.add_argument(
+        "which", choices=["split", "overlay", "compare", "calibrate", "few", "interleave", "shadow", "faults"]
+    )
     parser.add_argument("--entities", type=int, default=1_000_000)
     parser.add_argument("--groups", type=int, default=50_000)
     parser.add_argument("--retrained", type=int, default=1000)
@@ -353,7 +391,7 @@ def main() -> None:
     logging.getLogger("metamodel").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="metamodel-rollouts-") as folder:
         benchmark: Callable[..., Rows] = globals()[args.which]
-        rows = benchmark(args) if args.which in ("split", "compare", "calibrate") else benchmark(args, Path(folder))
+        rows = benchmark(args) if args.which in ALONE else benchmark(args, Path(folder))
     show(rows, args.output)
 
 

@@ -5,9 +5,13 @@ made (Fisher, 1935). The difference of means over all deals has exactly known mo
 replacement (Cochran 1977, chapter 2); its tails are those of the Pearson distribution of type III with the first three
 of them, as of other permutation tests (Mielke and Berry, 2007, chapter 2). Its skewness is the point: where one variant
 has few units, a dear one among them weighs a lot, and a t-test takes that for a difference.
+
+Where the deals are so skewed that three moments do not tell their tails, as with ten units and outcomes of which a few
+make most of the sum, deals are drawn (Dwass, 1957), always the same ones for the same units.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import special
@@ -18,6 +22,17 @@ __all__ = ["Dealt", "randomised"]
 
 # Below, Pearson's distribution is the normal one.
 _SYMMETRIC = 1e-3
+
+# Above, deals are drawn.
+_SKEWED = 1.0
+
+# Deals of a slice, and how many units may be dealt for all of its deals, and for those of all slices.
+_FEWEST_DEALS, _MOST_DEALS = 1000, 20_000
+
+_DEALT_UNITS, _ALL_DEALT_UNITS = 4_000_000, 400_000_000
+
+# Deals that differ by less, relatively, are equal: of labels, and of counts, many are.
+_EQUAL = 1e-9
 
 
 @dataclass(frozen=True)
@@ -30,19 +45,25 @@ class Dealt:
         Of the difference; its mean is 0. NaN where the units do not vary, or a variant has none.
     lower, upper
         Between which it lies with the level's probability, as much of it beyond either.
+    drawn
+        Differences of drawn deals, sorted, of those slices whose deals are too skewed for three moments.
     """
 
     deviation: AnyArray
     skewness: AnyArray
     lower: AnyArray
     upper: AnyArray
+    drawn: dict[int, AnyArray] = field(default_factory=dict)
 
     def p_value(self, difference: AnyArray) -> AnyArray:
         """Two-sided p-value of a difference in each slice."""
         with np.errstate(invalid="ignore", divide="ignore"):
             z = difference / self.deviation
         above, below = _tail(z, self.skewness), _tail(-z, -self.skewness)
-        return np.minimum(1.0, 2 * np.minimum(above, below))
+        p = np.minimum(1.0, 2 * np.minimum(above, below))
+        for i, deals in self.drawn.items():
+            p[i] = _p_among(deals, difference[i])
+        return p
 
 
 def randomised(slices: IntArray, means: AnyArray, numbers: tuple[AnyArray, AnyArray], level: float = 0.95) -> Dealt:
@@ -78,7 +99,45 @@ def randomised(slices: IntArray, means: AnyArray, numbers: tuple[AnyArray, AnyAr
     deviation, skewness = np.where(usable, deviation, np.nan), np.where(usable, skewness, np.nan)
     beyond = (1 - level) / 2
     upper, lower = _quantile(beyond, skewness) * deviation, -_quantile(beyond, -skewness) * deviation
-    return Dealt(deviation, skewness, lower, upper)
+    drawn = dict(_drawn(np.flatnonzero(np.abs(skewness) > _SKEWED), slices, means, (n_0, n_1)))
+    for i, deals in drawn.items():
+        lower[i], upper[i] = np.quantile(deals, (beyond, 1 - beyond))
+    return Dealt(deviation, skewness, lower, upper, drawn)
+
+
+def _drawn(
+    wanted: IntArray, slices: IntArray, means: AnyArray, numbers: tuple[AnyArray, AnyArray]
+) -> Iterator[tuple[int, AnyArray]]:
+    """Draw deals of some slices; yields each one's position and differences of means, sorted."""
+    if not len(wanted):
+        return
+    few = np.minimum(*numbers)[wanted]
+    most = min(_MOST_DEALS, _ALL_DEALT_UNITS / few.sum())
+    order = np.lexsort((means, slices))  # whatever the order of the rows, the same deals
+    starts = np.searchsorted(slices[order], wanted)
+    for i, start, size in zip(wanted.tolist(), starts.tolist(), few.astype(int).tolist(), strict=True):
+        n_0, n_1 = (int(number[i]) for number in numbers)
+        values = means[order[start : start + n_0 + n_1]]
+        deals = int(np.clip(min(most, _DEALT_UNITS / size), _FEWEST_DEALS, _MOST_DEALS))
+        sums = _dealt_sums(values - values.mean(), size, deals)
+        yield i, np.sort(sums * (1 if n_1 == size else -1) * (n_0 + n_1) / (n_0 * n_1))
+
+
+def _dealt_sums(values: AnyArray, size: int, deals: int) -> AnyArray:
+    """Sum up so many random samples without replacement; each row that is shuffled gives as many as have room in it."""
+    blocks = len(values) // size
+    rows = -(-deals // blocks)
+    shuffled = np.random.default_rng(0).permuted(np.tile(values, (rows, 1)), axis=1)
+    sums: AnyArray = shuffled[:, : blocks * size].reshape(-1, size).sum(axis=1)
+    return sums
+
+
+def _p_among(deals: AnyArray, difference: float) -> float:
+    """Two-sided p-value of a difference among drawn deals, of which it is itself one (Phipson and Smyth, 2010)."""
+    slack = _EQUAL * max(abs(float(deals[0])), abs(float(deals[-1])))
+    above = len(deals) - np.searchsorted(deals, difference - slack, side="left")
+    below = np.searchsorted(deals, difference + slack, side="right")
+    return min(1.0, 2 * (1 + int(min(above, below))) / (1 + len(deals)))
 
 
 def _tail(z: AnyArray, skewness: AnyArray) -> AnyArray:

@@ -74,14 +74,23 @@ def effects_apart(units: pd.DataFrame, n_slices: int, level: float = 0.95) -> pd
 
 
 def _both(welch: dict[str, AnyArray], dealt: Dealt) -> dict[str, AnyArray]:
-    """Take the larger p-value and the wider interval of both tests."""
-    base, difference = welch["champion"], welch["challenger"] - welch["champion"]
+    """Take the larger p-value of both tests, and the widest interval.
+
+    A lift may add the same to every unit, or multiply each: then the few units of a small variant vary as much more. By
+    both the deal's limits are on the same side of no lift.
+    """
+    base, changed = welch["champion"], welch["challenger"]
+    difference = changed - base
     p_dealt = dealt.p_value(difference)
+    bounds = dealt.lower, dealt.upper
     with np.errstate(invalid="ignore", divide="ignore"):
-        limits = [(difference - bound) / base for bound in (dealt.lower, dealt.upper)]
+        added = [(difference - bound) / base for bound in bounds]
+        multiplied = [
+            np.where(np.fmin(base, base + bound) > 0, changed / (base + bound) - 1, np.nan) for bound in bounds
+        ]
     return {
-        "lower": np.fmin(welch["lower"], np.fmin(*limits)),
-        "upper": np.fmax(welch["upper"], np.fmax(*limits)),
+        "lower": np.fmin.reduce([welch["lower"], *added, *multiplied]),
+        "upper": np.fmax.reduce([welch["upper"], *added, *multiplied]),
         "p_value": np.where(np.isnan(welch["p_value"]), np.nan, np.fmax(welch["p_value"], p_dealt)),
     }
 
