@@ -13,7 +13,6 @@ Each step runs in a process of its own, whose largest memory is told.
 """
 
 import argparse
-import asyncio
 import contextlib
 import http.client
 import json
@@ -41,9 +40,6 @@ from metamodel.prediction_log.log_files import write_new_file
 from metamodel.prediction_log.log_settings import LogSettings
 from metamodel.prediction_log.log_tables import log_table
 
-# Seconds of one server's turn.
-TURN = 10.0
-
 DAYS = 10
 
 
@@ -57,11 +53,6 @@ def load(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     logging = [*plain, "--log", str(folder / "log"), "--log-features", "all"]
     if options.shadow:
         logging += ["--challenger", str(model), "--mode", "shadow"]
-    latencies: dict[str, list[float]] = {"off": [], "on": []}
-    failures = dict.fromkeys(latencies, 0)
-    processor = dict.fromkeys(latencies, 0.0)
-    rng = np.random.default_rng(0)
-    turns = max(1, round(options.seconds / TURN))
     with contextlib.ExitStack() as stack:
         servers = {
             name: stack.enter_context(serve.server(command, folder))
@@ -69,23 +60,19 @@ def load(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         }
         ports = {name: port for name, (port, _) in servers.items()}
         different = sum(_answer(ports["off"], body) != _answer(ports["on"], body) for body in sent)
-        for turn in range(-1, turns):
-            for name in ("off", "on") if turn % 2 else ("on", "off"):
-                times = np.cumsum(rng.exponential(1 / options.rate, int(options.rate * TURN)))
-                before = _processor_seconds(servers[name][1])
-                found, failed = asyncio.run(serve.stream(ports[name], sent, times, 32))
-                if turn >= 0:  # the first turn warms up
-                    latencies[name] += found
-                    failures[name] += failed
-                    processor[name] += _processor_seconds(servers[name][1]) - before
+        before = {name: _processor_seconds(pid) for name, (_, pid) in servers.items()}
+        turns, failures = serve.in_turns(ports, sent, options.rate, options.seconds, 32)
+        processor = {name: _processor_seconds(pid) - before[name] for name, (_, pid) in servers.items()}
         time.sleep(12)  # the last rows are in the queue for so long
         counts = _metrics(ports["on"])
+    latencies = {name: [second for turn in found for second in turn] for name, found in turns.items()}
     rows = [
         {"log": name, "requests": len(found), "failures": failures[name], **serve.percentiles(found)}
-        | {"processor ms": processor[name] / len(found) * 1e3}
+        | {"processor ms": 1e3 * processor[name] / (len(found) * (1 + 1 / len(turns[name])))}
         for name, found in latencies.items()
     ]
-    ratios = {f"{q} ms": rows[1][f"{q} ms"] / rows[0][f"{q} ms"] for q in ("p50", "p95", "p99", "processor")}
+    ratios = {"processor ms": rows[1]["processor ms"] / rows[0]["processor ms"]}
+    ratios |= serve.median_ratios(turns["on"], turns["off"])
     logged = sum(len(part) for part in metamodel.read_log(folder / "log", columns=["row_id"]))
     rows.append({"log": "on / off", **ratios, "different answers": different, "rows in the log": logged, **counts})
     return rows

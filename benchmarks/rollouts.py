@@ -18,7 +18,6 @@ the challenger raises, hangs or is damaged.
 """
 
 import argparse
-import asyncio
 import contextlib
 import http.client
 import json
@@ -37,7 +36,7 @@ import numpy as np
 import pandas as pd
 from measuring import median_seconds, show
 from scipy import stats
-from serve import percentiles, server, stream
+from serve import in_turns, median_ratios, percentiles, server
 from updates import table
 
 import metamodel
@@ -267,31 +266,22 @@ def shadow(args: argparse.Namespace, folder: Path) -> Rows:
         "log": [*alone, *logged],
         "shadow and log": [*alone, "--challenger", str(challenger.path), *logged],
     }
-    rng = np.random.default_rng(0)
-    found: dict[str, list[float]] = {name: [] for name in commands}
-    failures = dict.fromkeys(commands, 0)
     with contextlib.ExitStack() as stack:
         started = {name: stack.enter_context(server(command, folder)) for name, command in commands.items()}
         ports = {name: port for name, (port, _) in started.items()}
         different = sum(len({_answer(port, body) for port in ports.values()}) > 1 for body in bodies[:500])
         before = {name: _cpu_seconds(pid) for name, (_, pid) in started.items()}
-        for turn in range(-1, round(args.seconds / 10)):  # the first turn warms up
-            for name in sorted(ports, reverse=bool(turn % 2)):
-                times = np.cumsum(rng.exponential(1 / args.rate, int(args.rate * 10)))
-                latencies, failed = asyncio.run(stream(ports[name], bodies, times, args.connections))
-                if turn >= 0:
-                    found[name] += latencies
-                    failures[name] += failed
+        turns, failures = in_turns(ports, bodies, args.rate, args.seconds, args.connections)
         metrics = _metrics(ports["shadow and log"])
         spent = {name: _cpu_seconds(pid) - before[name] for name, (_, pid) in started.items()}
-    results: Rows = [
-        {"server": name, "requests": len(times), "failures": failures[name], **percentiles(times)}
-        | {"cpu ms": 1e3 * spent[name] / (len(times) + 10 * args.rate)}
-        for name, times in found.items()
-    ]
-    for quantile in ("p50 ms", "p99 ms"):
-        for result in results[1:]:
-            result[f"{quantile[:3]} over alone"] = result[quantile] / results[0][quantile]
+    results: Rows = []
+    for name, found in turns.items():
+        latencies = [second for turn in found for second in turn]
+        sent = len(latencies) * (1 + 1 / len(found))  # with the turn that warmed up
+        results.append({"server": name, "requests": len(latencies), "failures": failures[name]})
+        results[-1] |= (
+            percentiles(latencies) | median_ratios(found, turns["alone"]) | {"cpu ms": 1e3 * spent[name] / sent}
+        )
     return [*results, {"server": "answers that differ in a byte", "requests": 500, "failures": different}, *metrics]
 
 

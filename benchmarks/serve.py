@@ -49,6 +49,8 @@ from metamodel.serving.scorer import Scorer
 
 HOST = "127.0.0.1"
 START_SECONDS = 120
+# Of one server, before it is the next one's turn to be sent the same stream.
+TURN_SECONDS = 3.0
 # Requests that a server is asked one after the other before it is the next one's turn.
 TURN = 50
 
@@ -175,6 +177,40 @@ def load(work: Workload, options: argparse.Namespace, folder: Path) -> list[dict
     row = {"server": "metamodel serve", "groups": work.groups, "workers": options.workers}
     row |= {"requests/s": options.rate, "seconds": options.seconds, "requests": len(times), "failures": failures}
     return [row | percentiles(latencies) | {"max ms": max(latencies) * 1e3}]
+
+
+def in_turns(
+    ports: dict[str, int], sent: Sequence[bytes], rate: float, seconds: float, connections: int
+) -> tuple[dict[str, list[list[float]]], dict[str, int]]:
+    """Send the same stream to servers in turns of `TURN_SECONDS`, so that a neighbour's load falls on all of them.
+
+    Returns
+    -------
+    latencies : dict
+        Of each server those of each turn; a first turn, which warms up, is left out.
+    failures : dict
+    """
+    latencies: dict[str, list[list[float]]] = {name: [] for name in ports}
+    failures = dict.fromkeys(ports, 0)
+    rng = np.random.default_rng(0)
+    for turn in range(-1, max(1, round(seconds / TURN_SECONDS))):
+        times = np.cumsum(rng.exponential(1 / rate, int(rate * TURN_SECONDS)))
+        first = turn % len(ports)
+        for name in [*ports][first:] + [*ports][:first]:
+            found, failed = asyncio.run(stream(ports[name], sent, times, connections))
+            if turn >= 0:
+                latencies[name].append(found)
+                failures[name] += failed
+    return latencies, failures
+
+
+def median_ratios(turns: Sequence[Sequence[float]], base: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Compare a server with another one turn by turn; medians of the ratios of each turn's quantiles."""
+    pairs = [(percentiles(one), percentiles(other)) for one, other in zip(turns, base, strict=True)]
+    return {
+        f"{name.removesuffix(' ms')} ratio": statistics.median(one[name] / other[name] for one, other in pairs)
+        for name in ("p50 ms", "p99 ms")
+    }
 
 
 async def stream(port: int, sent: Sequence[bytes], times: np.ndarray, connections: int) -> tuple[list[float], int]:

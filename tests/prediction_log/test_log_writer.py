@@ -76,34 +76,60 @@ def test_while_the_disk_hangs_the_queue_is_full_and_rows_are_dropped_and_counted
     assert len(rows_in(tmp_path)) == 2200 - dropped
 
 
+class Ends:
+    """A log whose rows are written when a test says so, by the log's own thread; a call waits until they are."""
+
+    def __init__(self, log: PredictionLog, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._log = log
+        self._due, self._written = threading.Event(), threading.Event()
+        write = log._write
+
+        def noted() -> None:
+            self._due.clear()
+            write()
+            self._written.set()
+
+        monkeypatch.setattr(log, "_is_due", self._due.is_set)
+        monkeypatch.setattr(log, "_write", noted)
+
+    def __call__(self) -> None:
+        self._written.clear()
+        self._due.set()
+        self._log._wake.set()
+        assert self._written.wait(30)
+
+
 def test_a_disk_that_is_full_or_gone_costs_rows_and_leaves_no_file_and_one_line(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     log = PredictionLog(settings_in(tmp_path / "log"), seconds=3600)
+    write = Ends(log, monkeypatch)
     for _ in range(3):
         log.put(answered(frame_of(100)))
         with no_file_beyond(100):
-            log._write()
+            write()
     assert log.counts == LogCounts(0, 300)
     assert list((tmp_path / "log" / "new").iterdir()) == []
     assert [record.message.count("not logged") for record in caplog.records] == [1]
     (tmp_path / "log" / "new").rmdir()
     (tmp_path / "log").rmdir()
     log.put(answered(frame_of(7)))
-    log._write()
+    write()
     assert log.counts == LogCounts(0, 307)
     assert not (tmp_path / "log").exists()
     (tmp_path / "log").mkdir()
     log.put(answered(frame_of(7)))
-    log._write()
+    write()
     assert log.counts == LogCounts(7, 307)
+    log.close(20)
 
 
-def test_an_error_in_the_making_of_a_row_is_no_error_of_the_answer(tmp_path: Path):
+def test_an_error_in_the_making_of_a_row_is_no_error_of_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     log = PredictionLog(settings_in(tmp_path), seconds=3600)
+    write = Ends(log, monkeypatch)
     log.put(answered(frame_of(300), sent={"row_id": 7}))
     log.put(answered(frame_of(3), sent={"row_id": 7}))
-    log._write()
+    write()
     log.put(answered(frame_of(2)))
     log.close(20)
     assert log.counts == LogCounts(2, 303)
