@@ -145,13 +145,7 @@ class Service:
             await JSONResponse({"detail": "Method Not Allowed"}, 405, {"Allow": "POST"})(scope, receive, send)
 
     def swap(self, scorer: Scorer) -> Scorer:
-        """Let another version answer what comes next; what has begun is answered by the one that began it.
-
-        Returns
-        -------
-        Scorer
-            The one before.
-        """
+        """Let another version answer what comes next, and return the one before, which answers what it has begun."""
         before, self.scorer = self.scorer, scorer
         self.figures.serve(*scorer.versions)
         return before
