@@ -1,7 +1,7 @@
 """Count what came in, and remember it: rows, or counts of rows; labels of these and of earlier ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from metamodel.monitoring.spark import count_on_spark, is_spark_table
 from metamodel.monitoring.window_names import WindowNaming, windows_of
 from metamodel.prediction_log.count_files import is_count_file, read_counts
 from metamodel.prediction_log.label_rows import LabelSource
+from metamodel.prediction_log.log_reader import is_log
 
 __all__ = ["WindowInput", "WindowNotes", "record_window"]
 
@@ -77,7 +78,7 @@ def record_window(
             state.keep_counts(counts.window or "counts", counts)
         return counted[-1].window or "counts", WindowNotes(facts={"source": "counts"})
     with GatheredWindows(state, model, given.on) as gathered:
-        rows = _CountedParts(model, reference, given, gathered)
+        rows = _CountedParts(model, reference, given, gathered, is_of_log=_is_log(data))
         parts, source = read_rows(model, data, given.on)
         for frame in parts:
             if len(frame):
@@ -85,7 +86,7 @@ def record_window(
         name, windows = rows.finish(state, data)
     notes = _with_late_labels(model, reference, state, (name, windows), rows.labels)
     control = _control(state, name)
-    words = [*notes.words, *feedback_words(control, gathered.decided, gathered.labelled)]
+    words = [*notes.words, *feedback_words(control, gathered.decided, gathered.labelled), *rows.words]
     facts = {"source": source, **notes.facts} | ({"control": control} if control else {})
     return name, WindowNotes(tuple(words), facts)
 
@@ -94,12 +95,20 @@ class _CountedParts:
     """Counts the rows of a table part by part, with the labels that are known of them."""
 
     def __init__(
-        self, model: MetaModel, reference: ModelReference, given: WindowInput, gathered: GatheredWindows
+        self,
+        model: MetaModel,
+        reference: ModelReference,
+        given: WindowInput,
+        gathered: GatheredWindows,
+        *,
+        is_of_log: bool,
     ) -> None:
         self._model = model
         self._reference = reference
         self._given = given
         self._gathered = gathered
+        self._is_of_log = is_of_log
+        self._unlogged: dict[str, None] = {}
         self._naming = WindowNaming(model.manifest.options.get("time_column"))
         self._joined: WindowLabels | None = None
         self.columns: pd.DataFrame | None = None
@@ -118,7 +127,16 @@ class _CountedParts:
             time_column = self._model.manifest.options.get("time_column")
             windows = windows_of(frame, time_column, self._given.window, [])
         for part in count_table(self._model, self._reference, frame, self._known(frame), windows):
+            if self._is_of_log:  # what was left out on purpose is no fault of the data
+                self._unlogged |= dict.fromkeys(part.counts.absent)
+                part = replace(part, counts=replace(part.counts, absent=()))
             self._gathered.add(part.counts.window, part)
+
+    @property
+    def words(self) -> list[str]:
+        """What there is to be said of the columns."""
+        names = listing(self._unlogged)
+        return [f"the log was told to leave out {names} (--log-drop): nothing is said of it"] if names else []
 
     def _known(self, frame: pd.DataFrame) -> pd.Series | None:
         """Give the rows their labels: those that were given, else those in the table."""
@@ -143,6 +161,10 @@ class _CountedParts:
         elsewhere = logged_features(self._model, self._reference, data, self.columns, self._given.window)
         self._gathered.finish(name, elsewhere)
         return name, windows
+
+
+def _is_log(data: Any) -> bool:
+    return isinstance(data, str | Path) and is_log(data)
 
 
 def _labels(model: MetaModel, frame: pd.DataFrame, given: WindowInput) -> Labels | None:

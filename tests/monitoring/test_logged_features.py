@@ -18,10 +18,10 @@ from metamodel.prediction_log.log_writer import PredictionLog
 TABLES = ("groups", "columns", "cells", "slices", "incidents", "retrain")
 
 
-def _log(model: metamodel.MetaModel, table: pd.DataFrame, folder: Path, features: Any) -> Path:
+def _log(model: metamodel.MetaModel, table: pd.DataFrame, folder: Path, features: Any, *drop: str) -> Path:
     """Log a table's rows in calls of a few rows, at the times of the table."""
     folder.mkdir(exist_ok=True)
-    log = PredictionLog(LogSettings(folder, features=features), seconds=3600)
+    log = PredictionLog(LogSettings(folder, features=features, drop=drop), seconds=3600)
     stored = read_drift(model.bundle, bins_only=True)
     assert stored is not None
     target, schema = model.manifest.target, model.manifest.features
@@ -61,6 +61,16 @@ def test_counts_and_rows_together_find_what_logged_features_find(
     assert of_counts.facts["window"] == of_features.facts["window"] == START
     for name in TABLES:
         pd.testing.assert_frame_equal(getattr(of_counts, name), getattr(of_features, name))
+
+
+def test_a_feature_that_the_log_was_told_to_leave_out_is_no_incident_and_one_line_says_so(
+    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path
+) -> None:
+    result = _monitored(model, good, _log(model, good, tmp_path / "log", "all", "price"))
+    assert "price" not in set(result.incidents["column"])
+    line = "the log was told to leave out price (--log-drop): nothing is said of it"
+    assert [note for note in result.notes if "price" in note] == [line]
+    assert result.columns.set_index("column").loc["price", "rows"] == 0
 
 
 def test_each_week_gets_the_counts_of_its_own_days(model: metamodel.MetaModel, tmp_path: Path) -> None:
