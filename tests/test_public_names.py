@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import metamodel
+from metamodel.flavor import remote
 
 HEAVY = ("mlflow", "sklearn", "pyspark", "joblib", "pandas", "pyarrow", "matplotlib")
 
@@ -46,3 +47,22 @@ def test_training_does_not_import_mlflow_or_spark():
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_turns_and_the_disk_cache_of_children_do_not_import_mlflow():
+    program = (
+        "import sys; from metamodel.flavor.remote import disk_cache, rate_limit; "
+        "print([name for name in ('mlflow', 'pandas') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", remote.__all__)
+def test_every_name_of_what_lives_elsewhere_leads_somewhere(name):
+    assert getattr(remote, name) is not None
+
+
+def test_what_does_not_live_elsewhere_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'metamodel\.flavor\.remote' has no attribute 'fit'"):
+        _ = remote.fit

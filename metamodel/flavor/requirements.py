@@ -36,12 +36,15 @@ def requirements(manifest: Manifest) -> list[str]:
     estimators = frozenset(package for candidate in candidates for package in candidate["packages"])
     codec = () if manifest.codec == "cloudpickle" else (manifest.codec,)
     fast = _FAST if any(stack.get("family") == "trees" for stack in manifest.stacks) else ()
-    wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(_distributions(estimators)), *_SERVER, *fast])
+    others = _distributions(estimators - {"sklearn"})  # which is among those above
+    wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(others), *_SERVER, *fast])
     return [f"{package}=={found}" for package in wanted if (found := _installed(package))]
 
 
 @functools.cache  # looking through all that is installed takes a third of `log_model`; a module keeps its distribution
 def _distributions(modules: frozenset[str]) -> frozenset[str]:
+    if not modules:
+        return modules
     known = importlib.metadata.packages_distributions()
     return frozenset(known[module][0] for module in modules if module in known and known[module][0] != "metamodel")
 

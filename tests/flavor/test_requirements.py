@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from places import ROOT
 
-from metamodel.flavor.requirements import requirements
+from metamodel.flavor.requirements import _distributions, requirements
 
 pytestmark = pytest.mark.tableless
 
@@ -42,6 +42,15 @@ def test_the_installed_packages_are_looked_through_once_for_the_same_modules(mon
 
     monkeypatch.setattr(importlib.metadata, "packages_distributions", looked_again)
     assert requirements(_manifest("scipy", "sklearn")) == first
+
+
+def test_for_scikit_learn_alone_the_installed_packages_are_not_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = requirements(_manifest("sklearn", "scipy"))
+    looked_through = []
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: looked_through.append(1) or {})
+    _distributions.cache_clear()
+    assert requirements(_manifest("sklearn")) == [line for line in expected if not line.startswith("scipy==")]
+    assert looked_through == []
 
 
 def _lower_bounds(lines: list[str]) -> dict[str, str]:
