@@ -2,12 +2,14 @@
 
     python benchmarks/updates.py carry --groups 50000 --retrained 1000 --estimator ridge
     python benchmarks/updates.py contest
+    python benchmarks/updates.py judged --groups 1000
 
 `carry` trains and updates by a list of groups, in turn, and compares: medians of the time (the processor's too, for
 busy machines), and the sha256 of what is carried. `contest` draws the
 losses of 5,000 groups, of which 5 % really changed, and says which share of an oracle's gain each evidence takes: its
 own rows and those of all groups (pooled), a test of each group (own), all but the significantly worse (worse), and
-replacing always. With `--broken`, 5 % of the new children are worse by 60 %.
+replacing always. With `--broken`, 5 % of the new children are worse by 60 %. `judged` retrains all groups against the
+children that they have, on four more rows each: as arrays, and one by one.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -33,6 +36,7 @@ from metamodel.evaluation.pooled_selection import Contest
 from metamodel.evaluation.predictions import Predictions
 from metamodel.evaluation.significance import paired_p_values
 from metamodel.training.carrying.decisions import EVIDENCE, Contests
+from metamodel.training.engines import array_groups
 
 
 def table(groups: int, rows: int, features: int) -> pd.DataFrame:
@@ -91,6 +95,25 @@ def carry(args: argparse.Namespace) -> list[dict[str, Any]]:
             "same_answers": int(answers),
         }
     ]
+
+
+def judged(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Set contests as arrays beside those of single fits, in this process."""
+    frame = table(args.groups, args.rows + 4, args.features)
+    before = frame[frame.groupby("group").cumcount() < args.rows]
+    full = metamodel.train(before, "group", "y", args.estimator, n_jobs=1)
+    seconds: dict[str, list[float]] = {"arrays": [], "arrays_cpu": [], "single": [], "single_cpu": []}
+    ledgers = {}
+    for _ in range(args.repeats):
+        for way in ("arrays", "single"):
+            program = array_groups.program_of if way == "arrays" else lambda spec: None
+            with timed(seconds, way), patch.object(array_groups, "program_of", program):
+                ledgers[way] = metamodel.update(full.bundle_path, frame, retrain="all", n_jobs=1).ledger
+    compared = ["sha256", "fresh_rows", "gain", "gain_se", "p_value_incumbent", "decision"]
+    same = ledgers["arrays"][compared].equals(ledgers["single"][compared])
+    medians = {f"{name}_s": statistics.median(times) for name, times in seconds.items()}
+    judged_groups = int((ledgers["arrays"]["fresh_rows"] > 0).sum())
+    return [{"groups": args.groups, "judged": judged_groups, **medians, "same": int(same)}]
 
 
 @contextmanager
@@ -165,7 +188,7 @@ def mean_error(bias: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["carry", "contest"])
+    parser.add_argument("what", choices=["carry", "contest", "judged"])
     parser.add_argument("--groups", type=int, default=5000)
     parser.add_argument("--retrained", type=int, default=1000)
     parser.add_argument("--rows", type=int, default=20)
@@ -176,7 +199,7 @@ def main() -> None:
     args = parser.parse_args()
     args.forest = "forest" in args.estimator
     args.limit = 0.1 if args.forest else 0.15
-    show(carry(args) if args.what == "carry" else contest(args), args.output)
+    show({"carry": carry, "contest": contest, "judged": judged}[args.what](args), args.output)
 
 
 if __name__ == "__main__":

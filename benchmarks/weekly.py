@@ -1,16 +1,21 @@
 """Whether a year of weekly updates is the same wherever it runs, and what a contest does where nothing has changed.
 
     python benchmarks/weekly.py generations --weeks 12
-    python benchmarks/weekly.py same --groups 5000 --fresh 1 4 12
+    python benchmarks/weekly.py same --groups 5000 --fresh 0 1 4 12
+    python benchmarks/weekly.py level --groups 20000
 
 `generations` trains on the sample panel (100 groups and the broken ones), and updates it week by week: with one
 process, with two, and on Spark. It counts the cells in which the ledgers differ, times, files and stacks aside.
 `same` is an A/A test: ridge regressions of groups that do not change, all retrained by the same recipe, on the very
 same rows and on more of them. It counts who is replaced, and sets the new version's error on 52 later rows a group,
-which nobody has seen, beside that of the old one.
+which nobody has seen, beside that of the old one. A child of more rows is a little better, so the share whose new child
+is significantly worse stands beside that of significantly better ones: a test of the right size has 5 % of each where
+nothing differs. `level` draws many more such groups, without bundles, and has the same test judge them: as they are,
+and against a child of as many other rows, which is no better.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +28,9 @@ from measuring import show
 
 import metamodel
 from metamodel.bundle.model import MetaModel
+from metamodel.common.arrays import AnyArray
 from metamodel.datasets import make_store_sales
+from metamodel.evaluation.significance import paired_p_values
 from metamodel.training.carrying.decisions import EVIDENCE
 
 KEYS = ["store", "product"]
@@ -31,6 +38,8 @@ KEYS = ["store", "product"]
 _MEASURED = ["seconds", "trained_at", "shard", "stack"]
 
 _WEEKS_BEFORE, _LATER = 52, 52
+
+_SIGNIFICANT = 0.05
 
 
 def generations(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -103,24 +112,64 @@ def same(args: argparse.Namespace) -> list[dict[str, Any]]:
     old = metamodel.train(table[table["week"] < _WEEKS_BEFORE], "group", "y", "ridge", time_column="week", n_jobs=1)
     before = _errors(old, later)
     results = []
-    for fresh in (0, *args.fresh):
-        for evidence in EVIDENCE:
+    for fresh in args.fresh:
+        for evidence in args.evidence:
             known = table[table["week"] < _WEEKS_BEFORE + fresh]
             new = metamodel.update(old.bundle_path, known, retrain="all", evidence=evidence, n_jobs=1)
             decisions = new.ledger["decision"]
             after = _errors(new, later)
+            p_values = new.ledger["p_value_incumbent"].to_numpy()
             results.append(
                 {
                     "fresh_rows": fresh,
                     "evidence": evidence,
                     "replaced": float((decisions == "replaced").mean()),
+                    "better": float((p_values < _SIGNIFICANT).mean()),
+                    "worse": float((p_values > 1 - _SIGNIFICANT).mean()),
                     "no fresh rows": float((decisions == "no_fresh_rows").mean()),
                     "error of old": before,
                     "error of new": after,
                     "change": f"{after / before - 1:+.2%}",
                 }
             )
+            print(results[-1], file=sys.stderr)  # the whole takes long
     return results
+
+
+def level(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Count how often the test of `own` finds a new child better, and worse, where nothing has changed."""
+    rng = np.random.default_rng(0)
+    results = []
+    for fresh in [number for number in args.fresh if number]:
+        x = rng.normal(size=(args.groups, 2 * _WEEKS_BEFORE + fresh, 4))
+        y = (x * rng.normal(size=(args.groups, 1, 4))).sum(axis=2) + rng.normal(size=x.shape[:2])
+        then, other = np.arange(_WEEKS_BEFORE), np.arange(_WEEKS_BEFORE, 2 * _WEEKS_BEFORE)
+        blocks = np.array_split(np.arange(2 * _WEEKS_BEFORE, x.shape[1]), min(4, fresh))
+        old = np.hstack([_ridge_losses(x, y, then, block) for block in blocks])
+        growing = [np.append(then, np.arange(blocks[0][0], block[0])) for block in blocks]
+        sides = {
+            "more rows": [_ridge_losses(x, y, seen, block) for seen, block in zip(growing, blocks, strict=True)],
+            "other rows": [_ridge_losses(x, y, other, block) for block in blocks],
+        }
+        for name, losses in sides.items():
+            gains = old - np.hstack(losses)
+            groups = np.repeat(np.arange(args.groups), fresh)
+            two_sided = paired_p_values(gains.ravel(), groups, args.groups, exact=False)
+            p_values = np.where(gains.mean(axis=1) > 0, two_sided / 2, 1 - two_sided / 2)
+            better, worse = p_values < _SIGNIFICANT, p_values > 1 - _SIGNIFICANT
+            figures = {"better": float(better.mean()), "worse": float(worse.mean()), "gain": gains.mean() / old.mean()}
+            results.append({"fresh_rows": fresh, "new child of": name, **figures})
+    return results
+
+
+def _ridge_losses(x: AnyArray, y: AnyArray, seen: AnyArray, asked: AnyArray) -> AnyArray:
+    """Fit Ridge() to some rows of every group, and square its errors on others; shape (n_groups, n_asked)."""
+    mean_x, mean_y = x[:, seen].mean(axis=1, keepdims=True), y[:, seen].mean(axis=1, keepdims=True)
+    centred = x[:, seen] - mean_x
+    across = centred.transpose(0, 2, 1)
+    coef = np.linalg.solve(across @ centred + np.eye(x.shape[2]), across @ (y[:, seen] - mean_y)[:, :, None])
+    errors: AnyArray = y[:, asked] - mean_y - ((x[:, asked] - mean_x) @ coef)[:, :, 0]
+    return errors**2
 
 
 def _panel(groups: int, weeks: int) -> pd.DataFrame:
@@ -139,13 +188,14 @@ def _errors(result: metamodel.TrainingResult, rows: pd.DataFrame) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["generations", "same"])
+    parser.add_argument("what", choices=["generations", "same", "level"])
     parser.add_argument("--weeks", type=int, default=12)
     parser.add_argument("--groups", type=int, default=5000)
-    parser.add_argument("--fresh", type=int, nargs="+", default=[1, 4, 12])
+    parser.add_argument("--fresh", type=int, nargs="+", default=[0, 1, 4, 12])
+    parser.add_argument("--evidence", nargs="+", choices=EVIDENCE, default=list(EVIDENCE))
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
-    show(generations(args) if args.what == "generations" else same(args), args.output)
+    show({"generations": generations, "same": same, "level": level}[args.what](args), args.output)
 
 
 if __name__ == "__main__":

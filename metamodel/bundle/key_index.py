@@ -8,7 +8,7 @@ import numpy as np
 
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.exceptions import InvalidKey
-from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.tables.keys import GroupKey, encode_keys
 
 __all__ = ["KeyPlaces", "key_index"]
 
@@ -45,7 +45,7 @@ class KeyPlaces:
         """Look every key up in the index; -1 where it does not stand there."""
         valid = [i for i, key in enumerate(keys) if isinstance(key, tuple)]
         places = np.full(len(keys), -1, dtype=np.int64)
-        places[valid] = self.of_encoded([encode_key(keys[i]) for i in valid])  # type: ignore[arg-type]
+        places[valid] = self.of_encoded(encode_keys(keys[i] for i in valid))  # type: ignore[misc]
         return places
 
     def of_encoded(self, encoded: Sequence[str]) -> IntArray:

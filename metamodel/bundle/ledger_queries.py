@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metamodel.common.group_status import ANSWERED, POOLED, WITH_CHILD
 from metamodel.evaluation.metrics import METRICS, PRIMARY, SECONDARY, is_better
-from metamodel.tables.keys import GroupKey, KeySchema, encode_key
+from metamodel.tables.keys import GroupKey, KeySchema, encode_key, encode_keys
 
 __all__ = [
     "deciding_metric",
@@ -102,14 +103,20 @@ def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
 def encoded_keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[str]:
     """Give every row's key as one text; see `keys_of`."""
     if not _are_canonical(ledger, schema):
-        return list(map(encode_key, keys_of(ledger, schema)))
+        return encode_keys(keys_of(ledger, schema))
     columns = [_encoded_values(ledger[column.name], column.kind) for column in schema.columns]
-    every = zip(ledger["level"].tolist(), zip(*columns, strict=True), strict=True)
-    return [f"[{','.join(values[:level])}]" for level, values in every]
+    levels = ledger["level"].tolist()
+    if set(levels) == {len(columns)}:  # no parents
+        return [
+            f"[{text}]" for text in (columns[0] if len(columns) == 1 else map(",".join, zip(*columns, strict=True)))
+        ]
+    return [f"[{','.join(values[:level])}]" for level, values in zip(levels, zip(*columns, strict=True), strict=True)]
 
 
 def _encoded_values(values: pd.Series, kind: str) -> list[str]:
     """Write each value of a group column as `encode_key` does within its key."""
+    if kind == "integer" and isinstance(values.dtype, np.dtype) and values.dtype.kind == "i":
+        return list(map(repr, values.tolist()))
     plain = values.astype(object).where(values.notna(), None).tolist()
     if kind == "integer":
         return ["null" if value is None else repr(value) for value in plain]

@@ -139,6 +139,23 @@ class ShardReader:
                         facts if _is_intact(facts, stored[7], stored[8], connection.decompressor)[0] else None,
                     )
 
+    def is_whole(self) -> bool:
+        """Whether the file is what was written, to the last bit, and so every row; reads it once."""
+        return self._entry is not None and self._entry.describes(self.path)
+
+    def sizes(self) -> Iterator[tuple[str, int, int]]:
+        """Yield every key with the bytes of its child and those of memory, in file order, as far as the file is whole.
+
+        Raises
+        ------
+        CorruptBundle
+            The file is missing or another one, or was written to since it was opened.
+        """
+        connection = self._connection()
+        yield from connection.execute("SELECT key, size, resident FROM children ORDER BY rowid")
+        if _written(connection.descriptor) != connection.written:
+            raise CorruptBundle(f"Shard {self.path.name} was changed after it was opened. Load the model again.")
+
     def damaged_keys(self) -> Iterator[str]:
         """Yield the encoded keys of all groups whose bytes are not what was written; none where no key can be read."""
         with suppress(CorruptBundle, sqlite3.Error):

@@ -22,7 +22,7 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.holdout import child_ids
-from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.tables.keys import GroupKey, encode_keys
 
 __all__ = ["INTERVAL_COLUMNS", "Residuals", "calibrate", "fewest_rows", "radius_of"]
 
@@ -62,7 +62,7 @@ def calibrate(
     models = set(keys)
     answering = {key: parent for key in without if (parent := _parent(key, models)) is not None}
     by_number = dict(zip(child_ids(answering).tolist(), answering.values(), strict=True))
-    encoded = {key: encode_key(key) for key in keys}
+    encoded = dict(zip(keys, encode_keys(keys), strict=True))
     found = [
         _of_level(holdouts[depth], {key: text for key, text in encoded.items() if len(key) == depth}, level, by_number)
         for depth in sorted({len(key) for key in keys}, reverse=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray
-from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.tables.keys import GroupKey, encode_keys
 
 __all__ = ["HELD_ROWS", "POOLED_COLUMN", "HeldOut", "child_ids", "kept_share", "level_column"]
 
@@ -46,7 +46,7 @@ def level_column(level: int) -> str:
 
 def child_ids(keys: Iterable[GroupKey]) -> IntArray:
     """Give groups numbers, by which a parent's row says of which group it is; a key has the same one in every table."""
-    encoded = np.array([encode_key(key) for key in keys], dtype=object)
+    encoded = np.array(encode_keys(keys), dtype=object)
     ids: IntArray = pd.util.hash_array(encoded).view(np.int64)
     return ids
 

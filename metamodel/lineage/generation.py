@@ -14,7 +14,7 @@ from metamodel.bundle.ledger_queries import keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.common.group_status import OUTCOMES
 from metamodel.lineage.table_schemas import CHILDREN, LINEAGE, VERSIONS
-from metamodel.tables.keys import encode_key
+from metamodel.tables.keys import encode_keys
 
 __all__ = ["Generation", "TrainingData", "children_rows", "keys_and_digests", "lineage_rows", "version_row"]
 
@@ -77,7 +77,7 @@ class Generation:
     @cached_property
     def keys(self) -> list[str]:
         """The encoded key of each row of the ledger."""
-        return [encode_key(key) for key in keys_of(self.ledger, self.manifest.keys)]
+        return encode_keys(keys_of(self.ledger, self.manifest.keys))
 
 
 def lineage_rows(generation: Generation) -> pa.Table:

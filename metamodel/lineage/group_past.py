@@ -13,7 +13,7 @@ from metamodel.exceptions import InputError
 from metamodel.lineage.history_store import HistoryStore
 from metamodel.lineage.table_schemas import CHILDREN, EVENTS, LINEAGE, MONITOR, VERSIONS
 from metamodel.tables.key_text import key_of_text
-from metamodel.tables.keys import GroupKey, KeySchema, decode_key, encode_key
+from metamodel.tables.keys import GroupKey, KeySchema, decode_key, encode_key, encode_keys
 
 __all__ = ["alarms_of", "events_of", "group_past", "key_in", "name_of_text", "parents_of", "versions_of"]
 
@@ -72,7 +72,7 @@ def group_past(store: HistoryStore, versions: pd.DataFrame, keys: Sequence[Group
         `baseline_<metric>`, `baseline`, `skill`, `run_id`, `data_digest`, `data_source` and `data_version`.
     """
     model, metric = str(versions["model"].iloc[-1]), PRIMARY[str(versions["task"].iloc[-1])]
-    texts = pa.array([encode_key(key) for key in keys], pa.string())
+    texts = pa.array(encode_keys(keys), pa.string())
     of_groups = (ds.field("model") == model) & ds.field("key").isin(texts)
     rows = _frame(store.read(LINEAGE, _OF_LINEAGE, of_groups)).sort_values("version", kind="stable")
     rows = rows[rows["version"].isin(versions["version"])]

@@ -20,7 +20,7 @@ from metamodel.report.charts import histogram, shares
 from metamodel.report.group_chart import picture
 from metamodel.report.parents import LocalOrGlobal, with_adjusted
 from metamodel.report.rows import ENOUGH_ROWS, EXAMPLES, floats, records
-from metamodel.tables.keys import decode_key, encode_key
+from metamodel.tables.keys import decode_key, encode_keys
 
 __all__ = ["Facts"]
 
@@ -71,7 +71,7 @@ class Facts:
     def named(self) -> pd.DataFrame:
         """The ledger with `name` and `encoded` of every key."""
         keys = keys_of(self.ledger, self.manifest.keys)
-        return self.ledger.assign(name=[name_of(key) for key in keys], encoded=[encode_key(key) for key in keys])
+        return self.ledger.assign(name=[name_of(key) for key in keys], encoded=encode_keys(keys))
 
     @cached_property
     def children(self) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from metamodel.common.messages import did_you_mean, listing
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.tables.factorize import factorize, factorize_integers
 from metamodel.tables.key_values import KeyValue
-from metamodel.tables.keys import GroupKey, KeySchema, encode_key, prefixes
+from metamodel.tables.keys import GroupKey, KeySchema, encode_keys, prefixes
 
 __all__ = ["Grouping", "check_columns", "combine_codes", "counting_sort", "group_rows", "group_sizes", "spread"]
 
@@ -56,11 +56,15 @@ class Grouping:
     @cached_property
     def texts(self) -> AnyArray:
         """Each key encoded as text, shape (n_groups,); empty where it is none."""
-        texts = [encode_key(key) if isinstance(key, tuple) else "" for key in self.keys]
-        return np.array(texts, dtype=object)
+        valid = [i for i, key in enumerate(self.keys) if isinstance(key, tuple)]
+        texts = np.full(len(self.keys), "", dtype=object)
+        texts[valid] = encode_keys(self.keys[i] for i in valid)  # type: ignore[misc]  # these are keys
+        return texts
 
     def at_level(self, level: int) -> "Grouping":
         """Group by the first `level` group columns only; level 0 is one group of all rows. Invalid keys stay apart."""
+        if all(not isinstance(key, tuple) or len(key) <= level for key in self.keys):
+            return self
         places: dict[GroupKey | InvalidKey, int] = {}
         coarser = [places.setdefault(key, len(places)) for key in prefixes(self.keys, level)]
         return Grouping(list(places), np.asarray(coarser, dtype=np.int64)[self.codes])

@@ -26,7 +26,7 @@ from metamodel.common.messages import count, listing, short
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.tables.key_values import LARGEST_FLOAT, KeyKind, KeyValue, converted_to, is_null
 
-__all__ = ["GroupKey", "KeyColumn", "KeySchema", "decode_key", "decode_keys", "encode_key", "prefixes"]
+__all__ = ["GroupKey", "KeyColumn", "KeySchema", "decode_key", "decode_keys", "encode_key", "encode_keys", "prefixes"]
 
 GroupKey: TypeAlias = tuple[KeyValue, ...]
 
@@ -255,6 +255,21 @@ def encode_key(key: GroupKey) -> str:
     return f"[{','.join([_encoded(value) for value in key])}]"
 
 
+def encode_keys(keys: Iterable[GroupKey]) -> list[str]:
+    """Encode many keys at once, several times faster than one by one.
+
+    Examples
+    --------
+    >>> encode_keys([("FR", 7), ("DE", None), ("FR",)])
+    ['["FR",7]', '["DE",null]', '["FR"]']
+    """
+    keys = list(keys)
+    if len(set(map(len, keys))) != 1 or not keys[0]:
+        return list(map(encode_key, keys))
+    columns = [_encoded_column(column) for column in zip(*keys, strict=True)]
+    return [f"[{text}]" for text in (columns[0] if len(columns) == 1 else map(",".join, zip(*columns, strict=True)))]
+
+
 def decode_key(text: str) -> GroupKey:
     """Inverse of `encode_key`.
 
@@ -274,7 +289,11 @@ def decode_keys(texts: Sequence[str]) -> list[GroupKey]:
     >>> decode_keys(['["FR",7]', "[]"])
     [('FR', 7), ()]
     """
-    return [tuple(_untagged(value) for value in key) for key in json.loads(f"[{','.join(texts)}]")]
+    together = f"[{','.join(texts)}]"
+    keys = json.loads(together)
+    if "{" not in together:  # no date and no point of time
+        return list(map(tuple, keys))
+    return [tuple(_untagged(value) for value in key) for key in keys]
 
 
 def _encoded(value: KeyValue) -> str:
@@ -282,6 +301,13 @@ def _encoded(value: KeyValue) -> str:
     if type(value) is str:
         return encode_basestring(value)
     return repr(value) if type(value) is int else _ENCODER.encode(_tagged(value))
+
+
+def _encoded_column(values: Sequence[KeyValue]) -> Iterable[str]:
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return map(repr, values)
+    return map(encode_basestring if kinds == {str} else _encoded, values)  # type: ignore[arg-type]  # all are texts
 
 
 def _tagged(value: KeyValue) -> object:

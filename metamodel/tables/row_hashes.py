@@ -41,32 +41,38 @@ def row_hashes(
     mixed
         The `mixed_columns` of the whole table where `frame` is only a part of it.
     """
-    content = pd.util.hash_pandas_object(_hashable(frame[list(columns)], mixed), index=False).to_numpy()
+    hashable = pd.DataFrame(_hashable(frame, columns, mixed), copy=False)  # columns side by side, and no copy of them
+    content = pd.util.hash_pandas_object(hashable, index=False).to_numpy()
     return pd.util.hash_array(content ^ np.uint64(random_state * 0x9E3779B97F4A7C15 % 2**64))
 
 
 def column_hashes(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, HashArray]:
     """Hash every value of some columns, each of shape (n_rows,); equal values, and nulls, share a hash."""
-    hashable = _hashable(frame[list(columns)], None)
+    hashable = _hashable(frame, columns, None)
     return {name: pd.util.hash_pandas_object(hashable[name], index=False).to_numpy() for name in columns}
 
 
-def mixed_columns(frame: pd.DataFrame) -> set[str]:
-    """Names of the columns that hold other objects than text."""
+def mixed_columns(frame: pd.DataFrame, columns: Iterable[str] | None = None) -> set[str]:
+    """Names of the columns, of all or of some, that hold other objects than text."""
     return {
         name
-        for name in frame.columns
+        for name in (frame.columns if columns is None else columns)
         if frame[name].dtype == object and pd.api.types.infer_dtype(frame[name], skipna=True) != "string"
     }
 
 
-def _hashable(frame: pd.DataFrame, mixed: Collection[str] | None) -> pd.DataFrame:
+def _hashable(frame: pd.DataFrame, columns: Sequence[str], mixed: Collection[str] | None) -> dict[str, pd.Series]:
     """Write objects of mixed types, which cannot be hashed as they are, as text; give equal numbers equal bytes."""
-    mixed = mixed_columns(frame) if mixed is None else mixed
-    texts = {name: frame[name].map(repr) for name in mixed}
-    # -0.0 equals 0.0, and has other bytes.
-    numbers = {name: frame[name] + 0.0 for name in frame.columns if pd.api.types.is_float_dtype(frame[name].dtype)}
-    return frame.assign(**texts, **numbers) if texts or numbers else frame
+    mixed = mixed_columns(frame, columns) if mixed is None else mixed
+    hashable = {}
+    for name in columns:
+        values = frame[name]
+        if name in mixed:
+            values = values.map(repr)
+        elif pd.api.types.is_float_dtype(values.dtype):
+            values = values + 0.0  # -0.0 equals 0.0, and has other bytes
+        hashable[name] = values
+    return hashable
 
 
 def value_hashes(columns: Iterable[Any], groups: IntArray | None = None) -> HashArray:

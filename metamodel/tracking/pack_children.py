@@ -37,7 +37,7 @@ from metamodel.flavor.remote import MLMODEL, ElsewhereLoader, check_tracking_ser
 from metamodel.flavor.remote.child_files import files_of
 from metamodel.flavor.remote.mlmodel import bundle_path
 from metamodel.flavor.zip_file import pack_directory, unpack
-from metamodel.tables.keys import decode_key, encode_key
+from metamodel.tables.keys import decode_key, encode_keys
 from metamodel.tracking import registry
 from metamodel.tracking.log_bundle import log_bundle, without_advice
 
@@ -160,7 +160,7 @@ def pack_children(model: MetaModel, path: Path) -> Path:
         )
         _carry(bundle, directory)
         ledger = bundle.ledger
-        keys = [encode_key(key) for key in keys_of(ledger, model.manifest.keys)]
+        keys = encode_keys(keys_of(ledger, model.manifest.keys))
         digests = [versions.get(key, "") for key in keys]
         ledger = ledger.assign(sha256=digests)
         ledger.loc[np.array([key in versions for key in keys]), "shard"] = f"{PACKED_DIR}/00000.sqlite"
@@ -282,7 +282,7 @@ def serve_check(file: str) -> dict[str, Any]:
             raise UnreadableBundle(f"{file} holds damaged files: {', '.join(damaged)}. Make it again.")
         references = {} if model.bundle.references is None else dict(model.bundle.references.items())
         far = [redacted(reference.uri) for reference in references.values() if not reference.packed]
-        keys = [encode_key(key) for key in keys_of(model.ledger, model.manifest.keys)]
+        keys = encode_keys(keys_of(model.ledger, model.manifest.keys))
         fitted = model.ledger["status"].isin(WITH_CHILD)
         here = [key for key, there in zip(keys, fitted, strict=True) if there and _is_here(references.get(key))]
         for key in here:

@@ -18,7 +18,7 @@ from shard_files import BLOBS, change, outcome, sealed
 
 from metamodel.bundle.manifest import FileEntry
 from metamodel.bundle.shard_reader import ShardReader
-from metamodel.bundle.shard_writer import ShardWriter, compress_shard
+from metamodel.bundle.shard_writer import ShardWriter, compress_shard, seal_shard
 from metamodel.bundle.shards import ShardRow
 from metamodel.exceptions import CorruptBundle
 from metamodel.tables.keys import encode_key
@@ -40,6 +40,21 @@ def test_every_group_comes_back_with_its_status(shard):
 
 def test_keys_are_listed_by_status_in_file_order(shard):
     assert (list(ShardReader(shard).keys()), list(ShardReader(shard).keys("failed"))) == ([*BLOBS], ['["bad"]'])
+
+
+def test_a_whole_file_says_all_that_a_scan_says_and_one_flipped_byte_makes_it_none(shard):
+    opened = ShardReader(shard, FileEntry.of(shard, seal_shard(shard)))
+    facts = [(key, row.size, row.resident) for key, row in opened.scan()]
+    assert (opened.is_whole(), list(opened.sizes())) == (True, facts)
+    assert len(facts) == len(BLOBS) + 2
+    damage(shard, shard.stat().st_size // 2)
+    assert not opened.is_whole()
+    with pytest.raises(CorruptBundle, match="was changed after it was opened"):
+        list(opened.sizes())
+
+
+def test_a_shard_of_no_bundle_is_not_known_to_be_whole(shard):
+    assert not ShardReader(shard).is_whole()
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=8))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import metamodel
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
-from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, encode_key
+from metamodel.tables.keys import KeyColumn, KeySchema, decode_key, decode_keys, encode_key, encode_keys
 
 NASTY = [
     "🦉",
@@ -53,6 +53,15 @@ def column(kind, **options):
 @given(KEYS)
 def test_decoding_inverts_encoding(key):
     assert typed(decode_key(encode_key(key))) == typed(key)
+
+
+@given(st.lists(KEYS) | st.lists(st.tuples(TEXT, INT64)) | st.lists(st.tuples(INT64)) | st.lists(st.tuples(VALUES)))
+@example([(1,), (True,)])
+@example([(), ()])
+def test_many_keys_at_once_are_encoded_and_decoded_as_each_alone(keys):
+    texts = encode_keys(iter(keys))
+    assert texts == [encode_key(key) for key in keys]
+    assert [typed(key) for key in decode_keys(texts)] == [typed(key) for key in keys]
 
 
 @given(KEYS, KEYS)

@@ -16,7 +16,7 @@ from metamodel.bundle.shards import ShardRow
 from metamodel.bundle.stored_stacks import STACK_DIR
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.group_status import POOLED, WITH_CHILD
-from metamodel.tables.keys import encode_key
+from metamodel.tables.keys import encode_keys
 from metamodel.tracking.children.destination import Logged
 from metamodel.tracking.children.group_facts import group_digest
 
@@ -53,7 +53,7 @@ def refer_to(bundle: Bundle, children: Mapping[str, Logged], settings: Reference
         ),  # as models of their logged_rows, children take names
     )
     ledger = bundle.ledger
-    encoded = [encode_key(key) for key in keys_of(ledger, manifest.keys)]
+    encoded = encode_keys(keys_of(ledger, manifest.keys))
     here = ledger["status"].isin(WITH_CHILD).to_numpy()
     logged = [children[group_digest(key)] for key, there in zip(encoded, here, strict=True) if there]
     uris = [f"models:/{child.id}" for child in logged]

@@ -27,7 +27,7 @@ from metamodel.flavor.remote.endpoint import objection_of
 from metamodel.flavor.remote.loader import fetch_description, fetch_files, throttle_of
 from metamodel.flavor.remote.mlmodel import bundle_path, inside
 from metamodel.tables.features import FeatureSchema
-from metamodel.tables.keys import GroupKey, KeySchema, encode_key
+from metamodel.tables.keys import GroupKey, KeySchema, encode_key, encode_keys
 
 __all__ = ["CheckedChild", "check_children"]
 
@@ -217,7 +217,7 @@ class _Check:
             raise _Problem(f"that meta-model's group columns are {theirs}, not {mine}")
         self._check_names(bundle.manifest.features.names, bundle.manifest.features.names)
         fitted = ledger[ledger["status"].isin(WITH_CHILD)]
-        groups = frozenset(encode_key(key) for key in keys_of(fitted, bundle.manifest.keys))
+        groups = frozenset(encode_keys(keys_of(fitted, bundle.manifest.keys)))
         return _Found(replace(reference, kind="bundle"), "bundle", groups=groups)
 
     def _packages(self, model: Model) -> tuple[str, ...]:

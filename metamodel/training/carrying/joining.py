@@ -16,7 +16,7 @@ from metamodel.bundle.ledger import COMPARISON_COLUMNS, SHRINKAGE_COLUMNS, Ledge
 from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import POOLED_DIR, Bundle
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, HashArray
 from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.conformal import INTERVAL_COLUMNS
 from metamodel.evaluation.pooled_selection import Contest
@@ -74,6 +74,11 @@ class Carrying:
     def previous(self) -> Bundle:
         """The bundle of the version before."""
         return self._bundle
+
+    @property
+    def seen(self) -> Mapping[str, HashArray]:
+        """Hashes of the rows that the children of the version before saw, by encoded key."""
+        return self._update.seen
 
     @cached_property
     def _rows(self) -> pd.DataFrame:

@@ -129,14 +129,16 @@ def why_retrain(key: str, rules: Rules, earlier: Earlier | None, present: Presen
         return "damaged"
     if key in rules.listed:
         return rules.listed[key]
-    reasons = {
-        "failed": "failed" if earlier is not None and earlier.failed else "",
-        "new": "new" if earlier is None or not (earlier.has_child or earlier.failed or earlier.pooled) else "",
-        "stale": _why_stale(rules, earlier, present) if earlier is not None and earlier.has_child else "",
-        "changed": _why_changed(rules, earlier, present) if earlier is not None else "",
-        "all": "all",
-    }
-    return next((reason for name, reason in reasons.items() if name in rules.names and reason), "")
+    reason, names = "", rules.names
+    if "failed" in names and earlier is not None and earlier.failed:
+        reason = "failed"
+    elif "new" in names and (earlier is None or not (earlier.has_child or earlier.failed or earlier.pooled)):
+        reason = "new"
+    if not reason and "stale" in names and earlier is not None and earlier.has_child:
+        reason = _why_stale(rules, earlier, present)
+    if not reason and "changed" in names and earlier is not None:
+        reason = _why_changed(rules, earlier, present)
+    return reason or ("all" if "all" in names else "")
 
 
 def _why_changed(rules: Rules, earlier: Earlier, present: Present) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.carry.seen import read_seen, write_seen
+from metamodel.bundle.carry.seen import write_seen
 from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.common.arrays import HashArray
 from metamodel.tables.keys import GroupKey, encode_key
@@ -41,7 +41,7 @@ def record_seen(
     else:
         seen = {key: hashes for result in results for key, hashes in result.seen.items() if key in fitted}
     if carrying is not None:
-        before = read_seen(carrying.previous)
+        before = carrying.seen
         seen |= {key: before[key] for key in carrying.child_keys if key in before}
     write_seen(directory, seen)
 
@@ -51,16 +51,18 @@ def _of_table(plan: TablePlan) -> Iterator[tuple[GroupKey, HashArray]]:
     table = plan.table
     assert table.contents is not None
     has_target = ~pd.isna(table.y)
-    hashes = table.contents[has_target]
     for level in (len(plan.keys.columns), *plan.levels):
         grouping = plan.grouping.at_level(level)
-        groups = grouping.codes[has_target]
-        order = np.lexsort((hashes, groups))
-        groups, of_level = groups[order], hashes[order]
+        fitted = np.array([isinstance(key, tuple) and plan.fits(key) for key in grouping.keys], dtype=bool)
+        rows = np.flatnonzero(has_target & fitted[grouping.codes])
+        groups, of_level = grouping.codes[rows], table.contents[rows]
+        order = np.lexsort((of_level, groups))
+        groups, of_level = groups[order], of_level[order]
         again = (groups[1:] == groups[:-1]) & (of_level[1:] == of_level[:-1])
         kept = np.concatenate([np.ones(len(order[:1]), dtype=bool), ~again])
         groups, of_level = groups[kept], of_level[kept]
         bounds = np.searchsorted(groups, np.arange(len(grouping.keys) + 1)).tolist()
         for i, key in enumerate(grouping.keys):
-            if isinstance(key, tuple) and plan.fits(key):
+            if fitted[i]:
+                assert isinstance(key, tuple)
                 yield key, of_level[bounds[i] : bounds[i + 1]]

@@ -13,12 +13,13 @@ from metamodel.bundle.carry.seen import read_seen
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.model import MetaModel
+from metamodel.common.arrays import HashArray
 from metamodel.common.group_status import POOLED, TRAINED
 from metamodel.common.messages import listing
 from metamodel.common.times import microseconds_in, time_number, time_text
 from metamodel.exceptions import InputError
 from metamodel.fitting.warm_start import Seen
-from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.tables.keys import GroupKey, encode_keys
 from metamodel.training.carrying.decisions import Contests, Decision
 from metamodel.training.carrying.retrain_list import read_retrain_list
 from metamodel.training.carrying.rules import Earlier, Present, Rules, why_retrain
@@ -56,6 +57,8 @@ class Update:
         How that is decided; None where every new child wins.
     stored
         What the shards of the version before hold.
+    seen
+        Group of the version before → hashes of the rows that its child saw, where they are remembered.
     """
 
     previous: MetaModel
@@ -68,6 +71,7 @@ class Update:
     incumbents: Mapping[GroupKey, Seen] = field(default_factory=dict)
     contests: Contests | None = None
     stored: StoredGroups = field(default_factory=lambda: StoredGroups({}, {}, frozenset()))
+    seen: Mapping[str, HashArray] = field(default_factory=dict)
 
     @cached_property
     def version(self) -> str:
@@ -141,7 +145,7 @@ def plan_update(
     stored = stored_groups(previous.bundle)
     earlier = _earlier(ledger, known_keys, stored)
     sizes = plan.sizes_of_all_levels()
-    encoded = {key: encode_key(key) for key in sizes}
+    encoded = dict(zip(sizes, encode_keys(sizes), strict=True))
     as_of = _as_of(plan)
     rules = replace(
         rules,
@@ -179,6 +183,7 @@ def plan_update(
         tuple(key for key, text in encoded.items() if text not in reasons and text not in earlier),
         incumbents=incumbents,
         stored=stored,
+        seen=hashes,
     )
 
 

@@ -19,7 +19,7 @@ from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, DriftReference
-from metamodel.tables.keys import encode_key
+from metamodel.tables.keys import encode_keys
 from metamodel.training.monitored.recorded_groups import recorded_groups, replayed_groups
 from metamodel.training.monitored.row_reference import RowReference
 from metamodel.training.plan import Plan, TablePlan
@@ -65,7 +65,7 @@ def record_reference(
     place = {} if earlier is None else {key: i for i, key in enumerate(earlier[0])}
     kept = place.keys() & carried
     taken_over = [key for key in keys if key in kept]
-    in_table = set(map(encode_key, plan.sizes))
+    in_table = set(encode_keys(plan.sizes))
     new, reference = _of_rows(plan, [key for key in keys if key not in kept], in_table, of_workers)
     of_time = plan.functions_of_time()
     parts = [] if reference is None else [reference.beside(_of_held_out(plan, holdout, new))]

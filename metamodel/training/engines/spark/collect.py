@@ -20,7 +20,7 @@ from metamodel.common.arrays import AnyArray, HashArray
 from metamodel.common.messages import count, listing
 from metamodel.evaluation.drift.drift_reference import DriftReference
 from metamodel.exceptions import TrainingError
-from metamodel.tables.keys import GroupKey, encode_key
+from metamodel.tables.keys import GroupKey, encode_key, encode_keys
 from metamodel.tables.spark import settings
 from metamodel.training.engines.spark.part_reference import read_part
 from metamodel.training.engines.task import TaskResult
@@ -95,7 +95,7 @@ def collected(
         A group came twice, or not at all.
     """
     waiting = set(range(len(keys)))
-    encoded = [encode_key(key) for key in keys]
+    encoded = encode_keys(keys)
     rows = iter(rows)
     for number, first in enumerate(rows):
         chunk = _Chunk()
