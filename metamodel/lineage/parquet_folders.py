@@ -1,10 +1,13 @@
 """The tables of a history as folders of Parquet files, for who has no deltalake: ``lineage/model=sales/version=8/``.
 
 A file is written under a temporary name and renamed, and always has the same name: writing again changes nothing, and
-of two writers of the same the later one stays.
+of two writers of the same the later one stays. Rows that come one by one stand in one file a model, which a writer
+locks while it is read, completed and written again: a question opens one file, and not one for each version.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -21,7 +24,7 @@ from metamodel.lineage.table_schemas import HistoryTable
 
 __all__ = ["ParquetFolders"]
 
-_FILE = "rows.parquet"
+_FILE, _LOCK = "rows.parquet", ".writer.lock"
 
 # A question reads the statistics of every file and row group, and of few the rows.
 _SETTINGS = {"compression": "zstd", "row_group_size": 2048, "write_statistics": ["key"]}
@@ -41,11 +44,18 @@ class ParquetFolders:
 
     def replace(self, table: HistoryTable, rows: pa.Table, of: Mapping[str, Any]) -> None:
         """Write the rows of one partition in place of those that stand there."""
-        self._write(table, rows, of, _FILE)
+        self._write(table, rows, of)
 
     def put_row(self, table: HistoryTable, row: pa.Table, by: str) -> None:
-        """Write a row in a file that is called like its value in `by`."""
-        self._write(table, row, {"model": row["model"][0].as_py()}, f"{row[by][0].as_py()}.parquet")
+        """Write a row in place of the one of its model that has the same value in `by`; no writer loses another's row."""
+        of = {"model": row["model"][0].as_py()}
+        with _storing(folder := self._folder(table, of)), _the_only_writer(folder):
+            opened = self.dataset(table)
+            standing = table.schema.empty_table()
+            if opened is not None:
+                standing = opened.to_table(filter=ds.field("model") == row["model"][0])
+            others = standing.filter(ds.field(by) != row[by][0])
+            self._write(table, pa.concat_tables([others, row]).sort_by(by), of)
 
     def dataset(self, table: HistoryTable) -> ds.Dataset | None:
         """Open a table; None where nothing was ever written."""
@@ -59,16 +69,36 @@ class ParquetFolders:
         ]
         return ds.FileSystemDataset(fragments, table.schema, kind, fs.LocalFileSystem())
 
-    def _write(self, table: HistoryTable, rows: pa.Table, of: Mapping[str, Any], name: str) -> None:
-        folder = self._root.joinpath(table.name, *(f"{column}={quote(str(of[column]), safe='')}" for column in of))
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(folder / name) as unfinished:
-                inside = rows.drop_columns(list(table.partition_by))
-                pq.write_table(inside, unfinished, **_SETTINGS)
-        except OSError as error:
-            known = known_failure(error)
-            raise StorageFailed(str(known or f"The history {str(folder)!r} cannot be written: {error}.")) from error
+    def _write(self, table: HistoryTable, rows: pa.Table, of: Mapping[str, Any]) -> None:
+        with _storing(folder := self._folder(table, of)), whole_file(folder / _FILE) as unfinished:
+            pq.write_table(rows.drop_columns(list(table.partition_by)), unfinished, **_SETTINGS)
+
+    def _folder(self, table: HistoryTable, of: Mapping[str, Any]) -> Path:
+        return self._root.joinpath(table.name, *(f"{column}={quote(str(of[column]), safe='')}" for column in of))
+
+
+@contextmanager
+def _storing(folder: Path) -> Iterator[None]:
+    """Make a folder to write to; say in one line why it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        known = known_failure(error)
+        raise StorageFailed(str(known or f"The history {str(folder)!r} cannot be written: {error}.")) from error
+
+
+@contextmanager
+def _the_only_writer(folder: Path) -> Iterator[None]:
+    """Wait until nobody else writes rows of this folder."""
+    import fcntl  # not on Windows
+
+    file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def _values(table: HistoryTable, folder: Path) -> ds.Expression:

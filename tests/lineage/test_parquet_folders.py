@@ -1,5 +1,7 @@
 """A history in folders of Parquet, for who has no deltalake."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pyarrow.dataset as ds
 import pytest
 from histories import everything, generations
@@ -38,3 +40,17 @@ def test_what_a_killed_writer_left_is_not_read(three, tmp_path, monkeypatch):
     folder = next((tmp_path / "lineage").rglob("*.parquet")).parent
     (folder / ".rows.parquet.unfinished-1").write_bytes(b"PAR1")
     assert len(everything(store)["lineage"]) == len(three[0].ledger)
+
+
+def test_writers_of_events_wait_for_each_other_and_keep_them_in_one_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(history_store, "find_spec", lambda name: None)
+    ids = [f"id{i:02}" for i in range(24)]
+
+    def write(id_: str) -> None:
+        event = {"model": "sales", "id": id_, "time": "2026-11-02", "kind": "promote", "version": 1}
+        HistoryStore(tmp_path).append_event(event)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, [*ids, *ids]))
+    assert everything(HistoryStore(tmp_path))["events"]["id"].tolist() == ids
+    assert len([*(tmp_path / "events").rglob("*.parquet")]) == 1
