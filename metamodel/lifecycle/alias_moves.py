@@ -9,14 +9,13 @@ takes away, what nobody has moved for some seconds.
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 from mlflow import MlflowClient
 
 from metamodel.exceptions import InputError, MetaModelError
-from metamodel.lifecycle.events import PROMOTION_TAG, Event, EventLog
+from metamodel.tracking.events import PROMOTION_TAG, Event, EventLog, later_than
 
 __all__ = ["AliasMove", "begun", "move_alias"]
 
@@ -94,7 +93,7 @@ def move_alias(move: AliasMove, log: EventLog) -> tuple[Event | None, bool]:
                 return _already(move, log)
             _check_expected(move, state.version)
             gate = move.check(state.version)
-            event = replace(target, replaced=state.version, gate=gate, when=_now(log.of(target.name)))
+            event = replace(target, replaced=state.version, gate=gate, when=later_than(log.of(target.name)))
         if _claimed(event):
             _finish(event, log)
             return event, True
@@ -102,15 +101,6 @@ def move_alias(move: AliasMove, log: EventLog) -> tuple[Event | None, bool]:
     raise MetaModelError(
         f"The alias {target.alias!r} of {target.name!r} is being moved by others all the time. Try again later."
     )
-
-
-def _now(events: Sequence[Event]) -> str:
-    """Give a time behind all events, whatever the clock of the machine that wrote them."""
-    last = max((event.when for event in events), default="")
-    now = datetime.now(UTC)
-    if last >= now.isoformat(timespec="microseconds"):
-        now = datetime.fromisoformat(last) + timedelta(microseconds=1)
-    return now.isoformat(timespec="microseconds")
 
 
 def begun(name: str, alias: str, kind: str) -> Event | None:

@@ -7,11 +7,11 @@ from mlflow.entities.model_registry import ModelVersion
 
 from metamodel.exceptions import GateFailed, InputError
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias
-from metamodel.lifecycle.event_history import event_log
-from metamodel.lifecycle.events import Event
 from metamodel.lifecycle.gate_record import check_gate
 from metamodel.lifecycle.registered import version_of
 from metamodel.tracking import registry
+from metamodel.tracking.event_history import event_log
+from metamodel.tracking.events import Event
 
 __all__ = ["APPROVAL_TAG", "promote"]
 

@@ -14,13 +14,13 @@ from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
 from metamodel.flavor.pyfunc_args import recorded_defaults
 from metamodel.lifecycle.alias_moves import AliasMove, begun, move_alias
-from metamodel.lifecycle.event_history import event_log
-from metamodel.lifecycle.events import Event, EventLog
 from metamodel.lifecycle.group_rollback import check_group, write_with_group_of
 from metamodel.lifecycle.registered import aliases_of, version_of
 from metamodel.tables.key_text import key_of_text
 from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.tracking import registry
+from metamodel.tracking.event_history import event_log
+from metamodel.tracking.events import Event, EventLog
 from metamodel.tracking.log_bundle import log_bundle
 from metamodel.tracking.pack_children import recorded_example
 
@@ -139,7 +139,7 @@ def _make(
 
 def _replaced(name: str, alias: str, present: str, log: EventLog) -> str:
     """Find what a version replaced when it was promoted; not what it was rolled back from."""
-    promotions = [event for event in log.of(name) if event.alias == alias and event.kind in ("promote", "rollout")]
+    promotions = [event for event in log.of(name) if event.alias == alias and event.kind != "rollback"]
     replaced = [event.replaced for event in promotions if event.version == present]
     if not replaced:
         raise InputError(

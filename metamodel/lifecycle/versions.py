@@ -15,11 +15,11 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.group_status import ANSWERED, WITH_CHILD
 from metamodel.evaluation.metrics import aggregate
 from metamodel.flavor.load import load_model
-from metamodel.lifecycle.events import Event, EventLog, VersionTags
 from metamodel.lifecycle.gate_record import VERDICT_TAG
 from metamodel.lifecycle.promote import APPROVAL_TAG
 from metamodel.lifecycle.registered import aliases_of, version_of
 from metamodel.tables.keys import GroupKey
+from metamodel.tracking.events import Event, EventLog, VersionTags
 
 __all__ = ["Difference", "Versions", "version_difference", "versions"]
 

@@ -47,7 +47,7 @@ class ParquetFolders:
         self._write(table, rows, of)
 
     def put_row(self, table: HistoryTable, row: pa.Table, by: str) -> None:
-        """Write a row in place of the one of its model that has the same value in `by`; no writer loses another's row."""
+        """Write a row in place of the one of its model with the same value in `by`; no writer loses another's row."""
         of = {"model": row["model"][0].as_py()}
         with _storing(folder := self._folder(table, of)), _the_only_writer(folder):
             opened = self.dataset(table)

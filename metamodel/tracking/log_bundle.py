@@ -60,7 +60,7 @@ def log_bundle(
         info = log_pyfunc(run, name, parts)
         if registered_model_name:
             info.registered_model_version = registry.register_version(
-                registered_model_name, info.model_id, *_said_of(model), alias
+                registered_model_name, info.model_id, *_said_of(model), alias, history
             )
             said = (model.manifest, model.bundle.digest, model.ledger) if store else None
             record_generation(store, registered_model_name, info, said)

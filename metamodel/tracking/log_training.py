@@ -152,7 +152,7 @@ def log_model(  # noqa: PLR0913 - what is logged, and how it will be asked
         log_summary(run, result, info.model_id)
         if registered_model_name:
             info.registered_model_version = registry.register_version(
-                registered_model_name, info.model_id, described, {**given_tags, **_tags(result)}, alias
+                registered_model_name, info.model_id, described, {**given_tags, **_tags(result)}, alias, history
             )
             record_generation(store, registered_model_name, info, said)
     return info

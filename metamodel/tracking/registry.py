@@ -14,6 +14,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.flavor.remote import check_tracking_server, is_network
+from metamodel.tracking.event_history import event_log
+from metamodel.tracking.events import Event, later_than
 
 __all__ = ["check_names", "model_of_run", "register_version"]
 
@@ -90,8 +92,18 @@ def model_of_run(uri: str) -> str:
     return f"models:/{models[-1].model_id}"
 
 
-def register_version(name: str, model_id: str, description: str, tags: Mapping[str, str], alias: str | None) -> int:
+def register_version(
+    name: str,
+    model_id: str,
+    description: str,
+    tags: Mapping[str, str],
+    alias: str | None,
+    history: str | Path | None = None,
+) -> int:
     """Register a version of a model that was just logged, and point the alias at it when all of it is there.
+
+    The alias's move is an event, as a promotion is one: a tag of the version, and a row of the history where there is
+    one.
 
     Returns
     -------
@@ -104,8 +116,16 @@ def register_version(name: str, model_id: str, description: str, tags: Mapping[s
     registered = json.dumps([{"name": version.name, "version": version.version}])
     client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: registered})
     if alias:
-        client.set_registered_model_alias(name, alias, version.version)
+        _point(client, alias, version, history)
     return int(version.version)
+
+
+def _point(client: MlflowClient, alias: str, version: ModelVersion, history: str | Path | None) -> None:
+    replaced = str(client.get_registered_model(version.name).aliases.get(alias, ""))
+    client.set_registered_model_alias(version.name, alias, version.version)
+    log = event_log(history)
+    facts = {"name": version.name, "alias": alias, "version": str(version.version), "replaced": replaced}
+    log.append(Event.now(kind="register", when=later_than(log.of(version.name)), **facts))
 
 
 def _registered_once(

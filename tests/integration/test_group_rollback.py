@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 import metamodel
 from metamodel.lifecycle import alias_moves, rollback
-from metamodel.lifecycle.events import Event, VersionTags
+from metamodel.tracking.events import Event, VersionTags
 
 KEYS = ["store", "product"]
 

@@ -13,7 +13,7 @@ from servers import Server
 
 import metamodel
 from metamodel.lifecycle import alias_moves
-from metamodel.lifecycle.events import PROMOTION_TAG, Event, VersionTags
+from metamodel.tracking.events import PROMOTION_TAG, Event, VersionTags
 
 WRITES = (
     "set_registered_model_tag",

@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 
 import metamodel
 from metamodel.exceptions import GateFailed
-from metamodel.lifecycle.events import VersionTags
 from metamodel.lifecycle.gate_record import record_gate
 from metamodel.lifecycle.registered import Named
+from metamodel.tracking.events import VersionTags
 
 _numbers = itertools.count()
 

@@ -18,10 +18,11 @@ from metamodel.flavor.load import load_model, open_bundle
 from metamodel.flavor.pyfunc_args import recorded_defaults
 from metamodel.flavor.two_models import check_fit
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias
-from metamodel.lifecycle.events import Event, VersionTags
 from metamodel.lifecycle.registered import Named, named_version
 from metamodel.prediction.rollout.rollout_plan import Mode, Rollout, Unit
 from metamodel.tracking import registry
+from metamodel.tracking.event_history import event_log
+from metamodel.tracking.events import Event
 from metamodel.tracking.log_bundle import log_bundle
 from metamodel.tracking.pack_children import recorded_example
 
@@ -165,7 +166,7 @@ def log_rollout(
         name, expect = alias
         if name:
             intended = Event.now(kind="rollout", name=register, alias=name, version=version, replaced="")
-            event, _ = move_alias(AliasMove(intended, expect, lambda _: ""), VersionTags())
+            event, _ = move_alias(AliasMove(intended, expect, lambda _: ""), event_log())
     return RolledOut(info.model_uri, register or "", version, model.rollout, differing, event)
 
 

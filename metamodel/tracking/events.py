@@ -8,13 +8,14 @@ import getpass
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
 
 from mlflow import MlflowClient
 
-__all__ = ["PROMOTION_TAG", "Event", "EventLog", "VersionTags", "who"]
+__all__ = ["PROMOTION_TAG", "Event", "EventLog", "VersionTags", "later_than", "who"]
 
 # The last promotion of a version, for people who look at it in MLflow's page.
 PROMOTION_TAG = "metamodel.promotion"
@@ -29,7 +30,8 @@ class Event:
     Attributes
     ----------
     kind
-        "promote", "rollback" or "rollout": a roll-out begins, or gets another fraction.
+        "promote", "rollback", "rollout": a roll-out begins, or gets another fraction; "register": the version was
+        registered with the alias.
     name, alias, version
         Of which registered model which alias points at which version since.
     replaced
@@ -115,6 +117,15 @@ class VersionTags:
         tags = [(key, text) for version in versions for key, text in version.tags.items()]
         read = [Event.from_json(text) for key, text in tags if key.startswith(_EVENT_TAG)]
         return sorted((event for event in read if event is not None), key=lambda event: (event.when, event.id))
+
+
+def later_than(events: Sequence[Event]) -> str:
+    """Give the time now, behind all events, whatever the clock of the machine that wrote them."""
+    last = max((event.when for event in events), default="")
+    now = datetime.now(UTC)
+    if last >= now.isoformat(timespec="microseconds"):
+        now = datetime.fromisoformat(last) + timedelta(microseconds=1)
+    return now.isoformat(timespec="microseconds")
 
 
 def who() -> str:

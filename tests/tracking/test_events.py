@@ -2,7 +2,7 @@
 
 import pytest
 
-from metamodel.lifecycle.events import Event, who
+from metamodel.tracking.events import Event, who
 
 
 def test_an_event_is_read_as_it_was_written_and_what_is_empty_is_left_out() -> None:

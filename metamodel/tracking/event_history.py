@@ -7,8 +7,8 @@ from typing import Any
 from metamodel.common.progress import say
 from metamodel.common.uris import redacted
 from metamodel.exceptions import MetaModelError
-from metamodel.lifecycle.events import Event, EventLog, VersionTags
 from metamodel.lineage.history_store import HistoryStore
+from metamodel.tracking.events import Event, EventLog, VersionTags
 
 __all__ = ["TagsAndHistory", "event_cells", "event_log"]
 
@@ -42,8 +42,8 @@ class TagsAndHistory:
             self._store.append_event(event_cells(event))
         except MetaModelError as error:
             say(
-                f"The {event.kind} of {event.name} {event.version} is done, but missing in the history "
-                f"({redacted(str(error))}) "
+                f"{event.name!r} has its alias {event.alias!r} at version {event.version}, "
+                f"but the event is missing in the history ({redacted(str(error))}) "
                 f"Add it with: metamodel history {event.name} --rebuild --history {redacted(self._store.place)}"
             )
 

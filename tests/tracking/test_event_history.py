@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 
 import metamodel
 from metamodel.exceptions import InputError, StorageFailed
-from metamodel.lifecycle.event_history import TagsAndHistory, event_log
-from metamodel.lifecycle.events import VersionTags
 from metamodel.lineage.history_store import HistoryStore
+from metamodel.tracking.event_history import TagsAndHistory, event_log
+from metamodel.tracking.events import VersionTags
 
 _numbers = itertools.count()
 
@@ -51,7 +51,8 @@ def test_a_history_that_fails_loses_no_promotion(name, tmp_path, monkeypatch, ca
         _, moved = metamodel.promote(name, 1, history=tmp_path / "history")
     assert moved
     said = capsys.readouterr().err
-    assert f"The promote of {name} 1 is done, but missing in the history (No space left.)" in said
+    assert f"{name!r} has its alias 'champion' at version 1" in said
+    assert "but the event is missing in the history (No space left.)" in said
     assert f"metamodel history {name} --rebuild" in said
     assert [event.version for event in VersionTags().of(name)] == ["1"]
 
