@@ -121,6 +121,7 @@ PUBLIC = {
     ("training/train.py", "train"),
     ("tracking/references/reference_model.py", "write_references"),
     ("tracking/log_training.py", "log_model"),
+    ("monitoring/monitor.py", "monitor"),
 }
 
 

@@ -36,17 +36,14 @@ _INCIDENT = 3
 @option("--max-age", help="List groups whose child is older than that, such as 8w.")
 @option("--history", help="Keep what is said of the groups in the history in this folder, too (METAMODEL_HISTORY).")
 @json_option
-def monitor(model: str, *, retrain_list: str | None, history: str | None, as_json: bool, **options: Any) -> None:
+def monitor(model: str, *, retrain_list: str | None, as_json: bool, **options: Any) -> None:
     """Compare a window of rows with what each group of MODEL was trained on; ends with code 3 on an incident."""
     with at_work():
         from metamodel.common.whole_files import whole_file
-        from metamodel.lifecycle.window_history import check_window_history, keep_window
         from metamodel.monitoring.monitor import monitor as judge
 
         given = {name: value for name, value in options.items() if value is not None}
-        check_window_history(model, history)
         result = judge(model, given.pop("data"), **given)
-        keep_window(model, result.facts["window"], result.groups, history)
         if retrain_list:
             with whole_file(Path(retrain_list)) as unfinished:
                 result.retrain.to_parquet(unfinished, index=False)

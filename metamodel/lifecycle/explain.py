@@ -11,8 +11,8 @@ import pandas as pd
 from metamodel.bundle.display import preformatted
 from metamodel.common.messages import short
 from metamodel.exceptions import InputError
+from metamodel.flavor.registered import aliases_of
 from metamodel.lifecycle.explain_words import reasons, told
-from metamodel.lifecycle.registered import aliases_of
 from metamodel.lineage.alias_spans import AliasSpan, alias_spans, day_of
 from metamodel.lineage.group_past import alarms_of, events_of, group_past, key_in, parents_of, versions_of
 from metamodel.lineage.history_store import HistoryStore

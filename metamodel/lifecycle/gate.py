@@ -16,6 +16,7 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.messages import count
 from metamodel.exceptions import InputError
 from metamodel.flavor.load import load_model
+from metamodel.flavor.registered import Named, champion_of, named_version
 from metamodel.lifecycle.gate_behaviour import (
     check_labels,
     directional_check,
@@ -29,7 +30,6 @@ from metamodel.lifecycle.gate_record import record_gate
 from metamodel.lifecycle.gate_rules import GateRules, read_rules
 from metamodel.lifecycle.gate_sides import GateCheck, GateRows, Side, gives_probabilities
 from metamodel.lifecycle.gate_table import gate_table
-from metamodel.lifecycle.registered import Named, champion_of, named_version
 from metamodel.report.gate_page import render_gate
 from metamodel.tables.grouping import check_columns
 

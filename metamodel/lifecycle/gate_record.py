@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from metamodel.exceptions import InputError
-from metamodel.lifecycle.registered import Named
+from metamodel.flavor.registered import Named
 
 __all__ = ["DIGEST_TAG", "VERDICT_TAG", "check_gate", "record_gate"]
 

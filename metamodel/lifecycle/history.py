@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from metamodel.common.progress import say
 from metamodel.exceptions import BundleError, InputError
 from metamodel.flavor.logged_ledger import read_logged_ledger
-from metamodel.lifecycle.registered import aliases_of
+from metamodel.flavor.registered import aliases_of
 from metamodel.lineage.group_past import events_of, group_past, key_in, versions_of
 from metamodel.lineage.history_store import HistoryStore
 from metamodel.tracking.event_history import event_cells

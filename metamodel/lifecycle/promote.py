@@ -6,9 +6,9 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from metamodel.exceptions import GateFailed, InputError
+from metamodel.flavor.registered import version_of
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias
 from metamodel.lifecycle.gate_record import check_gate
-from metamodel.lifecycle.registered import version_of
 from metamodel.tracking import registry
 from metamodel.tracking.event_history import event_log
 from metamodel.tracking.events import Event

@@ -13,9 +13,9 @@ from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
 from metamodel.flavor.pyfunc_args import recorded_defaults
+from metamodel.flavor.registered import aliases_of, version_of
 from metamodel.lifecycle.alias_moves import AliasMove, begun, move_alias
 from metamodel.lifecycle.group_rollback import check_group, write_with_group_of
-from metamodel.lifecycle.registered import aliases_of, version_of
 from metamodel.tables.key_text import key_of_text
 from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.tracking import registry

@@ -33,7 +33,7 @@ def table_difference(model: Any, data: Any) -> str:
     """
     if not (isinstance(model, str) and ":/" in model and isinstance(data, str | Path) and is_delta(data)):
         return ""
-    from metamodel.lifecycle.registered import named_version  # MLflow, which other updates need not wait for
+    from metamodel.flavor.registered import named_version  # MLflow, which other updates need not wait for
     from metamodel.tracking.record_generation import data_of_run
 
     run_id = named_version(model).run_id

@@ -15,9 +15,9 @@ from metamodel.bundle.model import MetaModel
 from metamodel.common.group_status import ANSWERED, WITH_CHILD
 from metamodel.evaluation.metrics import aggregate
 from metamodel.flavor.load import load_model
+from metamodel.flavor.registered import aliases_of, version_of
 from metamodel.lifecycle.gate_record import VERDICT_TAG
 from metamodel.lifecycle.promote import APPROVAL_TAG
-from metamodel.lifecycle.registered import aliases_of, version_of
 from metamodel.tables.keys import GroupKey
 from metamodel.tracking.events import Event, EventLog, VersionTags
 

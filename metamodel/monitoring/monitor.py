@@ -36,6 +36,7 @@ from metamodel.monitoring.retrain_order import (
     too_many_groups,
 )
 from metamodel.monitoring.window_baselines import reference_for, with_baseline
+from metamodel.monitoring.window_history import WindowHistory
 
 __all__ = ["monitor"]
 
@@ -58,6 +59,7 @@ def monitor(  # noqa: PLR0913 - the public call, whose keywords are options
     min_effect: float = 0.1,
     min_rows: int = 20,
     output: str | Path | None = None,
+    history: str | Path | None = None,
     **rules: Unpack[RetrainRules],
 ) -> Monitoring:
     """Compare a window of rows with what each group was trained on, and its errors with those it had held out.
@@ -88,6 +90,9 @@ def monitor(  # noqa: PLR0913 - the public call, whose keywords are options
         Groups with fewer rows are tested with those of up to 12 windows before, or as a part of their parents alone.
     output
         Folder that remembers windows, and gets the files. Without one nothing is remembered.
+    history
+        Folder or address of the history that keeps what is said of the groups, where `model` is the URI of a registered
+        version; by default METAMODEL_HISTORY, if it is set. See docs/history.md.
     **rules
         `budget` (0.1), `max_share` (0.2), `min_new_rows`, `max_age` (None): see `RetrainRules`.
 
@@ -99,9 +104,11 @@ def monitor(  # noqa: PLR0913 - the public call, whose keywords are options
     Raises
     ------
     InputError
-        A model, table or baseline is not there; the table has no row; an id stands twice; or no label fits a row.
+        A model, table, baseline or history is not there; the table has no row; an id stands twice; or no label fits a
+        row.
     """
-    opened = model if isinstance(model, MetaModel) else load_model(model)
+    kept = WindowHistory.of(model, history)
+    opened = model if isinstance(model, MetaModel) else load_model(kept.version.uri if kept else model)
     tests = MonitorRules.checked(fdr, min_effect, min_rows)
     microseconds_in(rules.get("max_age"), "max_age")  # before a window is remembered
     with temporary_directory("monitor") as nowhere:
@@ -118,6 +125,8 @@ def monitor(  # noqa: PLR0913 - the public call, whose keywords are options
             result.write(state.folder(name))
             result.write(state.root)
             _forget_acknowledged(state, name, result)
+    if kept is not None:
+        kept.keep(name, result.groups)
     return result
 
 

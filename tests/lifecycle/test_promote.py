@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 
 import metamodel
 from metamodel.exceptions import GateFailed
+from metamodel.flavor.registered import Named
 from metamodel.lifecycle.gate_record import record_gate
-from metamodel.lifecycle.registered import Named
 from metamodel.tracking.events import VersionTags
 
 _numbers = itertools.count()

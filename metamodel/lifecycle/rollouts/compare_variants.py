@@ -21,7 +21,7 @@ from metamodel.evaluation.variant_effects import (
     sample_ratio_p,
 )
 from metamodel.exceptions import InputError
-from metamodel.lifecycle.registered import version_of
+from metamodel.flavor.registered import version_of
 from metamodel.lifecycle.rollouts.joined_log import ALL, GROUPS, UNKNOWN_SHARE, LogSums, Outcome, sum_log
 from metamodel.lifecycle.rollouts.rollout import ROLLOUT_TAG
 from metamodel.prediction.rollout.assignment import check_fraction

@@ -8,9 +8,9 @@ from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.temp_dirs import temporary_directory
 from metamodel.exceptions import GateFailed, InputError
 from metamodel.flavor.load import load_model
+from metamodel.flavor.registered import named_version, version_of
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias
 from metamodel.lifecycle.gate_record import check_gate
-from metamodel.lifecycle.registered import named_version, version_of
 from metamodel.lifecycle.rollouts.rollout import RolledOut, log_rollout
 from metamodel.prediction.rollout.assignment import check_fraction
 from metamodel.tracking.event_history import event_log

@@ -16,9 +16,9 @@ from metamodel.exceptions import InputError
 from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model, open_bundle
 from metamodel.flavor.pyfunc_args import recorded_defaults
+from metamodel.flavor.registered import Named, named_version
 from metamodel.flavor.two_models import check_fit
 from metamodel.lifecycle.alias_moves import AliasMove, move_alias
-from metamodel.lifecycle.registered import Named, named_version
 from metamodel.prediction.rollout.rollout_plan import Mode, Rollout, Unit
 from metamodel.tracking import registry
 from metamodel.tracking.event_history import event_log

@@ -10,9 +10,9 @@ from monitored import monitored, weeks
 
 import metamodel
 from metamodel.exceptions import InputError, StorageFailed
-from metamodel.lifecycle import window_history
-from metamodel.lifecycle.window_history import check_window_history, keep_window
 from metamodel.lineage.history_store import HistoryStore
+from metamodel.monitoring import window_history
+from metamodel.monitoring.window_history import WindowHistory
 
 _numbers = itertools.count()
 
@@ -37,10 +37,21 @@ def test_the_command_keeps_what_it_says_of_the_groups_once(version, tmp_path):
     assert kept["rows"].sum() == said["rows"].sum()
 
 
-def test_a_bundle_is_no_registered_version(tmp_path):
+def test_python_keeps_it_too_of_the_version_that_the_alias_pointed_at(version, tmp_path, monkeypatch):
+    name = version.split("/")[1]
+    monkeypatch.setenv("METAMODEL_HISTORY", str(tmp_path / "history"))
+    metamodel.promote(name, 1)
+    said = metamodel.monitor(f"models:/{name}@champion", weeks(1, 3))
+    kept = everything(HistoryStore(tmp_path / "history"))["monitor"]
+    assert set(zip(kept["window"], kept["version"], strict=True)) == {(said.facts["window"], 1)}
+    assert kept["key"].tolist() == sorted(said.groups["key"])
+
+
+def test_a_bundle_is_no_registered_version(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="is no registered version"):
-        check_window_history(str(tmp_path), tmp_path / "history")
-    assert not keep_window(str(tmp_path), "w", pd.DataFrame(), tmp_path / "history")
+        WindowHistory.of(str(tmp_path), tmp_path / "history")
+    monkeypatch.setenv("METAMODEL_HISTORY", str(tmp_path / "history"))
+    assert WindowHistory.of(str(tmp_path), None) is None
 
 
 def test_a_history_that_fails_takes_nothing_away_from_what_was_found(version, tmp_path, monkeypatch, capsys):
@@ -48,5 +59,7 @@ def test_a_history_that_fails_takes_nothing_away_from_what_was_found(version, tm
         raise StorageFailed("No space left.")
 
     monkeypatch.setattr(window_history, "append_monitor", full)
-    assert not keep_window(version, "2026-W45", pd.DataFrame(), tmp_path / "history")
+    kept = WindowHistory.of(version, tmp_path / "history")
+    assert kept is not None
+    assert not kept.keep("2026-W45", pd.DataFrame())
     assert "Window 2026-W45 is missing in the history (No space left.)" in capsys.readouterr().err
