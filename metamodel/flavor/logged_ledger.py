@@ -1,6 +1,7 @@
 """Read what a logged model's bundle says of its groups, without fetching its children."""
 
 from io import BytesIO
+from pathlib import PurePosixPath
 
 import mlflow
 import pandas as pd
@@ -8,6 +9,7 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
 from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, Manifest, read_manifest, read_proven
 from metamodel.bundle.reader import LEDGER_NAME
+from metamodel.bundle.rollout.rollout_files import CHAMPION_DIR, ROLLOUT_NAME
 from metamodel.common.temp_dirs import temporary_directory
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError, MetaModelError
@@ -27,7 +29,7 @@ def read_logged_ledger(uri: str) -> tuple[Manifest, str, pd.DataFrame]:
     Returns
     -------
     manifest, digest, ledger : tuple of (Manifest, str, DataFrame)
-        What the bundle says of itself, its digest, and one row a group.
+        What the bundle says of itself, its digest, and one row a group; of a roll-out the champion's.
 
     Raises
     ------
@@ -41,6 +43,8 @@ def read_logged_ledger(uri: str) -> tuple[Manifest, str, pd.DataFrame]:
             bundle = bundle_path(read_mlmodel(directory))
             if bundle is None:
                 raise InputError(f"{redacted(uri)} is an MLflow model, but not one that metamodel logged.")
+            if _is_rollout(place, bundle):
+                bundle = f"{bundle}/{CHAMPION_DIR}"
             for file in (MANIFEST_NAME, MANIFEST_DIGEST_NAME, LEDGER_NAME):
                 _fetch(place, f"{bundle}/{file}", str(directory))
         except MetaModelError:
@@ -49,6 +53,11 @@ def read_logged_ledger(uri: str) -> tuple[Manifest, str, pd.DataFrame]:
             raise InputError(f"The ledger of {redacted(uri)} cannot be fetched ({one_line(error)}).") from error
         manifest, digest = read_manifest(directory)
         return manifest, digest, pd.read_parquet(BytesIO(read_proven(directory, LEDGER_NAME, manifest.files)))
+
+
+def _is_rollout(place: str, bundle: str) -> bool:
+    files = mlflow.artifacts.list_artifacts(artifact_uri=f"{place.rstrip('/')}/{bundle}")
+    return any(PurePosixPath(file.path).name == ROLLOUT_NAME for file in files)
 
 
 def _fetch(place: str, file: str, directory: str) -> None:

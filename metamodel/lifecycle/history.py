@@ -96,7 +96,8 @@ def rebuild_history(name: str, history: str | Path | None = None) -> list[int]:
     aliases_of(name)
     store = HistoryStore.configured(history) or HistoryStore.needed(history)
     store.check_writable()
-    written = []
+    written: list[int] = []
+    children = None
     registered = MlflowClient().search_model_versions(f"name = '{name}'")
     for version in sorted(registered, key=lambda version: int(version.version)):
         try:
@@ -104,8 +105,11 @@ def rebuild_history(name: str, history: str | Path | None = None) -> list[int]:
         except (InputError, BundleError) as error:
             say(f"Version {version.version} of {name} is left out of the history: {error}")
             continue
-        store.write_generation(generation_of(name, int(version.version), version.run_id or "", said))
-        written.append(int(version.version))
+        number = int(version.version)
+        if written[-1:] != [number - 1]:
+            children = None  # the history may hold a version between, which is no longer registered
+        children = store.write_generation(generation_of(name, number, version.run_id or "", said), children)
+        written.append(number)
     for event in VersionTags().of(name):
         store.append_event(event_cells(event))
     return written

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,19 @@ from metamodel.common.group_status import OUTCOMES
 from metamodel.lineage.table_schemas import CHILDREN, LINEAGE, VERSIONS
 from metamodel.tables.keys import encode_keys
 
-__all__ = ["Generation", "TrainingData", "children_rows", "keys_and_digests", "lineage_rows", "version_row"]
+__all__ = [
+    "NAMED_BY",
+    "Generation",
+    "TrainingData",
+    "children_rows",
+    "lineage_rows",
+    "named_children",
+    "version_row",
+    "with_carried",
+]
+
+# What tells a child from all others: whose it is, its bytes, and when it was fitted.
+NAMED_BY = ("key", "sha256", "trained_at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,27 +109,47 @@ def children_rows(generation: Generation, known: pa.Array) -> pa.Table:
     generation
         The version.
     known
-        `keys_and_digests` of the children of all versions before. A child that was fitted in this version is new in any
-        case; one that is carried is new where the history begins later than the child.
+        `named_children` of the children of all versions before.
     """
     ledger = generation.ledger
-    keys = pd.Series(generation.keys, index=ledger.index)
-    ids = keys_and_digests(
-        pa.table({"key": pa.array(keys, pa.string()), "sha256": pa.array(ledger["sha256"], pa.string())})
-    )
-    seen = pd.Series(pc.is_in(ids, value_set=known).to_numpy(zero_copy_only=False), index=ledger.index)
-    chosen = (ledger["sha256"] != "") & ((ledger["status"] == "fitted") | ~seen)
+    chosen = (ledger["sha256"] != "") & ~_is_known(generation, known)
     made, size = ledger[chosen], int(chosen.sum())
     columns = {name: [value] * size for name, value in (generation.of | generation.data.cells()).items()}
-    columns["key"] = keys[chosen].tolist()
+    columns["key"] = pd.Series(generation.keys, index=ledger.index)[chosen].tolist()
     rows = {name: columns.get(name, made.get(name)) for name in CHILDREN.schema.names}
     return _arrow(rows, size, CHILDREN.schema).sort_by("key")
 
 
-def keys_and_digests(children: pa.Table) -> pa.Array:
-    """Name children: a group's key and the digest of its child's bytes, for two groups may have equal children."""
-    named = pc.binary_join_element_wise(children["key"], children["sha256"], "\n")
+def with_carried(generation: Generation, known: pa.Array) -> Generation:
+    """Call a child carried that a version before has had, though its ledger says that it was fitted.
+
+    So it is where a version was made of finished bundles: a roll-out, a packed model, a training logged twice.
+    """
+    again = (generation.ledger["status"] == "fitted") & _is_known(generation, known)
+    if not again.any():
+        return generation
+    said = {"status": "carried", "decision": "carried", "retrain_reason": ""}
+    columns = {name: generation.ledger[name].mask(again, value) for name, value in said.items()}
+    return replace(generation, ledger=generation.ledger.assign(**columns))
+
+
+def named_children(children: pa.Table) -> pa.Array:
+    """Name children: two groups may have equal children, and a group's child may be fitted to the same bytes again.
+
+    Parameters
+    ----------
+    children
+        With the columns of `NAMED_BY`.
+    """
+    named = pc.binary_join_element_wise(*(children[name] for name in NAMED_BY), "\n")
     return named.combine_chunks() if isinstance(named, pa.ChunkedArray) else named
+
+
+def _is_known(generation: Generation, known: pa.Array) -> pd.Series:
+    ledger = generation.ledger
+    columns = {"key": generation.keys, "sha256": ledger["sha256"], "trained_at": ledger["trained_at"]}
+    ids = named_children(pa.table({name: pa.array(columns[name], pa.string()) for name in NAMED_BY}))
+    return pd.Series(pc.is_in(ids, value_set=known).to_numpy(zero_copy_only=False), index=ledger.index)
 
 
 def version_row(generation: Generation, new_children: int) -> pa.Table:

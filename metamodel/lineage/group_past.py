@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 
 from metamodel.evaluation.metrics import PRIMARY
 from metamodel.exceptions import InputError
+from metamodel.lineage.generation import NAMED_BY
 from metamodel.lineage.history_store import HistoryStore
 from metamodel.lineage.table_schemas import CHILDREN, EVENTS, LINEAGE, MONITOR, VERSIONS
 from metamodel.tables.key_text import key_of_text
@@ -18,12 +19,12 @@ from metamodel.tables.keys import GroupKey, KeySchema, decode_key, encode_key, e
 __all__ = ["alarms_of", "events_of", "group_past", "key_in", "name_of_text", "parents_of", "versions_of"]
 
 _OF_CHILD = [
-    *("key", "sha256", "version", "trained_at", "data_through", "rows", "estimator", "params", "baseline", "skill"),
+    *(*NAMED_BY, "version", "data_through", "rows", "estimator", "params", "baseline", "skill"),
     *("run_id", "data_digest", "data_source", "data_version"),
 ]
 
 _OF_LINEAGE = [
-    *("version", "key", "level", "status", "decision", "retrain_reason", "reason", "error", "sha256"),
+    *("version", "key", "level", "status", "decision", "retrain_reason", "reason", "error", "sha256", "trained_at"),
 ]
 
 
@@ -67,8 +68,8 @@ def group_past(store: HistoryStore, versions: pd.DataFrame, keys: Sequence[Group
     -------
     DataFrame
         One row a version and group, the oldest first, a group before its parents: `version`, `key`, `level`, `status`,
-        `decision`, `retrain_reason`, `reason`, `error`, `sha256`, and of its child `child_version` (the first version
-        that had it), `trained_at`, `data_through`, `rows`, `estimator`, `params`, `holdout_<metric>`,
+        `decision`, `retrain_reason`, `reason`, `error`, `sha256`, `trained_at`, and of its child `child_version` (the
+        first version that had it), `data_through`, `rows`, `estimator`, `params`, `holdout_<metric>`,
         `baseline_<metric>`, `baseline`, `skill`, `run_id`, `data_digest`, `data_source` and `data_version`.
     """
     model, metric = str(versions["model"].iloc[-1]), PRIMARY[str(versions["task"].iloc[-1])]
@@ -78,18 +79,17 @@ def group_past(store: HistoryStore, versions: pd.DataFrame, keys: Sequence[Group
     rows = rows[rows["version"].isin(versions["version"])]
     figures = [f"{part}_{metric}" for part in ("holdout", "baseline")]
     # Files of versions that brought none of these children are not opened.
-    brought = rows[(rows["sha256"] != "") & ((rows["status"] == "fitted") | ~rows.duplicated(["key", "sha256"]))]
+    named_by = list(NAMED_BY)
+    brought = rows[(rows["sha256"] != "") & ~rows.duplicated(named_by)]
     of_versions = ds.field("version").isin(pa.array(sorted(set(brought["version"])), pa.int64()))
     children = _frame(store.read(CHILDREN, [*_OF_CHILD, *figures], of_groups & of_versions)).rename(
         columns={"version": "child_version"}
     )
-    joined = rows.merge(children, on=["key", "sha256"], how="left")
-    # Fitted twice to the same bytes, a child is that of its last fit.
-    joined = joined[~(joined["child_version"] > joined["version"])]
+    joined = rows.merge(children, on=named_by, how="left")
     joined = joined.sort_values(["version", "level", "child_version"], ascending=[True, False, True])
     columns = [*_OF_LINEAGE, "child_version", *(name for name in _OF_CHILD if name not in _OF_LINEAGE)]
     columns[columns.index("baseline") : columns.index("baseline")] = figures
-    return joined.drop_duplicates(["version", "key"], keep="last")[columns].reset_index(drop=True)
+    return joined.drop_duplicates(["version", "key"], keep="first")[columns].reset_index(drop=True)
 
 
 def events_of(store: HistoryStore, model: str) -> pd.DataFrame:

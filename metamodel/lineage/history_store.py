@@ -15,7 +15,15 @@ from metamodel.common.messages import listing
 from metamodel.common.uris import is_local, local_path, redacted
 from metamodel.exceptions import InputError
 from metamodel.lineage.delta_tables import DeltaTables
-from metamodel.lineage.generation import Generation, children_rows, keys_and_digests, lineage_rows, version_row
+from metamodel.lineage.generation import (
+    NAMED_BY,
+    Generation,
+    children_rows,
+    lineage_rows,
+    named_children,
+    version_row,
+    with_carried,
+)
 from metamodel.lineage.parquet_folders import ParquetFolders
 from metamodel.lineage.table_schemas import CHILDREN, EVENTS, LINEAGE, MONITOR, TABLES, VERSIONS, HistoryTable
 from metamodel.tables.delta import delta_reason
@@ -96,22 +104,39 @@ class HistoryStore:
             fact = f"The history {self.place!r} cannot be written: {error.strerror}"
             raise InputError(f"{fact}. Check the path and who may write there.") from error
 
-    def write_generation(self, generation: Generation) -> None:
+    def write_generation(self, generation: Generation, known: pa.Array | None = None) -> pa.Array:
         """Write what a version says of its groups; the same version again changes nothing.
+
+        Parameters
+        ----------
+        generation
+            The version.
+        known
+            What writing the version just before has returned; read from the history where it is not given.
+
+        Returns
+        -------
+        StringArray
+            Which children there were up to this version.
 
         Raises
         ------
         StorageFailed
             It cannot be written; a part of it that was does not count.
         """
-        earlier = (ds.field("model") == generation.model) & (ds.field("version") < generation.version)
-        whole = self.read(VERSIONS, ["version"], earlier)["version"]  # what a killed writer left may not count
-        of_whole = earlier & ds.field("version").isin(whole.combine_chunks())
-        known = keys_and_digests(self.read(CHILDREN, ["key", "sha256"], of_whole))
+        known = self._children_before(generation) if known is None else known
+        generation = with_carried(generation, known)
         children = children_rows(generation, known)
         self._tables.replace(CHILDREN, children, generation.of)
         self._tables.replace(LINEAGE, lineage_rows(generation), generation.of)
         self._tables.put_row(VERSIONS, version_row(generation, children.num_rows), "version")
+        return pa.concat_arrays([known, named_children(children)])
+
+    def _children_before(self, generation: Generation) -> pa.Array:
+        earlier = (ds.field("model") == generation.model) & (ds.field("version") < generation.version)
+        whole = self.read(VERSIONS, ["version"], earlier)["version"]  # what a killed writer left may not count
+        of_whole = earlier & ds.field("version").isin(whole.combine_chunks())
+        return named_children(self.read(CHILDREN, NAMED_BY, of_whole))
 
     def append_event(self, event: Mapping[str, Any]) -> None:
         """Keep an event; one whose `id` is there already stays as it is."""

@@ -72,7 +72,7 @@ VERSIONS = _table(
 LINEAGE = _table(
     "lineage",
     _OF_VERSION,
-    *("model", "version:whole", "key", "level:whole", "status", "sha256"),
+    *("model", "version:whole", "key", "level:whole", "status", "sha256", "trained_at"),
     *("decision", "retrain_reason", "reason", "error"),
 )
 

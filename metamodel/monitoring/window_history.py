@@ -68,9 +68,9 @@ class WindowHistory:
         bool
             Whether it was kept. Where the history fails one line says so: what was found is not lost by that.
         """
-        facts = {"model": self.version.name, "version": int(self.version.version), "window": window}
+        name, number = self.version.name, int(self.version.version)
         try:
-            return append_monitor(groups, history=self._place, **facts)
+            return append_monitor(groups, model=name, version=number, window=window, history=self._place)
         except MetaModelError as error:
             say(f"Window {window} is missing in the history ({redacted(str(error))}). Run the same command again.")
             return False

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import run
+from histories import everything
 from mlflow import MlflowClient
 from rolled_out import alias_of, panel, versions
 
 import metamodel
 from metamodel.exceptions import InputError
 from metamodel.lifecycle.rollouts.moves import promote_challenger, raise_fraction
+from metamodel.lineage.history_store import HistoryStore
 
 
 @pytest.fixture
@@ -108,3 +110,20 @@ def test_the_commands_walk_the_same_way(sales: str) -> None:
     refused = run("rollout", champion)
     assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
     assert "Give a CHALLENGER, or one of --raise, --end and --promote" in refused.stderr
+
+
+def test_a_roll_outs_version_stands_in_the_history_with_its_champions_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METAMODEL_HISTORY", str(tmp_path / "history"))
+    sales = versions(tmp_path, panel(), panel(shift=5.0, shifted=3))
+    metamodel.rollout(f"models:/{sales}@champion", f"models:/{sales}/2", register=sales, alias="champion")
+    past = metamodel.history(sales, group=(5,))
+    assert past["status"].tolist() == ["fitted", "fitted", "carried"]
+    assert past["child_version"].tolist() == [1, 2, 1]
+    assert past["run_id"].iloc[0] == past["run_id"].iloc[2] != past["run_id"].iloc[1]
+    assert metamodel.explain(f"models:/{sales}", (5,)).answered["version"].tolist() == [3]
+    metamodel.history(sales, rebuild=True, history=tmp_path / "again")
+    written, again = (everything(HistoryStore(tmp_path / name)) for name in ("history", "again"))
+    for table, rows in written.items():
+        pd.testing.assert_frame_equal(again[table], rows)
