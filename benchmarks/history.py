@@ -1,13 +1,21 @@
 """A history of two years: what a generation costs to write, and a question to ask.
 
 ``python benchmarks/history.py [--groups 50000] [--versions 104] [--share 0.05] [--kind delta|parquet] [--history DIR]``
+``python benchmarks/history.py --rebuild [--groups 50000] [--versions 104]``
 
 Ledgers are those of a real training, repeated to so many groups; each week a share of the groups gets another child,
-and the others are carried. All of it goes through the store's own writer.
+and the others are carried. All of it goes through the store's own writer. With ``--rebuild`` the versions are
+registered too, in a store of SQLite, the command ``metamodel history sales --rebuild`` makes the history again in a
+process of its own, and all rows are compared.
 """
 
 import argparse
 import hashlib
+import os
+import resource
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +25,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.dataset as ds
 from measuring import median_seconds
 
 import metamodel
+from metamodel.bundle.manifest import FileEntry, write_manifest
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.reader import LEDGER_NAME
 from metamodel.datasets import make_store_sales
 from metamodel.lineage import history_store
 from metamodel.lineage.generation import Generation, TrainingData
@@ -122,6 +133,52 @@ def ask(place: Path, groups: int, versions: int, repeats: int = 9) -> None:
         print(f"  {wall:.3f} s (processor {processor:.3f} s)  {question}", flush=True)
 
 
+def rebuild(place: Path, groups: int, versions: int, share: float) -> None:
+    """Register versions, write their history as they come, make it again from the registry, and compare all rows."""
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place}/mlflow.db"
+    import mlflow
+
+    from metamodel.tracking.record_generation import generation_of
+
+    model, ledger = first_ledger(place, groups)
+    logged = Path(mlflow.artifacts.download_artifacts(metamodel.log_model(model.path, report=False).model_uri))
+    client = mlflow.MlflowClient()
+    client.create_registered_model(NAME)
+    for made in generations(model, ledger, versions, share):
+        folder = place / "registered" / str(made.version)
+        (folder / "artifacts" / "bundle").mkdir(parents=True)
+        shutil.copy(logged / "MLmodel", folder)
+        made.ledger.to_parquet(folder / "artifacts" / "bundle" / LEDGER_NAME, index=False)
+        entry = FileEntry.of(folder / "artifacts" / "bundle" / LEDGER_NAME)
+        manifest = replace(made.manifest, files={**made.manifest.files, LEDGER_NAME: entry})
+        write_manifest(folder / "artifacts" / "bundle", manifest)
+        digest = (folder / "artifacts" / "bundle" / "manifest.sha256").read_text().split()[0]
+        client.create_model_version(NAME, str(folder))
+        HistoryStore(place / "written").write_generation(
+            generation_of(NAME, made.version, "", (manifest, digest, made.ledger))
+        )
+    begin = time.perf_counter()
+    words = ["history", NAME, "--rebuild", "--history", str(place / "rebuilt")]
+    subprocess.run([sys.executable, "-m", "metamodel", *words], check=True, stdout=subprocess.DEVNULL)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall, processor = time.perf_counter() - begin, used.ru_utime + used.ru_stime
+    print(f"rebuilt in {wall:.0f} s (processor {processor:.0f} s), at most {used.ru_maxrss / 1e6:.2f} GB of memory")
+    print(f"  {equal_rows(place / 'written', place / 'rebuilt'):,} rows, all of them equal")
+
+
+def equal_rows(one: Path, other: Path) -> int:
+    """Count the rows of both histories, which must be the same."""
+    rows = 0
+    versions = HistoryStore(one).read(TABLES[0], ["version"], ds.scalar(True))["version"].to_pylist()
+    for table in TABLES[:3]:  # neither events nor windows were made
+        for version in versions:
+            both = [HistoryStore(place).read(table, None, ds.field("version") == version) for place in (one, other)]
+            ordered = [read.sort_by(table.schema.names[2]) for read in both]
+            assert ordered[0].equals(ordered[1]), (table.name, version)
+            rows += ordered[0].num_rows
+    return rows
+
+
 def main() -> None:
     """Measure both kinds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -130,7 +187,12 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.05)
     parser.add_argument("--kind", choices=["delta", "parquet"])
     parser.add_argument("--history", type=Path, help="Keep the history here; one that is there is only asked.")
+    parser.add_argument("--rebuild", action="store_true", help="Make a history again from a registry, and compare.")
     options = parser.parse_args()
+    if options.rebuild:
+        with tempfile.TemporaryDirectory(prefix="metamodel-history-") as name:
+            rebuild(Path(name), options.groups, options.versions, options.share)
+        return
     for kind in [options.kind] if options.kind else ["delta", "parquet"]:
         with tempfile.TemporaryDirectory(prefix="metamodel-history-") as name:
             place = options.history or Path(name) / "history"
