@@ -230,6 +230,15 @@ class FeatureSchema:
         """Plain JSON form, for the manifest."""
         return {"features": [asdict(feature) for feature in self.features], "layout": self.layout}
 
+    def decisive(self) -> dict[str, Any]:
+        """Give what decides what children see: a matrix has the same numbers whatever types its columns came from."""
+        of_table = {"dtype", "form"} if self.layout == "array" else {"dtype"}
+        features = [
+            {name: value for name, value in asdict(feature).items() if name not in of_table}
+            for feature in self.features
+        ]
+        return {"features": features, "layout": self.layout, "narrow": sorted(self.narrow)}
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Inverse of `to_dict`."""

@@ -34,7 +34,7 @@ from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
 from metamodel.training.problem import Decisions, TableCounts, decide, feature_names
 from metamodel.training.targets import TargetInfo
-from metamodel.training.training_table import GroupRows, TrainingTable, contents, fingerprint, seen_hashes
+from metamodel.training.training_table import GroupRows, TrainingTable, contents, row_digests, seen_hashes
 
 __all__ = [
     "GroupRows",
@@ -43,11 +43,11 @@ __all__ = [
     "TrainingTable",
     "check_table",
     "contents",
-    "fingerprint",
     "hashed_columns",
     "levels_of",
     "make_plan",
     "row_columns",
+    "row_digests",
     "seen_hashes",
 ]
 
@@ -243,6 +243,7 @@ def _training_table(
         children,
         None if split is None else SplitGroups.of(frame, split, options.random_state),
         contents(features, decided.target.values, children) if options.hashes_seen else None,
+        row_digests(features, decided.target.values, (frame[name] for name in (time, weight, split) if name)),
     )
 
 

@@ -155,7 +155,7 @@ def _digest(
     overridden: Sequence[FitSpec],
 ) -> str:
     """Digest all that decides what is fitted; each exception goes into the digest of what came before it."""
-    digest = spec_digest(options, spec, schema.to_dict())
+    digest = spec_digest(options, spec, schema.decisive())
     for override, own in zip(overrides, overridden, strict=True):
         exception = {"before": digest, "of": repr(override.key), "min_rows": own.min_rows, "skip": own.skip}
         digest = spec_digest(options, own, exception)

@@ -1,8 +1,8 @@
 """The rows of a training in the form that children take them, and which of them are one group's."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from metamodel.tables.keys import GroupKey
 from metamodel.tables.row_hashes import value_hashes
 from metamodel.tables.split_groups import SplitGroups
 
-__all__ = ["GroupRows", "TrainingTable", "contents", "fingerprint", "seen_hashes"]
+__all__ = ["GroupRows", "TrainingTable", "contents", "row_digests", "seen_hashes"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class TrainingTable:
     """Rows as children take them: features, target, and what the holdout needs; all of one length.
 
     `children` says which group of all columns each row is of (`holdout.child_ids`), `split_groups` which rows have to
-    stay together, `contents` by which hash a later training will know the row (`value_hashes`).
+    stay together, `contents` by which hash a later training will know the row (`value_hashes`), `digests` what a
+    group's fingerprint is made of (`row_digests`).
     """
 
     features: FeatureTable
@@ -38,14 +39,17 @@ class TrainingTable:
     children: IntArray | None = None
     split_groups: SplitGroups | None = None
     contents: HashArray | None = None
+    digests: HashArray | None = None
 
     def take(self, rows: IntArray) -> "TrainingTable":
         """Gather rows."""
-        return TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], *self._others(rows))
+        taken = TrainingTable(self.features.take(rows), self.y[rows], self.hashes[rows], *self._others(rows))
+        return taken if self.digests is None else replace(taken, digests=self.digests[rows])
 
     def fingerprint(self, rows: IntArray | slice) -> str:
-        """Digest of the content of some rows, in their order."""
-        return fingerprint(self.hashes[rows], None if self.weights is None else self.weights[rows])
+        """Digest of the content of some rows, in their order: in another one they are fitted to another child."""
+        assert self.digests is not None
+        return hashlib.blake2b(np.ascontiguousarray(self.digests[rows]).tobytes(), digest_size=16).hexdigest()
 
     def group(self, key: GroupKey, start: int, stop: int) -> GroupData:
         """Rows `start` to `stop` as one group's data, without a copy."""
@@ -82,19 +86,27 @@ class GroupRows:
 
 def contents(features: FeatureTable, y: AnyArray, children: IntArray | None) -> HashArray:
     """Hash group, features and target of every row, in the form in which children take them."""
+    return value_hashes([*_columns(features), y], children)
+
+
+def row_digests(features: FeatureTable, y: AnyArray, others: Iterable[Any]) -> HashArray:
+    """Hash what a fit takes from every row, whatever the types of the table that it stood in.
+
+    Parameters
+    ----------
+    features, y
+        In the form in which children take them.
+    others
+        Columns of the table that decide with them how rows are used: times, weights, what has to stay together.
+    """
+    return value_hashes([*_columns(features), y, *others])
+
+
+def _columns(features: FeatureTable) -> list[Any]:
     x = features.values
-    columns = [x[name] for name in x.columns] if isinstance(x, pd.DataFrame) else list(x.T)
-    return value_hashes([*columns, y], children)
+    return [x[name] for name in x.columns] if isinstance(x, pd.DataFrame) else list(x.T)
 
 
 def seen_hashes(hashes: HashArray, y: AnyArray) -> HashArray:
     """Choose the hashes that say which rows a child of these has seen: those with a target, each once, in order."""
     return np.unique(hashes[~pd.isna(y)])
-
-
-def fingerprint(hashes: HashArray, weights: AnyArray | None = None) -> str:
-    """Digest of a group's rows."""
-    digest = hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=16)
-    if weights is not None:
-        digest.update(np.ascontiguousarray(weights).tobytes())
-    return digest.hexdigest()

@@ -355,3 +355,18 @@ def test_a_cell_whose_districts_arrive_later_is_new_and_all_others_are_carried(h
         group = table.iloc[rows]
         by_hand = LinearRegression().fit(group[numbers], group["median_house_value"]).predict(group[numbers])
         np.testing.assert_allclose(answers.iloc[rows], by_hand, rtol=1e-9)
+
+
+def test_changed_are_groups_with_other_values_or_another_order_and_not_other_types_of_columns() -> None:
+    table = panel(range(4), 12).assign(promotion=lambda frame: frame.index % 3)
+    forest = RandomForestRegressor(3, random_state=0)
+    model = first(table, forest, time_column=None, prune=False, pooled=False).bundle_path
+    of_other_types = table.assign(promotion=table["promotion"].astype("Int16"), shop=table["shop"].astype("int32"))
+    same = metamodel.update(model, of_other_types, retrain="changed", challenge=False)
+    assert set(status_of(same.ledger, "status").values()) == {"carried"}
+    turned = pd.concat([table[table["shop"] != 2], table[table["shop"] == 2].iloc[::-1]])
+    other = metamodel.update(model, turned, retrain="changed", challenge=False)
+    why = status_of(other.ledger, "retrain_reason")
+    assert {shop for shop, reason in why.items() if reason == "changed: other rows"} == {2}
+    before, after = (children_of(MetaModel(path)) for path in (model, other.bundle_path))
+    assert {key for key in before if before[key] != after[key]} == {'["IT",2]'}

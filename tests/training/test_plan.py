@@ -28,6 +28,34 @@ def test_a_fingerprint_changes_with_the_groups_own_rows_alone():
     assert [key for key in before if before[key] != after[key]] == [("IT", 1)]
 
 
+USED = FRAME.assign(stock=[-5, 7, 6, 8, 9, 3], weight=[1, 2, 3, 4, 5, 6], part=list("uvwxyz"))
+
+
+def _fingerprints(frame, **used):
+    used = used or {"time_column": "week", "sample_weight": "weight"}
+    return {group.key: group.fingerprint for group in plan(frame, features=["stock"], **used).groups()}
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int8", "Int64", "Int16", "float64", "Float64"])
+def test_a_fingerprint_knows_values_and_no_types(dtype):
+    other = USED.assign(stock=USED["stock"].astype(dtype), weight=USED["weight"].astype(dtype))
+    assert _fingerprints(other) == _fingerprints(USED)
+
+
+@pytest.mark.parametrize("column", ["stock", "units", "week", "weight", "part"])
+def test_a_fingerprint_tells_other_values_in_every_column_that_a_fit_uses(column):
+    used = {"split_groups": "part"} if column == "part" else {}
+    changed = USED.assign(**{column: USED[column].mask(USED.index == 2, USED[column].iloc[0])})
+    before, after = _fingerprints(USED, **used), _fingerprints(changed, **used)
+    assert [key for key in before if before[key] != after[key]] == [("DE", 1)]
+
+
+def test_a_fingerprint_tells_rows_in_another_order_which_are_fitted_to_another_child():
+    turned = USED.iloc[[0, 1, 3, 2, 4, 5]]
+    before, after = _fingerprints(USED), _fingerprints(turned)
+    assert [key for key in before if before[key] != after[key]] == [("DE", 1)]
+
+
 def test_the_index_of_the_table_does_not_matter():
     shifted = FRAME.set_axis([5] * 6)
     assert [g.fingerprint for g in plan(shifted).groups()] == [g.fingerprint for g in plan().groups()]

@@ -41,7 +41,7 @@ from metamodel.training.engines.group_fitter import (
 from metamodel.training.engines.spark.forked import in_forks
 from metamodel.training.engines.spark.part_reference import PartRecorder, PartReference
 from metamodel.training.engines.spark.searches import Searches
-from metamodel.training.plan import TrainingTable, contents, seen_hashes
+from metamodel.training.plan import TrainingTable, contents, row_digests, seen_hashes
 from metamodel.training.targets import TargetInfo
 
 __all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "whole_groups"]
@@ -229,7 +229,9 @@ class PartitionTrainer:
             together = SplitGroups.of(frame, self.split_groups_name, self.random_state, self.mixed)
         features = self.features.training_table(frame)
         hashed = contents(features, y, children) if self.hashes_seen else None
-        return TrainingTable(features, y, hashes, times, weights, children, together, hashed)
+        others = (self.time_name, self.weight_name, self.split_groups_name)
+        digests = row_digests(features, y, (frame[name] for name in others if name is not None))
+        return TrainingTable(features, y, hashes, times, weights, children, together, hashed, digests)
 
 
 class _Part(NamedTuple):
