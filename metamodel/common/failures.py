@@ -115,7 +115,7 @@ def storage_failures() -> Iterator[None]:
 
 
 def without_walls(record: logging.LogRecord) -> bool:
-    """Leave out what a store's library logs of a failure that the command tells itself, and cut the rest to a line.
+    """Leave out what a store's library logs of its own affairs and of failures that the command tells; cut the rest.
 
     A filter of loggers.
     """
@@ -123,7 +123,7 @@ def without_walls(record: logging.LogRecord) -> bool:
         return False
     lines = record.getMessage().splitlines()
     record.msg, record.args, record.exc_info, record.exc_text = (lines[0] if lines else ""), (), None, None
-    return True
+    return record.levelno > logging.INFO
 
 
 def _of_database(message: str) -> str | None:

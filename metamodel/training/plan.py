@@ -47,7 +47,6 @@ __all__ = [
     "levels_of",
     "make_plan",
     "row_columns",
-    "row_digests",
     "seen_hashes",
 ]
 

@@ -27,3 +27,14 @@ def test_a_spark_table_is_judged_as_its_rows_are(spark: Any, tmp_path: Path) -> 
 def test_what_is_no_table_is_refused() -> None:
     with pytest.raises(InputError, match=r"data is a int. Give a DataFrame"):
         gate_table(7, ["store"])
+
+
+def test_a_table_of_sparks_catalogue_is_told_how_to_be_judged() -> None:
+    with pytest.raises(InputError, match=r"spark\.table\('lake\.sales'\)"):
+        gate_table("lake.sales", ["store"])
+
+
+@pytest.mark.parametrize("name", ["sales.csv", "sales.parquet", "week.csv.gz", "weeks"])
+def test_a_file_that_is_not_there_is_no_table_of_sparks_catalogue(name: str) -> None:
+    with pytest.raises(InputError, match=r"There is no file or folder .*Check the path"):
+        gate_table(name, ["store"])

@@ -41,8 +41,9 @@ from metamodel.training.engines.group_fitter import (
 from metamodel.training.engines.spark.forked import in_forks
 from metamodel.training.engines.spark.part_reference import PartRecorder, PartReference
 from metamodel.training.engines.spark.searches import Searches
-from metamodel.training.plan import TrainingTable, contents, row_digests, seen_hashes
+from metamodel.training.plan import TrainingTable, contents, seen_hashes
 from metamodel.training.targets import TargetInfo
+from metamodel.training.training_table import row_digests
 
 __all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "whole_groups"]
 
