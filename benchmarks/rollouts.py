@@ -89,7 +89,8 @@ def two_models(args: argparse.Namespace, folder: Path) -> tuple[MetaModel, MetaM
     full = metamodel.train(frame, "group", "y", interval=0.8, output_dir=folder / "champion", **options)
     listed = pd.DataFrame({"group": np.linspace(0, args.groups - 1, args.retrained).astype(int)})
     later = frame.assign(y=frame["y"] + 1.0)
-    new = metamodel.update(full.bundle_path, later, retrain_list=listed, output_dir=folder / "challenger")
+    options = {"challenge": False, "output_dir": folder / "challenger"}  # all that are listed are to differ
+    new = metamodel.update(full.bundle_path, later, retrain_list=listed, **options)
     return MetaModel(full.bundle_path), MetaModel(new.bundle_path), frame
 
 
