@@ -14,6 +14,7 @@ _BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.DOTALL)
 
 
 @pytest.mark.tableless
+@pytest.mark.timeout(900)  # two minutes on a machine that does nothing else; its blocks have limits of their own
 def test_the_canary_goes_from_one_percent_to_all_by_the_commands_of_the_page(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "rollouts.md").read_text(encoding="utf-8")
     section = page.partition("## A canary from 1 % to 100 %")[2].partition("\n## ")[0]
