@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import tokenize
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from metamodel.bundle.manifest import FileEntry
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import CorruptBundle
 
-__all__ = ["Section", "map_array", "read_section", "write_sections"]
+__all__ = ["OpenedFile", "Section", "last_write", "map_array", "read_section", "write_sections"]
 
 # As arrays are aligned in files of their own, behind their headers.
 _ALIGNED = 64
@@ -36,6 +37,34 @@ class Section:
     offset: int
     size: int
     sha256: str = ""
+
+
+class OpenedFile:
+    """A file of which arrays are mapped: who writes into it changes them, and what they had been proven to be.
+
+    Another file that is put in its place changes nothing.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        self._last_write = last_write(self._descriptor)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nobody has written into the file since it was opened."""
+        return last_write(self._descriptor) == self._last_write
+
+
+def last_write(descriptor: int) -> tuple[int, int]:
+    """Size of an open file, and when it was last written to."""
+    status = os.fstat(descriptor)
+    return status.st_size, status.st_mtime_ns
 
 
 def write_sections(

@@ -86,7 +86,7 @@ class ShardReader:
             raise CorruptBundle(
                 f"Shard {self.path.name} cannot be read for group {key}: {error}. Restore the bundle."
             ) from error
-        if _written(connection.descriptor) != connection.written:
+        if last_write(connection.descriptor) != connection.written:
             raise CorruptBundle(f"Shard {self.path.name} was changed after it was opened. Load the model again.")
         if stored is None:
             return None
@@ -153,7 +153,7 @@ class ShardReader:
         """
         connection = self._connection()
         yield from connection.execute("SELECT key, size, resident FROM children ORDER BY rowid")
-        if _written(connection.descriptor) != connection.written:
+        if last_write(connection.descriptor) != connection.written:
             raise CorruptBundle(f"Shard {self.path.name} was changed after it was opened. Load the model again.")
 
     def damaged_keys(self) -> Iterator[str]:
@@ -185,7 +185,7 @@ class ShardReader:
             # Used by one thread, but closed by whichever drops the reader.
             connection = sqlite3.connect(uri, uri=True, factory=_Connection, check_same_thread=False)
             connection.descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-            connection.pid, connection.written = os.getpid(), _written(connection.descriptor)
+            connection.pid, connection.written = os.getpid(), last_write(connection.descriptor)
             connection.decompressor = _decompressor(connection)
             identity = connection.execute("SELECT identity FROM seal").fetchone()
         except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
@@ -210,12 +210,6 @@ class ShardReader:
                 f"Shard {self.path.name} has {status.st_size:,} bytes; {self._entry.size:,} were written. "
                 "Restore the bundle."
             )
-
-
-def _written(descriptor: int) -> tuple[int, int]:
-    """Size of an open file, and when it was last written to."""
-    status = os.fstat(descriptor)
-    return status.st_size, status.st_mtime_ns
 
 
 def _proven(stored: tuple[Any, ...], decompressor: Decompressor | None) -> ShardRow | None:

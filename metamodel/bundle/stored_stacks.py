@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metamodel.bundle.array_files import Section, map_array, read_section, write_sections
+from metamodel.bundle.array_files import OpenedFile, Section, map_array, read_section, write_sections
 from metamodel.bundle.key_index import KeyPlaces, key_index
 from metamodel.bundle.manifest import FileEntry, Manifest
 from metamodel.bundle.stack_digests import Blocks, block_digests, block_size
@@ -110,6 +110,7 @@ class StoredStack:
         self._files = files
         self._read = self._warned = self._list_read = False
         self._program: Any = None
+        self._file: OpenedFile | None = None
         self._blocks: Blocks | None = None
         self._places = KeyPlaces(np.empty((3, 0), dtype=np.uint64))
         self._list: KeyList | None = None
@@ -118,7 +119,7 @@ class StoredStack:
     @property
     def damaged(self) -> int:
         """Children that are left to themselves because their numbers here are damaged, as far as that is known."""
-        if self._read and self._program is None:
+        if self._read and (self._program is None or self._has_changed()):
             return int(self._description.get("children", 0))
         return 0 if self._blocks is None else self._blocks.damaged
 
@@ -142,12 +143,13 @@ class StoredStack:
         if not len(positions):
             return None
         versions = self._versions[positions].astype(str).tolist()
-        return BuiltStack(self._program.take(positions), [every[i] for i in positions.tolist()], versions)
+        gathered = BuiltStack(self._program.take(positions), [every[i] for i in positions.tolist()], versions)
+        return None if self._has_changed() else gathered
 
     def takes(self, *, proba: bool) -> bool:
         """Whether it can answer calls with, or without, probabilities."""
         self._load()
-        return self._program is not None and bool(self._program.takes(proba=proba))
+        return self._program is not None and not self._has_changed() and bool(self._program.takes(proba=proba))
 
     def positions(self, keys: Sequence[GroupKey | InvalidKey]) -> IntArray:
         """Where each key's child is in the stack; -1 where it is not, or is not what was written."""
@@ -167,10 +169,17 @@ class StoredStack:
         self, columns: Sequence[AnyArray], positions: IntArray, *, proba: bool
     ) -> tuple[AnyArray, AnyArray | None, AnyArray | None]:
         """Evaluate rows; see `metamodel.prediction.stacks.linear.LinearProgram.answer`."""
-        answers: tuple[AnyArray, AnyArray | None, AnyArray | None] = self._program.answer(
-            columns, positions, proba=proba
-        )
-        return answers
+        labels, probabilities, answered = self._program.answer(columns, positions, proba=proba)
+        if self._has_changed():  # in the meantime: none of it counts
+            answered = np.zeros(len(positions), dtype=bool)
+        return labels, probabilities, answered
+
+    def _has_changed(self) -> bool:
+        """Whether somebody has written into the mapped file: its numbers are others than those that were proven."""
+        if self._file is None or self._file.is_unchanged:
+            return False
+        self._warn("it was changed after it was opened")
+        return True
 
     def _proven(self, positions: IntArray) -> IntArray:
         blocks, here = self._blocks, positions >= 0
@@ -197,13 +206,14 @@ class StoredStack:
         if self._read:
             return
         try:
+            opened = OpenedFile(self._path)
             arrays = {array: self._map(array) for array in self._description["arrays"]}
             digests = self._map("digests")
             places, self._versions = KeyPlaces(self._map("index")), self._map("versions")
             program, size = load_program(self._description, arrays), int(self._description["block"])
             n_children = int(self._description["children"])
             self._blocks = Blocks(_Parts(program, self._versions), n_children, size, digests)
-            self._places, self._program = places, program
+            self._places, self._program, self._file = places, program, opened
         except _UNREADABLE as error:
             self._warn(str(error) if isinstance(error, CorruptBundle | OSError) else repr(error))
         self._read = True
@@ -216,9 +226,13 @@ class StoredStack:
         keys: list[str] = pq.read_table(pa.BufferReader(content))["key"].to_pylist()
         return keys
 
+    @property
+    def _path(self) -> Path:
+        return self._directory / f"{self._name}{_ENDING}"
+
     def _place(self, array: str) -> tuple[Path, FileEntry | None, Section]:
-        file = f"{self._name}{_ENDING}"
-        return self._directory / file, self._files.get(file), Section(**self._description["sections"][array])
+        entry = self._files.get(f"{self._name}{_ENDING}")
+        return self._path, entry, Section(**self._description["sections"][array])
 
     def _warn(self, problem: str) -> None:
         if self._warned:
