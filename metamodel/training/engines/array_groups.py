@@ -41,7 +41,7 @@ _GROUP_SECONDS, _ROW_SECONDS, _START_SECONDS = 1e-4, 1e-6, 3.0
 _CONTEST_SECONDS = 5e-4
 
 # What rows may have; anything else (times, weights, ...) has to be None.
-_UNDERSTOOD = {"features", "y", "hashes", "children", "contents"}
+_UNDERSTOOD = {"features", "y", "hashes", "children", "contents", "digests"}
 
 # Position of a group in its task → what remains of it.
 _Records = dict[int, GroupRecord]
