@@ -6,13 +6,14 @@ because an interval made from a damaged number would be a wrong answer that nobo
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.array_files import map_array
+from metamodel.bundle.array_files import OpenedFile, map_array
 from metamodel.bundle.key_index import KeyPlaces, key_index
 from metamodel.bundle.manifest import FileEntry
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
@@ -64,7 +65,7 @@ class GroupValues:
         self.columns: tuple[str, ...] = tuple(description["columns"])
         self._directory = directory
         self._files = files
-        self._opened: tuple[KeyPlaces, AnyArray] | None = None
+        self._opened: tuple[KeyPlaces, AnyArray, list[OpenedFile]] | None = None
 
     def of(self, keys: Sequence[GroupKey | InvalidKey], columns: Sequence[str]) -> AnyArray:
         """Look groups up.
@@ -94,19 +95,27 @@ class GroupValues:
 
     def _at(self, places: IntArray, columns: Sequence[str]) -> AnyArray:
         numbers = [self.columns.index(name) for name in columns]
-        rows: AnyArray = self._open()[1][places[:, np.newaxis], numbers]
+        _, values, files = self._open()
+        rows: AnyArray = values[places[:, np.newaxis], numbers]
         rows[places < 0] = np.nan
+        if not all(file.is_unchanged for file in files):  # what was proven is not what was read
+            raise CorruptBundle(
+                f"{self._directory / GROUP_VALUES_DIR} was changed after it was opened. Load the model again."
+            )
         return rows
 
     def has(self, keys: Sequence[GroupKey | InvalidKey]) -> BoolArray:
         """Whether each group has a row here, shape (n_keys,); raises as `of`."""
         return self._open()[0].of(keys) >= 0
 
-    def _open(self) -> tuple[KeyPlaces, AnyArray]:
+    def _open(self) -> tuple[KeyPlaces, AnyArray, list[OpenedFile]]:
         # Without a lock, which a fork could leave locked: two threads at once read the same twice, and nothing is lost.
         if self._opened is None:
+            files = []
+            with suppress(OSError):  # which `map_array` tells
+                files = [OpenedFile(self._directory / name) for name in (_INDEX, _VALUES)]
             index, values = (map_array(self._directory / name, self._files.get(name)) for name in (_INDEX, _VALUES))
             if values.shape != (index.shape[1], len(self.columns)):
                 raise CorruptBundle(f"{self._directory / _VALUES} has shape {values.shape}. Restore the bundle.")
-            self._opened = KeyPlaces(index), values
+            self._opened = KeyPlaces(index), values, files
         return self._opened

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from metamodel.bundle.array_files import last_write
 from metamodel.bundle.compression import Decompressor
 from metamodel.bundle.manifest import FileEntry
 from metamodel.bundle.shards import CHILDREN, COLUMNS, DICTIONARY, LARGEST_CHILD, SEAL, ShardRow, StoredFacts, proof_of

@@ -100,7 +100,8 @@ def refuse_foreign(path: Path) -> None:
 
 def _lock(work: Path, path: Path) -> FileLock:
     """Claim the work directory for this process until it ends, however it ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # a file in the way is told by what follows: "Not a directory"
+        path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         work.mkdir(mode=0o700)
     try:

@@ -36,8 +36,8 @@ def logged_columns(folder: str | Path) -> list[str]:
     """Name the columns that rows of a log have, some at least."""
     path = Path(folder)
     with reading(path):
-        files = _files(path)
-        return pa.unify_schemas([_schema(file) for file in files]).names if files else list(COLUMNS)
+        schema = _schema(_files(path))
+    return list(COLUMNS) if schema is None else schema.names
 
 
 def read_log(

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -14,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from metamodel.common.uris import redacted
 from metamodel.exceptions import InputError
 from metamodel.flavor.remote import check_tracking_server, is_network
+from metamodel.lineage.history_store import HistoryStore
 from metamodel.tracking.event_history import event_log
 from metamodel.tracking.events import Event, later_than
 
@@ -22,7 +24,7 @@ __all__ = ["check_names", "model_of_run", "register_version"]
 _LOST_ANSWERS = 3
 
 # Of a store, and of Databricks' one.
-_THERE_ALREADY = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
+_THERE_ALREADY, _NOT_THERE = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"), ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
 def check_names(name: str | None, alias: str | None, logged: str = "model") -> None:
@@ -102,8 +104,7 @@ def register_version(
 ) -> int:
     """Register a version of a model that was just logged, and point the alias at it when all of it is there.
 
-    The alias's move is an event, as a promotion is one: a tag of the version, and a row of the history where there is
-    one.
+    Where there is a history, the alias's move is an event, as a promotion is one: a tag of the version, and a row.
 
     Returns
     -------
@@ -121,11 +122,15 @@ def register_version(
 
 
 def _point(client: MlflowClient, alias: str, version: ModelVersion, history: str | Path | None) -> None:
+    """Move an alias; an event of it costs five requests more, which only who keeps a history has asked for."""
+    facts = {"name": version.name, "alias": alias, "version": str(version.version)}
+    if HistoryStore.configured(history) is None:
+        client.set_registered_model_alias(version.name, alias, version.version)
+        return
     replaced = str(client.get_registered_model(version.name).aliases.get(alias, ""))
     client.set_registered_model_alias(version.name, alias, version.version)
     log = event_log(history)
-    facts = {"name": version.name, "alias": alias, "version": str(version.version), "replaced": replaced}
-    log.append(Event.now(kind="register", when=later_than(log.of(version.name)), **facts))
+    log.append(Event.now(kind="register", when=later_than(log.of(version.name)), replaced=replaced, **facts))
 
 
 def _registered_once(
@@ -147,12 +152,19 @@ def _registered_once(
 def _registered(
     client: MlflowClient, name: str, model_id: str, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
-    """Register a version as `mlflow.register_model` does, which cannot be given its description."""
+    """Register a version as `mlflow.register_model` does, which cannot be given its description.
+
+    That the registered model is there is the rule: it is made where a version finds it missing.
+    """
+    made: dict[str, Any] = {"tags": dict(tags), "description": description, "model_id": model_id}
+    try:
+        return client.create_model_version(name, f"models:/{model_id}", **made)
+    except MlflowException as error:
+        if error.error_code not in _NOT_THERE:
+            raise
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code not in _THERE_ALREADY:
             raise
-    return client.create_model_version(
-        name, f"models:/{model_id}", tags=dict(tags), description=description, model_id=model_id
-    )
+    return client.create_model_version(name, f"models:/{model_id}", **made)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from stacked import write_over
 
 from metamodel.bundle.group_values import GroupValues, write_group_values
 from metamodel.bundle.manifest import FileEntry
@@ -56,4 +57,15 @@ def test_a_missing_file_gives_no_number(written):
     figures = _opened(directory, described)
     (directory / "group_values/values.npy").unlink()
     with pytest.raises(CorruptBundle, match=r"values\.npy cannot be read .*No such file"):
+        figures.of([()], ["radius"])
+
+
+@pytest.mark.parametrize("name", ["index", "values"])
+def test_numbers_that_somebody_writes_over_are_not_used(written, name):
+    directory, described = written
+    figures = _opened(directory, described)
+    figures.of([()], ["radius"])
+    path = directory / f"group_values/{name}.npy"
+    write_over(path)
+    with pytest.raises(CorruptBundle, match="group_values was changed after it was opened"):
         figures.of([()], ["radius"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from stacked import flip_last, keys_in_stack
+from stacked import flip_last, keys_in_stack, write_over
 
 import metamodel
 from metamodel.bundle.reader import Bundle
@@ -115,6 +115,30 @@ def test_a_damaged_list_of_keys_makes_large_batches_slower_and_no_less_right(bun
     with pytest.warns(RuntimeWarning, match="Restore the bundle"):
         found = answers(stack, table, keys)
     assert found == expected
+
+
+def test_a_stack_that_somebody_writes_over_answers_nothing_any_more(bundle: Path, table: pd.DataFrame) -> None:
+    stack, keys = opened(bundle), keys_in(table)
+    assert answers(ready(stack), table, keys)
+    positions = stack.positions(keys)
+    write_over(bundle / "stacks/00000.arrays")
+    rows = table.drop_duplicates(roles(table))
+    with pytest.warns(RuntimeWarning, match="is damaged: it was changed after it was opened"):
+        answered = stack.answer([rows[name].to_numpy() for name in ("a", "b")], positions, proba=False)[2]
+    assert answered is not None
+    assert not answered.any()
+    assert not stack.takes(proba=False)
+    assert stack.damaged == N_GROUPS
+
+
+def test_a_stack_that_another_one_takes_the_place_of_answers_as_before(bundle: Path, table: pd.DataFrame) -> None:
+    stack, keys = ready(opened(bundle)), keys_in(table)
+    expected = answers(stack, table, keys)
+    path = bundle / "stacks/00000.arrays"
+    other = path.with_name("other")
+    other.write_bytes(bytes(path.stat().st_size))
+    other.replace(path)
+    assert answers(stack, table, keys) == expected
 
 
 def ready(stack: StoredStack) -> StoredStack:

@@ -12,6 +12,7 @@ from metamodel.exceptions import InputError
 from metamodel.prediction_log.delta_store import DeltaStore
 from metamodel.prediction_log.hive_store import HiveStore
 from metamodel.prediction_log.log_files import new_files
+from metamodel.prediction_log.log_reader import logged_columns
 
 
 def test_a_span_of_time_and_some_columns_are_read_alone(store: str, tmp_path: Path):
@@ -29,6 +30,13 @@ def test_a_span_of_time_and_some_columns_are_read_alone(store: str, tmp_path: Pa
         next(read_log(tmp_path, "soon"))
     with pytest.raises(InputError, match="holds no prediction log"):
         next(read_log(tmp_path / "elsewhere"))
+
+
+def test_the_columns_of_a_log_are_those_of_all_its_files(store: str, tmp_path: Path):
+    log_in(tmp_path)
+    compact_log(tmp_path)
+    log_in(tmp_path, 1, start=60)
+    assert set(logged_columns(str(tmp_path))) == {name for part in read_log(tmp_path) for name in part}
 
 
 def test_while_somebody_reads_no_file_goes_and_the_reader_sees_each_row_once(store: str, tmp_path: Path):

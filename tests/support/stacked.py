@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -57,3 +58,12 @@ def flip(path, place):
     content = bytearray(path.read_bytes())
     content[place] ^= 0xFF
     path.write_bytes(content)
+
+
+def write_over(path):
+    """Write into a file where it is, as `cp` does, at a time of its own."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(0, 0))  # whatever the resolution of the file system's clock

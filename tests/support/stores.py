@@ -1,7 +1,9 @@
 """New tracking stores that cost nothing: MLflow's migrations run once for all processes of the tests."""
 
+import functools
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from filelock import FileLock
@@ -21,7 +23,7 @@ def new_store(directory: Path, name: str = "mlflow.db") -> str:
     Parameters
     ----------
     directory
-        Where its file is to be.
+        Where its file is to be; made where it is not there.
     name
         Name of the file.
 
@@ -30,8 +32,15 @@ def new_store(directory: Path, name: str = "mlflow.db") -> str:
     str
         Its URI.
     """
-    shutil.copyfile(_migrated(Path(os.environ[_SHARED])), directory / name)
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_migrated(Path(os.environ.get(_SHARED) or _of_this_process().name)), directory / name)
     return f"sqlite:///{directory / name}"
+
+
+@functools.cache
+def _of_this_process() -> "tempfile.TemporaryDirectory[str]":
+    """Make a folder for whoever is no test, such as a benchmark."""
+    return tempfile.TemporaryDirectory()
 
 
 def _migrated(directory: Path) -> Path:
