@@ -1,6 +1,7 @@
 """Notebooks of this project, executed from top to bottom in a kernel of their own."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,12 @@ def executed(name: str, home: Path, *checks: str) -> Any:
         patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
         resources = {"metadata": {"path": str(home)}}
         client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=resources)
-        return client.execute()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            return client.execute()
+        finally:  # it leaves Python's own, also where the shell has told a command behind it to ignore them
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 def assert_quiet(notebook: Any) -> None:
