@@ -132,8 +132,9 @@ class WindowNaming:
 
     def see(self, frame: pd.DataFrame) -> None:
         """Take in the rows of a part, at least one."""
-        if isinstance(self._time_column, str) and self._time_column in frame:
-            self._latest = max(self._latest, _latest(frame[self._time_column]))
+        has_time = isinstance(self._time_column, str) and self._time_column in frame
+        if latest := _latest(frame[self._time_column]) if has_time else "":
+            self._latest = max(self._latest, latest)
             return
         hashes = _row_hashes(frame)
         self._sums += np.array([hashes.sum(), (hashes * hashes).sum()], dtype=np.uint64)  # modulo 2**64

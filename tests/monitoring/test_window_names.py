@@ -108,5 +108,8 @@ def test_a_row_without_a_time_is_not_left_out_of_all_windows() -> None:
 
 
 def test_where_all_times_are_missing_the_rows_name_the_window() -> None:
-    frame = pd.DataFrame({"day": pd.to_datetime([None, None])})
-    assert windows_of(frame, "day", None, [])[0][0].startswith("000001-")
+    first, second = (pd.DataFrame({"day": pd.to_datetime([None, None]), "x": [1, x]}) for x in (2, 3))
+    ((name, _),) = windows_of(first, "day", None, [])
+    assert name.startswith("000001-")
+    assert windows_of(first, "day", None, [name])[0][0] == name
+    assert windows_of(second, "day", None, [name])[0][0].startswith("000002-")
