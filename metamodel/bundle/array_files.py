@@ -46,12 +46,13 @@ class OpenedFile:
 
     Raises
     ------
-    OSError
+    CorruptBundle
         It cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
+        with _said_of(path):
+            self._descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
         self._last_write = last_write(self._descriptor)
 
@@ -158,11 +159,16 @@ def map_array(
 
 @contextmanager
 def _opened(path: Path, entry: FileEntry | None) -> Iterator[BinaryIO]:
+    with _said_of(path), path.open("rb") as file:
+        if entry is None or os.fstat(file.fileno()).st_size != entry.size:
+            raise CorruptBundle(f"{path} is not what was written: it has another size. Restore the bundle.")
+        yield file
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            if entry is None or os.fstat(file.fileno()).st_size != entry.size:
-                raise CorruptBundle(f"{path} is not what was written: it has another size. Restore the bundle.")
-            yield file
+        yield
     except _DAMAGED_HEADER as error:
         raise CorruptBundle(f"{path} cannot be read ({error!r}). Restore the bundle.") from error
 

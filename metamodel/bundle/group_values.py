@@ -6,7 +6,6 @@ because an interval made from a damaged number would be a wrong answer that nobo
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,25 +94,28 @@ class GroupValues:
 
     def _at(self, places: IntArray, columns: Sequence[str]) -> AnyArray:
         numbers = [self.columns.index(name) for name in columns]
-        _, values, files = self._open()
-        rows: AnyArray = values[places[:, np.newaxis], numbers]
+        rows: AnyArray = self._open()[1][places[:, np.newaxis], numbers]
         rows[places < 0] = np.nan
-        if not all(file.is_unchanged for file in files):  # what was proven is not what was read
-            raise CorruptBundle(
-                f"{self._directory / GROUP_VALUES_DIR} was changed after it was opened. Load the model again."
-            )
+        self._check_unchanged()
         return rows
 
     def has(self, keys: Sequence[GroupKey | InvalidKey]) -> BoolArray:
         """Whether each group has a row here, shape (n_keys,); raises as `of`."""
-        return self._open()[0].of(keys) >= 0
+        there: BoolArray = self._open()[0].of(keys) >= 0
+        self._check_unchanged()
+        return there
+
+    def _check_unchanged(self) -> None:
+        """Insist, after reading, that what was read is what was proven."""
+        if not all(file.is_unchanged for file in self._open()[2]):
+            raise CorruptBundle(
+                f"{self._directory / GROUP_VALUES_DIR} was changed after it was opened. Load the model again."
+            )
 
     def _open(self) -> tuple[KeyPlaces, AnyArray, list[OpenedFile]]:
         # Without a lock, which a fork could leave locked: two threads at once read the same twice, and nothing is lost.
         if self._opened is None:
-            files = []
-            with suppress(OSError):  # which `map_array` tells
-                files = [OpenedFile(self._directory / name) for name in (_INDEX, _VALUES)]
+            files = [OpenedFile(self._directory / name) for name in (_INDEX, _VALUES)]
             index, values = (map_array(self._directory / name, self._files.get(name)) for name in (_INDEX, _VALUES))
             if values.shape != (index.shape[1], len(self.columns)):
                 raise CorruptBundle(f"{self._directory / _VALUES} has shape {values.shape}. Restore the bundle.")

@@ -69,3 +69,5 @@ def test_numbers_that_somebody_writes_over_are_not_used(written, name):
     write_over(path)
     with pytest.raises(CorruptBundle, match="group_values was changed after it was opened"):
         figures.of([()], ["radius"])
+    with pytest.raises(CorruptBundle, match="group_values was changed after it was opened"):
+        figures.has([()])
