@@ -19,9 +19,9 @@ __all__ = [
     "hash_folds",
     "hash_holdout",
     "identities",
+    "known_times",
     "rolling_folds",
     "split_hashes",
-    "time_codes",
     "time_holdout",
     "time_order",
 ]
@@ -256,8 +256,8 @@ def time_order(values: pd.Series, name: str) -> AnyArray:
     return times.to_numpy() if times.dtype == np.float64 else times.dt.as_unit("us").astype("int64").to_numpy()
 
 
-def time_codes(values: pd.Series, name: str) -> IntArray:
-    """Count the distinct times up in their order: a code for each value, shape (n_rows,), -1 where it is missing.
+def known_times(values: pd.Series, name: str) -> AnyArray:
+    """Read a time column as `time_order` does, shape (n_rows,), with NaN where a time is missing; each text once.
 
     Raises
     ------
@@ -266,12 +266,11 @@ def time_codes(values: pd.Series, name: str) -> IntArray:
 
     Examples
     --------
-    >>> time_codes(pd.Series(["10/2/2026", "9/28/2026", None]), "day").tolist()
-    [1, 0, -1]
+    >>> known_times(pd.Series([104, None, 103]), "week").tolist()
+    [104.0, nan, 103.0]
     """
     codes, distinct = pd.factorize(values)
-    _, ranks = np.unique(time_order(pd.Series(distinct), name), return_inverse=True)
-    return np.append(ranks, -1)[codes]
+    return np.append(time_order(pd.Series(distinct), name).astype(np.float64), np.nan)[codes]
 
 
 def _format_of(values: pd.Series) -> dict[str, str]:

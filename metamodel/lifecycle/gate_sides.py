@@ -14,7 +14,7 @@ from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.metrics import log_losses
 from metamodel.evaluation.slice_regression import time_blocks
-from metamodel.evaluation.splits import time_codes
+from metamodel.evaluation.splits import known_times
 from metamodel.prediction.further_answers import probability_column
 from metamodel.tables.grouping import Grouping, group_rows
 from metamodel.tables.keys import GroupKey
@@ -105,7 +105,7 @@ class GateRows:
         codes, name = self.grouping.codes, self.model.manifest.options.get("time_column")
         if name not in self.frame:
             return [time_blocks(codes, None), codes]
-        moments = time_codes(self.frame[name], str(name))
+        moments, _ = pd.factorize(known_times(self.frame[name], str(name)), sort=True)
         return [time_blocks(codes, moments), codes, moments + 1]
 
 

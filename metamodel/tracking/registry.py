@@ -123,14 +123,13 @@ def register_version(
 
 def _point(client: MlflowClient, alias: str, version: ModelVersion, history: str | Path | None) -> None:
     """Move an alias; an event of it costs five requests more, which only who keeps a history has asked for."""
-    facts = {"name": version.name, "alias": alias, "version": str(version.version)}
-    if HistoryStore.configured(history) is None:
-        client.set_registered_model_alias(version.name, alias, version.version)
-        return
-    replaced = str(client.get_registered_model(version.name).aliases.get(alias, ""))
+    is_event = HistoryStore.configured(history) is not None
+    replaced = str(client.get_registered_model(version.name).aliases.get(alias, "")) if is_event else ""
     client.set_registered_model_alias(version.name, alias, version.version)
-    log = event_log(history)
-    log.append(Event.now(kind="register", when=later_than(log.of(version.name)), replaced=replaced, **facts))
+    if is_event:
+        log = event_log(history)
+        facts = {"name": version.name, "alias": alias, "version": str(version.version), "replaced": replaced}
+        log.append(Event.now(kind="register", when=later_than(log.of(version.name)), **facts))
 
 
 def _registered_once(

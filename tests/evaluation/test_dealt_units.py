@@ -73,16 +73,21 @@ def test_deals_that_are_too_skewed_for_moments_are_drawn_and_their_p_values_are_
     np.testing.assert_allclose(np.sort(-turned.drawn[0]), dealt.drawn[0])
 
 
-def test_ten_units_of_a_thousand_with_a_few_very_dear_ones_are_no_finding_and_a_lift_is_in_its_interval() -> None:
-    """By three moments 8.7 % of these were called a difference, and 84 % of the intervals held a lift of 30 %."""
-    rng, slices, units = np.random.default_rng(7), 250, 1000
-    table = pd.DataFrame(
+def _ten_challengers(slices: int, units: int, spread: float, *, seed: int) -> pd.DataFrame:
+    """Give each slice so many units of lognormal outcomes, ten of them the challenger's."""
+    return pd.DataFrame(
         {
             "slice": np.repeat(np.arange(slices), units),
             "challenger": np.tile(np.arange(units) < 10, slices),
-            "mean": rng.lognormal(3, 1.2, slices * units),
+            "mean": np.random.default_rng(seed).lognormal(3, spread, slices * units),
         }
     )
+
+
+def test_ten_units_of_a_thousand_with_a_few_very_dear_ones_are_no_finding_and_a_lift_is_in_its_interval() -> None:
+    """By three moments 8.7 % of these were called a difference, and 84 % of the intervals held a lift of 30 %."""
+    slices, units = 250, 1000
+    table = _ten_challengers(slices, units, 1.2, seed=7)
     assert (effects_apart(table, slices)["p_value"] < 0.05).mean() < 0.05
     table.loc[table["challenger"], "mean"] *= 1.3
     effects = effects_apart(table, slices)
@@ -91,14 +96,8 @@ def test_ten_units_of_a_thousand_with_a_few_very_dear_ones_are_no_finding_and_a_
 
 def test_a_few_dear_customers_of_a_small_canary_are_no_finding() -> None:
     """Welch's test alone calls 8 % of these a difference, where there is none."""
-    rng, slices, units = np.random.default_rng(3), 4000, 100
-    table = pd.DataFrame(
-        {
-            "slice": np.repeat(np.arange(slices), units),
-            "challenger": np.tile(np.arange(units) < 10, slices),
-            "mean": rng.lognormal(3, 0.6, slices * units),
-        }
-    )
+    slices, units = 4000, 100
+    table = _ten_challengers(slices, units, 0.6, seed=3)
     effects = effects_apart(table, slices)
     assert (effects["p_value"] < 0.05).mean() < 0.05
     inside = (effects["lower"] <= 0) & (effects["upper"] >= 0)

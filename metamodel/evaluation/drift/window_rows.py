@@ -11,7 +11,7 @@ from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
 from metamodel.evaluation.drift.drift_features import drift_features
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, TARGET
-from metamodel.evaluation.splits import time_order
+from metamodel.evaluation.splits import known_times
 from metamodel.tables.feature_columns import Feature
 from metamodel.tables.grouping import group_rows
 from metamodel.tables.keys import KeySchema
@@ -186,5 +186,4 @@ def _outside(answers: pd.DataFrame, labels: pd.Series | None) -> IntArray:
 def _times(frame: pd.DataFrame, name: Any) -> AnyArray | None:
     if not isinstance(name, str) or name not in frame:
         return None
-    codes, distinct = pd.factorize(frame[name])
-    return np.append(time_order(pd.Series(distinct), name).astype(np.float64), np.nan)[codes]
+    return known_times(frame[name], name)

@@ -113,24 +113,25 @@ def _checked(reached: socket.socket) -> socket.socket:
     return reached
 
 
-class _OpenConnection(_Connection):
+class _Checked:
     def _new_conn(self) -> socket.socket:
-        return _checked(super()._new_conn())
+        return _checked(super()._new_conn())  # type: ignore[misc]  # of the connection beside it
 
 
-class _OpenTLSConnection(_TLSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _checked(super()._new_conn())
+class _OpenConnection(_Checked, _Connection):
+    pass
 
 
-class _StoreConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _checked(super()._new_conn())
+class _OpenTLSConnection(_Checked, _TLSConnection):
+    pass
 
 
-class _StoreTLSConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _checked(super()._new_conn())
+class _StoreConnection(_Checked, HTTPConnection):
+    pass
+
+
+class _StoreTLSConnection(_Checked, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):
@@ -157,18 +158,20 @@ class _StoreTLSPool(HTTPSConnectionPool):
     ConnectionCls = _StoreTLSConnection
 
 
-class _StoreAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _StorePool, "https": _StoreTLSPool}
-
-
-class _Adapter(HTTPAdapter):
-    pools: dict[str, Any] = {"http": _Pool, "https": _TLSPool}  # noqa: RUF012 - never changed
+class _PoolAdapter(HTTPAdapter):
+    pools: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self.pools
+
+
+class _StoreAdapter(_PoolAdapter):
+    pools = {"http": _StorePool, "https": _StoreTLSPool}  # noqa: RUF012 - never changed
+
+
+class _Adapter(_PoolAdapter):
+    pools = {"http": _Pool, "https": _TLSPool}  # noqa: RUF012 - never changed
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
