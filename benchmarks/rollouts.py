@@ -10,11 +10,11 @@
     python benchmarks/rollouts.py faults
 
 split: the share of the units beside its fraction, who moves when it grows, and the ratio check on a hash that is
-broken. overlay: bytes over the champion's bundle, and opening and one row of both, in turns. compare: A/A comparisons
-without a difference, and the same with a planted lift. calibrate: the test alone, 2,000 times without a difference.
-few: the same with few units, and with a lift of 30 %. shadow: three servers, one of them with a log, and one with a
-challenger in the shadow and a log, meet the same requests at times fixed beforehand, in turns. faults: one row while
-the challenger raises, hangs or is damaged.
+broken. overlay: bytes over the champion's bundle, and opening, loading as a pyfunc and one row of both, in turns.
+compare: A/A comparisons without a difference, and the same with a planted lift. calibrate: the test alone, 2,000
+times without a difference. few: the same with few units, and with a lift of 30 %. shadow: three servers, one of them
+with a log, and one with a challenger in the shadow and a log, meet the same requests at times fixed beforehand, in
+turns. faults: one row while the challenger raises, hangs or is damaged.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 from measuring import median_seconds, show
@@ -45,6 +46,7 @@ from metamodel.bundle.rollout.opening import open_model
 from metamodel.bundle.rollout.rollout_files import write_rollout
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.evaluation.variant_effects import UNSOUND, effects_apart, sample_ratio_p
+from metamodel.flavor.pyfunc_args import pyfunc_parts
 from metamodel.prediction.rollout.assignment import in_challenger, unit_hashes
 from metamodel.prediction.rollout.rollout_plan import Rollout
 from metamodel.prediction.rollout.units import EntityColumn, entity_units
@@ -98,6 +100,13 @@ def size(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
+def saved(model: MetaModel, path: Path) -> Path:
+    """Write an MLflow model, as users load it."""
+    with pyfunc_parts(model, None) as parts:
+        mlflow.pyfunc.save_model(path, **{**parts, "pip_requirements": ["mlflow"]})
+    return path
+
+
 def overlay(args: argparse.Namespace, folder: Path) -> Rows:
     """Roll out, and compare with the champion alone."""
     champion, challenger, frame = two_models(args, folder)
@@ -112,8 +121,15 @@ def overlay(args: argparse.Namespace, folder: Path) -> Rows:
     def warm(path: Path) -> Callable[[], Any]:
         return lambda: open_model(path).warm_up()
 
+    def loaded(path: Path) -> Callable[[], Any]:
+        return lambda: mlflow.pyfunc.load_model(str(path)).predict(row)
+
+    pyfuncs = {"alone": saved(alone, folder / "pyfunc"), "rolled out": saved(opened, folder / "pyfunc-rollout")}
     times = {
-        "open": median_seconds({"alone": warm(champion.path), "rolled out": warm(place)}, args.repeats),
+        "open, of the processor,": median_seconds(
+            {"alone": warm(champion.path), "rolled out": warm(place)}, args.repeats, "cpu"
+        ),
+        "load and first row": median_seconds({name: loaded(path) for name, path in pyfuncs.items()}, 50),
         "row": median_seconds({"alone": lambda: alone.predict(row), "rolled out": lambda: opened.predict(row)}, 500),
     }
     bytes_alone = size(champion.path)
