@@ -41,8 +41,9 @@ _LARGE_BODY = 65_536
 
 _PARQUET = "application/vnd.apache.parquet"
 
-# ... if all that it needs is in memory, and no such answer took this long lately: the longest time is forgotten slowly,
-# multiplied by this at each further answer.
+# ... if all that it needs is in memory, and no such answer took this long lately, by the processor's time or twice in a
+# row by the clock: once alone would tell of a busy machine, too, which threads make busier. The longest time is
+# forgotten slowly, multiplied by this at each further answer.
 _SLOW_SECONDS = 0.005
 
 _FADING = 0.98
@@ -132,7 +133,7 @@ class Service:
         # A lane of its own: whoever asks for a row must not queue behind somebody's tables.
         self._few_rows = ThreadPoolExecutor(limits.threads, "metamodel-answer-few-rows")
         self._waiting: Counter[ThreadPoolExecutor] = Counter()
-        self._longest_seconds = 0.0
+        self._longest_seconds = self._last_seconds = 0.0
         self._others = self._routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -256,9 +257,9 @@ class Service:
         return self._plain(scorer, request)
 
     def _plain(self, scorer: Scorer, request: PlainRequest) -> tuple[Reply, str]:
-        started = time.perf_counter()
+        started, began = time.perf_counter(), time.thread_time()
         reply = scorer.answer(request)
-        self._learn(time.perf_counter() - started)
+        self._learn(time.perf_counter() - started, time.thread_time() - began)
         return reply, "plain"
 
     def _any(self, scorer: Scorer, body: bytes, content_type: str | None) -> tuple[Reply, str]:
@@ -272,8 +273,9 @@ class Service:
             return (reader.read if len(body) > _SMALL_BODY else reader.read_by_mlflow)(body, content_type)
         return self._readers.read(scorer.reader, body, content_type)
 
-    def _learn(self, seconds: float) -> None:
-        self._longest_seconds = max(seconds, _FADING * self._longest_seconds)
+    def _learn(self, seconds: float, of_processor: float) -> None:
+        twice, self._last_seconds = min(seconds, self._last_seconds), seconds
+        self._longest_seconds = max(of_processor, twice, _FADING * self._longest_seconds)
 
     async def _in_thread(
         self,
