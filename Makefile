@@ -3,6 +3,7 @@ PYTHON  ?= python3
 VENV    ?= .venv
 VENV3   ?= .venv-pandas3
 VENVLOW ?= .venv-lowest
+PYTHONS ?=
 WORKERS ?=
 ARGS    ?=
 
@@ -21,7 +22,8 @@ DEFINITION = setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-pandas3 venv-lowest demo quick test attacks lint types layers check test-pandas3 test-lowest clean
+.PHONY: help venv venv-pandas3 venv-lowest venv-pythons demo quick test attacks lint types layers check test-pandas3 test-lowest \
+	test-python audit clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +33,12 @@ venv: $(VENV)/.dev  ## make .venv with everything for development
 venv-pandas3: $(VENV3)/.dev  ## make .venv-pandas3, the same with pandas 3
 
 venv-lowest: $(VENVLOW)/.dev  ## make .venv-lowest, with the oldest versions that setup.cfg allows
+
+# Each Python of PYTHONS has its environment: python3.13 has .venv-python3.13.
+IN_ENVIRONMENTS = $(addprefix venv-of-,$(PYTHONS))
+venv-pythons: $(IN_ENVIRONMENTS)  ## make an environment for each of PYTHONS="python3.12 python3.13"
+$(IN_ENVIRONMENTS): venv-of-%:
+	@$(MAKE) --no-print-directory venv PYTHON=$* VENV=.venv-$(notdir $*)
 
 demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow run .`
 	@echo "==> mlflow run . (tracking store: $(MLFLOW_TRACKING_URI))"
@@ -76,9 +84,25 @@ test-lowest: $(VENVLOW)/.dev  ## run the quick tests on the oldest versions that
 	@echo "==> pytest on the lowest versions"
 	@PATH="$(abspath $(VENVLOW))/bin:$$PATH" $(call pytest,2) -m "$(QUICK)" \
 		-W ignore::pyparsing.warnings.PyparsingDeprecationWarning $(ARGS)
+	@$(if $(ARGS),,echo "==> The servers on the lowest versions"; \
+		PATH="$(abspath $(VENVLOW))/bin:$$PATH" $(call pytest,0) \
+		tests/serving/test_scorer.py -m server -k every_request \
+		-W ignore::pyparsing.warnings.PyparsingDeprecationWarning)
+
+test-python:  ## run the quick tests on another Python, in its own environment: PYTHON=python3.13
+	@echo "==> pytest on $$($(PYTHON) --version)"
+	@$(MAKE) --no-print-directory quick VENV=.venv-$(notdir $(PYTHON))
+
+# Without --strict it would say that nothing is known of packages that it cannot ask for.
+audit: $(VENV)/.dev  ## ask whether holes are known in what .venv holds: needs the network, and an index that knows of holes
+	@echo "==> pip-audit"
+	@test -x $(VENV)-audit/bin/pip-audit || { \
+		$(PYTHON) -m venv $(VENV)-audit && $(VENV)-audit/bin/python -m pip install -q pip-audit; }
+	@$(VENV)/bin/python -m pip freeze --exclude-editable > $(VENV)-audit/audited.txt
+	@$(VENV)-audit/bin/pip-audit --strict --no-deps --disable-pip -r $(VENV)-audit/audited.txt $(ARGS)
 
 clean:  ## remove environments and caches, but no run and no model
-	rm -rf $(VENV) $(VENV3) $(VENVLOW) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV3) $(VENVLOW) $(VENV)-audit .venv-python3.* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find metamodel tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python $(VENV3)/bin/python $(VENVLOW)/bin/python:
