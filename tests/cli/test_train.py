@@ -4,8 +4,6 @@ import json
 import os
 import pty
 import re
-import subprocess
-import sys
 import termios
 import threading
 import time
@@ -13,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import forked_programs
 import mlflow
 import numpy as np
 import pandas as pd
@@ -20,7 +19,6 @@ import pytest
 from click.testing import Result
 from command_line import TRAIN, by_hand, run, strict
 from mlflow import MlflowClient
-from places import ROOT
 
 # What each pandas first finds wrong with a binary file that is called a CSV.
 NO_TEXT = "'utf-8' codec" if int(pd.__version__.partition(".")[0]) < 3 else r"Error tokenizing data\."
@@ -111,13 +109,12 @@ def test_train_takes_a_csv_a_parquet_file_and_a_folder(folder: Path, sales: pd.D
 @pytest.mark.slow
 @pytest.mark.tableless
 def test_train_writes_results_to_stdout_and_progress_to_stderr(folder: Path) -> None:
-    command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "sales.csv", "--json", "--register", "two-streams"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [*TRAIN, "--data", "sales.csv", "--json", "--register", "two-streams"]
     with terminal() as (end, text):
-        done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=end, timeout=120, check=False)
+        done = forked_programs.run("metamodel", *command, stderr=end)
 
     assert done.returncode == 0, text()
-    assert strict(done.stdout.decode())["version"] == "1"
+    assert strict(done.stdout)["version"] == "1"
     assert re.search(r"training: +100%.* 9/9 .*fitted=7, skipped=2, failed=0", text())
 
 
@@ -332,9 +329,7 @@ def test_option_of_the_wrong_kind_is_a_usage_error(folder: Path, option: str, va
 @pytest.mark.slow
 @pytest.mark.tableless
 def test_a_bad_file_ends_the_process_with_code_2_and_no_traceback(folder: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "nowhere.csv"]
-    done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False, text=True)
+    done = forked_programs.run("metamodel", *TRAIN, "--data", "nowhere.csv")
 
     assert done.returncode == 2
     assert done.stdout == ""

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import mlflow
 import numpy as np
 import pandas as pd
@@ -262,11 +261,11 @@ def test_a_broken_off_logging_goes_on_with_what_is_missing(place: Place, result:
 
 def test_the_same_command_goes_on_in_the_same_run_after_it_was_killed(place: Place, tmp_path: Path) -> None:
     panel(GROUPS).to_parquet(tmp_path / "data.parquet")
-    command = [sys.executable, "-m", "metamodel", "train", "--data", "data.parquet", "--group-by", "store"]
+    command = ["metamodel", "train", "--data", "data.parquet", "--group-by", "store"]
     command += ["--target", "y", "--n-jobs", "1", "--output-dir", "bundle", "--log-children", "runs", "--json"]
     command += ["--experiment", "killed", "--register", "killed"]
     slow, fast = ["--rate", "12"], ["--rate", "500"]
-    first = subprocess.Popen([*command, *slow], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = forked_programs.start(*command, *slow, cwd=tmp_path)
     client = MlflowClient()
     try:
         _wait_until(lambda: sum(path.endswith("runs/update") for _, path, _ in place.proxy.requests) >= 2)
@@ -277,7 +276,7 @@ def test_the_same_command_goes_on_in_the_same_run_after_it_was_killed(place: Pla
     left = [run for run in client.search_runs([experiment]) if "mlflow.parentRunId" in run.data.tags]
     assert 0 < len(left) < GROUPS
 
-    done = subprocess.run([*command, *fast], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = forked_programs.run(*command, *fast, cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
     run_id = json.loads(done.stdout)["run_id"]

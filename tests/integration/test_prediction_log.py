@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -158,8 +157,8 @@ def _workers_megabytes(server: Server) -> float:
     return total / 1024
 
 
-# Makes a process's files reach the disk slowly, or never, and its log hasty; read by Python at its start.
-SITE = """
+# Makes a process's files reach the disk slowly, or never, and its log hasty.
+_SLOW = """
 import os, time
 from metamodel.prediction_log import log_writer
 log_writer.FILE_SECONDS = {every}
@@ -173,17 +172,15 @@ os.fsync = fsync
 """
 
 
-def _hasty(folder: Path, *, seconds: float = 0, every: float = 0.2, queue: int = 64 * 2**20) -> dict[str, str]:
-    """Make the environment of a server whose disk takes so long for a file."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(SITE.format(seconds=seconds, every=every, queue=queue))
-    return {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+def _hasty(*, seconds: float = 0, every: float = 0.2, queue: int = 64 * 2**20) -> str:
+    """Write what a server runs first whose disk takes so long for a file."""
+    return _SLOW.format(seconds=seconds, every=every, queue=queue)
 
 
 def test_a_full_disk_fails_no_request_and_is_counted_and_logging_goes_on_when_there_is_room(
     bundle: Path, small_disk: Path, tmp_path: Path
 ) -> None:
-    with metamodel_server(bundle, tmp_path, 1, _hasty(tmp_path / "site"), log=small_disk, log_features="all") as server:
+    with metamodel_server(bundle, tmp_path, before=_hasty(), log=small_disk, log_features="all") as server:
         with _requests_all_the_while(server) as statuses:
             _wait_for(lambda: figure(server, "metamodel_log_rows_total") > 0)
             filler = small_disk / "filler"
@@ -207,8 +204,8 @@ def test_a_disk_that_takes_a_second_a_file_fails_no_request_and_memory_stays_bou
     bundle: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    slow = _hasty(tmp_path / "site", seconds=1, every=0.01, queue=200_000)
-    with metamodel_server(bundle, tmp_path, 1, slow, log=log) as server:
+    slow = _hasty(seconds=1, every=0.01, queue=200_000)
+    with metamodel_server(bundle, tmp_path, before=slow, log=log) as server:
         with _requests_all_the_while(server) as statuses:
             _wait_for(lambda: figure(server, "metamodel_log_dropped_total") > 200)
             memory = _workers_megabytes(server)
@@ -222,7 +219,7 @@ def test_a_disk_that_takes_a_second_a_file_fails_no_request_and_memory_stays_bou
 
 def test_a_folder_that_is_gone_fails_no_request_and_is_not_made_anew(bundle: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with metamodel_server(bundle, tmp_path, 1, _hasty(tmp_path / "site"), log=log) as server:
+    with metamodel_server(bundle, tmp_path, before=_hasty(), log=log) as server:
         with _requests_all_the_while(server) as statuses:
             _wait_for(lambda: figure(server, "metamodel_log_rows_total") > 0)
             log.rename(tmp_path / "elsewhere")
@@ -236,7 +233,7 @@ def test_a_folder_that_is_gone_fails_no_request_and_is_not_made_anew(bundle: Pat
 
 def test_a_worker_that_is_killed_leaves_whole_files_alone_and_the_others_go_on(bundle: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with metamodel_server(bundle, tmp_path, 2, _hasty(tmp_path / "site", every=0.05), log=log) as server:
+    with metamodel_server(bundle, tmp_path, 2, before=_hasty(every=0.05), log=log) as server:
         with _requests_all_the_while(server) as statuses:
             for _ in range(3):
                 before = figure(server, "metamodel_log_rows_total")

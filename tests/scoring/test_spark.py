@@ -1,12 +1,11 @@
 """Scoring on Spark: the answers of the model on this machine, beside the caller's own columns, with real nulls."""
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import mlflow
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ import pytest
 import rolled_out
 from click.testing import CliRunner
 from java import SHORT_LIVED
-from places import ROOT
 from sklearn.linear_model import LogisticRegression, Ridge
 from spark_tables import FEATURES, KEYS, TARGET, entries, in_cells
 
@@ -110,10 +108,9 @@ def test_the_command_scores_in_a_process_of_its_own_where_no_session_is(tmp_path
     data.to_parquet(tmp_path / "rows.parquet")
     bundle, output = trained(data, "shop", "y"), tmp_path / "answers.parquet"
     place = ["--data", tmp_path / "rows.parquet", "--model", bundle, "--output", output]
-    command = [sys.executable, "-m", "metamodel", "score", "--engine", "spark", *map(str, place)]
     (tmp_path / "spark-defaults.conf").write_text(f"spark.driver.extraJavaOptions {' '.join(SHORT_LIVED)}\n")
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "SPARK_CONF_DIR": str(tmp_path)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
+    env = {**os.environ, "SPARK_CONF_DIR": str(tmp_path)}
+    done = forked_programs.run("metamodel", "score", "--engine", "spark", *map(str, place), env=env, timeout=240)
 
     assert done.returncode == 0, done.stderr
     assert "10 rows written to" in done.stdout

@@ -1,11 +1,10 @@
 """What cannot be served is said in one line."""
 
-import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
+import forked_programs
 import pytest
 
 import metamodel
@@ -13,9 +12,8 @@ import metamodel
 pytestmark = pytest.mark.tableless
 
 
-def _command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "metamodel", "serve", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False)
+def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return forked_programs.run("metamodel", "serve", *arguments)
 
 
 @pytest.mark.slow

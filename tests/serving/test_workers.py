@@ -4,8 +4,6 @@ import http.client
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ import pandas as pd
 import pytest
 import requests
 from edge_children import Slow
-from places import IMPORTS
+from forked_programs import run
 from servers import Server, metamodel_server
 from serving import COLUMNS, CSV, JSON, ROW, figure, post, records, refused
 
@@ -151,9 +149,8 @@ def _slowly(seconds: float, rows: int = 1) -> str:
 
 
 def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slow: Path, tmp_path: Path) -> None:
-    path = {"PYTHONPATH": IMPORTS}
     with (
-        metamodel_server(slow, tmp_path, env=path, timeout=1, max_waiting=2, threads=1) as server,
+        metamodel_server(slow, tmp_path, timeout=1, max_waiting=2, threads=1) as server,
         ThreadPoolExecutor(8) as pool,
     ):
         waiting = [pool.submit(post, server, _slowly(4)) for _ in range(2)]
@@ -168,8 +165,7 @@ def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slo
 
 
 def test_what_is_under_way_is_finished_after_the_signal(slow: Path, tmp_path: Path) -> None:
-    path = {"PYTHONPATH": IMPORTS}
-    with metamodel_server(slow, tmp_path, 2, env=path, drain=0) as server, ThreadPoolExecutor(2) as pool:
+    with metamodel_server(slow, tmp_path, 2, drain=0) as server, ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(post, server, _slowly(2))
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and figure(server, "metamodel_requests_in_pool") < 1:
@@ -180,16 +176,14 @@ def test_what_is_under_way_is_finished_after_the_signal(slow: Path, tmp_path: Pa
 
 
 def test_a_child_that_never_ends_does_not_keep_the_only_worker(slow: Path, tmp_path: Path) -> None:
-    path = {"PYTHONPATH": IMPORTS}
-    with metamodel_server(slow, tmp_path, env=path, timeout=1, drain=0) as server:
+    with metamodel_server(slow, tmp_path, timeout=1, drain=0) as server:
         refused(post(server, _slowly(600)), 504, "The answer took longer than 1 s.")
         os.kill(server.process.pid, signal.SIGTERM)
         assert server.process.wait(60) == 0
 
 
 def test_a_worker_that_is_stopped_dead_does_not_keep_the_server_from_stopping(slow: Path, tmp_path: Path) -> None:
-    path = {"PYTHONPATH": IMPORTS}
-    with metamodel_server(slow, tmp_path, 2, env=path, timeout=2, drain=0.5) as server:
+    with metamodel_server(slow, tmp_path, 2, timeout=2, drain=0.5) as server:
         os.kill(_pids(server)[0], signal.SIGSTOP)
         started = time.monotonic()
         os.kill(server.process.pid, signal.SIGTERM)
@@ -198,8 +192,9 @@ def test_a_worker_that_is_stopped_dead_does_not_keep_the_server_from_stopping(sl
 
 
 def printed(program: str) -> str:
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    return run.stdout
+    done = run("metamodel", before=f"{program}\nraise SystemExit")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_only_worker_ends_in_time_whatever_its_event_loop_is_at() -> None:
@@ -211,8 +206,7 @@ def test_the_only_worker_ends_in_time_whatever_its_event_loop_is_at() -> None:
         "server.handle_exit(signal.SIGTERM, None)\n"
         "time.sleep(60)"
     )
-    run = subprocess.run([sys.executable, "-c", program], timeout=50, check=False)
-    assert run.returncode == -signal.SIGALRM
+    assert run("metamodel", before=program, timeout=50).returncode == -signal.SIGALRM
 
 
 def test_a_young_worker_that_ends_again_and_again_does_not_end_those_that_serve() -> None:

@@ -19,16 +19,26 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import forked_programs
+from forked_programs import Program
 from stores import new_store
 
 HOST = "127.0.0.1"
 _START_SECONDS = 120
 _STOP_SECONDS = 10
-_MLFLOW = (sys.executable, "-m", "mlflow")
+
+
+class _Start(Protocol):
+    """Starts a program with its arguments behind it."""
+
+    def __call__(self, *arguments: str, **options: Any) -> Program:
+        """Start it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Server:
 
     url: str
     directory: Path
-    process: subprocess.Popen[bytes]
+    process: Program
 
     @property
     def log(self) -> str:
@@ -76,7 +86,8 @@ def tracking_server(directory: Path, workers: int = 1) -> Iterator[Server]:
         "artifacts-destination": str(directory / "artifacts"),
         "workers": str(workers),
     }
-    with _running((*_MLFLOW, "server"), options, directory, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}) as server:
+    env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with _running(partial(forked_programs.start, "mlflow"), ["server"], options, directory, env) as server:
         yield server
 
 
@@ -89,7 +100,7 @@ def scoring_server(
     *,
     stderr: str = "",
 ) -> Iterator[Server]:
-    """Run `mlflow models serve` in this Python environment.
+    """Run `mlflow models serve` in this Python environment: its own process, which starts that of the server.
 
     Parameters
     ----------
@@ -105,7 +116,7 @@ def scoring_server(
         Where a shell leads stderr, such as ``2>/dev/full``; as a default to the log.
     """
     options = {"model-uri": str(model), "env-manager": "local", "workers": str(workers)}
-    with _running(_led((*_MLFLOW, "models", "serve"), stderr), options, directory, env or {}) as server:
+    with _running(partial(_begin, "mlflow", stderr), ["models", "serve"], options, directory, env or {}) as server:
         yield server
 
 
@@ -140,51 +151,47 @@ def metamodel_server(
         Further options, with underscores.
     """
     named = {name.replace("_", "-"): str(value) for name, value in {"workers": workers, **options}.items()}
-    program = ("-c", f"{before}\nfrom metamodel.cli import main\nmain()") if before else ("-m", "metamodel")
-    command = (sys.executable, *program, "serve", str(model))
-    with _running(_led(command, stderr), named, directory, env or {}) as server:
+    start = partial(_begin, "metamodel", stderr, before=before)
+    with _running(start, ["serve", str(model)], named, directory, env or {}) as server:
         yield server
 
 
-def _led(command: Sequence[str], stderr: str) -> Sequence[str]:
-    return ["sh", "-c", f'exec "$0" "$@" {stderr}', *command] if stderr else command
+def _begin(module: str, leads: str, *arguments: str, **options: Any) -> Program:
+    if not leads:
+        return forked_programs.start(module, *arguments, **options)
+    command = ["sh", "-c", f'exec "$0" "$@" {leads}', sys.executable, "-m", module, *arguments]
+    options.pop("before", None)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
 
 @contextlib.contextmanager
 def _running(
-    command: Sequence[str], options: Mapping[str, str], directory: Path, env: Mapping[str, str]
+    start: _Start, command: Sequence[str], options: Mapping[str, str], directory: Path, env: Mapping[str, str]
 ) -> Iterator[Server]:
     url = f"http://{HOST}:{free_port()}"
     address = urlsplit(url)
     options = {**options, "host": HOST, "port": str(address.port)}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-    with _process([*command, *arguments], directory, env) as process:
+    with _process(partial(start, *command, *arguments), directory, env) as process:
         server = Server(url, directory, process)
         _wait_until_healthy(server)
         yield server
 
 
 @contextlib.contextmanager
-def _process(command: Sequence[str], directory: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _process(start: _Start, directory: Path, env: Mapping[str, str]) -> Iterator[Program]:
     # `mlflow models serve` calls uvicorn by name, so the environment's scripts must be found first.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with (directory / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=directory,
-            env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **env},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        variables = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **env}
+        process = start(cwd=directory, env=variables, stdout=log, stderr=log)
     try:
         yield process
     finally:
         _stop(process)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: Program) -> None:
     _signal_group(process, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_SECONDS)
@@ -193,7 +200,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(_STOP_SECONDS)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(process: Program, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
 

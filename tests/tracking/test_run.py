@@ -3,8 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import mlflow
 import pytest
 from edge_children import Hopeless
+from forked_programs import Program, start
 from mlflow import MlflowClient
 from servers import Recorder, Server
 from tiny_trainings import registered_names, runs_of, tiny, train_tiny
@@ -136,18 +135,6 @@ def test_when_the_model_cannot_be_uploaded_nothing_is_registered(client: MlflowC
     assert "lost" not in registered_names(client)
 
 
-def _command(*arguments: str, cwd: Path, temporary: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "metamodel", *arguments],
-        cwd=cwd,
-        env={**os.environ, "TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process(
     client: MlflowClient, tmp_path: Path, n_jobs: int
@@ -168,16 +155,17 @@ def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process
         "experiment": experiment,
     }
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
-    process = _command("train", *arguments, cwd=tmp_path, temporary=temporary)
+    output, env = tmp_path / "output", {**os.environ, "TMPDIR": str(temporary)}
+    with output.open("wb") as file:
+        process = start("metamodel", "train", *arguments, cwd=tmp_path, env=env, stdout=file, stderr=file)
     try:
         _wait(lambda: bool(list(started.glob("[0-9]*"))) or process.poll() is not None)
-        assert process.poll() is None, process.communicate()[0]
+        assert process.poll() is None, output.read_text()
         (run,) = runs_of(experiment)
         assert run.info.status == "RUNNING"
         process.terminate()
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 128 + signal.SIGTERM, output
-        assert "Traceback" not in output
+        assert process.wait(60) == 128 + signal.SIGTERM, output.read_text()
+        assert "Traceback" not in output.read_text()
         workers = [int(path.name) for path in started.glob("[0-9]*")]
         _wait(lambda: not any(map(_is_running, workers)))
     finally:
@@ -204,7 +192,7 @@ def _is_running(process: int) -> bool:
     return state != "Z"
 
 
-def _kill_group(process: "subprocess.Popen[str]") -> None:
+def _kill_group(process: Program) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)

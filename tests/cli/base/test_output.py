@@ -3,18 +3,16 @@
 import json
 import math
 import os
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
+import forked_programs
 import numpy as np
 import pandas as pd
 import pytest
 from command_line import TRAIN, strict
 from hypothesis import given
 from hypothesis import strategies as st
-from places import ROOT
 from servers import Server
 
 from metamodel.cli.base.output import dumps, packed_text, section, table_text
@@ -27,9 +25,8 @@ NESTED = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(s
 @pytest.mark.slow
 def test_json_stays_json_where_mlflow_prints_links_to_a_server(folder: Path, tracking: Server) -> None:
     """MLflow writes two links for every run on a server to stdout."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": tracking.url}
-    command = [sys.executable, "-m", "metamodel", *TRAIN, "--data", "sales.csv", "--json"]
-    done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False, text=True)
+    env = {**os.environ, "MLFLOW_TRACKING_URI": tracking.url}
+    done = forked_programs.run("metamodel", *TRAIN, "--data", "sales.csv", "--json", env=env)
 
     assert done.returncode == 0, done.stderr
     assert "View run" in done.stderr

@@ -1,0 +1,145 @@
+"""A process that has imported the command line with all that it uses, and forks a child for each program asked for.
+
+``python fork_server.py <number of an open socket>`` listens there until its standard input ends, which its parent holds
+open. It imports nothing before it is asked for the first time. `forked_programs` is how tests ask.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import pkgutil
+import runpy
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+NUMBER = struct.Struct("!q")  # the length of a request, the id of a process, an exit code
+STREAMS = 3
+
+# What the commands import besides, late: stores, the log of a training, and servers.
+_LATE = (
+    *("mlflow.pyfunc.scoring_server", "mlflow.server", "mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store"),
+    *("mlflow.store.model_registry.sqlalchemy_store", "mlflow.cli", "matplotlib.figure", "uvicorn", "uvicorn.main"),
+    *("sklearn.ensemble", "sklearn.pipeline", "pyarrow.parquet", "alembic.command", "sqlalchemy.dialects.sqlite"),
+    *("IPython", "git"),
+)
+
+
+class Request(NamedTuple):
+    """A program, and what the process that runs it is given."""
+
+    module: str  # run as `python -m` does
+    before: str  # Python that is run first, such as to change a limit
+    arguments: list[str]
+    environment: dict[str, str]
+    directory: str
+    streams: list[int]  # descriptors of stdin, stdout and stderr
+
+    def run(self) -> None:
+        """Be that process."""
+        for number, stream in enumerate(self.streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        os.chdir(self.directory)
+        os.environ.clear()
+        os.environ.update(self.environment)
+        time.tzset()
+        if self.environment.get("PYTHONUNBUFFERED"):
+            sys.stdout.reconfigure(line_buffering=True, write_through=True)
+        sys.modules["numpy"].random.seed()  # or all children draw the same
+        sys.path[0] = self.directory  # in place of the one of this script
+        sys.argv = [self.module, *self.arguments]
+        if self.before:
+            exec(compile(self.before, "<before>", "exec"), {"__name__": "before"})
+        runpy.run_module(self.module, run_name="__main__", alter_sys=True)
+
+
+def import_all() -> None:
+    """Import every module of the package, and what it imports late; what is not installed is left out."""
+    import metamodel
+
+    ours = [module.name for module in pkgutil.walk_packages(metamodel.__path__, "metamodel.")]
+    for name in (*ours, *_LATE):
+        if not name.endswith("__main__"):
+            with contextlib.suppress(ImportError):
+                import_module(name)
+
+
+class ForkServer:
+    """Forks whoever is asked for, and tells how each ended."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self._selector = selectors.DefaultSelector()
+        self._running: dict[int, tuple[int, socket.socket]] = {}  # by descriptor of the process
+        self._warm = False
+
+    def next_request(self) -> Request:
+        """Work until the parent has gone; returns in a new child alone."""
+        self._selector.register(sys.stdin.fileno(), selectors.EVENT_READ, lambda _: sys.exit(0))
+        self._selector.register(self._listening, selectors.EVENT_READ, lambda _: self._take())
+        while True:
+            for key, _ in self._selector.select():
+                act: Callable[[int], Request | None] = key.data
+                if request := act(key.fd):
+                    return request
+
+    def _take(self) -> Request | None:
+        connection, _ = self._listening.accept()
+        start, streams, _, _ = socket.recv_fds(connection, NUMBER.size, STREAMS)
+        request = Request(**read_json(connection, *NUMBER.unpack(start)), streams=streams)
+        if not self._warm:
+            import_all()
+            gc.freeze()  # what is there for good is no garbage to any child
+            self._warm = True
+        process = os.fork()
+        if process == 0:
+            os.setsid()  # so that a signal to its group hits nobody else
+            connection.sendall(NUMBER.pack(os.getpid()))
+            self._let_go(connection)
+            return request
+        for stream in streams:
+            os.close(stream)
+        descriptor = os.pidfd_open(process)
+        self._running[descriptor] = process, connection
+        self._selector.register(descriptor, selectors.EVENT_READ, self._tell)
+        return None
+
+    def _let_go(self, connection: socket.socket) -> None:
+        """Close in a child what is its parent's."""
+        self._selector.close()
+        for descriptor, (_, other) in self._running.items():
+            os.close(descriptor)
+            other.close()
+        connection.close()
+        self._listening.close()
+
+    def _tell(self, descriptor: int) -> None:
+        process, connection = self._running.pop(descriptor)
+        self._selector.unregister(descriptor)
+        os.close(descriptor)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        with contextlib.suppress(OSError), connection:  # whoever asked may have gone
+            connection.sendall(NUMBER.pack(code))
+
+
+def read_json(connection: socket.socket, size: int) -> Any:
+    """Read so many bytes."""
+    with connection.makefile("rb") as file:
+        return json.loads(file.read(size))
+
+
+def main() -> None:
+    """Serve, and be one child after the other."""
+    request = ForkServer(socket.socket(fileno=int(sys.argv[1]))).next_request()
+    request.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Programs in processes of their own that have nothing to import: children of one fork server of all the tests.
+
+Such a process has the arguments, environment, directory and streams that it is given, an own session, an id that can be
+sent signals, and an exit code, as one that was started with ``python -m``. Where a variable is to be another that is
+read once, at the start of Python or of a library, a new Python is started.
+
+``python forked_programs.py <module> <argument>...`` is such a program for shells, with the same streams and exit code.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import fork_server
+from fork_server import NUMBER
+
+# Where the fork server listens.
+_PLACE = "METAMODEL_TESTS_FORK_SERVER"
+
+# How the names of variables begin that are read once, and one that is not.
+_READ_ONCE = ("PYTHON", "OMP_", "OPENBLAS_", "MKL_")
+_UNBUFFERED = "PYTHONUNBUFFERED"
+
+
+@contextlib.contextmanager
+def forking() -> Iterator[None]:
+    """Have a fork server for this process and for those that it starts, where the system has what that needs."""
+    if not hasattr(os, "pidfd_open"):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="forks-") as folder, socket.socket(socket.AF_UNIX) as listening:
+        place = os.path.join(folder, "socket")
+        listening.bind(place)
+        listening.listen(64)
+        with open(f"{place}.log", "wb") as log:
+            command = [sys.executable, fork_server.__file__, str(listening.fileno())]
+            streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+            server = subprocess.Popen(command, pass_fds=[listening.fileno()], start_new_session=True, **streams)
+        os.environ[_PLACE] = place
+        try:
+            yield
+        finally:
+            del os.environ[_PLACE]
+            server.communicate(timeout=60)
+
+
+class ForkedProgram:
+    """A running program.
+
+    Attributes
+    ----------
+    pid
+        Id of its process, which leads a group of its own.
+    returncode
+        How it ended, minus the number of the signal that ended it; None before that is known.
+    """
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._connection = connection
+
+    def poll(self) -> int | None:
+        """How it ended, if it has."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended.
+
+        Raises
+        ------
+        subprocess.TimeoutExpired
+            When it has not within so many seconds.
+        """
+        if self.returncode is None:
+            self._connection.settimeout(timeout)
+            try:
+                self.returncode = _number(self._connection)
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0) from None
+            self._connection.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it runs."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+
+Program = ForkedProgram | subprocess.Popen[bytes]
+
+
+def start(
+    module: str,
+    *arguments: str,
+    stdin: int | IO[Any] = subprocess.DEVNULL,
+    stdout: int | IO[Any] = subprocess.DEVNULL,
+    stderr: int | IO[Any] = subprocess.DEVNULL,
+    cwd: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    before: str = "",
+) -> Program:
+    """Start a module as ``python -m`` does.
+
+    Parameters
+    ----------
+    module
+        Its name.
+    arguments
+        What comes behind it.
+    stdin, stdout, stderr
+        Files or descriptors; nothing as a default.
+    cwd
+        Directory; this process's as a default.
+    env
+        The whole environment; this process's as a default.
+    before
+        Python that the process runs first.
+    """
+    environment = dict(os.environ if env is None else env)
+    if _PLACE not in os.environ or _read_once(environment) != _read_once(os.environ):
+        program = ["-m", module] if not before else ["-c", f"{before}\nimport runpy\n{_RUN}", module]
+        streams: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        command = [sys.executable, *program, *arguments]
+        return subprocess.Popen(command, cwd=cwd, env=environment, start_new_session=True, **streams)
+    about: dict[str, object] = {"module": module, "before": before, "arguments": arguments}
+    about |= {"environment": environment, "directory": os.path.abspath(cwd or "")}
+    request = json.dumps(about).encode()
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(os.environ[_PLACE])
+    with open(os.devnull, "r+b") as nothing:
+        files = [nothing if stream == subprocess.DEVNULL else stream for stream in (stdin, stdout, stderr)]
+        numbers = [file if isinstance(file, int) else file.fileno() for file in files]
+        socket.send_fds(connection, [NUMBER.pack(len(request))], numbers)
+    connection.sendall(request)
+    return ForkedProgram(_number(connection), connection)
+
+
+# Runs the module that the first argument names.
+_RUN = "import sys\nsys.argv = sys.argv[1:]\nrunpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+
+
+def run(module: str, *arguments: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a module to its end.
+
+    Parameters
+    ----------
+    module, arguments
+        As in `start`.
+    timeout
+        Seconds after which it is killed.
+    options
+        Further ones of `start`; stdout and stderr are read where they are not given.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired
+        When it was killed.
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        program = start(module, *arguments, **{"stdout": output, "stderr": errors, **options})
+        try:
+            code = program.wait(timeout)
+        except subprocess.TimeoutExpired:
+            program.kill()
+            raise
+        return subprocess.CompletedProcess([module, *arguments], code, _text(output), _text(errors))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+def _read_once(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(_READ_ONCE) and name != _UNBUFFERED}
+
+
+def _number(connection: socket.socket) -> int:
+    """Read a number; one that is not whole yet is waited for."""
+    data = connection.recv(NUMBER.size, socket.MSG_WAITALL)
+    if len(data) < NUMBER.size:
+        raise RuntimeError(f"the fork server has gone: {Path(f'{os.environ[_PLACE]}.log').read_text()}")
+    return int(NUMBER.unpack(data)[0])
+
+
+def main() -> None:
+    """Be a program for a shell."""
+    code = start(*sys.argv[1:], stdin=0, stdout=1, stderr=2).wait()
+    sys.exit(code if code >= 0 else 128 - code)
+
+
+if __name__ == "__main__":
+    main()

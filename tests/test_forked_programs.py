@@ -1,0 +1,89 @@
+"""Programs that the fork server forks are processes like any other."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import forked_programs
+import pytest
+from places import IMPORTS
+
+pytestmark = pytest.mark.tableless
+
+# Says how it is, in place of the module.
+_TELL = """
+import atexit, json, os, sys
+atexit.register(print, "the end", file=sys.stderr)
+told = {"argv": sys.argv, "directory": os.getcwd(), "path": sys.path[:3], "one": os.environ.get("ONE")}
+told |= {"process": os.getpid(), "group": os.getpgid(0), "files": sorted(map(int, os.listdir("/proc/self/fd")))}
+print(json.dumps(told))
+sys.exit(7)
+"""
+
+
+def test_a_program_has_its_own_arguments_environment_directory_and_streams(tmp_path: Path) -> None:
+    environment = {**os.environ, "ONE": "ünö"}
+    done = forked_programs.run("metamodel", "x", "", cwd=tmp_path, env=environment, before=_TELL)
+
+    told = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (7, "the end\n")
+    assert told["argv"] == ["metamodel", "x", ""]
+    assert (told["directory"], told["one"]) == (str(tmp_path), "ünö")
+    assert os.pathsep.join(told["path"]) == os.pathsep.join([str(tmp_path), IMPORTS])
+    assert told["process"] == told["group"] != os.getpgid(0)
+
+
+def test_a_program_has_no_files_of_the_server_and_of_its_other_children() -> None:
+    other = forked_programs.start("metamodel", before="import time\ntime.sleep(60)")
+    try:
+        done = forked_programs.run("metamodel", before=_TELL)
+        again = forked_programs.run("metamodel", before=_TELL)
+    finally:
+        other.kill()
+    assert json.loads(done.stdout)["files"] == json.loads(again.stdout)["files"]
+    assert other.wait(60) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["inspect", "nothing"], ["no-command"], []])
+def test_a_command_says_what_a_new_process_of_it_says(arguments: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "metamodel", *arguments]
+    real = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    forked = forked_programs.run("metamodel", *arguments, cwd=tmp_path)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (real.returncode, real.stdout, real.stderr)
+
+
+def test_signals_reach_a_program_and_its_end_is_told(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    os.mkfifo(ready)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        wait = f"import signal\nopen({str(ready)!r}, 'w').close()\nsignal.pause()"
+        program = forked_programs.start("metamodel", before=wait)
+        ready.read_bytes()
+        assert program.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            program.wait(0.01)
+        program.send_signal(number)
+        assert program.wait(60) == program.poll() == -number
+
+
+def test_children_draw_different_numbers() -> None:
+    draw = "import numpy as np, random\nprint(np.random.rand(), random.random())\nraise SystemExit"
+    first, second = (forked_programs.run("metamodel", before=draw).stdout.split() for _ in range(2))
+    assert not set(first) & set(second)
+
+
+def test_what_python_reads_at_its_start_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.exit(5)")
+    done = forked_programs.run("metamodel", env={**os.environ, "PYTHONPATH": str(tmp_path)}, before="import sys")
+    assert done.returncode != 0
+    assert "sitecustomize" in done.stderr
+
+
+def test_a_shell_has_the_streams_and_the_code_of_a_program() -> None:
+    command = [sys.executable, "-S", forked_programs.__file__, "metamodel", "no-command"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such command 'no-command'" in done.stderr
