@@ -18,6 +18,8 @@ TEST_ENV = SPARK_LOCAL_IP=127.0.0.1 PYTHONDONTWRITEBYTECODE=
 # On two cores the quick tests want two. The others want four: a third of their time they wait for servers and for Spark.
 pytest   = $(TEST_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(or $(WORKERS),$(1)) --durations=25
 QUICK    = not server and not spark and not browser and not slow and not speed and not attack
+# All that lies there is marked, and need not even be imported.
+UNMARKED = --ignore=tests/attacks --ignore=tests/integration
 DEFINITION = setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -45,9 +47,9 @@ demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow 
 	@$(RUN) mlflow run . --env-manager local --experiment-name metamodel-demo
 	@echo "==> Done. Look at the run with: $(VENV)/bin/mlflow ui"
 
-quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser: three to four minutes on two cores (ARGS="-k keys" narrows them)
+quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser, Hypothesis with fewer examples: about three minutes on two cores (ARGS="-k keys" narrows them)
 	@echo "==> pytest, the quick tests"
-	@$(RUN) $(call pytest,2) -m "$(QUICK)" $(ARGS)
+	@$(RUN) $(call pytest,2) --hypothesis-profile=quick $(UNMARKED) -m "$(QUICK)" $(ARGS)
 
 test: $(VENV)/.dev  ## run the whole test suite but the attacks (ARGS="-k keys" narrows it)
 	@echo "==> pytest"

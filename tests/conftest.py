@@ -46,6 +46,8 @@ settings.register_profile(
     max_examples=50,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# For a look while one works (`make quick`): the same properties on fewer examples.
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=15)
 settings.load_profile("ci")
 
 # Fixtures, and the markers of the tests that use them.

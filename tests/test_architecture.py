@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +66,24 @@ def _architecture() -> Any:
     return module
 
 
-def _functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield path.relative_to(PACKAGE).as_posix(), node
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """Every module of the package, parsed once for all tests of this file, and for no longer."""
+    return {path: ast.parse(path.read_text()) for path in FILES}
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@pytest.fixture(scope="module")
+def functions(trees: dict[Path, ast.Module]) -> list[tuple[str, Function]]:
+    """Every function of the package, with its file."""
+    return [
+        (path.relative_to(PACKAGE).as_posix(), node)
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, Function)
+    ]
 
 
 def test_no_file_has_more_than_330_lines() -> None:
@@ -85,15 +97,19 @@ def test_no_folder_has_more_than_25_files() -> None:
     assert {name: number for name, number in files.items() if number > 25} == {}
 
 
-def _does_something(path: Path) -> bool:
+def _does_something(tree: ast.Module) -> bool:
     """Whether a module holds a function or class of its own."""
     definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return any(isinstance(node, definitions) for node in ast.parse(path.read_text()).body)
+    return any(isinstance(node, definitions) for node in tree.body)
 
 
-def test_at_least_80_percent_of_the_modules_have_a_test_file_of_their_name() -> None:
+def test_at_least_80_percent_of_the_modules_have_a_test_file_of_their_name(trees: dict[Path, ast.Module]) -> None:
     """A module's tests are found where it stands itself: `tables/keys.py` in `tests/tables/test_keys.py`."""
-    modules = [path.relative_to(PACKAGE) for path in FILES if not path.stem.startswith("__") and _does_something(path)]
+    modules = [
+        path.relative_to(PACKAGE)
+        for path, tree in trees.items()
+        if not path.stem.startswith("__") and _does_something(tree)
+    ]
     missing = [path.as_posix() for path in modules if not (ROOT / "tests" / path.parent / f"test_{path.name}").exists()]
     assert len(missing) <= 0.2 * len(modules), missing
 
@@ -106,9 +122,9 @@ def test_at_most_17_packages_stand_on_at_most_8_floors() -> None:
     assert len(floors) <= 8
 
 
-def test_no_function_has_more_than_10_parameters_but_train_and_commands() -> None:
+def test_no_function_has_more_than_10_parameters_but_train_and_commands(functions: list[tuple[str, Function]]) -> None:
     many = []
-    for file, function in _functions():
+    for file, function in functions:
         arguments = function.args
         number = len(arguments.posonlyargs) + len(arguments.args) + len(arguments.kwonlyargs)
         if number > 10 and not file.startswith("cli/") and (file, function.name) not in PUBLIC:
@@ -129,9 +145,9 @@ PUBLIC = {
 VAGUE = {"found", "one", "own", "known", "before", "wanted"}
 
 
-def test_variables_of_longer_functions_name_the_thing() -> None:
+def test_variables_of_longer_functions_name_the_thing(functions: list[tuple[str, Function]]) -> None:
     vague = []
-    for file, function in _functions():
+    for file, function in functions:
         documented = len((ast.get_docstring(function) or "").splitlines())
         if (function.end_lineno or 0) - function.lineno + 1 - documented <= 15:
             continue
@@ -150,21 +166,21 @@ def test_no_file_name_stands_in_two_packages_unless_it_means_the_same() -> None:
     assert {name: sorted(folders) for name, folders in places.items() if len(folders) > 1} == {}
 
 
-def test_no_class_name_means_two_things() -> None:
+def test_no_class_name_means_two_things(trees: dict[Path, ast.Module]) -> None:
     """Private names aside: they are read beside what they mean."""
     places = defaultdict(list)
-    for path in FILES:
-        for node in ast.parse(path.read_text()).body:
+    for path, tree in trees.items():
+        for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(path.relative_to(PACKAGE).as_posix())
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
-def test_no_public_function_name_means_two_things() -> None:
+def test_no_public_function_name_means_two_things(trees: dict[Path, ast.Module]) -> None:
     """A command is named like the function that it calls, and a public function like the one it dispatches to."""
     places = defaultdict(set)
-    for path in FILES:
-        for node in ast.parse(path.read_text()).body:
+    for path, tree in trees.items():
+        for node in tree.body:
             package = path.relative_to(PACKAGE).parts[0]
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and package != "cli":
                 places[node.name].add(path.relative_to(PACKAGE).as_posix())
@@ -172,8 +188,8 @@ def test_no_public_function_name_means_two_things() -> None:
 
 
 @pytest.mark.parametrize("package", sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")))
-def test_every_package_says_what_it_must_not_know(package: str) -> None:
-    words = ast.get_docstring(ast.parse((PACKAGE / package / "__init__.py").read_text())) or ""
+def test_every_package_says_what_it_must_not_know(package: str, trees: dict[Path, ast.Module]) -> None:
+    words = ast.get_docstring(trees[PACKAGE / package / "__init__.py"]) or ""
     assert any(limit in f" {words} ".replace("\n", " ") for limit in LIMITS), words
 
 

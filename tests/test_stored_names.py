@@ -6,8 +6,9 @@ The names are read off the package's code; a new one needs a line here, and one 
 import ast
 import configparser
 import dataclasses
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cloudpickle
@@ -142,9 +143,14 @@ RUN_ARTIFACTS = {
 }
 
 
-def strings(*files: str) -> Iterator[str]:
+@functools.cache
+def strings(*files: str) -> frozenset[str]:
     """Every text in the package's code, or in some of its files; of one with gaps, each gap is {}."""
-    for path in map(Path, files) if files else PACKAGE.rglob("*.py"):
+    return frozenset(_strings(map(Path, files) if files else PACKAGE.rglob("*.py")))
+
+
+def _strings(paths: Iterable[Path]) -> Iterator[str]:
+    for path in paths:
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
         pieces = {part for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in nodes:
