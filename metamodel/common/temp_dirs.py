@@ -4,7 +4,6 @@ Beside each directory lies a file that its owner holds a lock on; the system rel
 """
 
 import atexit
-import contextlib
 import os
 import re
 import secrets
@@ -80,7 +79,9 @@ def _anything(left: Path) -> bool:
     return True
 
 
-def sweep(parent: Path, prefix: str = "", may_go: Callable[[Path], bool] = _anything) -> None:
+def sweep(
+    parent: Path, prefix: str = "", may_go: Callable[[Path], bool] = _anything, alive: set[Path] | None = None
+) -> None:
     """Take away what dead processes left behind.
 
     Parameters
@@ -89,15 +90,22 @@ def sweep(parent: Path, prefix: str = "", may_go: Callable[[Path], bool] = _anyt
         As for `OwnedDirectory`. The directory may be one that everybody writes to: other users' files stay.
     may_go
         Called with each directory that would go, while no other process can sweep it; what it denies stays.
+    alive
+        Locks whose owners lived when they were looked at; these are not looked at again, and new ones are added.
     """
-    for lock in parent.glob(f"{prefix}*.lock"):
-        with contextlib.suppress(Timeout, OSError):  # its owner lives, or another process is sweeping too
-            found = lock.lstat()
-            if stat.S_ISREG(found.st_mode) and is_ours(found):
+    for lock in set(parent.glob(f"{prefix}*.lock")) - (alive or set()):
+        try:
+            status = lock.lstat()
+            if stat.S_ISREG(status.st_mode) and is_ours(status):
                 with FileLock(lock, timeout=0):
                     if may_go(lock.with_suffix("")):
                         shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                         lock.unlink(missing_ok=True)
+        except Timeout:  # its owner lives, or another process is sweeping too
+            if alive is not None:
+                alive.add(lock)
+        except OSError:
+            continue  # it has gone since, or is nobody's to open
 
 
 _mine: list[OwnedDirectory] = []
@@ -131,9 +139,14 @@ def scratch_directory(name: str, parent: Path | None = None) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=mine.path))
 
 
+# Each lock of a living process is looked at once; the next process looks at it again. Whoever trains a thousand models
+# in one process would otherwise try, at each of them, the locks of all that came before.
+_alive: set[Path] = set()
+
+
 def _sweep_all(*parents: Path) -> None:
     for parent in dict.fromkeys([*parents, Path(tempfile.gettempdir()), SHARED_MEMORY]):
-        sweep(parent, _PREFIX, _without_semaphores)
+        sweep(parent, _PREFIX, _without_semaphores, _alive)
 
 
 def _without_semaphores(left: Path) -> bool:

@@ -1,5 +1,6 @@
 """The templates of the pages, which lie beside this file."""
 
+import functools
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
@@ -11,8 +12,9 @@ __all__ = ["page_template"]
 _FILTERS = (numbers.number, numbers.p_value, numbers.percent, numbers.duration, numbers.size)
 
 
+@functools.cache
 def page_template(name: str) -> Template:
-    """Open the template of a page: values are escaped, and one that is missing is an error.
+    """Open the template of a page, compiled once a process: values are escaped, and one that is missing is an error.
 
     It knows the functions that write numbers by their own names.
     """

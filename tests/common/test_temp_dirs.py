@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from metamodel.common import temp_dirs
 from metamodel.common.temp_dirs import OwnedDirectory, plainly_named, sweep
 
 pytestmark = pytest.mark.tableless
@@ -25,6 +27,22 @@ def test_sweeping_leaves_what_has_an_owner(tmp_path: Path) -> None:
     sweep(tmp_path, "x-")
     assert owned.path.is_dir()
     owned.close()
+
+
+def test_the_lock_of_a_living_process_is_tried_once_and_what_is_new_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, alive = [], set[Path]()
+    monkeypatch.setattr(temp_dirs, "FileLock", lambda path, **options: tried.append(path) or FileLock(path, **options))
+    living = OwnedDirectory(tmp_path, "x-")
+    tried.clear()
+    for number in range(3):
+        (tmp_path / f"x-left-{number}.lock").touch()
+        sweep(tmp_path, "x-", alive=alive)
+        assert sorted(path.suffix for path in tmp_path.iterdir()) == ["", ".lock"]
+    assert len(tried) == 4
+    assert alive == {Path(f"{living.path}.lock")}
+    living.close()
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
