@@ -76,6 +76,7 @@ KNOWN = {
     "flavor/remote/endpoint.py _executor": _FORGOTTEN,
     "flavor/remote/rate_limit.py MachineTurns._locked": _FILE,
     "flavor/remote/server_check.py server_problem": _THREAD,
+    "lineage/parquet_folders.py _the_only_writer": _FILE,
     "prediction/stacks/threads.py on_ranges": _OF_A_CALL,
     "prediction_log/log_writer.py PredictionLog._forget": _FORGOTTEN,
     "prediction_log/log_writer.py PredictionLog._put": _THREAD,

@@ -5,7 +5,6 @@ of two writers of the same the later one stays. Rows that come one by one stand 
 locks while it is read, completed and written again: a question opens one file, and not one for each version.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 from pyarrow import fs
 
 from metamodel.common.failures import known_failure
@@ -25,6 +25,9 @@ from metamodel.lineage.table_schemas import HistoryTable
 __all__ = ["ParquetFolders"]
 
 _FILE, _LOCK = "rows.parquet", ".writer.lock"
+
+# Seconds; a row is written within milliseconds.
+_LONGEST_WAIT = 120.0
 
 # A question reads the statistics of every file and row group, and of few the rows.
 _SETTINGS = {"compression": "zstd", "row_group_size": 2048, "write_statistics": ["key"]}
@@ -90,15 +93,20 @@ def _storing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _the_only_writer(folder: Path) -> Iterator[None]:
-    """Wait until nobody else writes rows of this folder."""
-    import fcntl  # not on Windows
-
-    file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    """Wait until nobody else writes rows of this folder; not for ever for one who is stopped, or means harm."""
+    # Others who may write to the folder take their turns by the same file, whoever made it.
+    lock = FileLock(folder / _LOCK, timeout=_LONGEST_WAIT, mode=0o666)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock.acquire()
+    except Timeout as error:
+        raise StorageFailed(
+            f"The history {str(folder)!r} has been written by another process for {_LONGEST_WAIT:g} s. "
+            "Let it end, or end it."
+        ) from error
+    try:
         yield
     finally:
-        os.close(file)
+        lock.release()
 
 
 def _values(table: HistoryTable, folder: Path) -> ds.Expression:

@@ -85,7 +85,7 @@ def fit_and_assemble(
     data, source, findings
         For the result: the table, where it came from, and what the data checks found.
     end
-        When stacking has to be over, a point of the wall clock; children that are left are not stacked.
+        When stacking has to be over, a point of the monotonic clock; children that are left are not stacked.
     lineage
         How it was asked for, and what is carried over from the version before.
 

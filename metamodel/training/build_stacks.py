@@ -81,7 +81,7 @@ def stack_plan(
     samples
         Encoded key → rows to compare on, where the plan holds no table: after training on Spark.
     end
-        When the last child may be stacked, a point of the wall clock.
+        When the last child may be stacked, a point of the monotonic clock.
     carried
         What the stacks of the version before hold of groups that are carried.
 

@@ -57,7 +57,7 @@ class PreparedTraining:
 
     @storage_failures()
     def __init__(self, asked: Mapping[str, Any]) -> None:
-        started = time.time()
+        started = time.monotonic()
         plain = {
             "tune": read_space(asked["tune"]),
             "shrinkage": Shrinkage.create(asked["shrinkage"], asked["shrinkage_params"]),

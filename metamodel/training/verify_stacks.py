@@ -65,7 +65,7 @@ class Part:
     features, classes, codec
         As in the manifest.
     end
-        When the last child may be read, a point of the wall clock.
+        When the last child may be read, a point of the monotonic clock.
     samples
         Encoded key → rows to compare on; filled when the part's turn has come.
     """
@@ -175,7 +175,7 @@ def _batches(rows: Iterable[ShardRow]) -> Iterator[list[ShardRow]]:
 
 def _comparable(part: Part, refused: dict[str, str]) -> Iterator[str]:
     for key, sample in part.samples.items():
-        if time.time() > part.end:
+        if time.monotonic() > part.end:
             refused[key] = "no time left in the budget"
         elif sample is None:
             refused[key] = "no rows to compare on"

@@ -34,13 +34,13 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     model = metamodel.log_model(result, report=False).model_uri
     run = metamodel_server if request.param == "metamodel" else scoring_server
     # MLflow's server writes each request's target into its log, unless uvicorn is told not to.
-    with run(model, path, env={"UVICORN_ACCESS_LOG": "false"}) as server:
+    with run(model, path, env={"UVICORN_ACCESS_LOG": "false", "METAMODEL_MAX_OPENED_MB": "48"}) as server:
         yield server
 
 
-def _file(columns: dict[str, Any]) -> bytes:
+def _file(columns: dict[str, Any], **options: Any) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer, compression="zstd")
+    pq.write_table(pa.table(columns), buffer, compression="zstd", **options)
     return buffer.getvalue()
 
 
@@ -92,10 +92,26 @@ def test_a_parquet_body_takes_no_more_than_the_models_columns_do(server: Server)
 def test_a_long_text_in_every_row_is_held_once(server: Server) -> None:
     rows = 20_000
     key = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, "int32")), ["x" * 100_000])
-    body = _file({"country": key, "store": pa.array(np.ones(rows, "int64")), "price": pa.array(np.zeros(rows))})
+    columns = {"country": key, "store": pa.array(np.ones(rows, "int64")), "price": pa.array(np.zeros(rows))}
+    # With Arrow's schema the file would say itself that the texts are to stay in their dictionary.
+    body = _file(columns, store_schema=False)
     before = _peak_megabytes(server)
     assert post(server, body, PARQUET).status_code == 200
-    assert _peak_megabytes(server) - before < 600  # 2,000 if each row had its own
+    assert _peak_megabytes(server) - before < 600  # 3,500 where each row has its own
+
+
+def test_a_parquet_body_that_opens_to_more_than_the_limit_is_refused_unopened(server: Server) -> None:
+    rows = 990_000  # metamodel's server takes a million, whatever they open to
+    key = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, "int32")), ["FR"])
+    columns = {"country": key, "store": pa.array(np.ones(rows, "int64")), "price": pa.array(np.zeros(rows))}
+    body = _file(columns, use_dictionary=["country", "store"])
+    before = _peak_megabytes(server)
+    answer = post(server, body, PARQUET)
+    assert answer.status_code == 413
+    assert "this server takes 50,331,648" in answer.json()["message"]
+    assert len(body) < 1_000_000
+    assert _peak_megabytes(server) - before < 30  # the columns would take 55
+    assert post(server, _file({"country": ["FR"], "store": [1], "price": [0.5]}), PARQUET).status_code == 200
 
 
 @pytest.mark.parametrize(

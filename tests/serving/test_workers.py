@@ -157,7 +157,9 @@ def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slo
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and figure(server, "metamodel_requests_in_pool") < 2:
             time.sleep(0.02)
-        refused(post(server, _slowly(0)), 503, "The server has too much to do.")
+        late = post(server, _slowly(0))
+        refused(late, 503, "The server has too much to do.")
+        assert late.headers["Retry-After"] == "1"
         # Sooner than the first slow request is done.
         assert requests.get(f"{server.url}/ping", timeout=3).status_code == 200
         for answer in waiting:

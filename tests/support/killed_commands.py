@@ -8,7 +8,13 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-PRELOADED = ["metamodel", "metamodel.tracking.log_training", "metamodel.training.train", "killed_commands"]
+PRELOADED = [
+    "metamodel",
+    "metamodel.monitoring.monitor",
+    "metamodel.tracking.log_training",
+    "metamodel.training.train",
+    "killed_commands",
+]
 
 
 def processes() -> ForkServerContext:

@@ -1,6 +1,7 @@
 """Time for searching: a run's budget shared out over phases, processes and groups, and an alarm that ends a trial.
 
-Times are points of the wall clock (`time.time`), so that processes, and machines of a cluster, agree about them.
+Times are points of the monotonic clock (`time.monotonic`), which nobody sets and which all processes of a machine
+share; `training.engines.spark.searches` brings them to other machines.
 """
 
 import math
@@ -120,7 +121,7 @@ class Pace:
     """
 
     def __init__(
-        self, costs: Sequence[float], end: float, first: int = 0, clock: Callable[[], float] = time.time
+        self, costs: Sequence[float], end: float, first: int = 0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         # Costs of all groups before each one.
         self._costs = [0.0, *accumulate(costs)]

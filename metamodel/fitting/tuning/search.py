@@ -93,7 +93,7 @@ class _Turns:
     """Shares the group's time out over all searches that are still to come."""
 
     def __init__(self, search: Search, spec: FitSpec, tuning: TuningSpec, parts: int) -> None:
-        started = time.time()
+        started = time.monotonic()
         latest = math.inf if spec.group_seconds is None else started + spec.group_seconds
         own = math.inf if tuning.tune_seconds is None else started + tuning.tune_seconds
         self.first = search.first
@@ -102,7 +102,7 @@ class _Turns:
 
     def next(self) -> Search:
         """Say when the next search ends, and what it tries first."""
-        now = time.time()
+        now = time.monotonic()
         ends = (self._search.until, self._search.latest, self._search.limit)
         until, latest, limit = (now + (end - now) / self._waiting for end in ends)
         self._waiting -= 1

@@ -107,7 +107,7 @@ class Study:
         """
         if not self._folds:
             return self._candidate, replace(self.record(), reason="the training rows cannot be split")
-        if _end_in_any_case(search) <= time.time():
+        if _end_in_any_case(search) <= time.monotonic():
             return self._candidate, replace(self.record(), reason="no time left")
         with optuna_silenced():
             self._measure_untuned(search)
@@ -141,7 +141,7 @@ class Study:
             return ""
         try:
             # Without rounds to count nothing is fitted.
-            with alarm(_end_in_any_case(search) - time.time() if self._counting else math.inf):
+            with alarm(_end_in_any_case(search) - time.monotonic() if self._counting else math.inf):
                 self._settle(self._untuned, self._best)
         except Terminated:
             raise
@@ -199,7 +199,7 @@ class Study:
 
     def _measure_untuned(self, search: Search) -> None:
         try:
-            with alarm(_end_in_any_case(search) - time.time()):
+            with alarm(_end_in_any_case(search) - time.monotonic()):
                 tried = self._try({}, counting=False, settling=True)
         except Terminated:
             raise
@@ -221,9 +221,9 @@ class Study:
         )
         if self._candidate.name in search.first:
             study.enqueue_trial(encoded(search.first[self._candidate.name], self._space))
-        started, without_gain = time.time(), 0
+        started, without_gain = time.monotonic(), 0
         while self._trials < self._tuning.trials:
-            seconds_left = self._end(search, started) - time.time()
+            seconds_left = self._end(search, started) - time.monotonic()
             if seconds_left <= 0 or (self._tuning.patience and without_gain >= self._tuning.patience):
                 break
             best_before = self._best

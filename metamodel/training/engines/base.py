@@ -103,7 +103,7 @@ class Engine(ABC, Generic[PlanT]):
         Parameters
         ----------
         end
-            When searches have to be over, a point of the wall clock.
+            When searches have to be over, a point of the monotonic clock.
         starts
             What fits go on from; None where they start from nothing.
         directory

@@ -28,7 +28,7 @@ class Phase:
     first
         Parent's key → what it found, of all groups that were fitted before.
     end
-        When the searches have to be over, a point of the wall clock.
+        When the searches have to be over, a point of the monotonic clock.
     """
 
     sizes: Mapping[GroupKey, int]
@@ -58,7 +58,7 @@ class Phases:
     parallelism
         How many groups are fitted at a time.
     end
-        When the last search has to be over, a point of the wall clock.
+        When the last search has to be over, a point of the monotonic clock.
     """
 
     def __init__(self, plan: Plan, sizes: Mapping[GroupKey, int], parallelism: int, end: float) -> None:
@@ -87,7 +87,7 @@ class Phases:
         return self._begin(len(self._sizes) - 1, {key: sizes[key] for key in keys})
 
     def _begin(self, number: int, sizes: Mapping[GroupKey, int]) -> Phase:
-        end = phase_end(self._costs[number:], self._parallelism, time.time(), self._end)
+        end = phase_end(self._costs[number:], self._parallelism, time.monotonic(), self._end)
         return Phase(sizes, dict(self._found), end)
 
 

@@ -1,5 +1,7 @@
 """Tuning of one group: what is searched on which rows, what becomes of bad trials, and what is written down."""
 
+import itertools
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -161,3 +163,11 @@ def test_a_name_that_is_scaled_is_tuned_behind_its_scaler(name, params, space):
     assert [type(step).__name__ for _, step in child.steps] == ["StandardScaler", type(plain).__name__]
     assert child[-1].get_params()[parameter] == record.params[parameter] != plain.get_params()[parameter]
     np.testing.assert_allclose(child[0].mean_, group.x.mean(axis=0))
+
+
+def test_a_clock_that_is_set_back_again_and_again_prolongs_no_search(monkeypatch):
+    started, moments = time.monotonic(), itertools.count(time.time(), -600.0)
+    monkeypatch.setattr(time, "time", lambda: next(moments))
+    search = Search(until=started + 0.2, latest=started + 0.2, limit=started + 0.2)
+    (record,) = searched(group_of(), spec_of(Ridge(), ALPHA, trials=1_000), search)
+    assert record.trials < 1_000
