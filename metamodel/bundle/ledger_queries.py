@@ -1,6 +1,6 @@
 """Questions to a ledger: whose row is which, who has a child, which groups do worst, who would answer."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,17 @@ import pandas as pd
 
 from metamodel.common.group_status import ANSWERED, POOLED, WITH_CHILD
 from metamodel.evaluation.metrics import METRICS, PRIMARY, SECONDARY, is_better
+from metamodel.prediction.pooled_model import POOLED as BY_POOLED
 from metamodel.tables.keys import GroupKey, KeySchema, encode_key, encode_keys
 
 __all__ = [
+    "answerer_of_key",
+    "answerers",
     "deciding_metric",
     "encoded_keys_of",
     "interval_summary",
     "keys_of",
+    "parents_with_child",
     "who_answers",
     "with_keys",
     "worst_first",
@@ -145,7 +149,7 @@ def who_answers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) 
     ledger, schema
         The ledger and its group columns.
     levels
-        Levels of the fallback chain, the longest prefix first.
+        Levels of the fallback chain, the longest prefix first; see `Manifest.chain`.
 
     Returns
     -------
@@ -153,15 +157,37 @@ def who_answers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) 
         "child", "pooled" where it answers a group, "parent:<level>", "global" and "nobody", in this order → groups
         and rows.
     """
-    fitted = set(keys_of(ledger[ledger["status"].isin(WITH_CHILD)], schema))
     children = ledger[ledger["level"] == len(schema.columns)]
-    names = {level: f"parent:{level}" if level else "global" for level in levels}
-    by_pooled = set(keys_of(children[children["status"] == POOLED], schema))
-    pooled = ["pooled"] if by_pooled else []
-    counts: dict[str, tuple[int, int]] = dict.fromkeys(["child", *pooled, *names.values(), "nobody"], (0, 0))
-    for key, rows in zip(keys_of(children, schema), children["rows"].tolist(), strict=True):
-        parent = next((names[level] for level in levels if key[:level] in fitted), "nobody")
-        who = "child" if key in fitted else "pooled" if key in by_pooled else parent
+    pooled = ["pooled"] if (children["status"] == POOLED).any() else []
+    names = [_name_of(level) for level in levels]
+    counts: dict[str, tuple[int, int]] = dict.fromkeys(["child", *pooled, *names, "nobody"], (0, 0))
+    for who, rows in zip(answerers(ledger, schema, levels), children["rows"].tolist(), strict=True):
         groups, before = counts[who]
         counts[who] = (groups + 1, before + int(rows))
     return counts
+
+
+def answerers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) -> list[str]:
+    """Say who answers each group, parents aside, in the ledger's order: see `who_answers`."""
+    children = ledger[ledger["level"] == len(schema.columns)]
+    parents = parents_with_child(ledger, schema)
+    own = np.where(children["status"].isin(WITH_CHILD), "child", np.where(children["status"] == POOLED, "pooled", ""))
+    return [
+        who or answerer_of_key(key, parents, levels)
+        for who, key in zip(own.tolist(), keys_of(children, schema), strict=True)
+    ]
+
+
+def answerer_of_key(key: GroupKey, parents: Collection[GroupKey], levels: Sequence[int]) -> str:
+    """Say who answers a group without a child: the first of the levels that has a model, or "nobody"."""
+    return next((_name_of(level) for level in levels if level == BY_POOLED or key[:level] in parents), "nobody")
+
+
+def parents_with_child(ledger: pd.DataFrame, schema: KeySchema) -> frozenset[GroupKey]:
+    """List the parents that have a model."""
+    parents = ledger[(ledger["level"] < len(schema.columns)) & ledger["status"].isin(WITH_CHILD)]
+    return frozenset(keys_of(parents, schema))
+
+
+def _name_of(level: int) -> str:
+    return "pooled" if level == BY_POOLED else f"parent:{level}" if level else "global"

@@ -33,6 +33,7 @@ def not_better(compared: pd.DataFrame, answering: Mapping[str, str]) -> dict[str
     dict
         Encoded key → reason for the ledger.
     """
+    compared = compared[compared.index.isin(list(answering))]  # the others have no child, or nobody in its place
     worth = compared["loss"] < compared["parent_loss"]
     hopeless = compared[~worth & np.isfinite(compared["parent_loss"].to_numpy(dtype=np.float64))]
     return {

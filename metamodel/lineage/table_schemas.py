@@ -93,9 +93,9 @@ EVENTS = _table(
 MONITOR = _table(
     "monitor",
     ("model", "window"),
-    *("model", "window", "version:whole", "key", "level:whole", "status", "rows:whole", "labelled:whole"),
-    *("labelled_share:number", "p_drift:number", "p_performance:number", "error_effect:number", "coverage:number"),
-    "columns",
+    *("model", "window", "version:whole", "key", "level:whole", "status", "answered_by", "rows:whole"),
+    *("labelled:whole", "labelled_share:number", "p_drift:number", "p_performance:number", "error_effect:number"),
+    *("coverage:number", "columns"),
 )
 
 TABLES = (VERSIONS, LINEAGE, CHILDREN, EVENTS, MONITOR)

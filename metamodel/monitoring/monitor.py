@@ -19,6 +19,7 @@ from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.evaluation.drift.window_counts import LABELLED, ROWS, WindowCounts
 from metamodel.evaluation.drift.window_rows import OF_LABELS
 from metamodel.flavor.load import load_model
+from metamodel.monitoring.answering import Answering
 from metamodel.monitoring.drawn_cells import drawn_cells
 from metamodel.monitoring.error_history import error_history
 from metamodel.monitoring.incidents import WORLD, find_incidents, incident_table
@@ -156,7 +157,7 @@ def _judged(
         "min_effect": tests.min_effect,
         "min_rows": tests.min_rows,
     }
-    groups = group_table(judged, window)
+    groups = group_table(judged, window, Answering.of(model))
     return Monitoring(
         groups,
         column_table(judged),
@@ -165,7 +166,7 @@ def _judged(
         incident_table(incidents),
         block(listed, judged, incidents, affected, _recent(state, name, reference)),
         {**facts, "drifting": sorted(drifting_keys(model, judged)), "alarmed": _alarmed(judged, affected.values())},
-        _notes(judged, window),
+        _notes(judged, window, groups),
         drawn_cells(judged, groups),
         error_history(state, name, reference),
     )
@@ -179,9 +180,14 @@ def _alarmed(judged: JudgedWindow, under_incidents: Iterable[BoolArray]) -> list
     return [judged.reference.keys[group] for group in np.flatnonzero(alarms)]
 
 
-def _notes(judged: JudgedWindow, window: WindowCounts) -> tuple[str, ...]:
-    """Say what could not be looked at."""
+def _notes(judged: JudgedWindow, window: WindowCounts, groups: pd.DataFrame) -> tuple[str, ...]:
+    """Say what could not be looked at, and of whom others' answers were."""
     notes = []
+    of_others = groups.iloc[: len(judged.reference)]["answered_by"].value_counts().drop("child", errors="ignore")
+    if len(of_others):
+        words = listing(f"{number:,} by {who}" for who, number in of_others.items())
+        of_whom = "judged by their own rows and the errors of who answers them"
+        notes.append(f"{count(int(of_others.sum()), 'group')} without a child of their own, {of_whom}: {words}")
     if judged.left_out:
         notes.append(f"left out, because they are functions of time alone: {listing(judged.left_out)}")
     if not window.totals[:, LABELLED].any():

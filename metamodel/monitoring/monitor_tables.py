@@ -7,6 +7,7 @@ from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR
 from metamodel.evaluation.drift.effects import shown_distances
 from metamodel.evaluation.drift.window_counts import INTERVALS, LABELLED, OUTSIDE, ROWS, WindowCounts
+from metamodel.monitoring.answering import Answering
 from metamodel.monitoring.incidents import cell_change
 from metamodel.monitoring.judge_window import JudgedWindow
 from metamodel.tables.keys import decode_keys
@@ -14,19 +15,22 @@ from metamodel.tables.keys import decode_keys
 __all__ = ["cell_table", "column_table", "group_table", "slice_table"]
 
 
-def group_table(judged: JudgedWindow, window: WindowCounts) -> pd.DataFrame:
-    """One row for every group of the reference, and for each one that the window has beside.
+def group_table(judged: JudgedWindow, window: WindowCounts, answering: Answering) -> pd.DataFrame:
+    """One row for every group of the model, and for each one that the window has beside.
 
     `key` (encoded), `level`, `status` ("performance" and "drift" where it alarms, "ok", "few rows", "no rows", "no
-    reference"), `rows`, `labelled`, `labelled_share`, `p_drift`, `p_performance`, `error_effect` (how far the absolute
-    error grew or shrank, in standard deviations), `coverage` (share of the labelled rows inside their interval),
-    `columns` (those that changed, joined by "; ").
+    reference"), `answered_by` ("child", "parent:<level>", "global", "pooled", "nobody"), `rows`, `labelled`,
+    `labelled_share`, `p_drift`, `p_performance`, `error_effect` (how far the absolute error grew or shrank, in standard
+    deviations), `coverage` (share of the labelled rows inside their interval), `columns` (those that changed, joined by
+    "; ").
     """
     reference = judged.reference
     strangers = [i for i, key in enumerate(window.keys) if key not in reference.place]
-    totals = np.concatenate([judged.totals, window.totals[strangers]])
-    keys = [*reference.keys, *(window.keys[i] for i in strangers)]
-    more = len(strangers)
+    absent = [key for key in answering.known if key not in reference.place and key not in window.places]
+    no_rows = np.zeros((len(absent), judged.totals.shape[1]), dtype=np.int64)
+    totals = np.concatenate([judged.totals, window.totals[strangers], no_rows])
+    keys = [*reference.keys, *(window.keys[i] for i in strangers), *absent]
+    more = len(keys) - len(reference)
     names = np.array(reference.cells.columns, dtype=object)
     changed = ["; ".join(names[row]) for row in judged.named]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -36,7 +40,8 @@ def group_table(judged: JudgedWindow, window: WindowCounts) -> pd.DataFrame:
         {
             "key": keys,
             "level": [len(key) for key in decode_keys(keys)],
-            "status": [*_status(judged), *["no reference"] * more],
+            "status": [*_status(judged), *["no reference"] * len(strangers), *["no rows"] * len(absent)],
+            "answered_by": answering.of_groups(keys),
             "rows": totals[:, ROWS],
             "labelled": totals[:, LABELLED],
             "labelled_share": labelled_share,

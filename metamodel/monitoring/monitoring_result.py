@@ -78,6 +78,7 @@ class Monitoring:
             **self.facts,
             "sentence": self.sentence,
             "groups": {name: int(number) for name, number in self.groups["status"].value_counts().items()},
+            "answered_by": {name: int(number) for name, number in self.groups["answered_by"].value_counts().items()},
             "incidents": [_plain(row) for row in self.incidents.to_dict(orient="records")],
             "columns": [_plain(row) for row in self.columns.to_dict(orient="records")],
             "retrain": {"listed": len(listed), "blocked": int(listed.sum())},

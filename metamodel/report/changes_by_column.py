@@ -97,7 +97,7 @@ def changes_by_group(groups: pd.DataFrame, cells: pd.DataFrame, columns: pd.Data
     Parameters
     ----------
     groups
-        With `key`, `status`, `p_performance`, `p_drift` and `rows`.
+        With `key`, `status`, `answered_by`, `p_performance`, `p_drift` and `rows`.
     cells
         With `key`, `column`, `what` and `effect`.
     columns
@@ -119,10 +119,10 @@ def changes_by_group(groups: pd.DataFrame, cells: pd.DataFrame, columns: pd.Data
     rows = [
         {
             "name": name_of(decode_key(key)),
-            "note": status,
+            "note": status if who == "child" else f"{status}, by {who}",
             "cells": [_effect_cell(effects.get((key, name))) for name in names],
         }
-        for key, status in zip(shown["key"], shown["status"], strict=True)
+        for key, status, who in shown[["key", "status", "answered_by"]].itertuples(index=False, name=None)
     ]
     return HeatTable(names, rows, len(worst) - len(rows), more)
 

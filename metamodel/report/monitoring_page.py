@@ -25,7 +25,7 @@ _MEANINGS: Final = {
     "ok": "tested, nothing changed",
     "few rows": "too few rows to test",
     "no rows": "no row in this window",
-    "no reference": "not seen in training",
+    "no reference": "not fitted in training",
 }
 
 
@@ -61,6 +61,7 @@ def render_monitoring(
     return template.render(
         facts={"baseline": "training", **facts},
         version=__version__,
+        answered_by=_answered_by(groups["answered_by"]),
         legend=[(name, _MEANINGS[name], int(counted.get(name, 0))) for name in STATUSES],
         incidents=_incidents(tables["incidents"]),
         map=group_map(keys, groups["status"].tolist(), _tips(groups)),
@@ -75,11 +76,22 @@ def render_monitoring(
 
 
 def _tips(groups: pd.DataFrame) -> list[str]:
-    rows = groups[["key", "status", "rows", "columns"]].itertuples(index=False, name=None)
+    rows = groups[["key", "status", "answered_by", "rows", "columns"]].itertuples(index=False, name=None)
     return [
-        f"{name_of(decode_key(key))}: {status}, {number:,} rows{f'; {changed}' if changed else ''}"
-        for key, status, number, changed in rows
+        f"{name_of(decode_key(key))}: {status}{_by(who)}, {number:,} rows{f'; {changed}' if changed else ''}"
+        for key, status, who, number, changed in rows
     ]
+
+
+def _by(who: str) -> str:
+    return "" if who == "child" else f", answered by {who}"
+
+
+def _answered_by(who: pd.Series) -> list[tuple[str, int]]:
+    """Count the groups by who answers them, where it is not a child of their own everywhere."""
+    counted = [(str(name), int(number)) for name, number in who.value_counts().items()]
+    others = sorted(entry for entry in counted if entry[0] != "child")
+    return [*(entry for entry in counted if entry[0] == "child"), *others] if others else []
 
 
 def _incidents(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -211,7 +211,7 @@ class Facts:
 
     def answers(self) -> Markup:
         """Who answers for the training rows."""
-        levels = self.manifest.levels if self.manifest.unknown == "fallback" else ()
+        levels = self.manifest.chain if self.manifest.unknown == "fallback" else ()
         counts = who_answers(self.ledger, self.manifest.keys, levels)
         columns = self.manifest.keys.names
         parts = []

@@ -123,7 +123,7 @@ def fit_and_assemble(
         if plan.options.hashes_seen:
             record_seen(directory, plan, ledger, gathered.results, carrying)
         write_recipe(directory, lineage.recipe, plan.options.codec)
-        cost = _record_reference(directory, plan, gathered, judged) if plan.options.reference else {}
+        cost = _record_reference(directory, plan, manifest, gathered, judged) if plan.options.reference else {}
         manifest = finish_bundle(directory, _with_group_values(directory, manifest, judged.values), ledger)
     summary = {**judged.summary, **cost, "data_findings": len(findings)}
     return TrainingResult(
@@ -131,10 +131,13 @@ def fit_and_assemble(
     )
 
 
-def _record_reference(directory: Path, plan: Plan, gathered: "_Gathered", judged: "_Judged") -> dict[str, float]:
+def _record_reference(
+    directory: Path, plan: Plan, manifest: Manifest, gathered: "_Gathered", judged: "_Judged"
+) -> dict[str, float]:
     of_workers = [part for result in gathered.results for part in result.references]
-    taken_over = (gathered.carrying.previous, gathered.carrying.child_keys) if gathered.carrying else ()
-    return record_reference(directory, plan, judged.ledger, judged.shrunk.answered_rows, of_workers, *taken_over)
+    chain = manifest.chain if plan.answering_levels else ()
+    taken_over = (gathered.carrying.previous, gathered.carrying.keys) if gathered.carrying else ()
+    return record_reference(directory, plan, judged.ledger, judged.shrunk.answered_rows, chain, of_workers, *taken_over)
 
 
 @dataclass(frozen=True)
@@ -274,10 +277,7 @@ def _gather(steps: Iterable[TaskResult], directory: Path, plan: Plan, update: Up
 def _manifest(
     plan: Plan, ledger: pd.DataFrame, rows: Sequence[LedgerRow], findings: Sequence[Finding], now: str
 ) -> Manifest:
-    """Say what was trained, on what, with which libraries; the files are entered when they are all written.
-
-    Children that were pruned are in `rows` still, and not in the ledger any more.
-    """
+    """Say what was trained, on what, with which libraries, before the files; `rows` has children that were pruned."""
     stored = set(ledger["sha256"])
     statuses = ledger["status"].value_counts()
     return Manifest(

@@ -17,6 +17,7 @@ from metamodel.bundle.ledger_queries import (
     with_keys,
     worst_first,
 )
+from metamodel.prediction.pooled_model import POOLED
 from metamodel.tables.keys import KeyColumn, KeySchema, encode_key
 
 SCHEMA = KeySchema((KeyColumn("country", "string"), KeyColumn("store", "integer")), "group")
@@ -73,6 +74,14 @@ def test_every_row_is_answered_by_the_nearest_that_has_a_child(ledger: pd.DataFr
         "global": (1, 5),
         "nobody": (0, 0),
     }
+
+
+def test_a_pooled_model_answers_groups_without_a_child_where_it_stands_in_the_global_ones_place(
+    ledger: pd.DataFrame,
+) -> None:
+    answered = who_answers(ledger.assign(status=ledger["status"].replace("skipped", "pooled")), SCHEMA, (1, POOLED))
+
+    assert answered == {"child": (2, 50), "pooled": (2, 15), "parent:1": (0, 0), "nobody": (0, 0)}
 
 
 def test_without_fallback_groups_without_a_child_are_answered_by_nobody(ledger: pd.DataFrame) -> None:

@@ -23,6 +23,11 @@ def test_children_that_are_not_better_go_with_their_figures_and_who_answers() ->
     assert reasons["endless"] == "pruned: mean error inf, 5 of global, on 5 rows"
 
 
+def test_groups_that_lost_their_child_before_are_judged_no_more() -> None:
+    table = compared(gone=(2.0, 1.0, 0.5), worse=(3.0, 2.0, 0.5))
+    assert list(not_better(table, {"worse": "global"})) == ["worse"]
+
+
 def test_a_small_child_has_to_beat_its_parent_beyond_chance() -> None:
     table = compared(lucky=(1.0, 2.0, 0.3), better=(1.0, 2.0, 0.04), worse=(3.0, 2.0, 0.5))
     reasons = unproven(table, dict.fromkeys(table.index, "global"), dict.fromkeys(table.index, 29))

@@ -197,7 +197,8 @@ def test_children_that_a_killed_writer_left_are_written_again_with_the_next_vers
 def test_a_window_of_monitoring_takes_the_place_of_itself(store):
     groups = pd.DataFrame(
         {
-            **{"key": ['["FR",7]', '["FR"]'], "level": [2, 1], "status": ["drift", "ok"], "rows": [30, 90]},
+            **{"key": ['["FR",7]', '["FR"]'], "level": [2, 1], "status": ["drift", "ok"]},
+            **{"answered_by": ["child", "global"], "rows": [30, 90]},
             **{"labelled": [0, 90], "labelled_share": [0.0, 1.0], "p_drift": [0.001, None], "p_performance": None},
             **{"error_effect": None, "coverage": [float("nan"), 0.9], "columns": ["price", ""]},
         }
@@ -208,6 +209,7 @@ def test_a_window_of_monitoring_takes_the_place_of_itself(store):
     rows = everything(store)["monitor"]
     assert rows["window"].tolist() == ["2026-W45"] * 2 + ["2026-W46"] * 2
     assert rows["p_drift"].notna().sum() == 2
+    assert sorted(rows["answered_by"]) == ["child", "child", "global", "global"]
 
 
 def test_monitoring_without_a_history_writes_none(monkeypatch):

@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.monitored.stored_reference import DRIFT_NAME, read_drift, write_drift
 from metamodel.bundle.reader import Bundle
-from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, DriftReference
 from metamodel.tables.keys import encode_keys
+from metamodel.training.monitored.answered_rows import answered_rows, watched_groups
 from metamodel.training.monitored.recorded_groups import recorded_groups, replayed_groups
 from metamodel.training.monitored.row_reference import RowReference
 from metamodel.training.plan import Plan, TablePlan
@@ -32,11 +31,12 @@ def record_reference(
     plan: Plan,
     ledger: pd.DataFrame,
     holdout: pd.DataFrame,
+    chain: Sequence[int],
     of_workers: Sequence[tuple[list[str], DriftReference]] = (),
     previous: Bundle | None = None,
     carried: Collection[str] = (),
 ) -> dict[str, float]:
-    """Write the reference of the groups with a child into an unfinished bundle.
+    """Write the reference of the groups that were fitted, and are answered, into an unfinished bundle.
 
     Parameters
     ----------
@@ -45,13 +45,16 @@ def record_reference(
     plan
         What was trained; of a table in memory it has the rows.
     ledger
-        Says which groups have a child, or are answered by the pooled model.
+        Says which groups have a child, and whom the pooled model or a parent answers.
     holdout
-        Held-out rows of the groups: `key`, `actual`, `predicted`, and `time` where there is one.
+        Held-out rows of the groups: `key`, `actual`, `predicted`, what the pooled model and the parents said, and
+        `time` where there is one.
+    chain
+        Levels that answer for groups without a child; empty where none does.
     of_workers
         What workers recorded of their groups' rows, where these are not in memory.
     previous, carried
-        The version before, and the encoded keys of the groups whose child is taken over from it.
+        The version before, and the encoded keys of the groups that are taken over from it.
 
     Returns
     -------
@@ -59,16 +62,15 @@ def record_reference(
         What it costs: `reference_bytes` in the bundle, and `reference_seconds` here, without what workers did.
     """
     started = time.perf_counter()
-    children = ledger[(ledger["level"] == len(plan.keys.columns)) & ledger["status"].isin(ANSWERED)]
-    keys = encoded_keys_of(children, plan.keys)
+    watched = watched_groups(ledger, plan.keys, chain)
     earlier = None if previous is None else read_drift(previous)
     place = {} if earlier is None else {key: i for i, key in enumerate(earlier[0])}
     kept = place.keys() & carried
-    taken_over = [key for key in keys if key in kept]
+    taken_over = [key for key in watched if key in kept]
     in_table = set(encode_keys(plan.sizes))
-    new, reference = _of_rows(plan, [key for key in keys if key not in kept], in_table, of_workers)
+    new, reference = _of_rows(plan, [key for key in watched if key not in kept], in_table, of_workers)
     of_time = plan.functions_of_time()
-    parts = [] if reference is None else [reference.beside(_of_held_out(plan, holdout, new))]
+    parts = [] if reference is None else [reference.beside(_of_held_out(plan, answered_rows(holdout, watched), new))]
     if earlier is not None and taken_over:
         parts.insert(0, earlier[1].take(np.array([place[key] for key in taken_over], dtype=np.int64)))
         of_time = _seen_in_both(earlier[1].of_time, of_time, whole=place.keys() <= in_table)
