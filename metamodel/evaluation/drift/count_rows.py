@@ -4,6 +4,8 @@ Counts of several workers, of several days, and of groups that make up a parent,
 last bit whatever the parts.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from metamodel.common.arrays import AnyArray, IntArray
@@ -14,8 +16,8 @@ from metamodel.tables.grouping import counting_sort
 
 __all__ = ["count_rows"]
 
-# Rows that are looked up at a time: what is made of them stays in the processor's cache.
-_CHUNK_ROWS = 1 << 17
+# Rows that are looked up at a time: what is made of them stays in the processor's second cache.
+_CHUNK_ROWS = 1 << 14
 
 
 def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArray) -> AnyArray:
@@ -32,7 +34,7 @@ def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArra
 
     Returns
     -------
-    ndarray of int64, shape (n_groups, n_columns, 12)
+    ndarray of integers, shape (n_groups, n_columns, 12)
         Rows in each slot, see `metamodel.evaluation.drift.bins`; all zeros for a column that was not given, which is
         how one tells it from one that is missing in every row.
 
@@ -44,28 +46,51 @@ def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArra
     [1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]
     """
     n_groups = len(reference)
-    counts = np.zeros((n_groups, len(reference.columns), SLOTS), dtype=np.int64)
-    order = _together(groups, n_groups)
-    if order is not None:
-        groups = groups[order]
+    wide = np.int32 if len(groups) <= np.iinfo(np.int32).max else np.int64
+    counts = np.zeros((n_groups, len(reference.columns), SLOTS), dtype=wide)
+    chunks = _chunks(groups, n_groups)
     for i, (name, kind, place) in enumerate(zip(reference.columns, reference.kinds, reference.place, strict=True)):
         if name not in columns.values:
             continue
-        bins = reference.edges[:, place] if kind == "number" else reference.commonest[:, place]
-        vocabulary = reference.known.get(name)
-        for start in range(0, len(groups), _CHUNK_ROWS):
-            rows = slice(start, start + _CHUNK_ROWS)
-            values = columns.values[name][rows if order is None else order[rows]]
-            of_row = groups[rows]
-            first, last = int(of_row[0]), int(of_row[-1]) + 1
-            of_row = of_row - first
+        values, vocabulary = columns.values[name], reference.known.get(name)
+        # Of one type with the values, else each edge is brought to it again for every chunk.
+        bins: AnyArray = (
+            reference.commonest[:, place] if kind == "category" else reference.edges[:, place].astype(np.float64)
+        )
+        by_place = np.ascontiguousarray(bins.T).T
+        for chunk in chunks:
+            of_rows = values[chunk.rows] if isinstance(chunk.rows, slice) else values.take(chunk.rows, mode="clip")
+            inside = by_place[chunk.first : chunk.last]
             if kind == "number":
-                slots = number_slots(values, of_row, bins[first:last])
+                slots = number_slots(of_rows, chunk.groups, inside)
             else:
-                slots = category_slots(values, of_row, bins[first:last], vocabulary)
-            in_slots = np.bincount(of_row * SLOTS + slots, minlength=(last - first) * SLOTS)
-            counts[first:last, i] += in_slots.reshape(-1, SLOTS)
+                slots = category_slots(of_rows, chunk.groups, inside, vocabulary)
+            of_chunk = chunk.last - chunk.first
+            in_slots = np.bincount(chunk.groups * SLOTS + slots, minlength=of_chunk * SLOTS)
+            counts[chunk.first : chunk.last, i] += in_slots.reshape(-1, SLOTS).astype(wide)
     return counts
+
+
+class _Chunk(NamedTuple):
+    """Some rows of neighbouring groups: which these are, and of each row how many groups after the first."""
+
+    rows: IntArray | slice
+    groups: IntArray
+    first: int
+    last: int
+
+
+def _chunks(groups: IntArray, n_groups: int) -> list[_Chunk]:
+    order = _together(groups, n_groups)
+    if order is not None:
+        groups = groups[order]
+    chunks = []
+    for start in range(0, len(groups), _CHUNK_ROWS):
+        rows = slice(start, start + _CHUNK_ROWS)
+        of_rows = groups[rows]
+        first, last = int(of_rows[0]), int(of_rows[-1]) + 1
+        chunks.append(_Chunk(rows if order is None else order[rows], of_rows - first, first, last))
+    return chunks
 
 
 def _together(groups: IntArray, n_groups: int) -> IntArray | None:

@@ -1,8 +1,8 @@
 """All cells of all groups, and of their parents, in chunks of groups: p-values and effects."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Final, Self
 
 import numpy as np
 
@@ -57,6 +57,18 @@ class JudgedCells:
     effect: AnyArray
     rises: AnyArray
 
+    @classmethod
+    def empty(cls, n: int, n_columns: int) -> Self:
+        """Make room for cells that are judged chunk by chunk."""
+        wide, narrow = ((n, n_columns), np.float64), ((n, n_columns), np.float32)
+        parts, rises = ((n, n_columns, 3), np.float64), ((n, n_columns, 2), np.float32)
+        return cls(*(np.empty(shape, dtype) for shape, dtype in (wide, wide, parts, narrow, rises)))
+
+    def put(self, groups: slice, cells: "JudgedCells") -> None:
+        """Take over what was found of some groups."""
+        for own in fields(self):
+            getattr(self, own.name)[groups] = getattr(cells, own.name)
+
     def matters(self, min_effect: float, min_rise: float = 0.05) -> BoolArray:
         """Say which cells changed by as much as anybody cares about, shape (n, n_columns)."""
         return np.asarray(self.parts_that_matter(min_effect, min_rise).any(axis=-1))
@@ -107,20 +119,28 @@ def judge_cells(
     numbers, one_sided = _masks(reference, upward)
     pooled = variance_factors(reference) if factors is None else factors
     sums = [CellSums.zeros(number, len(numbers)) for _, number in parents]
-    judged, known_tails = [], KnownTails(len(reference) * len(numbers))
+    judged = JudgedCells.empty(len(reference), len(numbers))
+    known_tails = KnownTails(len(reference) * len(numbers))
     for start in range(0, len(reference), _CHUNK_GROUPS):
         chunk = slice(start, start + _CHUNK_GROUPS)
         of_chunk = reference.take(chunk)
         cells, to_add = _judged_chunk(of_chunk, counts[chunk], pooled, (numbers, one_sided), min_rows, known_tails)
-        judged.append(cells)
+        judged.put(chunk, cells)
         for total, (numbers_of_parents, _) in zip(sums, parents, strict=True):
             total.add(to_add, numbers_of_parents[chunk])
-    return _together(judged, len(numbers)), sums
+    return judged, sums
 
 
 def _masks(reference: DriftReference, upward: Sequence[str]) -> tuple[BoolArray, BoolArray]:
     numbers = np.array([kind == "number" for kind in reference.kinds], dtype=bool)
     return numbers, np.array([name in upward for name in reference.columns], dtype=bool)
+
+
+def _selector(columns: BoolArray) -> BoolArray | slice:
+    """Choose columns without a copy, where they stand side by side."""
+    places = np.flatnonzero(columns)
+    side_by_side = len(places) and places[-1] - places[0] == len(places) - 1
+    return slice(int(places[0]), int(places[-1]) + 1) if side_by_side else columns
 
 
 def _judged_chunk(
@@ -132,19 +152,22 @@ def _judged_chunk(
     known: KnownTails,
 ) -> tuple[JudgedCells, CellSums]:
     numbers, upward = masks
+    chosen = _selector(numbers)
     old, new = by_slot(reference.counts), by_slot(counts)
     rows = new.sum(axis=-1)
     factors = cell_factors(pooled, old.sum(axis=-1), rows)
     sums = CellSums.zeros(len(reference), len(numbers))
     parts = np.full((*rows.shape, 3), np.nan, order="F")
-    tests = number_cells(old[:, numbers], new[:, numbers], factors[:, numbers], upward[numbers], known.beta_binomial)
-    parts[:, numbers, DISTRIBUTION] = tests.p_value
-    sums.excess[:, numbers, :4] = tests.excess
-    sums.variance[:, numbers, :4] = tests.variance * factors[:, numbers][..., [0, 1, 1, 2]]
-    sums.moves[:, numbers, :9] = distribution_moves(
-        old[:, numbers], new[:, numbers], by_slot(reference.edges), by_slot(reference.tails), reference.moments[..., 1]
+    of_numbers = old[:, chosen], new[:, chosen]
+    tests = number_cells(*of_numbers, factors[:, chosen], upward[chosen], known.beta_binomial)
+    parts[:, chosen, DISTRIBUTION] = tests.p_value
+    sums.excess[:, chosen, :4] = tests.excess
+    sums.variance[:, chosen, :4] = tests.variance * factors[:, chosen][..., [0, 1, 1, 2]]
+    sums.moves[:, chosen, :9] = distribution_moves(
+        *of_numbers, by_slot(reference.edges), by_slot(reference.tails), reference.moments[..., 1]
     )
-    _judge_categories(old, new, factors, ~numbers, parts, sums, known.hypergeometric)
+    if not numbers.all():
+        _judge_categories(old, new, factors, _selector(~numbers), parts, sums, known.hypergeometric)
     parts[..., MISSING_VALUES] = deflated(missing_p_values(old, new, known.hypergeometric), factors[..., 3])
     _add_missing(old, new, factors[..., 3], sums)
     parts[rows < min_rows] = np.nan
@@ -162,7 +185,7 @@ def _judge_categories(
     before: AnyArray,
     now: AnyArray,
     factors: AnyArray,
-    chosen: BoolArray,
+    chosen: BoolArray | slice,
     parts: AnyArray,
     sums: CellSums,
     known: TailMemory,
@@ -193,14 +216,6 @@ def _add_missing(before: AnyArray, now: AnyArray, factors: AnyArray, sums: CellS
     sums.excess[..., MISSING] = np.where(tested, now[..., MISSING] - mean, 0.0)
     sums.variance[..., MISSING] = np.where(tested, variance, 0.0) * factors
     sums.rises[..., 1] = np.where(tested, missing_moves(before, now), 0.0)
-
-
-def _together(chunks: list[JudgedCells], n_columns: int) -> JudgedCells:
-    if not chunks:
-        empty = np.zeros((0, n_columns))
-        return JudgedCells(empty, empty, np.zeros((0, n_columns, 3)), empty, np.zeros((0, n_columns, 2)))
-    names = ("rows", "p_value", "parts", "effect", "rises")
-    return JudgedCells(*(np.concatenate([getattr(cells, name) for cells in chunks]) for name in names))
 
 
 def judge_parents(
