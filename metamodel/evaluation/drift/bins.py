@@ -159,11 +159,12 @@ def number_slots(values: AnyArray, groups: IntArray, edges: AnyArray) -> IntArra
     slots: AnyArray = np.zeros(len(values), dtype=np.int8)
     by_edge = np.ascontiguousarray(edges.T, dtype=np.float64)  # of one type with the values, else each is cast anew
     of_rows, above = np.empty(len(values)), np.empty(len(values), dtype=bool)
+    one_above = above.view(np.int8)
     with np.errstate(invalid="ignore"):
         for edge in by_edge:
-            np.take(edge, groups, out=of_rows, mode="clip")
+            edge.take(groups, out=of_rows, mode="clip")
             np.greater_equal(values, of_rows, out=above)
-            slots += above.view(np.int8)
+            slots += one_above
     slots[np.isnan(values)] = MISSING
     return slots
 

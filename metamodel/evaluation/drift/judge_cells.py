@@ -168,8 +168,7 @@ def _judged_chunk(
     )
     if not numbers.all():
         _judge_categories(old, new, factors, _selector(~numbers), parts, sums, known.hypergeometric)
-    parts[..., MISSING_VALUES] = deflated(missing_p_values(old, new, known.hypergeometric), factors[..., 3])
-    _add_missing(old, new, factors[..., 3], sums)
+    _judge_missing(old, new, factors[..., 3], parts, sums, known.hypergeometric)
     parts[rows < min_rows] = np.nan
     sums.squares = sums.excess**2
     effect, rises = np.abs(sums.moves).sum(axis=-1), sums.rises.copy()
@@ -209,13 +208,22 @@ def _judge_categories(
     sums.rises[:, chosen, 0] = shares[..., UNSEEN]
 
 
-def _add_missing(before: AnyArray, now: AnyArray, factors: AnyArray, sums: CellSums) -> None:
-    rows_before, rows = before.sum(axis=-1), now.sum(axis=-1)
-    mean, variance = hypergeometric_moments(now[..., MISSING], rows, before[..., MISSING], rows_before)
+def _judge_missing(
+    before: AnyArray, now: AnyArray, factors: AnyArray, parts: AnyArray, sums: CellSums, known: TailMemory
+) -> None:
+    """Test whether values are missing, in the columns in which one is, before or now."""
+    some = ((before[..., MISSING] > 0) | (now[..., MISSING] > 0)).any(axis=0)
+    if not some.any():
+        return
+    chosen = _selector(some)
+    old, new, widened = before[:, chosen], now[:, chosen], factors[:, chosen]
+    parts[:, chosen, MISSING_VALUES] = deflated(missing_p_values(old, new, known), widened)
+    rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
+    mean, variance = hypergeometric_moments(new[..., MISSING], rows, old[..., MISSING], rows_before)
     tested = (rows > 0) & (rows_before > 0)
-    sums.excess[..., MISSING] = np.where(tested, now[..., MISSING] - mean, 0.0)
-    sums.variance[..., MISSING] = np.where(tested, variance, 0.0) * factors
-    sums.rises[..., 1] = np.where(tested, missing_moves(before, now), 0.0)
+    sums.excess[:, chosen, MISSING] = np.where(tested, new[..., MISSING] - mean, 0.0)
+    sums.variance[:, chosen, MISSING] = np.where(tested, variance, 0.0) * widened
+    sums.rises[:, chosen, 1] = np.where(tested, missing_moves(old, new), 0.0)
 
 
 def judge_parents(
