@@ -10,6 +10,7 @@ import pandas as pd
 
 from metamodel.bundle.ledger_queries import encoded_keys_of
 from metamodel.bundle.model import MetaModel
+from metamodel.bundle.monitored.group_answerers import GroupAnswerers
 from metamodel.common.arrays import BoolArray, IntArray
 from metamodel.common.messages import count, listing
 from metamodel.common.temp_dirs import temporary_directory
@@ -19,7 +20,6 @@ from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.evaluation.drift.window_counts import LABELLED, ROWS, WindowCounts
 from metamodel.evaluation.drift.window_rows import OF_LABELS
 from metamodel.flavor.load import load_model
-from metamodel.monitoring.answering import Answering
 from metamodel.monitoring.drawn_cells import drawn_cells
 from metamodel.monitoring.error_history import error_history
 from metamodel.monitoring.incidents import WORLD, find_incidents, incident_table
@@ -157,7 +157,7 @@ def _judged(
         "min_effect": tests.min_effect,
         "min_rows": tests.min_rows,
     }
-    groups = group_table(judged, window, Answering.of(model))
+    groups = group_table(judged, window, GroupAnswerers.of(model))
     return Monitoring(
         groups,
         column_table(judged),

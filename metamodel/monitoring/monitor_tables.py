@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from metamodel.bundle.monitored.group_answerers import GroupAnswerers
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR
 from metamodel.evaluation.drift.effects import shown_distances
 from metamodel.evaluation.drift.window_counts import INTERVALS, LABELLED, OUTSIDE, ROWS, WindowCounts
-from metamodel.monitoring.answering import Answering
 from metamodel.monitoring.incidents import cell_change
 from metamodel.monitoring.judge_window import JudgedWindow
 from metamodel.tables.keys import decode_keys
@@ -15,7 +15,7 @@ from metamodel.tables.keys import decode_keys
 __all__ = ["cell_table", "column_table", "group_table", "slice_table"]
 
 
-def group_table(judged: JudgedWindow, window: WindowCounts, answering: Answering) -> pd.DataFrame:
+def group_table(judged: JudgedWindow, window: WindowCounts, answerers: GroupAnswerers) -> pd.DataFrame:
     """One row for every group of the model, and for each one that the window has beside.
 
     `key` (encoded), `level`, `status` ("performance" and "drift" where it alarms, "ok", "few rows", "no rows", "no
@@ -26,7 +26,7 @@ def group_table(judged: JudgedWindow, window: WindowCounts, answering: Answering
     """
     reference = judged.reference
     strangers = [i for i, key in enumerate(window.keys) if key not in reference.place]
-    absent = [key for key in answering.known if key not in reference.place and key not in window.places]
+    absent = [key for key in answerers.known if key not in reference.place and key not in window.places]
     no_rows = np.zeros((len(absent), judged.totals.shape[1]), dtype=np.int64)
     totals = np.concatenate([judged.totals, window.totals[strangers], no_rows])
     keys = [*reference.keys, *(window.keys[i] for i in strangers), *absent]
@@ -41,7 +41,7 @@ def group_table(judged: JudgedWindow, window: WindowCounts, answering: Answering
             "key": keys,
             "level": [len(key) for key in decode_keys(keys)],
             "status": [*_status(judged), *["no reference"] * len(strangers), *["no rows"] * len(absent)],
-            "answered_by": answering.of_groups(keys),
+            "answered_by": answerers.of_groups(keys),
             "rows": totals[:, ROWS],
             "labelled": totals[:, LABELLED],
             "labelled_share": labelled_share,

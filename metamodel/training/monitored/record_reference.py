@@ -18,9 +18,9 @@ from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, DriftReference
 from metamodel.tables.keys import encode_keys
-from metamodel.training.monitored.answered_rows import answered_rows, watched_groups
 from metamodel.training.monitored.recorded_groups import recorded_groups, replayed_groups
 from metamodel.training.monitored.row_reference import RowReference
+from metamodel.training.monitored.watched_groups import answered_rows, watched_groups
 from metamodel.training.plan import Plan, TablePlan
 
 __all__ = ["record_reference"]

@@ -1,12 +1,10 @@
 """Groups in, rows out: those whose child was pruned are judged by what their parent answers, and it is said of them."""
 
-import numpy as np
 import pandas as pd
 import pytest
 from monitored import alike, with_pruned
 
 import metamodel
-from metamodel.monitoring.answering import Answering
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +64,3 @@ def test_a_listed_group_without_a_child_is_fitted_by_the_update(
 
     row = result.ledger[(result.ledger["shop"] == shop) & (result.ledger["level"] == 2)].iloc[0]
     assert (row["status"], row["retrain_reason"]) == ("fitted", "listed")
-
-
-def test_without_fallback_nobody_answers_a_group_without_a_child() -> None:
-    table = alike(2, 7)
-    table = table[(table["shop"] != 5) | (np.arange(len(table)) % 60 < 2)]
-    trained = metamodel.train(
-        table, ["country", "shop"], "sales", "ridge", features=["price", "stock"], min_rows=10, n_jobs=1
-    )
-
-    answering = Answering.of(metamodel.MetaModel(trained.bundle_path))
-
-    assert answering.of_groups(['["IT",5]', '["DE",0]', '["XX",1]']) == ["nobody", "child", "nobody"]

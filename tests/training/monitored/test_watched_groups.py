@@ -8,7 +8,7 @@ import metamodel
 from metamodel.bundle.monitored.stored_reference import read_drift
 from metamodel.evaluation.drift.drift_reference import ERROR, PREDICTION
 from metamodel.tables.keys import KeyColumn, KeySchema, encode_keys
-from metamodel.training.monitored.answered_rows import answered_rows, watched_groups
+from metamodel.training.monitored.watched_groups import answered_rows, watched_groups
 
 SCHEMA = KeySchema((KeyColumn("country", "string"), KeyColumn("shop", "integer")), "group")
 

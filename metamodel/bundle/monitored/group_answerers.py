@@ -8,11 +8,11 @@ from metamodel.bundle.ledger_queries import answerer_of_key, answerers, encoded_
 from metamodel.bundle.model import MetaModel
 from metamodel.tables.keys import GroupKey, decode_keys
 
-__all__ = ["Answering"]
+__all__ = ["GroupAnswerers"]
 
 
 @dataclass(frozen=True)
-class Answering:
+class GroupAnswerers:
     """Who answers whom.
 
     Attributes
