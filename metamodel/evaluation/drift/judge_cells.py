@@ -212,7 +212,7 @@ def _judge_missing(
     before: AnyArray, now: AnyArray, factors: AnyArray, parts: AnyArray, sums: CellSums, known: TailMemory
 ) -> None:
     """Test whether values are missing, in the columns in which one is, before or now."""
-    some = ((before[..., MISSING] > 0) | (now[..., MISSING] > 0)).any(axis=0)
+    some: BoolArray = np.asarray(((before[..., MISSING] > 0) | (now[..., MISSING] > 0)).any(axis=0))
     if not some.any():
         return
     chosen = _selector(some)
