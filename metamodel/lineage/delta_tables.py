@@ -95,6 +95,19 @@ class DeltaTables:
         except (self._deltalake.exceptions.DeltaError, OSError) as error:
             raise StorageFailed(f"The history {self._path(table)!r} cannot be read: {delta_reason(error)}") from error
 
+    def begun(self, table: HistoryTable) -> Any:
+        """Open a table, or begin it.
+
+        Raises
+        ------
+        StorageFailed
+            It cannot be reached, or nobody may write there.
+        """
+        try:
+            return self.opened(table) or self._created(table)
+        except (self._deltalake.exceptions.DeltaError, OSError) as error:
+            raise self._not_written(table, error) from error
+
     def query(self, sql: str, model: str) -> pa.Table:
         """Answer a question in SQL; each table is a view of what it says of one model.
 
@@ -124,9 +137,10 @@ class DeltaTables:
                         raise
                     time.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))
         except (self._deltalake.exceptions.DeltaError, OSError, pa.ArrowException) as error:
-            raise StorageFailed(
-                f"The history {self._path(table)!r} cannot be written: {delta_reason(error)}"
-            ) from error
+            raise self._not_written(table, error) from error
+
+    def _not_written(self, table: HistoryTable, error: Exception) -> StorageFailed:
+        return StorageFailed(f"The history {self._path(table)!r} cannot be written: {delta_reason(error)}")
 
     def _created(self, table: HistoryTable) -> Any:
         try:

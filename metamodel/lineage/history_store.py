@@ -34,6 +34,9 @@ VARIABLE = "METAMODEL_HISTORY"
 
 _NAMES = {table.name for table in TABLES}
 
+# Object stores in which deltalake commits a version for one writer alone.
+_STORES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+
 
 class _Tables(Protocol):
     def replace(self, table: HistoryTable, rows: pa.Table, of: Mapping[str, Any]) -> None: ...
@@ -87,12 +90,17 @@ class HistoryStore:
     def check_writable(self) -> None:
         """Insist on a place that can be written to, before there is anything to write.
 
+        Of an object store a history that stands there is opened, and a new one begun.
+
         Raises
         ------
         InputError
             A folder cannot be made, or written to.
+        StorageFailed
+            An object store cannot be reached, or refuses.
         """
-        if not is_local(self.place):
+        if isinstance(self._tables, DeltaTables) and not is_local(self.place):
+            self._tables.begun(VERSIONS)
             return
         path = local_path(self.place)
         probe = path / f".probe-{os.getpid()}"
@@ -206,8 +214,11 @@ def append_monitor(
 def _opened(place: str) -> _Tables:
     """Open what stands there, or choose what a new history is made of."""
     if not is_local(place):
-        if not urlparse(place).netloc:
-            raise InputError(f"The history {redacted(place)!r} names no place. Give a folder, or s3://bucket/path.")
+        if urlparse(place).scheme not in _STORES or not urlparse(place).netloc:
+            raise InputError(
+                f"The history {redacted(place)!r} is no folder, and no place in an object store that can hold one. "
+                f"Give a folder, or an address that begins with {', '.join(f'{name}://' for name in _STORES)}."
+            )
         return DeltaTables(place)
     path = local_path(place)
     if path.exists() and not path.is_dir():

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from metamodel.common.extras import import_extra
+from metamodel.common.messages import short_line
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame, stored_schema
 
@@ -23,6 +24,9 @@ __all__ = ["PREFIX", "DeltaName", "delta_reason", "delta_types", "is_delta", "re
 PREFIX = "delta:"
 
 _AT = re.compile(r"@(?:v(?P<version>\d+)|(?P<time>\d{4}-\d\d-\d\d(?:[T ][\d:.]+)?(?:Z|[+-]\d\d:\d\d)?))$")
+
+# What deltalake's list of causes is coloured with, and what S3 answers where it refuses.
+_COLOUR, _ANSWER = re.compile(r"\x1b\[\d*m"), re.compile("<Message>(.*?)</Message>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -216,5 +220,10 @@ def _delta_field(field: pa.Field) -> pa.Field:
 
 
 def delta_reason(error: BaseException) -> str:
-    """Say what happened in one line; deltalake appends a stack trace."""
-    return f"{(str(error).splitlines() or [type(error).__name__])[0].strip().rstrip('.')}."
+    """Say what happened in one line: of the causes that an object store lists below each other the last, too."""
+    first, *causes = _COLOUR.sub("", str(error)).split("↳")
+    outermost = (first.strip().splitlines() or [type(error).__name__])[0].removeprefix("Kernel error -> ")
+    if not causes:
+        return f"{outermost.strip().rstrip('.')}."
+    answer = _ANSWER.search(causes[-1])
+    return f"{outermost}: {short_line(answer[1] if answer else ' '.join(causes[-1].split()), 160).rstrip('.')}."

@@ -257,3 +257,9 @@ def test_a_question_about_a_group_reads_little(store, three):
     assert store.read(LINEAGE, ["version"], of_group).num_rows == 3
     assert sorted(store.read(CHILDREN, ["version"], of_group)["version"].to_pylist()) == [1, 3]
     assert store.read(VERSIONS, ["groups"], ds.field("version") == 2)["groups"].to_pylist() == [4]
+
+
+@pytest.mark.parametrize("place", ["s4://lake/history", "http://127.0.0.1/history", "s3:///history", "models:/sales/1"])
+def test_an_address_that_is_no_place_in_an_object_store_is_refused(place):
+    with pytest.raises(InputError, match="no place in an object store that can hold one"):
+        HistoryStore(place)

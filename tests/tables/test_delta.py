@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 import metamodel
 from metamodel.exceptions import InputError
 from metamodel.scoring import score_file
-from metamodel.tables.delta import read_delta, resolved, write_delta
+from metamodel.tables.delta import delta_reason, read_delta, resolved, write_delta
 from metamodel.tables.files import read_batches, read_table, write_table
 
 WEEKS = [
@@ -179,3 +179,26 @@ def test_a_table_is_scored_into_another_one(sales: Path, trained: metamodel.Trai
 def test_a_table_is_not_scored_into_itself(sales: Path, trained: metamodel.TrainingResult) -> None:
     with pytest.raises(InputError, match="is, or lies in, the table that is read"):
         score_file(f"delta:{sales}@v1", trained.bundle_path, f"delta:{sales}")
+
+
+CAUSES = (
+    "Kernel error -> Generic S3 error\n  \x1b[31m↳\x1b[0m Error performing GET http://127.0.0.1:1/lake in 3 s\n"
+    "   \x1b[31m↳\x1b[0m tcp connect error\n    \x1b[31m↳\x1b[0m Connection refused (os error 111)\n"
+)
+REFUSED = (
+    "Generic S3 error\n ↳ 404 Not Found\n ↳ <?xml?>\n<Error><Code>NoSuchBucket</Code><Message>No such bucket</Message>"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (CAUSES, "Generic S3 error: Connection refused (os error 111)."),
+        (REFUSED, "Generic S3 error: No such bucket."),
+        ("Generic error: no.\nstack\ntrace", "Generic error: no."),
+        ("", "OSError."),
+    ],
+    ids=["causes", "an answer", "a stack trace", "nothing"],
+)
+def test_what_an_object_store_says_becomes_one_line(said, line):
+    assert delta_reason(OSError(said)) == line
