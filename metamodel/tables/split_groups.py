@@ -1,6 +1,5 @@
 """The column whose equal values never lie on both sides of a split: a customer, a patient, a machine."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -36,7 +35,7 @@ class SplitGroups:
     hashes: HashArray
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, name: str, random_state: int, mixed: Collection[str] | None = None) -> Self:
+    def of(cls, frame: pd.DataFrame, name: str, random_state: int) -> Self:
         """Read the column.
 
         Parameters
@@ -45,8 +44,8 @@ class SplitGroups:
             The table, or a part of it.
         name
             The column.
-        random_state, mixed
-            As for `row_hashes`.
+        random_state
+            Seed.
 
         Raises
         ------
@@ -55,8 +54,7 @@ class SplitGroups:
         """
         if missing := int(frame[name].isna().sum()):
             raise missing_split_groups(name, missing)
-        hashes = row_hashes(frame, [name], random_state, None if mixed is None else {name} & set(mixed))
-        return cls(frame[name].to_numpy(), hashes)
+        return cls(frame[name].to_numpy(), row_hashes(frame, [name], random_state))
 
     def __getitem__(self, rows: Any) -> "SplitGroups":
         return SplitGroups(self.values[rows], self.hashes[rows])

@@ -26,7 +26,6 @@ from metamodel.tables.feature_columns import text_levels
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.grouping import Grouping, check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
-from metamodel.tables.row_hashes import row_hashes
 from metamodel.tables.split_groups import SplitGroups
 from metamodel.tables.text_checks import OddFields, is_index, without_odd_fields
 from metamodel.tables.weights import row_weights
@@ -34,7 +33,7 @@ from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
 from metamodel.training.problem import Decisions, TableCounts, decide, feature_names
 from metamodel.training.targets import TargetInfo
-from metamodel.training.training_table import GroupRows, TrainingTable, contents, row_digests, seen_hashes
+from metamodel.training.training_table import GroupRows, TrainingTable, seen_hashes
 
 __all__ = [
     "GroupRows",
@@ -42,8 +41,6 @@ __all__ = [
     "TablePlan",
     "TrainingTable",
     "check_table",
-    "contents",
-    "hashed_columns",
     "levels_of",
     "make_plan",
     "row_columns",
@@ -232,17 +229,15 @@ def _training_table(
 ) -> TrainingTable:
     """Bring the rows to the form in which groups are fitted; `children` says of each whose it is."""
     time, weight, split = options.time_column, options.sample_weight, options.split_groups
-    features = decided.features.training_table(frame)
-    return TrainingTable(
-        features,
+    return TrainingTable.of(
+        decided.features.training_table(frame),
         decided.target.values,
-        row_hashes(frame, hashed_columns(decided.features, options), options.random_state),
         None if time is None else time_order(frame[time], time),
         None if weight is None else row_weights(frame[weight]),
         children,
         None if split is None else SplitGroups.of(frame, split, options.random_state),
-        contents(features, decided.target.values, children) if options.hashes_seen else None,
-        row_digests(features, decided.target.values, (frame[name] for name in (time, weight, split) if name)),
+        random_state=options.random_state,
+        hashes_seen=options.hashes_seen,
     )
 
 
@@ -250,12 +245,6 @@ def _newest(times: AnyArray, grouping: Grouping) -> list[float | int]:
     """Find each group's last point of time."""
     last: list[float | int] = np.maximum.reduceat(times[grouping.order], grouping.bounds[:-1]).tolist()
     return last
-
-
-def hashed_columns(schema: FeatureSchema, options: TrainingOptions) -> list[str]:
-    """Columns whose content makes two rows the same row."""
-    others = [name for name in (options.time_column, options.split_groups) if name]
-    return list(dict.fromkeys([*schema.names, options.target, *others]))
 
 
 def row_columns(features: Sequence[str], options: TrainingOptions) -> list[str]:

@@ -1,9 +1,9 @@
 """The rows of a training in the form that children take them, and which of them are one group's."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -16,19 +16,19 @@ from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import TaskName
 from metamodel.tables.features import FeatureSchema, FeatureTable
 from metamodel.tables.keys import GroupKey
-from metamodel.tables.row_hashes import value_hashes
+from metamodel.tables.row_hashes import drawn_hashes, value_hashes
 from metamodel.tables.split_groups import SplitGroups
 
-__all__ = ["GroupRows", "TrainingTable", "contents", "row_digests", "seen_hashes"]
+__all__ = ["GroupRows", "TrainingTable", "seen_hashes"]
 
 
 @dataclass(frozen=True)
 class TrainingTable:
     """Rows as children take them: features, target, and what the holdout needs; all of one length.
 
-    `children` says which group of all columns each row is of (`holdout.child_ids`), `split_groups` which rows have to
-    stay together, `contents` by which hash a later training will know the row (`value_hashes`), `digests` what a
-    group's fingerprint is made of (`row_digests`).
+    `hashes` say which rows are the same row, and by which draw each is held back. `children` says which group of all
+    columns each row is of (`holdout.child_ids`), `split_groups` which rows have to stay together, `contents` by which
+    hash a later training will know the row, `digests` what a group's fingerprint is made of.
     """
 
     features: FeatureTable
@@ -40,6 +40,43 @@ class TrainingTable:
     split_groups: SplitGroups | None = None
     contents: HashArray | None = None
     digests: HashArray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        features: FeatureTable,
+        y: AnyArray,
+        times: AnyArray | None,
+        weights: AnyArray | None,
+        children: IntArray | None,
+        split_groups: SplitGroups | None,
+        *,
+        random_state: int,
+        hashes_seen: bool,
+    ) -> Self:
+        """Hash rows once for all that asks whether they are the same.
+
+        Hashes are those of the form in which children take the rows, so that the types of the table in which they
+        stood play no part: what is held back, and what is known again, is the same from every kind of file.
+
+        Parameters
+        ----------
+        features, y, times, weights, children, split_groups
+            As they are kept.
+        random_state
+            Seed of `hashes`.
+        hashes_seen
+            Whether to make `contents`.
+        """
+        content = value_hashes([*_columns(features), y])
+        told_by = [values for values in (times, split_groups and split_groups.values) if values is not None]
+        same = value_hashes(told_by, content)
+        digests = same if weights is None else value_hashes([weights], same)
+        contents = None
+        if hashes_seen:  # in another group, or without one, an equal row is another row
+            contents = content if children is None else value_hashes([children], content)
+        hashes = drawn_hashes(same, random_state)
+        return cls(features, y, hashes, times, weights, children, split_groups, contents, digests)
 
     def take(self, rows: IntArray) -> "TrainingTable":
         """Gather rows."""
@@ -82,24 +119,6 @@ class GroupRows:
     key: GroupKey
     rows: IntArray
     fingerprint: str
-
-
-def contents(features: FeatureTable, y: AnyArray, children: IntArray | None) -> HashArray:
-    """Hash group, features and target of every row, in the form in which children take them."""
-    return value_hashes([*_columns(features), y], children)
-
-
-def row_digests(features: FeatureTable, y: AnyArray, others: Iterable[Any]) -> HashArray:
-    """Hash what a fit takes from every row, whatever the types of the table that it stood in.
-
-    Parameters
-    ----------
-    features, y
-        In the form in which children take them.
-    others
-        Columns of the table that decide with them how rows are used: times, weights, what has to stay together.
-    """
-    return value_hashes([*_columns(features), y, *others])
 
 
 def _columns(features: FeatureTable) -> list[Any]:

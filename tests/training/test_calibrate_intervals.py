@@ -27,7 +27,7 @@ def test_nothing_held_out_gives_no_radius_and_the_ledger_says_so():
 
 
 def test_intervals_are_those_of_the_blended_predictions():
-    result = fit(interval=0.8, unknown="fallback")
+    result = fit(interval=0.8, unknown="fallback", random_state=1)
     model = metamodel.load_model(result.bundle_path)
     held = result.holdout.dropna(subset=["blended"])
     own = result.ledger[result.ledger["interval_level"] == 2].iloc[0]
@@ -37,6 +37,6 @@ def test_intervals_are_those_of_the_blended_predictions():
     assert model.radius((region, shop)) == pytest.approx(residuals[int(np.ceil((len(residuals) + 1) * 0.8)) - 1])
     answers = model.predict(FRAME[FRAME["shop"] == shop])
     np.testing.assert_allclose(answers["upper"] - answers["prediction"], model.radius((region, shop)))
-    plain = metamodel.load_model(fit(unknown="fallback").bundle_path).predict(FRAME)
+    plain = metamodel.load_model(fit(unknown="fallback", random_state=1).bundle_path).predict(FRAME)
     np.testing.assert_allclose(model.predict(FRAME)["prediction"], plain["prediction"])
     assert result.manifest.group_values["columns"] == ["weight_0", "weight_1", "weight_2", "radius"]

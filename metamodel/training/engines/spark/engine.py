@@ -26,7 +26,6 @@ from metamodel.prediction.stacks import why_not
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.checks import TableFacts
 from metamodel.tables.keys import GroupKey, encode_key
-from metamodel.tables.row_hashes import mixed_columns
 from metamodel.tables.spark import SparkTable, read_spark, reason
 from metamodel.training.earlier_children import Starts
 from metamodel.training.engines.all_rows import fit_pooled
@@ -49,7 +48,6 @@ from metamodel.training.engines.task import TaskResult
 from metamodel.training.monitored.recorded_groups import recorded_groups, replayed_groups
 from metamodel.training.monitored.row_reference import RowReference
 from metamodel.training.options import TrainingOptions
-from metamodel.training.plan import hashed_columns
 
 __all__ = ["SparkEngine", "partition_trainer"]
 
@@ -142,7 +140,6 @@ def partition_trainer(job: Job[SparkPlan], placement: Placement) -> PartitionTra
         Which task fits which group; a worker knows a group by its number.
     """
     plan, options = job.plan, job.plan.options
-    hashed = hashed_columns(plan.features, options)
     return PartitionTrainer(
         features=plan.features,
         target=plan.target,
@@ -153,8 +150,6 @@ def partition_trainer(job: Job[SparkPlan], placement: Placement) -> PartitionTra
         weight_name=options.sample_weight,
         split_groups_name=options.split_groups,
         dtypes=plan.dtypes,
-        hashed=hashed,
-        mixed=mixed_columns(plan.profile[hashed]),
         times=plan.times,
         random_state=options.random_state,
         kept_share=job.kept_share,

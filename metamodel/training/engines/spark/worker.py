@@ -27,7 +27,6 @@ from metamodel.fitting.tuning import Pace, require_optuna
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.grouping import spread
-from metamodel.tables.row_hashes import row_hashes
 from metamodel.tables.split_groups import SplitGroups
 from metamodel.tables.weights import row_weights
 from metamodel.training.earlier_children import PackedStart
@@ -41,9 +40,8 @@ from metamodel.training.engines.group_fitter import (
 from metamodel.training.engines.spark.forked import in_forks
 from metamodel.training.engines.spark.part_reference import PartRecorder, PartReference
 from metamodel.training.engines.spark.searches import Searches
-from metamodel.training.plan import TrainingTable, contents, seen_hashes
+from metamodel.training.plan import TrainingTable, seen_hashes
 from metamodel.training.targets import TargetInfo
-from metamodel.training.training_table import row_digests
 
 __all__ = ["CHILD", "RESULT_SCHEMA", "START", "PartitionTrainer", "whole_groups"]
 
@@ -110,8 +108,6 @@ class PartitionTrainer:
         The columns.
     dtypes
         pandas dtype of every column, the same in every part of the table.
-    hashed, mixed
-        Columns whose content identifies a row, and those of them that are hashed as text.
     times
         Order of every text of the time column, where it holds texts.
     random_state, kept_share
@@ -137,8 +133,6 @@ class PartitionTrainer:
     weight_name: str | None
     split_groups_name: str | None
     dtypes: dict[str, str]
-    hashed: list[str]
-    mixed: set[str]
     times: dict[str, int] | None
     random_state: int
     kept_share: float
@@ -216,7 +210,6 @@ class PartitionTrainer:
 
     def rows(self, frame: pd.DataFrame) -> TrainingTable:
         """Bring rows to the form that children take."""
-        hashes = row_hashes(frame, self.hashed, self.random_state, self.mixed)
         times = None
         if self.time_name is not None and self.times is not None:
             times = frame[self.time_name].map(self.times).to_numpy()
@@ -227,12 +220,10 @@ class PartitionTrainer:
         children = frame[CHILD].to_numpy(dtype=np.int64) if CHILD in frame else None
         together = None
         if self.split_groups_name is not None:
-            together = SplitGroups.of(frame, self.split_groups_name, self.random_state, self.mixed)
+            together = SplitGroups.of(frame, self.split_groups_name, self.random_state)
         features = self.features.training_table(frame)
-        hashed = contents(features, y, children) if self.hashes_seen else None
-        others = (self.time_name, self.weight_name, self.split_groups_name)
-        digests = row_digests(features, y, (frame[name] for name in others if name is not None))
-        return TrainingTable(features, y, hashes, times, weights, children, together, hashed, digests)
+        seed, seen = self.random_state, self.hashes_seen
+        return TrainingTable.of(features, y, times, weights, children, together, random_state=seed, hashes_seen=seen)
 
 
 class _Part(NamedTuple):
