@@ -14,7 +14,7 @@ __all__ = ["EXTRAS", "import_extra", "install_command", "require_extra"]
 EXTRAS = {
     "delta": ("deltalake",),
     "fast": ("numba",),
-    "serve": ("fastapi", "uvicorn", "orjson", "prometheus_client", "uvloop", "httptools"),
+    "serve": ("fastapi", "starlette", "uvicorn", "orjson", "prometheus_client", "uvloop", "httptools"),
     "skops": ("skops",),
     "spark": ("pyspark[connect]", "pandas<3"),
     "tuning": ("optuna", "pyyaml"),

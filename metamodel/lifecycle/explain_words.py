@@ -1,5 +1,6 @@
 """What an explanation says in words."""
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -110,8 +111,8 @@ def _of_child(row: pd.Series, on: pd.Timestamp) -> Iterator[str]:
         if time is None or not time < on:
             continue
         age = on - time
-        if age >= pd.Timedelta(weeks=_OLD_WEEKS):
-            yield f"{what} was {duration_text(int(age / pd.Timedelta(microseconds=1)))} old."
+        if age >= dt.timedelta(weeks=_OLD_WEEKS):
+            yield f"{what} was {duration_text(int(age / dt.timedelta(microseconds=1)))} old."
         return
 
 

@@ -1,5 +1,6 @@
 """Which version an alias pointed at when, told by the events alone."""
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,4 +66,4 @@ def day_of(on: Any) -> tuple[pd.Timestamp, pd.Timestamp]:
     time = pd.Timestamp(on)
     time = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
     whole_day = len(str(on)) <= len("2026-11-02")
-    return time, time + pd.Timedelta(days=1) if whole_day else time
+    return time, time + dt.timedelta(days=1) if whole_day else time

@@ -7,6 +7,7 @@ leaves is searched: what it says, its files, MLflow's database and artifacts.
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def test_a_weeks_commands_leave_no_secret_anywhere(
     assert searched(work / "bundle", work / "answers", work / "monitored", work / "history", server.directory) == []
     assert searched(*[path for path in work.iterdir() if path.name != "code" and path.is_dir()]) == []
     assert [secret for secret in SECRETS if secret in (work / "said.txt").read_text()] == []
-    with sqlite3.connect(server.directory / "mlflow.db") as database:
+    with closing(sqlite3.connect(server.directory / "mlflow.db")) as database:
         assert not [line for line in database.iterdump() if any(secret in line for secret in SECRETS)]
 
 

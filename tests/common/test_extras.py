@@ -39,7 +39,9 @@ def test_what_the_index_lacks_is_named_nowhere():
 def test_all_missing_packages_are_named_at_once(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.setitem(sys.modules, "orjson", None)
-    message = r"^metamodel serve needs uvicorn, orjson, which are not installed\. Run: pip install fastapi uvicorn "
+    message = (
+        r"^metamodel serve needs uvicorn, orjson, which are not installed\. Run: pip install fastapi starlette uvicorn "
+    )
     with pytest.raises(InputError, match=message):
         require_extra("serve", "metamodel serve", "click", "uvicorn", "orjson")
 

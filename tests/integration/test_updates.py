@@ -1,5 +1,6 @@
 """Twelve weeks of updates: one ledger, with one process, with two, and on Spark."""
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def week(number: int) -> pd.DataFrame:
     """Give the table of a week: every second one a shop opens, shop 2 closes, and shop 4 gets its rows in lumps."""
     shops = [shop for shop in range(6 + number // 2) if shop != 2 or number < 4]
     table = panel(shops, weeks=30 + number)
-    return table[(table["shop"] != 4) | (table["week"] < table["week"].max() - pd.Timedelta(weeks=number % 4))]
+    return table[(table["shop"] != 4) | (table["week"] < table["week"].max() - dt.timedelta(weeks=number % 4))]
 
 
 def generations(table_of: Callable[[int], Any], **options: Any) -> Iterator[pd.DataFrame]:

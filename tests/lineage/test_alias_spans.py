@@ -1,5 +1,7 @@
 """Which version an alias pointed at when."""
 
+import datetime as dt
+
 import pandas as pd
 import pytest
 
@@ -39,4 +41,4 @@ def test_an_alias_without_events_has_no_spans():
 @pytest.mark.parametrize("on", ["2026-11-02", pd.Timestamp("2026-11-02").date()])
 def test_a_day_is_all_of_it(on):
     begin, end = day_of(on)
-    assert end - begin == pd.Timedelta(days=1)
+    assert end - begin == dt.timedelta(days=1)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def stored_blobs(model: MetaModel) -> dict[str, bytes | None]:
     """Read what the shards store, compressed as it is."""
     blobs: dict[str, bytes | None] = {}
     for path in sorted((model.bundle.path / "shards").glob("*.sqlite")):
-        with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as connection:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as connection:
             blobs |= dict(connection.execute("SELECT key, child FROM children"))
     return blobs
 
