@@ -13,7 +13,7 @@ _LONGEST_NAME = 200
 
 
 def short(value: object, limit: int = 60) -> str:
-    """Show one value, cut where it is long.
+    """Show one value in one line, cut where it is long.
 
     Examples
     --------
@@ -23,6 +23,7 @@ def short(value: object, limit: int = 60) -> str:
     """
     numpy = sys.modules.get("numpy")  # what nobody has imported cannot be here; `metamodel --help` does without
     text = repr(value.item() if numpy and isinstance(value, numpy.generic) else value)
+    text = " ".join(text.split()) if "\n" in text else text  # a table, or an array
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 

@@ -57,11 +57,11 @@ def load_model(uri: str | Path, *, cache_bytes: int | None = None, preload: Prel
     Raises
     ------
     InputError
-        There is no such model.
+        There is no such model, or it is not one that `metamodel` logged.
     TrackingServerUnavailable
         The tracking server that knows it is not there, or does not answer.
     UnreadableBundle
-        The model is not one that `metamodel` logged.
+        It holds another bundle than the one that was logged.
     """
     model = _opened(uri, None if cache_bytes is None else ByteCache(cache_bytes))
     if preload is not None:
@@ -87,7 +87,7 @@ def _opened(uri: str | Path, cache: ByteCache | None) -> MetaModel:
         ) from error
     bundle, noted = bundle_path(logged), recorded(logged)
     if bundle is None:
-        raise UnreadableBundle(
+        raise InputError(
             f"{redacted(str(uri))} is an MLflow model, but not one that metamodel logged. Load it with MLflow."
         )
     if noted.get("code"):

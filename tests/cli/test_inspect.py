@@ -91,7 +91,7 @@ def test_a_model_of_another_kind_is_refused(folder: Path) -> None:
 
     result = run("inspect", "plain")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.endswith(
         "error: plain is an MLflow model, but not one that metamodel logged. Load it with MLflow.\n"
     )

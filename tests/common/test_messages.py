@@ -1,8 +1,10 @@
 """Texts of errors: one line, and one that any file can hold."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from metamodel.common.messages import did_you_mean, error_text
+from metamodel.common.messages import did_you_mean, error_text, short
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,11 @@ def test_an_error_becomes_one_line(error, text):
 )
 def test_what_may_have_been_meant_is_said_where_it_is_close(names, known, text):
     assert did_you_mean(names, known) == text
+
+
+@pytest.mark.parametrize(
+    "value", [np.eye(3), pd.DataFrame({"a": [1, 2]}), pd.Series(["x"])], ids=lambda v: type(v).__name__
+)
+def test_a_table_is_shown_in_one_line(value):
+    assert "\n" not in short(value)
+    assert short("a\nb") == r"'a\nb'"

@@ -183,7 +183,7 @@ ODD = {
 @pytest.mark.parametrize("text", ODD)
 def test_a_packed_model_with_an_odd_description_is_unreadable(packed: Path, tmp_path: Path, text: str) -> None:
     file = _changed(packed, tmp_path / "model.zip", MLmodel=text.encode())
-    with pytest.raises(UnreadableBundle, match=ODD[text]):
+    with pytest.raises(MetaModelError, match=ODD[text]):
         metamodel.load_model(file)
 
 

@@ -72,9 +72,8 @@ def _records(table: Any, keys: KeySchema) -> list[Mapping[str, Any]]:
         bare = [one if isinstance(one, Mapping) else _of_bare_key(one, keys) for one in records]
         if all(isinstance(one, Mapping) and ("key" in one or set(keys.names) <= one.keys()) for one in bare):
             return bare
-    raise InputError(
-        f"retrain_list={short(table)} does not name groups. Give a table with {listing(keys.names)}, or with key."
-    )
+    held = f"={short(table)}" if frame is None else f" has the columns {listing(frame.columns)}, and"
+    raise InputError(f"retrain_list{held} does not name groups. Give a table with {listing(keys.names)}, or with key.")
 
 
 def _of_bare_key(key: Any, keys: KeySchema) -> Any:

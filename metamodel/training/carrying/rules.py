@@ -98,6 +98,8 @@ class Rules:
         InputError
             A rule is unknown, or has no limit to go by, or a limit is none.
         """
+        if not isinstance(names, Collection):
+            raise InputError(f"retrain={short(names)} names no rule. Use some of: {', '.join(RULES)}.")
         given = tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else tuple(names)
         if odd := [name for name in given if name not in RULES]:
             raise InputError(f"retrain names {listing(map(short, odd))}. Use some of: {', '.join(RULES)}.")

@@ -43,6 +43,7 @@ def test_a_file_is_a_list_too(tmp_path: Path, ending: str) -> None:
         ([("FR", 9), ("FR", 8)], r"names 2 groups that this table does not have: \('FR', 9\), \('FR', 8\). Correct"),
         ([{"country": "FR"}], r"does not name groups. Give a table with country, shop, or with key"),
         (["FR"], "does not name groups"),
+        (pd.DataFrame({"shop": [1, 2]}), r"retrain_list has the columns shop, and does not name groups\. Give"),
         ([{"key": "FR"}], r"has the key 'FR', which is none"),
         ([("FR", 1.5)], "has a key that is none"),
     ],

@@ -81,6 +81,7 @@ def test_a_group_without_a_child_is_never_stale() -> None:
     [
         (("old",), rf"retrain names 'old'. Use some of: {', '.join(RULES)}"),
         ((), "retrain names no rule"),
+        (7, "retrain=7 names no rule"),
     ],
 )
 def test_a_rule_that_there_is_not_is_refused(given: tuple[str, ...], message: str) -> None:
