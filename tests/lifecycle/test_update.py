@@ -123,7 +123,7 @@ def test_a_group_whose_fit_fails_keeps_the_child_it_had_and_is_tried_again() -> 
 def test_a_damaged_child_is_trained_again_and_never_carried(tmp_path: Path) -> None:
     old = first(panel(range(3)), output_dir=tmp_path / "old")
     (shard,) = (tmp_path / "old" / "shards").glob("*.sqlite")
-    with closing(sqlite3.connect(shard)) as connection:
+    with closing(sqlite3.connect(shard)) as connection, connection:
         connection.execute("UPDATE children SET child = zeroblob(10) WHERE key = '[\"FR\",1]'")
     new = metamodel.update(tmp_path / "old", panel(range(3)))
     assert status_of(new.ledger, "retrain_reason") == {0: "", 1: "damaged", 2: ""}
