@@ -210,6 +210,8 @@ class Residuals:
         """Find for each model the radius and the number of rows of all that share so much of its key."""
         if shared == len(self.models[0]):
             category_of, n_categories = np.arange(len(self.models)), len(self.models)
+        elif not shared:
+            category_of, n_categories = np.zeros(len(self.models), dtype=np.int64), 1
         else:
             categories: dict[GroupKey, int] = {}
             category_of = np.array([categories.setdefault(key[:shared], len(categories)) for key in self.models])

@@ -1,7 +1,7 @@
 """What an update does with each group: retrain it and why, carry it over, leave it out, or retire it."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -146,7 +146,6 @@ def plan_update(
     earlier = _earlier(ledger, known_keys, stored)
     sizes = plan.sizes_of_all_levels()
     encoded = dict(zip(sizes, encode_keys(sizes), strict=True))
-    as_of = _as_of(plan)
     rules = replace(
         rules,
         listed=read_retrain_list(retrain_list, plan.keys, sizes),
@@ -155,36 +154,51 @@ def plan_update(
         dated=plan.is_dated,
     )
     present = _present(training, sizes, encoded, earlier, rules)
-    reasons = {text: why_retrain(text, rules, earlier.get(text), present[text]) for text in encoded.values()}
-    reasons = {text: why for text, why in reasons.items() if why}
-    there = set(encoded.values())
-    since = dict(zip(known_keys, ledger["missing_since"].tolist(), strict=True)) if "missing_since" in ledger else {}
-    gone = {text: since.get(text) or time_text(as_of) for text in known_keys if text not in there}
-    limit = microseconds_in(keep_missing, "keep_missing")
-    retired = {
-        text: start for text, start in gone.items() if limit is not None and as_of - _point(start, as_of) > limit
+    reasons = {
+        text: why for text, facts in present.items() if (why := why_retrain(text, rules, earlier.get(text), facts))
     }
-    dropped = {*reasons, *retired, *(text for text in stored.damaged if text not in there)}
+    gone = _gone(ledger, known_keys, present, time_text(_as_of(plan)))
+    retired = _retired(gone, _as_of(plan), keep_missing) | {text: "damaged" for text in stored.damaged - present.keys()}
+    dropped = reasons.keys() | retired.keys()
     hashes = read_seen(previous.bundle) if plan.options.hashes_seen else {}
-    incumbents = {
-        key: seen
-        for key, text in encoded.items()
-        if text in reasons and text in earlier and earlier[text].has_child
-        # Of a version that had a time column there are no hashes, and without one there is no point of time.
-        if (seen := hashes.get(text, earlier[text].through)) is not None
-    }
+    retrained = {key: text for key, text in encoded.items() if text in reasons}
     return Update(
         previous,
         reasons,
-        frozenset(key for key, text in encoded.items() if text in reasons),
+        frozenset(retrained),
         frozenset(text for text in known_keys if text not in dropped),
         {text: start for text, start in gone.items() if text not in dropped},
-        retired | {text: "damaged" for text in stored.damaged if text not in there},
+        retired,
         tuple(key for key, text in encoded.items() if text not in reasons and text not in earlier),
-        incumbents=incumbents,
+        incumbents=_incumbents(retrained, earlier, hashes),
         stored=stored,
         seen=hashes,
     )
+
+
+def _gone(ledger: pd.DataFrame, keys: Sequence[str], there: Collection[str], today: str) -> dict[str, str]:
+    """Say which groups of the version before are not in the table, and since when."""
+    since = dict(zip(keys, ledger["missing_since"].tolist(), strict=True)) if "missing_since" in ledger else {}
+    return {text: since.get(text) or today for text in keys if text not in there}
+
+
+def _retired(gone: Mapping[str, str], as_of: int, keep_missing: Any) -> dict[str, str]:
+    """Choose those of the groups that are gone which have been so for too long."""
+    limit = microseconds_in(keep_missing, "keep_missing")
+    return {text: start for text, start in gone.items() if limit is not None and as_of - _point(start, as_of) > limit}
+
+
+def _incumbents(
+    retrained: Mapping[GroupKey, str], earlier: Mapping[str, Earlier], hashes: Mapping[str, HashArray]
+) -> dict[GroupKey, Seen]:
+    """Say what the children of retrained groups have seen; of some that is not known, and they are in no contest."""
+    return {
+        key: seen
+        for key, text in retrained.items()
+        if text in earlier and earlier[text].has_child
+        # Of a version that had a time column there are no hashes, and without one there is no point of time.
+        if (seen := hashes.get(text, earlier[text].through)) is not None
+    }
 
 
 def refuse_other(previous: MetaModel, plan: Plan) -> None:
