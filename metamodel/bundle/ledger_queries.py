@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamodel.common.arrays import IntArray
 from metamodel.common.group_status import ANSWERED, POOLED, WITH_CHILD
 from metamodel.evaluation.metrics import METRICS, PRIMARY, SECONDARY, is_better
 from metamodel.prediction.pooled_model import POOLED as BY_POOLED
@@ -65,12 +66,16 @@ def with_keys(ledger: pd.DataFrame, keys: Sequence[GroupKey], schema: KeySchema)
     for i, column in enumerate(schema.columns):
         values = [key[i] if i < len(key) else None for key in keys]
         ledger[column.name] = pd.array(values, dtype=_KEY_DTYPES[column.kind]) if column.kind in _KEY_DTYPES else values
-    order = sorted(range(len(keys)), key=lambda i: (-len(keys[i]), [_sortable(value) for value in keys[i]]))
-    return ledger.iloc[order].reset_index(drop=True)
+    lengths = np.fromiter(map(len, keys), dtype=np.int64, count=len(keys))
+    ranks = [_ranks([key[i] if i < len(key) else None for key in keys]) for i in range(len(schema.columns))]
+    return ledger.iloc[np.lexsort((*ranks[::-1], -lengths))].reset_index(drop=True)
 
 
-def _sortable(value: Any) -> tuple[bool, Any]:
-    return (value is None, "" if value is None else value)
+def _ranks(values: Sequence[Any]) -> IntArray:
+    """Give every value of a column its place among all of them, in their order; nulls come last."""
+    distinct = set(values) - {None}
+    rank = dict(zip(sorted(distinct), range(len(distinct)), strict=True)) | {None: len(distinct)}
+    return np.fromiter(map(rank.__getitem__, values), dtype=np.int64, count=len(values))
 
 
 def _is_canonical(dtype: Any, kind: str) -> bool:

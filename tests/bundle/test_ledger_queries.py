@@ -64,6 +64,9 @@ def test_keys_come_back_from_the_columns_that_they_were_written_to(data: st.Data
     keys = [tuple(c.canonical(v) for c, v in zip(schema.columns, key, strict=False)) for key in keys]
     ledger = with_keys(pd.DataFrame({"level": [len(key) for key in keys], "place": range(len(keys))}), keys, schema)
     assert [keys[place] for place in ledger["place"]] == keys_of(ledger, schema)
+    assert keys_of(ledger, schema) == sorted(
+        keys, key=lambda key: (-len(key), [(v is None, 0 if v is None else v) for v in key])
+    )
     assert [encode_key(keys[place]) for place in ledger["place"]] == encoded_keys_of(ledger, schema)
 
 

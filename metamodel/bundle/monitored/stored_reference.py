@@ -54,9 +54,7 @@ def drift_table(keys: pa.Array, reference: DriftReference) -> pa.Table:
         width = little.dtype.itemsize * int(np.prod(little.shape[1:]))
         if not width:  # a model without numbers, or without categories
             continue
-        columns[name] = pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(width), len(keys), [None, pa.py_buffer(little.tobytes())]
-        )
+        columns[name] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(keys), [None, pa.py_buffer(little)])
     meta = json.dumps({"shapes": shapes, "shared": reference.to_meta()})
     return pa.table(columns).replace_schema_metadata({_META: meta.encode()})
 
@@ -103,4 +101,4 @@ def _array(table: pa.Table, name: str, dtype: str, shape: Sequence[int]) -> AnyA
     flat = np.frombuffer(content, dtype=dtype)
     size = len(values) * int(np.prod(shape))
     start = values.offset * int(np.prod(shape))
-    return flat[start : start + size].reshape(len(values), *shape).astype(np.dtype(dtype).newbyteorder("="))
+    return flat[start : start + size].reshape(len(values), *shape).astype(np.dtype(dtype).newbyteorder("="), copy=False)

@@ -93,7 +93,7 @@ def test_many_levels_are_encoded_by_the_target_and_learned_as_well() -> None:
 
 
 def test_it_is_neither_stored_nor_a_row_of_the_ledger() -> None:
-    with_it, without = (fit(table("shared"), pooled=wanted) for wanted in (True, False))
+    with_it, without = (fit(table("own"), pooled=wanted) for wanted in (True, False))
     assert with_it.ledger["sha256"].tolist() == without.ledger["sha256"].tolist()
     assert without.ledger["error_saved_pooled"].isna().all()
     assert POOLED_COLUMN not in without.holdout
