@@ -9,10 +9,24 @@ from metamodel.tables.checks import Finding
 
 __all__ = ["holds_rows", "stored_row_findings"]
 
-# Of scikit-learn: estimators of these modules keep the rows that they are fitted on, or those at the edges of classes.
-_MODULES: Final = ("sklearn.neighbors", "sklearn.gaussian_process", "sklearn.kernel_ridge", "sklearn.semi_supervised")
+# Estimators of these modules keep the rows that they are fitted on.
+_MODULES: Final = (
+    "sklearn.neighbors",
+    "sklearn.gaussian_process",
+    "sklearn.kernel_ridge",
+    "sklearn.semi_supervised",
+    "sklearn.manifold",
+    "tabpfn",
+)
 
-_SUPPORT_VECTORS: Final = ("SVC", "SVR", "NuSVC", "NuSVR", "OneClassSVM")
+# Module → classes that keep them, or some: at the edges of classes, drawn at random, or those to impute from.
+_CLASSES: Final = {
+    "sklearn.svm": ("SVC", "SVR", "NuSVC", "NuSVR", "OneClassSVM"),
+    "sklearn.impute": ("KNNImputer",),
+    "sklearn.kernel_approximation": ("Nystroem",),
+    "sklearn.decomposition": ("KernelPCA",),
+    "sklearn.isotonic": ("IsotonicRegression",),
+}
 
 # Of these modules, what keeps no row.
 _WITHOUT_ROWS: Final = ("NearestCentroid", "SelfTrainingClassifier", "NeighborhoodComponentsAnalysis")
@@ -41,7 +55,11 @@ def _keeps_rows(value: Any) -> bool:
     if any(name in _WITHOUT_ROWS for _, name in names):
         return False
     of_modules = any(module.startswith(_MODULES) for module, _ in names)
-    return of_modules or any(module.startswith("sklearn.svm") and name in _SUPPORT_VECTORS for module, name in names)
+    return of_modules or any(
+        module.startswith(package) and name in classes
+        for module, name in names
+        for package, classes in _CLASSES.items()
+    )
 
 
 def stored_row_findings(candidates: Iterable[Candidate], used: Iterable[str]) -> list[Finding]:
