@@ -288,7 +288,7 @@ def read_rules(rules: Any) -> GateRules:
         ) from error
     try:
         content = json.loads(text) if str(rules).lower().endswith(".json") else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:  # the last: lists in lists in lists
         raise InputError(
             f"The rules {str(rules)!r} are malformed ({' '.join(str(error).split())}). Correct them."
         ) from error

@@ -69,7 +69,13 @@ def test_rules_that_are_none_are_told_in_one_line(described: Any, message: str) 
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("a: [", "are malformed"), ("flor: 1", r"There is no rule 'flor'"), (None, "cannot be read")]
+    ("text", "message"),
+    [
+        ("a: [", "are malformed"),
+        ("a: " + "[" * 3000, "are malformed"),
+        ("flor: 1", r"There is no rule 'flor'"),
+        (None, "cannot be read"),
+    ],
 )
 def test_a_file_of_rules_that_is_none_is_named(tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "gates.yaml"

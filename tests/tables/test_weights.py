@@ -29,7 +29,7 @@ def test_a_weight_that_is_none_is_one_clear_line(values, first):
     [
         ("heavy", "string"),
         (pd.Timestamp("2024-01-01"), "datetime64"),
-        (pd.Timedelta("1D"), "timedelta64"),
+        (pd.Timedelta(1, "D"), "timedelta64"),
         (1j, "complex"),
     ],
 )

@@ -83,7 +83,7 @@ def _content(path: str, ctx: click.Context) -> Mapping[str, Any]:
         ) from error
     try:
         content = json.loads(text) if path.lower().endswith(".json") else yaml.load(text, _once(yaml))
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:  # the last: lists in lists in lists
         where = " ".join(str(error).split())
         raise click.UsageError(f"The file of options {path!r} is malformed ({where}). Correct it.", ctx) from error
     if content is not None and not (isinstance(content, dict) and all(isinstance(key, str) for key in content)):

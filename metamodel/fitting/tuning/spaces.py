@@ -172,7 +172,7 @@ def _from_file(path: Path) -> Any:
         raise InputError(f"The search space {short(str(path))} cannot be read ({error}). Check the path.") from error
     try:
         return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:  # the last: lists in lists in lists
         where = " ".join(str(error).split())
         raise InputError(f"The search space {short(str(path))} is malformed ({where}). Correct the file.") from error
 
