@@ -6,6 +6,7 @@ the spec digest, the checks and the table in docs/options.md are made from that.
 `metamodel --help` is quick.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
@@ -13,7 +14,10 @@ from typing import Any, Literal
 from metamodel.common.messages import did_you_mean, short
 from metamodel.exceptions import InputError
 
-__all__ = ["Check", "Form", "Option", "OptionGroup", "check_options", "declared", "named", "option"]
+__all__ = ["Check", "Form", "Option", "OptionGroup", "check_options", "declared", "named", "option", "read_settings"]
+
+# Values that a file may come to when each alias is written out: more than anybody writes by hand.
+_MOST_VALUES = 100_000
 
 # A value → what it is not, and what to give instead; "" where nothing is wrong with it.
 Check = Callable[[Any], str]
@@ -132,3 +136,50 @@ class OptionGroup:
     def options(self) -> list[Option]:
         """The options, those that have to be given first."""
         return sorted((one for group in self.classes for one in declared(group)), key=lambda one: not one.required)
+
+
+def read_settings(text: str, *, is_json: bool) -> Any:
+    """Read a text whose keys stand once and whose aliases come to no more than a large file.
+
+    Raises
+    ------
+    ValueError
+        It is malformed, names a key twice, or opens to too much; the message is one line.
+
+    Examples
+    --------
+    >>> read_settings("{a: &x [1, 2], b: *x}", is_json=False)
+    {'a': [1, 2], 'b': [1, 2]}
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value if isinstance(key.value, str)]
+            if twice := [name for name in keys if keys.count(name) > 1]:
+                raise yaml.YAMLError(f"{twice[0]!r} stands twice in {node.start_mark}")
+            return dict(super().construct_mapping(node, deep))
+
+        def get_single_node(self) -> Any:
+            node = super().get_single_node()
+            if node is not None and _size(node, {}) > _MOST_VALUES:
+                raise yaml.YAMLError(f"its aliases open to more than {_MOST_VALUES:,} values")
+            return node
+
+    try:
+        return json.loads(text) if is_json else yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
+
+
+def _size(node: Any, known: dict[int, float]) -> float:
+    """Count the values that a node comes to; one that holds itself has no end."""
+    if isinstance(node.value, str):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # until it is counted: whoever meets it now is inside it
+        parts = [part for one in node.value for part in (one if isinstance(one, tuple) else (one,))]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]

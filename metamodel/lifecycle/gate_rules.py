@@ -1,13 +1,12 @@
 """The rules of a gate: declared once, read from YAML, JSON or a dict, checked before anything is computed."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
 from metamodel.common.messages import did_you_mean, listing, short
-from metamodel.common.option import Option, check_options, declared, option
+from metamodel.common.option import Option, check_options, declared, option, read_settings
 from metamodel.common.validation import is_number, is_whole
 from metamodel.exceptions import InputError
 from metamodel.lifecycle.gate_conditions import parse_bound
@@ -277,8 +276,6 @@ def read_rules(rules: Any) -> GateRules:
         return rules
     if not isinstance(rules, str | Path):
         return GateRules.of(rules)
-    import yaml
-
     try:
         text = Path(rules).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -287,11 +284,9 @@ def read_rules(rules: Any) -> GateRules:
             f"The rules {str(rules)!r} cannot be read: {reason}. Check the path; `metamodel gate --init` writes some."
         ) from error
     try:
-        content = json.loads(text) if str(rules).lower().endswith(".json") else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:  # the last: lists in lists in lists
-        raise InputError(
-            f"The rules {str(rules)!r} are malformed ({' '.join(str(error).split())}). Correct them."
-        ) from error
+        content = read_settings(text, is_json=str(rules).lower().endswith(".json"))
+    except ValueError as error:
+        raise InputError(f"The rules {str(rules)!r} are malformed ({error}). Correct them.") from error
     try:
         return GateRules.of(content)
     except InputError as error:

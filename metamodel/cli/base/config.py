@@ -1,6 +1,5 @@
 """Files of options: `--config FILE` gives a command what its command line does not, `--print-config` writes one."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import click
 
 from metamodel.cli.base.options import EmptyableOption, Unwritten
 from metamodel.common.messages import did_you_mean
-from metamodel.common.option import OptionGroup
+from metamodel.common.option import OptionGroup, read_settings
 
 __all__ = ["config_options", "keys_of", "used"]
 
@@ -72,8 +71,6 @@ def _read(ctx: click.Context, _: click.Parameter, path: str | None) -> None:
 
 
 def _content(path: str, ctx: click.Context) -> Mapping[str, Any]:
-    import yaml
-
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -82,28 +79,14 @@ def _content(path: str, ctx: click.Context) -> Mapping[str, Any]:
             f"The file of options {path!r} cannot be read: {reason}. Check the path.", ctx
         ) from error
     try:
-        content = json.loads(text) if path.lower().endswith(".json") else yaml.load(text, _once(yaml))
-    except (ValueError, yaml.YAMLError, RecursionError) as error:  # the last: lists in lists in lists
-        where = " ".join(str(error).split())
-        raise click.UsageError(f"The file of options {path!r} is malformed ({where}). Correct it.", ctx) from error
+        content = read_settings(text, is_json=path.lower().endswith(".json"))
+    except ValueError as error:
+        raise click.UsageError(f"The file of options {path!r} is malformed ({error}). Correct it.", ctx) from error
     if content is not None and not (isinstance(content, dict) and all(isinstance(key, str) for key in content)):
         raise click.UsageError(
             f"The file of options {path!r} holds no mapping from options to values. Correct it.", ctx
         )
     return content or {}
-
-
-def _once(yaml: Any) -> type:
-    """Make a loader that takes a key once: of two, YAML's own would silently keep the last."""
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            keys = [one.value for one, _ in node.value if isinstance(one.value, str)]
-            if twice := [key for key in keys if keys.count(key) > 1]:
-                raise yaml.YAMLError(f"{twice[0]!r} stands twice in {node.start_mark}")
-            return dict(super().construct_mapping(node, deep))
-
-    return Loader
 
 
 def _entries(content: Mapping[str, Any], path: str, ctx: click.Context) -> Iterator[tuple[str, Any]]:

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from metamodel.common.messages import did_you_mean, listing, short
+from metamodel.common.option import read_settings
 from metamodel.common.validation import is_number
 from metamodel.exceptions import InputError
 from metamodel.fitting.spec import Candidate
@@ -160,8 +161,6 @@ def parameter_path(estimator: Any, name: str) -> str | None:
 
 
 def _from_file(path: Path) -> Any:
-    import yaml
-
     if path.suffix.lower() not in (".yaml", ".yml", ".json"):
         raise InputError(
             f"tune={short(str(path))} is neither 'auto' nor a .yaml, .yml or .json file. Give one of these."
@@ -171,10 +170,9 @@ def _from_file(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The search space {short(str(path))} cannot be read ({error}). Check the path.") from error
     try:
-        return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:  # the last: lists in lists in lists
-        where = " ".join(str(error).split())
-        raise InputError(f"The search space {short(str(path))} is malformed ({where}). Correct the file.") from error
+        return read_settings(text, is_json=path.suffix.lower() == ".json")
+    except ValueError as error:
+        raise InputError(f"The search space {short(str(path))} is malformed ({error}). Correct the file.") from error
 
 
 def _plain_space(candidate: str, space: object) -> Plain | str:

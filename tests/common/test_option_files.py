@@ -1,0 +1,34 @@
+"""Settings that mean harm end in one line, at once."""
+
+import pytest
+
+from metamodel.common.option import read_settings
+
+BOMB = "a0: &a0 [x,x]\n" + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, "aliases open to more than 100,000 values"),
+        ("a: &a [*a]", "aliases open to more than"),
+        ("a: &a {b: *a}", "aliases open to more than"),
+        ("a: " + "[" * 3000, "it nests too deeply"),
+        ("a: 1\na: 2", "'a' stands twice"),
+        ("a: [", "expected the node content"),
+    ],
+    ids=["bomb", "list in itself", "mapping in itself", "deep", "twice", "malformed"],
+)
+def test_yaml_that_is_none_or_has_no_end_is_one_line(text, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read_settings(text, is_json=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_json_that_nests_too_deeply_is_one_line():
+    with pytest.raises(ValueError, match="nests too deeply"):
+        read_settings("[" * 100_000, is_json=True)
+
+
+def test_aliases_and_merged_keys_are_read():
+    assert read_settings("a: &a {b: 1}\nc: {<<: *a, d: *a}", is_json=False)["c"] == {"b": 1, "d": {"b": 1}}
