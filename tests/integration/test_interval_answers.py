@@ -30,9 +30,9 @@ COLUMNS = ["prediction", "lower", "upper", "status"]
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    """Stores with 150 rows each, one with 12, many with 1 to 4; in another country one whose rows have no target."""
+    """Stores with 250 rows each, one with 12, many with 1 to 4; in another country one whose rows have no target."""
     rng = np.random.default_rng(0)
-    sizes = {("FR", 1): 150, ("FR", 2): 150, ("FR", 3): 12, ("FR", 4): 1, ("DE", 1): 150, ("DE", 2): 20}
+    sizes = {("FR", 1): 250, ("FR", 2): 250, ("FR", 3): 12, ("FR", 4): 1, ("DE", 1): 250, ("DE", 2): 20}
     sizes |= {("FR", store): 4 for store in range(10, 50)}
     keys = [key for key, size in sizes.items() for _ in range(size)]
     frame = pd.DataFrame(keys, columns=KEYS).assign(day=np.concatenate([np.arange(n) for n in sizes.values()]))
@@ -139,7 +139,7 @@ def test_rows_that_a_parent_answers_are_covered(made, options):
     assert by_parents.sum() > 200
     assert 0.85 < inside[by_parents].mean() < 0.96
     # Pruning keeps the children that look good on the very rows that calibrate them.
-    assert (0.8 if "prune" in options else 0.85) < inside[~by_parents].mean() < 0.96
+    assert (0.75 if "prune" in options else 0.85) < inside[~by_parents].mean() < 0.96
     assert abs(trained.summary["interval_coverage_fallback"] - 0.9) < 0.1
 
 
