@@ -36,6 +36,12 @@ def test_a_program_has_its_own_arguments_environment_directory_and_streams(tmp_p
     assert told["process"] == told["group"] != os.getpgid(0)
 
 
+def test_a_program_text_has_its_arguments_and_the_temporary_directory_of_its_environment(tmp_path: Path) -> None:
+    program = "import sys, tempfile\nprint(__name__, *sys.argv[1:], tempfile.gettempdir())\nsys.exit(3)"
+    done = forked_programs.run("program_text", program, "a", env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (3, f"__main__ a {tmp_path}\n", "")
+
+
 def test_a_program_has_no_files_of_the_server_and_of_its_other_children() -> None:
     other = forked_programs.start("metamodel", before="import time\ntime.sleep(60)")
     try:

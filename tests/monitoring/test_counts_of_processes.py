@@ -1,14 +1,11 @@
 """Counts of four processes, and of Spark's workers, are those of one pass; coverage comes from them, too."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import numpy as np
 import pandas as pd
-import places
 import pytest
 from monitored import changed, weeks
 
@@ -25,6 +22,7 @@ import sys
 from pathlib import Path
 import pandas as pd
 import metamodel
+sys.path.append(sys.argv.pop(1))
 from test_counts_of_processes import counted
 from metamodel.prediction_log.count_files import write_counts
 
@@ -52,14 +50,13 @@ def test_four_processes_count_what_one_pass_counts_and_the_window_is_judged_the_
 ) -> None:
     """Each opens the model by itself, and knows nothing of the others."""
     table = changed("2026-03-02", 4).sample(frac=1, random_state=0)
-    path = [str(Path(__file__).parent), places.IMPORTS]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    here = str(Path(__file__).parent)
     processes, files = [], [tmp_path / f"{part}.parquet" for part in range(4)]
     for part, file in enumerate(files):
         rows = tmp_path / f"rows-{part}.parquet"
         table.iloc[part::4].to_parquet(rows)
-        program = [sys.executable, "-c", _PROGRAM, str(model.bundle.path), str(rows), str(file)]
-        processes.append(subprocess.Popen(program, env=environment))
+        arguments = here, str(model.bundle.path), str(rows), str(file)
+        processes.append(forked_programs.start("program_text", _PROGRAM, *arguments))
     assert [process.wait(timeout=120) for process in processes] == [0, 0, 0, 0]
 
     assert_same(WindowCounts.together([read_counts(file) for file in files]), counted(model, table))

@@ -1,12 +1,9 @@
 """A process has one log of the same settings, which is written at its orderly end."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import forked_programs
 from logged_rows import rows_in, settings_in
-from places import IMPORTS
 
 from metamodel.prediction_log.process_log import process_log
 
@@ -25,6 +22,5 @@ def test_models_of_one_process_share_a_log(tmp_path: Path):
 
 
 def test_at_the_end_of_a_program_the_queue_is_written(tmp_path: Path):
-    env = {**os.environ, "PYTHONPATH": IMPORTS}
-    subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], check=True, timeout=120, env=env)
+    assert forked_programs.run("program_text", PROGRAM, str(tmp_path)).returncode == 0
     assert len(rows_in(tmp_path)) == 5

@@ -14,6 +14,7 @@ import selectors
 import socket
 import struct
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -50,6 +51,7 @@ class Request(NamedTuple):
         os.environ.clear()
         os.environ.update(self.environment)
         time.tzset()
+        tempfile.tempdir = None  # TMPDIR may be another
         if self.environment.get("PYTHONUNBUFFERED"):
             sys.stdout.reconfigure(line_buffering=True, write_through=True)
         sys.modules["numpy"].random.seed()  # or all children draw the same

@@ -1,11 +1,10 @@
 """What a killed process left open is closed by the next command; what is open in a living one stays so."""
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+import forked_programs
 import pytest
 from mlflow import MlflowClient
 from stores import new_store
@@ -51,7 +50,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_killed_process_s_run_is_failed_and_says_why(temporary: Path) -> None:
     client = MlflowClient()
     client.search_experiments()  # the store is there
-    killed = subprocess.run([sys.executable, "-c", KILLED_IN_A_RUN], stdout=subprocess.PIPE, text=True, check=False)
+    killed = forked_programs.run("program_text", KILLED_IN_A_RUN)
     run_id = killed.stdout.split()[0]
     assert client.get_run(run_id).info.status == "RUNNING"
 
@@ -75,16 +74,14 @@ def test_a_note_of_another_server_stays_until_that_server_is_used(temporary: Pat
     used = {**os.environ, "MLFLOW_TRACKING_URI": other}  # in processes of their own: this one may have set another
     client = MlflowClient(other)
     client.search_experiments()
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_IN_A_RUN], env=used, stdout=subprocess.PIPE, text=True, check=False
-    )
+    killed = forked_programs.run("program_text", KILLED_IN_A_RUN, env=used)
     run_id = killed.stdout.split()[0]
 
     close_left_open(ERROR_TAG)
 
     assert client.get_run(run_id).info.status == "RUNNING"
     closing = f"from metamodel.tracking.left_open import close_left_open; close_left_open({ERROR_TAG!r})"
-    subprocess.run([sys.executable, "-c", closing], env=used, check=True)
+    assert forked_programs.run("program_text", closing, env=used).returncode == 0
     assert client.get_run(run_id).info.status == "FAILED"
 
 
@@ -92,8 +89,7 @@ def test_a_note_of_another_server_stays_until_that_server_is_used(temporary: Pat
 def test_what_a_killed_process_had_begun_for_groups_is_ended_too_and_the_callers_nested_runs_are_not() -> None:
     client = MlflowClient()
     client.search_experiments()
-    program = [sys.executable, "-c", KILLED_IN_ITS_CHILDREN]
-    killed = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=False)
+    killed = forked_programs.run("program_text", KILLED_IN_ITS_CHILDREN)
     run_id = killed.stdout.split()[0]
 
     close_left_open(ERROR_TAG)
