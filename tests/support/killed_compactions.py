@@ -11,7 +11,7 @@ from typing import Any
 from metamodel.prediction_log import compaction, delta_store, hive_store, log_store
 
 # What a compaction does at most in one go: takes in, deletes what is old, and forgets somebody.
-ERASING: dict[str, Any] = {"delete_older": "84h", "forget_entity": [[3]], "secret": "hush"}
+ERASING: dict[str, Any] = {"delete_older": "96h", "forget_entity": [[3]], "secret": "hush"}
 
 _STEPS = [
     (delta_store.DeltaStore, "append"),
