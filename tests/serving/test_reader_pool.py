@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import resource
+import select
 import signal
 import socket
 from collections.abc import Iterator
@@ -187,9 +188,9 @@ def test_the_processes_keep_no_strangers_socket_and_end_with_their_worker(scorer
 
 
 def _wait_for_end(descriptor: int) -> None:
-    import select
-
-    ended, _, _ = select.select([descriptor], [], [], 30)
+    waiting = select.poll()  # `select.select` takes no descriptor from 1,024 on
+    waiting.register(descriptor, select.POLLIN)
+    ended = waiting.poll(30_000)
     os.close(descriptor)
     assert ended
 
