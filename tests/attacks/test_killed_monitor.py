@@ -1,17 +1,12 @@
 """Twenty kills of `monitor` at points all over its way: no file of it is half-written, and the next one is right."""
 
 import json
-import os
-import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from killed_commands import begin, processes, seconds
+from killed_commands import kill_at_random, processes, run_whole, seconds
 from monitored import SECOND, START, changed, monitored
-from places import IMPORTS
 
 import metamodel
 
@@ -61,25 +56,15 @@ def test_a_killed_monitor_leaves_whole_files_and_the_next_says_what_an_undisturb
         name: _MONITOR.format(bundle=bundle, table=windows[SECOND], output=str(output))
         for name, output in outputs.items()
     }
-    context, chance = processes(), random.Random(0)
+    context = processes()
     whole = min(seconds(context, programs["undisturbed"], store, folder) for _ in range(2))
     killed = 0
-    for _ in range(KILLS):
-        process = begin(context, programs["killed"], store, folder)
-        wait = chance.uniform(0.1, 0.95) * whole
-        process.join(wait)
-        process.kill()
-        process.join()
-        killed += process.exitcode != 0
-        if process.exitcode == 0:  # the machine has less to do than when the time was taken
-            whole = min(whole, wait)
+    for was_killed in kill_at_random(context, programs["killed"], store, folder, KILLS, whole, latest=0.95):
+        killed += was_killed
         _check_whole(outputs["killed"])
     assert killed >= KILLS / 2
 
-    # A whole process, which tidies up at its end.
-    after = f"import metamodel; {programs['killed']}"
-    environment = {**os.environ, "PYTHONPATH": IMPORTS, "TMPDIR": str(folder)}
-    subprocess.run([sys.executable, "-c", after], env=environment, check=True, timeout=120)
+    run_whole(programs["killed"], store, folder)
 
     assert [path.name for path in folder.iterdir() if "metamodel-" in path.name] == []
     assert list(outputs["killed"].rglob(".*")) == []

@@ -1,14 +1,10 @@
 """Twenty kills of `log_model` and of `train`, some more of groups' own models and runs: nothing is left behind."""
 
-import os
-import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from killed_commands import begin, processes, seconds
+from killed_commands import kill_at_random, processes, run_whole, seconds
 from mlflow.tracking import MlflowClient
 
 import metamodel
@@ -47,24 +43,13 @@ def test_what_was_killed_leaves_nothing_after_the_next_command(
     trained = pd.read_csv(table).head(60 if one_by_one else None)
     metamodel.train(trained, "shop", "y", "ridge", output_dir=bundle, n_jobs=1)
     program = what.format(bundle=str(bundle), table=str(table))
-    context, chance = processes(), random.Random(0)
+    context = processes()
     seconds(context, program, store, folder)  # makes the store
     whole = seconds(context, program, store, folder)
-    killed = 0
-    for _ in range(kills):
-        process = begin(context, program, store, folder)
-        wait = chance.uniform(0.1, 0.9) * whole
-        process.join(wait)
-        process.kill()
-        process.join()
-        killed += process.exitcode != 0
-        if process.exitcode == 0:  # the machine has less to do than when the time was taken
-            whole = min(whole, wait)
+    killed = sum(kill_at_random(context, program, store, folder, kills, whole, latest=0.9))
     assert killed >= kills / 2
     assert [path for path in folder.iterdir() if "metamodel-" in path.name]
-    after = f"import metamodel; {program}"
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": store, "TMPDIR": str(folder)}
-    subprocess.run([sys.executable, "-c", after], env=environment, check=True, timeout=120)
+    run_whole(program, store, folder)
     assert [path.name for path in folder.iterdir() if "metamodel-" in path.name] == []
     client = MlflowClient(store)
     runs = client.search_runs(["0"], max_results=1000)

@@ -2,8 +2,12 @@
 
 import multiprocessing
 import os
+import random
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -43,6 +47,46 @@ def seconds(context: ForkServerContext, program: str, store: str, folder: Path) 
         process.kill()
         raise RuntimeError(f"the program ended with {process.exitcode}")
     return time.monotonic() - start
+
+
+def kill_at_random(
+    context: ForkServerContext, program: str, store: str, folder: Path, kills: int, whole: float, latest: float
+) -> Iterator[bool]:
+    """Start a program again and again, and kill it at some moment of its way; the moments are the same each time.
+
+    Parameters
+    ----------
+    context, program, store, folder
+        As in `begin`.
+    kills
+        How often.
+    whole
+        Seconds that it takes where nobody kills it.
+    latest
+        Share of these after which it is killed at the latest.
+
+    Yields
+    ------
+    bool
+        Whether it was killed, and not done already.
+    """
+    chance = random.Random(0)
+    for _ in range(kills):
+        process = begin(context, program, store, folder)
+        wait = chance.uniform(0.1, latest) * whole
+        process.join(wait)
+        process.kill()
+        process.join()
+        if process.exitcode == 0:  # the machine has less to do than when the time was taken
+            whole = min(whole, wait)
+        yield process.exitcode != 0
+
+
+def run_whole(program: str, store: str, folder: Path) -> None:
+    """Run a program in a whole process, which tidies up at its end."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": store, "TMPDIR": str(folder)}
+    command = [sys.executable, "-c", f"import metamodel; {program}"]
+    subprocess.run(command, env=environment, check=True, timeout=120)
 
 
 def _work(program: str, store: str, folder: Path, begun: Event) -> None:
