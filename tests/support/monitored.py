@@ -40,14 +40,17 @@ def weeks(number: int, seed: int, *, shops: int = 12, rows: int = 30, start: str
 
 def monitored(n_jobs: int = 1, **options: Any) -> metamodel.TrainingResult:
     """Train on ten weeks."""
+    return _trained(weeks(8, 1, start="2026-01-05"), n_jobs=n_jobs, **options)
+
+
+def _trained(table: pd.DataFrame, **options: Any) -> metamodel.TrainingResult:
     return metamodel.train(
-        weeks(8, 1, start="2026-01-05"),
+        table,
         ["country", "shop"],
         "sales",
         "ridge",
         time_column="week",
         features=["price", "stock", "kind"],
-        n_jobs=n_jobs,
         **options,
     )
 
@@ -72,16 +75,5 @@ def alike(number: int, seed: int, **options: Any) -> pd.DataFrame:
 
 def with_pruned(**options: Any) -> metamodel.TrainingResult:
     """Train on shops that are alike, so that parents answer for some of them."""
-    return metamodel.train(
-        alike(8, 1, start="2026-01-05"),
-        ["country", "shop"],
-        "sales",
-        "ridge",
-        time_column="week",
-        features=["price", "stock", "kind"],
-        unknown="fallback",
-        prune=True,
-        pooled=False,
-        n_jobs=1,
-        **options,
-    )
+    choices = {"unknown": "fallback", "prune": True, "pooled": False, "n_jobs": 1}
+    return _trained(alike(8, 1, start="2026-01-05"), **choices, **options)
