@@ -130,10 +130,11 @@ def _with_large_integers(hashes: HashArray, values: pd.Series) -> HashArray:
 
 
 def _object_hash(value: Any) -> int:
-    if isinstance(value, int | np.integer) and -(2**63) <= value < 2**63:
-        return int(_hashes_of_column(np.array([value], dtype=np.int64))[0])
-    if isinstance(value, float | np.floating):
+    is_whole = isinstance(value, int | np.integer)
+    if isinstance(value, float | np.floating) or (is_whole and -_EXACT <= value <= _EXACT):
         return int(_number_hashes(np.array([value], dtype=np.float64))[0])
+    if is_whole and -(2**63) <= value < 2**63:
+        return int(_hashes_of_column(np.array([value], dtype=np.int64))[0])
     text = value if isinstance(value, str) else repr(value)
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
 
