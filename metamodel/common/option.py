@@ -7,6 +7,7 @@ the spec digest, the checks and the table in docs/options.md are made from that.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
@@ -139,12 +140,12 @@ class OptionGroup:
 
 
 def read_settings(text: str, *, is_json: bool) -> Any:
-    """Read a text whose keys stand once and whose aliases come to no more than a large file.
+    """Read JSON, or YAML whose keys stand once and whose aliases come to no more than a large file.
 
     Raises
     ------
     ValueError
-        It is malformed, names a key twice, or opens to too much; the message is one line.
+        It is malformed, or, of YAML, names a key twice or opens to too much; the message is one line.
 
     Examples
     --------
@@ -156,7 +157,7 @@ def read_settings(text: str, *, is_json: bool) -> Any:
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             keys = [key.value for key, _ in node.value if isinstance(key.value, str)]
-            if twice := [name for name in keys if keys.count(name) > 1]:
+            if twice := [name for name, times in Counter(keys).items() if times > 1]:
                 raise yaml.YAMLError(f"{twice[0]!r} stands twice in {node.start_mark}")
             return dict(super().construct_mapping(node, deep))
 
