@@ -134,6 +134,11 @@ class Manifest:
         return (*(level for level in self.levels if level), POOLED)
 
     @property
+    def answering_chain(self) -> tuple[int, ...]:
+        """The `chain` where it answers unasked; with shrinkage, or for `explore`, there may be one that does not."""
+        return self.chain if self.unknown == "fallback" else ()
+
+    @property
     def methods(self) -> dict[str, int]:
         """Methods beside `predict` that all children have, and how many columns each gives (of scores it is not said).
 

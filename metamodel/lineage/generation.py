@@ -166,7 +166,7 @@ def version_row(generation: Generation, new_children: int) -> pa.Table:
         "target": manifest.target.name,
         "group_by": json.dumps(list(manifest.keys.names), ensure_ascii=False),
         "key_schema": json.dumps(manifest.keys.to_dict(), ensure_ascii=False),
-        "chain": json.dumps(list(manifest.chain) if manifest.unknown == "fallback" else []),
+        "chain": json.dumps(list(manifest.answering_chain)),
         "groups": int(statuses.sum()),
         "new_children": new_children,
     }

@@ -211,8 +211,7 @@ class Facts:
 
     def answers(self) -> Markup:
         """Who answers for the training rows."""
-        levels = self.manifest.chain if self.manifest.unknown == "fallback" else ()
-        counts = who_answers(self.ledger, self.manifest.keys, levels)
+        counts = who_answers(self.ledger, self.manifest.keys, self.manifest.answering_chain)
         columns = self.manifest.keys.names
         parts = []
         for who, (_, rows) in counts.items():

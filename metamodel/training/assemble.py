@@ -135,9 +135,9 @@ def _record_reference(
     directory: Path, plan: Plan, manifest: Manifest, gathered: "_Gathered", judged: "_Judged"
 ) -> dict[str, float]:
     of_workers = [part for result in gathered.results for part in result.references]
-    chain = manifest.chain if plan.answering_levels else ()
     taken_over = (gathered.carrying.previous, gathered.carrying.keys) if gathered.carrying else ()
-    return record_reference(directory, plan, judged.ledger, judged.shrunk.answered_rows, chain, of_workers, *taken_over)
+    rows, chain = judged.shrunk.answered_rows, manifest.answering_chain
+    return record_reference(directory, plan, judged.ledger, rows, chain, of_workers, *taken_over)
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,10 @@ class GroupAnswerers:
         manifest = model.manifest
         ledger = model.bundle.read_ledger([*manifest.keys.names, "level", "status"])
         ledger = ledger[ledger["status"] != "retired"]
-        chain = tuple(manifest.chain) if manifest.unknown == "fallback" else ()
-        who = answerers(ledger, manifest.keys, chain)
+        who = answerers(ledger, manifest.keys, manifest.answering_chain)
         children = ledger[ledger["level"] == len(manifest.keys.columns)]
         known = dict(zip(encoded_keys_of(children, manifest.keys), who, strict=True))
-        return cls(known, parents_with_child(ledger, manifest.keys), chain)
+        return cls(known, parents_with_child(ledger, manifest.keys), manifest.answering_chain)
 
     def of_groups(self, keys: Iterable[str]) -> list[str]:
         """Say who answers groups, known or not."""

@@ -25,7 +25,7 @@ def watched_groups(ledger: pd.DataFrame, schema: KeySchema, chain: Sequence[int]
     ledger, schema
         The ledger and its group columns.
     chain
-        Levels that answer for groups without a child, see `Manifest.chain`.
+        Levels that answer for groups without a child, see `Manifest.answering_chain`.
 
     Returns
     -------
