@@ -186,7 +186,8 @@ def _systemic_incident(
     what, effect = cell_change(level.cells, parent, column)
     key = level.keys[parent]
     where = "everywhere" if key == WORLD else f"in {key}"
-    alarms = f"{groups} of {count(tested, 'group')} alarm for themselves" if tested else "in all rows together"
+    together = "in all rows together" + (f", in none of {count(tested, 'group')} by itself" if tested else "")
+    alarms = f"{groups} of {count(tested, 'group')} alarm for themselves" if groups else together
     words = f"{name!r} changed {where} ({what}): {alarms}."
     kind = "data quality" if what != _WHAT[DISTRIBUTION] else "systemic"
     return Incident(kind, key, name, what, groups, groups / max(tested, 1), effect, words, True)

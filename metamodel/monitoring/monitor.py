@@ -166,7 +166,7 @@ def _judged(
         incident_table(incidents),
         block(listed, judged, incidents, affected, _recent(state, name, reference)),
         {**facts, "drifting": sorted(drifting_keys(model, judged)), "alarmed": _alarmed(judged, affected.values())},
-        _notes(judged, window, groups),
+        _notes(model, judged, window, groups),
         drawn_cells(judged, groups),
         error_history(state, name, reference),
     )
@@ -180,7 +180,7 @@ def _alarmed(judged: JudgedWindow, under_incidents: Iterable[BoolArray]) -> list
     return [judged.reference.keys[group] for group in np.flatnonzero(alarms)]
 
 
-def _notes(judged: JudgedWindow, window: WindowCounts, groups: pd.DataFrame) -> tuple[str, ...]:
+def _notes(model: MetaModel, judged: JudgedWindow, window: WindowCounts, groups: pd.DataFrame) -> tuple[str, ...]:
     """Say what could not be looked at, and of whom others' answers were."""
     notes = []
     of_others = groups.iloc[: len(judged.reference)]["answered_by"].value_counts().drop("child", errors="ignore")
@@ -190,7 +190,16 @@ def _notes(judged: JudgedWindow, window: WindowCounts, groups: pd.DataFrame) -> 
         notes.append(f"{count(int(of_others.sum()), 'group')} without a child of their own, {of_whom}: {words}")
     if judged.left_out:
         notes.append(f"left out, because they are functions of time alone: {listing(judged.left_out)}")
-    if not window.totals[:, LABELLED].any():
+    if model.manifest.options.get("time_column") and window.of_times is None:
+        notes.append(
+            "which columns are functions of time alone is known of the training alone: this window has too many times "
+            "to ask its rows, or counts without times"
+        )
+    predicted = PREDICTION in window.columns and window.counts[:, window.columns.index(PREDICTION)].any()
+    if window.absent and not predicted:
+        names = listing(map(repr, window.absent))
+        notes.append(f"nothing could be predicted without {names}, so that no prediction and no error was judged")
+    elif not window.totals[:, LABELLED].any():
         notes.append("no row of this window has a label yet; errors are those of earlier windows, if any")
     if not window.counts[:, [name not in (PREDICTION, *OF_LABELS) for name in window.columns]].any():
         notes.append("no feature is in the table, so that predictions and errors alone were judged")

@@ -66,10 +66,12 @@ class Monitoring:
         tested = errors + rows + int(status.get("ok", 0))
         changed = f"{errors + rows:,} of {tested:,} tested groups changed" if tested else _TOO_FEW
         detail = f" ({errors:,} in their errors)" if errors else ""
-        blocking = int(self.incidents["blocks"].sum())
-        incidents = f"; {count(blocking, 'incident')} for somebody to look at" if blocking else ""
-        free = int((~self.retrain["blocked"]).sum()) if len(self.retrain) else 0
-        return f"{self.facts['window']}: {changed}{detail}{incidents}; {count(free, 'group')} to retrain."
+        open_ones = int((self.incidents["blocks"] & ~self.incidents["acknowledged"]).sum())
+        incidents = f"; {count(open_ones, 'incident')} for somebody to look at" if open_ones else ""
+        blocked = int(self.retrain["blocked"].sum()) if len(self.retrain) else 0
+        waiting = f", {blocked:,} more blocked" if blocked else ""
+        free = len(self.retrain) - blocked
+        return f"{self.facts['window']}: {changed}{detail}{incidents}; {count(free, 'group')} to retrain{waiting}."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form, without the tables that have a row a group."""

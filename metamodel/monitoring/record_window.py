@@ -202,12 +202,13 @@ def _with_late_labels(
         return WindowNotes(facts=facts)
     changed = late_labels(model, reference, state, name, labels, at_hand)
     strangers = int((~labels.fitted).sum())
-    if strangers == len(labels.fitted):
+    if strangers and strangers == len(labels.fitted):
         raise InputError(
             f"No label fits a row: of {count(strangers, 'id')} none is in the table, or in an earlier window. "
             f"Check the columns {listing(labels.on)}."
         )
-    words = (f"{count(strangers, 'label')} of {len(labels.fitted):,} fit no row",) if strangers else ()
+    words = () if len(labels.fitted) else ("the table of labels has no row",)
+    words += (f"{count(strangers, 'label')} of {len(labels.fitted):,} fit no row",) if strangers else ()
     return WindowNotes(words, {**facts, "windows_relabelled": changed, "labels_without_row": strangers})
 
 
