@@ -1,5 +1,7 @@
 """The findings of a window as tables."""
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 
@@ -15,6 +17,9 @@ from metamodel.tables.keys import decode_keys
 __all__ = ["cell_table", "column_table", "group_table", "slice_table"]
 
 
+_COVERAGE: Final = "(coverage)"
+
+
 def group_table(judged: JudgedWindow, window: WindowCounts, answerers: GroupAnswerers) -> pd.DataFrame:
     """One row for every group of the model, and for each one that the window has beside.
 
@@ -22,7 +27,7 @@ def group_table(judged: JudgedWindow, window: WindowCounts, answerers: GroupAnsw
     reference"), `answered_by` ("child", "parent:<level>", "global", "pooled", "nobody"), `rows`, `labelled`,
     `labelled_share`, `p_drift`, `p_performance`, `error_effect` (how far the absolute error grew or shrank, in standard
     deviations), `coverage` (share of the labelled rows inside their interval), `columns` (those that changed, joined by
-    "; ").
+    "; "; "(coverage)" stands among them where intervals cover too little).
     """
     reference = judged.reference
     strangers = [i for i, key in enumerate(window.keys) if key not in reference.place]
@@ -32,7 +37,8 @@ def group_table(judged: JudgedWindow, window: WindowCounts, answerers: GroupAnsw
     keys = [*reference.keys, *(window.keys[i] for i in strangers), *absent]
     more = len(keys) - len(reference)
     names = np.array(reference.cells.columns, dtype=object)
-    changed = ["; ".join(names[row]) for row in judged.named]
+    covered_less = [[_COVERAGE] if alarm else [] for alarm in judged.coverage_alarm.tolist()]
+    changed = ["; ".join([*names[row], *more]) for row, more in zip(judged.named, covered_less, strict=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
         labelled_share = totals[:, LABELLED] / totals[:, ROWS]
         coverage = 1 - totals[:, OUTSIDE] / totals[:, INTERVALS]

@@ -207,9 +207,10 @@ def _with_late_labels(
             f"No label fits a row: of {count(strangers, 'id')} none is in the table, or in an earlier window. "
             f"Check the columns {listing(labels.on)}."
         )
-    words = () if len(labels.fitted) else ("the table of labels has no row",)
-    words += (f"{count(strangers, 'label')} of {len(labels.fitted):,} fit no row",) if strangers else ()
-    return WindowNotes(words, {**facts, "windows_relabelled": changed, "labels_without_row": strangers})
+    words = [] if len(labels.fitted) else ["the table of labels has no row"]
+    if strangers:
+        words.append(f"{count(strangers, 'label')} of {len(labels.fitted):,} fit no row")
+    return WindowNotes(tuple(words), {**facts, "windows_relabelled": changed, "labels_without_row": strangers})
 
 
 def _control(state: MonitorState, name: str) -> dict[str, Any] | None:

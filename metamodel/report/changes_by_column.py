@@ -97,7 +97,7 @@ def changes_by_group(groups: pd.DataFrame, cells: pd.DataFrame, columns: pd.Data
     Parameters
     ----------
     groups
-        With `key`, `status`, `answered_by`, `p_performance`, `p_drift` and `rows`.
+        With `key`, `status`, `answered_by`, `columns`, `p_performance`, `p_drift` and `rows`.
     cells
         With `key`, `column`, `what` and `effect`.
     columns
@@ -119,12 +119,19 @@ def changes_by_group(groups: pd.DataFrame, cells: pd.DataFrame, columns: pd.Data
     rows = [
         {
             "name": name_of(decode_key(key)),
-            "note": status if who == "child" else f"{status}, by {who}",
+            "note": _note(status, who, changed),
             "cells": [_effect_cell(effects.get((key, name))) for name in names],
         }
-        for key, status, who in shown[["key", "status", "answered_by"]].itertuples(index=False, name=None)
+        for key, status, who, changed in shown[["key", "status", "answered_by", "columns"]].itertuples(
+            index=False, name=None
+        )
     ]
     return HeatTable(names, rows, len(worst) - len(rows), more)
+
+
+def _note(status: str, who: str, changed: str) -> str:
+    """Say what the coloured cells do not: that intervals cover too little, and that somebody else answers."""
+    return f"{status}{': coverage' if '(coverage)' in changed else ''}{'' if who == 'child' else f', by {who}'}"
 
 
 def _chosen(columns: pd.DataFrame) -> tuple[list[str], int]:

@@ -20,6 +20,8 @@ def test_a_broken_feed_is_one_incident_and_blocks_every_group_until_somebody_loo
     assert "Predictions, or their errors, changed with it" in result.incidents["words"][0]
     assert len(result.retrain)
     assert result.retrain["blocked"].all()
+    waiting = len(result.retrain)
+    assert result.sentence.endswith(f"1 incident for somebody to look at; 0 groups to retrain, {waiting} more blocked.")
     assert read_retrain_list(str(tmp_path / "retrain.parquet"), model.manifest.keys, []) == {}
 
     told = metamodel.acknowledge(tmp_path, result.incidents["id"][0], by="ann", note="the new unit is right")
@@ -28,6 +30,8 @@ def test_a_broken_feed_is_one_incident_and_blocks_every_group_until_somebody_loo
     assert told["incidents"] == result.incidents["id"].tolist()
     assert not again.has_incident
     assert not again.retrain["blocked"].any()
+    assert "for somebody to look at" not in again.sentence
+    assert again.sentence.endswith(f"; {waiting} groups to retrain.")
 
 
 def test_missing_values_in_some_groups_are_one_incident_of_data_quality(

@@ -30,6 +30,7 @@ def test_a_group_whose_errors_grew_alarms_and_is_listed_first(model: metamodel.M
 
     assert statuses(result).pop('["DE",3]') == "performance"
     assert (result.groups["status"] == "ok").sum() == 11
+    assert result.groups.set_index("key").loc['["DE",3]', "columns"].endswith("; (coverage)")
     first = result.retrain.iloc[0]
     assert (first["key"], first["priority"], first["blocked"]) == ('["DE",3]', 1, False)
     assert result.groups.set_index("key").loc['["DE",3]', "coverage"] < 0.2
@@ -154,6 +155,27 @@ def test_bad_input_is_said_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_table_of_labels_without_a_row_is_none_yet(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+    table, labels = weeks(1, 3).drop(columns="sales"), pd.DataFrame({"row_id": [], "sales": []})
+
+    result = metamodel.monitor(model, table, labels, baseline=good)
+
+    assert "the table of labels has no row" in result.notes
+    assert result.facts["labels_without_row"] == 0
+
+
+def test_of_more_times_than_are_kept_it_is_said_that_functions_of_time_were_not_asked(
+    numbered: metamodel.MetaModel, good: pd.DataFrame
+) -> None:
+    table = _with_number(weeks(1, 3, rows=100))
+    table["week"] = table["week"] + pd.to_timedelta(np.arange(len(table)), unit="s")
+
+    result = metamodel.monitor(numbered, table, baseline=_with_number(good))
+
+    assert any(note.startswith("which columns are functions of time alone is known of the") for note in result.notes)
+    assert "number" in result.columns.loc[result.columns["left_out"], "column"].tolist()
+
+
 def test_a_model_without_a_reference_says_so_in_one_line() -> None:
     without = metamodel.MetaModel(monitored(reference=False).bundle_path)
     with pytest.raises(InputError, match="trained without a reference, so there is nothing to compare with"):
@@ -177,6 +199,8 @@ def test_of_a_table_without_a_feature_the_rest_is_said(model: metamodel.MetaMode
     assert result.incidents[["kind", "what", "column"]].values.tolist() == [["data quality", "column missing", "price"]]
     tested = result.columns.set_index("column")["tested"]
     assert (tested["price"], tested["(prediction)"], tested["stock"]) == (0, 0, 12)
+    assert "nothing could be predicted without 'price', so that no prediction and no error was judged" in result.notes
+    assert not any("has a label yet" in note for note in result.notes)
 
 
 def test_rows_with_predictions_are_taken_at_their_word(model: metamodel.MetaModel, good: pd.DataFrame) -> None:

@@ -31,6 +31,21 @@ def test_a_group_says_how_far_its_columns_moved() -> None:
     assert shown["DE · 5"] == [("0.1", 0.25), ("", 0.0)]
 
 
+def test_what_no_column_shows_stands_beside_the_groups_status() -> None:
+    of = tables(KEYS, CHANGES)
+    groups = of["groups"].set_index("key")
+    groups.loc['["FR",1]', ["status", "answered_by", "columns"]] = ["performance", "global", "price; (coverage)"]
+
+    table = changes_by_group(groups.reset_index(), of["cells"], of["columns"])
+
+    assert table is not None
+    assert {row["name"]: row["note"] for row in table.rows} == {
+        "FR · 1": "performance: coverage, by global",
+        "FR · 0": "drift",
+        "DE · 5": "drift",
+    }
+
+
 def test_there_is_no_table_where_nothing_changed_or_nobody_has_a_parent() -> None:
     calm, flat = tables(KEYS, {}), tables([(1,), (2,)], {(1,): {"price": 0.4}})
 
