@@ -18,10 +18,11 @@ from metamodel.common.whole_files import whole_file
 from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
 from metamodel.prediction_log.counted_rows import days_of, without_features
+from metamodel.prediction_log.gathered_rows import has_features
 from metamodel.prediction_log.log_counts import write_count_file
 from metamodel.prediction_log.log_files import NEW_DIR, WRITING
 from metamodel.prediction_log.log_settings import LogSettings
-from metamodel.prediction_log.log_tables import has_features, log_table
+from metamodel.prediction_log.log_tables import log_table
 from metamodel.prediction_log.log_writer import LogCounts
 
 __all__ = ["BatchLog"]

@@ -11,22 +11,22 @@ import pandas as pd
 import pyarrow as pa
 
 from metamodel.common.arrays import AnyArray
-from metamodel.prediction.answer_form import VARIANTS
-from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
+from metamodel.prediction_log.answered_rows import AnsweredRows
+from metamodel.prediction_log.gathered_rows import CallColumns, GatheredRows, has_features
 from metamodel.prediction_log.log_columns import COLUMNS, prediction_type
 from metamodel.prediction_log.log_settings import LogSettings
 from metamodel.prediction_log.pseudonyms import pseudonyms
-from metamodel.prediction_log.row_ids import id_text
 from metamodel.prediction_log.row_sampling import content_hashes, id_hashes, sampled
 from metamodel.tables.feature_columns import Feature
+from metamodel.tables.features import FeatureColumns
 
-__all__ = ["has_features", "log_table"]
+__all__ = ["gathered_table", "log_table"]
 
 _numbers = numbers_from()
 
 
 def log_table(calls: Sequence[AnsweredRows], settings: LogSettings) -> pa.Table:
-    """Put the rows that are sampled into one table.
+    """Put the rows of some calls into one table; see `gathered_table`.
 
     Parameters
     ----------
@@ -34,73 +34,62 @@ def log_table(calls: Sequence[AnsweredRows], settings: LogSettings) -> pa.Table:
         At least one; all answered by the same model.
     settings
         What is sampled, and which columns stay empty.
+    """
+    gathered = GatheredRows(calls[0].model, settings)
+    for call in calls:
+        gathered.add(call)
+    return gathered_table(gathered)
+
+
+def gathered_table(gathered: GatheredRows) -> pa.Table:
+    """Put the rows that are sampled into one table.
 
     Returns
     -------
     Table
         The columns of a log. Features stand in it also where they are only to be counted.
     """
-    texts = [text for call in calls for text in _row_keys(call)]
-    row_ids = [name for call in calls for name in _row_ids(call, settings.row_id)]
-    model = calls[0].model
+    model, settings = gathered.model, gathered.settings
     names = settings.kept_features(model.feature_names) if has_features(model, settings) else {}
-    features = _features(calls) if names or settings.sample < 1 else []
-    columns = _columns(calls, settings, texts, row_ids)
+    features = _features(gathered) if gathered.keeps_features else []
+    columns = _columns(gathered)
     for i, feature in enumerate(model.features):
         if feature.name in names:
             columns[names[feature.name]] = _feature_array(features[i], feature)
     table = pa.table(columns)
-    return table if settings.sample == 1 else table.filter(pa.array(_chosen(texts, row_ids, features, settings.sample)))
+    if settings.sample == 1:
+        return table
+    return table.filter(pa.array(_chosen(gathered.rows.keys, gathered.rows.row_ids, features, settings.sample)))
 
 
-def has_features(model: LoggedModel, settings: LogSettings) -> bool:
-    """Whether a table of this model's rows has their features: to be written, or to be counted."""
-    return settings.features == "all" or (settings.features == "counts" and model.reference is not None)
-
-
-def _columns(
-    calls: Sequence[AnsweredRows], settings: LogSettings, texts: list[str], row_ids: list[str | None]
-) -> dict[str, pa.Array]:
+def _columns(gathered: GatheredRows) -> dict[str, pa.Array]:
     """Make the log's own columns, in order; those that are dropped are empty."""
-    model = calls[0].model
-    sizes = [len(call) for call in calls]
+    model, settings, rows, calls = gathered.model, gathered.settings, gathered.rows, gathered.calls
     lower, upper = _limits(calls)
     made: dict[str, Callable[[], Any]] = {
-        "row_id": lambda: _named(row_ids),
-        "time": lambda: np.repeat(np.array([call.microseconds for call in calls], dtype="datetime64[us]"), sizes),
-        "model": lambda: [model.name] * len(texts),
-        "version": lambda: [model.version] * len(texts),
-        "child_version": lambda: [text or None for call in calls for text in call.answers.child_versions],
-        "key": lambda: [text or None for text in texts],
-        "entity_hash": lambda: _entities(calls, settings, len(texts)),
-        "variant": lambda: [text for call in calls for text in _variants(call)],
-        "challenger_share": lambda: [model.challenger_share] * len(texts),
-        "status": lambda: [text for call in calls for text in call.answers.statuses],
-        "prediction": lambda: [label for call in calls for label in call.answers.plain(call.answers.prediction)],
+        "row_id": lambda: _named(rows.row_ids),
+        "time": lambda: np.repeat(np.array(calls.microseconds, dtype="datetime64[us]"), calls.sizes),
+        "model": lambda: [model.name] * len(gathered),
+        "version": lambda: [model.version] * len(gathered),
+        "child_version": lambda: [text or None for text in rows.child_versions],
+        "key": lambda: [text or None for text in rows.keys],
+        "entity_hash": lambda: _entities(gathered),
+        "variant": lambda: rows.variants,
+        "challenger_share": lambda: [model.challenger_share] * len(gathered),
+        "status": lambda: rows.statuses,
+        "prediction": lambda: rows.predictions,
         "lower": lambda: lower,
         "upper": lambda: upper,
-        "shadow_prediction": lambda: [label for call in calls for label in _shadows(call)],
-        "latency_ms": lambda: np.repeat([call.seconds * 1000 for call in calls], sizes),
-        "sampling_fraction": lambda: np.full(len(texts), settings.sample),
+        "shadow_prediction": lambda: _shadows(calls),
+        "latency_ms": lambda: np.repeat(np.array(calls.seconds) * 1000, calls.sizes),
+        "sampling_fraction": lambda: np.full(len(gathered), settings.sample),
     }
     of_labels = prediction_type(model.task, model.label_kind)
     types = {name: kind or of_labels for name, kind in COLUMNS.items()}
     return {
-        name: pa.nulls(len(texts), kind) if name in settings.drop else _array(made[name](), kind)
+        name: pa.nulls(len(gathered), kind) if name in settings.drop else _array(made[name](), kind)
         for name, kind in types.items()
     }
-
-
-def _row_keys(call: AnsweredRows) -> list[str]:
-    texts: list[str] = call.grouping.texts.tolist()
-    return [texts[code] for code in call.grouping.codes.tolist()]
-
-
-def _row_ids(call: AnsweredRows, column: str) -> list[str | None]:
-    values = call.sent.get(column)
-    if values is None:
-        return [None] * len(call)
-    return [id_text(value) for value in values]
 
 
 def _named(row_ids: Sequence[str | None]) -> list[str]:
@@ -111,34 +100,34 @@ def _named(row_ids: Sequence[str | None]) -> list[str]:
     return [f"{process}-{next(_numbers)}" if name is None else name for name in row_ids]
 
 
-def _entities(calls: Sequence[AnsweredRows], settings: LogSettings, n_rows: int) -> list[str | None]:
+def _entities(gathered: GatheredRows) -> list[str | None]:
+    settings, calls = gathered.settings, gathered.calls
     if not settings.entity:
-        return [None] * n_rows
+        return [None] * len(gathered)
     return [
         name
-        for call in calls
-        for name in pseudonyms(settings.entity, call.sent, settings.secret, len(call))
+        for sent, size in zip(calls.sent, calls.sizes, strict=True)
+        for name in pseudonyms(settings.entity, sent, settings.secret, size)
     ]  # fmt: skip
 
 
-def _variants(call: AnsweredRows) -> list[str | None]:
-    codes = call.answers.variant
-    return [None] * len(call) if codes is None else [VARIANTS[code] for code in codes.tolist()]
-
-
-def _shadows(call: AnsweredRows) -> list[Any]:
+def _shadows(calls: CallColumns) -> list[Any]:
     """Tell what the other model says of each row, as far as it has said it by now."""
-    other, shadow = call.answers.other, call.answers.shadow
-    values = other if shadow is None else shadow.prediction
-    return [None] * len(call) if values is None else call.answers.plain(values)
+    labels: list[Any] = []
+    for answers, size in zip(calls.others, calls.sizes, strict=True):
+        values = None
+        if answers is not None:
+            values = answers.other if answers.shadow is None else answers.shadow.prediction
+        labels += [None] * size if answers is None or values is None else answers.plain(values)
+    return labels
 
 
-def _limits(calls: Sequence[AnsweredRows]) -> tuple[AnyArray, AnyArray]:
-    if all(call.answers.radius is None for call in calls):
-        none = np.full(sum(map(len, calls)), np.nan)
+def _limits(calls: CallColumns) -> tuple[AnyArray, AnyArray]:
+    if not any(calls.limits):
+        none = np.full(sum(calls.sizes), np.nan)
         return none, none
-    missing = [np.full(len(call), np.nan) if call.answers.radius is None else call.answers.radius for call in calls]
-    radii, middles = np.concatenate(missing), np.concatenate([call.answers.prediction for call in calls])
+    pairs = [limits or (np.full(size, np.nan),) * 2 for limits, size in zip(calls.limits, calls.sizes, strict=True)]
+    middles, radii = (np.concatenate(column) for column in zip(*pairs, strict=True))
     with np.errstate(over="ignore"):
         return middles - radii, middles + radii
 
@@ -154,16 +143,18 @@ def _chosen(
     return sampled(hashes, fraction)
 
 
-def _features(calls: Sequence[AnsweredRows]) -> Sequence[AnyArray]:
+def _features(gathered: GatheredRows) -> Sequence[AnyArray]:
     """Put each feature of all calls into one array."""
-    matrices = [call.columns.matrix for call in calls if call.columns.matrix is not None]
-    if len(matrices) == len(calls):  # the few rows of servers
+    matrices = [values for values in gathered.calls.features if isinstance(values, np.ndarray)]
+    if len(matrices) == len(gathered.calls.sizes):  # the few rows of servers
         return list(np.concatenate(matrices).T)
-    return [_feature_values(calls, i) for i in range(len(calls[0].model.features))]
+    return [_feature_values(gathered.calls.features, i) for i in range(len(gathered.model.features))]
 
 
-def _feature_values(calls: Sequence[AnsweredRows], i: int) -> AnyArray:
-    arrays = [call.columns.as_given(i) for call in calls]
+def _feature_values(calls: Sequence[AnyArray | FeatureColumns | None], i: int) -> AnyArray:
+    arrays = [
+        values[:, i] if isinstance(values, np.ndarray) else values.as_given(i) for values in calls if values is not None
+    ]
     if all(isinstance(values, np.ndarray) for values in arrays):
         return np.concatenate(arrays)
     return np.array([value for values in arrays for value in np.asarray(values, dtype=object)], dtype=object)

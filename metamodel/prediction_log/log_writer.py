@@ -5,10 +5,9 @@ dropped and counted; nothing waits, and nothing is raised.
 """
 
 import logging
+import math
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -17,9 +16,10 @@ from metamodel.common.fork_lock import ForkLock
 from metamodel.common.messages import count, error_text
 from metamodel.prediction_log.answered_rows import AnsweredRows, LoggedModel
 from metamodel.prediction_log.counted_rows import without_features, write_counted
+from metamodel.prediction_log.gathered_rows import GatheredRows, gathered_size, has_features
 from metamodel.prediction_log.log_files import write_new_file
 from metamodel.prediction_log.log_settings import LogSettings
-from metamodel.prediction_log.log_tables import has_features, log_table
+from metamodel.prediction_log.log_tables import gathered_table, log_table
 
 __all__ = ["LogCounts", "PredictionLog"]
 
@@ -33,21 +33,13 @@ FILE_SECONDS = 10.0
 # ... and while the server drains.
 _DRAIN_SECONDS = 0.2
 
-# How often rows are made into tables, and how many calls at a time: little work often, because it takes the interpreter
-# from the answers for as long as it lasts. The pause in between lets them have it.
-_GATHERED_SECONDS = 0.25
-
-_CALLS_AT_ONCE = 64
-
-_PAUSE_SECONDS = 0.001
-
-# What may wait in the queue, or be in the thread's hands.
+# What may wait, gathered or as tables.
 _QUEUE_BYTES = 64 * 2**20
 
-# What a call takes besides its values: the objects around them.
-_CALL_BYTES = 2500
+# The thread makes tables of so many calls at a time, and pauses in between: it keeps the interpreter from the answers.
+_CALLS_AT_ONCE = 2000
 
-_CELL_BYTES = 8
+_PAUSE_SECONDS = 0.001
 
 # A larger call is made into a table at once, by whoever answers it: only sampled rows take room then.
 _LARGE_ROWS = 256
@@ -73,18 +65,6 @@ class _LoggedTable(NamedTuple):
     table: pa.Table
 
 
-class _Queued(NamedTuple):
-    rows: AnsweredRows | _LoggedTable
-    size: int  # bytes, about
-    number: int  # of rows
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether all that is to be known of the rows is known."""
-        shadow = None if isinstance(self.rows, _LoggedTable) else self.rows.answers.shadow
-        return shadow is None or shadow.done
-
-
 class PredictionLog:
     """Logs what one process answers; safe to share between threads, and to hold while the process forks.
 
@@ -106,8 +86,9 @@ class PredictionLog:
 
     def _forget(self) -> None:
         """Begin with nothing, as a forked process does."""
-        self._queue: deque[_Queued] = deque()
-        self._tables: list[_LoggedTable] = []  # the thread's own
+        self._gathered: list[GatheredRows] = []  # one of each model version; the last one is being filled
+        self._gathered_rows = 0
+        self._tables: list[_LoggedTable] = []
         self._bytes = 0  # of both
         self._since: float | None = None  # when the first of these rows came
         self._thread: threading.Thread | None = None
@@ -137,81 +118,111 @@ class PredictionLog:
             self._drop(len(rows), error)
 
     def _put(self, rows: AnsweredRows) -> None:
-        queued = self._queued(rows)
+        if not len(rows):
+            return
+        is_large = len(rows) > _LARGE_ROWS and rows.answers.shadow is None
+        table = log_table([rows], self.settings) if is_large else None
         with self._lock:
-            room = _QUEUE_BYTES - self._bytes
-            if queued.size > room and isinstance(queued.rows, _LoggedTable):
-                model, table = queued.rows
-                number = table.num_rows * max(0, room) // queued.size  # the rest is dropped
-                self._dropped += table.num_rows - number
-                queued = _Queued(_LoggedTable(model, table.slice(0, number)), room, number)
-            if queued.size > room or self._closed or not queued.number:
-                self._dropped += queued.number
-                return
-            self._queue.append(queued)
-            self._bytes += queued.size
-            if self._since is None:  # the thread sleeps
+            if self._closed:
+                self._dropped += len(rows) if table is None else table.num_rows
+            elif table is None:
+                self._gather(rows)
+            else:
+                self._keep(rows.model, table)
+            waits = bool(self._gathered or self._tables)
+            if waits and self._since is None:  # the thread sleeps
                 self._since = time.monotonic()
                 self._wake.set()
-            if self._thread is None:
+            elif self._is_full():
+                self._wake.set()
+            if waits and self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="metamodel-log", daemon=True)
                 self._thread.start()
 
-    def _queued(self, rows: AnsweredRows) -> _Queued:
-        if len(rows) > _LARGE_ROWS and rows.answers.shadow is None:
-            table = log_table([rows], self.settings)
-            return _Queued(_LoggedTable(rows.model, table), table.nbytes, table.num_rows)
-        return _Queued(rows, _CALL_BYTES + len(rows) * _CELL_BYTES * (len(rows.columns.arrays) + 12), len(rows))
+    def _gather(self, rows: AnsweredRows) -> None:
+        """Read what is logged of a call, if there is room."""
+        is_new = not self._gathered or self._gathered[-1].model is not rows.model
+        gathered = GatheredRows(rows.model, self.settings) if is_new else self._gathered[-1]
+        size = gathered_size(rows)
+        if size > _QUEUE_BYTES - self._bytes:
+            self._dropped += len(rows)
+            return
+        gathered.add(rows, time.monotonic())
+        self._gathered += [gathered] if is_new else []
+        self._bytes += size
+        self._gathered_rows += len(rows)
+
+    def _keep(self, model: LoggedModel, table: pa.Table) -> None:
+        """Keep those rows of a table for which there is room; the rest is dropped."""
+        room = max(0, _QUEUE_BYTES - self._bytes)
+        number = table.num_rows if table.nbytes <= room else table.num_rows * room // table.nbytes
+        self._dropped += table.num_rows - number
+        if number:
+            self._tables.append(_LoggedTable(model, table.slice(0, number)))
+            self._bytes += min(table.nbytes, room)
 
     def _work(self) -> None:
         """Make rows into tables and tables into files, until the log is closed."""
         while not self._closed:
-            self._wake.wait(None if self._since is None else min(_GATHERED_SECONDS, self._seconds))
+            since = self._since
+            self._wake.wait(None if since is None else max(0.0, since + self._seconds - time.monotonic()))
             self._wake.clear()
-            self._take(all_rows=False)
+            if self._is_full():
+                self._take()
             if self._is_due():
                 self._write()
         self._write()
 
+    def _is_full(self) -> bool:
+        return self._gathered_rows >= FILE_ROWS or self._bytes > _QUEUE_BYTES / 2
+
     def _is_due(self) -> bool:
         since = self._since
         is_old = since is not None and time.monotonic() - since >= self._seconds
-        return is_old or sum(logged.table.num_rows for logged in self._tables) >= FILE_ROWS
+        many = sum(logged.table.num_rows for logged in self._tables) >= FILE_ROWS
+        return is_old or many or self._bytes > _QUEUE_BYTES / 2
 
-    def _take(self, *, all_rows: bool) -> None:
-        """Make tables of what is in the queue; unless all rows are asked for, those stay that a shadow is to answer."""
+    def _take(self) -> None:
+        """Make tables of what is gathered; young rows stay that a shadow is to answer, unless the log is closed."""
+        old = math.inf if self._closed else time.monotonic() - self._seconds
+        taken: list[GatheredRows] = []
+        kept: list[GatheredRows] = []
         with self._lock:
-            queued = list(self._queue)
-            taken = [call for call in queued if all_rows or call.is_ready]
-            self._queue = deque(() if all_rows else [call for call in queued if not call.is_ready])
-        for start in range(0, len(taken), _CALLS_AT_ONCE):
-            calls = taken[start : start + _CALLS_AT_ONCE]
-            made: list[_LoggedTable] = []
-            try:
-                made = self._made(calls)
-            except Exception as error:  # noqa: BLE001 - no row may keep those behind it from the log
-                self._drop(sum(call.number for call in calls), error)
-            self._tables += made
-            with self._lock:
-                self._bytes += sum(logged.table.nbytes for logged in made) - sum(call.size for call in calls)
-            time.sleep(_PAUSE_SECONDS)
+            for gathered in self._gathered:
+                ready, calls = gathered.ready(old), len(gathered.calls.sizes)
+                taken += [gathered.part(0, ready)] if ready else []
+                kept += [gathered.part(ready, calls)] if ready < calls else []
+            self._gathered, self._gathered_rows = kept, sum(map(len, kept))
+        for gathered in taken:
+            calls = len(gathered.calls.sizes)
+            for start in range(0, calls, _CALLS_AT_ONCE):
+                self._make_table(gathered.part(start, min(start + _CALLS_AT_ONCE, calls)))
+                time.sleep(_PAUSE_SECONDS)
 
-    def _made(self, queued: Sequence[_Queued]) -> list[_LoggedTable]:
-        """Make one table for each model version, because each has features of its own."""
-        tables = [call.rows for call in queued if isinstance(call.rows, _LoggedTable)]
-        of_model: dict[int, list[AnsweredRows]] = {}
-        for call in queued:
-            if isinstance(call.rows, AnsweredRows):
-                of_model.setdefault(id(call.rows.model), []).append(call.rows)
-        made = [_LoggedTable(calls[0].model, log_table(calls, self.settings)) for calls in of_model.values()]
-        return tables + made
+    def _make_table(self, gathered: GatheredRows) -> None:
+        """Make a table of some calls; a call of which none can be made keeps no other from the log."""
+        calls = len(gathered.calls.sizes)
+        try:
+            table = gathered_table(gathered)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with them
+            if calls > 1:
+                self._make_table(gathered.part(0, calls // 2))
+                self._make_table(gathered.part(calls // 2, calls))
+                return
+            self._drop(len(gathered), error)
+            table = None
+        with self._lock:
+            self._bytes -= gathered.size
+            if table is not None:
+                self._tables.append(_LoggedTable(gathered.model, table))
+                self._bytes += table.nbytes
 
     def _write(self) -> None:
-        """Write away all that there is; what cannot be written is dropped, or it would fill the memory."""
+        """Write away all that is ready; what cannot be written is dropped, or it would fill the memory."""
+        self._take()
         with self._lock:
-            self._since = None
-        self._take(all_rows=True)
-        tables, self._tables = self._tables, []
+            tables, self._tables = self._tables, []
+            self._since = self._gathered[0].calls.since[0] if self._gathered else None
         of_model: dict[int, list[_LoggedTable]] = {}
         for logged in tables:
             of_model.setdefault(id(logged.model), []).append(logged)

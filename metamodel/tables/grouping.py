@@ -17,7 +17,7 @@ from metamodel.common.messages import did_you_mean, listing
 from metamodel.exceptions import InputError, InvalidKey, MissingColumns
 from metamodel.tables.factorize import factorize, factorize_integers
 from metamodel.tables.key_values import KeyValue
-from metamodel.tables.keys import GroupKey, KeySchema, encode_keys, prefixes
+from metamodel.tables.keys import GroupKey, KeySchema, encode_key, encode_keys, prefixes
 
 __all__ = ["Grouping", "check_columns", "combine_codes", "counting_sort", "group_rows", "group_sizes", "spread"]
 
@@ -56,9 +56,8 @@ class Grouping:
     @cached_property
     def texts(self) -> AnyArray:
         """Each key encoded as text, shape (n_groups,); empty where it is none."""
-        valid = [i for i, key in enumerate(self.keys) if isinstance(key, tuple)]
-        texts = np.full(len(self.keys), "", dtype=object)
-        texts[valid] = encode_keys(self.keys[i] for i in valid)  # type: ignore[misc]  # these are keys
+        texts = np.empty(len(self.keys), dtype=object)
+        texts[:] = key_texts(self.keys)
         return texts
 
     def at_level(self, level: int) -> "Grouping":
@@ -68,6 +67,24 @@ class Grouping:
         places: dict[GroupKey | InvalidKey, int] = {}
         coarser = [places.setdefault(key, len(places)) for key in prefixes(self.keys, level)]
         return Grouping(list(places), np.asarray(coarser, dtype=np.int64)[self.codes])
+
+
+def key_texts(keys: Sequence[GroupKey | InvalidKey]) -> list[str]:
+    """Encode keys as text; empty where one is none.
+
+    Examples
+    --------
+    >>> key_texts([("FR", 7), ("DE", 8)])
+    ['["FR",7]', '["DE",8]']
+    """
+    if len(keys) == 1:  # a row by itself
+        return [encode_key(keys[0]) if isinstance(keys[0], tuple) else ""]
+    valid = [key for key in keys if isinstance(key, tuple)]
+    texts = encode_keys(valid)
+    if len(valid) == len(keys):
+        return texts
+    encoded = iter(texts)
+    return [next(encoded) if isinstance(key, tuple) else "" for key in keys]
 
 
 def counting_sort(codes: IntArray, n_codes: int) -> IntArray:

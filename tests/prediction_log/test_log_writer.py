@@ -124,15 +124,28 @@ def test_a_disk_that_is_full_or_gone_costs_rows_and_leaves_no_file_and_one_line(
     log.close(20)
 
 
-def test_an_error_in_the_making_of_a_row_is_no_error_of_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_error_in_the_reading_of_a_call_is_no_error_of_the_answer(tmp_path: Path):
     log = PredictionLog(settings_in(tmp_path), seconds=3600)
-    write = Ends(log, monkeypatch)
     log.put(answered(frame_of(300), sent={"row_id": 7}))
     log.put(answered(frame_of(3), sent={"row_id": 7}))
-    write()
+    assert log.counts == LogCounts(0, 303)
     log.put(answered(frame_of(2)))
+    log.put(answered(frame_of(3), sent={"row_id": 7}))
     log.close(20)
-    assert log.counts == LogCounts(2, 303)
+    assert log.counts == LogCounts(2, 306)
+    assert log._bytes == 0
+
+
+def test_a_call_that_fits_into_no_table_keeps_no_other_from_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    log = PredictionLog(settings_in(tmp_path), seconds=3600)
+    for start in range(0, 40, 2):
+        log.put(answered(frame_of(2, start)))
+        log._gathered[-1].rows.predictions[-1] = "no number" if start == 14 else 0.5
+    log.close(20)
+    assert log.counts == LogCounts(38, 2)
+    assert sorted(map(int, rows_in(tmp_path)["row_id"])) == [i for i in range(40) if i not in (14, 15)]
+    assert log._bytes == 0
+    assert len(caplog.records) == 1
 
 
 def test_a_forked_process_has_a_queue_of_its_own_and_writes_no_row_of_its_parent(tmp_path: Path):
