@@ -10,6 +10,7 @@ answers in their place.
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ _ENDING, _KEYS = ".arrays", "keys"
 _MANY_KEYS = 256
 
 _VERSION_CHARACTERS = 12
+
+# Where most children are defined.
+_OF_CHILDREN = ("sklearn.linear_model", "sklearn.ensemble", "sklearn.impute", "sklearn.pipeline")
 
 # What damaged arrays, or a crafted description of them, can make of reading them.
 _UNREADABLE = (
@@ -72,10 +76,23 @@ def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, An
 
 
 def open_stacks(directory: Path, manifest: Manifest) -> list["StoredStack"]:
-    """Open the stacks of a bundle without reading them; compiles the kernels that they need."""
+    """Open the stacks of a bundle without reading them, with what answering needs: no request waits for an import.
+
+    Kernels are compiled, and scikit-learn is imported where some groups are left to their children. Where stacks answer
+    all groups, it is imported with the first child that is asked for after all.
+    """
+    if manifest.pooled is not None or _stacked(manifest) < manifest.children:
+        for module in _OF_CHILDREN:
+            import_module(module)
     for family in {str(description.get("family")) for description in manifest.stacks}:
         warm_up(family)
     return [StoredStack(directory, description, manifest.files) for description in manifest.stacks]
+
+
+def _stacked(manifest: Manifest) -> int:
+    """How many children stacks hold, as far as the manifest can be understood."""
+    numbers = [description.get("children") for description in manifest.stacks]
+    return sum(number for number in numbers if isinstance(number, int))
 
 
 class _Parts:

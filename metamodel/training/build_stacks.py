@@ -26,7 +26,9 @@ from metamodel.bundle.stored_stacks import STACK_DIR, write_stack
 from metamodel.bundle.writer import finish_bundle, new_bundle
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.group_status import TRAINED
-from metamodel.prediction.stacks import BuiltStack, Proven, StackBuilder, why_not
+from metamodel.prediction.stacks import BuiltStack
+from metamodel.prediction.stacks.builder import StackBuilder, why_not
+from metamodel.prediction.stacks.verification import Proven
 from metamodel.tables.features import FeatureTable
 from metamodel.tables.grouping import Grouping, group_rows, spread
 from metamodel.tables.keys import GroupKey, encode_key

@@ -23,7 +23,7 @@ from metamodel.common.messages import error_text
 from metamodel.common.progress import progress_bar
 from metamodel.exceptions import WorkerDied
 from metamodel.fitting.array_fits import answers_of
-from metamodel.prediction.stacks import Proven, Prover
+from metamodel.prediction.stacks.verification import Proven, Prover
 from metamodel.tables.features import FeatureSchema
 from metamodel.training.alike_children import answers_of_alike
 from metamodel.training.engines.joblib_pool import in_processes, process_count

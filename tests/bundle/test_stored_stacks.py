@@ -1,15 +1,21 @@
 """Stacks on disk: found by key, read when they are first asked for, and never believed where they are damaged."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import places
 import pytest
 from stacked import flip_last, keys_in_stack, write_over
 
 import metamodel
+from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.stored_stacks import StoredStack, open_stacks
 from metamodel.exceptions import InvalidKey
@@ -149,3 +155,31 @@ def ready(stack: StoredStack) -> StoredStack:
 def stack_keys(bundle: Path) -> list[tuple]:
     """Keys in the order of the stack."""
     return decode_keys(keys_in_stack(bundle))
+
+
+# Opens stacks, asks all of them, and opens them as if a child were in none; after each, has it imported scikit-learn?
+_IMPORTS = """
+import dataclasses, json, sys
+import pandas as pd
+import metamodel.serving.app
+from metamodel.bundle.model import MetaModel
+from metamodel.bundle.stored_stacks import open_stacks
+
+model, found = MetaModel(sys.argv[1]), []
+found.append("sklearn" in sys.modules)
+answered = model.predict(pd.read_parquet(sys.argv[2]))
+found.append("sklearn" in sys.modules)
+open_stacks(model.bundle.path, dataclasses.replace(model.manifest, stacks=model.manifest.stacks[1:]))
+found.append("sklearn" in sys.modules)
+print(json.dumps([found, answered.to_numpy().tolist()]))
+"""
+
+
+def test_only_who_leaves_groups_to_their_children_imports_scikit_learn(stacked, table, tmp_path):
+    table.to_parquet(tmp_path / "rows.parquet")
+    program = [sys.executable, "-c", _IMPORTS, str(stacked), str(tmp_path / "rows.parquet")]
+    environment = {**os.environ, "PYTHONPATH": places.IMPORTS}
+    run = subprocess.run(program, capture_output=True, text=True, env=environment, check=True, timeout=300)
+    found, answered = json.loads(run.stdout)
+    assert found == [False, False, True]
+    assert answered == MetaModel(stacked).predict(table).to_numpy().tolist()

@@ -6,24 +6,13 @@ from typing import Any
 
 from metamodel.common.arrays import AnyArray
 from metamodel.prediction.stacks.linear_reader import LINEAR
+from metamodel.prediction.stacks.programs import PROGRAMS, BuiltStack, Form, Program, is_full
 from metamodel.prediction.stacks.tree_reader import is_tree_model
-from metamodel.prediction.stacks.trees import NO_KERNEL, TreeProgram, kernel_available
-from metamodel.prediction.stacks.verification import PROGRAMS, Form, Program, Proven, Prover, last_active_step
+from metamodel.prediction.stacks.trees import NO_KERNEL, kernel_available
+from metamodel.prediction.stacks.verification import Proven, Prover, last_active_step
 from metamodel.tables.features import FeatureSchema
 
-__all__ = ["BuiltStack", "StackBuilder", "is_full", "load_program", "warm_up", "why_not"]
-
-# Bytes of arrays from which on a stack is closed and the next one begins: what is being built must fit into memory.
-_STACK_BYTES = 2**28
-
-
-@dataclass(frozen=True)
-class BuiltStack:
-    """A program with the names of its children: encoded keys and versions, in order."""
-
-    program: Program
-    keys: list[str]
-    versions: list[str]
+__all__ = ["StackBuilder", "why_not"]
 
 
 @dataclass
@@ -81,26 +70,9 @@ class StackBuilder:
         return BuiltStack(program, family.keys, family.versions)
 
 
-def is_full(nbytes: int) -> bool:
-    """Whether a stack of arrays of so many bytes is closed, and the next one begins."""
-    return nbytes >= _STACK_BYTES
-
-
-def load_program(description: dict[str, Any], arrays: dict[str, AnyArray]) -> Program:
-    """Build a program from what `Program.describe` gave and from its arrays."""
-    program: Program = PROGRAMS[description["family"]].load(description, arrays)
-    return program
-
-
 def why_not(estimator: Any) -> str:
     """Why children of an unfitted estimator cannot be stacked whatever they learn; "" where it is worth a try."""
     last = last_active_step(estimator)
     if is_tree_model(last):
         return "" if kernel_available() else NO_KERNEL
     return "" if type(last) in LINEAR else f"no stack for {type(last).__name__}"
-
-
-def warm_up(family: str) -> None:
-    """Compile a family's kernel, or load the one compiled before, so that the first answer does not wait for it."""
-    if family == TreeProgram.family:
-        kernel_available()

@@ -16,7 +16,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from metamodel.common.arrays import AnyArray
 from metamodel.prediction.stacks.linear import LinearForm
-from metamodel.prediction.stacks.pipeline_steps import imputer_problem
+from metamodel.prediction.stacks.step_reader import imputer_problem
 
 __all__ = ["LINEAR", "linear_form"]
 

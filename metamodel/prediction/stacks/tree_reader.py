@@ -16,7 +16,7 @@ from sklearn.utils import get_tags
 
 from metamodel.common.arrays import AnyArray
 from metamodel.prediction.stacks import xgboost_reader as xgb
-from metamodel.prediction.stacks.pipeline_steps import read_steps
+from metamodel.prediction.stacks.step_reader import read_steps
 from metamodel.prediction.stacks.tree_layout import FlatTrees, flat_trees
 from metamodel.prediction.stacks.trees import NO_KERNEL, TreeForm, kernel_available
 

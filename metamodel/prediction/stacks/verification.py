@@ -10,19 +10,13 @@ import numpy as np
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import error_text
 from metamodel.prediction.child import class_probabilities, predictions
-from metamodel.prediction.stacks.linear import LinearForm, LinearProgram
+from metamodel.prediction.stacks.linear import LinearForm
 from metamodel.prediction.stacks.linear_reader import linear_form
+from metamodel.prediction.stacks.programs import PROGRAMS, Form, Program
 from metamodel.prediction.stacks.tree_reader import is_tree_model, tree_form
-from metamodel.prediction.stacks.trees import TreeForm, TreeProgram
 from metamodel.tables.features import FeatureSchema
 
-__all__ = ["PROGRAMS", "Form", "Program", "Proven", "Prover", "last_active_step"]
-
-Form = LinearForm | TreeForm
-
-Program = LinearProgram | TreeProgram
-
-PROGRAMS: dict[str, Any] = {program.family: program for program in (LinearProgram, TreeProgram)}
+__all__ = ["Proven", "Prover", "last_active_step"]
 
 # Children that are compared at a time: their number, and from how many bytes of arrays on.
 _BATCH, _BATCH_BYTES = 1000, 2**25

@@ -7,7 +7,6 @@ from stacked import built
 from tree_samples import matrix, table
 
 import metamodel
-from metamodel.bundle.model import MetaModel
 from metamodel.prediction.stacks import builder as building
 from metamodel.prediction.stacks import trees
 
@@ -15,15 +14,6 @@ from metamodel.prediction.stacks import trees
 @pytest.fixture(autouse=True)
 def _numba():
     pytest.importorskip("numba")
-
-
-def test_a_stack_is_closed_when_it_is_large(monkeypatch):
-    monkeypatch.setattr("metamodel.prediction.stacks.builder._STACK_BYTES", 1)
-    model = metamodel.train(table(), "store", "y", estimator="decision_tree", n_jobs=1)
-    assert (len(model.manifest.stacks), set(model.ledger["stack"])) == (3, {""})
-    opened = MetaModel(model.bundle_path)
-    opened.predict(table())
-    assert opened.stats()["rows_stacked"] == 180
 
 
 def test_without_numba_at_training_the_ledger_says_so(monkeypatch):

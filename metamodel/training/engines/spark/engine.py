@@ -22,7 +22,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 
 from metamodel.common.arrays import AnyArray
 from metamodel.exceptions import TrainingError
-from metamodel.prediction.stacks import why_not
+from metamodel.prediction.stacks.builder import why_not
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.checks import TableFacts
 from metamodel.tables.keys import GroupKey, encode_key
