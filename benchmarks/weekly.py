@@ -53,7 +53,7 @@ def generations(args: argparse.Namespace) -> list[dict[str, Any]]:
             # Each generation a store more is open, and one closes.
             rows = rows[(rows["store"] <= 8 + number) & ((rows["store"] != 3) | (number < 4))]
             paths.append(Path(folder) / f"{number}.parquet")
-            rows.to_parquet(paths[-1], coerce_timestamps="us", allow_truncated_timestamps=True)
+            rows.to_parquet(paths[-1], index=False, coerce_timestamps="us", allow_truncated_timestamps=True)
         first, results = None, []
         for name, options, read in _ways(Path(folder)):
             started = time.perf_counter()

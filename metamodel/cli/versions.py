@@ -29,15 +29,23 @@ def versions(name: str, diff: tuple[int, int] | None, last: int, as_json: bool) 
     if as_json:
         click.echo(dumps(facts))
         return
-    shown = {title: value.head(last) if hasattr(value, "head") else value for title, value in facts.items()}
-    click.echo("\n\n".join(section(title, value) for title, value in shown.items()))
+    click.echo("\n\n".join(_shown(title, value, last) for title, value in facts.items()))
+
+
+def _shown(title: str, value: Any, last: int) -> str:
+    """Show what a title stands over; of a long table the first rows, and how many there are more."""
+    text = section(title, value.head(last) if hasattr(value, "head") else value)
+    hidden = len(value) - last if hasattr(value, "head") else 0
+    return text + (f"\n... and {hidden:,} more; --last {len(value)} shows all" if hidden > 0 else "")
 
 
 def _listing(found: Any, last: int, as_json: bool) -> dict[str, Any]:
-    table, events = found.table.head(last), found.events.head(last)
-    if not as_json:
+    table, events = found.table, found.events
+    if as_json:
+        table, events = table.head(last), events.head(last)
+    else:
         used = ["note", "approved_by", "group", "group_version"]
-        empty = [name for name in used if not events[name].astype(bool).any()]
+        empty = [name for name in used if not events[name].head(last).astype(bool).any()]
         events = events.drop(columns=["gate", *empty])
     by_hand = {"set by hand": ", ".join(found.by_hand)} if found.by_hand else {}
     return {"versions": table, "events": events, **by_hand}

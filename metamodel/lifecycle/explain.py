@@ -126,7 +126,11 @@ def _spans(
         span for span in spans if (span.start is None or span.start <= end) and (span.end is None or span.end > begin)
     ]
     if not within:
-        raise InputError(f"The alias {alias!r} of {name!r} pointed at no version then: it was set at {spans[0].start}.")
+        first = "" if spans[0].start is None else spans[0].start.isoformat(timespec="seconds")
+        raise InputError(
+            f"The alias {alias!r} of {name!r} pointed at no version then: it was first set at {first}. "
+            f"Ask for a later time, or for one version (models:/{name}/{spans[0].version})."
+        )
     return within
 
 

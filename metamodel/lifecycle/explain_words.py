@@ -27,7 +27,8 @@ def told(group: str, on: str, answered: pd.DataFrame, said: Sequence[str]) -> st
 
 def _lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "version", f"{row['version']}{_promotion(row)}"
-    yield "status", "; ".join(filter(None, [row["status"], _text(row, "decision"), _text(row, "retrain_reason")]))
+    status = dict.fromkeys([row["status"], _text(row, "decision"), _text(row, "retrain_reason")])
+    yield "status", "; ".join(filter(None, status))
     yield "answered by", name_of_text(row["answered_by"]) if row["answered_by"].startswith("[") else row["answered_by"]
     if not _text(row, "sha256"):
         return
@@ -48,7 +49,8 @@ def _promotion(row: dict[str, Any]) -> str:
 
 
 def _through(row: dict[str, Any]) -> str:
-    return f", data through {row['data_through']}" if _text(row, "data_through") else ""
+    through = _text(row, "data_through").removesuffix(".000000").removesuffix("T00:00:00")
+    return f", data through {through}" if through else ""
 
 
 def held_out_text(row: Any) -> str:

@@ -96,8 +96,9 @@ class Difference:
     Attributes
     ----------
     groups
-        One row a group that is not the same child in both: `group`, `change` ("new", "retrained", "lost"), `before` and
-        `after`: its status in both.
+        One row a group that is not the same child in both, those that lost theirs first: `group`, `change` ("lost",
+        "new", "retrained"), `before` and `after` (its status in both), `reason`: why it has no child any more, or why
+        it was trained.
     counts
         How many groups are new, retrained, kept (the same bytes) and lost.
     metrics
@@ -135,23 +136,31 @@ def _groups(old: MetaModel, new: MetaModel) -> tuple[pd.DataFrame, dict[str, int
     counts = dict.fromkeys(("new", "retrained", "kept", "lost"), 0)
     rows = []
     for key in [*later, *(key for key in earlier if key not in later)]:
-        (was, digest_before), (is_now, digest_after) = earlier.get(key, ("", "")), later.get(key, ("", ""))
+        (was, digest_before, *_), (is_now, digest_after, gone, trained) = (
+            facts.get(key, _NO_ROW) for facts in (earlier, later)
+        )
         had, has = was in ANSWERED, is_now in ANSWERED
         if not (had or has):
             continue
         kind = "new" if not had else "lost" if not has else "kept" if digest_before == digest_after else "retrained"
         counts[kind] += 1
         if kind != "kept":
-            rows.append({"group": name_of(key), "change": kind, "before": was, "after": is_now})
-    return pd.DataFrame(rows, columns=["group", "change", "before", "after"]), counts
+            rows.append((name_of(key), kind, was, is_now, gone if kind == "lost" else trained))
+    rows.sort(key=lambda row: row[1])  # by alphabet: lost, new, retrained
+    return pd.DataFrame(rows, columns=["group", "change", "before", "after", "reason"]), counts
 
 
-def _children(model: MetaModel) -> dict[GroupKey, tuple[str, str]]:
-    """Key of every group → its status, and the digest of its child."""
+_NO_ROW = ("", "", "", "")
+
+
+def _children(model: MetaModel) -> dict[GroupKey, tuple[str, str, str, str]]:
+    """Key of every group → its status, the digest of its child, why it has none, and why it was trained."""
     keys = model.manifest.keys
-    ledger = model.bundle.read_ledger([*keys.names, "level", "status", "sha256"])
+    ledger = model.bundle.read_ledger([*keys.names, "level", "status", "sha256", "reason", "error", "retrain_reason"])
     children = ledger[ledger["level"] == len(keys.columns)]
-    facts = zip(children["status"].tolist(), children["sha256"].tolist(), strict=True)
+    gone = children["error"].where(children["error"] != "", children["reason"])
+    columns = (children["status"], children["sha256"], gone, children["retrain_reason"])
+    facts = zip(*(column.tolist() for column in columns), strict=True)
     return dict(zip(keys_of(children, keys), facts, strict=True))
 
 

@@ -24,8 +24,9 @@ _ATTEMPTS = 20
 
 _PAUSE_SECONDS = 0.05
 
-# Rows of a table that a question about one group has to read of each file.
-_ROWS_READ_TOGETHER = 2048
+# Rows of a table that a question about one group has to read of each file. With fewer, SQL over all rows has too many
+# pieces to open: with 2,048 it takes 0.7 s of the processor for five million rows, with 4,096 it takes 0.4 s.
+_ROWS_READ_TOGETHER = 4096
 
 
 class DeltaTables:

@@ -24,6 +24,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> str:
     for number, (kept, alpha) in enumerate(zip(stores, (1.0, 1.0, 9.0), strict=True)):
         rows: pd.DataFrame = table[table["store"].isin(kept)]
         rows = rows if number else rows[rows["store"].ne(3) | rows["trend"].gt(0.2)]
+        rows = pd.concat([rows, table[table["store"].eq(1)].head(1)]) if number else rows
         result = metamodel.train(
             rows,
             ["store"],
@@ -81,11 +82,13 @@ def test_promote_and_roll_back_say_what_was_moved_and_versions_shows_who_did(
 def test_versions_tells_what_differs_between_two(name: str) -> None:
     found = strict(run("versions", name, "--diff", "1", "2", "--json").stdout)
     assert found["counts"] == {"new": 1, "retrained": 1, "kept": 1, "lost": 1}
-    assert {(row["group"], row["change"]) for row in found["groups"]} == {
+    assert [(row["group"], row["change"]) for row in found["groups"]] == [
+        ("1", "lost"),
         ("4", "new"),
         ("3", "retrained"),
-        ("1", "lost"),
-    }
+    ]
+    assert found["groups"][0]["after"] == "skipped"
+    assert "row" in found["groups"][0]["reason"]
     assert found["options"] == []
     medians = {row["metric"]: row for row in found["metrics"]}
     assert medians["holdout_rmse_median"]["before"] > 0
@@ -95,6 +98,15 @@ def test_versions_tells_what_differs_between_two(name: str) -> None:
     assert [row["option"] for row in found["options"]] == ["candidate ridge"]
     assert "9.0" in found["options"][0]["after"]
     assert "retrained" in run("versions", name, "--diff", "2", "3").stdout
+
+
+def test_versions_says_how_many_more_there_are_than_it_shows(name: str) -> None:
+    text = run("versions", name, "--diff", "1", "2", "--last", "1").stdout
+    groups = text.split("\n\n")[1].splitlines()
+    assert groups[2].split() == ["1", "lost", "fitted"]
+    assert groups[3] == "... and 2 more; --last 3 shows all"
+    assert "... and 1 more; --last 3 shows all" in run("versions", name, "--last", "2").stdout.split("\n\n")[0]
+    assert "more; --last" not in run("versions", name, "--last", "3").stdout.split("\n\n")[0]
 
 
 def test_require_gate_ends_with_code_3(name: str) -> None:

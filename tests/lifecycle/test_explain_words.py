@@ -74,9 +74,24 @@ def test_all_of_it_is_told():
         "version          3, champion since 2026-10-02 by bob, approved by ann: ok, gate passed",
         "status           fitted; replaced; stale: 9 weeks",
         "child            aaaaaaaaaaaa Ridge, first in version 3",
-        "2026-10-01T00:00:00+00:00 on 100 rows, data through 2026-09-28",
+        "2026-10-01T00:00:00+00:00 on 100 rows, data through 2026-09-28\n",
         "data             delta:/lake@v7, d1",
         "held-out error   rmse 4 (baseline mean: 5)",
         "  - On held-out rows",
     ):
         assert words in text
+
+
+def test_what_status_decision_and_reason_have_in_common_is_said_once():
+    assert "  status           carried\n" in told("g", "now", pd.DataFrame([carried()]), [])
+    new = with_(decision="new", retrain_reason="new")
+    assert "  status           fitted; new\n" in told("g", "now", pd.DataFrame([new]), [])
+
+
+def carried() -> pd.Series:
+    return with_(status="carried", decision="carried", retrain_reason="")
+
+
+def test_a_moment_is_told_to_the_second():
+    text = told("g", "now", pd.DataFrame([with_(data_through="2026-09-28T14:30:00.000000")]), [])
+    assert "data through 2026-09-28T14:30:00\n" in text

@@ -332,7 +332,7 @@ def test_the_result_says_in_three_lines_who_was_retrained_who_won_and_what_that_
     kept = new.summary["groups_carried"]
     assert update_line == "update            12 groups retrained (12 stale), 0 carried as they were"
     won = f"contest           {12 - kept} of 12 new children better than the one before, on 144 fresh rows"
-    assert contest == f"{won}; {kept} groups without a new one"
+    assert contest == f"{won}; {kept} groups keep the one before"
     ledger = new.ledger[new.ledger["decision"] == "replaced"]
     assert new.summary["fresh_gain"] == pytest.approx(ledger["gain"].sum() / 12)
     assert new.summary["fresh_gain"] > 4 * new.summary["fresh_gain_se"] > 0

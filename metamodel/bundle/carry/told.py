@@ -122,7 +122,7 @@ def update_lines(counts: Mapping[str, Any], carried: int, retired: int) -> list[
         rows = count(counts["fresh_rows"], "fresh row")
         gain = f"{counts['fresh_gain']:.1%} less error a group than the version before"
         keep = counts["groups_contested"] - counts["groups_replaced"]
-        others = f"; {count(keep, 'group')} without a new one" if keep else ""
+        others = f"; {count(keep, 'group')} keep{'s' if keep == 1 else ''} the one before" if keep else ""
         lines.append(("contest", f"{won} better than the one before, on {rows}{others}"))
         lines.append(("gain", f"{gain} (standard error {counts['fresh_gain_se']:.1%}) on fresh rows"))
     if moved := counts["groups_moved_by_parents"]:
