@@ -8,7 +8,7 @@ the spec digest, the checks and the table in docs/options.md are made from that.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
@@ -140,12 +140,12 @@ class OptionGroup:
 
 
 def read_settings(text: str, *, is_json: bool) -> Any:
-    """Read JSON, or YAML whose keys stand once and whose aliases come to no more than a large file.
+    """Read JSON or YAML whose keys stand once, and whose aliases come to no more than a large file.
 
     Raises
     ------
     ValueError
-        It is malformed, or, of YAML, names a key twice or opens to too much; the message is one line.
+        It is malformed, names a key twice or opens to too much; the message is one line.
 
     Examples
     --------
@@ -157,8 +157,8 @@ def read_settings(text: str, *, is_json: bool) -> Any:
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             keys = [key.value for key, _ in node.value if isinstance(key.value, str)]
-            if twice := [name for name, times in Counter(keys).items() if times > 1]:
-                raise yaml.YAMLError(f"{twice[0]!r} stands twice in {node.start_mark}")
+            if (twice := _twice(keys)) is not None:
+                raise yaml.YAMLError(f"{short(twice)} stands twice in {node.start_mark}")
             return dict(super().construct_mapping(node, deep))
 
         def get_single_node(self) -> Any:
@@ -168,11 +168,21 @@ def read_settings(text: str, *, is_json: bool) -> Any:
             return node
 
     try:
-        return json.loads(text) if is_json else yaml.load(text, Loader)
+        return json.loads(text, object_pairs_hook=_object) if is_json else yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
     except RecursionError:
         raise ValueError("it nests too deeply") from None
+
+
+def _twice(names: Iterable[str]) -> str | None:
+    return next((name for name, times in Counter(names).items() if times > 1), None)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if (twice := _twice(name for name, _ in pairs)) is not None:
+        raise ValueError(f"{short(twice)} stands twice in one object")
+    return dict(pairs)
 
 
 def _size(node: Any, known: dict[int, float]) -> float:

@@ -25,6 +25,26 @@ def test_yaml_that_is_none_or_has_no_end_is_one_line(text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['{"alpha": 1, "b": [{"alpha": 2}], "alpha": 3}', '[{"b": {"alpha": 1, "alpha": 1}}]'],
+    ids=["at the top", "within"],
+)
+def test_json_that_names_a_key_twice_is_refused_and_not_read_as_the_last(text):
+    with pytest.raises(ValueError, match="^'alpha' stands twice in one object$"):
+        read_settings(text, is_json=True)
+
+
+def test_a_key_may_stand_in_several_objects():
+    assert read_settings('{"a": {"b": 1}, "c": {"b": 2}}', is_json=True) == {"a": {"b": 1}, "c": {"b": 2}}
+
+
+@pytest.mark.parametrize("is_json", [True, False], ids=["json", "yaml"])
+def test_an_empty_key_that_stands_twice_is_refused_too(is_json):
+    with pytest.raises(ValueError, match="'' stands twice"):
+        read_settings('{"": 1, "": 2}', is_json=is_json)
+
+
 def test_json_that_nests_too_deeply_is_one_line():
     with pytest.raises(ValueError, match="nests too deeply"):
         read_settings("[" * 100_000, is_json=True)
