@@ -168,7 +168,7 @@ def _one_day(options: argparse.Namespace) -> dict[str, Any]:
     until = pd.Timestamp.now("UTC").normalize()
     began = time.perf_counter()
     columns = ["row_id", "key", "prediction"]
-    parts = metamodel.read_log(options.folder, until - pd.Timedelta("1d"), until, columns=columns)
+    parts = metamodel.read_log(options.folder, until - pd.Timedelta(days=1), until, columns=columns)
     return {"rows": sum(map(len, parts)), "seconds": time.perf_counter() - began}
 
 

@@ -31,7 +31,7 @@ def test_yaml_that_is_none_or_has_no_end_is_one_line(text, message):
     ids=["at the top", "within"],
 )
 def test_json_that_names_a_key_twice_is_refused_and_not_read_as_the_last(text):
-    with pytest.raises(ValueError, match="^'alpha' stands twice in one object$"):
+    with pytest.raises(ValueError, match=r"^'alpha' stands twice in one object$"):
         read_settings(text, is_json=True)
 
 
