@@ -9,6 +9,7 @@ import importlib
 import io
 import os
 import pickle
+import sys
 import tracemalloc
 import zipfile
 from abc import ABC, abstractmethod
@@ -202,8 +203,7 @@ _SPARE_ARRAYS, _DIMENSIONS = 8, range(1, 5)
 def resident_factor(codec: Codec, blob: bytes, *, first: bool = True) -> float:
     """Bytes of memory that a loaded child takes for each byte of its blob (at least 1), measured by loading it.
 
-    What is left to chance is small (a name that happens to be there already), and rounded away: a training that is
-    repeated writes the same figure.
+    What the interpreter happens to keep is not counted, so that a training that is repeated writes the same figure.
 
     Parameters
     ----------
@@ -224,6 +224,7 @@ def resident_factor(codec: Codec, blob: bytes, *, first: bool = True) -> float:
 def _traced_load(codec: Codec, blob: bytes) -> int:
     """Count the bytes that one load takes and keeps."""
     _forget_spare_objects()
+    _forget_names()
     spare = [np.empty((1,) * dimensions) for dimensions in _DIMENSIONS for _ in range(_SPARE_ARRAYS)]
     was_tracing = tracemalloc.is_tracing()  # by the caller, who wants to go on
     if not was_tracing:
@@ -231,6 +232,7 @@ def _traced_load(codec: Codec, blob: bytes) -> int:
     try:
         bytes_before, _ = tracemalloc.get_traced_memory()
         child = codec.loads(blob)
+        _forget_names()
         bytes_after, _ = tracemalloc.get_traced_memory()
     finally:
         if not was_tracing:
@@ -248,3 +250,15 @@ def _forget_spare_objects() -> None:
     gc.freeze()
     gc.collect()
     gc.unfreeze()
+
+
+def _forget_names() -> None:
+    """Let the interpreter's cache of attributes go, which holds the names that it was last asked for.
+
+    Those that unpickling makes are among them, for as long as another name does not take their place; which one does
+    depends on where in memory it lies, and so on chance.
+    """
+    # 3.13 has the first; the second is deprecated from there on. Other interpreters have neither, nor this cache.
+    clear = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
+    if clear is not None:
+        clear()

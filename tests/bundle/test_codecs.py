@@ -26,6 +26,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from skops.io import dumps
 
+from metamodel.bundle import codecs
 from metamodel.bundle.codecs import CODECS, CloudpickleCodec, get_codec, resident_factor
 from metamodel.exceptions import ForbiddenCodec, InputError
 from metamodel.fitting.estimators import NAMED, resolve
@@ -188,6 +189,20 @@ def test_an_unknown_codec_is_refused():
 def test_a_loaded_child_is_charged_at_least_its_bytes(codec):
     blob = get_codec(codec).dumps(Ridge().fit(X, Y))
     assert 1 <= resident_factor(get_codec(codec), blob) < 50
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("estimator", [Ridge(), DecisionTreeRegressor(random_state=0)], ids=["ridge", "tree"])
+def test_a_child_is_measured_alike_whatever_the_interpreter_keeps(codec, estimator):
+    chosen = get_codec(codec)
+    blob = chosen.dumps(estimator.fit(X, Y))
+    resident_factor(chosen, blob)
+    traced, kept = set(), []
+    for turn in range(20):
+        kept += [{"some": turn}, (turn, 0.5), np.empty((turn, 2))]  # takes spare objects, and moves what comes next
+        del kept[: turn % 3]
+        traced.add(codecs._traced_load(chosen, blob))
+    assert len(traced) == 1
 
 
 def test_the_callers_tracing_goes_on():
