@@ -1,10 +1,10 @@
-"""Did the numbers of a cell change? A rank-sum test in the reference's bins, and exact counts in its tails."""
+"""Did the numbers of a cell change? A test of normal scores in the reference's bins, and exact counts in its tails."""
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from metamodel.common.arrays import AnyArray, BoolArray
 from metamodel.evaluation.drift.bin_sums import running_sums, sum_of_bins
@@ -37,7 +37,7 @@ class NumberCells:
     p_value
         Shape of the cells; NaN where the reference, or the window, has no value.
     excess, variance
-        Shape (..., 4): of the rank sum (in units of the share of the reference below), of the rows below the first
+        Shape (..., 4): of the sum of scores (in standard deviations of a normal law), of the rows below the first
         edge, from the last one on, and in both, what is above the expectation, and its variance. They add up over
         groups.
     """
@@ -52,7 +52,9 @@ def number_cells(
 ) -> NumberCells:
     """Test cells of numbers: Simes' combination of four tests.
 
-    - The rank sum in the reference's bins. Given the reference, whose edges are order statistics, the rows of a window
+    - The sum of normal scores (van der Waerden, 1952): each row counts as the normal quantile of its bin's middle rank
+      in the reference. Ranks themselves have a largest value soon, so that rows that moved by a standard deviation look
+      as if they had moved by less. Given the reference, whose edges are order statistics, the rows of a window
       fall into its bins as a Dirichlet-multinomial law says: that gives mean and variance with the reference's own
       noise in it. The sum is taken for normal, which is on the safe side for these short-tailed scores; where one bin
       holds more than half of the reference, the exact counts below and above it take its place.
@@ -95,7 +97,7 @@ def number_excess(before: AnyArray, now: AnyArray) -> tuple[AnyArray, AnyArray]:
     old, new = (counts[..., :BINS].astype(np.float64, copy=False) for counts in (before, now))
     rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
     excess, variance = (np.zeros((*rows.shape, 4), order="F") for _ in range(2))
-    excess[..., 0], variance[..., 0] = _rank_sums(old, new, rows_before, rows)
+    excess[..., 0], variance[..., 0] = _score_sums(old, new, rows_before, rows)
     for i, (blocks, inside) in enumerate(_tail_counts(old, new), start=1):
         mean, spread = beta_binomial_moments(rows, blocks, np.maximum(rows_before + 1 - blocks, 0.5))
         excess[..., i], variance[..., i] = inside - mean, spread
@@ -121,15 +123,20 @@ def _at_least(
     return at_least_beta_binomial(count, rows[..., None] / factors, blocks / factors, outside / factors, known)
 
 
-def _rank_sums(old: AnyArray, new: AnyArray, rows_before: AnyArray, rows: AnyArray) -> tuple[AnyArray, AnyArray]:
-    """Sum of the new rows' middle ranks (as shares of the reference) less its mean, and its variance."""
+# Normal quantiles of ranks, as shares from 0 to 1, in so many steps: a million cells have ten million of them.
+_QUANTILES: Final = ndtri((np.arange(4096) + 0.5) / 4096)
+
+
+def _score_sums(old: AnyArray, new: AnyArray, rows_before: AnyArray, rows: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """Sum of the new rows' normal scores less its mean, and its variance."""
     shares = old / np.maximum(rows_before, 1)[..., None]
-    middle = running_sums(shares) - shares / 2
-    of_all = sum_of_bins(middle * shares)
+    middle = (running_sums(old) - old / 2 + 0.5) / (rows_before + 1)[..., None]
+    scores = _QUANTILES[(middle * len(_QUANTILES)).astype(np.intp)]
+    of_all = sum_of_bins(scores * shares)
     blocks = np.maximum(old + _BLOCKS_MORE, 0.0)
     blocks /= np.maximum(blocks.sum(axis=-1), 1.0)[..., None]
-    spread = sum_of_bins((middle - of_all[..., None]) ** 2 * blocks)
-    excess = sum_of_bins(middle * new) - rows * of_all
+    spread = sum_of_bins((scores - of_all[..., None]) ** 2 * blocks)
+    excess = sum_of_bins(scores * new) - rows * of_all
     variance = rows * spread * (rows_before + 1 + rows) / (rows_before + 2)
     return excess, variance
 
