@@ -56,7 +56,7 @@ def number_cells(
       in the reference. Ranks themselves have a largest value soon, so that rows that moved by a standard deviation look
       as if they had moved by less. Given the reference, whose edges are order statistics, the rows of a window
       fall into its bins as a Dirichlet-multinomial law says: that gives mean and variance with the reference's own
-      noise in it. The sum is taken for normal, which is on the safe side for these short-tailed scores; where one bin
+      noise in it. The sum is taken for normal (docs/decisions/0026: as seldom far out, at 1e-8 too); where one bin
       holds more than half of the reference, the exact counts below and above it take its place.
     - Exact counts below the first decile, above the last one, and in both: changes of spread, mixtures, other units.
 
