@@ -41,7 +41,8 @@ _CALLS_AT_ONCE = 2000
 
 _PAUSE_SECONDS = 0.001
 
-# A larger call is made into a table at once, by whoever answers it: only sampled rows take room then.
+# A larger call is read without the lock, and made into a table at once, by whoever answers it: only sampled rows take
+# room then.
 _LARGE_ROWS = 256
 
 
@@ -63,6 +64,7 @@ class LogCounts(NamedTuple):
 class _LoggedTable(NamedTuple):
     model: LoggedModel
     table: pa.Table
+    size: int  # bytes
 
 
 class PredictionLog:
@@ -120,13 +122,17 @@ class PredictionLog:
     def _put(self, rows: AnsweredRows) -> None:
         if not len(rows):
             return
-        is_large = len(rows) > _LARGE_ROWS and rows.answers.shadow is None
-        table = log_table([rows], self.settings) if is_large else None
+        table, alone = None, None
+        if len(rows) > _LARGE_ROWS and rows.answers.shadow is None:
+            table = log_table([rows], self.settings)
+        elif len(rows) > _LARGE_ROWS:
+            alone = GatheredRows(rows.model, self.settings)
+            alone.add(rows, time.monotonic())
         with self._lock:
             if self._closed:
                 self._dropped += len(rows) if table is None else table.num_rows
             elif table is None:
-                self._gather(rows)
+                self._gather(rows, alone)
             else:
                 self._keep(rows.model, table)
             waits = bool(self._gathered or self._tables)
@@ -139,16 +145,20 @@ class PredictionLog:
                 self._thread = threading.Thread(target=self._work, name="metamodel-log", daemon=True)
                 self._thread.start()
 
-    def _gather(self, rows: AnsweredRows) -> None:
-        """Read what is logged of a call, if there is room."""
-        is_new = not self._gathered or self._gathered[-1].model is not rows.model
-        gathered = GatheredRows(rows.model, self.settings) if is_new else self._gathered[-1]
+    def _gather(self, rows: AnsweredRows, alone: GatheredRows | None) -> None:
+        """Read what is logged of a call if there is room, or take over what was read of it alone."""
         size = gathered_size(rows)
         if size > _QUEUE_BYTES - self._bytes:
             self._dropped += len(rows)
             return
-        gathered.add(rows, time.monotonic())
-        self._gathered += [gathered] if is_new else []
+        if alone is not None:
+            self._gathered.append(alone)
+        elif self._gathered and self._gathered[-1].model is rows.model:
+            self._gathered[-1].add(rows, time.monotonic())
+        else:
+            gathered = GatheredRows(rows.model, self.settings)
+            gathered.add(rows, time.monotonic())
+            self._gathered.append(gathered)
         self._bytes += size
         self._gathered_rows += len(rows)
 
@@ -158,8 +168,9 @@ class PredictionLog:
         number = table.num_rows if table.nbytes <= room else table.num_rows * room // table.nbytes
         self._dropped += table.num_rows - number
         if number:
-            self._tables.append(_LoggedTable(model, table.slice(0, number)))
-            self._bytes += min(table.nbytes, room)
+            size = min(table.nbytes, room)
+            self._tables.append(_LoggedTable(model, table.slice(0, number), size))
+            self._bytes += size
 
     def _work(self) -> None:
         """Make rows into tables and tables into files, until the log is closed."""
@@ -190,8 +201,11 @@ class PredictionLog:
         with self._lock:
             for gathered in self._gathered:
                 ready, calls = gathered.ready(old), len(gathered.calls.sizes)
-                taken += [gathered.part(0, ready)] if ready else []
-                kept += [gathered.part(ready, calls)] if ready < calls else []
+                if 0 < ready < calls:
+                    taken.append(gathered.part(0, ready))
+                    kept.append(gathered.part(ready, calls))
+                else:
+                    (taken if ready else kept).append(gathered)
             self._gathered, self._gathered_rows = kept, sum(map(len, kept))
         for gathered in taken:
             calls = len(gathered.calls.sizes)
@@ -214,7 +228,7 @@ class PredictionLog:
         with self._lock:
             self._bytes -= gathered.size
             if table is not None:
-                self._tables.append(_LoggedTable(gathered.model, table))
+                self._tables.append(_LoggedTable(gathered.model, table, table.nbytes))
                 self._bytes += table.nbytes
 
     def _write(self) -> None:
@@ -229,7 +243,7 @@ class PredictionLog:
         for parts in of_model.values():
             self._write_rows(parts[0].model, pa.concat_tables([logged.table for logged in parts]))
         with self._lock:
-            self._bytes -= sum(logged.table.nbytes for logged in tables)
+            self._bytes -= sum(logged.size for logged in tables)
 
     def _write_rows(self, model: LoggedModel, table: pa.Table) -> None:
         """Write the rows of one version, and then how many of them fell into which bin."""

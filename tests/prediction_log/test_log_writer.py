@@ -5,11 +5,13 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from full_disks import no_file_beyond
 from logged_rows import answered, frame_of, rows_in, settings_in
 
+from metamodel.prediction.answers import ShadowAnswer
 from metamodel.prediction_log import log_writer
 from metamodel.prediction_log.log_writer import LogCounts, PredictionLog
 
@@ -146,6 +148,31 @@ def test_a_call_that_fits_into_no_table_keeps_no_other_from_the_log(tmp_path: Pa
     assert sorted(map(int, rows_in(tmp_path)["row_id"])) == [i for i in range(40) if i not in (14, 15)]
     assert log._bytes == 0
     assert len(caplog.records) == 1
+
+
+def test_rows_that_a_challenger_is_to_answer_wait_for_it_and_no_longer_than_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    log = PredictionLog(settings_in(tmp_path), seconds=3600)
+    write = Ends(log, monkeypatch)
+    shadows = [ShadowAnswer(), ShadowAnswer(), ShadowAnswer()]
+    for start, rows, shadow in zip((0, 10, 1000), (3, 300, 2), shadows, strict=True):  # a large call among small ones
+        call = answered(frame_of(rows, start))
+        call.answers.shadow = shadow
+        log.put(call)
+    shadows[0].fill(np.arange(3.0), ["child"] * 3)
+    write()
+    assert rows_in(tmp_path)["shadow_prediction"].tolist() == [0.0, 1.0, 2.0]
+    shadows[1].fill(np.arange(300.0), ["child"] * 300)
+    write()
+    assert rows_in(tmp_path)["shadow_prediction"].notna().sum() == 303
+    monkeypatch.setattr(log, "_seconds", 0)
+    write()
+    log.close(20)
+    assert log.counts == LogCounts(305, 0)
+    assert sorted(map(int, rows_in(tmp_path)["row_id"])) == [*range(3), *range(10, 310), 1000, 1001]
+    assert rows_in(tmp_path)["shadow_prediction"].isna().sum() == 2
+    assert log._bytes == 0
 
 
 def test_a_forked_process_has_a_queue_of_its_own_and_writes_no_row_of_its_parent(tmp_path: Path):
