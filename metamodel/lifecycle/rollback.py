@@ -46,7 +46,8 @@ def rollback(
     name
         The registered model.
     version
-        Number of the version; by default the one that the present version replaced when it was promoted.
+        Number of the version; by default the one that the present version replaced when it was promoted, or made by
+        the rollback of one group.
     group
         Roll back this group alone: its key as a tuple, or as text (``["FR", 7]``, ``FR,7``). A new version is made from
         the present one, with the group's child, interval and weights of `version`; nothing of any other group changes,
@@ -138,9 +139,9 @@ def _make(
 
 
 def _replaced(name: str, alias: str, present: str, log: EventLog) -> str:
-    """Find what a version replaced when it was promoted; not what it was rolled back from."""
-    promotions = [event for event in log.of(name) if event.alias == alias and event.kind != "rollback"]
-    replaced = [event.replaced for event in promotions if event.version == present]
+    """Find what a version replaced when it was promoted, or made for one group; not what it was rolled back from."""
+    moves = [event for event in log.of(name) if event.alias == alias and event.version == present]
+    replaced = [event.replaced for event in moves if event.kind != "rollback" or event.group]
     if not replaced:
         raise InputError(
             f"Nothing says which version {name} {present} replaced: the alias {alias!r} was set by other means. "

@@ -111,8 +111,8 @@ def test_the_command_says_what_it_did_and_versions_shows_the_group(table: pd.Dat
     differing = strict(run("versions", name, "--diff", "3", "4", "--json").stdout)
     assert [(row["group"], row["reason"]) for row in differing["groups"]] == [("3 · P002", "rollback: version 1")]
     assert differing["counts"]["kept"] == 17
-    back = run("rollback", name, "--version", "3")
-    assert back.stdout == f"{name} 3 is champion now, which replaces version 4.\n"
+    back = run("rollback", name)
+    assert back.stdout == f"{name} 3 is champion now, which replaces version 4.\n", back.stderr
 
 
 @pytest.mark.parametrize("step", ["made", "moved"])
