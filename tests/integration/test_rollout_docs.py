@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_programs
 import pytest
 from places import ROOT
 from stores import new_store
@@ -27,7 +28,7 @@ def test_the_canary_goes_from_one_percent_to_all_by_the_commands_of_the_page(tmp
         if kind == "python":
             command = [sys.executable, "-c", text]
         else:
-            program = text.replace("metamodel ", f"{sys.executable} -m metamodel ")
+            program = text.replace("metamodel ", f"{sys.executable} {forked_programs.__file__} metamodel ")
             command = ["bash", "-euc", program]
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=500, check=False)
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
