@@ -10,7 +10,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,16 +41,33 @@ def open_shards(directory: Path, files: Mapping[str, FileEntry], folder: str) ->
     ]
 
 
-class _Connection(sqlite3.Connection):
-    """One thread's view of a shard; closes itself when its thread ends."""
+class _Connection:
+    """One thread's view of a shard; closes itself when its thread ends, or its reader is let go.
 
-    pid: int
-    decompressor: Decompressor | None
+    It has a connection, and is none: SQLite's own and its cache of statements hold each other, and so would stay open
+    until somebody looks for garbage, which on Python 3.13 may be hundreds of descriptors later.
+    """
+
     descriptor = -1
     written: tuple[int, int]
+    decompressor: Decompressor | None
+
+    def __init__(self, path: Path) -> None:
+        self.pid = os.getpid()
+        uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+        # Used by one thread, but closed by whichever drops the reader.
+        self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        self.written = last_write(self.descriptor)
+        self.decompressor = _decompressor(self._connection)
+
+    def execute(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        """Ask the shard."""
+        return self._connection.execute(query, values)
 
     def __del__(self) -> None:
-        self.close()
+        if (connection := getattr(self, "_connection", None)) is not None:  # None where it could not be opened
+            connection.close()
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -181,13 +198,8 @@ class ShardReader:
 
     def _open(self) -> _Connection:
         self._check_file()
-        uri = f"file:{quote(str(self.path.absolute()))}?mode=ro&immutable=1"
         try:
-            # Used by one thread, but closed by whichever drops the reader.
-            connection = sqlite3.connect(uri, uri=True, factory=_Connection, check_same_thread=False)
-            connection.descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-            connection.pid, connection.written = os.getpid(), last_write(connection.descriptor)
-            connection.decompressor = _decompressor(connection)
+            connection = _Connection(self.path)
             identity = connection.execute("SELECT identity FROM seal").fetchone()
         except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             raise CorruptBundle(f"Shard {self.path.name} cannot be opened: {error}. Restore the bundle.") from error

@@ -24,7 +24,7 @@ from metamodel.lineage.generation import (
     version_row,
     with_carried,
 )
-from metamodel.lineage.parquet_folders import ParquetFolders
+from metamodel.lineage.parquet_folders import ParquetFolders, reading_history
 from metamodel.lineage.table_schemas import CHILDREN, EVENTS, LINEAGE, MONITOR, TABLES, VERSIONS, HistoryTable
 from metamodel.tables.delta import delta_reason
 
@@ -163,7 +163,8 @@ class HistoryStore:
         schema = pa.schema([table.schema.field(name) for name in names])
         if dataset is None:
             return schema.empty_table()
-        return dataset.to_table(columns=names, filter=rows).cast(schema)
+        with reading_history(redacted(self.place)):
+            return dataset.to_table(columns=names, filter=rows).cast(schema)
 
     def query(self, sql: str, model: str) -> pd.DataFrame:
         """Answer a question in SQL, by deltalake's own engine.

@@ -35,6 +35,9 @@ _FILES_AT_ONCE = 500
 # Files that cannot be read, or whose columns have other types than those of the log.
 _DAMAGED = "damaged"
 
+# What pandas can tell as nanoseconds.
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
+
 # An unfinished file that is older has no writer any more.
 _UNFINISHED_SECONDS = 3600
 
@@ -173,22 +176,36 @@ def _readable(files: Collection[Path], schema: pa.Schema | None) -> tuple[list[P
     for file in files:
         try:
             # All of it: who has begun to write the compacted files cannot set one of these aside any more.
-            its = pq.read_table(file, partitioning=None, page_checksum_verification=True).schema.remove_metadata()
-            its.field("time")
+            table = pq.read_table(file, partitioning=None, page_checksum_verification=True)
+            its = table.schema.remove_metadata()
+            _check_days(table)
             schema = its if schema is None else pa.unify_schemas([schema, its])
-        except (*DAMAGE, KeyError):
+        except (*DAMAGE, KeyError, OverflowError):
             odd.append(file)
         else:
             readable.append(file)
     return readable, schema, odd
 
 
+def _days(table: pa.Table) -> pa.ChunkedArray:
+    return pc.cast(pc.cast(table["time"], pa.timestamp("us")), pa.date32())
+
+
+def _check_days(table: pa.Table) -> None:
+    """Raise `ValueError` where rows have no day, or say it themselves: nobody would find, or delete, them by it."""
+    if DAY in table.column_names or table["time"].null_count:
+        raise ValueError("rows without a time, or with a day of their own")
+    if table.num_rows:
+        first, last = pc.min_max(_days(table)).as_py().values()  # OverflowError where there is no such day
+        if first.year < _FIRST_YEAR or last.year > _LAST_YEAR:
+            raise ValueError(f"rows of {first} to {last}")
+
+
 def _tables(files: Collection[Path], schema: pa.Schema) -> Iterator[pa.Table]:
     """Read one file after the other, each with all columns, and the day of every row."""
     for file in files:
         table = pq.read_table(file, partitioning=None, page_checksum_verification=True)
-        days = pc.cast(pc.cast(table["time"], pa.timestamp("us")), pa.date32())
-        table = table.append_column(DAY, days)
+        table = table.append_column(DAY, _days(table))
         missing = [field for field in schema if field.name not in table.column_names]
         for field in missing:
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))

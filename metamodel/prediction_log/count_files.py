@@ -24,6 +24,9 @@ __all__ = ["counts_of", "is_count_file", "read_counts", "table_of_counts", "writ
 # Schema metadata of a count file.
 _META = b"metamodel.window"
 
+# Of a group in a window; a thousand years of a million a second.
+_MOST_ROWS = 2**55
+
 # Before the name of a column that is counted.
 _PREFIX = "counts:"
 
@@ -52,6 +55,10 @@ def counts_of(table: pa.Table) -> WindowCounts:
         flat = table[f"{_PREFIX}{name}"].combine_chunks().flatten()
         counts[:, i] = flat.to_numpy(zero_copy_only=False).reshape(-1, SLOTS)
     totals = np.stack([table[name].to_numpy() for name in TOTALS], axis=1).reshape(table.num_rows, len(TOTALS))
+    for numbers in (counts, totals):
+        # Sums of more would wrap around, and a window of fewer than no rows hides those of others.
+        if numbers.dtype.kind != "i" or (numbers.size and not 0 <= numbers.min() <= numbers.max() <= _MOST_ROWS):
+            raise ValueError("some counts are none")
     meta = json.loads((table.schema.metadata or {})[_META])
     keys = tuple(table["key"].to_pylist())
     bins = table["bins"].to_numpy().astype(np.uint64)

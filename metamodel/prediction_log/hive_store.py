@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -10,7 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from metamodel.common.messages import short, short_line
+from metamodel.common.option import read_settings
 from metamodel.common.whole_files import whole_file
+from metamodel.exceptions import InputError
 from metamodel.prediction_log.log_files import WRITING
 
 __all__ = ["MANIFEST", "HiveStore"]
@@ -19,6 +24,8 @@ __all__ = ["MANIFEST", "HiveStore"]
 MANIFEST = "compacted.json"
 
 _DAYS = "days"
+
+_NAME = re.compile(_DAYS + r"/day=\d{4}-\d\d-\d\d/rows-[0-9a-f]{32}\.parquet")
 
 
 class HiveStore:
@@ -86,8 +93,20 @@ class HiveStore:
 
     def _manifest(self) -> dict[str, list[str]]:
         path = self._folder / MANIFEST
-        empty: dict[str, list[str]] = {"files": [], "taken": []}
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
+        if not path.exists():
+            return {"files": [], "taken": []}
+        try:
+            manifest: dict[str, list[str]] = read_settings(path.read_text(encoding="utf-8"), is_json=True)
+            names = [*manifest["files"], *manifest["taken"]]
+            odd = [name for name in manifest["files"] if not _NAME.fullmatch(name)]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} names no files of a log ({short_line(str(error))}). Restore it.") from error
+        # One that lies elsewhere holds another log's rows, or anybody's; a name that stands twice counts rows twice.
+        odd += [name for name, times in Counter(names).items() if times > 1]
+        odd += [name for name in manifest["files"] if not odd and not _is_there(self._folder / name)]
+        if odd:
+            raise InputError(f"{path} names {short(odd[0])}, which is no file of this log, or twice. Restore it.")
+        return manifest
 
     def _replace(self, files: Collection[str], taken: Collection[str]) -> None:
         content = json.dumps({"files": list(files), "taken": sorted(taken)}).encode()
@@ -122,6 +141,10 @@ class HiveStore:
         name = f"{_DAYS}/day={day}/rows-{uuid.uuid4().hex}.parquet"
         (self._folder / name).parent.mkdir(parents=True, exist_ok=True)
         return name
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
 
 
 def _day_of(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metamodel.common.option import read_settings
 from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
 from metamodel.prediction_log.count_files import read_counts, table_of_counts
@@ -104,15 +105,20 @@ def count_files(folder: Path) -> list[CountFile]:
 
 
 def _paths(folder: Path) -> list[Path]:
-    return sorted((folder / COUNTS_DIR).glob("counts-*.parquet"))
+    found = (folder / COUNTS_DIR).glob("counts-*.parquet")
+    return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
 
 def _described(path: Path) -> CountFile:
     try:
-        meta = json.loads((pq.read_schema(path).metadata or {})[_META])
-    except (pa.ArrowException, OSError, KeyError) as error:
+        meta = read_settings((pq.read_schema(path).metadata or {})[_META].decode(), is_json=True)
+        names = (meta["model"], meta["version"], meta["day"])
+        replaces = tuple(meta["replaces"])
+        if not all(isinstance(name, str) for name in (*names, *replaces)) or path.name in replaces:
+            raise ValueError("it does not say whose counts these are")
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} of the log is damaged ({error}). Take it away: its rows are not counted.") from error
-    return CountFile(path, meta["model"], meta["version"], meta["day"], tuple(meta["replaces"]))
+    return CountFile(path, *names, replaces)
 
 
 def read_log_counts(folder: str | Path) -> Iterator[tuple[CountFile, WindowCounts]]:

@@ -65,4 +65,5 @@ def new_name() -> str:
 def new_files(folder: Path) -> list[Path]:
     """Files that no compaction has taken in yet, the oldest first."""
     found = (path for path in (folder / NEW_DIR).glob("rows-*.parquet") if _NAME.fullmatch(path.name))
-    return sorted(path for path in found if path.is_file())  # a pipe would be waited for
+    # A pipe would be waited for, and a link may lead to rows of another log; nobody who writes a log makes either.
+    return sorted(path for path in found if path.is_file() and not path.is_symlink())

@@ -263,3 +263,20 @@ def test_a_pipe_in_place_of_a_shard_is_refused(tmp_path):
     os.mkfifo(tmp_path / "s.sqlite")
     with pytest.raises(CorruptBundle, match=r"s.sqlite is no file"):
         ShardReader(tmp_path / "s.sqlite").read("[1]")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the system does not tell which files are open")
+def test_a_reader_that_is_let_go_keeps_no_file_open_until_garbage_is_looked_for(shard):
+    def files() -> int:
+        return [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")].count(str(shard))
+
+    gc.collect()
+    gc.disable()
+    try:
+        opened = ShardReader(shard)
+        assert outcome(opened, next(iter(BLOBS))) is not None
+        assert files() == 2
+        del opened
+        assert files() == 0
+    finally:
+        gc.enable()
