@@ -419,6 +419,7 @@ ALIVE = {
     "PredictionLog._wake": _FORGOTTEN,
     "Shadow._queue": _FORGOTTEN,
     "ShardReader._local": "its connections know the process that opened them",
+    "_Connection._connection": "the shard reader asks which process opened it",
     "_Worker._asked": _FORGOTTEN,
     "metamodel.flavor.remote.connections._sessions": _FORGOTTEN,
     "metamodel.flavor.remote.endpoint._shared": _FORGOTTEN,
