@@ -62,7 +62,7 @@ def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArra
             of_rows = values[chunk.rows] if isinstance(chunk.rows, slice) else values.take(chunk.rows, mode="clip")
             inside = by_place[chunk.first : chunk.last]
             if kind == "number":
-                slots = number_slots(of_rows, chunk.groups, inside)
+                slots = number_slots(of_rows, chunk.sizes, inside)
             else:
                 slots = category_slots(of_rows, chunk.groups, inside, vocabulary)
             of_chunk = chunk.last - chunk.first
@@ -72,10 +72,11 @@ def count_rows(reference: DriftReference, columns: DriftColumns, groups: IntArra
 
 
 class _Chunk(NamedTuple):
-    """Some rows of neighbouring groups: which these are, and of each row how many groups after the first."""
+    """Some rows of neighbouring groups: which these are, of each row how many groups after the first, rows of each."""
 
     rows: IntArray | slice
     groups: IntArray
+    sizes: IntArray
     first: int
     last: int
 
@@ -89,7 +90,8 @@ def _chunks(groups: IntArray, n_groups: int) -> list[_Chunk]:
         rows = slice(start, start + _CHUNK_ROWS)
         of_rows = groups[rows]
         first, last = int(of_rows[0]), int(of_rows[-1]) + 1
-        chunks.append(_Chunk(rows if order is None else order[rows], of_rows - first, first, last))
+        inside = of_rows - first
+        chunks.append(_Chunk(rows if order is None else order[rows], inside, np.bincount(inside), first, last))
     return chunks
 
 

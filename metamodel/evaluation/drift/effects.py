@@ -70,11 +70,12 @@ _STEPS_OF_CONSTANT = np.array([1.0, 0, 0, 0, 0, 1.0, 0, 0, 0])
 def _expected_distribution(counts: AnyArray) -> AnyArray:
     """Share of new rows that is expected below each edge: a tail holds one block more than it has rows."""
     below = running_sums(counts[..., :BINS].astype(np.float64, copy=False))
-    total, lower = below[..., -1:], below[..., :-1]
-    tenths = np.arange(1, BINS)
-    upper = np.where(lower < total, total - lower + 1, 0.0)
-    result: AnyArray = np.where(tenths > BINS // 2, 1 - upper / (total + 1), (lower + (lower > 0)) / (total + 1))
-    return result
+    total, half = below[..., -1:], BINS // 2
+    lower, upper = below[..., :half], below[..., half:-1]
+    expected = np.empty_like(below[..., :-1])
+    expected[..., :half] = (lower + (lower > 0)) / (total + 1)
+    expected[..., half:] = 1 - np.where(upper < total, total - upper + 1, 0.0) / (total + 1)
+    return expected
 
 
 def _distribution(counts: AnyArray) -> AnyArray:

@@ -154,8 +154,8 @@ def _judged_chunk(
     numbers, upward = masks
     chosen = _selector(numbers)
     old, new = by_slot(reference.counts), by_slot(counts)
-    rows = new.sum(axis=-1)
-    factors = cell_factors(pooled, old.sum(axis=-1), rows)
+    rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
+    factors = cell_factors(pooled, rows_before, rows)
     sums = CellSums.zeros(len(reference), len(numbers))
     parts = np.full((*rows.shape, 3), np.nan, order="F")
     of_numbers = old[:, chosen], new[:, chosen]
@@ -172,7 +172,7 @@ def _judged_chunk(
     parts[rows < min_rows] = np.nan
     sums.squares = sums.excess**2
     effect, rises = np.abs(sums.moves).sum(axis=-1), sums.rises.copy()
-    sums.rows = np.where(old.sum(axis=-1) > 0, rows, 0.0)
+    sums.rows = np.where(rows_before > 0, rows, 0.0)
     # A few groups that moved far must not look like all of them having moved a bit.
     sums.moves *= (sums.rows / np.maximum(effect, 1.0))[..., None]
     sums.rises *= sums.rows[..., None]

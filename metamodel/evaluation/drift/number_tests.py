@@ -74,7 +74,8 @@ def number_cells(
     old, new = (counts[..., :BINS].astype(np.float64, copy=False) for counts in (before, now))
     rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
     tested = (rows_before > 0) & (rows > 0)
-    excess, variance = number_excess(before, now)
+    tails = _tail_counts(old, new)
+    excess, variance = _excess(old, new, rows_before, rows, tails)
     ranks = _rank_p_values(excess[..., 0], variance[..., 0] * factors[..., 0], upward)
     tied = (old.max(axis=-1) > _TIED * rows_before) & tested
     if tied.any():
@@ -82,7 +83,7 @@ def number_cells(
         ranks[tied] = _around_tie(old[tied], new[tied], one_sided, factors[..., 0][tied], known)
     p_values = np.empty((*ranks.shape, len(_WEIGHTS)), order="F")
     p_values[..., 0] = ranks
-    blocks, inside = (np.stack(parts, axis=-1) for parts in zip(*_tail_counts(old, new), strict=True))
+    blocks, inside = (np.stack(parts, axis=-1) for parts in zip(*tails, strict=True))
     p_values[..., 1:] = _at_least(inside, rows, blocks, rows_before + 1, factors[..., [1, 1, 2]], known)
     p_values[..., upward, 1::2] = np.nan
     p_value = np.where(tested, simes(p_values, _WEIGHTS), np.nan)
@@ -95,10 +96,15 @@ def number_excess(before: AnyArray, now: AnyArray) -> tuple[AnyArray, AnyArray]:
     0 where the reference, or the window, has no value.
     """
     old, new = (counts[..., :BINS].astype(np.float64, copy=False) for counts in (before, now))
-    rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
+    return _excess(old, new, old.sum(axis=-1), new.sum(axis=-1), _tail_counts(old, new))
+
+
+def _excess(
+    old: AnyArray, new: AnyArray, rows_before: AnyArray, rows: AnyArray, tails: list[tuple[AnyArray, AnyArray]]
+) -> tuple[AnyArray, AnyArray]:
     excess, variance = (np.zeros((*rows.shape, 4), order="F") for _ in range(2))
     excess[..., 0], variance[..., 0] = _score_sums(old, new, rows_before, rows)
-    for i, (blocks, inside) in enumerate(_tail_counts(old, new), start=1):
+    for i, (blocks, inside) in enumerate(tails, start=1):
         mean, spread = beta_binomial_moments(rows, blocks, np.maximum(rows_before + 1 - blocks, 0.5))
         excess[..., i], variance[..., i] = inside - mean, spread
     untested = (rows_before == 0) | (rows == 0)
@@ -135,7 +141,7 @@ def _score_sums(old: AnyArray, new: AnyArray, rows_before: AnyArray, rows: AnyAr
     of_all = sum_of_bins(scores * shares)
     blocks = np.maximum(old + _BLOCKS_MORE, 0.0)
     blocks /= np.maximum(blocks.sum(axis=-1), 1.0)[..., None]
-    spread = sum_of_bins((scores - of_all[..., None]) ** 2 * blocks)
+    spread = sum_of_bins(np.square(scores - of_all[..., None]) * blocks)
     excess = sum_of_bins(scores * new) - rows * of_all
     variance = rows * spread * (rows_before + 1 + rows) / (rows_before + 2)
     return excess, variance

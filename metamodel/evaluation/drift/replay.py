@@ -50,7 +50,7 @@ def replay_numbers(values: AnyArray, sizes: IntArray) -> AnyArray:
     squares = _Squares(len(sizes))
     for place, inside in _blocks(groups, sizes):
         edges = decile_edges(np.where(inside, np.nan, values), sizes)
-        slots = number_slots(values, groups, edges)
+        slots = number_slots(values, sizes, edges)
         before, now = (_counts(groups[rows], slots[rows], len(sizes)) for rows in (~inside, inside))
         excess, variance = number_excess(before, now)
         ratios = _ratios(excess, variance)

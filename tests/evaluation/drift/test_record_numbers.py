@@ -27,7 +27,7 @@ def test_counts_are_those_of_rows_put_into_the_bins_of_their_group(groups: list[
 
     edges = decile_edges(values, sizes)
     np.testing.assert_array_equal(recorded.edges[:, 0], edges)
-    counted = np.bincount(of_row * SLOTS + number_slots(values, of_row, edges), minlength=len(groups) * SLOTS)
+    counted = np.bincount(of_row * SLOTS + number_slots(values, sizes, edges), minlength=len(groups) * SLOTS)
     np.testing.assert_array_equal(recorded.counts[:, 0], counted.reshape(-1, SLOTS))
 
 
@@ -44,7 +44,7 @@ def test_tails_and_moments_are_those_of_finite_values(groups: list[list[float]])
         finite = own[np.isfinite(own)]
         expected = [np.nan, np.nan] if not len(finite) else [finite.mean(), finite.std()]
         np.testing.assert_allclose(recorded.moments[i, 0], expected, rtol=1e-5, atol=1e-4)
-        slots = number_slots(own, np.zeros(len(own), dtype=int), recorded.edges[i : i + 1, 0])
+        slots = number_slots(own, np.array([len(own)]), recorded.edges[i : i + 1, 0])
         for place, slot in enumerate((0, 9)):
             inside = own[(slots == slot) & np.isfinite(own)]
             mean = inside.mean() if len(inside) else np.nan
