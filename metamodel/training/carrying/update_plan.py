@@ -240,7 +240,7 @@ def _shown(then: Any, now: Any) -> str:
         lost, added = ([one for one in these if one not in others] for these, others in ((then, now), (now, then)))
         if not lost and not added:
             return f"the order was {listing(map(_text, then), 3)}"
-        parts = [f"{word} {listing(map(_text, part), 3)}" for word, part in (("had", lost), ("has not", added)) if part]
+        parts = [f"{listing(map(_text, part), 3)} {when}" for when, part in (("before", lost), ("now", added)) if part]
         return ", ".join(parts)
     return f"{_text(then)} before, {_text(now)} now"
 
