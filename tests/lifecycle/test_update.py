@@ -223,7 +223,11 @@ def test_contests_of_carried_groups_are_kept_for_the_next_choice() -> None:
     ("change", "options", "message"),
     [
         ({"shop": str}, {}, r"differs in its group columns: shop \(integer\) before, shop \(string\) now"),
-        ({"price": str}, {"estimator": "decision_tree"}, r"its features: price \(number\) before, price \(string\) now"),
+        (
+            {"price": str},
+            {"estimator": "decision_tree"},
+            r"its features: price \(number\) before, price \(string\) now",
+        ),
         ({}, {"features": FEATURES[::-1]}, r"differs in its features: the order was price \(number\), promotion"),
         ({}, {"codec": "joblib"}, "differs in its codec: cloudpickle before, joblib now"),
         ({}, {"interval": 0.9}, "differs in its interval: 0.8 before, 0.9 now"),
