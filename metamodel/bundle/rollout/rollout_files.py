@@ -12,6 +12,8 @@ from metamodel.bundle.carry.carried_shards import link_file
 from metamodel.bundle.manifest import MANIFEST_NAME
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.rollout.overlay import copy_bundle, write_overlay
+from metamodel.common.messages import short
+from metamodel.common.option import read_settings
 from metamodel.common.whole_files import whole_directory
 from metamodel.exceptions import MetaModelError, UnreadableBundle
 from metamodel.prediction.rollout.rollout_plan import Rollout
@@ -52,6 +54,9 @@ class Described:
     """
 
     def __init__(self, described: dict[str, Any], digest: str) -> None:
+        kinds = {"champion": str, "challenger": str, "overlaid": bool}
+        if odd := [name for name, kind in kinds.items() if type(described[name]) is not kind]:
+            raise TypeError(f"{odd[0]} is {short(described[odd[0]])}")
         self.rollout = Rollout.from_dict(described["rollout"])
         self.champion: str = described["champion"]
         self.challenger: str = described["challenger"]
@@ -132,8 +137,8 @@ def read_rollout(path: Path) -> Described:
         digest = hashlib.sha256(content).hexdigest()
         if recorded.partition(" ")[0] != digest:
             raise UnreadableBundle(f"{path / ROLLOUT_NAME} is not what was written. Restore it.")
-        described = json.loads(content)
-        if described["format_version"] != _FORMAT_VERSION:
+        described = read_settings(content.decode(), is_json=True)
+        if type(described["format_version"]) is not int or described["format_version"] != _FORMAT_VERSION:
             raise UnreadableBundle(
                 f"{path / ROLLOUT_NAME} has format version {described['format_version']!r}; this release reads "
                 f"{_FORMAT_VERSION}. Open it with the release that wrote it."

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal, Self, get_args
 
 from metamodel.common.arrays import BoolArray
-from metamodel.common.messages import listing
+from metamodel.common.messages import listing, short
 from metamodel.common.validation import is_number, one_of
 from metamodel.exceptions import InputError
 from metamodel.prediction.rollout.assignment import check_fraction, in_challenger
@@ -20,6 +20,9 @@ Mode = Literal["shadow", "ab", "canary", "interleave"]
 Unit = Literal["entity", "group"]
 
 _INTERLEAVED = 0.5
+
+# Seconds. No clock waits for ever: each call would fail at once, and the champion answer all rows.
+_LONGEST_PATIENCE = 3600.0
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,10 @@ class Rollout:
         check_fraction(self.fraction)
         if not isinstance(self.salt, str):
             raise InputError(f"salt={self.salt!r} is no text. Give any word; the same one deals the same units.")
-        if not is_number(self.patience) or not self.patience > 0:
-            raise InputError(f"patience={self.patience!r} is no time to wait. Give seconds, such as 2.")
+        if not is_number(self.patience) or not 0 < self.patience <= _LONGEST_PATIENCE:
+            raise InputError(f"patience={short(self.patience)} is no time to wait. Give seconds, such as 2.")
+        if len({column.name for column in self.entity}) < len(self.entity):
+            raise InputError(f"The entity names a column twice: {listing(self.entity_names)}. Name each once.")
         if self.unit == "group" and self.entity:
             raise InputError('unit="group" takes whole groups, and no entity. Leave one of both out.')
         if self.unit == "entity" and not self.entity and self.mode != "shadow":
@@ -73,10 +78,7 @@ class Rollout:
     def of(cls, entity: Sequence[str] | str | None, **choices: Any) -> Self:
         """Describe a roll-out by the words of a caller; of entity columns by ``name`` or ``name:kind``."""
         names = [entity] if isinstance(entity, str) else list(entity or ())
-        columns = tuple(EntityColumn.parse(name) for name in names)
-        if len({column.name for column in columns}) < len(columns):
-            raise InputError(f"The entity names a column twice: {listing(names)}. Name each once.")
-        return cls(entity=columns, **choices)
+        return cls(entity=tuple(EntityColumn.parse(name) for name in names), **choices)
 
     @cached_property
     def entity_names(self) -> tuple[str, ...]:

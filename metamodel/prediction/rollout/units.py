@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import FEW_ROWS, HashArray, IntArray
+from metamodel.common.messages import short
 from metamodel.common.validation import one_of
 from metamodel.exceptions import InputError
 from metamodel.prediction.rollout.assignment import unit_hashes
@@ -50,6 +51,12 @@ class EntityColumn:
     name: str
     kind: KeyKind | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InputError(f"The entity {short(self.name)} names no column. Give a column's name, or NAME:KIND.")
+        if self.kind is not None:
+            one_of(f"The kind of entity column {self.name!r}", self.kind, get_args(KeyKind))
+
     @classmethod
     def parse(cls, text: str) -> "EntityColumn":
         """Read ``name`` or ``name:kind``.
@@ -60,10 +67,6 @@ class EntityColumn:
             There is no such kind.
         """
         name, _, kind = text.partition(":")
-        if not name:
-            raise InputError(f"The entity {text!r} names no column. Give a column's name, or NAME:KIND.")
-        if kind:
-            one_of(f"The kind of entity column {name!r}", kind, get_args(KeyKind))
         return cls(name, kind or None)  # type: ignore[arg-type]  # checked
 
     def canonical(self, value: object) -> KeyValue:

@@ -19,6 +19,7 @@ from metamodel.tables.grouping import Grouping
         ({"fraction": 2}, "is no share"),
         ({"salt": 3}, "is no text"),
         ({"patience": 0}, "is no time to wait"),
+        ({"patience": float("inf")}, "is no time to wait"),
         ({"entity": ["c", "c:string"]}, "names a column twice"),
     ],
 )
