@@ -76,10 +76,13 @@ def without_advice() -> Iterator[None]:
 
 
 def _said_of(model: MetaModel) -> tuple[str, dict[str, str]]:
-    """Describe a version: how many children the bundle holds, and to how many it refers; (description, tags)."""
+    """Describe a version: how many children it holds and refers to, what became of groups; (description, tags)."""
     children = sum(model.ledger["status"].isin(WITH_CHILD))
     keys = ", ".join(model.manifest.keys.names)
-    tags = {"metamodel.version": __version__}
+    of_groups = model.ledger["level"] == len(model.manifest.keys.columns)
+    statuses = model.ledger.loc[of_groups, "status"].value_counts()
+    counts = {f"metamodel.groups_{name}": str(statuses.get(name, 0)) for name in ("fitted", "skipped", "failed")}
+    tags = {"metamodel.version": __version__, **counts}
     if model.bundle.references is None:
         return f"Holds {count(children, 'child model')} by {keys}.", tags
     far = sum(not reference.packed for _, reference in model.bundle.references.items())

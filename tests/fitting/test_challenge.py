@@ -67,14 +67,30 @@ def test_every_answer_is_of_a_child_that_was_fitted_before_that_row() -> None:
     assert asked == [(48, 50), (51, 53), (54, 56), (57, 59)]
 
 
-def test_fresh_targets_never_move_what_was_fitted_before_them() -> None:
+class Answering(LinearRegression):
+    """Notes what it was fitted to, whenever it is asked."""
+
+    log: ClassVar[list[bytes]] = []
+
+    def predict(self, X: Any) -> Any:
+        Answering.log.append(self.coef_.tobytes())
+        return super().predict(X)
+
+
+def asked_children(data: GroupData, through: int) -> list[bytes]:
+    """Judge a group's children; gives the new ones in the order of their origins."""
+    Answering.log = []
+    judge_incumbent(Candidate("noting", Answering(), "Answering", "{}"), data, incumbent(data, through), SPEC)
+    return Answering.log
+
+
+@pytest.mark.parametrize(("origin", "before"), [(47, 1), (50, 2), (53, 3), (56, 4)])
+def test_fresh_targets_never_move_what_was_fitted_before_them(origin: int, before: int) -> None:
     data, through = group(), 47
-    other = GroupData(data.key, data.x, np.where(data.times > through, -data.y * 7, data.y), data.hashes, data.times)
-    old = [incumbent(g, through).load().coef_.tobytes() for g in (data, other)]
-    firsts = [fresh_folds(g.times, through)[0][0] for g in (data, other)]
-    pairs = zip((data, other), firsts, strict=True)
-    fitted = [LinearRegression().fit(g.x[rows], g.y[rows]).coef_.tobytes() for g, rows in pairs]
-    assert (old[0], fitted[0]) == (old[1], fitted[1])
+    other = replace(data, y=np.where(data.times > origin, -data.y * 7, data.y))
+    assert incumbent(data, through).load().coef_.tobytes() == incumbent(other, through).load().coef_.tobytes()
+    told, changed = asked_children(data, through), asked_children(other, through)
+    assert [one == two for one, two in zip(told, changed, strict=True)] == [i < before for i in range(4)]
 
 
 @pytest.mark.parametrize(("through", "folds"), [(59, 0), (58, 1), (57, 2), (40, 4), (-1, 0)])

@@ -106,7 +106,9 @@ def test_the_command_says_what_it_did_and_versions_shows_the_group(table: pd.Dat
     name = versions_of(table, tmp_path, estimator="ridge")
     result = run("rollback", name, "--version", "1", "--group", '[3, "P002"]')
     assert result.stdout == f"{name} 4 is champion now, which replaces version 3.\n", result.stderr
-    shown = strict(run("versions", name, "--json").stdout)["events"][0]
+    listed = strict(run("versions", name, "--json").stdout)
+    assert (listed["versions"][0]["fitted"], listed["versions"][0]["failed"]) == ("0", "0")
+    shown = listed["events"][0]
     assert (shown["kind"], shown["group"], shown["group_version"]) == ("rollback", '[3,"P002"]', "1")
     differing = strict(run("versions", name, "--diff", "3", "4", "--json").stdout)
     assert [(row["group"], row["reason"]) for row in differing["groups"]] == [("3 · P002", "rollback: version 1")]
