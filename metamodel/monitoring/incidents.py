@@ -129,15 +129,14 @@ def _systemic(judged: JudgedWindow, explained: BoolArray) -> list[tuple[Incident
     """
     names = judged.reference.cells.columns
     consequences = np.array([name in _CONSEQUENCES for name in names], dtype=bool)
-    causes = list(_under_parents(judged, explained, ~consequences))
-    effects = []
-    for incident, members in _under_parents(judged, explained, consequences):
-        place = next((i for i, (_, groups) in enumerate(causes) if (groups | ~members).all()), None)
-        if place is None:
-            effects.append((incident, members))
-        elif _WITH_IT not in causes[place][0].words:
-            causes[place] = replace(causes[place][0], words=f"{causes[place][0].words} {_WITH_IT}"), causes[place][1]
-    return causes + effects
+    causes = []
+    for incident, members in _under_parents(judged, explained, ~consequences):
+        there = judged.named[members][:, consequences].mean(axis=0) >= _SHARE
+        words = f"{incident.words} {_WITH_IT}" if there.any() else incident.words
+        causes.append((replace(incident, words=words), members))
+    for _, members in causes:  # what is left over of the others is told: one shop more does not make it everywhere
+        explained[np.ix_(members, consequences)] = True
+    return causes + list(_under_parents(judged, explained, consequences))
 
 
 def _under_parents(

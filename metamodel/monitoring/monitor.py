@@ -22,7 +22,7 @@ from metamodel.evaluation.drift.window_rows import OF_LABELS
 from metamodel.flavor.load import load_model
 from metamodel.monitoring.drawn_cells import drawn_cells
 from metamodel.monitoring.error_history import error_history
-from metamodel.monitoring.incidents import WORLD, find_incidents, incident_table
+from metamodel.monitoring.incidents import find_incidents, incident_table
 from metamodel.monitoring.judge_window import JudgedWindow, MonitorRules, judge_window
 from metamodel.monitoring.monitor_state import MonitorState
 from metamodel.monitoring.monitor_tables import cell_table, column_table, group_table, slice_table
@@ -143,8 +143,10 @@ def _judged(
     judged = judge_window(reference, window, state.before(name), tests, _calibration(model, reference))
     incidents, affected = find_incidents(judged, window)
     listed = retrain_table(model, judged, window, _retrain_facts(state, name, reference, window, rules), rules)
-    everywhere = any(incident.blocks and incident.key == WORLD for incident in incidents)
-    if not everywhere and (too_many := too_many_groups(listed, len(reference), rules)) is not None:
+    under = np.any([np.zeros(len(reference), dtype=bool), *affected.values()], axis=0)
+    explained = {key for key, told in zip(reference.keys, under.tolist(), strict=True) if told}
+    rest = listed[~listed["key"].isin(explained)]
+    if (too_many := too_many_groups(rest, len(reference), rules)) is not None:
         incidents.append(too_many)
     told = state.acknowledged
     incidents = [replace(incident, acknowledged=incident.id in told) for incident in incidents]

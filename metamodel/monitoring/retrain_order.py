@@ -204,7 +204,7 @@ def _flag(table: pd.DataFrame, facts: RetrainFacts) -> None:
 
 
 def too_many_groups(listed: pd.DataFrame, groups: int, rules: RetrainRules) -> Incident | None:
-    """Make an incident of a list that is longer than groups change by themselves."""
+    """Make an incident of a list, without what others explain, that is longer than groups change by themselves."""
     without_child = listed["reasons"].isin(["new", "failed"])
     number = int((~without_child).sum())
     share = number / max(groups, 1)

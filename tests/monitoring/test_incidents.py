@@ -57,3 +57,18 @@ def test_what_changed_in_a_country_is_told_of_the_country(model: metamodel.MetaM
     assert incidents[["kind", "key", "groups"]].values.tolist() == [["systemic", '["FR"]', 4]]
     slices = result.slices[(result.slices["column"] == "price") & (result.slices["level"] == 1)].set_index("key")
     assert slices["p_value"].idxmin() == '["FR"]'
+
+
+def test_errors_that_a_broken_feed_explains_are_not_told_again_because_one_shop_elsewhere_has_errors_too(
+    model: metamodel.MetaModel, good: pd.DataFrame
+) -> None:
+    table = weeks(1, 5)
+    table.loc[table["country"] == "FR", "price"] *= 1000
+    table.loc[(table["country"] == "DE") & (table["shop"] == 3), "sales"] += 40
+
+    result = metamodel.monitor(model, table, baseline=good)
+
+    blocking = result.incidents[result.incidents["blocks"]]
+    assert blocking[["kind", "key", "column"]].values.tolist() == [["systemic", '["FR"]', "price"]]
+    assert "Predictions, or their errors, changed with it" in blocking["words"].iloc[0]
+    assert result.retrain.loc[~result.retrain["blocked"], "key"].tolist() == ['["DE",3]']
