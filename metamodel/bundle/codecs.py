@@ -193,14 +193,13 @@ _tracing = ForkLock()
 # numbers.
 _WARM_LOADS, _SMALL = 40, 2**16
 
-# The most of so many loads counts, rounded to so many digits.
-_MEASURED_LOADS, _DIGITS = 4, 1
+_DIGITS = 1
 
 # As many headers of arrays NumPy keeps for the next time, of these numbers of dimensions.
 _SPARE_ARRAYS, _DIMENSIONS = 8, range(1, 5)
 
 
-def resident_factor(codec: Codec, blob: bytes, *, first: bool = True) -> float:
+def resident_factor(codec: Codec, blob: bytes) -> float:
     """Bytes of memory that a loaded child takes for each byte of its blob (at least 1), measured by loading it.
 
     What the interpreter happens to keep is not counted, so that a training that is repeated writes the same figure.
@@ -208,17 +207,14 @@ def resident_factor(codec: Codec, blob: bytes, *, first: bool = True) -> float:
     Parameters
     ----------
     codec, blob
-        The serialized child.
-    first
-        Whether none of its kind was loaded here before; imports and caches of a first load are not the child's.
+        The serialized child. Imports and caches of a first load are not the child's: it is loaded before, too.
     """
-    small = len(blob) <= _SMALL
     # Tracing counts what every thread allocates, so no other child is loaded or let go meanwhile.
     with not_during_fork(), _tracing:
-        for _ in range((_WARM_LOADS if small else 1) if first else 0):
+        for _ in range(_WARM_LOADS if len(blob) <= _SMALL else 1):
             codec.loads(blob)
-        most = max(_traced_load(codec, blob) for _ in range(_MEASURED_LOADS if small else 1))
-    return max(1.0, round(most / max(1, len(blob)), _DIGITS))
+        taken = _traced_load(codec, blob)
+    return max(1.0, round(taken / max(1, len(blob)), _DIGITS))
 
 
 def _traced_load(codec: Codec, blob: bytes) -> int:

@@ -97,7 +97,7 @@ def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tup
 
 def _row_of_child(outcome: GroupOutcome, codec: Codec, blob: bytes, factors: list[float]) -> ShardRow:
     if len(factors) < _MEASURED_CHILDREN:
-        factors.append(resident_factor(codec, blob, first=not factors))
+        factors.append(resident_factor(codec, blob))
     resident = int(len(blob) * sum(factors) / len(factors))
     return ShardRow.of_child(encode_key(outcome.key), len(outcome.key), outcome.reason, blob, resident)
 

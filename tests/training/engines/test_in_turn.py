@@ -3,13 +3,18 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from same_bundles import assert_same
 from serving import sales
+from sklearn.linear_model import Ridge
 
 import metamodel
+from metamodel.bundle import codecs
 from metamodel.bundle.diagnostics import Evidence
+from metamodel.fitting.group import GroupOutcome
 from metamodel.training.engines.executor import SequentialExecutor
+from metamodel.training.engines.group_fitter import _row_of_child
 from metamodel.training.engines.in_turn import InTurn, Turns
 from metamodel.training.engines.task import Task, TaskResult
 
@@ -52,3 +57,21 @@ def test_whatever_task_is_done_first_the_bundle_is_the_same(tmp_path: Path, monk
         of = ["ridge", "decision_tree"]
         metamodel.train(table, ["country", "store"], "sales", of, n_jobs=1, output_dir=tmp_path / name)
     assert_same(tmp_path / "forwards", tmp_path / "backwards")
+
+
+def test_a_second_child_of_a_class_that_nobody_has_loaded_is_measured_as_when_many_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Objects of a class take less and less until some tens of them were made."""
+    monkeypatch.setattr(codecs, "_DIGITS", 9)
+    fresh = type("Fresh", (Ridge,), {"__module__": __name__})
+    monkeypatch.setitem(globals(), "Fresh", fresh)
+    x = np.arange(12.0).reshape(6, 2)
+    outcome = GroupOutcome(("FR",), "fitted", 6)
+    codec = codecs.get_codec("cloudpickle")
+    first, second = codec.dumps(Ridge().fit(x, x[:, 0])), codec.dumps(fresh().fit(x, x[:, 0]))
+    factors: list[list[float]] = [[], []]
+    for measured in factors:
+        for blob in (first, second):
+            _row_of_child(outcome, codec, blob, measured)
+    assert factors[0] == factors[1]
