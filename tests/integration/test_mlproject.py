@@ -2,12 +2,12 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import forked_programs
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,18 +42,7 @@ class Project:
 
     def run(self, entry_point: str, parameters: Mapping[str, str]) -> "Finished":
         given = [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
-        command = [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "run",
-            str(ROOT),
-            "--env-manager",
-            "local",
-            "-e",
-            entry_point,
-            *given,
-        ]
+        arguments = ["run", str(ROOT), "--env-manager", "local", "-e", entry_point, *given]
         env = {
             **os.environ,
             # The commands of MLproject call `python` by name.
@@ -61,7 +50,7 @@ class Project:
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.home / 'mlflow.db'}",
             "_MLFLOW_SERVER_ARTIFACT_ROOT": str(self.home / "artifacts"),
         }
-        done = subprocess.run(command, cwd=self.home, env=env, capture_output=True, text=True, timeout=180, check=False)
+        done = forked_programs.run("mlflow", *arguments, cwd=self.home, env=env, timeout=180)
         found = re.search(r"in run with ID '(\w+)'", done.stderr)
         assert found, done.stderr
         return Finished(done.returncode, done.stdout, done.stderr, found[1])
