@@ -64,12 +64,20 @@ def files(directory: Path) -> list[Path]:
     return [path for path in sorted(directory.rglob("*")) if path.is_file()]
 
 
-def versions(directory: Path, *frames: pd.DataFrame, **options: Any) -> str:
-    """Register a version for each table; the first is the champion."""
+def results(directory: Path, *frames: pd.DataFrame, **options: Any) -> list[metamodel.TrainingResult]:
+    """Train on each table."""
+    given = {"estimator": "ridge", "features": FEATURES, "n_jobs": 1, "prune": False, **options}
+    places = [directory / str(number) for number in range(len(frames))]
+    return [
+        metamodel.train(frame, "shop", "y", output_dir=place, **given)
+        for frame, place in zip(frames, places, strict=True)
+    ]
+
+
+def versions(*of: metamodel.TrainingResult) -> str:
+    """Register a model with a version for each training; the first is the champion."""
     name = f"rolled-{next(_numbers)}"
-    for number, frame in enumerate(frames):
-        given = {"estimator": "ridge", "features": FEATURES, "n_jobs": 1, "prune": False, **options}
-        result = metamodel.train(frame, "shop", "y", output_dir=directory / str(number), **given)
+    for result in of:
         metamodel.log_model(result, registered_model_name=name, report=False)
     metamodel.promote(name, 1)
     return name

@@ -4,16 +4,22 @@ from pathlib import Path
 
 import pytest
 from command_line import run
-from rolled_out import alias_of, panel, versions
+from rolled_out import alias_of, panel, results, versions
 
 import metamodel
 from metamodel.exceptions import GateFailed, InputError
 from metamodel.lifecycle.rollouts.moves import end_rollout, promote_challenger, raise_fraction
 
 
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory: pytest.TempPathFactory) -> list[metamodel.TrainingResult]:
+    """Two trainings, of which each test registers versions of its own."""
+    return results(tmp_path_factory.mktemp("trainings"), panel(), panel(shift=5.0, shifted=3))
+
+
 @pytest.fixture
-def sales(tmp_path: Path) -> str:
-    return versions(tmp_path, panel(), panel(shift=5.0, shifted=3))
+def sales(trainings: list[metamodel.TrainingResult]) -> str:
+    return versions(*trainings)
 
 
 def test_a_roll_out_that_ends_leaves_the_champion(sales: str) -> None:

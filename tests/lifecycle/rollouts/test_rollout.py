@@ -11,7 +11,7 @@ import pytest
 from command_line import run
 from histories import everything
 from mlflow import MlflowClient
-from rolled_out import alias_of, panel, versions
+from rolled_out import alias_of, panel, results, versions
 
 import metamodel
 from metamodel.exceptions import InputError
@@ -19,9 +19,15 @@ from metamodel.lifecycle.rollouts.moves import promote_challenger, raise_fractio
 from metamodel.lineage.history_store import HistoryStore
 
 
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory: pytest.TempPathFactory) -> list[metamodel.TrainingResult]:
+    """Two trainings, of which each test registers versions of its own."""
+    return results(tmp_path_factory.mktemp("trainings"), panel(), panel(shift=5.0, shifted=3))
+
+
 @pytest.fixture
-def sales(tmp_path: Path) -> str:
-    return versions(tmp_path, panel(), panel(shift=5.0, shifted=3))
+def sales(trainings: list[metamodel.TrainingResult]) -> str:
+    return versions(*trainings)
 
 
 def customers(n: int = 600) -> pd.DataFrame:
@@ -78,8 +84,8 @@ def test_the_signature_has_the_entity_and_the_version_says_what_it_is(sales: str
 def test_models_that_do_not_fit_together_are_refused_in_one_line(
     tmp_path: Path, options: dict[str, Any], what: str
 ) -> None:
-    one = versions(tmp_path / "a", panel())
-    other = versions(tmp_path / "b", panel(), **options)
+    one = versions(*results(tmp_path / "a", panel()))
+    other = versions(*results(tmp_path / "b", panel(), **options))
     with pytest.raises(InputError, match=f"do not fit together: the challenger has other .*{what}") as error:
         metamodel.rollout(f"models:/{one}/1", f"models:/{other}/1")
     assert "\n" not in str(error.value)
@@ -116,7 +122,7 @@ def test_a_roll_outs_version_stands_in_the_history_with_its_champions_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("METAMODEL_HISTORY", str(tmp_path / "history"))
-    sales = versions(tmp_path, panel(), panel(shift=5.0, shifted=3))
+    sales = versions(*results(tmp_path, panel(), panel(shift=5.0, shifted=3)))
     metamodel.rollout(f"models:/{sales}@champion", f"models:/{sales}/2", register=sales, alias="champion")
     past = metamodel.history(sales, group=(0,))
     assert past["status"].tolist() == ["fitted", "fitted", "carried"]
