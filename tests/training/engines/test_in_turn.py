@@ -1,20 +1,19 @@
 """Results are put together in the order of their tasks, so that the same training writes the same files."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
+import places
 import pytest
 from same_bundles import assert_same
 from serving import sales
-from sklearn.linear_model import Ridge
 
 import metamodel
-from metamodel.bundle import codecs
 from metamodel.bundle.diagnostics import Evidence
-from metamodel.fitting.group import GroupOutcome
 from metamodel.training.engines.executor import SequentialExecutor
-from metamodel.training.engines.group_fitter import _row_of_child
 from metamodel.training.engines.in_turn import InTurn, Turns
 from metamodel.training.engines.task import Task, TaskResult
 
@@ -59,19 +58,29 @@ def test_whatever_task_is_done_first_the_bundle_is_the_same(tmp_path: Path, monk
     assert_same(tmp_path / "forwards", tmp_path / "backwards")
 
 
-def test_a_second_child_of_a_class_that_nobody_has_loaded_is_measured_as_when_many_have(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Objects of a class take less and less until some tens of them were made."""
-    monkeypatch.setattr(codecs, "_DIGITS", 9)
-    fresh = type("Fresh", (Ridge,), {"__module__": __name__})
-    monkeypatch.setitem(globals(), "Fresh", fresh)
-    x = np.arange(12.0).reshape(6, 2)
-    outcome = GroupOutcome(("FR",), "fitted", 6)
-    codec = codecs.get_codec("cloudpickle")
-    first, second = codec.dumps(Ridge().fit(x, x[:, 0])), codec.dumps(fresh().fit(x, x[:, 0]))
-    factors: list[list[float]] = [[], []]
-    for measured in factors:
-        for blob in (first, second):
-            _row_of_child(outcome, codec, blob, measured)
-    assert factors[0] == factors[1]
+COLD = """
+import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.tree import DecisionTreeRegressor
+from metamodel.bundle import codecs
+from metamodel.fitting.group import GroupOutcome
+from metamodel.training.engines.group_fitter import _row_of_child
+
+codecs._DIGITS = 9
+codec, x = codecs.get_codec("cloudpickle"), np.arange(12.0).reshape(6, 2)
+blobs = [codec.dumps(child.fit(x, x[:, 0])) for child in (Ridge(), DecisionTreeRegressor())]
+for _ in range(2):
+    measured = []
+    for blob in blobs:
+        _row_of_child(GroupOutcome(("FR",), "fitted", 6), codec, blob, measured)
+    print(measured)
+"""
+
+
+def test_a_second_child_of_a_class_that_nobody_has_loaded_is_measured_as_when_many_have() -> None:
+    """Objects of a class take less and less until some tens of them were made; so this wants a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": places.IMPORTS}
+    program = [sys.executable, "-c", COLD]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    cold, warm = done.stdout.splitlines()
+    assert cold == warm
