@@ -29,7 +29,7 @@ from metamodel.prediction.stacks import BuiltStack, load_program, warm_up
 from metamodel.prediction.stacks.key_list import KeyList
 from metamodel.tables.keys import GroupKey, decode_keys
 
-__all__ = ["STACK_DIR", "StoredStack", "open_stacks", "write_stack"]
+__all__ = ["STACK_DIR", "StoredStack", "import_for_children", "open_stacks", "write_stack"]
 
 STACK_DIR = "stacks"
 
@@ -79,14 +79,19 @@ def open_stacks(directory: Path, manifest: Manifest) -> list["StoredStack"]:
     """Open the stacks of a bundle without reading them, with what answering needs: no request waits for an import.
 
     Kernels are compiled, and scikit-learn is imported where some groups are left to their children. Where stacks answer
-    all groups, it is imported with the first child that is asked for after all.
+    all groups, it is imported with the first child that is asked for after all, or by who calls `import_for_children`.
     """
     if manifest.pooled is not None or _stacked(manifest) < manifest.children:
-        for module in _OF_CHILDREN:
-            import_module(module)
+        import_for_children()
     for family in {str(description.get("family")) for description in manifest.stacks}:
         warm_up(family)
     return [StoredStack(directory, description, manifest.files) for description in manifest.stacks]
+
+
+def import_for_children() -> None:
+    """Import what children need, so that the first row which a stack leaves to its child does not wait for it."""
+    for module in _OF_CHILDREN:
+        import_module(module)
 
 
 def _stacked(manifest: Manifest) -> int:

@@ -202,12 +202,14 @@ def _scorer(
     limits: "Limits", challenge: "Beside | None", log: "PredictionLog | None", model: str, version: str
 ) -> "Scorer":
     from metamodel.bundle.rollout.exploring_model import exploring
+    from metamodel.bundle.stored_stacks import import_for_children
     from metamodel.flavor.load import load_model
     from metamodel.serving.scorer import Scorer
 
     opened = load_model(model)
     opened = exploring(opened) if challenge is None else challenge.beside(opened, version or model)
     opened.warm_up()
+    import_for_children()  # a gap in a row, and a stack leaves it to its child
     return Scorer(opened, limits.rows, version, log, limits.opened_bytes)
 
 

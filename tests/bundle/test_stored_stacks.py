@@ -157,7 +157,8 @@ def stack_keys(bundle: Path) -> list[tuple]:
     return decode_keys(keys_in_stack(bundle))
 
 
-# Opens stacks, asks all of them, and opens them as if a child were in none; after each, has it imported scikit-learn?
+# Opens stacks, asks all of them, opens them as if a child were in none, or as the server does (first, if it is named);
+# after each, has it imported scikit-learn?
 _IMPORTS = """
 import dataclasses, json, sys
 import pandas as pd
@@ -167,6 +168,9 @@ from metamodel.bundle.stored_stacks import open_stacks
 
 model, found = MetaModel(sys.argv[1]), []
 found.append("sklearn" in sys.modules)
+if sys.argv[3:] == ["served"]:
+    import metamodel.serving
+    metamodel.serving._scorer(metamodel.serving.app.Limits(), None, None, sys.argv[1], "")
 answered = model.predict(pd.read_parquet(sys.argv[2]))
 found.append("sklearn" in sys.modules)
 open_stacks(model.bundle.path, dataclasses.replace(model.manifest, stacks=model.manifest.stacks[1:]))
@@ -175,11 +179,12 @@ print(json.dumps([found, answered.to_numpy().tolist()]))
 """
 
 
-def test_only_who_leaves_groups_to_their_children_imports_scikit_learn(stacked, table, tmp_path):
+@pytest.mark.parametrize("served", [[], ["served"]], ids=["opened", "served"])
+def test_only_who_serves_or_leaves_groups_to_their_children_imports_scikit_learn(served, stacked, table, tmp_path):
     table.to_parquet(tmp_path / "rows.parquet")
-    program = [sys.executable, "-c", _IMPORTS, str(stacked), str(tmp_path / "rows.parquet")]
+    program = [sys.executable, "-c", _IMPORTS, str(stacked), str(tmp_path / "rows.parquet"), *served]
     environment = {**os.environ, "PYTHONPATH": places.IMPORTS}
     run = subprocess.run(program, capture_output=True, text=True, env=environment, check=True, timeout=300)
     found, answered = json.loads(run.stdout)
-    assert found == [False, False, True]
+    assert found == [False, bool(served), True]
     assert answered == MetaModel(stacked).predict(table).to_numpy().tolist()
