@@ -1,8 +1,4 @@
-"""Rows of many calls by column, as plain values, until they are made into a table.
-
-A call by itself is some thirty objects. To keep them, to look at them one by one later and to throw them away then
-costs far more, and takes the interpreter from the answers for longer, than to read what is logged while it is at hand.
-"""
+"""Rows of many calls by column, as plain values, from which a table is made: a call by itself is a row or two."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -55,7 +51,6 @@ class CallColumns(NamedTuple):
     sent: list[Mapping[str, Sequence[Any]]]
     features: list[AnyArray | FeatureColumns | None]
     bytes: list[int]
-    since: list[float]
 
 
 class GatheredRows:
@@ -78,7 +73,7 @@ class GatheredRows:
         self.model = model
         self.settings = settings
         self.rows = RowColumns([], [], [], [], [], [])
-        self.calls = CallColumns([], [], [], [], [], [], [], [], [])
+        self.calls = CallColumns([], [], [], [], [], [], [], [])
         self.keeps_features = has_features(model, settings) or settings.sample < 1
 
     def __len__(self) -> int:
@@ -89,8 +84,8 @@ class GatheredRows:
         """What it takes in memory, in bytes, about."""
         return sum(self.calls.bytes)
 
-    def add(self, call: AnsweredRows, since: float = 0.0) -> None:
-        """Read what is logged of a call; `since` is when it came, by a clock of the caller's."""
+    def add(self, call: AnsweredRows) -> None:
+        """Read what is logged of a call."""
         answers, n_rows = call.answers, len(call)
         of_rows = (
             _row_keys(call, n_rows),
@@ -109,7 +104,6 @@ class GatheredRows:
             call.sent if self.settings.entity else _NOTHING,
             _features(call) if self.keeps_features else None,
             gathered_size(call),
-            since,
         )
         columns: Iterable[tuple[list[Any], Any]] = zip(self.rows, of_rows, strict=True)
         for column, values in columns:
@@ -117,14 +111,6 @@ class GatheredRows:
         columns = zip(self.calls, of_call, strict=True)
         for column, value in columns:
             column.append(value)
-
-    def ready(self, old: float) -> int:
-        """Count the first calls of which all is known, or that came before `old`: their challenger has not answered."""
-        for i, answers in enumerate(self.calls.others):
-            waits = answers is not None and answers.shadow is not None and not answers.shadow.done
-            if waits and self.calls.since[i] > old:
-                return i
-        return len(self.calls.sizes)
 
     def part(self, start: int, stop: int) -> Self:
         """Take some of the calls."""

@@ -8,6 +8,7 @@ import logging
 import math
 import threading
 import time
+from collections import deque
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -36,13 +37,15 @@ _DRAIN_SECONDS = 0.2
 # What may wait, gathered or as tables.
 _QUEUE_BYTES = 64 * 2**20
 
-# The thread makes tables of so many calls at a time, and pauses in between: it keeps the interpreter from the answers.
-_CALLS_AT_ONCE = 2000
+# The thread reads so many calls at a time, and makes tables of so many; in between it pauses, because it takes the
+# interpreter from the answers.
+_READ_AT_ONCE = 32
 
-_PAUSE_SECONDS = 0.001
+_MADE_AT_ONCE = 2000
 
-# A larger call is read without the lock, and made into a table at once, by whoever answers it: only sampled rows take
-# room then.
+_PAUSE_SECONDS = 0.002
+
+# A larger call is made into a table at once, by whoever answers it: only sampled rows take room then.
 _LARGE_ROWS = 256
 
 
@@ -59,6 +62,12 @@ class LogCounts(NamedTuple):
 
     written: int
     dropped: int
+
+
+class _Waiting(NamedTuple):
+    rows: AnsweredRows
+    since: float
+    size: int  # bytes, about
 
 
 class _LoggedTable(NamedTuple):
@@ -88,8 +97,8 @@ class PredictionLog:
 
     def _forget(self) -> None:
         """Begin with nothing, as a forked process does."""
-        self._gathered: list[GatheredRows] = []  # one of each model version; the last one is being filled
-        self._gathered_rows = 0
+        self._queue: deque[_Waiting] = deque()
+        self._waiting_rows = 0
         self._tables: list[_LoggedTable] = []
         self._bytes = 0  # of both
         self._since: float | None = None  # when the first of these rows came
@@ -122,45 +131,33 @@ class PredictionLog:
     def _put(self, rows: AnsweredRows) -> None:
         if not len(rows):
             return
-        table, alone = None, None
-        if len(rows) > _LARGE_ROWS and rows.answers.shadow is None:
-            table = log_table([rows], self.settings)
-        elif len(rows) > _LARGE_ROWS:
-            alone = GatheredRows(rows.model, self.settings)
-            alone.add(rows, time.monotonic())
+        is_large = len(rows) > _LARGE_ROWS and rows.answers.shadow is None
+        table = log_table([rows], self.settings) if is_large else None
         with self._lock:
             if self._closed:
                 self._dropped += len(rows) if table is None else table.num_rows
             elif table is None:
-                self._gather(rows, alone)
+                self._append(rows)
             else:
                 self._keep(rows.model, table)
-            waits = bool(self._gathered or self._tables)
-            if waits and self._since is None:  # the thread sleeps
+            if self._since is None and (self._queue or self._tables):  # the thread sleeps
                 self._since = time.monotonic()
                 self._wake.set()
             elif self._is_full():
                 self._wake.set()
-            if waits and self._thread is None:
+            if self._thread is None and self._since is not None:
                 self._thread = threading.Thread(target=self._work, name="metamodel-log", daemon=True)
                 self._thread.start()
 
-    def _gather(self, rows: AnsweredRows, alone: GatheredRows | None) -> None:
-        """Read what is logged of a call if there is room, or take over what was read of it alone."""
+    def _append(self, rows: AnsweredRows) -> None:
+        """Put a call into the queue, if there is room."""
         size = gathered_size(rows)
         if size > _QUEUE_BYTES - self._bytes:
             self._dropped += len(rows)
             return
-        if alone is not None:
-            self._gathered.append(alone)
-        elif self._gathered and self._gathered[-1].model is rows.model:
-            self._gathered[-1].add(rows, time.monotonic())
-        else:
-            gathered = GatheredRows(rows.model, self.settings)
-            gathered.add(rows, time.monotonic())
-            self._gathered.append(gathered)
+        self._queue.append(_Waiting(rows, time.monotonic(), size))
         self._bytes += size
-        self._gathered_rows += len(rows)
+        self._waiting_rows += len(rows)
 
     def _keep(self, model: LoggedModel, table: pa.Table) -> None:
         """Keep those rows of a table for which there is room; the rest is dropped."""
@@ -185,7 +182,7 @@ class PredictionLog:
         self._write()
 
     def _is_full(self) -> bool:
-        return self._gathered_rows >= FILE_ROWS or self._bytes > _QUEUE_BYTES / 2
+        return self._waiting_rows >= FILE_ROWS or self._bytes > _QUEUE_BYTES / 2
 
     def _is_due(self) -> bool:
         since = self._since
@@ -194,24 +191,44 @@ class PredictionLog:
         return is_old or many or self._bytes > _QUEUE_BYTES / 2
 
     def _take(self) -> None:
-        """Make tables of what is gathered; young rows stay that a shadow is to answer, unless the log is closed."""
+        """Make tables of what is in the queue; young rows stay that a shadow is to answer, unless the log is closed."""
         old = math.inf if self._closed else time.monotonic() - self._seconds
-        taken: list[GatheredRows] = []
-        kept: list[GatheredRows] = []
         with self._lock:
-            for gathered in self._gathered:
-                ready, calls = gathered.ready(old), len(gathered.calls.sizes)
-                if 0 < ready < calls:
-                    taken.append(gathered.part(0, ready))
-                    kept.append(gathered.part(ready, calls))
-                else:
-                    (taken if ready else kept).append(gathered)
-            self._gathered, self._gathered_rows = kept, sum(map(len, kept))
-        for gathered in taken:
+            queued = list(self._queue)  # others only add to it
+        late = next((i for i, call in enumerate(queued) if not call.rows.is_known and call.since > old), None)
+        taken = queued[:late]
+        with self._lock:
+            for call in taken:
+                self._queue.popleft()
+                self._waiting_rows -= len(call.rows)
+        queued.clear()
+        for gathered in self._read(taken):
             calls = len(gathered.calls.sizes)
-            for start in range(0, calls, _CALLS_AT_ONCE):
-                self._make_table(gathered.part(start, min(start + _CALLS_AT_ONCE, calls)))
-                time.sleep(_PAUSE_SECONDS)
+            for start in range(0, calls, _MADE_AT_ONCE):
+                self._make_table(gathered.part(start, min(start + _MADE_AT_ONCE, calls)))
+                self._pause()
+
+    def _read(self, taken: list[_Waiting]) -> list[GatheredRows]:
+        """Read calls, little by little; those of each model version by themselves, because its features are its own.
+
+        What was read of a call is let go at once: some thirty objects each.
+        """
+        of_model: dict[int, GatheredRows] = {}
+        taken.reverse()
+        while taken:
+            for _ in range(min(_READ_AT_ONCE, len(taken))):
+                call = taken.pop()
+                gathered = of_model.setdefault(id(call.rows.model), GatheredRows(call.rows.model, self.settings))
+                try:
+                    gathered.add(call.rows)
+                except Exception as error:  # noqa: BLE001 - no call may keep those behind it from the log
+                    self._drop(len(call.rows), error, call.size)
+            self._pause()
+        return list(of_model.values())
+
+    def _pause(self) -> None:
+        if not self._closed:  # nobody asks any more
+            time.sleep(_PAUSE_SECONDS)
 
     def _make_table(self, gathered: GatheredRows) -> None:
         """Make a table of some calls; a call of which none can be made keeps no other from the log."""
@@ -223,20 +240,18 @@ class PredictionLog:
                 self._make_table(gathered.part(0, calls // 2))
                 self._make_table(gathered.part(calls // 2, calls))
                 return
-            self._drop(len(gathered), error)
-            table = None
+            self._drop(len(gathered), error, gathered.size)
+            return
         with self._lock:
-            self._bytes -= gathered.size
-            if table is not None:
-                self._tables.append(_LoggedTable(gathered.model, table, table.nbytes))
-                self._bytes += table.nbytes
+            self._bytes += table.nbytes - gathered.size
+            self._tables.append(_LoggedTable(gathered.model, table, table.nbytes))
 
     def _write(self) -> None:
         """Write away all that is ready; what cannot be written is dropped, or it would fill the memory."""
         self._take()
         with self._lock:
             tables, self._tables = self._tables, []
-            self._since = self._gathered[0].calls.since[0] if self._gathered else None
+            self._since = self._queue[0].since if self._queue else None
         of_model: dict[int, list[_LoggedTable]] = {}
         for logged in tables:
             of_model.setdefault(id(logged.model), []).append(logged)
@@ -270,10 +285,11 @@ class PredictionLog:
         else:
             self._complain(f"Features of {count(rows, 'row')} not counted", error, "The rows themselves are written.")
 
-    def _drop(self, rows: int, error: Exception) -> None:
-        """Count rows that are lost."""
+    def _drop(self, rows: int, error: Exception, size: int = 0) -> None:
+        """Count rows that are lost, and what they took."""
         with self._lock:
             self._dropped += rows
+            self._bytes -= size
         lost = "metamodel_log_dropped_total counts what is lost."
         self._complain(f"{count(rows, 'row')} not logged", error, f"Answers go on; {lost}")
 

@@ -1,4 +1,4 @@
-"""Calls by column: each row once, in order, however the calls are cut; what a challenger has not answered waits."""
+"""Calls by column: each row once, in order, however the calls are cut."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ CALLS = [answered(frame_of(size, 10 * size), size) for size in (1, 3, 1, 0, 2, 5
 
 def gathered_calls(folder: Path, **changes: object) -> GatheredRows:
     gathered = GatheredRows(MODEL, settings_in(folder, **changes))
-    for since, call in enumerate(CALLS):
-        gathered.add(call, float(since))
+    for call in CALLS:
+        gathered.add(call)
     return gathered
 
 
@@ -33,22 +33,16 @@ def test_the_parts_of_gathered_calls_are_these_calls(cut: int, tmp_path_factory)
             assert gathered_table(part).equals(log_table(calls, gathered.settings))
 
 
-def test_calls_are_ready_as_far_as_their_challenger_has_answered_or_they_are_old(tmp_path: Path):
+def test_a_row_has_what_its_challenger_had_said_when_the_table_is_made(tmp_path: Path):
     gathered = GatheredRows(MODEL, settings_in(tmp_path))
-    shadows = [ShadowAnswer() for _ in range(4)]
-    for since, shadow in enumerate(shadows):
+    shadows = [ShadowAnswer() for _ in range(3)]
+    for shadow in shadows:
         call = answered(frame_of(2))
         call.answers.shadow = shadow
-        gathered.add(call, float(since))
-    assert gathered.ready(-1) == 0
-    shadows[0].fill(np.array([1.0, 2.0]), ["child", "child"])
-    shadows[1].fail("the challenger is gone")
-    shadows[3].fill(np.array([3.0, 4.0]), ["child", "child"])
-    assert gathered.ready(-1) == 2
-    assert gathered.ready(1) == 2
-    assert gathered.ready(2) == 4
-    said = gathered_table(gathered)["shadow_prediction"].to_pylist()
-    assert said == [1.0, 2.0, None, None, None, None, 3.0, 4.0]
+        gathered.add(call)
+    shadows[0].fail("the challenger is gone")
+    shadows[2].fill(np.array([3.0, 4.0]), ["child", "child"])
+    assert gathered_table(gathered)["shadow_prediction"].to_pylist() == [None, None, None, None, 3.0, 4.0]
 
 
 def test_only_what_is_logged_is_kept(tmp_path: Path):

@@ -126,10 +126,12 @@ def test_a_disk_that_is_full_or_gone_costs_rows_and_leaves_no_file_and_one_line(
     log.close(20)
 
 
-def test_an_error_in_the_reading_of_a_call_is_no_error_of_the_answer(tmp_path: Path):
+def test_an_error_in_the_reading_of_a_call_is_no_error_of_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     log = PredictionLog(settings_in(tmp_path), seconds=3600)
+    write = Ends(log, monkeypatch)
     log.put(answered(frame_of(300), sent={"row_id": 7}))
     log.put(answered(frame_of(3), sent={"row_id": 7}))
+    write()
     assert log.counts == LogCounts(0, 303)
     log.put(answered(frame_of(2)))
     log.put(answered(frame_of(3), sent={"row_id": 7}))
@@ -138,11 +140,15 @@ def test_an_error_in_the_reading_of_a_call_is_no_error_of_the_answer(tmp_path: P
     assert log._bytes == 0
 
 
-def test_a_call_that_fits_into_no_table_keeps_no_other_from_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_a_call_that_fits_into_no_table_keeps_no_other_from_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     log = PredictionLog(settings_in(tmp_path), seconds=3600)
     for start in range(0, 40, 2):
-        log.put(answered(frame_of(2, start)))
-        log._gathered[-1].rows.predictions[-1] = "no number" if start == 14 else 0.5
+        call = answered(frame_of(2, start))
+        if start == 14:
+            monkeypatch.setattr(call.answers, "plain", lambda _: ["no number", 0.5])
+        log.put(call)
     log.close(20)
     assert log.counts == LogCounts(38, 2)
     assert sorted(map(int, rows_in(tmp_path)["row_id"])) == [i for i in range(40) if i not in (14, 15)]
