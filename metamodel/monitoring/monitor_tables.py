@@ -38,7 +38,7 @@ def group_table(judged: JudgedWindow, window: WindowCounts, answerers: GroupAnsw
     more = len(keys) - len(reference)
     names = np.array(reference.cells.columns, dtype=object)
     covered_less = [[_COVERAGE] if alarm else [] for alarm in judged.coverage_alarm.tolist()]
-    changed = ["; ".join([*names[row], *more]) for row, more in zip(judged.named, covered_less, strict=True)]
+    changed = ["; ".join([*names[row], *beside]) for row, beside in zip(judged.named, covered_less, strict=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
         labelled_share = totals[:, LABELLED] / totals[:, ROWS]
         coverage = 1 - totals[:, OUTSIDE] / totals[:, INTERVALS]
