@@ -1,5 +1,6 @@
 """How time is shared out, told by a clock that the test turns; and the alarm."""
 
+import gc
 import math
 import signal
 import threading
@@ -118,3 +119,19 @@ def test_alarm_outside_the_main_thread_waits():
     thread.start()
     thread.join()
     assert done == [True]
+
+
+def test_an_alarm_in_a_callback_of_the_garbage_collector_rings_after_it():
+    # What a callback raises is ignored (and pytest fails a test in which that happens): the alarm would be lost.
+    def slow(phase: str, info: object) -> None:
+        until = time.monotonic() + 0.2
+        while phase == "start" and time.monotonic() < until:
+            pass
+
+    gc.callbacks.append(slow)
+    try:
+        with pytest.raises(OutOfTime, match=""), alarm(0.05):
+            gc.collect()
+            threading.Event().wait(60)
+    finally:
+        gc.callbacks.remove(slow)
