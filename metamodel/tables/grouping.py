@@ -19,7 +19,16 @@ from metamodel.tables.factorize import factorize, factorize_integers
 from metamodel.tables.key_values import KeyValue
 from metamodel.tables.keys import GroupKey, KeySchema, encode_key, encode_keys, prefixes
 
-__all__ = ["Grouping", "check_columns", "combine_codes", "counting_sort", "group_rows", "group_sizes", "spread"]
+__all__ = [
+    "Grouping",
+    "check_columns",
+    "combine_codes",
+    "counting_sort",
+    "group_rows",
+    "group_sizes",
+    "key_texts",
+    "spread",
+]
 
 
 @dataclass(frozen=True)
