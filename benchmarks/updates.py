@@ -5,11 +5,11 @@
     python benchmarks/updates.py judged --groups 1000
 
 `carry` trains and updates by a list of groups, in turn, and compares: medians of the time (the processor's too, for
-busy machines), and the sha256 of what is carried. `contest` draws the
-losses of 5,000 groups, of which 5 % really changed, and says which share of an oracle's gain each evidence takes: its
-own rows and those of all groups (pooled), a test of each group (own), all but the significantly worse (worse), and
-replacing always. With `--broken`, 5 % of the new children are worse by 60 %. `judged` retrains all groups against the
-children that they have, on four more rows each: as arrays, and one by one.
+busy machines), and the sha256 of what is carried. `contest` draws the losses of 5,000 groups, of which 5 % really
+changed, and says which share of an oracle's gain each evidence takes: its own rows and those of all groups (pooled), a
+test of each group (own), all but the significantly worse (worse), and replacing always; and again where 5 % of the new
+children are worse by a standard deviation of the noise. `judged` retrains all groups against the children that they
+have, on four more rows each: as arrays, and one by one.
 """
 
 import argparse

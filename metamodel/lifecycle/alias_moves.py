@@ -1,15 +1,17 @@
 """Move an alias so that an interruption anywhere is made good by the same call, and two promoters do not meet.
 
 MLflow has no compare-and-set. Whoever wants to move an alias first puts up a *claim*, a tag of the registered model
-that holds the whole event, and reads all claims again, with the alias in the same answer. Of two promoters at least
-one sees the other's claim; who sees one takes the own back and waits. A claim whose promoter was killed stays: the same
-call takes it over with its event, whose id makes that harmless however often it is done; another promoter finishes, or
-takes away, what nobody has moved for some seconds.
+that holds the whole event, and reads all claims again, with the alias in the same answer. Of two promoters of different
+events at least one sees the other's claim; who sees one takes the own back and waits. A claim whose promoter was killed
+stays: the same call joins its event with a claim beside it, and whoever is first finishes it; the event's id makes that
+harmless however often it is done, and the claim of one who is alive after all is nobody else's to take back. Another
+promoter finishes, or takes away, what nobody has moved for some seconds.
 """
 
 import random
+import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mlflow import MlflowClient
@@ -51,10 +53,14 @@ class AliasMove:
 
 @dataclass(frozen=True)
 class _State:
-    """What the registry says in one answer: where the alias points, and who is about to move it."""
+    """What the registry says in one answer: where the alias points, and who claims it (by tag)."""
 
     version: str
     claims: Mapping[str, Event]
+
+    def of(self, event: Event) -> dict[str, Event]:
+        """Give the claims for one event: of who began it, and of those who joined."""
+        return {key: claim for key, claim in self.claims.items() if claim.id == event.id}
 
 
 def move_alias(move: AliasMove, log: EventLog) -> tuple[Event | None, bool]:
@@ -84,8 +90,8 @@ def move_alias(move: AliasMove, log: EventLog) -> tuple[Event | None, bool]:
     for _ in range(_ATTEMPTS):
         state = _read(target)
         event = _mine(state, target)
-        others = {id_: claim for id_, claim in state.claims.items() if event is None or id_ != event.id}
-        if others and event is None:
+        begun_claims = state.of(event) if event else {}
+        if others := {key: claim for key, claim in state.claims.items() if key not in begun_claims}:
             _settle_dead(others, target, log)
             continue
         if event is None:
@@ -94,8 +100,8 @@ def move_alias(move: AliasMove, log: EventLog) -> tuple[Event | None, bool]:
             _check_expected(move, state.version)
             gate = move.check(state.version)
             event = replace(target, replaced=state.version, gate=gate, when=later_than(log.of(target.name)))
-        if _claimed(event):
-            _finish(event, log)
+        if claim := _claimed(event):
+            _finish(event, [claim, *begun_claims], log)
             return event, True
         time.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))
     raise MetaModelError(
@@ -133,12 +139,9 @@ def _check_expected(move: AliasMove, version: str) -> None:
 
 def _read(target: Event) -> _State:
     model = MlflowClient().get_registered_model(target.name)
-    prefix = f"{_CLAIM_TAG}{target.alias}."
-    claims = {
-        key.removeprefix(prefix): Event.from_json(text) for key, text in model.tags.items() if key.startswith(prefix)
-    }
-    version = str(model.aliases.get(target.alias, ""))
-    return _State(version, {id_: event for id_, event in claims.items() if event is not None})
+    told = {key: Event.from_json(text) for key, text in model.tags.items() if key.startswith(_CLAIM_TAG)}
+    claims = {key: event for key, event in told.items() if event is not None and event.alias == target.alias}
+    return _State(str(model.aliases.get(target.alias, "")), claims)
 
 
 def _mine(state: _State, target: Event) -> Event | None:
@@ -152,36 +155,46 @@ def _mine(state: _State, target: Event) -> Event | None:
     return min(usable, key=lambda claim: (claim.when, claim.id)) if usable else None
 
 
-def _claimed(event: Event) -> bool:
-    """Put up a claim and look whether it stands alone, on what it is about; else take it back."""
-    client, key = MlflowClient(), f"{_CLAIM_TAG}{event.alias}.{event.id}"
+def _claimed(event: Event) -> str | None:
+    """Put up a claim, and look whether nobody claims another event; else take it back. Gives the claim's tag."""
+    client, key = MlflowClient(), f"{_CLAIM_TAG}{event.alias}.{event.id}.{secrets.token_hex(4)}"
     client.set_registered_model_tag(event.name, key, event.to_json())
     state = _read(event)
-    if state.version == event.version or (set(state.claims) == {event.id} and state.version == event.replaced):
-        return True
+    if state.version == event.version or (state.version == event.replaced and state.of(event) == state.claims):
+        return key
     client.delete_registered_model_tag(event.name, key)
-    return False
+    return None
 
 
-def _finish(event: Event, log: EventLog) -> None:
-    """Do what a claim stands for: each step may be done again, and none needs to know who did the ones before."""
+def _finish(event: Event, claims: Iterable[str], log: EventLog) -> None:
+    """Do what claims stand for: each step may be done again, and none needs to know who did the ones before."""
     client = MlflowClient()
     client.set_model_version_tag(event.name, event.version, PROMOTION_TAG, event.to_json())
     state = _read(event)
-    if event.id not in state.claims and state.version != event.version:
-        raise MetaModelError(
-            f"The promotion of {event.name} {event.version} took so long that another promoter took it for dead, and "
-            f"the alias {event.alias!r} points at version {state.version or 'none'}. Look at `metamodel versions`."
-        )
-    client.set_registered_model_alias(event.name, event.alias, event.version)
-    state = _read(event)
+    if state.version != event.version:
+        if not state.of(event):
+            _told_dead(event, state, log)
+            return
+        client.set_registered_model_alias(event.name, event.alias, event.version)
+        state = _read(event)
     if state.version != event.version:
         raise MetaModelError(
             f"The alias {event.alias!r} of {event.name!r} was moved to version {state.version or 'none'} while version "
             f"{event.version} was promoted. Look at `metamodel versions {event.name}`, and decide anew."
         )
     log.append(event)
-    client.delete_registered_model_tag(event.name, f"{_CLAIM_TAG}{event.alias}.{event.id}")
+    for key in claims:
+        if key in state.claims:
+            client.delete_registered_model_tag(event.name, key)
+
+
+def _told_dead(event: Event, state: _State, log: EventLog) -> None:
+    """Refuse to move an alias without a claim, unless another call has finished the event already."""
+    if all(known.id != event.id for known in log.of(event.name)):
+        raise MetaModelError(
+            f"The promotion of {event.name} {event.version} took so long that another promoter took it for dead, and "
+            f"the alias {event.alias!r} points at version {state.version or 'none'}. Look at `metamodel versions`."
+        )
 
 
 def _settle_dead(claims: Mapping[str, Event], target: Event, log: EventLog) -> None:
@@ -192,10 +205,10 @@ def _settle_dead(claims: Mapping[str, Event], target: Event, log: EventLog) -> N
         if not claims.keys() & _read(target).claims.keys():
             return
     state = _read(target)
-    for id_, claim in claims.items():
-        if id_ not in state.claims:
+    for key, claim in claims.items():
+        if key not in state.claims:
             continue
         if state.version == claim.version:
-            _finish(claim, log)
+            _finish(claim, [key], log)
         else:
-            MlflowClient().delete_registered_model_tag(claim.name, f"{_CLAIM_TAG}{claim.alias}.{id_}")
+            MlflowClient().delete_registered_model_tag(claim.name, key)
