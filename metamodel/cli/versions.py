@@ -47,8 +47,8 @@ def _listing(found: Any, last: int, as_json: bool) -> dict[str, Any]:
         used = ["note", "approved_by", "group", "group_version"]
         empty = [name for name in used if not events[name].head(last).astype(bool).any()]
         events = events.drop(columns=["gate", *empty])
-    by_hand = {"set by hand": ", ".join(found.by_hand)} if found.by_hand else {}
-    return {"versions": table, "events": events, **by_hand}
+    otherwise = {"set by other means than metamodel promote": ", ".join(found.by_hand)} if found.by_hand else {}
+    return {"versions": table, "events": events, **otherwise}
 
 
 def _differing(found: Any) -> dict[str, Any]:

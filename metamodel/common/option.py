@@ -7,6 +7,7 @@ the spec digest, the checks and the table in docs/options.md are made from that.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -139,6 +140,9 @@ class OptionGroup:
         return sorted((one for group in self.classes for one in declared(group)), key=lambda one: not one.required)
 
 
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+
+
 def read_settings(text: str, *, is_json: bool) -> Any:
     """Read JSON or YAML whose keys stand once, and whose aliases come to no more than a large file.
 
@@ -149,8 +153,8 @@ def read_settings(text: str, *, is_json: bool) -> Any:
 
     Examples
     --------
-    >>> read_settings("{a: &x [1, 2], b: *x}", is_json=False)
-    {'a': [1, 2], 'b': [1, 2]}
+    >>> read_settings("{a: &x [1, 2], b: *x, c: 1e-9}", is_json=False)
+    {'a': [1, 2], 'b': [1, 2], 'c': 1e-09}
     """
     import yaml
 
@@ -167,6 +171,8 @@ def read_settings(text: str, *, is_json: bool) -> Any:
                 raise yaml.YAMLError(f"its aliases open to more than {_MOST_VALUES:,} values")
             return node
 
+    # YAML 1.2 reads 1e-9 as people mean it; PyYAML, which follows 1.1, wants 1.0e-9 and makes a text of it.
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, [*"+-.0123456789"])
     try:
         return json.loads(text, object_pairs_hook=_object) if is_json else yaml.load(text, Loader)
     except yaml.YAMLError as error:

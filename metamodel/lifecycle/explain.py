@@ -91,7 +91,10 @@ def explain(model: str, group: Any, on: Any = None, *, history: str | Path | Non
     store = HistoryStore.needed(history)
     versions = versions_of(store, named["name"])
     key = key_in(versions, group)
-    spans = _spans(store, named["name"], named["alias"] or "champion", named["version"], (begin, end))
+    alias = named["alias"] or "champion"
+    spans = _spans(store, named["name"], alias, named["version"], (begin, end))
+    if named["version"] is None:
+        _check_made(spans[-1], versions, end, f"The alias {alias!r} of {named['name']!r}")
     past = group_past(store, versions, parents_of(key))
     if past.empty:
         raise InputError(f"No version of {named['name']!r} in the history knows group {list(key)}. Check the key.")
@@ -132,6 +135,16 @@ def _spans(
             f"Ask for a later time, or for one version (models:/{name}/{spans[0].version})."
         )
     return within
+
+
+def _check_made(span: AliasSpan, versions: pd.DataFrame, end: pd.Timestamp, alias: str) -> None:
+    """Refuse to name a version that no event dates, and that was made later."""
+    created = versions.loc[versions["version"] == span.version, "created"]
+    if span.start is None and not created.empty and pd.Timestamp(created.iloc[0]) > end:
+        raise InputError(
+            f"{alias} pointed at no version then that is known: version {span.version}, the first, was made at "
+            f"{created.iloc[0]}. Ask for a later time."
+        )
 
 
 def _answered(span: AliasSpan, key: GroupKey, versions: pd.DataFrame, past: pd.DataFrame) -> dict[str, Any]:

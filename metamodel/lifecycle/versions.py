@@ -37,7 +37,7 @@ class Versions:
         One row an event, the newest first: `when`, `alias`, `version`, `replaced`, `kind`, `by`, `approved_by`, `note`,
         `group`, `group_version`, `gate`.
     by_hand
-        Aliases that point where no event says that they do: they were set by other means.
+        Aliases that point where no event says that they do: they were set at logging, or by other means.
     """
 
     table: pd.DataFrame

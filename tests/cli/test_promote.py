@@ -77,6 +77,12 @@ def test_promote_and_roll_back_say_what_was_moved_and_versions_shows_who_did(
     text = run("versions", name).stdout
     assert "week 48" in text
     assert "group_version" not in text
+    assert "by other means" not in text
+
+
+def test_versions_says_which_aliases_no_event_tells_of(name: str) -> None:
+    MlflowClient().set_registered_model_alias(name, "staging", "2")  # as `update --alias` does without a history
+    assert "set by other means than metamodel promote: staging" in run("versions", name).stdout
 
 
 def test_versions_tells_what_differs_between_two(name: str) -> None:

@@ -50,5 +50,15 @@ def test_json_that_nests_too_deeply_is_one_line():
         read_settings("[" * 100_000, is_json=True)
 
 
+@pytest.mark.parametrize("text", ["1e-9", "1.0e-9", "1E-9", "+1e-09", ".1e-8", "0.01e-7"])
+def test_a_power_of_ten_is_a_number_however_it_is_written(text):
+    assert read_settings(f"tolerance: {text}", is_json=False) == {"tolerance": pytest.approx(1e-9, rel=1e-12)}
+
+
+@pytest.mark.parametrize("text", ["'1e-9'", "e9", "1e", "12e4x", "1e-"])
+def test_what_only_looks_like_a_power_of_ten_stays_text(text):
+    assert read_settings(f"code: {text}", is_json=False) == {"code": text.strip("'")}
+
+
 def test_aliases_and_merged_keys_are_read():
     assert read_settings("a: &a {b: 1}\nc: {<<: *a, d: *a}", is_json=False)["c"] == {"b": 1, "d": {"b": 1}}

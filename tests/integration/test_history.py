@@ -115,6 +115,17 @@ def test_before_its_first_promotion_nobody_answered(told):
         metamodel.explain(f"models:/{name}", (1, "P001"), "2020-01-01", history=place)
 
 
+def test_a_version_that_was_made_later_did_not_answer_whoever_set_the_alias(told, tmp_path):
+    name = f"set-otherwise-{next(_numbers)}"
+    options = {**OPTIONS, "time_column": "week"}
+    result = metamodel.train(WEEKS, ["store", "product"], "units", **options)
+    metamodel.log_model(result, registered_model_name=name, report=False, history=tmp_path)
+    MlflowClient().set_registered_model_alias(name, "champion", "1")
+    assert metamodel.explain(f"models:/{name}", (1, "P001"), history=tmp_path).answered["version"].tolist() == [1]
+    with pytest.raises(InputError, match="no version then that is known: version 1, the first, was made at 20"):
+        metamodel.explain(f"models:/{name}", (1, "P001"), "2020-01-01", history=tmp_path)
+
+
 def test_a_group_that_a_version_did_not_know_was_answered_by_its_parent(told):
     name, place = told
     explanation = metamodel.explain(f"models:/{name}/1", (2, "P001"), history=place)

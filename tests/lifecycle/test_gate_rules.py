@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
 from metamodel.exceptions import InputError
 from metamodel.lifecycle.gate import write_default_rules
@@ -24,6 +25,15 @@ def test_init_does_not_overwrite(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists already"):
         write_default_rules(tmp_path / "gates.yaml")
     assert (tmp_path / "gates.yaml").read_text() == "mine"
+
+
+def test_the_rules_of_the_docs_are_read_as_they_stand(tmp_path: Path) -> None:
+    shown = (ROOT / "docs" / "lifecycle.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "gates.yaml").write_text(shown, encoding="utf-8")
+    rules = read_rules(tmp_path / "gates.yaml")
+    assert rules.invariance[0].tolerance == 1e-9
+    named = {column for _, column in rules.columns()}
+    assert named == {"country", "store", "promotion", "store_name", "price"}
 
 
 def test_json_and_a_dict_say_the_same_as_yaml(tmp_path: Path) -> None:
