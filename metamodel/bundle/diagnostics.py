@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metamodel.common.arrays import AnyArray
+from metamodel.common.background import Background
 from metamodel.evaluation.holdout import HeldOut, level_column
 from metamodel.evaluation.importance import Importance
+from metamodel.tables.arrow import write_parquet
 from metamodel.tables.keys import GroupKey, decode_keys
 
 __all__ = [
@@ -265,8 +267,10 @@ def gather_importance(parts: Sequence[_Part], features: Sequence[str]) -> pd.Dat
     return order[columns]
 
 
-def write_evidence(directory: Path, holdout: pd.DataFrame, importance: pd.DataFrame) -> None:
-    """Write the two files of a bundle, each only where it has rows."""
+def write_evidence(
+    directory: Path, holdout: pd.DataFrame, importance: pd.DataFrame, background: Background | None = None
+) -> None:
+    """Write the two files of a bundle, each only where it has rows; `background` as for `write_parquet`."""
     for table, name in ((holdout, HOLDOUT_NAME), (importance, IMPORTANCE_NAME)):
         if len(table):
-            table.to_parquet(directory / name, index=False, compression="zstd", row_group_size=100_000)
+            write_parquet(table, directory / name, row_group_size=100_000, background=background)

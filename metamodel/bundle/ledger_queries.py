@@ -20,12 +20,27 @@ __all__ = [
     "interval_summary",
     "keys_of",
     "parents_with_child",
+    "rows_of_groups",
     "who_answers",
     "with_keys",
     "worst_first",
 ]
 
 _KEY_DTYPES = {"integer": "Int64", "boolean": "boolean", "string": "object", "date": "object"}
+
+
+def rows_of_groups(ledger: pd.DataFrame, depth: int) -> pd.DataFrame:
+    """Leave parents out; a ledger without any is returned as it is, because to copy all its columns takes long.
+
+    Parameters
+    ----------
+    ledger
+        With the column `level`.
+    depth
+        Number of group columns.
+    """
+    is_group = ledger["level"] == depth
+    return ledger if is_group.all() else ledger[is_group]
 
 
 def interval_summary(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
@@ -38,7 +53,9 @@ def interval_summary(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
     depth
         Number of group columns.
     """
-    children = ledger[(ledger["level"] == depth) & ledger["status"].isin(ANSWERED)]
+    children = ledger.loc[
+        (ledger["level"] == depth) & ledger["status"].isin(ANSWERED), ["interval_level", "coverage", "coverage_rows"]
+    ]
     level = children["interval_level"]
     rows = int(children["coverage_rows"].sum())
     covered = float((children["coverage"] * children["coverage_rows"]).sum())
@@ -162,7 +179,7 @@ def who_answers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) 
         "child", "pooled" where it answers a group, "parent:<level>", "global" and "nobody", in this order → groups
         and rows.
     """
-    children = ledger[ledger["level"] == len(schema.columns)]
+    children = rows_of_groups(ledger, len(schema.columns))
     pooled = ["pooled"] if (children["status"] == POOLED).any() else []
     names = [_name_of(level) for level in levels]
     counts: dict[str, tuple[int, int]] = dict.fromkeys(["child", *pooled, *names, "nobody"], (0, 0))
@@ -174,7 +191,7 @@ def who_answers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) 
 
 def answerers(ledger: pd.DataFrame, schema: KeySchema, levels: Sequence[int]) -> list[str]:
     """Say who answers each group, parents aside, in the ledger's order: see `who_answers`."""
-    children = ledger[ledger["level"] == len(schema.columns)]
+    children = rows_of_groups(ledger, len(schema.columns))
     parents = parents_with_child(ledger, schema)
     own = np.where(children["status"].isin(WITH_CHILD), "child", np.where(children["status"] == POOLED, "pooled", ""))
     return [

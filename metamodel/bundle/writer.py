@@ -19,8 +19,10 @@ from metamodel.bundle.reader import KEYS_NAME, LEDGER_NAME, POOLED_DIR, SHARD_DI
 from metamodel.bundle.references import REFERENCE_DIR
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.bundle.shard_writer import ShardWriter, compress_shard, drop_children, forget_groups, seal_shard
+from metamodel.common.background import Background
 from metamodel.common.user_cache import check_own
 from metamodel.exceptions import AllGroupsFailed, InputError
+from metamodel.tables.arrow import write_parquet
 
 __all__ = [
     "ShardMerger",
@@ -138,15 +140,22 @@ def _remove(work: Path, lock: FileLock) -> None:
     shutil.rmtree(gone)
 
 
-def finish_bundle(directory: Path, manifest: Manifest, ledger: pd.DataFrame) -> Manifest:
-    """Write the ledger, the list of all keys and, last of all, the manifest with what proves every other file."""
-    ledger.to_parquet(directory / LEDGER_NAME, index=False)
+def finish_bundle(
+    directory: Path, manifest: Manifest, ledger: pd.DataFrame, background: Background | None = None
+) -> Manifest:
+    """Write the ledger, the list of all keys and, last of all, the manifest with what proves every other file.
+
+    Files that are still being written in the `background` are waited for.
+    """
+    write_parquet(ledger, directory / LEDGER_NAME, background=background)
     identities = {path: seal_shard(path) for path in sorted(directory.rglob("*.sqlite"))}
     shards = [ShardReader(path) for path in identities]
     of_groups = [shard for shard in shards if shard.path.parent.name in (SHARD_DIR, REFERENCE_DIR)]
     np.save(directory / KEYS_NAME, key_index([key for shard in of_groups for key in shard.keys(None)]))
-    own = {directory / MANIFEST_NAME, directory / MANIFEST_DIGEST_NAME}
-    files = sorted(path for path in directory.rglob("*") if path.is_file() and path not in own)
+    if background is not None:
+        background.wait()
+    of_manifest = {directory / MANIFEST_NAME, directory / MANIFEST_DIGEST_NAME}
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path not in of_manifest)
     entries = {path.relative_to(directory).as_posix(): FileEntry.of(path, identities.get(path, "")) for path in files}
     compressed = any(shard.compressed for shard in shards)
     complete = replace(manifest, files=entries, compression="zstd" if compressed else None)

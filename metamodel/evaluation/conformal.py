@@ -15,6 +15,7 @@ back itself: of the groups for which it answers, where these have enough rows.
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ import pandas as pd
 
 from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.holdout import child_ids
+from metamodel.tables.grouping import counting_sort
 from metamodel.tables.keys import GroupKey, encode_keys
 
 __all__ = ["INTERVAL_COLUMNS", "Residuals", "calibrate", "fewest_rows", "radius_of"]
@@ -180,6 +182,11 @@ class Residuals:
         halves = _halves(holdout["row"].to_numpy()[chosen], times, group[chosen])
         return cls(list(models), of_row[chosen], np.abs(difference[chosen]), halves, fallback[chosen])
 
+    @cached_property
+    def _by_value(self) -> IntArray:
+        """Positions that sort the residuals, whatever model each is of."""
+        return np.argsort(self.values)
+
     def radii(self, level: float) -> tuple[AnyArray, IntArray, IntArray]:
         """Find each model's radius, the number of rows that set it, and the level of the key that these share."""
         radius = np.full(len(self.models), np.nan)
@@ -216,10 +223,10 @@ class Residuals:
             categories: dict[GroupKey, int] = {}
             category_of = np.array([categories.setdefault(key[:shared], len(categories)) for key in self.models])
             n_categories = len(categories)
-        of_row, values = (self.of_row, self.values) if some is None else (self.of_row[some], self.values[some])
-        category = category_of[of_row]
+        by_value = self._by_value if some is None else self._by_value[some[self._by_value]]
+        category = category_of[self.of_row[by_value]]
         counts = np.bincount(category, minlength=n_categories)
-        ordered = values[np.lexsort((values, category))]
+        ordered = self.values[by_value][counting_sort(category, n_categories)]
         rank = _rank(counts, level)
         there = rank <= counts
         radius = np.full(len(counts), np.nan)

@@ -46,8 +46,12 @@ def level_column(level: int) -> str:
 
 def child_ids(keys: Iterable[GroupKey]) -> IntArray:
     """Give groups numbers, by which a parent's row says of which group it is; a key has the same one in every table."""
-    encoded = np.array(encode_keys(keys), dtype=object)
-    ids: IntArray = pd.util.hash_array(encoded).view(np.int64)
+    return child_ids_of_encoded(np.array(encode_keys(keys), dtype=object))
+
+
+def child_ids_of_encoded(texts: AnyArray) -> IntArray:
+    """Give groups the same numbers, by their encoded keys."""
+    ids: IntArray = pd.util.hash_array(texts).view(np.int64)
     return ids
 
 

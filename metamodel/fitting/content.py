@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from metamodel.common.installed_modules import is_installed
+from metamodel.fitting.installed_modules import is_installed
 
 __all__ = ["content", "has_callers_code", "named_modules"]
 

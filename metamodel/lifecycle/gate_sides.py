@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import keys_of, rows_of_groups
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import AnyArray, IntArray
 from metamodel.common.group_status import ANSWERED
@@ -147,7 +147,7 @@ class Side:
         """Key of every group of full depth → its status."""
         manifest = self.model.manifest
         ledger = self.model.bundle.read_ledger([*manifest.keys.names, "level", "status"])
-        children = ledger[ledger["level"] == len(manifest.keys.columns)]
+        children = rows_of_groups(ledger, len(manifest.keys.columns))
         return dict(zip(keys_of(children, manifest.keys), children["status"].tolist(), strict=True))
 
     @property

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from metamodel.bundle.display import name_of
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import keys_of, rows_of_groups
 from metamodel.bundle.model import MetaModel
 from metamodel.common.group_status import ANSWERED, WITH_CHILD
 from metamodel.evaluation.metrics import aggregate
@@ -157,7 +157,7 @@ def _children(model: MetaModel) -> dict[GroupKey, tuple[str, str, str, str]]:
     """Key of every group → its status, the digest of its child, why it has none, and why it was trained."""
     keys = model.manifest.keys
     ledger = model.bundle.read_ledger([*keys.names, "level", "status", "sha256", "reason", "error", "retrain_reason"])
-    children = ledger[ledger["level"] == len(keys.columns)]
+    children = rows_of_groups(ledger, len(keys.columns))
     gone = children["error"].where(children["error"] != "", children["reason"])
     columns = (children["status"], children["sha256"], gone, children["retrain_reason"])
     facts = zip(*(column.tolist() for column in columns), strict=True)

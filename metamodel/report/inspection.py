@@ -3,7 +3,7 @@
 from typing import Any
 
 from metamodel.bundle.display import name_of
-from metamodel.bundle.ledger_queries import deciding_metric, interval_summary, keys_of, worst_first
+from metamodel.bundle.ledger_queries import deciding_metric, interval_summary, keys_of, rows_of_groups, worst_first
 from metamodel.bundle.manifest import FORMAT_VERSION, Manifest
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.monitored.stored_reference import DRIFT_NAME
@@ -35,7 +35,7 @@ def overview(model: MetaModel, worst: int) -> dict[str, Any]:
         found anything; `worst_groups` and `groups_without_child`: DataFrames.
     """
     manifest, ledger = model.manifest, model.ledger
-    children = ledger[ledger["level"] == len(manifest.keys.columns)]
+    children = rows_of_groups(ledger, len(manifest.keys.columns))
     metric = deciding_metric(children, manifest.target.task)
     shown = [*manifest.keys.names, *_SHOWN, metric]
     facts = {

@@ -167,6 +167,7 @@ def _salted(hashes: HashArray, position: int) -> HashArray:
 
 def _distinct_and_pairs(hashes: HashArray) -> tuple[int, int]:
     """Count distinct values, and the pairs of equal ones."""
-    codes, distinct = pd.factorize(hashes)
-    counts = np.bincount(codes, minlength=len(distinct))
-    return len(distinct), int((counts * (counts - 1) // 2).sum())
+    ordered = np.sort(hashes)
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    counts = np.diff(starts, append=len(ordered))
+    return len(counts), int((counts * (counts - 1) // 2).sum())

@@ -22,6 +22,9 @@ _STEP, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1
 # Up to here every integer is a float.
 _EXACT = 2**53
 
+# Numbers that are hashed in turn: they and their hashes stay in the processor's cache, which halves the time.
+_BLOCK = 1 << 14
+
 _NULL = np.uint64(0x6D6574616D6F6465)
 
 
@@ -111,10 +114,12 @@ def _hashes_of_column(column: Any) -> HashArray:
 
 
 def _number_hashes(numbers: AnyArray) -> HashArray:
-    null = np.isnan(numbers)
-    # -0.0 equals 0.0, and has other bytes.
-    hashes = _scrambled((numbers + 0.0).view(np.uint64))
-    hashes[null] = _NULL
+    hashes = np.empty(len(numbers), dtype=np.uint64)
+    for start in range(0, len(numbers), _BLOCK):
+        block, bits = numbers[start : start + _BLOCK], hashes[start : start + _BLOCK]
+        np.add(block, 0.0, out=bits.view(np.float64))  # -0.0 equals 0.0, and has other bytes
+        _scramble(bits)
+        bits[np.isnan(block)] = _NULL
     return hashes
 
 
@@ -141,10 +146,17 @@ def _object_hash(value: Any) -> int:
 
 def _scrambled(values: HashArray) -> HashArray:
     """Spread every bit over all others; what SplitMix64 does with a counter."""
-    bits = values + _STEP
+    scrambled = values.copy()
+    for start in range(0, len(values), _BLOCK):
+        _scramble(scrambled[start : start + _BLOCK])
+    return scrambled
+
+
+def _scramble(bits: HashArray) -> None:
+    """Do so in place."""
+    bits += _STEP
     bits ^= bits >> np.uint64(30)
     bits *= _FIRST
     bits ^= bits >> np.uint64(27)
     bits *= _SECOND
     bits ^= bits >> np.uint64(31)
-    return bits

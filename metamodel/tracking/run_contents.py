@@ -16,12 +16,14 @@ from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from metamodel.bundle.ledger_queries import rows_of_groups
 from metamodel.bundle.reader import Bundle
 from metamodel.bundle.references import ReferenceSettings
 from metamodel.common.temp_dirs import temporary_directory
 from metamodel.common.uris import redacted, without_credentials
 from metamodel.evaluation.metrics import PRIMARY
 from metamodel.report import plot_actual_predicted, plot_metric, write_report
+from metamodel.tables.arrow import write_parquet
 from metamodel.tables.keys import KeySchema
 from metamodel.tracking.dataset import training_table
 from metamodel.tracking.options import RUN_GROUPS
@@ -113,7 +115,7 @@ def upload_contents(
 def _write_pictures(result: TrainingResult, directory: Path) -> None:
     """Write the plots and the report."""
     depth = len(result.manifest.keys.columns)
-    children = result.ledger[result.ledger["level"] == depth]
+    children = rows_of_groups(result.ledger, depth)
     (directory / "plots").mkdir()
     with warnings.catch_warnings():
         # Names in a script that the font does not have are drawn as boxes.
@@ -134,7 +136,7 @@ def _write_tables(result: TrainingResult, directory: Path) -> None:
     """Write the ledger, the record of the searches, and findings: what people read without opening the model."""
     findings = {"findings": [finding.to_dict() for finding in result.findings]}
     (directory / "checks.json").write_text(json.dumps(findings, indent=2, default=str), encoding="utf-8")
-    result.ledger.to_parquet(directory / "ledger.parquet", index=False)
+    write_parquet(result.ledger, directory / "ledger.parquet")
     if len(result.tuning):
         result.tuning.to_parquet(directory / "tuning.parquet", index=False)
         result.tuning.to_csv(directory / "tuning.csv", index=False)

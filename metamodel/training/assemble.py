@@ -3,6 +3,8 @@
 import datetime as dt
 import itertools
 import logging
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,15 +19,16 @@ from metamodel.bundle.diagnostics import gather_holdouts, gather_importance, wri
 from metamodel.bundle.group_values import write_group_values
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.manifest import Manifest, Target
+from metamodel.bundle.monitored.stored_reference import DRIFT_NAME
 from metamodel.bundle.writer import ShardMerger, finish_bundle, library_versions, new_bundle, prune_children
+from metamodel.common.background import Background
 from metamodel.common.collecting import seldom_collecting
 from metamodel.common.group_status import OUTCOMES, TRAINED
 from metamodel.common.progress import TrainingProgress
 from metamodel.common.uris import without_credentials
 from metamodel.evaluation.holdout import kept_share
 from metamodel.evaluation.significance import saved_together
-from metamodel.fitting.estimator_info import has_method, packages
-from metamodel.fitting.spec import Candidate
+from metamodel.fitting.described_candidates import described_candidates
 from metamodel.fitting.stored_rows import stored_row_findings
 from metamodel.tables.checks import Finding
 from metamodel.training.blend_weights import Shrunk, shrink
@@ -56,9 +59,6 @@ _LOG = logging.getLogger(__name__)
 Fit = Callable[[Path, float], Iterator[TaskResult]]
 
 # Libraries whose versions the manifest holds.
-# Of children, beside `predict`; how many columns their `transform` gives is counted by the fits.
-_METHODS = ("predict_proba", "decision_function", "score_samples")
-
 _PACKAGES = ("metamodel", "mlflow", "scikit-learn", "pandas", "numpy", "pyarrow", "joblib", "cloudpickle", "skops")
 
 
@@ -107,37 +107,65 @@ def fit_and_assemble(
         judged = _judge(gathered, plan, now, lineage, directory)
         findings = [*findings, *_told(judged.findings)]
         manifest = replace(_manifest(plan, judged.ledger, gathered.rows, findings, now), pooled=judged.pooled)
-        samples = {key: sample for result in gathered.results for key, sample in result.samples.items()}
-        carrying = gathered.carrying
-        manifest, ledger = stack_plan(
-            directory, plan, manifest, judged.ledger, samples, end, carrying.stacks() if carrying else NO_STACKS
-        )
-        holdout = judged.shrunk.holdout
-        write_evidence(directory, holdout if plan.options.keep_rows else holdout.iloc[:0], judged.importance)
-        contests = {row.key: row.contest for row in gathered.rows if row.contest is not None}
-        if carrying:
-            contests |= carrying.contests()
-            ledger = carrying.shards(directory, ledger)
-            manifest = replace(manifest, **carrying.manifest(manifest, directory))
-        write_contests(directory, contests)
-        if plan.options.hashes_seen:
-            record_seen(directory, plan, ledger, gathered.results, carrying)
-        write_recipe(directory, lineage.recipe, plan.options.codec)
-        cost = _record_reference(directory, plan, manifest, gathered, judged) if plan.options.reference else {}
-        manifest = finish_bundle(directory, _with_group_values(directory, manifest, judged.values), ledger)
+        with Background() as background:
+            manifest, ledger, cost = _write(directory, plan, manifest, gathered, judged, lineage, end, background)
     summary = {**judged.summary, **cost, "data_findings": len(findings)}
     return TrainingResult(
-        ledger, summary, path, manifest, data, source, holdout, judged.importance, tuple(findings), tuning
+        ledger, summary, path, manifest, data, source, judged.shrunk.holdout, judged.importance, tuple(findings), tuning
     )
 
 
+def _write(
+    directory: Path,
+    plan: Plan,
+    manifest: Manifest,
+    gathered: "_Gathered",
+    judged: "_Judged",
+    lineage: Lineage,
+    end: float,
+    background: Background,
+) -> tuple[Manifest, pd.DataFrame, dict[str, float]]:
+    """Write what lies beside the shards; with the manifest the ledger that it proves, and what the reference cost."""
+    started = time.perf_counter()
+    if plan.options.reference:
+        _record_reference(directory, plan, manifest, gathered, judged, background)
+    reference_seconds = time.perf_counter() - started
+    samples = {key: sample for result in gathered.results for key, sample in result.samples.items()}
+    carrying = gathered.carrying
+    manifest, ledger = stack_plan(
+        directory, plan, manifest, judged.ledger, samples, end, carrying.stacks() if carrying else NO_STACKS
+    )
+    holdout = judged.shrunk.holdout if plan.options.keep_rows else judged.shrunk.holdout.iloc[:0]
+    write_evidence(directory, holdout, judged.importance, background)
+    contests = {row.key: row.contest for row in gathered.rows if row.contest is not None}
+    if carrying:
+        contests |= carrying.contests()
+        ledger = carrying.shards(directory, ledger)
+        manifest = replace(manifest, **carrying.manifest(manifest, directory))
+    write_contests(directory, contests)
+    if plan.options.hashes_seen:
+        record_seen(directory, plan, ledger, gathered.results, carrying)
+    write_recipe(directory, lineage.recipe, plan.options.codec)
+    if len(judged.values.columns):
+        manifest = replace(manifest, group_values=write_group_values(directory, judged.values))
+    manifest = finish_bundle(directory, manifest, ledger, background)
+    file = manifest.files.get(DRIFT_NAME)
+    return manifest, ledger, {"reference_bytes": file.size, "reference_seconds": reference_seconds} if file else {}
+
+
 def _record_reference(
-    directory: Path, plan: Plan, manifest: Manifest, gathered: "_Gathered", judged: "_Judged"
-) -> dict[str, float]:
+    directory: Path,
+    plan: Plan,
+    manifest: Manifest,
+    gathered: "_Gathered",
+    judged: "_Judged",
+    background: Background,
+) -> None:
+    """Record what later rows are compared with; the file is written while the children are stacked."""
     of_workers = [part for result in gathered.results for part in result.references]
-    taken_over = (gathered.carrying.previous, gathered.carrying.keys) if gathered.carrying else ()
+    taken_over = (gathered.carrying.previous, gathered.carrying.keys) if gathered.carrying else None
     rows, chain = judged.shrunk.answered_rows, manifest.answering_chain
-    return record_reference(directory, plan, judged.ledger, rows, chain, of_workers, *taken_over)
+    record_reference(directory, plan, judged.ledger, rows, chain, of_workers, taken_over, background)
 
 
 @dataclass(frozen=True)
@@ -213,11 +241,6 @@ def _told(findings: list[Finding]) -> list[Finding]:
     return findings
 
 
-def _with_group_values(directory: Path, manifest: Manifest, values: pd.DataFrame) -> Manifest:
-    """Write the numbers of groups that answers need, one column each, under the groups' encoded keys."""
-    return replace(manifest, group_values=write_group_values(directory, values)) if len(values.columns) else manifest
-
-
 def _evidence(results: Sequence[TaskResult], plan: Plan) -> tuple[dict[int, pd.DataFrame], pd.DataFrame]:
     held = [(result.keys, result.evidence.holdout) for result in results]
     importances = [(result.keys, result.evidence.importance) for result in results]
@@ -280,6 +303,10 @@ def _manifest(
     """Say what was trained, on what, with which libraries, before the files; `rows` has children that were pruned."""
     stored = set(ledger["sha256"])
     statuses = ledger["status"].value_counts()
+    transformed = defaultdict[str, list[int]](list)
+    for row in rows:
+        if row.status in TRAINED:
+            transformed[row.candidate].append(row.transformed)
     return Manifest(
         keys=plan.keys,
         features=plan.features,
@@ -289,7 +316,7 @@ def _manifest(
         codec=plan.options.codec,
         spec_digest=plan.digest,
         options=without_credentials(
-            {**plan.options.to_dict(), "candidates": _described_candidates(plan.spec.every_candidate, rows)}
+            {**plan.options.to_dict(), "candidates": described_candidates(plan.spec.every_candidate, transformed)}
         ),
         counts={
             **{status: int(statuses.get(status, 0)) for status in OUTCOMES},
@@ -301,30 +328,3 @@ def _manifest(
         findings=tuple(finding.to_dict() for finding in findings),
         library_settings=plan.spec.settings.to_dict() if plan.spec.settings else None,
     )
-
-
-def _described(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "estimator": candidate.label,
-        "params": candidate.params,
-        "packages": packages(candidate.estimator),
-        **{name: has_method(candidate.estimator, name) for name in _METHODS},
-    }
-
-
-def _described_candidates(candidates: Iterable[Candidate], rows: Sequence[LedgerRow]) -> dict[str, dict[str, Any]]:
-    """Describe candidates by their names; an override may fit an estimator of the same name otherwise.
-
-    The first of a name (one of all groups', if there is one) says which parameters it has. What is needed to load and
-    ask the children must hold for all of them.
-    """
-    described: dict[str, dict[str, Any]] = {}
-    for candidate in candidates:
-        own = _described(candidate)
-        first = described.setdefault(candidate.name, own)
-        first["packages"] = sorted({*first["packages"], *own["packages"]})
-        first |= {name: first[name] and own[name] for name in _METHODS}
-    for name, candidate_described in described.items():
-        columns = [row.transformed for row in rows if row.candidate == name and row.status in TRAINED]
-        candidate_described["transform"] = max(columns, default=0) if all(columns) else 0
-    return described

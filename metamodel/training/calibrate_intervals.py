@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import interval_summary, keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of, interval_summary, keys_of
 from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.conformal import INTERVAL_COLUMNS, calibrate
 from metamodel.prediction.intervals import RADIUS
-from metamodel.tables.keys import KeySchema, encode_keys
+from metamodel.tables.keys import KeySchema
 
 __all__ = ["with_intervals"]
 
@@ -52,7 +52,7 @@ def with_intervals(
     depth = len(schema.columns)
     without = {key for key in keys if len(key) == depth}.difference(answering) if answering_levels else ()
     calibrated = calibrate(holdouts, answering, level, without)
-    columns = calibrated[list(INTERVAL_COLUMNS)].reindex(encode_keys(keys)).reset_index(drop=True)
+    columns = calibrated[list(INTERVAL_COLUMNS)].reindex(encoded_keys_of(ledger, schema)).reset_index(drop=True)
     columns = columns.fillna({"interval_rows": 0, "coverage_rows": 0})
     columns = columns.astype({"interval_rows": np.int64, "coverage_rows": np.int64})
     ledger = ledger.assign(**{name: columns[name] for name in INTERVAL_COLUMNS})

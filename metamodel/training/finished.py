@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME
+from metamodel.bundle.ledger_queries import rows_of_groups
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import Bundle
 from metamodel.common.group_status import OUTCOMES
@@ -57,7 +58,7 @@ def result_of_bundle(path: str | Path) -> TrainingResult:
 
 
 def _summary(ledger: pd.DataFrame, manifest: Manifest) -> dict[str, Any]:
-    children = ledger[ledger["level"] == len(manifest.keys.columns)]
+    children = rows_of_groups(ledger, len(manifest.keys.columns))
     statuses = children["status"].value_counts()
     return {
         "groups": len(children),

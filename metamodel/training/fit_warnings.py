@@ -5,7 +5,7 @@ from collections import Counter
 
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import keys_of, rows_of_groups
 from metamodel.common.messages import count, short
 from metamodel.tables.checks import Finding
 from metamodel.tables.keys import KeySchema
@@ -48,7 +48,7 @@ def warning_findings(ledger: pd.DataFrame, keys: KeySchema) -> list[Finding]:
     keys
         The group columns.
     """
-    children = ledger[ledger["level"] == len(keys.columns)]
+    children = rows_of_groups(ledger, len(keys.columns))
     found = []
     for name, number in warned_groups(children).items():
         kind = name.removeprefix("groups_warned_")

@@ -7,6 +7,7 @@ chain which rows belong to which group. Nothing here knows processes or files.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from metamodel.bundle.ledger import Stage, column_names
 from metamodel.common.arrays import AnyArray
 from metamodel.common.messages import count, listing
 from metamodel.evaluation.drift.time_functions import functions_of_time
-from metamodel.evaluation.holdout import child_ids
+from metamodel.evaluation.holdout import child_ids_of_encoded
 from metamodel.evaluation.splits import time_order
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.fitting.spec import FitSpec
@@ -25,7 +26,7 @@ from metamodel.tables.equal_rows import EqualRows, equal_rows
 from metamodel.tables.feature_columns import text_levels
 from metamodel.tables.features import FeatureSchema
 from metamodel.tables.grouping import Grouping, check_columns, group_rows
-from metamodel.tables.keys import GroupKey, KeySchema
+from metamodel.tables.keys import GroupKey, KeySchema, encode_keys
 from metamodel.tables.split_groups import SplitGroups
 from metamodel.tables.text_checks import OddFields, is_index, without_odd_fields
 from metamodel.tables.weights import row_weights
@@ -100,6 +101,11 @@ class Plan:
         """Whether the rows have times that are points of the calendar, and not numbers."""
         return any(not isinstance(point, float) for point in self.newest.values())
 
+    @cached_property
+    def encoded(self) -> dict[GroupKey, str]:
+        """Encoded key of every group, parents aside."""
+        return dict(zip(self.sizes, encode_keys(self.sizes), strict=True))
+
     def fits(self, key: GroupKey) -> bool:
         """Whether a group is fitted in this training."""
         return self.only is None or key in self.only
@@ -131,6 +137,11 @@ class TablePlan(Plan):
 
     table: TrainingTable
     grouping: Grouping
+
+    @cached_property
+    def encoded(self) -> dict[GroupKey, str]:
+        """Encoded key of every group, parents aside."""
+        return dict(zip(self.sizes, self.grouping.texts.tolist(), strict=True))
 
     def groups(self) -> Iterator[GroupRows]:
         """Every group of every level: the children first, then their parents, then the global model."""
@@ -204,7 +215,7 @@ def make_plan(
     decided = decide(frame, options, estimator, estimator_params, features, overrides, counts)
     # `_group` leaves no invalid key.
     sizes: dict[GroupKey, int] = dict(zip(grouping.keys, grouping.counts.tolist(), strict=True))  # type: ignore[arg-type]
-    table = _training_table(frame, decided, options, child_ids(sizes)[grouping.codes])
+    table = _training_table(frame, decided, options, child_ids_of_encoded(grouping.texts)[grouping.codes])
     return TablePlan(
         options,
         keys,

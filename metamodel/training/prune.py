@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from metamodel.bundle.ledger import COMPARISON_COLUMNS
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of, keys_of
 from metamodel.common.group_status import TRAINED
 from metamodel.evaluation.pruning import not_better, unproven
 from metamodel.evaluation.significance import compare_with_parents, nearest_parent, saved_of_pooled
-from metamodel.tables.keys import GroupKey, encode_key, encode_keys
+from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.training.plan import Plan
 
 __all__ = ["compare_and_prune"]
@@ -40,7 +40,7 @@ def compare_and_prune(
         Encoded key → reason of those children, none unless the plan asks for it.
     """
     keys = keys_of(ledger, plan.keys)
-    encoded = encode_keys(keys)
+    encoded = encoded_keys_of(ledger, plan.keys)
     fitted = frozenset(key for key, status in zip(keys, ledger["status"], strict=True) if status in TRAINED)
     compared = compare_with_parents(holdout, plan.spec.task, fitted)
     of_pooled = saved_of_pooled(holdout, plan.spec.task)

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.carry.told import update_counts
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import keys_of, rows_of_groups
 from metamodel.common.group_status import OUTCOMES, POOLED, TRAINED
 from metamodel.evaluation.metrics import aggregate
 from metamodel.tables.grouping import group_sizes
@@ -26,7 +26,7 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         What was asked.
     """
     depth = len(plan.keys.columns)
-    children = ledger[ledger["level"] == depth]
+    children = rows_of_groups(ledger, depth)
     statuses = children["status"].value_counts()
     summary = {
         "groups": len(children),
@@ -80,9 +80,8 @@ def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
     fitted = set(keys_of(ledger[ledger["status"].isin(TRAINED)], plan.keys))
     by_pooled = set(keys_of(ledger[ledger["status"] == POOLED], plan.keys))
     groups_served = rows_served = groups_unanswered = rows_unanswered = 0
-    for key, number in plan.sizes.items():
-        if key in fitted or key in by_pooled:
-            continue
+    for key in plan.sizes.keys() - fitted - by_pooled:
+        number = plan.sizes[key]
         if any(key[:level] in fitted for level in plan.answering_levels):
             groups_served, rows_served = groups_served + 1, rows_served + number
         else:

@@ -4,7 +4,8 @@ One Parquet file, a row a group: `key` (encoded), and `hashes` (sorted, little-e
 hashes do not compress. Nothing but an update reads it.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -56,5 +57,14 @@ def read_seen(bundle: Bundle) -> dict[str, HashArray]:
     if SEEN_NAME not in bundle.manifest.files:
         return {}
     table = pq.read_table(pa.BufferReader(read_proven(bundle.path, SEEN_NAME, bundle.manifest.files)))
-    hashes = (np.frombuffer(value.as_buffer(), dtype=_STORED) for value in table["hashes"])
+    hashes = [values for chunk in table["hashes"].chunks for values in _arrays(chunk)]
     return dict(zip(table["key"].to_pylist(), hashes, strict=True))
+
+
+def _arrays(binary: pa.BinaryArray) -> Iterator[HashArray]:
+    """View each value of a column of bytes as hashes, without an object of Arrow for each."""
+    _, offsets, content = binary.buffers()
+    every = np.frombuffer(content or b"", dtype=_STORED)
+    bounds = np.frombuffer(offsets, dtype=np.int32)[binary.offset : binary.offset + len(binary) + 1]
+    for start, end in itertools.pairwise((bounds // _STORED.itemsize).tolist()):
+        yield every[start:end]

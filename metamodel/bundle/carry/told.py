@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import keys_of, rows_of_groups
 from metamodel.common.group_status import TRAINED
 from metamodel.common.messages import count
 from metamodel.tables.keys import KeySchema
@@ -39,7 +39,7 @@ def update_counts(
         Empty for a training from nothing.
     """
     is_group = ledger["level"] == len(schema.columns)
-    groups = ledger[is_group]
+    groups = rows_of_groups(ledger, len(schema.columns))
     reasons = groups.loc[groups["retrain_reason"] != "", "retrain_reason"].str.extract(r"^(\w+)", expand=False).dropna()
     if not len(reasons) and not ledger["status"].isin(["carried", "retired"]).any():
         return {}

@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from metamodel.bundle.ledger_queries import answerer_of_key, answerers, encoded_keys_of, parents_with_child
+from metamodel.bundle.ledger_queries import (
+    answerer_of_key,
+    answerers,
+    encoded_keys_of,
+    parents_with_child,
+    rows_of_groups,
+)
 from metamodel.bundle.model import MetaModel
 from metamodel.tables.keys import GroupKey, decode_keys
 
@@ -33,7 +39,7 @@ class GroupAnswerers:
         ledger = model.bundle.read_ledger([*manifest.keys.names, "level", "status"])
         ledger = ledger[ledger["status"] != "retired"]
         who = answerers(ledger, manifest.keys, manifest.answering_chain)
-        children = ledger[ledger["level"] == len(manifest.keys.columns)]
+        children = rows_of_groups(ledger, len(manifest.keys.columns))
         known = dict(zip(encoded_keys_of(children, manifest.keys), who, strict=True))
         return cls(known, parents_with_child(ledger, manifest.keys), manifest.answering_chain)
 

@@ -6,6 +6,7 @@ metadata of the schema say type and shape of each array, and what all groups sha
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from metamodel.bundle.manifest import read_proven
 from metamodel.bundle.reader import Bundle
 from metamodel.common.arrays import AnyArray
+from metamodel.common.background import Background
 from metamodel.evaluation.drift.drift_reference import DriftReference
 
 __all__ = ["DRIFT_NAME", "drift_of_table", "drift_table", "read_drift", "write_drift"]
@@ -28,7 +30,9 @@ _META = b"metamodel.drift"
 _BINS = ("key", "edges", "commonest")
 
 
-def write_drift(directory: Path, keys: Sequence[str], reference: DriftReference) -> None:
+def write_drift(
+    directory: Path, keys: Sequence[str], reference: DriftReference, background: Background | None = None
+) -> None:
     """Write the reference into an unfinished bundle.
 
     Parameters
@@ -39,9 +43,15 @@ def write_drift(directory: Path, keys: Sequence[str], reference: DriftReference)
         Encoded keys of its groups.
     reference
         Of these groups.
+    background
+        Writes it while this thread goes on; None to write it here.
     """
     table = drift_table(pa.array(keys, pa.string()), reference)
-    pq.write_table(table, directory / DRIFT_NAME, compression="zstd", use_dictionary=False)
+    write = partial(pq.write_table, table, directory / DRIFT_NAME, compression="zstd", use_dictionary=False)
+    if background is None:
+        write()
+    else:
+        background.run(write)
 
 
 def drift_table(keys: pa.Array, reference: DriftReference) -> pa.Table:
@@ -96,7 +106,9 @@ def drift_of_table(table: pa.Table) -> tuple[list[Any], DriftReference]:
 def _array(table: pa.Table, name: str, dtype: str, shape: Sequence[int]) -> AnyArray:
     if name not in table.column_names:
         return np.zeros((table.num_rows, *shape), dtype=np.dtype(dtype).newbyteorder("="))  # takes no memory
-    values = table[name].combine_chunks()
+    column = table[name]
+    # To combine a single chunk, too, would copy it.
+    values = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     content = values.buffers()[1] if len(values) else b""
     flat = np.frombuffer(content, dtype=dtype)
     size = len(values) * int(np.prod(shape))

@@ -151,14 +151,18 @@ class DriftReference:
         return replace(self, **{name: array[groups] for name, array in self.to_arrays().items()})
 
     @classmethod
-    def concat(cls, parts: "Sequence[DriftReference]") -> "DriftReference":
+    def concat(
+        cls, parts: "Sequence[DriftReference]", groups: "Sequence[IntArray | slice] | None" = None
+    ) -> "DriftReference":
         """Put the groups of several tasks, or of several models, behind one another; they have the same columns.
 
-        A column is a function of time alone where it is one in every part that has a group.
+        A column is a function of time alone where it is one in every part that has a group. `groups` says which groups
+        of each part, in which order: as `take` before would, with one copy less.
         """
         first = parts[0]
         assert all((part.columns, part.kinds) == (first.columns, first.kinds) for part in parts)
-        arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+        groups = [slice(None)] * len(parts) if groups is None else groups
+        arrays: dict[str, Any] = {name: _stacked([getattr(part, name) for part in parts], groups) for name in _ARRAYS}
         vocabulary = {name: _united([part.vocabulary.get(name, {}) for part in parts]) for name in first.vocabulary}
         told = [part.of_time for part in parts if len(part)]
         of_time = frozenset.intersection(*told) if told else frozenset()
@@ -177,6 +181,22 @@ class DriftReference:
             vocabulary={**self.vocabulary, **other.vocabulary},
             of_time=self.of_time | other.of_time,
         )
+
+
+def _stacked(arrays: Sequence[AnyArray], groups: "Sequence[IntArray | slice]") -> AnyArray:
+    """Put some rows of each array behind one another, in one copy."""
+    lengths = [
+        len(range(*of.indices(len(array)))) if isinstance(of, slice) else len(of)
+        for array, of in zip(arrays, groups, strict=True)
+    ]
+    stacked = np.empty((sum(lengths), *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+    ends = np.cumsum(lengths)
+    for array, of, start, end in zip(arrays, groups, ends - lengths, ends, strict=True):
+        if isinstance(of, slice):
+            stacked[start:end] = array[of]
+        else:
+            np.take(array, of, axis=0, out=stacked[start:end], mode="clip")  # others make a copy of what they return
+    return stacked
 
 
 def _united(vocabularies: Sequence[Mapping[int, str] | None]) -> Mapping[int, str] | None:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import keys_of
+from metamodel.bundle.ledger_queries import encoded_keys_of, keys_of
 from metamodel.common.group_status import TRAINED
 from metamodel.common.times import time_text
-from metamodel.tables.keys import encode_keys
 from metamodel.training.carrying.decisions import Decision
 from metamodel.training.plan import Plan
 
@@ -33,7 +32,7 @@ def with_provenance(
         Encoded key → what came of its contest.
     """
     keys = keys_of(ledger, plan.keys)
-    encoded = encode_keys(keys)
+    encoded = encoded_keys_of(ledger, plan.keys)
     newest, sizes = plan.newest_of_all_levels(), plan.sizes_of_all_levels()
     fitted = ledger["status"].isin(TRAINED).tolist()
     return ledger.assign(

@@ -12,7 +12,7 @@ from metamodel.bundle.ledger_queries import keys_of, with_keys
 from metamodel.bundle.reader import Bundle
 from metamodel.common.arrays import AnyArray
 from metamodel.common.group_status import POOLED, TRAINED
-from metamodel.tables.keys import KeySchema, decode_keys
+from metamodel.tables.keys import KeySchema
 
 __all__ = [
     "carried_holdout",
@@ -133,7 +133,12 @@ def join_evidence(fitted: pd.DataFrame, carried: pd.DataFrame | None) -> pd.Data
     code = {name: i for i, name in enumerate(names)}
     codes = [np.array([code[key] for key in part["key"].cat.categories])[part["key"].cat.codes] for part in parts]
     together = np.concatenate(codes)
-    depth = np.array([-len(key) for key in decode_keys(names)])
+    if "level" in fitted:
+        depth = np.empty(len(names), dtype=np.int64)
+        for of_part, part in zip(codes, parts, strict=True):
+            depth[of_part] = -part["level"].to_numpy()
+    else:  # held-out rows of groups alone
+        depth = np.zeros(len(names), dtype=np.int64)
     rank = np.empty(len(names), dtype=np.int64)
     rank[np.lexsort((np.arange(len(names)), depth))] = np.arange(len(names))
     order = np.argsort(rank[together], kind="stable")  # each part is in order already, so that merging is all
@@ -158,8 +163,14 @@ def _beside(values: Sequence[pd.Series | None], parts: Sequence[pd.DataFrame], o
     """Put one column's values behind one another; null where a part has none."""
     known = next(one for one in values if one is not None)
     if isinstance(known.dtype, pd.CategoricalDtype):
-        every = np.concatenate([one.astype(object) for one in values if one is not None])
-        return pd.Categorical(every[order], categories=known.cat.categories)
+        categories = known.cat.categories
+        alike = (
+            one if one.cat.categories.equals(categories) else one.cat.set_categories(categories)
+            for one in values
+            if one is not None
+        )
+        codes = np.concatenate([one.cat.codes for one in alike])
+        return pd.Categorical.from_codes(codes[order], categories=categories)
     arrays = [
         np.full(len(part), np.nan) if one is None else one.to_numpy() for one, part in zip(values, parts, strict=True)
     ]

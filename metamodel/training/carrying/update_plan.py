@@ -19,7 +19,7 @@ from metamodel.common.messages import listing
 from metamodel.common.times import microseconds_in, time_number, time_text
 from metamodel.exceptions import InputError
 from metamodel.fitting.warm_start import Seen
-from metamodel.tables.keys import GroupKey, encode_keys
+from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.training.carrying.decisions import Contests, Decision
 from metamodel.training.carrying.retrain_list import read_retrain_list
 from metamodel.training.carrying.rules import Earlier, Present, Rules, why_retrain
@@ -145,7 +145,7 @@ def plan_update(
     stored = stored_groups(previous.bundle)
     earlier = _earlier(ledger, known_keys, stored)
     sizes = plan.sizes_of_all_levels()
-    encoded = dict(zip(sizes, encode_keys(sizes), strict=True))
+    encoded = plan.encoded | {key: encode_key(key) for key in sizes if key not in plan.encoded}
     rules = replace(
         rules,
         listed=read_retrain_list(retrain_list, plan.keys, sizes),

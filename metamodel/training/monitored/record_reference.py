@@ -4,7 +4,6 @@ Features and target are those of the training rows, predictions and errors those
 not seen them. No row is kept: deciles, counts and commonest categories are.
 """
 
-import time
 from collections.abc import Collection, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.monitored.stored_reference import DRIFT_NAME, read_drift, write_drift
+from metamodel.bundle.monitored.stored_reference import read_drift, write_drift
 from metamodel.bundle.reader import Bundle
+from metamodel.common.arrays import IntArray
+from metamodel.common.background import Background
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.drift_columns import DriftColumns, hash_categories
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, DriftReference
-from metamodel.tables.keys import encode_keys
 from metamodel.training.monitored.recorded_groups import recorded_groups, replayed_groups
 from metamodel.training.monitored.row_reference import RowReference
 from metamodel.training.monitored.watched_groups import answered_rows, watched_groups
@@ -33,9 +33,9 @@ def record_reference(
     holdout: pd.DataFrame,
     chain: Sequence[int],
     of_workers: Sequence[tuple[list[str], DriftReference]] = (),
-    previous: Bundle | None = None,
-    carried: Collection[str] = (),
-) -> dict[str, float]:
+    taken_over: tuple[Bundle, Collection[str]] | None = None,
+    background: Background | None = None,
+) -> None:
     """Write the reference of the groups that were fitted, and are answered, into an unfinished bundle.
 
     Parameters
@@ -53,32 +53,29 @@ def record_reference(
         Levels that answer for groups without a child; empty where none does.
     of_workers
         What workers recorded of their groups' rows, where these are not in memory.
-    previous, carried
+    taken_over
         The version before, and the encoded keys of the groups that are taken over from it.
-
-    Returns
-    -------
-    dict
-        What it costs: `reference_bytes` in the bundle, and `reference_seconds` here, without what workers did.
+    background
+        Writes the file while this thread goes on.
     """
-    started = time.perf_counter()
     watched = watched_groups(ledger, plan.keys, chain)
-    earlier = None if previous is None else read_drift(previous)
+    earlier = None if taken_over is None else read_drift(taken_over[0])
     place = {} if earlier is None else {key: i for i, key in enumerate(earlier[0])}
-    kept = place.keys() & carried
-    taken_over = [key for key in watched if key in kept]
-    in_table = set(encode_keys(plan.sizes))
+    kept = place.keys() & taken_over[1] if taken_over else set()
+    kept_in_order = [key for key in watched if key in kept]
+    in_table = set(plan.encoded.values())
     new, reference = _of_rows(plan, [key for key in watched if key not in kept], in_table, of_workers)
     of_time = plan.functions_of_time()
     parts = [] if reference is None else [reference.beside(_of_held_out(plan, answered_rows(holdout, watched), new))]
-    if earlier is not None and taken_over:
-        parts.insert(0, earlier[1].take(np.array([place[key] for key in taken_over], dtype=np.int64)))
+    groups: list[IntArray | slice] = [slice(None)] * len(parts)
+    if earlier is not None and kept_in_order:
+        parts.insert(0, earlier[1])
+        groups.insert(0, np.array([place[key] for key in kept_in_order], dtype=np.int64))
         of_time = _seen_in_both(earlier[1].of_time, of_time, whole=place.keys() <= in_table)
     if not parts:  # workers have read no row, and the version before has no reference
-        return {}
-    write_drift(directory, [*taken_over, *new], replace(DriftReference.concat(parts), of_time=of_time or frozenset()))
-    size = (directory / DRIFT_NAME).stat().st_size
-    return {"reference_bytes": size, "reference_seconds": time.perf_counter() - started}
+        return
+    recorded = replace(DriftReference.concat(parts, groups), of_time=of_time or frozenset())
+    write_drift(directory, [*kept_in_order, *new], recorded, background)
 
 
 def _of_rows(

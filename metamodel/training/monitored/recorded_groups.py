@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from metamodel.common.arrays import BoolArray
-from metamodel.tables.keys import encode_keys
 from metamodel.training.plan import Plan
 
 __all__ = ["recorded_groups", "replayed_groups"]
@@ -20,7 +19,9 @@ _REPLAYED: Final = 4000
 def recorded_groups(plan: Plan) -> list[str]:
     """List the encoded keys of the groups whose rows are read in this training, parents aside."""
     limit = plan.options.max_group_rows
-    return encode_keys(key for key, rows in plan.sizes.items() if plan.fits(key) and (limit is None or rows <= limit))
+    return [
+        text for key, text in plan.encoded.items() if plan.fits(key) and (limit is None or plan.sizes[key] <= limit)
+    ]
 
 
 def replayed_groups(keys: Sequence[str], most: int = _REPLAYED) -> BoolArray:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from metamodel.bundle.ledger_queries import answerers, encoded_keys_of
+from metamodel.bundle.ledger_queries import answerers, encoded_keys_of, rows_of_groups
 from metamodel.common.group_status import ANSWERED
 from metamodel.evaluation.holdout import POOLED_COLUMN, level_column
 from metamodel.tables.keys import KeySchema
@@ -32,7 +32,7 @@ def watched_groups(ledger: pd.DataFrame, schema: KeySchema, chain: Sequence[int]
     dict
         Encoded key → who answers: "child", "pooled", "parent:<level>" or "global".
     """
-    children = ledger[ledger["level"] == len(schema.columns)]
+    children = rows_of_groups(ledger, len(schema.columns))
     who = answerers(ledger, schema, chain)
     tried = children["status"].isin([*ANSWERED, "failed"]) | children["reason"].str.startswith("pruned")
     keys = encoded_keys_of(children, schema)

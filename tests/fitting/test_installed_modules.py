@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from installed_aside import install_aside
 
-from metamodel.common.installed_modules import is_installed
+from metamodel.fitting.installed_modules import is_installed
 
 pytestmark = pytest.mark.tableless
 
