@@ -35,6 +35,14 @@ def pool() -> Iterator[ReaderPool]:
     pool.close()
 
 
+@pytest.fixture(scope="module")
+def reading_pool() -> Iterator[ReaderPool]:
+    """One for all who do nothing but read: each that is forked copies what these tests' process holds."""
+    pool = ReaderPool(2, 60, 2**30)
+    yield pool
+    pool.close()
+
+
 def _children(process: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
@@ -55,22 +63,22 @@ def _children(process: int) -> list[int]:
     ids=["plain", "odd", "csv", "parquet", "no JSON", "params", "too many rows", "no type", "another type"],
 )
 def test_what_is_read_elsewhere_is_answered_as_what_is_read_here(
-    scorer: Scorer, pool: ReaderPool, body: str | bytes, kind: str | None
+    scorer: Scorer, reading_pool: ReaderPool, body: str | bytes, kind: str | None
 ) -> None:
     data = body.encode() if isinstance(body, str) else body
-    here, elsewhere = scorer.reader.read(data, kind), pool.read(scorer.reader, data, kind)
+    here, elsewhere = scorer.reader.read(data, kind), reading_pool.read(scorer.reader, data, kind)
     assert (here.way, here.request is None) == (elsewhere.way, elsewhere.request is None)
     assert scorer.answer_reading(here) == scorer.answer_reading(elsewhere)
 
 
-def test_arrays_come_back_whole(scorer: Scorer, pool: ReaderPool) -> None:
+def test_arrays_come_back_whole(scorer: Scorer, reading_pool: ReaderPool) -> None:
     prices = np.random.default_rng(0).normal(size=400)
     body = json.dumps({"dataframe_records": [ROW | {"price": price} for price in prices]}).encode()
     for _ in range(3):  # by the same process, which is idle in between
-        request = pool.read(scorer.reader, body, JSON).request
+        request = reading_pool.read(scorer.reader, body, JSON).request
         assert request is not None
         np.testing.assert_array_equal(request.columns.arrays[0], prices)
-    assert len(_children(pool._first)) == 1
+    assert len(_children(reading_pool._first)) == 1
 
 
 def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_read(scorer: Scorer) -> None:
@@ -204,5 +212,5 @@ def test_a_signal_to_the_group_does_not_end_what_reads(scorer: Scorer, pool: Rea
     assert [pool._first, *_children(pool._first)] == processes
 
 
-def test_this_process_has_no_limit(pool: ReaderPool) -> None:
+def test_this_process_has_no_limit(reading_pool: ReaderPool) -> None:
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
