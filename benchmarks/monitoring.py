@@ -25,7 +25,7 @@ from measuring import show
 from scipy import special, stats
 
 from metamodel.evaluation.drift.build_reference import build_reference
-from metamodel.evaluation.drift.calibration import variance_factors
+from metamodel.evaluation.drift.calibration import empirical_factors, variance_factors
 from metamodel.evaluation.drift.count_rows import count_rows
 from metamodel.evaluation.drift.drift_columns import DriftColumns
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, DriftReference
@@ -206,7 +206,10 @@ def performance(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             there = changed[rows]
             errors[there] += 1.0 if name.startswith("bias") else 2.0 * rng.normal(size=int(there.sum()))
             both += count_rows(reference, DriftColumns({ERROR: errors, ABSOLUTE_ERROR: np.abs(errors)}), rows)
-            cells, _ = judge_cells(reference, both, upward=[ABSOLUTE_ERROR])
+            # As `metamodel.monitor` does: what most groups show is to be expected.
+            expected = empirical_factors(reference, both, [ERROR, ABSOLUTE_ERROR])
+            factors = np.maximum(variance_factors(reference), expected)
+            cells, _ = judge_cells(reference, both, upward=[ABSOLUTE_ERROR], factors=factors)
             alarms = (named_cells(cells.p_value, 0.05)[1] & cells.matters(0.1)).any(axis=1)
             suspicious = np.argsort(np.nan_to_num(simes(cells.p_value), nan=1.0), kind="stable")[: groups // 20]
             yield {

@@ -8,8 +8,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from metamodel.common.arrays import AnyArray
+from metamodel.evaluation.drift.bins import BINS
 from metamodel.evaluation.drift.drift_reference import REPLAYED_BLOCKS, DriftReference
-from metamodel.evaluation.drift.number_tests import number_excess
+from metamodel.evaluation.drift.number_tests import chance_windows, number_excess
+from metamodel.tables.grouping import spread
 
 __all__ = ["cell_factors", "deflated", "empirical_factors", "variance_factors"]
 
@@ -37,7 +39,7 @@ def empirical_factors(
     Errors of held-out rows are those of a model that was fitted to fewer rows than the child that answers, and each of
     both leans to some side by chance: with few training rows that makes tests of errors alarm everywhere. All groups
     together tell how much of that there is (Efron, 2004): the middle eight tenths of their statistics, so that groups
-    which changed do not count, are compared with those of a normal distribution.
+    which changed do not count, are compared with those of windows that are drawn by the law of the tests.
 
     Parameters
     ----------
@@ -59,16 +61,59 @@ def empirical_factors(
         tested = (counts[:, i].sum(axis=-1) >= min_rows) & (reference.counts[:, i].sum(axis=-1) > 0)
         if tested.sum() < _FEWEST_GROUPS:
             continue
-        excess, variance = number_excess(reference.counts[tested, i], counts[tested, i])
-        z = excess / np.sqrt(np.maximum(variance, 1e-12))
-        middle = np.clip(z, *np.quantile(z, [0.1, 0.9], axis=0))
-        rank, low, high, both = middle.var(axis=0) / _NORMAL_MIDDLE
+        before, now = reference.counts[tested, i], counts[tested, i]
+        rng = np.random.default_rng(0)
+        rank, low, high, both = _widening(_statistics(before, now, rng), _by_chance(before, now, rng))
         factors[i, 0, :3] = np.clip([rank, max(low, high), both], 1.0, 4.0)
     return factors
 
 
-# Variance of a standard normal variable whose outer tenths are moved to the tenth and ninetieth percentile.
-_NORMAL_MIDDLE: Final = 0.6786
+def _widening(found: AnyArray, chance: AnyArray) -> AnyArray:
+    """Compare the variances of the middle eight tenths, shape (4,); once more without the few that surely changed.
+
+    One group in fifty that moved by a standard deviation is not in the middle, and moves its bounds all the same.
+    """
+    by_chance = np.maximum(_middle_variance(chance), 1e-12)
+    changed = np.abs(found) > _SURELY * np.sqrt(np.maximum(_middle_variance(found) / by_chance, 1.0))
+    few = changed.mean(axis=0) <= _FEW
+    result: AnyArray = _middle_variance(np.where(changed & few, np.nan, found)) / by_chance
+    return result
+
+
+def _middle_variance(statistics: AnyArray) -> AnyArray:
+    """Give the variance over the groups, the outer tenths moved to their bounds, shape (4,)."""
+    middle = np.clip(statistics, *np.nanquantile(statistics, [0.1, 0.9], axis=0))
+    result: AnyArray = np.nanvar(middle, axis=0)
+    return result
+
+
+def _statistics(before: AnyArray, now: AnyArray, rng: np.random.Generator) -> AnyArray:
+    """Give the four statistics of `number_tests` in standard deviations, shape (n_groups, 4).
+
+    Counts are spread evenly over the gaps between them: else a few groups that changed move a bound by a whole count,
+    of the two or three that a tail of few rows has.
+    """
+    excess, variance = number_excess(before, now)
+    excess[:, 1:] += rng.random((len(excess), 3)) - 0.5
+    result: AnyArray = excess / np.sqrt(np.maximum(variance, 1e-12))
+    return result
+
+
+def _by_chance(before: AnyArray, now: AnyArray, rng: np.random.Generator) -> AnyArray:
+    """Give the same of windows in which nothing changed, of as many rows; several of each where groups are few."""
+    drawn = np.resize(spread(len(before), _DRAWN), _DRAWN)
+    before, rows = before[drawn], now[drawn, :BINS].sum(axis=1, dtype=np.int64)
+    return _statistics(before, chance_windows(before, rows, rng), rng)
+
+
+# Standard deviations that nobody is away from the expectation by chance.
+_SURELY: Final = 4.5
+
+# Where a larger share of the groups is as far away, it is no few groups that changed.
+_FEW: Final = 0.1
+
+# So many windows are drawn: the variance of their middle is known to a hundredth.
+_DRAWN: Final = 20_000
 
 _FEWEST_GROUPS: Final = 30
 

@@ -10,6 +10,7 @@ from scipy.special import rel_entr
 from metamodel.common.arrays import AnyArray
 from metamodel.evaluation.drift.bin_sums import running_sums
 from metamodel.evaluation.drift.bins import BINS, MISSING
+from metamodel.evaluation.drift.expected_shares import expected_distribution, tied_edges
 
 __all__ = ["distribution_moves", "missing_moves", "shown_distances", "total_variation"]
 
@@ -48,6 +49,7 @@ def distribution_moves(before: AnyArray, now: AnyArray, edges: AnyArray, tails: 
     >>> float(np.abs(moves).sum().round(3))
     0.868
     """
+    ties = tied_edges(edges)
     edges, tails = edges.astype(np.float64, copy=False), tails.astype(np.float64, copy=False)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         middles = (edges[..., :-1] + edges[..., 1:]) / 2
@@ -59,23 +61,12 @@ def distribution_moves(before: AnyArray, now: AnyArray, edges: AnyArray, tails: 
         some = span > np.maximum(1e-6 * np.abs(edges).max(axis=-1), 1e-30)
         scale = np.where(some, np.fmin(span, spread), spread)
         steps = np.where(scale[..., None] > 0, gaps / scale[..., None], _STEPS_OF_CONSTANT)
-        moves = (_expected_distribution(before) - _distribution(now)) * steps
+        moves = (expected_distribution(before, ties) - _distribution(now)) * steps
     return np.where(np.isfinite(moves), moves, 0.0)
 
 
 # Of a constant column the rows below, at and above its value are in the bins 0, 5 and 9.
 _STEPS_OF_CONSTANT = np.array([1.0, 0, 0, 0, 0, 1.0, 0, 0, 0])
-
-
-def _expected_distribution(counts: AnyArray) -> AnyArray:
-    """Share of new rows that is expected below each edge: a tail holds one block more than it has rows."""
-    below = running_sums(counts[..., :BINS].astype(np.float64, copy=False))
-    total, half = below[..., -1:], BINS // 2
-    lower, upper = below[..., :half], below[..., half:-1]
-    expected = np.empty_like(below[..., :-1])
-    expected[..., :half] = (lower + (lower > 0)) / (total + 1)
-    expected[..., half:] = 1 - np.where(upper < total, total - upper + 1, 0.0) / (total + 1)
-    return expected
 
 
 def _distribution(counts: AnyArray) -> AnyArray:

@@ -14,6 +14,7 @@ from metamodel.evaluation.drift.category_tests import category_p_values, missing
 from metamodel.evaluation.drift.drift_reference import DriftReference
 from metamodel.evaluation.drift.effects import distribution_moves, missing_moves
 from metamodel.evaluation.drift.exact_tails import hypergeometric_moments
+from metamodel.evaluation.drift.expected_shares import tied_edges
 from metamodel.evaluation.drift.known_tails import KnownTails, TailMemory
 from metamodel.evaluation.drift.multiple_testing import simes
 from metamodel.evaluation.drift.number_tests import number_cells
@@ -159,7 +160,8 @@ def _judged_chunk(
     sums = CellSums.zeros(len(reference), len(numbers))
     parts = np.full((*rows.shape, 3), np.nan, order="F")
     of_numbers = old[:, chosen], new[:, chosen]
-    tests = number_cells(*of_numbers, factors[:, chosen], upward[chosen], known.beta_binomial)
+    ties = tied_edges(reference.edges)
+    tests = number_cells(*of_numbers, factors[:, chosen], upward[chosen], known.beta_binomial, ties)
     parts[:, chosen, DISTRIBUTION] = tests.p_value
     sums.excess[:, chosen, :4] = tests.excess
     sums.variance[:, chosen, :4] = tests.variance * factors[:, chosen][..., [0, 1, 1, 2]]

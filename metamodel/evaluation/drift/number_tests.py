@@ -6,14 +6,15 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from metamodel.common.arrays import AnyArray, BoolArray
+from metamodel.common.arrays import AnyArray, BoolArray, IntArray
 from metamodel.evaluation.drift.bin_sums import running_sums, sum_of_bins
-from metamodel.evaluation.drift.bins import BINS
+from metamodel.evaluation.drift.bins import BINS, SLOTS
 from metamodel.evaluation.drift.exact_tails import at_least_beta_binomial, beta_binomial_moments
+from metamodel.evaluation.drift.expected_shares import expected_distribution
 from metamodel.evaluation.drift.known_tails import TailMemory
 from metamodel.evaluation.drift.multiple_testing import simes
 
-__all__ = ["NumberCells", "number_cells", "number_excess"]
+__all__ = ["NumberCells", "chance_windows", "number_cells", "number_excess"]
 
 # Where one bin holds more of the reference's rows, ranks are far from normal, and exact counts replace them.
 _TIED: Final = 0.5
@@ -48,7 +49,12 @@ class NumberCells:
 
 
 def number_cells(
-    before: AnyArray, now: AnyArray, factors: AnyArray, upward: BoolArray, known: TailMemory | None = None
+    before: AnyArray,
+    now: AnyArray,
+    factors: AnyArray,
+    upward: BoolArray,
+    known: TailMemory | None = None,
+    ties: BoolArray | None = None,
 ) -> NumberCells:
     """Test cells of numbers: Simes' combination of four tests.
 
@@ -70,6 +76,8 @@ def number_cells(
         Shape (n_columns,): whether only larger values are of interest.
     known
         Tails that were summed up before, of beta-binomial laws.
+    ties
+        From `expected_shares.tied_edges`, shape (n_groups, n_columns, 9); None where no value is common.
     """
     old, new = (counts[..., :BINS].astype(np.float64, copy=False) for counts in (before, now))
     rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
@@ -79,6 +87,8 @@ def number_cells(
     ranks = _rank_p_values(excess[..., 0], variance[..., 0] * factors[..., 0], upward)
     tied = (old.max(axis=-1) > _TIED * rows_before) & tested
     if tied.any():
+        if ties is not None:
+            excess[tied, 0] -= _more_by_ties(old[tied], new[tied], ties[tied])
         one_sided = np.broadcast_to(upward, tied.shape)[tied]
         ranks[tied] = _around_tie(old[tied], new[tied], one_sided, factors[..., 0][tied], known)
     p_values = np.empty((*ranks.shape, len(_WEIGHTS)), order="F")
@@ -97,6 +107,30 @@ def number_excess(before: AnyArray, now: AnyArray) -> tuple[AnyArray, AnyArray]:
     """
     old, new = (counts[..., :BINS].astype(np.float64, copy=False) for counts in (before, now))
     return _excess(old, new, old.sum(axis=-1), new.sum(axis=-1), _tail_counts(old, new))
+
+
+def chance_windows(before: AnyArray, rows: IntArray, rng: np.random.Generator) -> IntArray:
+    """Draw windows in which nothing changed, by the law that `number_cells` takes the bins' counts to have.
+
+    Parameters
+    ----------
+    before
+        Counts of the references, shape (n_cells, 12).
+    rows
+        Rows of each window, shape (n_cells,).
+    rng
+        Where chance comes from.
+
+    Returns
+    -------
+    ndarray of int, shape (n_cells, 12)
+        No value is missing.
+    """
+    shares = rng.standard_gamma(np.maximum(before[:, :BINS] + _BLOCKS_MORE, 0.0))
+    shares /= shares.sum(axis=1, keepdims=True)
+    counts = np.zeros((len(rows), SLOTS), dtype=np.int64)
+    counts[:, :BINS] = rng.multinomial(rows, shares)
+    return counts
 
 
 def _excess(
@@ -133,11 +167,32 @@ def _at_least(
 _QUANTILES: Final = ndtri((np.arange(4096) + 0.5) / 4096)
 
 
+def _scores(old: AnyArray, rows_before: AnyArray) -> AnyArray:
+    """Give the normal quantile of each bin's middle rank."""
+    middle = (running_sums(old) - old / 2 + 0.5) / (rows_before + 1)[..., None]
+    scores: AnyArray = _QUANTILES[(middle * len(_QUANTILES)).astype(np.intp)]
+    return scores
+
+
+def _more_by_ties(old: AnyArray, new: AnyArray, ties: BoolArray) -> AnyArray:
+    """Say by how much the sum of scores is expected to be above the reference's own, in cells with common values.
+
+    Both outer bins hold a block more than rows, which is as much more on both sides. Beside a common value there is no
+    such block: in a column of zeros and some positive rows, new ones lie in the last bin more often than old ones, and
+    nowhere less often. A group has not the rows to tell; thousands of them under a parent have.
+    """
+    rows_before, rows = old.sum(axis=-1), new.sum(axis=-1)
+    below = expected_distribution(old, ties)
+    bounds = np.concatenate([np.zeros_like(below[..., :1]), below, np.ones_like(below[..., :1])], axis=-1)
+    more = np.diff(bounds, axis=-1) - old / np.maximum(rows_before, 1)[..., None]
+    result: AnyArray = np.where(rows_before > 0, rows * sum_of_bins(_scores(old, rows_before) * more), 0.0)
+    return result
+
+
 def _score_sums(old: AnyArray, new: AnyArray, rows_before: AnyArray, rows: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Sum of the new rows' normal scores less its mean, and its variance."""
     shares = old / np.maximum(rows_before, 1)[..., None]
-    middle = (running_sums(old) - old / 2 + 0.5) / (rows_before + 1)[..., None]
-    scores = _QUANTILES[(middle * len(_QUANTILES)).astype(np.intp)]
+    scores = _scores(old, rows_before)
     of_all = sum_of_bins(scores * shares)
     blocks = np.maximum(old + _BLOCKS_MORE, 0.0)
     blocks /= np.maximum(blocks.sum(axis=-1), 1.0)[..., None]

@@ -40,6 +40,30 @@ def test_a_longer_window_gets_the_factor_of_longer_blocks() -> None:
     assert factors[:, 0, 0].tolist() == [1.0, 4.0, 7.0]
 
 
+@pytest.mark.parametrize(("held", "rows"), [(26, 24), (104, 24)])
+def test_a_few_groups_that_changed_hardly_widen_what_is_expected_of_all(held: int, rows: int) -> None:
+    rng = np.random.default_rng(1)
+    of_held, of_rows = (np.repeat(np.arange(20_000), each) for each in (held, rows))
+    reference = build_reference(DriftColumns({"x": rng.normal(size=len(of_held))}), of_held, 20_000)
+    values = rng.normal(size=len(of_rows)) + (of_rows < 400)  # one group in fifty changed
+    counts = count_rows(reference, DriftColumns({"x": values}), of_rows)
+
+    factors = empirical_factors(reference, counts, ["x"])
+
+    # They moved a bound of the few counts in a tail by a whole one, which made it 1.2 times as wide.
+    assert 1.0 <= factors[0, 0, :3].min() <= factors[0, 0, :3].max() < 1.1
+
+
+def test_where_every_group_changed_the_factor_is_a_number() -> None:
+    rng, groups = np.random.default_rng(0), np.repeat(np.arange(50), 30)
+    reference = build_reference(DriftColumns({"x": rng.normal(size=len(groups))}), groups, 50)
+    counts = count_rows(reference, DriftColumns({"x": rng.normal(9, size=len(groups))}), groups)
+
+    factors = empirical_factors(reference, counts, ["x"])
+
+    assert ((factors >= 1) & (factors <= 4)).all()
+
+
 @pytest.mark.parametrize(("bias", "low", "high"), [(0.0, 1.0, 1.3), (0.2, 1.8, 2.6)])
 def test_what_most_groups_show_is_what_is_to_be_expected(bias: float, low: float, high: float) -> None:
     rng = np.random.default_rng(0)

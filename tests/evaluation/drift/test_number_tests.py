@@ -8,7 +8,7 @@ from metamodel.evaluation.drift.bins import BINS, SLOTS
 from metamodel.evaluation.drift.build_reference import build_reference
 from metamodel.evaluation.drift.count_rows import count_rows
 from metamodel.evaluation.drift.drift_columns import DriftColumns
-from metamodel.evaluation.drift.number_tests import number_cells, number_excess
+from metamodel.evaluation.drift.number_tests import chance_windows, number_cells, number_excess
 
 pytestmark = pytest.mark.tableless
 
@@ -61,6 +61,22 @@ def test_the_sum_of_scores_agrees_with_van_der_waerden_on_values_without_ties(
     variance = trained * rows / (every * (every - 1)) * (scores**2).sum()
     exact = scores[:rows].sum() / np.sqrt(variance)
     assert z == pytest.approx(exact, abs=0.75)
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.6])
+def test_windows_that_are_drawn_are_as_far_from_their_reference_as_the_law_says(zeros: float) -> None:
+    rng, groups, trained = np.random.default_rng(2), 20_000, 26
+    values = rng.normal(size=groups * trained) * (rng.random(groups * trained) >= zeros)
+    reference = build_reference(DriftColumns({"x": values}), np.repeat(np.arange(groups), trained), groups)
+    rows = np.arange(groups) % 40 + 10
+
+    drawn = chance_windows(reference.counts[:, 0], rows, rng)
+
+    assert (drawn.sum(axis=1) == rows).all()
+    excess, variance = number_excess(reference.counts[:, 0], drawn)
+    z = excess / np.sqrt(variance)
+    assert z.mean(axis=0) == pytest.approx(0, abs=0.05)
+    assert z[:, 1:].var(axis=0) == pytest.approx(1, abs=0.05)
 
 
 LEVELS = 10.0 ** -np.arange(2, 9)
