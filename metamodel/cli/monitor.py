@@ -12,7 +12,7 @@ from metamodel.cli.base.output import dumps
 
 __all__ = ["monitor"]
 
-# Beside 0 (nothing to look at), 1 (a fault) and 2 (bad input).
+# Beside 0 (nothing that an update may not go on from), 1 (a fault) and 2 (bad input).
 _INCIDENT = 3
 
 
@@ -37,7 +37,7 @@ _INCIDENT = 3
 @option("--history", help="Keep what is said of the groups in the history in this folder, too (METAMODEL_HISTORY).")
 @json_option
 def monitor(model: str, *, retrain_list: str | None, as_json: bool, **options: Any) -> None:
-    """Compare a window of rows with what each group of MODEL was trained on; ends with code 3 on an incident."""
+    """Compare a window with what each group of MODEL was trained on; ends with code 3 where an incident blocks."""
     with at_work():
         from metamodel.common.whole_files import whole_file
         from metamodel.monitoring.monitor import monitor as judge

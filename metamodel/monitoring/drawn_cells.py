@@ -21,6 +21,8 @@ DRAWN_COLUMNS: Final = 3
 def drawn_cells(judged: JudgedWindow, groups: pd.DataFrame) -> list[dict[str, Any]]:
     """Choose the worst groups, and say how the rows of their changed columns are distributed, then and now.
 
+    Groups that no incident explains come first.
+
     Parameters
     ----------
     judged
@@ -35,8 +37,13 @@ def drawn_cells(judged: JudgedWindow, groups: pd.DataFrame) -> list[dict[str, An
         shares of the rows; of a number `edges`, the deciles between its first ten bins.
     """
     alarms = groups[groups["status"].isin(["performance", "drift"])].head(len(judged.reference))
-    alarms = alarms.assign(p=alarms[["p_performance", "p_drift"]].min(axis=1), errors=alarms["status"] == "performance")
-    worst = alarms.sort_values(["errors", "p", "key"], ascending=[False, True, True]).head(DRAWN_GROUPS)
+    alarms = alarms.assign(
+        p=alarms[["p_performance", "p_drift"]].min(axis=1),
+        errors=alarms["status"] == "performance",
+        explained=alarms["incident"] != "",
+    )
+    order = {"explained": True, "errors": False, "p": True, "key": True}
+    worst = alarms.sort_values(list(order), ascending=list(order.values())).head(DRAWN_GROUPS)
     drawn = []
     for key in worst["key"]:
         group = judged.reference.place[key]

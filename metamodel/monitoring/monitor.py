@@ -159,7 +159,7 @@ def _judged(
         "min_effect": tests.min_effect,
         "min_rows": tests.min_rows,
     }
-    groups = group_table(judged, window, GroupAnswerers.of(model))
+    groups = group_table(judged, window, GroupAnswerers.of(model), affected)
     return Monitoring(
         groups,
         column_table(judged),
@@ -186,10 +186,14 @@ def _notes(model: MetaModel, judged: JudgedWindow, window: WindowCounts, groups:
     """Say what could not be looked at, and of whom others' answers were."""
     notes = []
     of_others = groups.iloc[: len(judged.reference)]["answered_by"].value_counts().drop("child", errors="ignore")
+    unanswered = int(of_others.get("nobody", 0))
+    of_others = of_others.drop("nobody", errors="ignore")
     if len(of_others):
         words = listing(f"{number:,} by {who}" for who, number in of_others.items())
         of_whom = "judged by their own rows and the errors of who answers them"
         notes.append(f"{count(int(of_others.sum()), 'group')} without a child of their own, {of_whom}: {words}")
+    if unanswered:  # of a baseline that was not the training: a table of good rows has groups that were not fitted
+        notes.append(f"{count(unanswered, 'group')} that the model does not answer, judged by their own rows alone")
     if judged.left_out:
         notes.append(f"left out, because they are functions of time alone: {listing(judged.left_out)}")
     if model.manifest.options.get("time_column") and window.of_times is None:

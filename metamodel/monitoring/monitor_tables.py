@@ -1,12 +1,13 @@
 """The findings of a window as tables."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from metamodel.bundle.monitored.group_answerers import GroupAnswerers
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, BoolArray
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR
 from metamodel.evaluation.drift.effects import shown_distances
 from metamodel.evaluation.drift.window_counts import INTERVALS, LABELLED, OUTSIDE, ROWS, WindowCounts
@@ -20,14 +21,17 @@ __all__ = ["cell_table", "column_table", "group_table", "slice_table"]
 _COVERAGE: Final = "(coverage)"
 
 
-def group_table(judged: JudgedWindow, window: WindowCounts, answerers: GroupAnswerers) -> pd.DataFrame:
+def group_table(
+    judged: JudgedWindow, window: WindowCounts, answerers: GroupAnswerers, affected: Mapping[str, BoolArray]
+) -> pd.DataFrame:
     """One row for every group of the model, and for each one that the window has beside.
 
     `key` (encoded), `level`, `status` ("performance" and "drift" where it alarms, "ok", "few rows", "no rows", "no
     reference"), `answered_by` ("child", "parent:<level>", "global", "pooled", "nobody"), `rows`, `labelled`,
     `labelled_share`, `p_drift`, `p_performance`, `error_effect` (how far the absolute error grew or shrank, in standard
     deviations), `coverage` (share of the labelled rows inside their interval), `columns` (those that changed, joined by
-    "; "; "(coverage)" stands among them where intervals cover too little).
+    "; "; "(coverage)" stands among them where intervals cover too little), `incident` (the first one of `affected`, by
+    `find_incidents`, that it is under).
     """
     reference = judged.reference
     strangers = [i for i, key in enumerate(window.keys) if key not in reference.place]
@@ -56,8 +60,16 @@ def group_table(judged: JudgedWindow, window: WindowCounts, answerers: GroupAnsw
             "error_effect": _padded(_effect(judged, ABSOLUTE_ERROR), more),
             "coverage": coverage,
             "columns": [*changed, *[""] * more],
+            "incident": [*_first_incident(affected, len(reference)), *[""] * more],
         }
     )
+
+
+def _first_incident(affected: Mapping[str, BoolArray], n_groups: int) -> list[str]:
+    first = np.full(n_groups, "", dtype=object)
+    for name, groups in reversed([*affected.items()]):
+        first[groups] = name
+    return list(first)
 
 
 def _padded(values: AnyArray, more: int) -> AnyArray:

@@ -55,8 +55,15 @@ class Monitoring:
 
     @property
     def has_incident(self) -> bool:
-        """Whether a person should look, because nobody has acknowledged something."""
-        return bool((~self.incidents["acknowledged"]).any())
+        """Whether a person should look first, because something blocks that nobody has acknowledged.
+
+        Groups that changed each for itself are what an update is for, and stop no job.
+        """
+        return self._open > 0
+
+    @property
+    def _open(self) -> int:
+        return int((self.incidents["blocks"] & ~self.incidents["acknowledged"]).sum())
 
     @cached_property
     def sentence(self) -> str:
@@ -66,8 +73,7 @@ class Monitoring:
         tested = errors + rows + int(status.get("ok", 0))
         changed = f"{errors + rows:,} of {tested:,} tested groups changed" if tested else _TOO_FEW
         detail = f" ({errors:,} in their errors)" if errors else ""
-        open_ones = int((self.incidents["blocks"] & ~self.incidents["acknowledged"]).sum())
-        incidents = f"; {count(open_ones, 'incident')} for somebody to look at" if open_ones else ""
+        incidents = f"; {count(self._open, 'incident')} for somebody to look at" if self._open else ""
         blocked = int(self.retrain["blocked"].sum()) if len(self.retrain) else 0
         waiting = f", {blocked:,} more blocked" if blocked else ""
         free = len(self.retrain) - blocked

@@ -92,12 +92,12 @@ def changes_by_parent(
 
 
 def changes_by_group(groups: pd.DataFrame, cells: pd.DataFrame, columns: pd.DataFrame) -> HeatTable | None:
-    """Say of the worst groups how far each column moved; None where none did.
+    """Say of the worst groups how far each column moved, of those that no incident explains first; None where none did.
 
     Parameters
     ----------
     groups
-        With `key`, `status`, `answered_by`, `columns`, `p_performance`, `p_drift` and `rows`.
+        With `key`, `status`, `incident`, `answered_by`, `columns`, `p_performance`, `p_drift` and `rows`.
     cells
         With `key`, `column`, `what` and `effect`.
     columns
@@ -108,8 +108,9 @@ def changes_by_group(groups: pd.DataFrame, cells: pd.DataFrame, columns: pd.Data
     if not len(alarms) or not names:
         return None
     p_value = alarms[["p_performance", "p_drift"]].min(axis=1)
-    worst = alarms.assign(p_value=p_value, last=alarms["status"] != "performance").sort_values(
-        ["last", "p_value", "key"], kind="stable"
+    explained, last = alarms["incident"] != "", alarms["status"] != "performance"
+    worst = alarms.assign(p_value=p_value, explained=explained, last=last).sort_values(
+        ["explained", "last", "p_value", "key"], kind="stable"
     )
     shown = worst.head(_ROWS)
     effects: dict[tuple[str, str], tuple[str, float]] = {}

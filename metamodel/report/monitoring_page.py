@@ -65,6 +65,7 @@ def render_monitoring(
         legend=[(name, _MEANINGS[name], int(counted.get(name, 0))) for name in STATUSES],
         incidents=_incidents(tables["incidents"]),
         map=group_map(keys, groups["status"].tolist(), _tips(groups)),
+        explained=int(((groups["incident"] != "") & groups["status"].isin(["performance", "drift"])).sum()),
         several=len(groups) > 1 and max(map(len, keys), default=0) > 1,
         by_parent=changes_by_parent(groups, keys, tables["cells"], tables["columns"]),
         by_group=changes_by_group(groups, tables["cells"], tables["columns"]),

@@ -55,6 +55,9 @@ def test_what_changed_in_a_country_is_told_of_the_country(model: metamodel.MetaM
 
     incidents = result.incidents[result.incidents["column"] == "price"]
     assert incidents[["kind", "key", "groups"]].values.tolist() == [["systemic", '["FR"]', 4]]
+    under = result.groups[result.groups["incident"] == incidents["id"].iloc[0]]
+    assert sorted(under["key"]) == sorted(key for key in result.groups["key"] if key.startswith('["FR"'))
+    assert set(result.groups["incident"]) == {incidents["id"].iloc[0], ""}
     slices = result.slices[(result.slices["column"] == "price") & (result.slices["level"] == 1)].set_index("key")
     assert slices["p_value"].idxmin() == '["FR"]'
 

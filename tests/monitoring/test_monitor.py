@@ -191,6 +191,17 @@ def test_a_model_without_children_is_compared_with_a_table_of_good_rows_alone() 
     assert len(wrong.incidents) > 0
 
 
+def test_groups_of_the_baseline_that_nobody_answers_are_said_to_be_judged_by_their_rows_alone(
+    model: metamodel.MetaModel, good: pd.DataFrame
+) -> None:
+    new = good[good["shop"] == good["shop"].iloc[0]].assign(shop=99)
+
+    result = metamodel.monitor(model, weeks(1, 3), baseline=pd.concat([good, new]))
+
+    alone = "1 group that the model does not answer, judged by their own rows alone"
+    assert [note for note in result.notes if "judged by their own rows" in note] == [alone]
+
+
 def test_of_a_table_without_a_feature_the_rest_is_said(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
     table = weeks(1, 3).drop(columns="price")
 

@@ -31,6 +31,22 @@ def test_a_group_says_how_far_its_columns_moved() -> None:
     assert shown["DE · 5"] == [("0.1", 0.25), ("", 0.0)]
 
 
+def test_groups_that_an_incident_explains_come_after_the_others() -> None:
+    """2,500 groups of one broken feed would leave no place for anybody else."""
+    broken = {(country, shop): {"price": 9.0} for country, shop in KEYS if country == "DE"}
+    of = tables(KEYS, {**broken, ("FR", 3): {"price": 0.2}, ("FR", 299): {"price": 0.3}})
+    german = of["groups"]["key"].str.startswith('["DE"')
+    groups = of["groups"].assign(
+        incident=german.map({True: "bb22", False: ""}), p_drift=german.map({True: 0, False: 1})
+    )
+
+    table = changes_by_group(groups, of["cells"], of["columns"])
+
+    assert table is not None
+    assert [row["name"] for row in table.rows[:3]] == ["FR · 299", "FR · 3", "DE · 0"]
+    assert len(table.rows) == 40
+
+
 def test_what_no_column_shows_stands_beside_the_groups_status() -> None:
     of = tables(KEYS, CHANGES)
     groups = of["groups"].set_index("key")

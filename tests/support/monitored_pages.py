@@ -24,6 +24,7 @@ def tables(keys: list[GroupKey], changes: Changes) -> dict[str, pd.DataFrame]:
             {
                 **{"key": encoded, "status": status, "rows": 30, "p_drift": 0.5, "p_performance": np.nan},
                 "answered_by": "child",
+                "incident": "",
                 "columns": ["; ".join(changes.get(key, {})) for key in keys],
             }
         ),
