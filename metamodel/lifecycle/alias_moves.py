@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from metamodel.exceptions import InputError, MetaModelError
 from metamodel.tracking.events import PROMOTION_TAG, Event, EventLog, later_than
 
-__all__ = ["AliasMove", "begun", "move_alias"]
+__all__ = ["AliasMove", "begun", "check_expected", "move_alias"]
 
 _CLAIM_TAG = "metamodel.promoting."
 
@@ -97,7 +97,7 @@ def move_alias(move: AliasMove, log: EventLog) -> tuple[Event | None, bool]:
         if event is None:
             if state.version == target.version:
                 return _already(move, log)
-            _check_expected(move, state.version)
+            check_expected(target, move.expect, state.version)
             gate = move.check(state.version)
             event = replace(target, replaced=state.version, gate=gate, when=later_than(log.of(target.name)))
         if claim := _claimed(event):
@@ -124,15 +124,22 @@ def _already(move: AliasMove, log: EventLog) -> tuple[Event | None, bool]:
     events = [event for event in log.of(target.name) if event.alias == target.alias]
     last = events[-1] if events and events[-1].version == target.version else None
     if move.expect not in (None, target.version) and (last is None or last.replaced != move.expect):
-        _check_expected(move, target.version)
+        check_expected(target, move.expect, target.version)
     return last, False
 
 
-def _check_expected(move: AliasMove, version: str) -> None:
-    if move.expect is not None and version != move.expect:
+def check_expected(target: Event, expect: str | None, version: str) -> None:
+    """Insist on the version that an alias is expected to point at.
+
+    Raises
+    ------
+    InputError
+        It points at another one.
+    """
+    if expect is not None and version != expect:
         there = f"points at version {version}" if version else "is not set"
         raise InputError(
-            f"The alias {move.event.alias!r} of {move.event.name!r} {there}, not at the expected {move.expect}. "
+            f"The alias {target.alias!r} of {target.name!r} {there}, not at the expected {expect}. "
             "Look at `metamodel versions`, and decide anew."
         )
 

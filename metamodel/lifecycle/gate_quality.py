@@ -140,7 +140,7 @@ def _slice_check(judged: pd.DataFrame, check: str, rule: RegressionRule, small: 
 
 
 def _slice_words(row: Any, *, named: bool) -> str:
-    lower = f", surely at least {row.lower:+.1%}" if np.isfinite(row.lower) else ""
+    lower = f", surely at least {row.lower:+.1%}" if row.lower > -1 else ""  # no loss falls by more than all of it
     name = f"{row.name} " if named else ""
     return f"{name}{row.regression:+.1%} ({row.rows:,} rows{lower})"
 

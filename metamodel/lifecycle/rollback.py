@@ -1,6 +1,7 @@
 """`metamodel.rollback`: point an alias back at an earlier version, or give one group its earlier child again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from metamodel.flavor.environment import recorded_environment
 from metamodel.flavor.load import load_model
 from metamodel.flavor.pyfunc_args import recorded_defaults
 from metamodel.flavor.registered import aliases_of, version_of
-from metamodel.lifecycle.alias_moves import AliasMove, begun, move_alias
+from metamodel.lifecycle.alias_moves import AliasMove, begun, check_expected, move_alias
 from metamodel.lifecycle.group_rollback import check_group, write_with_group_of
 from metamodel.tables.key_text import key_of_text
 from metamodel.tables.keys import GroupKey, encode_key
@@ -93,15 +94,12 @@ def _roll_group_back(
     refuse_rollout(opened, "given one group's earlier child")
     key = _key(opened, group)
     facts = {"group": encode_key(key), "group_version": str(version)}
+    intended = Event.now(kind="rollback", name=name, alias=alias, version="", replaced="", **facts)
     made = _made(name, facts, present)
     if made is None:
-        if expect is not None and expect != present:
-            raise InputError(
-                f"The alias {alias!r} of {name!r} points at version {present}, not at the expected {expect}. "
-                "Look at `metamodel versions`, and decide anew."
-            )
+        check_expected(intended, expect, present)
         made = _make(name, opened, key, str(version), {**facts, "base": present}, history)
-    intended = Event.now(kind="rollback", name=name, alias=alias, version=made, replaced="", **facts)
+    intended = replace(intended, version=made)
     return move_alias(AliasMove(intended, present if made != present else expect, lambda _: ""), event_log(history))
 
 

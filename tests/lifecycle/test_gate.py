@@ -146,3 +146,19 @@ def test_infinities_and_missing_values_are_null_in_json(tmp_path: Path) -> None:
     checks = {check["check"]: check for check in report.to_dict()["checks"]}
     assert checks["x +1"]["value"] is None
     assert "Infinity" not in report.to_json()
+
+
+def test_where_a_few_unlike_groups_say_nothing_sure_no_end_of_an_interval_is_told(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    group = np.repeat(np.arange(5), 40)
+    x = random.normal(size=200)
+    table = pd.DataFrame({"group": group, "x": x, "y": 2.15**group * (2 + random.normal(0, 1, 200))})
+    options: dict[str, Any] = {"features": ["x"], "n_jobs": 1, "pooled": False, "prune": False}
+    paths = [
+        metamodel.train(rows, "group", "y", Ridge(), output_dir=tmp_path / name, **options).bundle_path
+        for name, rows in (("before", table), ("now", table.assign(y=-table["y"])))
+    ]
+    report = metamodel.gate(paths[1], table, paths[0], {"regression": {}, "groups": {"worse": 0.02}})
+    words = report.table.set_index("check")["words"]
+    assert words["mae, all rows"].endswith("% (200 rows)")
+    assert failed(report) == ["groups: worse"]
