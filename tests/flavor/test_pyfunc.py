@@ -225,6 +225,7 @@ def test_threads_get_right_answers_from_a_cache_smaller_than_the_children(monkey
 def test_threads_that_ask_at_once_load_each_child_once(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"group": np.repeat([1, 2, 3], 2), "x": 0.0, "y": np.repeat([1.0, 2.0, 3.0], 2)})
     result = metamodel.train(table, "group", "y", Counted(), holdout=0, n_jobs=1, duplicates="keep")
+    monkeypatch.setattr("metamodel.tracking.log_training.warn_of_missing_code", lambda *_: None)  # asks an interpreter
     model = _load(result, code_paths=edge_children.__file__)
     monkeypatch.setattr("metamodel.common.byte_cache._process_cache", ByteCache(2**20))
     Counted.loads.clear()
