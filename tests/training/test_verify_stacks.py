@@ -81,7 +81,7 @@ def test_who_kills_the_process_is_left_out_with_its_part_and_no_other(tmp_path):
     assert (list(found), refused['["0"]'], refused['["1"]']) == (['["3"]', '["4"]'], killed, killed)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_damaged_child_ends_it_all(tmp_path, n_jobs):
     of_parts = parts(tmp_path / "shard", {key: cloudpickle.dumps(child) for key, child in children().items()})
     content = bytearray((tmp_path / "shard").read_bytes())
