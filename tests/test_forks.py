@@ -71,7 +71,7 @@ KNOWN = {
     "common/fork_lock.py _free_cached_properties": "what all others stand on",
     "common/temp_dirs.py OwnedDirectory.__init__": _FILE,
     "common/temp_dirs.py sweep": _FILE,
-    "common/time_limit.py time_limit": "a forked process knows that its timer is elsewhere",
+    "common/time_limit.py _Limit.__init__": "a forked process knows that its timer is elsewhere",
     "common/traces.py _Silence.__init__": "each thread has its own",
     "flavor/remote/disk_cache.py DiskCache._lock_of": _FILE,
     "flavor/remote/endpoint.py _executor": _FORGOTTEN,

@@ -4,7 +4,6 @@ Times are points of the monotonic clock (`time.monotonic`), which nobody sets an
 share; `training.engines.spark.searches` brings them to other machines.
 """
 
-import gc
 import math
 import signal
 import threading
@@ -16,7 +15,7 @@ from itertools import accumulate
 from types import FrameType
 from typing import Any
 
-from metamodel.common.time_limit import kept_settings
+from metamodel.common.time_limit import kept_settings, losses_told
 
 __all__ = ["OutOfTime", "Pace", "Search", "alarm", "ends_of_budget", "phase_end"]
 
@@ -165,13 +164,17 @@ def alarm(seconds: float) -> Iterator[None]:
         yield
         return
 
+    over = False
+
     def ring(number: int, frame: FrameType | None) -> None:
-        if _is_collecting(frame):
-            signal.setitimer(signal.ITIMER_REAL, 1e-3)  # what is raised there is ignored, and the alarm would be lost
-        else:
+        if not over:
             raise OutOfTime
 
-    with kept_settings():
+    def ring_again() -> None:
+        if not over:  # whoever handles the signal behind the block did not ask for it
+            signal.setitimer(signal.ITIMER_REAL, 1e-3)
+
+    with kept_settings(), losses_told(OutOfTime, ring_again):
         earlier_handler = signal.signal(signal.SIGALRM, ring)
         started = time.monotonic()
         # Somebody else's alarm, if there is one, is set again for what is left of it.
@@ -179,15 +182,8 @@ def alarm(seconds: float) -> Iterator[None]:
         try:
             yield
         finally:
+            over = True
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, earlier_handler)
             if others:
                 signal.setitimer(signal.ITIMER_REAL, max(1e-3, others - (time.monotonic() - started)), interval)
-
-
-def _is_collecting(frame: FrameType | None) -> bool:
-    """Whether the garbage collector waits for one of the calls that somebody asked it to make."""
-    asked = {getattr(callback, "__code__", None) for callback in gc.callbacks}
-    while frame is not None and frame.f_code not in asked:
-        frame = frame.f_back
-    return frame is not None

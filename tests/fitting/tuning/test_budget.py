@@ -1,5 +1,6 @@
 """How time is shared out, told by a clock that the test turns; and the alarm."""
 
+import contextlib
 import gc
 import math
 import signal
@@ -121,21 +122,48 @@ def test_alarm_outside_the_main_thread_waits():
     assert done == [True]
 
 
-def test_an_alarm_in_a_callback_of_the_garbage_collector_rings_after_it():
-    # What a callback raises is ignored (and pytest fails a test in which that happens): the alarm would be lost.
-    def slow(phase: str, info: object) -> None:
-        until = time.monotonic() + 0.2
-        while phase == "start" and time.monotonic() < until:
-            pass
+def _busy() -> None:
+    until = time.monotonic() + 0.2
+    while time.monotonic() < until:
+        pass
 
-    def collect_and_wait() -> None:
-        with alarm(0.05):
-            gc.collect()
-            threading.Event().wait(60)
+
+class _Finalized:
+    def __del__(self) -> None:
+        _busy()
+
+
+def _collected() -> None:
+    def slow(phase: str, info: object) -> None:
+        _busy()
 
     gc.callbacks.append(slow)
     try:
-        with pytest.raises(OutOfTime):
-            collect_and_wait()
+        gc.collect()
     finally:
         gc.callbacks.remove(slow)
+
+
+@pytest.mark.parametrize("lost", [_collected, _Finalized], ids=["the collector's callback", "a finalizer"])
+def test_an_alarm_where_errors_are_ignored_rings_again(lost):
+    # What is raised there is ignored (and pytest fails a test in which that happens): the alarm would be lost.
+    def work() -> None:
+        with alarm(0.05):
+            lost()
+            threading.Event().wait(60)
+
+    with pytest.raises(OutOfTime):
+        work()
+
+
+def test_an_alarm_that_was_lost_at_the_very_end_does_not_ring_behind_the_block():
+    before = signal.getsignal(signal.SIGALRM)
+    rung = []
+    signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+    try:
+        with contextlib.suppress(OutOfTime), alarm(0.05):  # should the second ring find the block still there
+            _Finalized()
+        time.sleep(0.1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not rung
