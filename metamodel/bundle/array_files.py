@@ -1,5 +1,7 @@
 """Arrays in a bundle's files, mapped into memory: of the size, or with the very bytes, that the manifest names.
 
+Tables in them are read whole, where there is memory for them.
+
 A file holds one array, or several: each in a section, so that a bundle has few files, of which each is a request to a
 server. A file is opened once for its proof and for what is read: by the next moment another bundle may stand in its
 place.
@@ -10,24 +12,40 @@ import io
 import os
 import tokenize
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
-from metamodel.bundle.manifest import FileEntry
+from metamodel.bundle.manifest import FileEntry, read_proven
 from metamodel.common.arrays import AnyArray
+from metamodel.common.messages import short_line
 from metamodel.exceptions import CorruptBundle
+from metamodel.tables.parquet.opened_size import check_opened
 
-__all__ = ["OpenedFile", "Section", "last_write", "map_array", "read_section", "write_sections"]
+__all__ = ["OpenedFile", "Section", "last_write", "map_array", "proven_table", "read_section", "write_sections"]
 
 # As arrays are aligned in files of their own, behind their headers.
 _ALIGNED = 64
 
 _DAMAGED_HEADER = (OSError, EOFError, ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError)
+
+
+# What damaged tables, or crafted ones, can make of reading them.
+_NO_TABLE = (
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +131,28 @@ def read_section(path: Path, entry: FileEntry | None, section: Section) -> bytes
     """
     with _opened(path, entry) as file:
         return _proven(file, path, section)
+
+
+@contextmanager
+def proven_table(
+    directory: Path, name: str, files: Mapping[str, FileEntry], columns: Collection[str] | None = None
+) -> Iterator[io.BytesIO]:
+    """Hand out a Parquet file of a bundle, if it is what was written and there is memory for these columns of it.
+
+    Whatever goes wrong inside the block is raised as damage of the file.
+
+    Raises
+    ------
+    CorruptBundle
+        It is not what was written, no table of this kind, or opens to half of the machine's memory or more.
+    """
+    content = read_proven(directory, name, files)
+    try:
+        check_opened(content, columns)
+        yield io.BytesIO(content)
+    except _NO_TABLE as error:
+        reason = short_line(" ".join(str(error).split()) or type(error).__name__)
+        raise CorruptBundle(f"{directory / name} cannot be read ({reason}). Restore the bundle.") from error
 
 
 def map_array(

@@ -5,18 +5,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from metamodel.bundle.array_files import map_array
+from metamodel.bundle.array_files import map_array, proven_table
 from metamodel.bundle.codecs import CODECS, get_codec
 from metamodel.bundle.compression import check_available
 from metamodel.bundle.group_values import GroupValues
 from metamodel.bundle.key_index import KeyPlaces
-from metamodel.bundle.manifest import read_manifest, read_proven
+from metamodel.bundle.manifest import read_manifest
 from metamodel.bundle.prefetch import look_ahead
 from metamodel.bundle.references import ChildLoader, Reference, ReferenceTable
 from metamodel.bundle.shard_reader import open_shards
@@ -234,8 +233,8 @@ class Bundle:
         """Read a Parquet file of the bundle, or None where it has none of that name."""
         if name not in self.manifest.files:
             return None
-        content = read_proven(self.path, name, self.manifest.files)
-        return pd.read_parquet(BytesIO(content), columns=columns)
+        with proven_table(self.path, name, self.manifest.files, columns) as content:
+            return pd.read_parquet(content, columns=columns)
 
     def damaged_files(self) -> list[str]:
         """Names of the files whose bytes are not those that were written. Reads every file."""

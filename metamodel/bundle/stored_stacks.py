@@ -28,6 +28,7 @@ from metamodel.exceptions import CorruptBundle, InvalidKey
 from metamodel.prediction.stacks import BuiltStack, load_program, warm_up
 from metamodel.prediction.stacks.key_list import KeyList
 from metamodel.tables.keys import GroupKey, decode_keys
+from metamodel.tables.parquet.opened_size import check_opened
 
 __all__ = ["STACK_DIR", "StoredStack", "import_for_children", "open_stacks", "write_stack"]
 
@@ -245,6 +246,7 @@ class StoredStack:
 
     def _read_keys(self) -> list[str]:
         content = read_section(*self._place(_KEYS))
+        check_opened(content)
         keys: list[str] = pq.read_table(pa.BufferReader(content))["key"].to_pylist()
         return keys
 

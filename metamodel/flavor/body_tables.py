@@ -8,13 +8,14 @@ whole has lost already.
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metamodel.common.byte_cache import limit_in_bytes
+from metamodel.tables.parquet.opened_size import opened_bytes
 
 __all__ = ["BodyTooLarge", "csv_header", "filled_csv_lines", "opened_limit", "read_parquet_table"]
 
@@ -22,9 +23,6 @@ __all__ = ["BodyTooLarge", "csv_header", "filled_csv_lines", "opened_limit", "re
 OPENED_VARIABLE = "METAMODEL_MAX_OPENED_MB"
 
 _OPENED_MEGABYTES = 1024
-
-# How texts may be encoded: of these none repeats what a page holds once. One of prefixes can open to any size.
-_ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "DELTA_LENGTH_BYTE_ARRAY"}
 
 
 class BodyTooLarge(ValueError):
@@ -43,7 +41,7 @@ def opened_limit() -> int:
 
 
 def read_parquet_table(body: io.BytesIO, columns: Collection[str], limit: int) -> pd.DataFrame:
-    """Read the columns of a model, if what they open to is within a limit by the file's own footer.
+    """Read the columns of a model, if what they open to is within a limit by the file's own pages.
 
     Parameters
     ----------
@@ -71,7 +69,7 @@ def read_parquet_table(body: io.BytesIO, columns: Collection[str], limit: int) -
     body.seek(0)
     # Texts stay in their dictionary, so that one that stands in every row is held once.
     file = pq.ParquetFile(body, read_dictionary=texts)
-    size = _opened_bytes(file.metadata, set(names))
+    size = opened_bytes(file.metadata, set(names), body)
     if size > limit:
         raise BodyTooLarge(f"The body's columns open to {size:,} bytes; this server takes {limit:,}.")
     frame = file.read(columns=names).to_pandas()
@@ -80,21 +78,6 @@ def read_parquet_table(body: io.BytesIO, columns: Collection[str], limit: int) -
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind))
-
-
-def _opened_bytes(metadata: pq.FileMetaData, names: set[str]) -> int:
-    size = 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for column in map(group.column, range(group.num_columns)):
-            if column.path_in_schema in names:
-                _check_encodings(column.encodings, column.physical_type)
-                size += column.total_uncompressed_size + 16 * max(column.num_values, group.num_rows)
-    return size
-
-
-def _check_encodings(encodings: Sequence[str], physical_type: str) -> None:
-    if "BYTE_ARRAY" in physical_type and not set(encodings) <= _ENCODINGS:
-        raise ValueError("A column of texts is encoded in a way that hides its size.")
 
 
 def filled_csv_lines(body: str) -> Iterator[list[str]]:

@@ -1,13 +1,13 @@
 """Read what a logged model's bundle says of its groups, without fetching its children."""
 
-from io import BytesIO
 from pathlib import PurePosixPath
 
 import mlflow
 import pandas as pd
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
-from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, Manifest, read_manifest, read_proven
+from metamodel.bundle.array_files import proven_table
+from metamodel.bundle.manifest import MANIFEST_DIGEST_NAME, MANIFEST_NAME, Manifest, read_manifest
 from metamodel.bundle.reader import LEDGER_NAME
 from metamodel.bundle.rollout.rollout_files import CHAMPION_DIR, ROLLOUT_NAME
 from metamodel.common.temp_dirs import temporary_directory
@@ -52,7 +52,8 @@ def read_logged_ledger(uri: str) -> tuple[Manifest, str, pd.DataFrame]:
         except Exception as error:  # a store's client raises whatever it likes
             raise InputError(f"The ledger of {redacted(uri)} cannot be fetched ({one_line(error)}).") from error
         manifest, digest = read_manifest(directory)
-        return manifest, digest, pd.read_parquet(BytesIO(read_proven(directory, LEDGER_NAME, manifest.files)))
+        with proven_table(directory, LEDGER_NAME, manifest.files) as content:
+            return manifest, digest, pd.read_parquet(content)
 
 
 def _is_rollout(place: str, bundle: str) -> bool:

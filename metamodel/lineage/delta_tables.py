@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from metamodel.common.extras import import_extra
+from metamodel.common.uris import is_local
 from metamodel.exceptions import StorageFailed
 from metamodel.lineage.table_schemas import TABLES, HistoryTable
-from metamodel.tables.delta import delta_reason
+from metamodel.tables.delta import check_openable, delta_reason, own_files
 
 __all__ = ["DeltaTables"]
 
@@ -89,12 +90,17 @@ class DeltaTables:
 
     def opened(self, table: HistoryTable) -> Any:
         """Open a table as deltalake does; None where there is none."""
+        path = self._path(table)
+        check_openable(path)
         try:
-            return self._deltalake.DeltaTable(self._path(table))
+            opened = self._deltalake.DeltaTable(path)
         except self._deltalake.exceptions.TableNotFoundError:
             return None
         except (self._deltalake.exceptions.DeltaError, OSError) as error:
-            raise StorageFailed(f"The history {self._path(table)!r} cannot be read: {delta_reason(error)}") from error
+            raise StorageFailed(f"The history {path!r} cannot be read: {delta_reason(error)}") from error
+        if is_local(path):
+            own_files(opened, path)
+        return opened
 
     def begun(self, table: HistoryTable) -> Any:
         """Open a table, or begin it.

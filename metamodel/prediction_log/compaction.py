@@ -26,6 +26,7 @@ from metamodel.prediction_log.log_reader import is_log
 from metamodel.prediction_log.log_settings import LOG_VARIABLES
 from metamodel.prediction_log.log_store import DAY, LogStore, open_log_store
 from metamodel.prediction_log.pseudonyms import entity_text, pseudonym
+from metamodel.tables.parquet.opened_size import check_opened
 
 __all__ = ["Compacted", "compact_log"]
 
@@ -175,6 +176,7 @@ def _readable(files: Collection[Path], schema: pa.Schema | None) -> tuple[list[P
     readable, odd = [], []
     for file in files:
         try:
+            check_opened(file)
             # All of it: who has begun to write the compacted files cannot set one of these aside any more.
             table = pq.read_table(file, partitioning=None, page_checksum_verification=True)
             its = table.schema.remove_metadata()

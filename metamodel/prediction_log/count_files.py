@@ -18,6 +18,7 @@ from metamodel.evaluation.drift.bins import SLOTS
 from metamodel.evaluation.drift.time_functions import TimeFunctions
 from metamodel.evaluation.drift.window_counts import TOTALS, WindowCounts
 from metamodel.exceptions import InputError
+from metamodel.tables.parquet.opened_size import check_opened
 
 __all__ = ["counts_of", "is_count_file", "read_counts", "table_of_counts", "write_counts"]
 
@@ -82,6 +83,7 @@ def read_counts(path: Path, only: Sequence[str] | None = None) -> WindowCounts:
         The file is no count file.
     """
     try:
+        check_opened(path)
         with pq.ParquetFile(path) as file:
             others = set() if only is None else {f"{_PREFIX}{name}" for name in only}
             every = file.schema_arrow.names

@@ -4,11 +4,12 @@ import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 
 from metamodel.common.extras import import_extra
+from metamodel.exceptions import InputError
+from metamodel.tables.delta import check_openable, own_files
 
 __all__ = ["DELTA_DIR", "DeltaStore"]
 
@@ -45,7 +46,7 @@ class DeltaStore:
         if table is None:
             return [], set()
         added = next((commit[_TAKEN] for commit in table.history(_RECENT) if _TAKEN in commit), "[]")
-        return sorted(_local(uri) for uri in table.file_uris()), set(json.loads(added))
+        return self._files(table), set(json.loads(added))
 
     def schema(self) -> pa.Schema | None:
         """Columns of all files together, without the day."""
@@ -96,16 +97,19 @@ class DeltaStore:
     def _rows(self, table: Any) -> int:
         import pyarrow.parquet as pq
 
-        return sum(pq.read_metadata(_local(uri)).num_rows for uri in table.file_uris())
+        return sum(pq.read_metadata(file).num_rows for file in self._files(table))
+
+    def _files(self, table: Any) -> list[Path]:
+        """Name the table's files; a log has no links."""
+        files = own_files(table, str(self._path))
+        if linked := [file for file in files if file.resolve() != self._path.resolve() / file.relative_to(self._path)]:
+            raise InputError(f"{linked[0]} is a link, and a log has none. Take it away.")
+        return files
 
     def _table(self) -> Any:
         path = str(self._path)
+        check_openable(path)
         return self._deltalake.DeltaTable(path) if self._deltalake.DeltaTable.is_deltatable(path) else None
 
 
 _PLAIN = {pa.string_view(): pa.string(), pa.large_string(): pa.string(), pa.binary_view(): pa.binary()}
-
-
-def _local(uri: str) -> Path:
-    parsed = urlparse(uri)
-    return Path(unquote(parsed.path)) if parsed.scheme == "file" else Path(uri)

@@ -16,6 +16,7 @@ from metamodel.prediction_log.log_columns import COLUMNS
 from metamodel.prediction_log.log_files import DAMAGE, NEW_DIR, new_files
 from metamodel.prediction_log.log_locks import reading
 from metamodel.prediction_log.log_store import open_log_store
+from metamodel.tables.parquet.opened_size import check_opened
 
 __all__ = ["is_log", "logged_columns", "read_log"]
 
@@ -135,6 +136,7 @@ def _batches(
     """Read row group by row group: a scan of the whole data set, or of a file, runs ahead of whoever takes his time."""
     for fragment in dataset.get_fragments(between):
         with _damage(fragment.path):
+            check_opened(Path(fragment.path), names, by_group=True)
             groups = fragment.split_by_row_group(between, schema=dataset.schema)
         for group in groups:
             batches = group.to_batches(dataset.schema, columns=names, filter=between, batch_size=batch_rows)

@@ -6,24 +6,43 @@ folder with a `_delta_log` is a Delta table, too: its Parquet files are those of
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
 
 from metamodel.common.extras import import_extra
-from metamodel.common.messages import short_line
+from metamodel.common.messages import short, short_line
+from metamodel.common.uris import is_local, local_path
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import plain_frame, stored_schema
 
-__all__ = ["PREFIX", "DeltaName", "delta_reason", "delta_types", "is_delta", "read_delta", "resolved", "write_delta"]
+__all__ = [
+    "PREFIX",
+    "DeltaName",
+    "check_openable",
+    "delta_reason",
+    "delta_types",
+    "is_delta",
+    "own_files",
+    "read_delta",
+    "resolved",
+    "write_delta",
+]
 
 PREFIX = "delta:"
 
 _AT = re.compile(r"@(?:v(?P<version>\d+)|(?P<time>\d{4}-\d\d-\d\d(?:[T ][\d:.]+)?(?:Z|[+-]\d\d:\d\d)?))$")
+
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*:")
+
+# The engine takes time by the square of their number: ten seconds for so many.
+_MOST_COLUMNS = 10_000
 
 # What deltalake's list of causes is coloured with, and what S3 answers where it refuses.
 _COLOUR, _ANSWER = re.compile(r"\x1b\[\d*m"), re.compile("<Message>(.*?)</Message>", re.DOTALL)
@@ -102,17 +121,61 @@ def read_delta(name: str | Path, batch_rows: int | None) -> Iterator[pd.DataFram
     InputError
         There is no such table or version, or deltalake is not installed.
     """
-    reader = _reader(_opened(DeltaName.parse(name)))
-    if batch_rows is None:
-        yield plain_frame(reader.read_all())
+    asked = DeltaName.parse(name)
+    opened = _opened(asked)
+    with _reading(asked):
+        reader = _reader(opened)
+        whole = reader.read_all() if batch_rows is None else None
+    if whole is not None:
+        yield plain_frame(whole)
         return
     empty = True
-    for batch in reader:
-        for start in range(0, batch.num_rows, batch_rows):
+    while (batch := _next(reader, asked)) is not None:
+        for start in range(0, batch.num_rows, batch_rows or 1):
             empty = False
             yield plain_frame(pa.Table.from_batches([batch.slice(start, batch_rows)]))
     if empty:
         yield plain_frame(reader.schema.empty_table())
+
+
+def check_openable(place: str) -> None:
+    """Refuse a table on this machine that would be waited for: deltalake opens the hint of a checkpoint, a pipe, too.
+
+    Raises
+    ------
+    InputError
+        It has such a hint.
+    """
+    hint = local_path(place) / "_delta_log" / "_last_checkpoint"
+    if is_local(place) and hint.exists() and not hint.is_file():
+        raise InputError(f"{str(hint)!r} is no file. Take it away.")
+
+
+def own_files(table: Any, place: str) -> list[Path]:
+    """List the files of a table on this machine, none of which lies elsewhere, or is named twice.
+
+    A log may name any file, as a copy does that shares the files of another table (a shallow clone). Whose rows these
+    are would be a guess, and who takes files away would take another table's.
+
+    Raises
+    ------
+    InputError
+        It names such a file, or one that is none.
+    """
+    root, files = local_path(place), set()
+    names = pa.table(table.get_add_actions())["path"].to_pylist()
+    for name in names:
+        parts = unquote(name).split("/")
+        file = root.joinpath(*parts) if "\0" not in name else root
+        if _SCHEME.match(name) or not {"", ".", ".."}.isdisjoint(parts) or not file.is_file():
+            raise InputError(
+                f"{place!r} cannot be read: its log names {short(name)}, which is no file of this table. "
+                "Restore it, or write the table anew, with all its rows in files of its own."
+            )
+        files.add(file)
+    if len(files) < len(names):
+        raise InputError(f"{place!r} cannot be read: its log names a file twice. Write the table anew.")
+    return sorted(files)
 
 
 def write_delta(name: str, frames: Iterable[pd.DataFrame]) -> int:
@@ -166,6 +229,7 @@ class _Batches:
 
 def _opened(asked: DeltaName) -> Any:
     deltalake = import_extra("delta", "A Delta table", "deltalake")
+    check_openable(asked.path)
     try:
         table = deltalake.DeltaTable(asked.path)
         if asked.version is not None:
@@ -176,7 +240,31 @@ def _opened(asked: DeltaName) -> Any:
             _go_back(table, asked)
     except deltalake.exceptions.DeltaError as error:
         raise InputError(f"{str(asked)!r} cannot be read: {delta_reason(error)} Check the path.") from error
+    if is_local(asked.path):
+        own_files(table, asked.path)
+    if (columns := len(table.schema().fields)) > _MOST_COLUMNS:
+        raise InputError(
+            f"{str(asked)!r} has {columns:,} columns, and {_MOST_COLUMNS:,} can be read of a Delta table. "
+            "Write those that are needed into another one, or all as Parquet."
+        )
     return table
+
+
+@contextmanager
+def _reading(asked: DeltaName) -> Iterator[None]:
+    """Say in one line what deltalake's engine finds in the files."""
+    deltalake = import_extra("delta", "A Delta table", "deltalake")
+    try:
+        yield
+    except (deltalake.exceptions.DeltaError, pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(
+            f"{str(asked)!r} cannot be read: {delta_reason(error)} Check that its files are complete."
+        ) from error
+
+
+def _next(reader: pa.RecordBatchReader, asked: DeltaName) -> pa.RecordBatch | None:
+    with _reading(asked):
+        return next(reader, None)
 
 
 def _go_back(table: Any, asked: DeltaName) -> None:
@@ -224,6 +312,6 @@ def delta_reason(error: BaseException) -> str:
     first, *causes = _COLOUR.sub("", str(error)).split("↳")
     outermost = (first.strip().splitlines() or [type(error).__name__])[0].removeprefix("Kernel error -> ")
     if not causes:
-        return f"{outermost.strip().rstrip('.')}."
+        return f"{short_line(outermost.strip(), 300).rstrip('.')}."
     answer = _ANSWER.search(causes[-1])
     return f"{outermost}: {short_line(answer[1] if answer else ' '.join(causes[-1].split()), 160).rstrip('.')}."

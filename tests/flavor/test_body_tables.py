@@ -3,7 +3,9 @@
 import io
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from parquet_bombs import as_file, lying
 
 from metamodel.exceptions import InputError
 from metamodel.flavor.body_tables import BodyTooLarge, opened_limit, read_parquet_table
@@ -28,3 +30,25 @@ def test_a_file_that_opens_to_more_is_refused_and_one_that_does_not_is_read() ->
     body.seek(0)
     with pytest.raises(BodyTooLarge, match="this server takes 1,000"):
         read_parquet_table(body, ["x"], 1000)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        as_file(pa.table({"x": ["a" * 2**26]}), use_dictionary=False),
+        as_file(pa.table({"x": [f"{i}" + "a" * 2**20 for i in range(70)]})),
+        as_file(pa.table({"x": pa.array([bytes([i]) + b"a" * 2**20 for i in range(70)], pa.binary(2**20 + 1))})),
+    ],
+    ids=["one text", "a dictionary", "blocks"],
+)
+def test_a_footer_that_denies_what_its_pages_open_to_is_not_believed(bomb: bytes) -> None:
+    assert len(bomb) < 2**17
+    with pytest.raises(BodyTooLarge, match="this server takes 50,000,000"):
+        read_parquet_table(io.BytesIO(lying(bomb)), ["x"], 50_000_000)
+
+
+def test_blocks_that_one_number_repeats_are_counted_as_often_as_they_stand_there() -> None:
+    bomb = as_file(pa.table({"x": pa.array([b"a" * 2**20] * 70, pa.binary(2**20))}))
+    assert len(bomb) < 2**17
+    with pytest.raises(BodyTooLarge, match="this server takes 50,000,000"):
+        read_parquet_table(io.BytesIO(bomb), ["x"], 50_000_000)

@@ -1,6 +1,8 @@
 """A history in Delta tables: commits, conflicts, SQL."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from histories import generations
@@ -47,3 +49,18 @@ def test_a_folder_that_another_writer_has_just_begun_is_one_of_delta_tables(thre
     (tmp_path / "children").mkdir()
     HistoryStore(tmp_path).write_generation(three[0])
     assert deltalake.DeltaTable(tmp_path / "children").version() == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not tell what is open")
+def test_what_is_asked_again_leaves_nothing_open(three, tmp_path):
+    """Ten descriptors are deltalake's own: of threads, which a process makes once."""
+    HistoryStore(tmp_path).write_generation(three[0])
+
+    def ask() -> int:
+        store = HistoryStore(tmp_path)
+        store.query("SELECT count(*) AS n FROM lineage", "sales")
+        store.write_generation(three[0])
+        return len(os.listdir("/proc/self/fd"))
+
+    first = max(ask() for _ in range(3))
+    assert max(ask() for _ in range(10)) <= first

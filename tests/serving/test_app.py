@@ -136,7 +136,7 @@ def test_stacked_rows_are_answered_on_the_loop_at_once(plain_model: str, monkeyp
 
 
 def test_a_parquet_body_that_opens_to_too_much_is_too_large(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_tables, "_opened_bytes", lambda *_: 2**31)
+    monkeypatch.setattr(body_tables, "opened_bytes", lambda *_: 2**31)
     buffer = io.BytesIO()
     pd.DataFrame([ROW]).to_parquet(buffer, index=False)
     start, body = _ask(service, buffer.getvalue(), kind=PARQUET)

@@ -5,13 +5,12 @@ The next training takes them in, so that groups that are carried have a say in w
 
 import json
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metamodel.bundle.manifest import read_proven
+from metamodel.bundle.array_files import proven_table
 from metamodel.bundle.reader import Bundle
 from metamodel.evaluation.pooled_selection import Contest
 
@@ -33,7 +32,7 @@ def read_contests(bundle: Bundle) -> dict[str, Contest]:
     """Read the contests of a bundle, by encoded key; empty where nothing was chosen."""
     if CONTESTS_NAME not in bundle.manifest.files:
         return {}
-    content = read_proven(bundle.path, CONTESTS_NAME, bundle.manifest.files)
-    table = pq.read_table(BytesIO(content)).to_pydict()
-    texts = zip(table["key"], table["contest"], strict=True)
-    return {key: Contest.from_dict(json.loads(text)) for key, text in texts}
+    with proven_table(bundle.path, CONTESTS_NAME, bundle.manifest.files) as content:
+        table = pq.read_table(content).to_pydict()
+        texts = zip(table["key"], table["contest"], strict=True)
+        return {key: Contest.from_dict(json.loads(text)) for key, text in texts}

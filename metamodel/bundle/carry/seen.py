@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metamodel.bundle.manifest import read_proven
+from metamodel.bundle.array_files import proven_table
 from metamodel.bundle.reader import Bundle
 from metamodel.common.arrays import HashArray
 
@@ -56,9 +56,12 @@ def read_seen(bundle: Bundle) -> dict[str, HashArray]:
     """
     if SEEN_NAME not in bundle.manifest.files:
         return {}
-    table = pq.read_table(pa.BufferReader(read_proven(bundle.path, SEEN_NAME, bundle.manifest.files)))
-    hashes = [values for chunk in table["hashes"].chunks for values in _arrays(chunk)]
-    return dict(zip(table["key"].to_pylist(), hashes, strict=True))
+    with proven_table(bundle.path, SEEN_NAME, bundle.manifest.files) as content:
+        table = pq.read_table(content)
+        if table["hashes"].type != pa.binary():
+            raise TypeError(f"its hashes are {table['hashes'].type}")
+        hashes = [values for chunk in table["hashes"].chunks for values in _arrays(chunk)]
+        return dict(zip(table["key"].to_pylist(), hashes, strict=True))
 
 
 def _arrays(binary: pa.BinaryArray) -> Iterator[HashArray]:

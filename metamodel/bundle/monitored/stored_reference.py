@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metamodel.bundle.manifest import read_proven
+from metamodel.bundle.array_files import proven_table
 from metamodel.bundle.reader import Bundle
 from metamodel.common.arrays import AnyArray
 from metamodel.common.background import Background
@@ -91,9 +91,9 @@ def read_drift(bundle: Bundle, *, bins_only: bool = False) -> tuple[list[str], D
     """
     if DRIFT_NAME not in bundle.manifest.files:
         return None
-    content = pa.BufferReader(read_proven(bundle.path, DRIFT_NAME, bundle.manifest.files))
-    names = [name for name in pq.read_schema(content).names if name in _BINS or not bins_only]
-    return drift_of_table(pq.read_table(content, columns=names))
+    with proven_table(bundle.path, DRIFT_NAME, bundle.manifest.files) as content:
+        names = [name for name in pq.read_schema(content).names if name in _BINS or not bins_only]
+        return drift_of_table(pq.read_table(content, columns=names))
 
 
 def drift_of_table(table: pa.Table) -> tuple[list[Any], DriftReference]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from metamodel.bundle.array_files import proven_table
 from metamodel.bundle.group_values import GroupValues
-from metamodel.bundle.manifest import read_proven
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.reader import POOLED_DIR, Bundle
 from metamodel.bundle.rollout.overlay import OVERLAY_KEYS_NAME
@@ -53,8 +52,8 @@ class OverlaidBundle(Bundle):
 
     @cached_property
     def _every_key(self) -> frozenset[Any]:
-        content = read_proven(self.path, OVERLAY_KEYS_NAME, self.manifest.files)
-        return frozenset(decode_keys(pq.read_table(BytesIO(content))["key"].to_pylist()))
+        with proven_table(self.path, OVERLAY_KEYS_NAME, self.manifest.files, ["key"]) as content:
+            return frozenset(decode_keys(pq.read_table(content, columns=["key"])["key"].to_pylist()))
 
     @cached_property
     def stacks(self) -> list[Any]:

@@ -137,11 +137,13 @@ def _collected() -> None:
     def slow(phase: str, info: object) -> None:
         _busy()
 
+    gc.freeze()  # what other tests have left is not to be found here
     gc.callbacks.append(slow)
     try:
         gc.collect()
     finally:
         gc.callbacks.remove(slow)
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize("lost", [_collected, _Finalized], ids=["the collector's callback", "a finalizer"])

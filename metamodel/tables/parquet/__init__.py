@@ -1,0 +1,1 @@
+"""What a Parquet file opens to, before it is opened."""
