@@ -105,7 +105,7 @@ def _group_bytes(
 ) -> tuple[int, dict[str, int]]:
     """Bytes of a row group, and what each column of texts takes at most when every row repeats its whole dictionary."""
     group = metadata.row_group(number)
-    size, repeated = 0, {}
+    size, repeated = 0, dict[str, int]()
     for position in range(group.num_columns):
         column = group.column(position)
         name = column.path_in_schema.partition(".")[0]
