@@ -76,7 +76,6 @@ def in_a_callback_of_the_collector() -> None:
         gc.collect()
     finally:
         gc.callbacks.remove(called)
-        gc.unfreeze()
 
 
 def in_a_callback_of_a_weak_reference() -> None:

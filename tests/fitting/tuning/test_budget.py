@@ -143,7 +143,6 @@ def _collected() -> None:
         gc.collect()
     finally:
         gc.callbacks.remove(slow)
-        gc.unfreeze()
 
 
 @pytest.mark.parametrize("lost", [_collected, _Finalized], ids=["the collector's callback", "a finalizer"])
