@@ -94,7 +94,8 @@ def write_parquet(
     background
         Writes it while this thread goes on; None to write it here.
     """
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    # Arrow looks at NumPy's own bytes, which the caller may change before the other thread has written them.
+    table = pa.Table.from_pandas(frame if background is None else frame.copy(), preserve_index=False)
     floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     write = partial(
         pq.write_table,
