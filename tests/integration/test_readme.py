@@ -56,9 +56,9 @@ def test_the_commands_for_the_sample_run_as_they_stand(tmp_path: Path, monkeypat
         for line in filter(None, block.replace("\\\n", "").splitlines()):
             arguments = shlex.split(line, comments=True)
             result = CliRunner().invoke(main, arguments[1:], catch_exceptions=False)
-            # Some of the sample's stores did change in its last weeks, and one says so by its exit code.
-            expected = 3 if arguments[1] == "monitor" else 0
-            assert result.exit_code == expected, (line, result.stderr)
+            # Some of the sample's stores did change in its last weeks, each for itself, which blocks nothing.
+            assert result.exit_code == 0, (line, result.stderr)
+    assert len(pd.read_parquet(tmp_path / "retrain.parquet")) > 0
     assert (tmp_path / "sales.html").exists()
 
 
