@@ -66,10 +66,12 @@ def _wait_until_nobody_listens(server: Server, processes: Sequence[int]) -> None
 
 
 def _open_files(process: int) -> set[str]:
+    """List what a process has open; one that has ended, as a worker without a connection does, has nothing."""
     names = set()
-    for link in Path(f"/proc/{process}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            names.add(os.readlink(link))
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                names.add(os.readlink(link))
     return names
 
 
