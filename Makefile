@@ -48,7 +48,7 @@ demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow 
 	@$(RUN) mlflow run . --env-manager local --experiment-name metamodel-demo
 	@echo "==> Done. Look at the run with: $(VENV)/bin/mlflow ui"
 
-quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser, Hypothesis with fewer examples: three to four minutes on two cores (ARGS="-k keys" narrows them)
+quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser, Hypothesis with fewer examples: four minutes on two cores (ARGS="-k keys" narrows them)
 	@echo "==> pytest, the quick tests"
 	@$(RUN) $(call pytest,2) --hypothesis-profile=quick $(UNMARKED) -m "$(QUICK)" $(ARGS)
 
