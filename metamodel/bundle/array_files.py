@@ -27,25 +27,24 @@ from metamodel.common.messages import short_line
 from metamodel.exceptions import CorruptBundle
 from metamodel.tables.parquet.opened_size import check_opened
 
-__all__ = ["OpenedFile", "Section", "last_write", "map_array", "proven_table", "read_section", "write_sections"]
+__all__ = [
+    "UNREADABLE",
+    "OpenedFile",
+    "Section",
+    "last_write",
+    "map_array",
+    "proven_table",
+    "read_section",
+    "write_sections",
+]
 
 # As arrays are aligned in files of their own, behind their headers.
 _ALIGNED = 64
 
 _DAMAGED_HEADER = (OSError, EOFError, ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError)
 
-
-# What damaged tables, or crafted ones, can make of reading them.
-_NO_TABLE = (
-    pa.ArrowException,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-)
+# What damaged arrays and tables, or a crafted description of them, can make of reading them.
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, pa.ArrowException)
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def read_section(path: Path, entry: FileEntry | None, section: Section) -> bytes
 @contextmanager
 def proven_table(
     directory: Path, name: str, files: Mapping[str, FileEntry], columns: Collection[str] | None = None
-) -> Iterator[io.BytesIO]:
+) -> Iterator[pa.BufferReader]:
     """Hand out a Parquet file of a bundle, if it is what was written and there is memory for these columns of it.
 
     Whatever goes wrong inside the block is raised as damage of the file.
@@ -149,8 +148,8 @@ def proven_table(
     content = read_proven(directory, name, files)
     try:
         check_opened(content, columns)
-        yield io.BytesIO(content)
-    except _NO_TABLE as error:
+        yield pa.BufferReader(content)  # Arrow reads a file of Python's piece by piece, under its lock
+    except (*UNREADABLE, RecursionError) as error:
         reason = short_line(" ".join(str(error).split()) or type(error).__name__)
         raise CorruptBundle(f"{directory / name} cannot be read ({reason}). Restore the bundle.") from error
 

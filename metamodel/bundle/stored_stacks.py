@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metamodel.bundle.array_files import OpenedFile, Section, map_array, read_section, write_sections
+from metamodel.bundle.array_files import UNREADABLE, OpenedFile, Section, map_array, read_section, write_sections
 from metamodel.bundle.key_index import KeyPlaces, key_index
 from metamodel.bundle.manifest import FileEntry, Manifest
 from metamodel.bundle.stack_digests import Blocks, block_digests, block_size
@@ -44,17 +44,7 @@ _VERSION_CHARACTERS = 12
 # Where most children are defined.
 _OF_CHILDREN = ("sklearn.linear_model", "sklearn.ensemble", "sklearn.impute", "sklearn.pipeline")
 
-# What damaged arrays, or a crafted description of them, can make of reading them.
-_UNREADABLE = (
-    CorruptBundle,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    pa.ArrowException,
-)
+_UNREADABLE = (CorruptBundle, *UNREADABLE)
 
 
 def write_stack(directory: Path, number: int, stack: BuiltStack) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-__all__ = ["Background"]
+__all__ = ["Background", "run_beside"]
 
 
 class Background(AbstractContextManager["Background"]):
@@ -44,3 +44,11 @@ class Background(AbstractContextManager["Background"]):
                 self.wait()
         finally:
             self._pool.shutdown(cancel_futures=True)
+
+
+def run_beside(background: Background | None, function: Callable[..., object]) -> None:
+    """Have a function called in the background, or here where there is none."""
+    if background is None:
+        function()
+    else:
+        background.run(function)

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metamodel.common.background import Background
+from metamodel.common.background import Background, run_beside
 
 __all__ = ["arrow_to_pandas", "plain_frame", "stored_schema", "without_arrow", "write_parquet"]
 
@@ -106,7 +106,4 @@ def write_parquet(
         use_dictionary=[name for name in table.schema.names if name not in floats],
         use_byte_stream_split=floats,
     )
-    if background is None:
-        write()
-    else:
-        background.run(write)
+    run_beside(background, write)

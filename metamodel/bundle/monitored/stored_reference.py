@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from metamodel.bundle.array_files import proven_table
 from metamodel.bundle.reader import Bundle
 from metamodel.common.arrays import AnyArray
-from metamodel.common.background import Background
+from metamodel.common.background import Background, run_beside
 from metamodel.evaluation.drift.drift_reference import DriftReference
 
 __all__ = ["DRIFT_NAME", "drift_of_table", "drift_table", "read_drift", "write_drift"]
@@ -48,10 +48,7 @@ def write_drift(
     """
     table = drift_table(pa.array(keys, pa.string()), reference)
     write = partial(pq.write_table, table, directory / DRIFT_NAME, compression="zstd", use_dictionary=False)
-    if background is None:
-        write()
-    else:
-        background.run(write)
+    run_beside(background, write)
 
 
 def drift_table(keys: pa.Array, reference: DriftReference) -> pa.Table:
