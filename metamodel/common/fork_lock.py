@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from types import TracebackType
+from types import ModuleType, TracebackType
 
 __all__ = ["ForkLock", "not_during_fork"]
 
@@ -135,14 +135,41 @@ def _after_fork() -> None:
         _free_cached_properties()
 
 
+# Locks of cached properties, and the modules in which they were looked for.
+_properties: "list[cached_property[object]]" = []
+_searched: "weakref.WeakSet[ModuleType]" = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    _gate.before_fork()
+    if sys.version_info < (3, 12):
+        _find_cached_properties()
+
+
+def _find_cached_properties() -> None:
+    """Look for cached properties of ours in modules that were imported since the last fork.
+
+    In the process that forks: the new one would copy each page of memory with an object that it only looks at.
+    """
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == _PACKAGE]
+    for module in modules:
+        if module in _searched or _is_being_imported(module):
+            continue
+        _searched.add(module)
+        for owner in {value for value in list(vars(module).values()) if isinstance(value, type)}:
+            members = list(vars(owner).values()) if owner.__module__ == module.__name__ else []
+            _properties.extend(member for member in members if isinstance(member, cached_property))
+
+
+def _is_being_imported(module: ModuleType) -> bool:
+    return bool(getattr(module.__spec__, "_initializing", False))
+
+
 def _free_cached_properties() -> None:
     """Give every cached property of ours a new lock: before Python 3.12 each has one, for all objects of its class."""
-    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == _PACKAGE]
-    for owner in {value for module in modules for value in list(vars(module).values()) if isinstance(value, type)}:
-        for member in vars(owner).values():
-            if isinstance(member, cached_property):
-                member.lock = threading.RLock()  # type: ignore[attr-defined]
+    for member in _properties:
+        member.lock = threading.RLock()  # type: ignore[attr-defined]
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(before=_gate.before_fork, after_in_parent=_gate.after_fork, after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_gate.after_fork, after_in_child=_after_fork)

@@ -1,5 +1,6 @@
 """Locks and a fork: what another thread held is free in the new process, and what it was doing is forgotten there."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from forks import SECONDS, held_elsewhere, in_a_fork, running_elsewhere
 
+import metamodel
 from metamodel.bundle.shards import ShardRow
 from metamodel.common import fork_lock
 from metamodel.common.byte_cache import ByteCache
@@ -158,4 +160,22 @@ import metamodel.bundle.writer, metamodel.flavor.remote.loader, metamodel.cli, m
 def test_a_property_that_another_thread_computes_is_computed_after_a_fork():
     with held_elsewhere(vars(ShardRow)["proof"].lock):
         computed = in_a_fork(lambda: len(ShardRow("[1]", 1, "skipped", "").proof) == 64)
+    assert computed
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="cached properties have no lock here")
+def test_a_property_of_a_module_that_was_imported_since_the_last_fork_is_computed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert in_a_fork(enters)
+    (tmp_path / "late_module.py").write_text(
+        "from functools import cached_property\nclass Late:\n    three = cached_property(lambda self: 3)\n"
+    )
+    monkeypatch.setattr(metamodel, "__path__", [*metamodel.__path__, str(tmp_path)])
+    late = importlib.import_module("metamodel.late_module")
+    try:
+        with held_elsewhere(vars(late.Late)["three"].lock):
+            computed = in_a_fork(lambda: late.Late().three == 3)
+    finally:
+        del sys.modules["metamodel.late_module"], metamodel.late_module
     assert computed
