@@ -13,7 +13,7 @@ BOMB = "a0: &a0 [x,x]\n" + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)
         (BOMB, "aliases open to more than 100,000 values"),
         ("a: &a [*a]", "aliases open to more than"),
         ("a: &a {b: *a}", "aliases open to more than"),
-        ("a: " + "[" * 3000, "it nests too deeply"),
+        ("a: " + "[" * 1000, "it nests too deeply"),
         ("a: 1\na: 2", "'a' stands twice"),
         ("a: [", "expected the node content"),
     ],

@@ -1,6 +1,7 @@
 """What a body may open to: one limit for both servers, from the environment."""
 
 import io
+from collections.abc import Callable
 
 import pandas as pd
 import pyarrow as pa
@@ -32,16 +33,19 @@ def test_a_file_that_opens_to_more_is_refused_and_one_that_does_not_is_read() ->
         read_parquet_table(body, ["x"], 1000)
 
 
-@pytest.mark.parametrize(
-    "bomb",
-    [
-        as_file(pa.table({"x": ["a" * 2**26]}), use_dictionary=False),
-        as_file(pa.table({"x": [f"{i}" + "a" * 2**20 for i in range(70)]})),
-        as_file(pa.table({"x": pa.array([bytes([i]) + b"a" * 2**20 for i in range(70)], pa.binary(2**20 + 1))})),
-    ],
-    ids=["one text", "a dictionary", "blocks"],
-)
-def test_a_footer_that_denies_what_its_pages_open_to_is_not_believed(bomb: bytes) -> None:
+# Written by the process that asks, not by each that collects these tests.
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "one text": lambda: as_file(pa.table({"x": ["a" * 2**26]}), use_dictionary=False),
+    "a dictionary": lambda: as_file(pa.table({"x": [f"{i}" + "a" * 2**20 for i in range(70)]})),
+    "blocks": lambda: as_file(
+        pa.table({"x": pa.array([bytes([i]) + b"a" * 2**20 for i in range(70)], pa.binary(2**20 + 1))})
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_footer_that_denies_what_its_pages_open_to_is_not_believed(kind: str) -> None:
+    bomb = BOMBS[kind]()
     assert len(bomb) < 2**17
     with pytest.raises(BodyTooLarge, match="this server takes 50,000,000"):
         read_parquet_table(io.BytesIO(lying(bomb)), ["x"], 50_000_000)

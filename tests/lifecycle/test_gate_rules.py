@@ -82,7 +82,7 @@ def test_rules_that_are_none_are_told_in_one_line(described: Any, message: str) 
     ("text", "message"),
     [
         ("a: [", "are malformed"),
-        ("a: " + "[" * 3000, "are malformed"),
+        ("a: " + "[" * 1000, "are malformed"),
         ("flor: 1", r"There is no rule 'flor'"),
         (None, "cannot be read"),
     ],

@@ -1,6 +1,8 @@
 """Files of kilobytes that open to more than there is room for are refused before they are opened."""
 
+import functools
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +17,21 @@ from metamodel.tables.parquet.opened_size import OpensTooFar, check_opened, open
 
 _MEGABYTES = 50
 
-BOMBS = {
-    "one long text": as_file(pa.table({"x": ["a" * 2**26]}), use_dictionary=False),
-    "long texts": as_file(pa.table({"x": ["a" * 2**20] * 70}), use_dictionary=False),
-    "repeated texts": as_file(pa.table({"x": ["a" * 2**20] * 70})),
-    "repeated numbers": as_file(pa.table({"x": np.zeros(10**7)})),
-    "repeated blocks": as_file(pa.table({"x": pa.array([b"a" * 2**20] * 70, pa.binary(2**20))})),
-    "a list": as_file(pa.table({"x": [np.zeros(10**7)]})),
-    "a list of texts": as_file(pa.table({"x": [["a" * 2**20] * 70]})),
+# Written by the process that asks, not by each that collects these tests.
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "one long text": lambda: as_file(pa.table({"x": ["a" * 2**26]}), use_dictionary=False),
+    "long texts": lambda: as_file(pa.table({"x": ["a" * 2**20] * 70}), use_dictionary=False),
+    "repeated texts": lambda: as_file(pa.table({"x": ["a" * 2**20] * 70})),
+    "repeated numbers": lambda: as_file(pa.table({"x": np.zeros(10**7)})),
+    "repeated blocks": lambda: as_file(pa.table({"x": pa.array([b"a" * 2**20] * 70, pa.binary(2**20))})),
+    "a list": lambda: as_file(pa.table({"x": [np.zeros(10**7)]})),
+    "a list of texts": lambda: as_file(pa.table({"x": [["a" * 2**20] * 70]})),
 }
+
+
+@functools.cache
+def bomb(kind: str) -> bytes:
+    return BOMBS[kind]()
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +42,7 @@ def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", [*BOMBS, "one long text, lying", "long texts, lying", "repeated texts, lying"])
 def test_a_bomb_is_refused_whatever_its_footer_says(kind: str, tmp_path: Path) -> None:
     kind, _, lies = kind.partition(", ")
-    content = lying(BOMBS[kind]) if lies else BOMBS[kind]
+    content = lying(bomb(kind)) if lies else bomb(kind)
     assert len(content) < 2**18
     (tmp_path / "file").write_bytes(content)
     before = pa.total_allocated_bytes()
@@ -44,9 +52,14 @@ def test_a_bomb_is_refused_whatever_its_footer_says(kind: str, tmp_path: Path) -
     assert pa.total_allocated_bytes() - before < 2**21
 
 
+@functools.cache
+def beside_a_number() -> bytes:
+    return as_file(pa.table({"x": ["a" * 2**26], "y": [1.0]}), use_dictionary=False)
+
+
 @pytest.mark.parametrize("lies", [False, True], ids=["honest", "lying"])
 def test_columns_that_are_not_read_do_not_count(lies: bool) -> None:
-    content = as_file(pa.table({"x": ["a" * 2**26], "y": [1.0]}), use_dictionary=False)
+    content = beside_a_number()
     check_opened(lying(content) if lies else content, ["y"])
 
 
