@@ -1,9 +1,7 @@
 """A time limit in this thread: it ends the work, and leaves nothing behind."""
 
-import gc
 import sys
 import threading
-import time
 import warnings
 import weakref
 from collections.abc import Callable
@@ -11,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import sklearn
+from ignored_errors import busy, in_a_callback_of_the_collector, in_a_finalizer
 
 from metamodel.common.time_limit import TimeLimitReached, losses_told, time_limit
 
@@ -49,33 +48,6 @@ def test_settings_that_interrupted_work_had_changed_are_put_back() -> None:
     with pytest.raises(TimeLimitReached, match=r"^$"), time_limit(0.01):
         change_settings_and_work()
     assert (np.geterr(), sklearn.get_config(), warnings.showwarning, list(warnings.filters)) == before
-
-
-def busy() -> None:
-    until = time.monotonic() + 0.3
-    while time.monotonic() < until:
-        pass
-
-
-class Finalized:
-    def __del__(self) -> None:
-        busy()
-
-
-def in_a_finalizer() -> None:
-    Finalized()
-
-
-def in_a_callback_of_the_collector() -> None:
-    def called(phase: str, info: object) -> None:
-        busy()
-
-    gc.freeze()  # what other tests have left is not to be found here
-    gc.callbacks.append(called)
-    try:
-        gc.collect()
-    finally:
-        gc.callbacks.remove(called)
 
 
 def in_a_callback_of_a_weak_reference() -> None:

@@ -1,7 +1,6 @@
 """How time is shared out, told by a clock that the test turns; and the alarm."""
 
 import contextlib
-import gc
 import math
 import signal
 import threading
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ignored_errors import in_a_callback_of_the_collector, in_a_finalizer
 
 from metamodel.fitting.tuning import Pace, alarm, ends_of_budget, phase_end
 from metamodel.fitting.tuning.budget import OutOfTime
@@ -122,30 +122,9 @@ def test_alarm_outside_the_main_thread_waits():
     assert done == [True]
 
 
-def _busy() -> None:
-    until = time.monotonic() + 0.2
-    while time.monotonic() < until:
-        pass
-
-
-class _Finalized:
-    def __del__(self) -> None:
-        _busy()
-
-
-def _collected() -> None:
-    def slow(phase: str, info: object) -> None:
-        _busy()
-
-    gc.freeze()  # what other tests have left is not to be found here
-    gc.callbacks.append(slow)
-    try:
-        gc.collect()
-    finally:
-        gc.callbacks.remove(slow)
-
-
-@pytest.mark.parametrize("lost", [_collected, _Finalized], ids=["the collector's callback", "a finalizer"])
+@pytest.mark.parametrize(
+    "lost", [in_a_callback_of_the_collector, in_a_finalizer], ids=["the collector's callback", "a finalizer"]
+)
 def test_an_alarm_where_errors_are_ignored_rings_again(lost):
     # What is raised there is ignored (and pytest fails a test in which that happens): the alarm would be lost.
     def work() -> None:
@@ -163,7 +142,7 @@ def test_an_alarm_that_was_lost_at_the_very_end_does_not_ring_behind_the_block()
     signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
     try:
         with contextlib.suppress(OutOfTime), alarm(0.05):  # should the second ring find the block still there
-            _Finalized()
+            in_a_finalizer()
         time.sleep(0.1)
     finally:
         signal.signal(signal.SIGALRM, before)
