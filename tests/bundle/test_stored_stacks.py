@@ -24,13 +24,25 @@ from metamodel.tables.keys import decode_keys
 N_GROUPS = 600
 
 
-@pytest.fixture(scope="module", params=["text", "pair"])
-def table(request: pytest.FixtureRequest) -> pd.DataFrame:
+def table_of(kind: str) -> pd.DataFrame:
     """Six hundred groups of four rows, keyed by a text or by a text and a number."""
     x = np.random.default_rng(0).normal(size=(4 * N_GROUPS, 2))
     group = np.repeat(np.arange(N_GROUPS), 4)
     frame = pd.DataFrame(x, columns=["a", "b"]).assign(y=x[:, 0] * (1 + group) - x[:, 1], shop=[f"s{g}" for g in group])
-    return frame if request.param == "text" else frame.assign(department=group % 7)
+    return frame if kind == "text" else frame.assign(department=group % 7)
+
+
+KINDS = ["text", "pair"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def table(kind: str) -> pd.DataFrame:
+    return table_of(kind)
 
 
 def roles(table: pd.DataFrame) -> list[str]:
@@ -42,9 +54,17 @@ def keys_in(table: pd.DataFrame) -> list[tuple]:
 
 
 @pytest.fixture(scope="module")
-def stacked(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("stacked") / "bundle"
-    return metamodel.train(table, roles(table), "y", n_jobs=1, holdout=0, output_dir=path).bundle_path
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("stacked")
+    for kind in KINDS:
+        table = table_of(kind)
+        metamodel.train(table, roles(table), "y", n_jobs=1, holdout=0, output_dir=folder / kind)
+    return {kind: folder / kind for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def stacked(kind: str, bundles: dict[str, Path]) -> Path:
+    return bundles[kind]
 
 
 @pytest.fixture
@@ -166,32 +186,38 @@ import metamodel.serving.app
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.stored_stacks import open_stacks
 
-def told(served):
-    model, found = MetaModel(sys.argv[1]), []
+def told(bundle, rows, served):
+    model, found = MetaModel(bundle), []
     found.append("sklearn" in sys.modules)
     if served:
         import metamodel.serving
-        metamodel.serving._scorer(metamodel.serving.app.Limits(), None, None, sys.argv[1], "")
-    answered = model.predict(pd.read_parquet(sys.argv[2]))
+        metamodel.serving._scorer(metamodel.serving.app.Limits(), None, None, bundle, "")
+    answered = model.predict(pd.read_parquet(rows))
     found.append("sklearn" in sys.modules)
     open_stacks(model.bundle.path, dataclasses.replace(model.manifest, stacks=model.manifest.stacks[1:]))
     found.append("sklearn" in sys.modules)
     return [served, found, answered.to_numpy().tolist()]
 
-for served in (False, True):
-    process = os.fork()
-    if process == 0:
-        print(json.dumps(told(served)), flush=True)
-        os._exit(0)
-    assert os.waitpid(process, 0)[1] == 0, served
+for bundle, rows in zip(sys.argv[1::2], sys.argv[2::2]):
+    for served in (False, True):
+        process = os.fork()
+        if process == 0:
+            print(json.dumps(told(bundle, rows, served)), flush=True)
+            os._exit(0)
+        assert os.waitpid(process, 0)[1] == 0, served
 """
 
 
-def test_only_who_serves_or_leaves_groups_to_their_children_imports_scikit_learn(stacked, table, tmp_path):
-    table.to_parquet(tmp_path / "rows.parquet")
-    program = [sys.executable, "-c", _IMPORTS, str(stacked), str(tmp_path / "rows.parquet")]
+def test_only_who_serves_or_leaves_groups_to_their_children_imports_scikit_learn(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    arguments, expected = [], []
+    for kind, bundle in bundles.items():
+        table_of(kind).to_parquet(tmp_path / kind)
+        arguments += [str(bundle), str(tmp_path / kind)]
+        answered = MetaModel(bundle).predict(table_of(kind)).to_numpy().tolist()
+        expected += [[served, [False, served, True], answered] for served in (False, True)]
+    program = [sys.executable, "-c", _IMPORTS, *arguments]
     environment = {**os.environ, "PYTHONPATH": places.IMPORTS}
     run = subprocess.run(program, capture_output=True, text=True, env=environment, check=True, timeout=300)
-    expected = MetaModel(stacked).predict(table).to_numpy().tolist()
-    ways = [json.loads(line) for line in run.stdout.splitlines()]
-    assert ways == [[served, [False, served, True], expected] for served in (False, True)]
+    assert [json.loads(line) for line in run.stdout.splitlines()] == expected

@@ -35,9 +35,8 @@ def trained_bundle(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) 
     table = tmp_path_factory.mktemp("trained") / "sales.parquet"
     make_store_sales(n_stores=2, n_products=2, n_weeks=30).to_parquet(table)
     path = table.with_name("bundle")
-    result = run(
-        *TRAIN, "--data", str(table), "--register", "trained", "--alias", "champion", "--output-dir", str(path)
-    )
+    registered = ("--register", "trained", "--alias", "champion")
+    result = run(*TRAIN, "--data", str(table), *registered, "--output-dir", str(path), report=True)
     assert result.exit_code == 0, result.stderr
     return path
 

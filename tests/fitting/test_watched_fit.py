@@ -102,7 +102,8 @@ def test_a_category_of_the_table_is_one_to_lightgbm(taxi: pd.DataFrame) -> None:
     frame = taxi.assign(kind=pd.Categorical(np.arange(300) % 7))
     frame["fare"] += np.array([0, 9, 2, 7, 1, 5, 3])[frame["kind"].cat.codes]
     booster = LGBMRegressor(n_estimators=20, verbose=-1, n_jobs=1)
-    model = metamodel.MetaModel(metamodel.train(frame, "zone", "fare", booster, features=["kind"]).bundle_path)
+    result = metamodel.train(frame, "zone", "fare", booster, features=["kind"], n_jobs=1)
+    model = metamodel.MetaModel(result.bundle_path)
     north = frame[frame["zone"] == "n"]
     by_hand = clone(booster).fit(north[["kind"]], north["fare"]).predict(north[["kind"]])
     assert (model.child("n").booster_.trees_to_dataframe()["decision_type"].dropna() == "==").all()

@@ -36,6 +36,17 @@ def before() -> metamodel.TrainingResult:
 
 
 @pytest.fixture(scope="module")
+def plain() -> metamodel.TrainingResult:
+    """A model with nothing but children."""
+    return first(panel())
+
+
+@pytest.fixture(scope="module")
+def two_shops() -> metamodel.TrainingResult:
+    return first(panel(range(2)))
+
+
+@pytest.fixture(scope="module")
 def after(before: metamodel.TrainingResult) -> metamodel.TrainingResult:
     """Its update by a table with a new shop, one listed, and one that is gone."""
     table = panel([*range(1, 12), 20])
@@ -146,10 +157,11 @@ def test_new_groups_that_no_rule_asks_for_have_a_row_and_no_child(before: metamo
         ({"retrain": "all"}, {0: "all", 1: "all"}),
     ],
 )
-def test_each_rule_finds_its_groups(rules: dict[str, Any], expected: dict[int, str]) -> None:
-    old = first(panel(range(2)))
+def test_each_rule_finds_its_groups(
+    two_shops: metamodel.TrainingResult, rules: dict[str, Any], expected: dict[int, str]
+) -> None:
     table = pd.concat([panel([0], weeks=50), panel([1])])
-    assert status_of(metamodel.update(old.bundle_path, table, **rules).ledger, "retrain_reason") == expected
+    assert status_of(metamodel.update(two_shops.bundle_path, table, **rules).ledger, "retrain_reason") == expected
 
 
 def test_the_same_call_twice_gives_the_same_manifest_but_for_what_is_measured(
@@ -281,19 +293,18 @@ def changed_panel() -> pd.DataFrame:
     return table.assign(sales=table["sales"] + 8 * table["price"].where(new, 0.0))
 
 
-def test_a_new_child_wins_group_by_group_on_fresh_rows_alone() -> None:
-    old = first(panel())
-    new = metamodel.update(old.bundle_path, changed_panel(), max_age="8w")
+def test_a_new_child_wins_group_by_group_on_fresh_rows_alone(plain: metamodel.TrainingResult) -> None:
+    new = metamodel.update(plain.bundle_path, changed_panel(), max_age="8w")
     assert set(status_of(new.ledger, "retrain_reason").values()) == {"stale: 12 weeks"}
     assert set(status_of(new.ledger, "fresh_rows").values()) == {12}
     decisions = status_of(new.ledger, "decision")
     assert {decisions[shop] for shop in range(3)} == {"replaced"}
     kept = [shop for shop, decision in decisions.items() if decision == "incumbent_kept"]
     assert len(kept) >= 4
-    old_digests, new_digests = (status_of(one.ledger, "sha256") for one in (old, new))
+    old_digests, new_digests = (status_of(one.ledger, "sha256") for one in (plain, new))
     assert {shop: new_digests[shop] for shop in kept} == {shop: old_digests[shop] for shop in kept}
     rows = changed_panel()[changed_panel()["shop"].isin(kept)]
-    answers = [MetaModel(one.bundle_path).predict(rows) for one in (old, new)]
+    answers = [MetaModel(one.bundle_path).predict(rows) for one in (plain, new)]
     pd.testing.assert_frame_equal(*answers, check_exact=True)
     assert MetaModel(new.bundle_path).bundle.damaged_groups() == {}
 
@@ -329,9 +340,10 @@ def test_the_own_recipe_on_the_same_rows_replaces_nobody(evidence: str) -> None:
     assert set(status_of(new.ledger, "gain").values()) == {0.0}
 
 
-def test_the_result_says_in_three_lines_who_was_retrained_who_won_and_what_that_gains() -> None:
-    old = first(panel())
-    new = metamodel.update(old.bundle_path, changed_panel(), max_age="8w")
+def test_the_result_says_in_three_lines_who_was_retrained_who_won_and_what_that_gains(
+    plain: metamodel.TrainingResult,
+) -> None:
+    new = metamodel.update(plain.bundle_path, changed_panel(), max_age="8w")
     update_line, contest, gain = str(new).splitlines()[5:8]
     kept = new.summary["groups_carried"]
     assert update_line == "update            12 groups retrained (12 stale), 0 carried as they were"

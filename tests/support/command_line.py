@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pandas as pd
+import pytest
 from click.testing import CliRunner, Result
 from sklearn.linear_model import Ridge
 
@@ -13,8 +14,12 @@ FEATURES = ["price", "promotion", "trend"]
 TRAIN = ["train", "--group-by", "store,product", "--target", "units", "--features", ",".join(FEATURES), "--n-jobs", "1"]
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments, catch_exceptions=False)
+def run(*arguments: str, report: bool = False) -> Result:
+    """Call a command; what it logs gets its pictures and its report where they are asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        if arguments[0] in ("train", "update") and not report:
+            patch.setattr("metamodel.tracking.run_contents._write_pictures", lambda result, directory: None)
+        return CliRunner().invoke(main, arguments, catch_exceptions=False)
 
 
 def strict(text: str) -> Any:

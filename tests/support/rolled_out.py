@@ -15,10 +15,14 @@ from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.flavor.load import load_model
 from metamodel.prediction.answers import ShadowAnswer
 from metamodel.prediction.rollout.rollout_plan import Rollout
+from metamodel.tracking.registry import register_version
 
 FEATURES = ["x", "z"]
 
 _numbers = itertools.count()
+
+# What each training was logged as, and its first version.
+_logged: dict[Path, tuple[str, str, str]] = {}
 
 
 def panel(groups: int = 12, rows: int = 20, shift: float = 0.0, shifted: int = 0) -> pd.DataFrame:
@@ -75,10 +79,19 @@ def results(directory: Path, *frames: pd.DataFrame, **options: Any) -> list[meta
 
 
 def versions(*of: metamodel.TrainingResult) -> str:
-    """Register a model with a version for each training; the first is the champion."""
-    name = f"rolled-{next(_numbers)}"
+    """Register a model with a version for each training; the first is the champion.
+
+    A training is logged once: for further models its versions are registered again, as they are.
+    """
+    name, client = f"rolled-{next(_numbers)}", MlflowClient()
     for result in of:
-        metamodel.log_model(result, registered_model_name=name, report=False)
+        if earlier := _logged.get(result.bundle_path):
+            model_id, first, number = earlier
+            version = client.get_model_version(first, number)
+            register_version(name, model_id, version.description, version.tags, None)
+        else:
+            info = metamodel.log_model(result, registered_model_name=name, report=False)
+            _logged[result.bundle_path] = info.model_id, name, str(info.registered_model_version)
     metamodel.promote(name, 1)
     return name
 

@@ -170,7 +170,8 @@ def test_classifiers_give_probabilities_of_all_classes() -> None:
 
 def test_boosting_on_frames_with_texts_and_nulls_is_pooled_too() -> None:
     frame = table(groups=30, rows=12).assign(colour=lambda f: np.where(f["b"] > 0, "red", "blue"))
-    result = fit(frame, "hist_gradient_boosting", features=[*FEATURES, "colour"], random_state=3)
+    features, few = [*FEATURES, "colour"], {"max_iter": 10}
+    result = fit(frame, "hist_gradient_boosting", estimator_params=few, features=features, random_state=3)
     answers = metamodel.load_model(result.bundle_path).predict(frame.assign(a=np.nan))
     assert (answers["status"] == "pooled").any()
     assert answers["prediction"].notna().all()

@@ -28,6 +28,7 @@ def visits(seed: int, lift: float = 0.0, entities: int = 1500, fraction: float =
     rng = np.random.default_rng(seed)
     names = [f'["c-{i}"]' for i in range(entities)]
     hashes = unit_hashes(names, f"salt {seed}")
+    written = np.array([hash_text(int(number)) for number in hashes], dtype=object)
     customer = rng.integers(0, entities, 3 * entities)
     chosen = in_challenger(hashes, fraction)[customer]
     worth = rng.lognormal(3, 0.3, entities)
@@ -38,7 +39,7 @@ def visits(seed: int, lift: float = 0.0, entities: int = 1500, fraction: float =
             "model": "sales",
             "version": "3",
             "key": [f'["s-{i % 4}"]' for i in range(len(customer))],
-            "entity_hash": [hash_text(int(hashes[i])) for i in customer],
+            "entity_hash": written[customer],
             "variant": np.where(chosen, "challenger", "champion"),
             "prediction": 1.0,
             "shadow_prediction": None,

@@ -45,7 +45,8 @@ def test_where_every_group_has_its_own_slope_children_are_better_than_the_pooled
 
 @pytest.mark.parametrize("estimator", ["ridge", "hist_gradient_boosting", "nearest_neighbors", "decision_tree"])
 def test_named_estimators_learn_offsets_from_the_group_columns(estimator: str) -> None:
-    summary = fit(table("shared", groups=6, rows=80), estimator).summary
+    params = {"max_iter": 40} if estimator == "hist_gradient_boosting" else None
+    summary = fit(table("shared", groups=6, rows=80), estimator, estimator_params=params).summary
     against_pooled, against_global = (1 - summary[f"error_saved_of_{name}"] for name in ("pooled", "global"))
     assert against_global / against_pooled < 0.6  # the pooled model's error, as a share of the global one's
 
@@ -79,7 +80,8 @@ def test_text_features_weights_and_null_keys_reach_it() -> None:
     frame = table("shared").assign(colour=lambda t: np.where(t["a"] > 0, "red", "blue"), w=np.arange(480) % 3)
     frame.loc[frame["shop"] == 3, "region"] = None
     options = {"null_keys": "group", "sample_weight": "w"}
-    assert fit(frame, "hist_gradient_boosting", **options).summary["pooled_rows"] > 0
+    few = {"max_iter": 10}
+    assert fit(frame, "hist_gradient_boosting", estimator_params=few, **options).summary["pooled_rows"] > 0
     assert fit(frame, "ridge", **options).summary["error_saved_of_global"] > 0.5
 
 
