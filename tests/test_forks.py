@@ -64,6 +64,7 @@ KNOWN = {
     "bundle/rollout/shadow.py Shadow.offer": _THREAD,
     "bundle/shard_reader.py ShardReader.__init__": "its connections know the process that opened them",
     "bundle/writer.py _lock": _FILE,
+    "bundle/writer.py finish_bundle": _OF_A_CALL,
     "common/background.py Background.__init__": _OF_A_CALL,
     "common/byte_cache.py ByteCache.get": _FORGOTTEN,
     "common/fork_lock.py ForkLock.__init__": "what all others stand on",

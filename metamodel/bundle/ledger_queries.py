@@ -53,9 +53,8 @@ def interval_summary(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
     depth
         Number of group columns.
     """
-    children = ledger.loc[
-        (ledger["level"] == depth) & ledger["status"].isin(ANSWERED), ["interval_level", "coverage", "coverage_rows"]
-    ]
+    of_intervals = ledger[["interval_level", "coverage", "coverage_rows"]]  # first: `loc` copies all columns
+    children = of_intervals[(ledger["level"] == depth) & ledger["status"].isin(ANSWERED)]
     level = children["interval_level"]
     rows = int(children["coverage_rows"].sum())
     covered = float((children["coverage"] * children["coverage_rows"]).sum())

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -156,7 +157,9 @@ def finish_bundle(
         background.wait()
     of_manifest = {directory / MANIFEST_NAME, directory / MANIFEST_DIGEST_NAME}
     files = sorted(path for path in directory.rglob("*") if path.is_file() and path not in of_manifest)
-    entries = {path.relative_to(directory).as_posix(): FileEntry.of(path, identities.get(path, "")) for path in files}
+    with ThreadPoolExecutor(2, thread_name_prefix="metamodel-digest") as threads:
+        described = threads.map(FileEntry.of, files, [identities.get(path, "") for path in files])
+        entries = {path.relative_to(directory).as_posix(): entry for path, entry in zip(files, described, strict=True)}
     compressed = any(shard.compressed for shard in shards)
     complete = replace(manifest, files=entries, compression="zstd" if compressed else None)
     write_manifest(directory, complete)

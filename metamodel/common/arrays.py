@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-__all__ = ["FEW_ROWS", "AnyArray", "BoolArray", "HashArray", "IntArray", "as_matrix", "unshared"]
+__all__ = ["FEW_ROWS", "AnyArray", "BoolArray", "HashArray", "IntArray", "as_matrix", "is_among", "unshared"]
 
 # For so few rows each call of NumPy costs more than a loop.
 FEW_ROWS = 16
@@ -31,6 +31,27 @@ def as_matrix(values: AnyArray) -> AnyArray:
     (0, 6)
     """
     return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
+def is_among(values: AnyArray, ordered: AnyArray) -> BoolArray:
+    """Say of each value whether it is among others that are sorted; of a few values in a twentieth of `numpy.isin`.
+
+    Parameters
+    ----------
+    values
+        Shape (n_values,).
+    ordered
+        Shape (n_others,), ascending.
+
+    Examples
+    --------
+    >>> is_among(np.array([3, 4, 9]), np.array([1, 3, 5])).tolist()
+    [True, False, False]
+    """
+    if not len(ordered):
+        return np.zeros(len(values), dtype=bool)
+    among: BoolArray = ordered[np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)] == values
+    return among
 
 
 def unshared(x: Any, order: Literal["C", "F"] = "C") -> Any:

@@ -11,7 +11,7 @@ they are cross-validated: each part of them is answered by what was fitted on al
 
 import numpy as np
 
-from metamodel.common.arrays import AnyArray, BoolArray, HashArray
+from metamodel.common.arrays import AnyArray, BoolArray, HashArray, is_among
 from metamodel.evaluation.metrics import PRIMARY
 from metamodel.evaluation.pooled_selection import Contest
 from metamodel.evaluation.predictions import Predictions
@@ -146,6 +146,6 @@ def compared(incumbent: Predictions, challenger: Predictions, spec: FitSpec) -> 
 
 def _folds(group: GroupData, start: EarlierChild) -> _Folds:
     if isinstance(start.seen, np.ndarray):
-        unseen = None if group.contents is None else ~np.isin(group.contents, start.seen)
+        unseen = None if group.contents is None else ~is_among(group.contents, start.seen)
         return [] if unseen is None else unseen_folds(unseen, group.draw_hashes)
     return [] if start.seen is None or group.times is None else fresh_folds(group.times, start.seen)

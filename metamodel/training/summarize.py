@@ -7,7 +7,7 @@ import pandas as pd
 from metamodel.bundle.carry.told import update_counts
 from metamodel.bundle.ledger_queries import keys_of, rows_of_groups
 from metamodel.common.group_status import OUTCOMES, POOLED, TRAINED
-from metamodel.evaluation.metrics import aggregate
+from metamodel.evaluation.metrics import aggregate, metric_names
 from metamodel.tables.grouping import group_sizes
 from metamodel.training.fit_warnings import warned_groups
 from metamodel.training.plan import Plan
@@ -47,7 +47,8 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         **group_sizes(plan.sizes.values()),
         **_updated(ledger, plan),
     }
-    return summary | aggregate(children[children["status"].isin(TRAINED)], plan.spec.task)
+    figures = children[metric_names(plan.spec.task)]  # to copy all columns takes long
+    return summary | aggregate(figures[children["status"].isin(TRAINED)], plan.spec.task)
 
 
 def _updated(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
@@ -77,8 +78,9 @@ def _against_baselines(children: pd.DataFrame) -> dict[str, float]:
 
 def _fallback_rates(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:
     """How often a parent, or nobody, would answer for the training groups."""
-    fitted = set(keys_of(ledger[ledger["status"].isin(TRAINED)], plan.keys))
-    by_pooled = set(keys_of(ledger[ledger["status"] == POOLED], plan.keys))
+    every = list(zip(keys_of(ledger, plan.keys), ledger["status"].tolist(), strict=True))
+    fitted = {key for key, status in every if status in TRAINED}
+    by_pooled = {key for key, status in every if status == POOLED}
     groups_served = rows_served = groups_unanswered = rows_unanswered = 0
     for key in plan.sizes.keys() - fitted - by_pooled:
         number = plan.sizes[key]

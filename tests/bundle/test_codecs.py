@@ -201,7 +201,7 @@ def test_a_child_is_measured_alike_whatever_the_interpreter_keeps(codec, estimat
     for turn in range(20):
         kept += [{"some": turn}, (turn, 0.5), np.empty((turn, 2))]  # takes spare objects, and moves what comes next
         del kept[: turn % 3]
-        traced.add(codecs._traced_load(chosen, blob))
+        traced.add(codecs._taken(chosen, blob))
     assert len(traced) == 1
 
 

@@ -6,11 +6,11 @@ that no training row of any group had (categories alone), and missing ones.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from metamodel.common.arrays import AnyArray, HashArray, IntArray
+from metamodel.common.arrays import AnyArray, HashArray, IntArray, is_among
 
 __all__ = [
     "BINS",
@@ -220,14 +220,8 @@ def category_slots(hashes: HashArray, groups: IntArray, commonest: HashArray, vo
     """
     slots: AnyArray = np.full(len(hashes), OTHER, dtype=np.int8)
     if vocabulary is not None:
-        slots[~_is_in(hashes, vocabulary)] = UNSEEN
+        slots[~is_among(hashes, vocabulary)] = UNSEEN
     for place, category in enumerate(np.ascontiguousarray(commonest.T)):
         slots[hashes == category[groups]] = place
     slots[hashes == 0] = MISSING
     return slots
-
-
-def _is_in(values: HashArray, ordered: HashArray) -> Any:
-    if not len(ordered):
-        return np.zeros(len(values), dtype=bool)
-    return ordered[np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)] == values

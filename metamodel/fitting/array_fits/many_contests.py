@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray
+from metamodel.common.arrays import AnyArray, BoolArray, HashArray, IntArray, is_among
 from metamodel.common.autologging import autologging_off
 from metamodel.evaluation.predictions import Predictions
 from metamodel.fitting.array_fits.fit_many import ManyFigures, ManyFits, answers_of_stacks, fit_stacks
@@ -134,7 +134,7 @@ def _tests(contents: HashArray, draws: HashArray, start: EarlierChild | None) ->
     """Say which rows of a group test the new child, part by part."""
     if start is None or start.refusal or not isinstance(start.seen, np.ndarray):
         return []
-    unseen = ~np.isin(contents, start.seen)
+    unseen = ~is_among(contents, start.seen)
     return [test for _, test in unseen_folds(unseen, draws)] if unseen.any() else []
 
 

@@ -97,13 +97,13 @@ class Carrying:
         """Say in carried rows who was asked to leave and stayed, and who is gone from the table."""
         reasons = rows["reason"].tolist()
         words = {reason: _words(reason, None) for reason in set(reasons)}
-        columns: dict[str, list[Any]] = {
-            **{name: [nothing] * len(keys) for name, nothing in _OF_CONTEST.items()},
-            "decision": ["carried"] * len(keys),
-            "decided_by": [""] * len(keys),
+        columns: dict[str, Any] = {
+            **{name: np.full(len(keys), nothing) for name, nothing in _OF_CONTEST.items()},
+            "decision": np.full(len(keys), "carried", dtype=object),
+            "decided_by": np.full(len(keys), "", dtype=object),
             "reason": [words[reason] for reason in reasons],
             "error": rows["error"].tolist(),
-            "retrain_reason": [""] * len(keys),
+            "retrain_reason": np.full(len(keys), "", dtype=object),
             "missing_since": [self._update.missing.get(key, "") for key in keys],
         }
         for place, key in enumerate(keys):

@@ -35,7 +35,8 @@ def record_seen(
     carrying
         What is taken over from the version before.
     """
-    fitted = set(encoded_keys_of(ledger[ledger["status"] == "fitted"], plan.keys))
+    every = zip(encoded_keys_of(ledger, plan.keys), ledger["status"].tolist(), strict=True)
+    fitted = {text for text, status in every if status == "fitted"}
     if isinstance(plan, TablePlan):
         seen = {text: hashes for key, hashes in _of_table(plan) if (text := encode_key(key)) in fitted}
     else:
