@@ -9,6 +9,7 @@ from pathlib import Path
 
 import forked_programs
 import pytest
+from forked_programs import Imported
 from places import IMPORTS
 
 pytestmark = pytest.mark.tableless
@@ -40,6 +41,29 @@ def test_a_program_text_has_its_arguments_and_the_temporary_directory_of_its_env
     program = "import sys, tempfile\nprint(__name__, *sys.argv[1:], tempfile.gettempdir())\nsys.exit(3)"
     done = forked_programs.run("program_text", program, "a", env={**os.environ, "TMPDIR": str(tmp_path)})
     assert (done.returncode, done.stdout, done.stderr) == (3, f"__main__ a {tmp_path}\n", "")
+
+
+# Says what a new Python says of itself, and what it finds imported.
+_OF_A_NEW_PYTHON = """
+import json, sys
+ours = sorted(name for name in sys.modules if name.partition(".")[0] == "metamodel")
+print(json.dumps([__name__, sys.argv, sys.path, ours]))
+import metamodel.cli
+sys.exit(4)
+"""
+
+
+@pytest.mark.parametrize(("imported", "option"), [("others", "-s"), ("isolated", "-I")])
+def test_without_the_checkouts_modules_a_program_finds_what_a_new_python_finds(
+    imported: Imported, option: str, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), IMPORTS])}
+    command = [sys.executable, option, "-c", _OF_A_NEW_PYTHON, "a", ""]
+    real = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    forked = forked_programs.run("-c", *command[3:], cwd=tmp_path, env=environment, imported=imported)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (real.returncode, real.stdout, real.stderr)
+    assert forked.returncode == 4
+    assert json.loads(forked.stdout)[3] == []
 
 
 def test_a_program_has_no_files_of_the_server_and_of_its_other_children() -> None:
@@ -93,3 +117,14 @@ def test_a_shell_has_the_streams_and_the_code_of_a_program() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "No such command 'no-command'" in done.stderr
+
+
+def test_a_python_that_forks_is_called_by_its_name_and_is_a_new_one_but_for_modules(tmp_path: Path) -> None:
+    forked_programs.python_that_forks(tmp_path / "bin")
+    env = {**os.environ, "PATH": os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])}
+    text = "import sys; print(sys.argv[1:], 'metamodel.cli' in sys.modules)"
+    said = []
+    for words in (["-c", text, "a b"], ["-m", "program_text", text, "a b"]):
+        done = subprocess.run(["python", *words], env=env, capture_output=True, text=True, timeout=120, check=True)
+        said.append(done.stdout)
+    assert said == ["['a b'] False\n", "['a b'] True\n"]

@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import pandas as pd
 import pytest
 
@@ -28,14 +27,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(archive: Path, program: str, *arguments: object, cache: Path | None = None) -> Any:
     """Run a program where metamodel is nowhere but in the archive; returns what it prints, as JSON."""
     lines = f"import json, sys\nsys.path.insert(0, {str(archive)!r})\n{program}"
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", lines, *map(str, arguments)],
-        env={**os.environ, **({"XDG_CACHE_HOME": str(cache)} if cache else {})},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    env = {**os.environ, **({"XDG_CACHE_HOME": str(cache)} if cache else {})}
+    done = forked_programs.run("-c", lines, *map(str, arguments), env=env, timeout=300, imported="isolated")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

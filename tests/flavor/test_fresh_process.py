@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import mlflow
 import pandas as pd
 import pytest
@@ -100,8 +101,7 @@ def test_a_package_that_pip_installed_elsewhere_is_required_and_no_code(
 
 
 def _asked_elsewhere(model: str, directory: Path) -> Any:
-    command = [sys.executable, "-I", "-c", ASK, model]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
+    done = forked_programs.run("-c", ASK, model, cwd=directory, imported="isolated")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

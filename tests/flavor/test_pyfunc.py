@@ -3,8 +3,6 @@
 import datetime as dt
 import json
 import os
-import subprocess
-import sys
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import edge_children
+import forked_programs
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from edge_children import Counted
+from forked_programs import Imported
 from mlflow.exceptions import MlflowException
 from numpy.testing import assert_allclose
 from sklearn.tree import DecisionTreeClassifier
@@ -297,15 +297,8 @@ def test_the_code_travels_whole_with_the_model(keyed: Any) -> None:
 
 
 def _python(code: str, *arguments: str, cwd: Path, isolated: bool = False, **env: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, *(["-I"] if isolated else []), "-c", code, *arguments],
-        cwd=cwd,
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    imported: Imported = "isolated" if isolated else "others"
+    done = forked_programs.run("-c", code, *arguments, cwd=cwd, env={**os.environ, **env}, imported=imported)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

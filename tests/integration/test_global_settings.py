@@ -1,9 +1,8 @@
 """A training under the caller's global settings of scikit-learn: in workers, and in a process that loads the model."""
 
 import json
-import subprocess
-import sys
 
+import forked_programs
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,8 +57,9 @@ def test_a_process_without_them_answers_as_the_one_that_trained(table, tmp_path)
         "answers = metamodel.load_model(sys.argv[1]).predict(rows)\n"
         "print(json.dumps([answers['status'].unique().tolist(), answers['prediction'].tolist()]))"
     )
-    command = [sys.executable, "-c", program, str(result.bundle_path), str(tmp_path / "rows.parquet")]
-    statuses, predictions = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
+    done = forked_programs.run("-c", program, str(result.bundle_path), str(tmp_path / "rows.parquet"))
+    assert done.returncode == 0, done.stderr
+    statuses, predictions = json.loads(done.stdout)
     assert statuses == ["child"]
     assert predictions == pytest.approx(expected.tolist(), abs=1e-9)
 

@@ -43,10 +43,11 @@ class Project:
     def run(self, entry_point: str, parameters: Mapping[str, str]) -> "Finished":
         given = [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
         arguments = ["run", str(ROOT), "--env-manager", "local", "-e", entry_point, *given]
+        # The commands of MLproject call `python` by name.
+        forked_programs.python_that_forks(self.home / "bin")
         env = {
             **os.environ,
-            # The commands of MLproject call `python` by name.
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PATH": os.pathsep.join([str(self.home / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.home / 'mlflow.db'}",
             "_MLFLOW_SERVER_ARTIFACT_ROOT": str(self.home / "artifacts"),
         }

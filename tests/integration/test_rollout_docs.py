@@ -26,11 +26,13 @@ def test_the_canary_goes_from_one_percent_to_all_by_the_commands_of_the_page(tmp
     said = ""
     for kind, text in blocks:
         if kind == "python":
-            command = [sys.executable, "-c", text]
+            done = forked_programs.run("-c", text, cwd=tmp_path, env=env, timeout=500)
         else:
             program = text.replace("metamodel ", f"{sys.executable} {forked_programs.__file__} metamodel ")
             command = ["bash", "-euc", program]
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=500, check=False)
+            done = subprocess.run(
+                command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=500, check=False
+            )
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         said += done.stdout
     assert "sales 3: canary of 0.01 of the units" in said

@@ -2,6 +2,9 @@
 
 ``python fork_server.py <number of an open socket>`` listens there until its standard input ends, which its parent holds
 open. It imports nothing before it is asked for the first time. `forked_programs` is how tests ask.
+
+``python -P -s fork_server.py <number> others`` imports only what others wrote, and has nothing of the checkout on its
+path: its children find the code of a model where a new Python finds it.
 """
 
 import contextlib
@@ -16,8 +19,9 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from types import ModuleType
 from typing import Any, NamedTuple
 
 NUMBER = struct.Struct("!q")  # the length of a request, the id of a process, an exit code
@@ -25,21 +29,27 @@ STREAMS = 3
 
 # What the commands import besides, late: stores, the log of a training, and servers.
 _LATE = (
-    *("mlflow.pyfunc.scoring_server", "mlflow.server", "mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store"),
-    *("mlflow.store.model_registry.sqlalchemy_store", "mlflow.cli", "matplotlib.figure", "uvicorn", "uvicorn.main"),
+    # The application of MLflow's server asks whether uvicorn is there.
+    *("uvicorn", "uvicorn.main", "mlflow.pyfunc.scoring_server", "mlflow.server", "mlflow.server.fastapi_app"),
+    *("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store"),
+    *("mlflow.cli", "matplotlib.figure"),
     *("sklearn.ensemble", "sklearn.pipeline", "pyarrow.parquet", "alembic.command", "sqlalchemy.dialects.sqlite"),
     *("IPython", "git"),
 )
+
+# What answers with a logged model.
+_ANSWERING = ("mlflow.pyfunc.backend", "pyarrow.dataset", "sklearn.tree", "skops.io")
 
 
 class Request(NamedTuple):
     """A program, and what the process that runs it is given."""
 
-    module: str  # run as `python -m` does
+    module: str  # run as `python -m` does; "-c": the first argument is the program
     before: str  # Python that is run first, such as to change a limit
     arguments: list[str]
     environment: dict[str, str]
     directory: str
+    is_isolated: bool  # as `python -I` is: neither its directory nor PYTHONPATH is on its path
     streams: list[int]  # descriptors of stdin, stdout and stderr
 
     def run(self) -> None:
@@ -55,11 +65,23 @@ class Request(NamedTuple):
         if self.environment.get("PYTHONUNBUFFERED"):
             sys.stdout.reconfigure(line_buffering=True, write_through=True)
         sys.modules["numpy"].random.seed()  # or all children draw the same
-        sys.path[0] = self.directory  # in place of the one of this script
+        self._set_path()
         sys.argv = [self.module, *self.arguments]
         if self.before:
             exec(compile(self.before, "<before>", "exec"), {"__name__": "before"})
-        runpy.run_module(self.module, run_name="__main__", alter_sys=True)
+        if self.module != "-c":
+            runpy.run_module(self.module, run_name="__main__", alter_sys=True)
+            return
+        main = sys.modules["__main__"] = ModuleType("__main__")
+        exec(compile(sys.argv.pop(1), "<string>", "exec"), vars(main))
+
+    def _set_path(self) -> None:
+        directory = "" if self.module == "-c" else self.directory
+        if not sys.flags.safe_path:
+            sys.path[0] = directory  # in place of the one of the server's script
+        elif not self.is_isolated:
+            further = self.environment.get("PYTHONPATH", "")
+            sys.path[:0] = [directory, *filter(None, further.split(os.pathsep))]
 
 
 def import_all() -> None:
@@ -67,17 +89,28 @@ def import_all() -> None:
     import metamodel
 
     ours = [module.name for module in pkgutil.walk_packages(metamodel.__path__, "metamodel.")]
-    for name in (*ours, *_LATE):
-        if not name.endswith("__main__"):
-            with contextlib.suppress(ImportError):
-                import_module(name)
+    _import(name for name in (*ours, *_LATE) if not name.endswith("__main__"))
+
+
+def import_others() -> None:
+    """Import what answering with a model takes, and nothing of the package."""
+    _import([*_LATE, *_ANSWERING])
+    ours = sorted(name for name in sys.modules if name.partition(".")[0] == "metamodel")
+    assert not ours, f"another package imports {ours}, which a model has to bring along"
+
+
+def _import(names: Iterable[str]) -> None:
+    for name in names:
+        with contextlib.suppress(ImportError):
+            import_module(name)
 
 
 class ForkServer:
     """Forks whoever is asked for, and tells how each ended."""
 
-    def __init__(self, listening: socket.socket) -> None:
+    def __init__(self, listening: socket.socket, import_modules: Callable[[], None]) -> None:
         self._listening = listening
+        self._import_modules = import_modules
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, tuple[int, socket.socket]] = {}  # by descriptor of the process
         self._warm = False
@@ -97,7 +130,7 @@ class ForkServer:
         start, streams, _, _ = socket.recv_fds(connection, NUMBER.size, STREAMS)
         request = Request(**read_json(connection, *NUMBER.unpack(start)), streams=streams)
         if not self._warm:
-            import_all()
+            self._import_modules()
             gc.freeze()  # what is there for good is no garbage to any child
             self._warm = True
         process = os.fork()
@@ -139,7 +172,8 @@ def read_json(connection: socket.socket, size: int) -> Any:
 
 def main() -> None:
     """Serve, and be one child after the other."""
-    request = ForkServer(socket.socket(fileno=int(sys.argv[1]))).next_request()
+    number, *only = sys.argv[1:]
+    request = ForkServer(socket.socket(fileno=int(number)), import_others if only else import_all).next_request()
     request.run()
 
 

@@ -4,51 +4,68 @@ Such a process has the arguments, environment, directory and streams that it is 
 sent signals, and an exit code, as one that was started with ``python -m``. Where a variable is to be another that is
 read once, at the start of Python or of a library, a new Python is started.
 
+A second fork server has imported only what others wrote: its children find a model's code where a new Python does.
+
 ``python forked_programs.py <module> <argument>...`` is such a program for shells, with the same streams and exit code.
 """
 
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import fork_server
 from fork_server import NUMBER
 
-# Where the fork server listens.
+# Where the fork servers listen.
 _PLACE = "METAMODEL_TESTS_FORK_SERVER"
+_PLACE_OF_OTHERS = "METAMODEL_TESTS_FORK_SERVER_OF_OTHERS"
 
-# How the names of variables begin that are read once, and one that is not.
+# How the names of variables begin that are read once, and those that are not; PYTHONPATH is not by the second server.
 _READ_ONCE = ("PYTHON", "OMP_", "OPENBLAS_", "MKL_")
 _UNBUFFERED = "PYTHONUNBUFFERED"
+
+# What a program finds imported: this checkout with all that it uses; what others wrote; or that, by a Python that is as
+# `python -I` is.
+Imported = Literal["all", "others", "isolated"]
 
 
 @contextlib.contextmanager
 def forking() -> Iterator[None]:
-    """Have a fork server for this process and for those that it starts, where the system has what that needs."""
+    """Have fork servers for this process and for those that it starts, where the system has what that needs."""
     if not hasattr(os, "pidfd_open"):
         yield
         return
+    others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with _fork_server(_PLACE), _fork_server(_PLACE_OF_OTHERS, ["-P", "-s"], ["others"], others):
+        yield
+
+
+@contextlib.contextmanager
+def _fork_server(
+    variable: str, options: Sequence[str] = (), arguments: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="forks-") as folder, socket.socket(socket.AF_UNIX) as listening:
         place = os.path.join(folder, "socket")
         listening.bind(place)
         listening.listen(64)
         with open(f"{place}.log", "wb") as log:
-            command = [sys.executable, fork_server.__file__, str(listening.fileno())]
-            streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+            command = [sys.executable, *options, fork_server.__file__, str(listening.fileno()), *arguments]
+            streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log, "env": env}
             server = subprocess.Popen(command, pass_fds=[listening.fileno()], start_new_session=True, **streams)
-        os.environ[_PLACE] = place
+        os.environ[variable] = place
         try:
             yield
         finally:
-            del os.environ[_PLACE]
+            del os.environ[variable]
             server.communicate(timeout=60)
 
 
@@ -118,13 +135,14 @@ def start(
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
     before: str = "",
+    imported: Imported = "all",
 ) -> Program:
     """Start a module as ``python -m`` does.
 
     Parameters
     ----------
     module
-        Its name.
+        Its name, or "-c": the first argument is the program.
     arguments
         What comes behind it.
     stdin, stdout, stderr
@@ -134,19 +152,24 @@ def start(
     env
         The whole environment; this process's as a default.
     before
-        Python that the process runs first.
+        Python that the process runs first; for a module alone.
+    imported
+        What it finds imported.
     """
     environment = dict(os.environ if env is None else env)
-    if _PLACE not in os.environ or _read_once(environment) != _read_once(os.environ):
-        program = ["-m", module] if not before else ["-c", f"{before}\nimport runpy\n{_RUN}", module]
+    place = os.environ.get(_PLACE if imported == "all" else _PLACE_OF_OTHERS)
+    if place is None or _read_once(environment, imported) != _read_once(os.environ, imported):
+        program = ["-c"] if module == "-c" else ["-m", module]
+        if before:
+            program = ["-c", f"{before}\nimport runpy\n{_RUN}", module]
         streams: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-        command = [sys.executable, *program, *arguments]
+        command = [sys.executable, *(["-I"] if imported == "isolated" else []), *program, *arguments]
         return subprocess.Popen(command, cwd=cwd, env=environment, start_new_session=True, **streams)
     about: dict[str, object] = {"module": module, "before": before, "arguments": arguments}
     about |= {"environment": environment, "directory": os.path.abspath(cwd or "")}
-    request = json.dumps(about).encode()
+    request = json.dumps(about | {"is_isolated": imported == "isolated"}).encode()
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(os.environ[_PLACE])
+    connection.connect(place)
     with open(os.devnull, "r+b") as nothing:
         files = [nothing if stream == subprocess.DEVNULL else stream for stream in (stdin, stdout, stderr)]
         numbers = [file if isinstance(file, int) else file.fileno() for file in files]
@@ -191,16 +214,34 @@ def _text(file: IO[bytes]) -> str:
     return file.read().decode()
 
 
-def _read_once(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(_READ_ONCE) and name != _UNBUFFERED}
+def _read_once(environment: Mapping[str, str], imported: Imported) -> dict[str, str]:
+    any_value = {_UNBUFFERED} if imported == "all" else {_UNBUFFERED, "PYTHONPATH"}
+    names = {name for name in environment if name.startswith(_READ_ONCE)} - any_value
+    return {name: environment[name] for name in names}
 
 
 def _number(connection: socket.socket) -> int:
     """Read a number; one that is not whole yet is waited for."""
     data = connection.recv(NUMBER.size, socket.MSG_WAITALL)
     if len(data) < NUMBER.size:
-        raise RuntimeError(f"the fork server has gone: {Path(f'{os.environ[_PLACE]}.log').read_text()}")
+        logs = [Path(f"{os.environ[name]}.log").read_text() for name in (_PLACE, _PLACE_OF_OTHERS)]
+        raise RuntimeError(f"the fork server has gone: {' '.join(logs)}")
     return int(NUMBER.unpack(data)[0])
+
+
+def python_that_forks(folder: Path) -> None:
+    """Write a `python` there for commands that call it by name: ``-m`` forks; whatever else is a new Python's.
+
+    Parameters
+    ----------
+    folder
+        For the front of PATH; made where it is not there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    new, forked = shlex.quote(sys.executable), shlex.quote(__file__)
+    script = f'#!/bin/sh\n[ "$1" = -m ] || exec {new} "$@"\nshift\nexec {new} -S {forked} "$@"\n'
+    (folder / "python").write_text(script, encoding="utf-8")
+    (folder / "python").chmod(0o755)
 
 
 def main() -> None:

@@ -5,12 +5,11 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import forked_programs
 import mlflow
 import pytest
 import servers
@@ -83,9 +82,8 @@ with no_file_beyond(int(sys.argv[1])):
 def test_a_bundle_without_an_output_directory_outlives_the_process_where_it_could_not_be_logged(
     size: int, stays: bool, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", PROGRAM, str(size)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = forked_programs.run("-c", PROGRAM, str(size), env=environment)
     bundle = Path(done.stdout.splitlines()[0])
     assert (done.returncode != 0) == stays, done.stderr
     assert (bundle / "manifest.json").exists() == stays

@@ -3,12 +3,12 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import mlflow
 import pandas as pd
 import pytest
@@ -238,15 +238,7 @@ def test_a_model_is_loaded_by_every_kind_of_uri_and_leaves_nothing_in_the_tempor
     assert info.model_uri.startswith("models:/m-")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, *uris],
-        env={**os.environ, "TMPDIR": str(temporary)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = forked_programs.run("-c", LOAD, *uris, env={**os.environ, "TMPDIR": str(temporary)}, cwd=tmp_path)
     assert done.stdout.splitlines() == ["5.0 10.0"] * 4, done.stderr
     assert list(temporary.iterdir()) == []
 

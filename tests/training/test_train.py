@@ -3,10 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
+import forked_programs
 import numpy as np
 import pandas as pd
 import pytest
@@ -215,9 +216,11 @@ def test_without_an_output_directory_the_bundle_goes_with_the_process():
 # --- several processes, and killed ones
 
 
-def run_here(program, **options):
-    command = [sys.executable, "-W", "ignore", "-c", program]
-    return subprocess.run(command, cwd=SUPPORT, capture_output=True, text=True, check=True, timeout=120, **options)
+def run_here(program):
+    quiet = f"import warnings; warnings.simplefilter('ignore')\n{program}"
+    done = forked_programs.run("-c", quiet, cwd=SUPPORT)
+    done.check_returncode()
+    return done
 
 
 @pytest.mark.slow
@@ -267,9 +270,9 @@ for _ in range(5):
     except InputError as error:
         assert "Another process is writing" in str(error)
 """
-    command = [sys.executable, "-W", "ignore", "-c", program]
-    both = [subprocess.Popen(command, cwd=SUPPORT, stderr=subprocess.PIPE) for _ in range(2)]
-    assert [(process.communicate(timeout=120)[1], process.returncode) for process in both] == [(b"", 0)] * 2
+    with ThreadPoolExecutor(2) as processes:
+        both = list(processes.map(run_here, [program] * 2))
+    assert [(done.stderr, done.returncode) for done in both] == [("", 0)] * 2
     model = MetaModel(tmp_path / "out")
     assert (model.bundle.damaged_files(), len(model.ledger)) == ([], 20)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+import forked_programs
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,7 +92,7 @@ def test_the_disk_cache_stays_in_bounds_and_temporary_directories_stay_empty(
     limit_mb = 0.15
     cache = tmp_path / "cache"
     program, env = _scoring(tmp_path, referring, METAMODEL_DISK_CACHE_MB=str(limit_mb))
-    subprocess.run([*program, _written(registered.rows, tmp_path)], env=env, check=True, timeout=120)
+    forked_programs.run(*program, _written(registered.rows, tmp_path), env=env).check_returncode()
 
     children = list((cache / "entries").iterdir())
     used = sum(path.stat().st_blocks * 512 for path in (cache / "entries").rglob("*"))
@@ -109,16 +108,18 @@ def test_what_a_killed_scoring_process_leaves_goes_with_the_next_one(
     program, env = _scoring(tmp_path, referring)
     rows = _written(registered.rows, tmp_path)
     registered.proxy.unavailable = "/model.pkl"  # so that a download is under way when it is killed
-    with subprocess.Popen([*program, rows], env=env) as process:
+    process = forked_programs.start(*program, rows, env=env)
+    try:
         while process.poll() is None and not list((tmp_path / "cache" / "partial").glob("*/*/MLmodel")):
             time.sleep(0.01)
+    finally:
         process.kill()
-    assert process.returncode == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     assert list((tmp_path / "tmp").iterdir())  # the referring model itself
     assert list((tmp_path / "cache" / "partial").iterdir())
     registered.proxy.unavailable = ""
 
-    subprocess.run([*program, rows], env=env, check=True, timeout=120)
+    forked_programs.run(*program, rows, env=env).check_returncode()
 
     assert not list((tmp_path / "tmp").iterdir())
     assert not list((tmp_path / "cache" / "partial").iterdir())
@@ -136,7 +137,7 @@ def _scoring(directory: Path, uri: str, **env: str) -> tuple[list[str], dict[str
     )
     quiet = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     own = {"TMPDIR": str(directory / "tmp"), "METAMODEL_DISK_CACHE": str(directory / "cache")}
-    return [sys.executable, "-c", program, uri], {**os.environ, **quiet, **own, **env}
+    return ["-c", program, uri], {**os.environ, **quiet, **own, **env}
 
 
 def _written(rows: pd.DataFrame, directory: Path) -> str:

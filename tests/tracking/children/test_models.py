@@ -2,12 +2,12 @@
 
 import importlib
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import mlflow
 import numpy as np
 import pandas as pd
@@ -93,8 +93,7 @@ def test_code_and_requirements_go_with_each_child(own_package: Path, tmp_path: P
     code = sorted(file.relative_to(files).as_posix() for file in (files / "code").rglob("*") if file.is_file())
     assert code == ["code/halved_models/__init__.py", "code/halved_models/shares.py"]
     assert "- shap>=0.46" in (files / "python_env.yaml").read_text()
-    command = [sys.executable, "-I", "-c", ASK, str(files)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = forked_programs.run("-c", ASK, str(files), cwd=tmp_path, imported="isolated")
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), [4.0, 4.0], rtol=1e-6)
 
