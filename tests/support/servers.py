@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import forked_programs
+import same_process
 from forked_programs import Program
 from stores import new_store
 
@@ -87,7 +88,8 @@ def tracking_server(directory: Path, workers: int = 1) -> Iterator[Server]:
         "workers": str(workers),
     }
     env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with _running(partial(forked_programs.start, "mlflow"), ["server"], options, directory, env) as server:
+    start = partial(forked_programs.start, "mlflow", before=same_process.TRACKING if workers == 1 else "")
+    with _running(start, ["server"], options, directory, env) as server:
         yield server
 
 
@@ -100,7 +102,10 @@ def scoring_server(
     *,
     stderr: str = "",
 ) -> Iterator[Server]:
-    """Run `mlflow models serve` in this Python environment: its own process, which starts that of the server.
+    """Run `mlflow models serve` in this Python environment.
+
+    With one worker and the log as its stderr the process goes on as the server, with nothing of this checkout imported;
+    else it starts that of the server. For a zip file, too: our own code opens it.
 
     Parameters
     ----------
@@ -116,7 +121,10 @@ def scoring_server(
         Where a shell leads stderr, such as ``2>/dev/full``; as a default to the log.
     """
     options = {"model-uri": str(model), "env-manager": "local", "workers": str(workers)}
-    with _running(partial(_begin, "mlflow", stderr), ["models", "serve"], options, directory, env or {}) as server:
+    start: _Start = partial(_begin, "mlflow", stderr)
+    if workers == 1 and not stderr and not str(model).startswith("zip:"):
+        start = partial(forked_programs.start, "mlflow", before=same_process.SCORING, imported="others")
+    with _running(start, ["models", "serve"], options, directory, env or {}) as server:
         yield server
 
 
