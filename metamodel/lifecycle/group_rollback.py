@@ -69,7 +69,8 @@ def check_group(present: MetaModel, earlier: MetaModel, key: GroupKey, version: 
     Raises
     ------
     InputError
-        It has no child of the group, or one that answers only together with what is otherwise there.
+        It has no child of the group, one that answers only together with what is otherwise there, or the very child
+        that the group has.
     """
     name = list(key)
     if differing := list(_differing(present.manifest, earlier.manifest)):
@@ -84,6 +85,20 @@ def check_group(present: MetaModel, earlier: MetaModel, key: GroupKey, version: 
         raise InputError(f"The present version does not know group {name}, so nothing of it can be rolled back.")
     if earlier.bundle.weights is not None or present.bundle.weights is not None:
         _check_parents(present.bundle, earlier.bundle, key, version)
+    if _same_child(present.bundle, earlier.bundle, key):
+        raise InputError(
+            f"Group {name} has that child already: the present one and that of version {version} are the same bytes. "
+            "Name an earlier version; metamodel versions --diff shows between which two it was replaced."
+        )
+
+
+def _same_child(present: Bundle, earlier: Bundle, key: GroupKey) -> bool:
+    """Whether a group answers in both by the same child and the same numbers."""
+    rows, encoded = [bundle.find(key) for bundle in (present, earlier)], [encode_key(key)]
+    if len({row.sha256 if row is not None else "" for row in rows}) > 1:
+        return False
+    now, before = (group_values_of(bundle, encoded) for bundle in (present, earlier))
+    return now.equals(before)
 
 
 def _differing(now: Manifest, before: Manifest) -> Iterator[str]:

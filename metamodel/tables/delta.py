@@ -60,6 +60,11 @@ class DeltaName:
     def parse(cls, name: str | Path) -> Self:
         """Read a name.
 
+        Raises
+        ------
+        InputError
+            It says of no table where it lies.
+
         Examples
         --------
         >>> DeltaName.parse("delta:/lake/sales@v12")
@@ -73,6 +78,8 @@ class DeltaName:
         if not text.startswith(PREFIX):
             return cls(text)
         path = text.removeprefix(PREFIX)
+        if not path or path.startswith("@"):
+            raise InputError(f"{text!r} names no table. Say where it lies: {PREFIX}/lake/sales.")
         if (at := _AT.search(path)) is None:
             return cls(path)
         version = at["version"]

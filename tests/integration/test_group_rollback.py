@@ -102,6 +102,19 @@ def test_a_version_that_was_updated_from_the_one_that_was_rolled_back_carries_it
     )
 
 
+def test_a_group_is_not_given_the_child_that_it_has(table: pd.DataFrame, tmp_path: Path) -> None:
+    name = versions_of(table, tmp_path, estimator="ridge", interval=0.9)
+    updated = metamodel.update(f"models:/{name}/3", table, retrain="failed", output_dir=tmp_path / "next")
+    metamodel.log_model(updated, registered_model_name=name, report=False)
+    metamodel.promote(name, 4)
+    for version in (3, 4):
+        with pytest.raises(
+            metamodel.InputError, match=rf"^Group \[3, 'P002'\] has that child already: .* of version {version}"
+        ):
+            metamodel.rollback(name, version, group=GROUP)
+    assert len(MlflowClient().search_model_versions(f"name = '{name}'")) == 4
+
+
 def test_the_command_says_what_it_did_and_versions_shows_the_group(table: pd.DataFrame, tmp_path: Path) -> None:
     name = versions_of(table, tmp_path, estimator="ridge")
     result = run("rollback", name, "--version", "1", "--group", '[3, "P002"]')

@@ -90,6 +90,12 @@ def test_what_is_not_there_is_one_line(sales: Path, at: str, match: str) -> None
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["delta:", "delta:@v3"])
+def test_a_name_of_no_table_is_told(name: str) -> None:
+    with pytest.raises(InputError, match=rf"^'{name}' names no table\. Say where it lies: delta:/lake/sales\.$"):
+        read_table(name)
+
+
 def test_without_deltalake_the_command_that_brings_it_is_told(sales: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metamodel.common.extras.find_spec", lambda module: None)
     with pytest.raises(InputError, match=r"^A Delta table needs deltalake, .* Run: pip install deltalake "):
