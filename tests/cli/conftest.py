@@ -1,5 +1,6 @@
 """A folder with tables, good ones and bad ones, and a model that was trained on the command line."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -17,15 +18,23 @@ def sales() -> pd.DataFrame:
     return make_store_sales(n_stores=2, n_products=2, n_weeks=30)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sales: pd.DataFrame) -> Path:
-    """The working directory, with the table as CSV, as Parquet and as a folder of Parquet files."""
-    monkeypatch.chdir(tmp_path)
-    sales.to_csv("sales.csv", index=False)
-    sales.to_parquet("sales.parquet")
-    Path("parts").mkdir()
+@pytest.fixture(scope="session")
+def _tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table as CSV, as Parquet and as a folder of Parquet files."""
+    folder, sales = tmp_path_factory.mktemp("tables"), make_store_sales(n_stores=2, n_products=2, n_weeks=30)
+    sales.to_csv(folder / "sales.csv", index=False)
+    sales.to_parquet(folder / "sales.parquet")
+    (folder / "parts").mkdir()
     for i, part in enumerate((sales.iloc[:50], sales.iloc[50:])):
-        part.to_parquet(f"parts/{i}.parquet")
+        part.to_parquet(folder / f"parts/{i}.parquet")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _tables: Path) -> Path:
+    """The working directory, with these tables, which the test may change."""
+    shutil.copytree(_tables, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 

@@ -58,8 +58,8 @@ def test_the_same_training_writes_the_same_bytes_whatever_the_processes() -> Non
     assert written[0] == written[1] == written[2]
 
 
-def test_an_update_that_carries_all_groups_carries_their_reference_unchanged() -> None:
-    first = metamodel.MetaModel(monitored().bundle_path)
+def test_an_update_that_carries_all_groups_carries_their_reference_unchanged(bundle: Bundle) -> None:
+    first = metamodel.MetaModel(bundle.path)
 
     second = metamodel.update(first, weeks(8, 1, start="2026-01-05"), retrain=["new"], n_jobs=1)
 

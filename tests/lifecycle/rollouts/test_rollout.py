@@ -82,10 +82,10 @@ def test_the_signature_has_the_entity_and_the_version_says_what_it_is(sales: str
     ],
 )
 def test_models_that_do_not_fit_together_are_refused_in_one_line(
-    tmp_path: Path, options: dict[str, Any], what: str
+    trainings: list[metamodel.TrainingResult], tmp_path: Path, options: dict[str, Any], what: str
 ) -> None:
-    one = versions(*results(tmp_path / "a", panel()))
-    other = versions(*results(tmp_path / "b", panel(), **options))
+    one = versions(trainings[0])
+    other = versions(*results(tmp_path, panel(), **options))
     with pytest.raises(InputError, match=f"do not fit together: the challenger has other .*{what}") as error:
         metamodel.rollout(f"models:/{one}/1", f"models:/{other}/1")
     assert "\n" not in str(error.value)

@@ -1,12 +1,9 @@
 """Results are put together in the order of their tasks, so that the same training writes the same files."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import places
+import forked_programs
 import pytest
 from same_bundles import assert_same
 from serving import sales
@@ -79,8 +76,7 @@ for _ in range(2):
 
 def test_a_second_child_of_a_class_that_nobody_has_loaded_is_measured_as_when_many_have() -> None:
     """Objects of a class take less and less until some tens of them were made; so this wants a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": places.IMPORTS}
-    program = [sys.executable, "-c", COLD]
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    done = forked_programs.run("program_text", COLD)
+    assert done.returncode == 0, done.stderr
     cold, warm = done.stdout.splitlines()
     assert cold == warm

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from monitored import START, changed, monitored, statuses, weeks
 
 import metamodel
@@ -12,8 +13,20 @@ from metamodel.evaluation.drift.drift_columns import DriftColumns
 from metamodel.evaluation.drift.drift_reference import ABSOLUTE_ERROR, ERROR, PREDICTION, TARGET
 
 
-def test_features_are_those_of_the_training_rows_and_errors_those_of_held_out_ones() -> None:
-    result = monitored()
+@pytest.fixture(scope="module")
+def result() -> metamodel.TrainingResult:
+    return monitored()
+
+
+@pytest.fixture(scope="module")
+def without() -> metamodel.TrainingResult:
+    """Another one, that keeps nothing to compare later rows with."""
+    return monitored(reference=False)
+
+
+def test_features_are_those_of_the_training_rows_and_errors_those_of_held_out_ones(
+    result: metamodel.TrainingResult,
+) -> None:
     stored = read_drift(metamodel.MetaModel(result.bundle_path).bundle)
 
     assert stored is not None
@@ -39,22 +52,23 @@ def test_monitoring_needs_nothing_but_the_model(tmp_path: Path) -> None:
     assert statuses(found).pop('["DE",3]') == "performance"
 
 
-def test_without_a_reference_there_is_no_file() -> None:
-    bundle = metamodel.MetaModel(monitored(reference=False).bundle_path).bundle
+def test_without_a_reference_there_is_no_file(without: metamodel.TrainingResult) -> None:
+    bundle = metamodel.MetaModel(without.bundle_path).bundle
     assert DRIFT_NAME not in bundle.manifest.files
     assert read_drift(bundle) is None
 
 
-def test_a_carried_child_keeps_its_reference_and_a_retrained_one_gets_its_own() -> None:
-    first = monitored()
+def test_a_carried_child_keeps_its_reference_and_a_retrained_one_gets_its_own(
+    result: metamodel.TrainingResult,
+) -> None:
     later = weeks(8, 5, start="2026-03-02")
 
     second = metamodel.update(
-        metamodel.MetaModel(first.bundle_path), later, retrain=["listed"], retrain_list=[("DE", 3)], n_jobs=1,
+        metamodel.MetaModel(result.bundle_path), later, retrain=["listed"], retrain_list=[("DE", 3)], n_jobs=1,
         challenge=False,
     )  # fmt: skip
 
-    before, after = (read_drift(metamodel.MetaModel(one.bundle_path).bundle) for one in (first, second))
+    before, after = (read_drift(metamodel.MetaModel(one.bundle_path).bundle) for one in (result, second))
     assert before is not None
     assert after is not None
     assert set(before[0]) == set(after[0])
@@ -104,20 +118,19 @@ def test_an_update_of_one_group_does_not_forget_which_columns_are_functions_of_t
         assert stored[1].of_time == {"month"}
 
 
-def test_what_a_reference_costs_is_printed() -> None:
-    result = monitored()
-
+def test_what_a_reference_costs_is_printed(result: metamodel.TrainingResult, without: metamodel.TrainingResult) -> None:
     size = (result.bundle_path / DRIFT_NAME).stat().st_size
     assert result.summary["reference_bytes"] == size
     assert 0 < result.summary["reference_seconds"] < 60
     assert f"reference         {size:,} bytes for `metamodel monitor`, recorded in " in str(result)
-    assert "reference  " not in str(monitored(reference=False))
+    assert "reference  " not in str(without)
 
 
-def test_an_update_of_a_model_without_reference_records_the_groups_that_have_rows() -> None:
-    first = monitored(reference=False)
+def test_an_update_of_a_model_without_reference_records_the_groups_that_have_rows(
+    without: metamodel.TrainingResult,
+) -> None:
     later = weeks(8, 5, start="2026-03-02")
-    model = metamodel.MetaModel(first.bundle_path)
+    model = metamodel.MetaModel(without.bundle_path)
 
     second = metamodel.update(
         model, later[later["shop"] != 5], retrain=["listed"], retrain_list=[("DE", 3)], n_jobs=1, challenge=False,

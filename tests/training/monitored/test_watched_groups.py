@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from monitored import alike, with_pruned
 
 import metamodel
@@ -54,8 +55,14 @@ def test_groups_that_were_never_fitted_or_are_answered_by_nobody_are_not_watched
     assert watched == {child: "child", pruned: "parent:1", pooled: "pooled"}
 
 
-def test_the_reference_of_a_pruned_group_is_its_own_rows_and_its_parents_errors() -> None:
-    result = with_pruned()
+@pytest.fixture(scope="module")
+def result() -> metamodel.TrainingResult:
+    return with_pruned()
+
+
+def test_the_reference_of_a_pruned_group_is_its_own_rows_and_its_parents_errors(
+    result: metamodel.TrainingResult,
+) -> None:
     stored = read_drift(metamodel.MetaModel(result.bundle_path).bundle)
     assert stored is not None
     keys, reference = stored
@@ -76,17 +83,16 @@ def test_the_reference_of_a_pruned_group_is_its_own_rows_and_its_parents_errors(
         assert not np.isclose(said.mean(), held["predicted"].mean(), rtol=1e-6)
 
 
-def test_an_update_takes_over_the_reference_of_a_pruned_group() -> None:
-    first = with_pruned()
-    pruned = first.ledger[(first.ledger["level"] == 2) & (first.ledger["status"] == "skipped")]
-    fitted = first.ledger[(first.ledger["level"] == 2) & (first.ledger["status"] == "fitted")].iloc[0]
+def test_an_update_takes_over_the_reference_of_a_pruned_group(result: metamodel.TrainingResult) -> None:
+    children = result.ledger[result.ledger["level"] == 2]
+    pruned, fitted = children[children["status"] == "skipped"], children[children["status"] == "fitted"].iloc[0]
 
     second = metamodel.update(
-        metamodel.MetaModel(first.bundle_path), alike(8, 5), retrain=["listed"],
+        metamodel.MetaModel(result.bundle_path), alike(8, 5), retrain=["listed"],
         retrain_list=[(fitted["country"], fitted["shop"])], n_jobs=1, challenge=False,
     )  # fmt: skip
 
-    before, after = (read_drift(metamodel.MetaModel(one.bundle_path).bundle) for one in (first, second))
+    before, after = (read_drift(metamodel.MetaModel(one.bundle_path).bundle) for one in (result, second))
     assert before is not None
     assert after is not None
     for key in encode_keys(zip(pruned["country"], pruned["shop"].astype(int), strict=True)):
