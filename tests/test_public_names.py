@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import forked_programs
 import pytest
 
 import metamodel
@@ -42,11 +43,9 @@ def test_help_is_light():
 
 
 def test_training_does_not_import_mlflow_or_spark():
-    program = (
-        "import sys; from metamodel import train, update; print([n for n in ('mlflow', 'pyspark') if n in sys.modules])"
-    )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    program = "from metamodel import train, update\nprint([n for n in ('mlflow', 'pyspark') if n in sys.modules])"
+    run = forked_programs.run("program_text", forked_programs.anew("metamodel", "mlflow", "pyspark") + program)
+    assert run.stdout.strip() == "[]", run.stderr
 
 
 def test_turns_and_the_disk_cache_of_children_do_not_import_mlflow():

@@ -2,11 +2,11 @@
 
 import importlib
 import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import forked_programs
 import pytest
 from forks import SECONDS, held_elsewhere, in_a_fork, running_elsewhere
 
@@ -141,8 +141,9 @@ def test_whoever_comes_while_a_fork_waits_goes_on_after_it():
 
 
 def test_training_and_scoring_are_imported_where_there_is_neither_fork_nor_fcntl():
-    program = """
-import os, sys
+    program = f"""
+{forked_programs.anew("metamodel")}
+import os
 for name in ("fcntl", "pwd", "grp", "resource", "termios"):
     sys.modules[name] = None
 import multiprocessing, joblib, mlflow, sklearn.linear_model  # what others do with forks is their affair
@@ -152,7 +153,7 @@ for name in ("fork", "register_at_fork", "getuid", "sched_getaffinity"):
 import metamodel.training.train, metamodel.flavor.load, metamodel.scoring, metamodel.tracking.log_training
 import metamodel.bundle.writer, metamodel.flavor.remote.loader, metamodel.cli, metamodel.serving
 """
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=120)
+    done = forked_programs.run("program_text", program)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -1,9 +1,8 @@
 """Opening a model imports what answers rows, and neither training nor tuning."""
 
 import json
-import subprocess
-import sys
 
+import forked_programs
 import pandas as pd
 import pytest
 
@@ -19,7 +18,8 @@ def test_opening_a_model_and_asking_it_imports_nothing_that_trains(tmp_path):
     metamodel.train(rows, "store", "y", n_jobs=1, holdout=0, output_dir=tmp_path / "bundle")
     rows.to_parquet(tmp_path / "rows.parquet")
     program = f"""
-import json, sys
+{forked_programs.anew("metamodel")}
+import json
 import pandas as pd
 import metamodel
 rows = pd.read_parquet({str(tmp_path / "rows.parquet")!r})
@@ -27,7 +27,7 @@ answers = metamodel.load_model({str(tmp_path / "bundle")!r}).predict(rows)
 assert answers["prediction"].notna().all()
 print(json.dumps(sorted(name for name in sys.modules if name.startswith("metamodel."))))
 """
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=120)
+    done = forked_programs.run("program_text", program)
     assert done.returncode == 0, done.stderr
     modules = json.loads(done.stdout)
     assert {name.split(".")[1] for name in modules} == _ANSWERING, modules

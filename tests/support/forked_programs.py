@@ -209,6 +209,18 @@ def run(module: str, *arguments: str, timeout: float = 120, **options: Any) -> s
         return subprocess.CompletedProcess([module, *arguments], code, _text(output), _text(errors))
 
 
+def anew(*packages: str) -> str:
+    """Python with which a program begins that imports packages itself, though its fork server has imported them.
+
+    All that it imports besides is there: to see what packages import of one another takes no new Python.
+    """
+    return (
+        "import sys\n"
+        f"for _name in [name for name in sys.modules if name.partition('.')[0] in {packages!r}]:\n"
+        "    del sys.modules[_name]\n"
+    )
+
+
 def _text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode()

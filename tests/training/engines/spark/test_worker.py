@@ -1,9 +1,8 @@
 """What Spark's Python workers do, without Spark: whole groups out of a stream of batches."""
 
-import subprocess
-import sys
 from itertools import pairwise
 
+import forked_programs
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
@@ -15,12 +14,11 @@ from metamodel.training.engines.spark.worker import whole_groups
 def test_code_of_the_workers_imports_neither_mlflow_nor_spark() -> None:
     """Python workers are shared by all jobs of a session, so look at a fresh process; the cluster's test does too."""
     code = (
-        "import sys, metamodel.training.engines.spark.worker; "
-        "print([m for m in ('mlflow', 'pyspark') if m in sys.modules])"
+        "import metamodel.training.engines.spark.worker\nprint([m for m in ('mlflow', 'pyspark') if m in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    found = forked_programs.run("program_text", forked_programs.anew("metamodel", "mlflow", "pyspark") + code)
 
-    assert found.stdout.strip() == "[]"
+    assert found.stdout.strip() == "[]", found.stderr
 
 
 @given(st.lists(st.integers(1, 5), max_size=8), st.lists(st.integers(0, 30), max_size=6))
