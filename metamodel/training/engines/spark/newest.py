@@ -5,7 +5,7 @@ driver, by the code that every engine uses.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -23,7 +23,7 @@ from metamodel.tables.spark import column
 if TYPE_CHECKING:
     from metamodel.training.engines.spark.profile import SparkPlan
 
-__all__ = ["exact_dtype", "fresh_rows", "newest_rows"]
+__all__ = ["exact_dtype", "fresh_rows", "last_time", "newest_of_texts", "newest_rows"]
 
 _ROWS, _TIME = "__metamodel_rows", "__metamodel_time"
 
@@ -39,10 +39,32 @@ def exact_dtype(field: pa.Field) -> str:
     return "object"
 
 
-def newest_rows(
-    frame: DataFrame, keys: KeySchema, time: str, dtype: str, texts: Mapping[str, int] | None
-) -> dict[GroupKey, float | int]:
+def newest_rows(groups: Sequence[GroupKey | None], last: pa.Table, dtype: str) -> dict[GroupKey, float | int]:
     """Find where in time the last row of each group of all columns is.
+
+    Parameters
+    ----------
+    groups
+        The group of each distinct key, None where it is none.
+    last
+        The last time of each of these keys, in one column: `last_time`.
+    dtype
+        Its pandas dtype.
+    """
+    known = [i for i, key in enumerate(groups) if key is not None]
+    times = arrow_to_pandas(last.take(pa.array(known, pa.int64())), {_TIME: dtype})[_TIME]
+    return _newest([groups[i] for i in known], time_order(times, _TIME).tolist())
+
+
+def last_time(name: str) -> Column:
+    """Aggregate a column of times, which are no texts: the last text of a column is not always the latest one."""
+    return F.max(column(name)).alias(_TIME)
+
+
+def newest_of_texts(
+    frame: DataFrame, keys: KeySchema, time: str, dtype: str, texts: Mapping[str, int]
+) -> dict[GroupKey, float | int]:
+    """Find where in time the last row of each group of all columns is, where times are texts.
 
     Parameters
     ----------
@@ -53,14 +75,15 @@ def newest_rows(
     time, dtype
         The time column, and its pandas dtype.
     texts
-        Order of the texts of a time column of texts.
+        Their order.
     """
-    # The last text of a column is not always the latest one.
-    one = [] if texts is None else [column(time).alias(_TIME)]
-    last = None if one else F.max(column(time)).alias(_TIME)
-    grouped, points = _counted(frame, keys, one, last, dtype, texts)
+    grouped, points = _counted(frame, keys, [column(time).alias(_TIME)], None, dtype, texts)
+    return _newest(grouped, points.tolist())
+
+
+def _newest(groups: Sequence[Any], points: Sequence[float | int]) -> dict[GroupKey, float | int]:
     newest: dict[GroupKey, float | int] = {}
-    for key, point in zip(grouped, points.tolist(), strict=True):
+    for key, point in zip(groups, points, strict=True):
         if isinstance(key, tuple):
             newest[key] = max(point, newest.get(key, point))
     return newest

@@ -28,7 +28,7 @@ from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.spark import TYPE_EXAMPLES, SparkTable, column, column_types, example_of
 from metamodel.tables.split_groups import missing_split_groups
 from metamodel.training.engines.spark.equal_rows import spark_equal_rows
-from metamodel.training.engines.spark.newest import exact_dtype, newest_rows
+from metamodel.training.engines.spark.newest import exact_dtype, last_time, newest_of_texts, newest_rows
 from metamodel.training.engines.spark.odd_columns import spark_without_odd_fields
 from metamodel.training.engines.spark.of_time import spark_functions_of_time
 from metamodel.training.options import TrainingOptions
@@ -93,7 +93,7 @@ def plan_on_spark(
     check_columns(names, chosen, "feature column")
     table, odd_fields = spark_without_odd_fields(table, chosen)
     survey = _Survey(table, options, chosen)
-    counted, raw_keys = survey.keys()
+    counted, raw_keys, last = survey.keys()
     check_table(names, int(counted.sum()), options, features)
     keys, groups, dropped = _group(raw_keys, counted, options)
     numeric = is_quantity(pd.Series([example_of(survey.kind(options.target))]))
@@ -105,7 +105,11 @@ def plan_on_spark(
     counts = TableCounts(equal, survey.text_levels(chosen), odd_fields)
     decided = decide(profile, options, estimator, estimator_params, features, overrides, counts)
     times, name = survey.times(), options.time_column
-    newest = {} if name is None else newest_rows(survey.keyed, keys, name, str(profile[name].dtype), times)
+    newest: Mapping[GroupKey, float | int] = {}
+    if name is not None and times is not None:
+        newest = newest_of_texts(survey.keyed, keys, name, str(profile[name].dtype), times)
+    elif name is not None:
+        newest = newest_rows(groups, last, str(profile[name].dtype))
     sizes = _sizes(groups, counted.tolist())
     return SparkPlan(
         options,
@@ -176,12 +180,17 @@ class _Survey:
         """Spark's word for a column's type."""
         return self._types[name]
 
-    def keys(self) -> tuple[Any, pa.Table]:
-        """Rows of each distinct key, shape (n_keys,), and the keys."""
-        names = list(self._options.group_by)
-        number = F.count(F.lit(1)).alias("__metamodel_rows")
-        counted = self.frame.groupBy(*(column(name) for name in names)).agg(number).toArrow()
-        return counted.column(len(names)).to_numpy(), counted.select(names)
+    def keys(self) -> tuple[Any, pa.Table, pa.Table]:
+        """Rows of each distinct key, shape (n_keys,); the keys; and the last time of each, where times can be asked."""
+        names, time = list(self._options.group_by), self._options.time_column
+        wanted = [F.count(F.lit(1)).alias("__metamodel_rows")]
+        # One pass for both; that others are no times is said later, in better words than Spark's.
+        if time is not None and self.kind(time) != "string" and not isinstance(example_of(self.kind(time)), list):
+            wanted.append(last_time(time))
+        counted = self.frame.groupBy(*(column(name) for name in names)).agg(*wanted).toArrow()
+        width = len(names)
+        last = counted.select(list(range(width + 1, counted.num_columns)))
+        return counted.column(width).to_numpy(), counted.select(names), last
 
     @cached_property
     def _values(self) -> dict[str, tuple[int, int, int]]:
