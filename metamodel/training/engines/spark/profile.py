@@ -1,6 +1,6 @@
 """From a Spark table to a plan, without collecting its rows.
 
-The schema, the distinct keys with their counts, one aggregation that counts values, and the distinct labels of a
+The schema, the distinct keys with their counts and last times, one aggregation that counts values, and the labels of a
 classifier are all that comes to the driver. They make a *profile*, a small frame that stands for the table, by which
 the same code decides as for a table of this machine.
 """
