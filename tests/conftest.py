@@ -256,6 +256,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             .config("spark.metamodel.tests.workersTemp", os.environ["TMPDIR"])
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
+            # Hundreds of trainings share one heap. Each broadcast table takes a page, of 8 MB unless told, and what the
+            # user interface would show of a thousand jobs stays: full, the heap was searched over and over.
+            .config("spark.buffer.pageSize", "1m")
+            .config("spark.ui.retainedJobs", "100")
+            .config("spark.ui.retainedStages", "100")
+            .config("spark.ui.retainedTasks", "1000")
+            .config("spark.sql.ui.retainedExecutions", "50")
+            # To compile a plan takes longer than to walk it for a few hundred rows. The clusters compile, as users do.
+            .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
             .getOrCreate()
         )
     signal.signal(signal.SIGINT, interrupted)  # the session brought one of its own

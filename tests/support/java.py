@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 # Most of what a machine of Java does in its first minute is to compile itself. One that lives no longer is done sooner
-# with quick code and the simplest collector.
-QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
+# with quick code and the simplest collector. Quick code alone has little room unless told: what a session of many tests
+# needs would be thrown away, and be made again.
+QUICK = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC", "-XX:-UsePerfData")
 
 # Spark's classes, read and checked before, which `spark_archive` puts here: to load them is half of a machine's work.
 ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"

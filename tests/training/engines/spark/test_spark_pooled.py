@@ -64,7 +64,7 @@ def test_a_table_that_is_too_large_to_be_collected_has_none_and_says_so(
 ) -> None:
     monkeypatch.setattr(pooled, "_MOST_COLLECTED", 200)
     table = spark.createDataFrame(alike().dropna())
-    result = metamodel.train(table, "shop", "y", "ridge", unknown="fallback", engine="spark")
+    result = metamodel.train(table, "shop", "y", "ridge", unknown="fallback", engine="spark", n_jobs=1)
 
     (said,) = [one.message for one in result.findings if one.check == "pooled"]
     assert "238 rows, and Spark's driver collects 200 at most" in said
