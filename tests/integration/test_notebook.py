@@ -44,7 +44,7 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def weekly(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return executed("weekly.ipynb", tmp_path_factory.mktemp("weekly"), WEEKS)
+    return executed("weekly.ipynb", tmp_path_factory.mktemp("weekly"), WEEKS, forked=True)
 
 
 @pytest.mark.slow

@@ -1,10 +1,13 @@
 """Notebooks of this project, executed from top to bottom in a kernel of their own."""
 
+import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -16,8 +19,21 @@ CELL_SECONDS = 150
 FOLDER = ROOT / "notebooks"
 
 
-def executed(name: str, home: Path, *checks: str) -> Any:
-    """Execute a notebook and cells that check what it left behind; nothing of it is written outside `home`."""
+def executed(name: str, home: Path, *checks: str, forked: bool = False) -> Any:
+    """Execute a notebook and cells that check what it left behind; nothing of it is written outside `home`.
+
+    Parameters
+    ----------
+    name
+        Its file.
+    home
+        An empty directory.
+    checks
+        Further cells, in the same kernel.
+    forked
+        Whether the kernel is forked from a process that has imported the package; else it is a new Python's, which says
+        what imports warn of.
+    """
     notebook = nbformat.read(FOLDER / name, as_version=4)
     notebook.cells += [nbformat.v4.new_code_cell(check) for check in checks]
     with pytest.MonkeyPatch.context() as patch:
@@ -27,14 +43,29 @@ def executed(name: str, home: Path, *checks: str) -> Any:
         # Everything of the kernel's own lies in the temporary directory, too.
         patch.setenv("IPYTHONDIR", str(home / "ipython"))
         patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
+        kernel = "python3"
+        if forked:
+            kernel = _forked_kernel(home / "jupyter")
+            patch.setenv("JUPYTER_PATH", str(home / "jupyter"))
         resources = {"metadata": {"path": str(home)}}
-        client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=resources)
+        client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name=kernel, resources=resources)
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             return client.execute()
         finally:  # it leaves Python's own, also where the shell has told a command behind it to ignore them
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+
+
+def _forked_kernel(folder: Path) -> str:
+    """Describe a kernel that the fork server forks; returns its name."""
+    program = [sys.executable, "-S", forked_programs.__file__, "ipykernel_launcher", "-f", "{connection_file}"]
+    described = folder / "kernels" / "forked" / "kernel.json"
+    described.parent.mkdir(parents=True)
+    described.write_text(
+        json.dumps({"argv": program, "display_name": "Forked", "language": "python"}), encoding="utf-8"
+    )
+    return "forked"
 
 
 def assert_quiet(notebook: Any) -> None:
