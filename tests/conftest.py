@@ -90,16 +90,21 @@ LONG = ("server", "attack", "slow")
 # Files whose tests start Spark on their own.
 CLUSTERS = ("test_spark_cluster.py", "test_spark_connect.py")
 
+# Files whose tests fit in two processes, which joblib keeps for whoever comes next: to start them takes seconds.
+POOLS = ("training/test_train.py", "engines/test_joblib_pool.py", "monitored/test_stored_reference.py")
+
 
 def _share(nodeid: str) -> str:
     """Name the share of the tests that one goes with.
 
     A file's tests share servers and models; those of Spark share one session, of whatever file they are: each process
-    that has one pays for a JVM, and a small machine has no memory for more.
+    that has one pays for a JVM, and a small machine has no memory for more. Processes of joblib are shared, too.
     """
     file = nodeid.partition("::")[0]
     if file.endswith(CLUSTERS):
         return "clusters"
+    if file.endswith(POOLS):
+        return "processes"
     return "spark" if "spark" in nodeid else file
 
 
