@@ -6,11 +6,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
 from metamodel.bundle.diagnostics import Evidence
 from metamodel.bundle.ledger import LedgerRow
@@ -36,12 +39,15 @@ _NO_MERGING = {"spark.sql.adaptive.coalescePartitions.enabled": "false"}
 # Groups, and bytes of children, that are written to one file on their way into the bundle.
 _CHUNK_GROUPS, _CHUNK_BYTES = 2000, 64 * 2**20
 
+# Results that are no more than this come to the driver at once.
+_AT_ONCE_BYTES = 16 * 2**20
+
 # Bytes of a group's sampled rows → its features, shape (n_rows, n_features).
 _Reader = Callable[[bytes], AnyArray]
 
 
 @contextmanager
-def materialized(trained: DataFrame) -> Iterator[DataFrame]:
+def materialized(trained: DataFrame) -> Iterator[Iterator[Row]]:
     """Run the training, all tasks at once, and keep its results until the driver has read them.
 
     They are kept on the workers' disks (lost with a worker, they are made again), or in the staging directory.
@@ -50,15 +56,24 @@ def materialized(trained: DataFrame) -> Iterator[DataFrame]:
     staging = session.conf.get(STAGING, None)
     if staging:
         with _staged(trained, session, staging) as results:
-            yield results
+            yield results.toLocalIterator(prefetchPartitions=True)
         return
     kept = trained.persist(StorageLevel.DISK_ONLY)
     try:
         with settings(session, _NO_MERGING):
-            kept.count()
-        yield kept
+            size = _bytes(kept)
+        # A stream is a job for each partition, and Spark's scheduler holds such jobs, with the broadcast tables of
+        # their plans, for as long as the session lives (seen in 4.3).
+        yield iter(kept.collect()) if size <= _AT_ONCE_BYTES else kept.toLocalIterator(prefetchPartitions=True)
     finally:
         kept.unpersist()
+
+
+def _bytes(results: DataFrame) -> int:
+    """Sum up the lengths of all texts and binaries."""
+    fields = [name for name, kind in results.dtypes if kind in ("string", "binary")]
+    total = reduce(add, (F.coalesce(F.octet_length(name), F.lit(0)).cast("bigint") for name in fields))
+    return results.agg(F.sum(total)).collect()[0][0] or 0
 
 
 @contextmanager

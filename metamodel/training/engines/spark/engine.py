@@ -114,8 +114,7 @@ class SparkEngine(Engine[SparkPlan]):
         trainer = partition_trainer(job, placement)
         rows = rows_by_group(self.plan, placement, job.starts)
         with materialized(rows.mapInArrow(trainer.train, RESULT_SCHEMA)) as results:
-            streamed = results.toLocalIterator(prefetchPartitions=True)
-            yield from collected(streamed, placement.keys, job.directory, self._sampled_rows)
+            yield from collected(results, placement.keys, job.directory, self._sampled_rows)
 
     def _fit_pooled(self, job: Job[SparkPlan], global_candidate: str) -> Iterator[TaskResult]:
         if wants_pooled(self.plan):

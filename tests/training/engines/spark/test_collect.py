@@ -4,14 +4,17 @@ import hashlib
 import json
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.shard_reader import ShardReader
 from metamodel.exceptions import TrainingError
-from metamodel.training.engines.spark.collect import collected
+from metamodel.training.engines.spark import collect
+from metamodel.training.engines.spark.collect import collected, materialized
 
 pytestmark = pytest.mark.spark
 
@@ -47,3 +50,23 @@ def test_a_group_has_its_key_back_in_shard_ledger_and_samples(tmp_path: Path) ->
         shard = ShardReader(result.shard)
         assert [(stored.key, stored.sha256) for stored in shard.rows()] == [('["a",2]', digest)]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_small_results_come_in_one_job_that_spark_forgets_and_large_ones_partition_by_partition(
+    spark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is streamed is held by Spark's scheduler, with the whole plan, after the results are gone."""
+    scheduler = spark.sparkContext._jsc.sc().dagScheduler()
+    made = spark.range(0, 1000, 1, 4).select("id", F.repeat(F.lit("x"), 100).alias("text"), F.lit(None).alias("none"))
+    jobs, held = [], []
+    for most in (100_000, 99_999):
+        monkeypatch.setattr(collect, "_AT_ONCE_BYTES", most)
+        before = scheduler.activeQueryToJobs().size()
+        with materialized(made) as results:
+            count = scheduler.numTotalJobs()
+            assert [row.id for row in results] == list(range(1000))
+            jobs.append(scheduler.numTotalJobs() - count)
+        held.append(scheduler.activeQueryToJobs().size() - before)
+    assert jobs[0] < jobs[1] == 4
+    assert held[0] == 0
+    assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
