@@ -18,14 +18,15 @@ TEST_ENV = $(SPARK_ENV) PYTHONDONTWRITEBYTECODE=
 # Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests go together.
 # On two cores the quick tests want two. The others want four: a third of their time they wait for servers and for Spark.
 pytest   = $(TEST_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(or $(WORKERS),$(1)) --durations=25
-QUICK    = not server and not spark and not browser and not slow and not speed and not attack
+UNIT     = not server and not spark and not browser and not slow and not speed and not attack
 # All that lies there is marked, and need not even be imported.
 UNMARKED = --ignore=tests/attacks --ignore=tests/integration
+UNIT_TESTS = $(call pytest,2) --hypothesis-profile=quick $(UNMARKED)
 DEFINITION = setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-pandas3 venv-lowest venv-pythons demo quick test attacks lint types layers check test-pandas3 test-lowest \
+.PHONY: help venv venv-pandas3 venv-lowest venv-pythons demo quick unit costs test attacks lint types layers check test-pandas3 test-lowest \
 	test-python audit clean
 
 help:  ## show this list
@@ -48,9 +49,16 @@ demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow 
 	@$(RUN) mlflow run . --env-manager local --experiment-name metamodel-demo
 	@echo "==> Done. Look at the run with: $(VENV)/bin/mlflow ui"
 
-quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser, Hypothesis with fewer examples: four minutes on two cores (ARGS="-k keys" narrows them)
+quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser but the one in twenty that takes long, Hypothesis with fewer examples: two minutes on two cores (ARGS="-k keys" narrows them)
 	@echo "==> pytest, the quick tests"
-	@$(RUN) $(call pytest,2) --hypothesis-profile=quick $(UNMARKED) -m "$(QUICK)" $(ARGS)
+	@$(RUN) $(UNIT_TESTS) -m "$(UNIT) and not long" $(ARGS)
+
+unit: $(VENV)/.dev  ## run those that take long, too: three and a half minutes
+	@echo "==> pytest, the unit tests"
+	@$(RUN) $(UNIT_TESTS) -m "$(UNIT)" $(ARGS)
+
+costs: $(VENV)/.dev  ## measure the unit tests anew, which take long (tests/costs.json): wants an otherwise idle machine
+	@$(MAKE) --no-print-directory unit ARGS=--write-costs
 
 test: $(VENV)/.dev  ## run the whole test suite but the attacks (ARGS="-k keys" narrows it)
 	@echo "==> pytest"
@@ -83,18 +91,18 @@ test-pandas3: $(VENV3)/.dev  ## run the tests of tables on pandas 3, without tho
 		-m "not speed and not slow and not attack and not spark and not tableless" -W ignore::pandas.errors.Pandas4Warning $(ARGS)
 
 # The oldest Matplotlib calls pyparsing by names that the newest one warns of.
-test-lowest: $(VENVLOW)/.dev  ## run the quick tests on the oldest versions that setup.cfg allows
+test-lowest: $(VENVLOW)/.dev  ## run the unit tests on the oldest versions that setup.cfg allows
 	@echo "==> pytest on the lowest versions"
-	@PATH="$(abspath $(VENVLOW))/bin:$$PATH" $(call pytest,2) -m "$(QUICK)" \
+	@PATH="$(abspath $(VENVLOW))/bin:$$PATH" $(call pytest,2) -m "$(UNIT)" \
 		-W ignore::pyparsing.warnings.PyparsingDeprecationWarning $(ARGS)
 	@$(if $(ARGS),,echo "==> The servers on the lowest versions"; \
 		PATH="$(abspath $(VENVLOW))/bin:$$PATH" $(call pytest,0) \
 		tests/serving/test_scorer.py -m server -k every_request \
 		-W ignore::pyparsing.warnings.PyparsingDeprecationWarning)
 
-test-python:  ## run the quick tests on another Python, in its own environment: PYTHON=python3.13
+test-python:  ## run the unit tests on another Python, in its own environment: PYTHON=python3.13
 	@echo "==> pytest on $$($(PYTHON) --version)"
-	@$(MAKE) --no-print-directory quick VENV=.venv-$(notdir $(PYTHON))
+	@$(MAKE) --no-print-directory unit VENV=.venv-$(notdir $(PYTHON))
 
 # Without --strict it would say that nothing is known of packages that it cannot ask for.
 audit: $(VENV)/.dev  ## ask whether holes are known in what .venv holds: needs the network, and an index that knows of holes

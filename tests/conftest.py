@@ -18,6 +18,7 @@ from typing import Any
 import importlib_metadata
 import pandas as pd
 import pytest
+from costs import takes_long, write_costs
 from forked_programs import forking
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import none
@@ -108,9 +109,30 @@ def _share(nodeid: str) -> str:
     return "spark" if "spark" in nodeid else file
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let whoever measures the tests write down what each of them takes."""
+    parser.addoption("--write-costs", action="store_true", help="write what each test takes into tests/costs.json")
+
+
+class _Measured:
+    """Adds up what the tests of a session take, without what they share with others."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            self._seconds[report.nodeid] = report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        write_costs(self._seconds)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Have one fork server for all processes of the session."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
+        if config.getoption("--write-costs"):
+            config.pluginmanager.register(_Measured())
         server = contextlib.ExitStack()
         server.enter_context(forking())
         config.add_cleanup(server.close)
@@ -143,6 +165,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if ATTACKS in item.path.parents:
             item.add_marker("attack")
+        if takes_long(item.nodeid):
+            item.add_marker("long")
     if "PYTEST_XDIST_WORKER" in os.environ:
         _sort(items)
 
