@@ -218,7 +218,7 @@ def resident_factor(codec: Codec, blob: bytes) -> float:
 
 
 def _taken(codec: Codec, blob: bytes) -> int:
-    """Bytes of one load; what another thread happens to allocate meanwhile is not in both."""
+    """Bytes of one load; what another thread allocates now and then is hardly in both."""
     return min(_traced_load(codec, blob), _traced_load(codec, blob))
 
 

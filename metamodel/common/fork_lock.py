@@ -153,12 +153,12 @@ def _find_cached_properties() -> None:
     """
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == _PACKAGE]
     for module in modules:
-        if module in _searched or _is_being_imported(module):
+        if not isinstance(module, ModuleType) or module in _searched or _is_being_imported(module):
             continue
-        _searched.add(module)
         for owner in {value for value in list(vars(module).values()) if isinstance(value, type)}:
             members = list(vars(owner).values()) if owner.__module__ == module.__name__ else []
             _properties.extend(member for member in members if isinstance(member, cached_property))
+        _searched.add(module)  # last: another thread that forks meanwhile finds them itself
 
 
 def _is_being_imported(module: ModuleType) -> bool:

@@ -62,8 +62,8 @@ def compare_with_parents(holdout: pd.DataFrame, task: str, fitted: Collection[Gr
         children; `better_than_parent`: "yes" or "no" where that is below 0.05, else "undecided". Children that share
         no such row with their parent are left out.
     """
-    depth = max(map(len, decode_keys(holdout["key"].cat.categories[:1])), default=0)
-    if all(len(key) >= depth for key in fitted):  # nobody has a parent
+    depth = max(map(len, decode_keys(holdout["key"].cat.categories[:1])), default=0)  # all children are of one level
+    if all(len(key) >= depth for key in fitted):  # nobody has a parent, and no row has to be looked at
         holdout = holdout.iloc[:0].assign(key=lambda rows: rows["key"].cat.remove_unused_categories())
     keys = list(holdout["key"].cat.categories)
     groups = holdout["key"].cat.codes.to_numpy().astype(np.int64)

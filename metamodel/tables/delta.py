@@ -77,13 +77,14 @@ class DeltaName:
         text = str(name)
         if not text.startswith(PREFIX):
             return cls(text)
-        path = text.removeprefix(PREFIX)
-        if not path or path.startswith("@"):
+        place = text.removeprefix(PREFIX)
+        at = _AT.search(place)
+        path = place if at is None else place[: at.start()]
+        if path.strip() in ("", "@"):
             raise InputError(f"{text!r} names no table. Say where it lies: {PREFIX}/lake/sales.")
-        if (at := _AT.search(path)) is None:
+        if at is None:
             return cls(path)
-        version = at["version"]
-        return cls(path[: at.start()], None if version is None else int(version), at["time"])
+        return cls(path, None if at["version"] is None else int(at["version"]), at["time"])
 
     def __str__(self) -> str:
         """Write the name that `parse` reads."""

@@ -9,8 +9,8 @@ from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME
 from metamodel.bundle.ledger_queries import rows_of_groups
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import Bundle
-from metamodel.common.group_status import OUTCOMES
-from metamodel.evaluation.metrics import aggregate
+from metamodel.common.group_status import OUTCOMES, TRAINED
+from metamodel.evaluation.metrics import aggregate, metric_names
 from metamodel.exceptions import InputError
 from metamodel.tables.checks import Finding
 from metamodel.training.result import TrainingResult
@@ -60,6 +60,7 @@ def result_of_bundle(path: str | Path) -> TrainingResult:
 def _summary(ledger: pd.DataFrame, manifest: Manifest) -> dict[str, Any]:
     children = rows_of_groups(ledger, len(manifest.keys.columns))
     statuses = children["status"].value_counts()
+    figures = children[metric_names(manifest.target.task)]
     return {
         "groups": len(children),
         **{f"groups_{status}": int(statuses.get(status, 0)) for status in OUTCOMES},
@@ -67,5 +68,5 @@ def _summary(ledger: pd.DataFrame, manifest: Manifest) -> dict[str, Any]:
         "seconds_fitting": float(ledger["seconds"].sum()),
         "model_bytes": int(ledger["bytes"].sum()),
         "data_findings": len(manifest.findings or ()),
-        **aggregate(children[children["status"] == "fitted"], manifest.target.task),
+        **aggregate(figures[children["status"].isin(TRAINED)], manifest.target.task),
     }

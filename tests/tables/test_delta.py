@@ -90,7 +90,7 @@ def test_what_is_not_there_is_one_line(sales: Path, at: str, match: str) -> None
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["delta:", "delta:@v3"])
+@pytest.mark.parametrize("name", ["delta:", "delta: ", "delta:@", "delta:@v3"])
 def test_a_name_of_no_table_is_told(name: str) -> None:
     with pytest.raises(InputError, match=rf"^'{name}' names no table\. Say where it lies: delta:/lake/sales\.$"):
         read_table(name)

@@ -77,7 +77,7 @@ def retired_rows(
 
 
 def _rows_of(ledger: pd.DataFrame, keys: Sequence[str], wanted: Collection[str]) -> pd.DataFrame:
-    rows = ledger[np.array([key in wanted for key in keys], dtype=bool)]
+    rows = ledger[np.array([key in wanted for key in keys], dtype=bool)].copy(deep=False)
     rows.index = pd.RangeIndex(len(rows))  # `reset_index` would copy them once more
     return rows
 
@@ -117,10 +117,13 @@ def restored(ledger: pd.DataFrame, carried: pd.DataFrame, keys: KeySchema, names
 
 def _replaced(column: pd.Series, mask: AnyArray, values: pd.Series) -> pd.Series:
     """Put values in the place of others, in the column's own type."""
-    plain = isinstance(column.dtype, np.dtype) and column.dtype == values.dtype  # as objects it takes ten times as long
-    whole = (column if plain else column.astype(object)).to_numpy(copy=True)
-    whole[mask] = (values if plain else values.astype(object)).to_numpy()
-    return pd.Series(whole, index=column.index, dtype=whole.dtype).astype(column.dtype, copy=False)
+    if isinstance(column.dtype, np.dtype) and column.dtype == values.dtype:  # as objects it takes ten times as long
+        whole = column.to_numpy(copy=True)
+        whole[mask] = values.to_numpy()
+        return pd.Series(whole, index=column.index, dtype=column.dtype)
+    objects = column.astype(object).to_numpy(copy=True)
+    objects[mask] = values.astype(object).to_numpy()
+    return pd.Series(objects, index=column.index, dtype=object).astype(column.dtype)
 
 
 def carried_holdout(bundle: Bundle, carried: Collection[str]) -> pd.DataFrame | None:

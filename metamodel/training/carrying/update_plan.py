@@ -115,6 +115,9 @@ class Lineage:
 
 FROM_NOTHING = Lineage()
 
+# What the ledger of the version before says of a group that has a part in what becomes of it.
+_OF_EARLIER = ("status", "error", "fingerprint", "rows_seen", "data_through", "trained_at")
+
 
 def plan_update(
     previous: MetaModel, training: "Engine[Any]", rules: Rules, retrain_list: Any, keep_missing: Any
@@ -140,6 +143,8 @@ def plan_update(
     plan = training.plan
     refuse_other(previous, plan)
     ledger = previous.ledger
+    columns = [*plan.keys.names, "level", *_OF_EARLIER, "missing_since"]
+    ledger = ledger[[name for name in columns if name in ledger]]  # to copy all columns takes long
     ledger = ledger[ledger["level"].isin([len(plan.keys.columns), *plan.levels]) & (ledger["status"] != "retired")]
     known_keys = encoded_keys_of(ledger, plan.keys)
     stored = stored_groups(previous.bundle)
@@ -251,8 +256,7 @@ def _text(one: Any) -> str:
 
 def _earlier(ledger: pd.DataFrame, keys: list[str], stored: StoredGroups) -> dict[str, Earlier]:
     """Gather what the version before knows of its groups."""
-    names = ("status", "error", "fingerprint", "rows_seen", "data_through", "trained_at")
-    columns = [ledger[name].tolist() for name in names]
+    columns = [ledger[name].tolist() for name in _OF_EARLIER]
     facts = {}
     days = {text: _microseconds(dt.datetime.fromisoformat(text)) for text in ledger["trained_at"].unique() if text}
     for key, status, error, fingerprint, rows_seen, through, trained in zip(keys, *columns, strict=True):
