@@ -49,7 +49,7 @@ demo: $(VENV)/.run  ## train, register and try the built-in sample with `mlflow 
 	@$(RUN) mlflow run . --env-manager local --experiment-name metamodel-demo
 	@echo "==> Done. Look at the run with: $(VENV)/bin/mlflow ui"
 
-quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser but the one in twenty that takes long, Hypothesis with fewer examples: two minutes on two cores (ARGS="-k keys" narrows them)
+quick: $(VENV)/.dev  ## run the tests that need no server, Spark or browser but the one in sixteen that takes long, Hypothesis with fewer examples: two minutes on two cores (ARGS="-k keys" narrows them)
 	@echo "==> pytest, the quick tests"
 	@$(RUN) $(UNIT_TESTS) -m "$(UNIT) and not long" $(ARGS)
 

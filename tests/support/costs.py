@@ -13,7 +13,7 @@ __all__ = ["measured_costs", "takes_long", "write_costs"]
 
 COSTS = TESTS / "costs.json"
 
-# Seconds on a machine that does nothing else: one test in twenty takes so long, and these take half of all the time.
+# Seconds on a machine that does nothing else: one test in sixteen takes so long, and these take half of all the time.
 LONG = 0.25
 
 
