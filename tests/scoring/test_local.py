@@ -219,18 +219,12 @@ def test_a_bad_number_alone_in_the_last_part_of_a_csv_file_spoils_its_own_row_al
     assert summary.statuses == {"child": 79, "failed": 1}
 
 
-@pytest.fixture
-def big_csv(in_two_parts: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("metamodel.tables.files.read_batches.__defaults__", ((), (), 2_000))
-    return in_two_parts
-
-
 @pytest.fixture(scope="module")
-def in_two_parts(panel: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def big_csv(panel: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More rows than one part holds, in which the second part alone tells what some columns are."""
-    rows = 2_500
+    rows = 200_500
     frame = panel.iloc[np.arange(rows) % len(panel)].reset_index(drop=True)
-    late = np.arange(rows) >= 2_100
+    late = np.arange(rows) >= 200_100
     frame["shop"] = frame["shop"].where(~late, "elsewhere")
     frame["note"] = np.where(late, "late", np.arange(rows).astype(str))  # numbers, then text
     frame["amount"] = np.where(late, 0.5, 1)  # whole numbers, then fractions
@@ -250,7 +244,7 @@ def test_large_file_in_parts_gives_the_same_as_at_once(
     summary = score_to_file(big_csv, model, tmp_path / output)
 
     written = read_table(tmp_path / output, ["shop"], ["shop"])
-    assert summary.statuses == dict(Counter(at_once["status"])) == {"child": 2_100, "unknown_group": 400}
+    assert summary.statuses == dict(Counter(at_once["status"])) == {"child": 200_100, "unknown_group": 400}
     assert list(written.columns) == list(at_once.columns)
     for name in ("shop", "x", "y", "status"):
         assert written[name].tolist() == at_once[name].tolist()
@@ -263,7 +257,7 @@ def test_large_file_in_parts_gives_the_same_as_at_once(
 def test_scoring_a_large_file_into_a_frame_has_one_row_for_each(big_csv: Path, model: metamodel.MetaModel):
     scored = metamodel.score(str(big_csv), model)
 
-    assert scored.index.equals(pd.RangeIndex(2_500))
+    assert scored.index.equals(pd.RangeIndex(200_500))
     assert scored["prediction"].isna().sum() == 400
 
 
