@@ -1,6 +1,6 @@
 """Questions to a ledger: whose row is which, who has a child, which groups do worst, who would answer."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from metamodel.tables.keys import GroupKey, KeySchema, encode_key, encode_keys
 __all__ = [
     "answerer_of_key",
     "answerers",
+    "cells",
     "deciding_metric",
     "encoded_keys_of",
     "interval_summary",
@@ -43,6 +44,21 @@ def rows_of_groups(ledger: pd.DataFrame, depth: int) -> pd.DataFrame:
     return ledger if is_group.all() else ledger[is_group]
 
 
+def cells(ledger: pd.DataFrame, rows: pd.Series, columns: Iterable[str]) -> pd.DataFrame:
+    """Take some columns of some rows; `loc` copies all columns before it takes two.
+
+    Parameters
+    ----------
+    ledger
+        Any of its columns, or all.
+    rows
+        Whether to take each row.
+    columns
+        Their names, in order.
+    """
+    return ledger[list(columns)][rows]
+
+
 def interval_summary(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
     """Count groups by whose rows set their radius, and the rows that intervals reached; parents are left out.
 
@@ -53,8 +69,8 @@ def interval_summary(ledger: pd.DataFrame, depth: int) -> dict[str, float]:
     depth
         Number of group columns.
     """
-    of_intervals = ledger[["interval_level", "coverage", "coverage_rows"]]  # first: `loc` copies all columns
-    children = of_intervals[(ledger["level"] == depth) & ledger["status"].isin(ANSWERED)]
+    answered = (ledger["level"] == depth) & ledger["status"].isin(ANSWERED)
+    children = cells(ledger, answered, ["interval_level", "coverage", "coverage_rows"])
     level = children["interval_level"]
     rows = int(children["coverage_rows"].sum())
     covered = float((children["coverage"] * children["coverage_rows"]).sum())

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.diagnostics import HOLDOUT_NAME, IMPORTANCE_NAME
-from metamodel.bundle.ledger_queries import rows_of_groups
+from metamodel.bundle.ledger_queries import cells, rows_of_groups
 from metamodel.bundle.manifest import Manifest
 from metamodel.bundle.reader import Bundle
 from metamodel.common.group_status import OUTCOMES, TRAINED
@@ -60,7 +60,7 @@ def result_of_bundle(path: str | Path) -> TrainingResult:
 def _summary(ledger: pd.DataFrame, manifest: Manifest) -> dict[str, Any]:
     children = rows_of_groups(ledger, len(manifest.keys.columns))
     statuses = children["status"].value_counts()
-    figures = children[metric_names(manifest.target.task)]
+    figures = cells(children, children["status"].isin(TRAINED), metric_names(manifest.target.task))
     return {
         "groups": len(children),
         **{f"groups_{status}": int(statuses.get(status, 0)) for status in OUTCOMES},
@@ -68,5 +68,5 @@ def _summary(ledger: pd.DataFrame, manifest: Manifest) -> dict[str, Any]:
         "seconds_fitting": float(ledger["seconds"].sum()),
         "model_bytes": int(ledger["bytes"].sum()),
         "data_findings": len(manifest.findings or ()),
-        **aggregate(figures[children["status"].isin(TRAINED)], manifest.target.task),
+        **aggregate(figures, manifest.target.task),
     }

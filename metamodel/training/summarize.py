@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from metamodel.bundle.carry.told import update_counts
-from metamodel.bundle.ledger_queries import keys_of, rows_of_groups
+from metamodel.bundle.ledger_queries import cells, keys_of, rows_of_groups
 from metamodel.common.group_status import OUTCOMES, POOLED, TRAINED
 from metamodel.evaluation.metrics import aggregate, metric_names
 from metamodel.tables.grouping import group_sizes
@@ -47,8 +47,8 @@ def summarize(ledger: pd.DataFrame, plan: Plan) -> dict[str, Any]:
         **group_sizes(plan.sizes.values()),
         **_updated(ledger, plan),
     }
-    figures = children[metric_names(plan.spec.task)]  # to copy all columns takes long
-    return summary | aggregate(figures[children["status"].isin(TRAINED)], plan.spec.task)
+    figures = cells(children, children["status"].isin(TRAINED), metric_names(plan.spec.task))
+    return summary | aggregate(figures, plan.spec.task)
 
 
 def _updated(ledger: pd.DataFrame, plan: Plan) -> dict[str, float]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from metamodel.bundle.carry.seen import write_seen
-from metamodel.bundle.ledger_queries import encoded_keys_of
+from metamodel.bundle.ledger_queries import cells, encoded_keys_of
 from metamodel.common.arrays import HashArray
 from metamodel.tables.keys import GroupKey, encode_key
 from metamodel.training.carrying.joining import Carrying
@@ -35,8 +35,7 @@ def record_seen(
     carrying
         What is taken over from the version before.
     """
-    every = zip(encoded_keys_of(ledger, plan.keys), ledger["status"].tolist(), strict=True)
-    fitted = {text for text, status in every if status == "fitted"}
+    fitted = set(encoded_keys_of(cells(ledger, ledger["status"] == "fitted", [*plan.keys.names, "level"]), plan.keys))
     if isinstance(plan, TablePlan):
         seen = {text: hashes for key, hashes in _of_table(plan) if (text := encode_key(key)) in fitted}
     else:

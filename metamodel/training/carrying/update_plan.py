@@ -11,7 +11,7 @@ import pandas as pd
 from metamodel.bundle.carry.carried_shards import StoredGroups, stored_groups
 from metamodel.bundle.carry.seen import read_seen
 from metamodel.bundle.ledger import LedgerRow
-from metamodel.bundle.ledger_queries import encoded_keys_of
+from metamodel.bundle.ledger_queries import cells, encoded_keys_of
 from metamodel.bundle.model import MetaModel
 from metamodel.common.arrays import HashArray
 from metamodel.common.group_status import POOLED, TRAINED
@@ -143,9 +143,9 @@ def plan_update(
     plan = training.plan
     refuse_other(previous, plan)
     ledger = previous.ledger
+    there = ledger["level"].isin([len(plan.keys.columns), *plan.levels]) & (ledger["status"] != "retired")
     columns = [*plan.keys.names, "level", *_OF_EARLIER, "missing_since"]
-    ledger = ledger[[name for name in columns if name in ledger]]  # to copy all columns takes long
-    ledger = ledger[ledger["level"].isin([len(plan.keys.columns), *plan.levels]) & (ledger["status"] != "retired")]
+    ledger = cells(ledger, there, [name for name in columns if name in ledger])
     known_keys = encoded_keys_of(ledger, plan.keys)
     stored = stored_groups(previous.bundle)
     earlier = _earlier(ledger, known_keys, stored)
