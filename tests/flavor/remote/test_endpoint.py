@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from registered_children import export_all, panel
 from servers import HOST, free_port, scoring_server
-from small_endpoints import LOCAL, Behaviour, Endpoint, feature_rows
+from small_endpoints import HASTY, LOCAL, Behaviour, Endpoint, feature_rows
 
 import metamodel
 from metamodel.exceptions import ChildUnavailable, InputError
@@ -37,7 +37,7 @@ def test_slow_and_dead_endpoints_fail_in_time_and_the_others_answer(
     models = export_all(bundled, [0, 10, 11], tmp_path / "models")
     # Store 0 is a real scoring server, stores 1 to 9 small ones, stores 10 and 11 are files.
     small = {store: start(factor=store) for store in range(1, 10)}
-    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=1.5, roots=(str(tmp_path),))
+    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=5, roots=(str(tmp_path),))
     (tmp_path / "server").mkdir()
     with scoring_server(models[0], tmp_path / "server") as server:
         uris = [f"{server.url}/invocations", *(small[store].url for store in range(1, 10)), *map(str, models[1:])]
@@ -47,16 +47,16 @@ def test_slow_and_dead_endpoints_fail_in_time_and_the_others_answer(
         model.predict(rows[rows["store"].isin([0, 10, 11])])  # loaded once
 
         small[4].stop()
-        small[7].seconds = 30.0
+        small[7].seconds = 120.0
         started = time.monotonic()
         answers = model.predict(rows, {"detail": True})
         took = time.monotonic() - started
 
     failing = rows["store"].isin([4, 7])
-    assert took < 1.5 + 3
+    assert took < 60  # one deadline, were it not for a busy machine, and not the two minutes of the slow one
     assert set(answers["status"][failing]) == {"failed"}
     assert set(answers["status"][~failing]) == {"child"}
-    assert answers["error"][rows["store"] == 7].str.contains("no answer within 1.5 s").all()
+    assert answers["error"][rows["store"] == 7].str.contains("no answer within 5 s").all()
     assert answers["prediction"][failing].isna().all()
     trained = bundled.predict(rows)["prediction"]
     ours = rows["store"].isin([0, 10, 11])
@@ -78,8 +78,7 @@ def test_endpoints_are_asked_side_by_side(start: Callable[..., Endpoint], tmp_pa
     endpoints = [start(answer=only_beside_others(store)) for store in range(8)]
     rows = panel(8).drop(columns="y")
     children = pd.DataFrame({"store": range(8), "uri": [endpoint.url for endpoint in endpoints]})
-    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=60)
-    model = metamodel.load_model(write_references(tmp_path / "b", children, rows, "store", "y", settings=settings))
+    model = metamodel.load_model(write_references(tmp_path / "b", children, rows, "store", "y", settings=LOCAL))
     answers = model.predict(rows)
     np.testing.assert_allclose(answers["prediction"], rows["x"] * rows["store"], rtol=1e-9)
     assert [endpoint.requests for endpoint in endpoints] == [1] * 8
@@ -228,21 +227,25 @@ def _answering_with(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "match"),
+    ("answer", "settings", "match"),
     [
-        (_dripping([b"HTTP/1.1 200 OK\r\nX: ", *[b"a"] * 40]), "no answer within 1.5 s"),
-        (_dripping([b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n", *[b" "] * 40]), "no answer within 1.5 s"),
-        (_endless, "an answer that does not end"),
+        (_dripping([b"HTTP/1.1 200 OK\r\nX: ", *[b"a"] * 200]), HASTY, "no answer within 1.5 s"),
+        (
+            _dripping([b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n", *[b" "] * 200]),
+            HASTY,
+            "no answer within 1.5 s",
+        ),
+        (_endless, LOCAL, "an answer that does not end"),
     ],
 )
 def test_an_answer_that_comes_in_drops_or_never_ends_takes_no_longer_than_the_deadline(
-    answer: Callable[[socket.socket], None], match: str
+    answer: Callable[[socket.socket], None], settings: metamodel.ReferenceSettings, match: str
 ) -> None:
     with _answering_with(answer) as url:
         started = time.monotonic()
         with pytest.raises(ChildUnavailable, match=match):
-            EndpointChild(url, LOCAL).predict(feature_rows(1.0))
-        assert time.monotonic() - started < 5  # and not the eight seconds of the drops
+            EndpointChild(url, settings).predict(feature_rows(1.0))
+        assert time.monotonic() - started < 20  # and not the forty seconds of the drops
 
 
 def test_the_deadline_begins_when_the_rows_are_given_and_not_when_their_turn_comes(
@@ -252,7 +255,7 @@ def test_the_deadline_begins_when_the_rows_are_given_and_not_when_their_turn_com
     with ThreadPoolExecutor(1) as executor:
         monkeypatch.setitem(endpoints._shared, "executor", executor)
         executor.submit(others_end.wait)
-        awaited = EndpointChild(quick.url, LOCAL).submit(lambda child: child.predict(feature_rows(1.0)))
+        awaited = EndpointChild(quick.url, HASTY).submit(lambda child: child.predict(feature_rows(1.0)))
         try:
             with pytest.raises(ChildUnavailable, match=r"no answer within 1\.5 s"):
                 awaited.result()
@@ -273,8 +276,7 @@ def test_a_row_that_json_cannot_carry_fails_alone(start: Callable[..., Endpoint]
 def test_a_busy_endpoint_is_asked_again_within_the_deadline(start: Callable[..., Endpoint]) -> None:
     statuses = [503, 429]
     endpoint = start(answer=lambda rows: (statuses.pop(), {}) if statuses else (200, {"predictions": [7.0]}))
-    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=30)
-    assert EndpointChild(endpoint.url, settings).predict(feature_rows(1)).tolist() == [7.0]
+    assert EndpointChild(endpoint.url, LOCAL).predict(feature_rows(1)).tolist() == [7.0]
     assert endpoint.requests == 3
 
 

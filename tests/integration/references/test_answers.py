@@ -109,7 +109,7 @@ def test_metamodel_serve_answers_for_children_of_every_kind(
     rows = registered.rows.head(60)
     uris = [endpoint, endpoint.replace("/invocations", "/broken/invocations")]
     children = table_of(*uris, *(f"models:/store-{store}@champion" for store in range(2, 10)))
-    settings = metamodel.ReferenceSettings(requests_per_second=500, allow_private=True, deadline_seconds=2)
+    settings = metamodel.ReferenceSettings(requests_per_second=500, allow_private=True, deadline_seconds=60)
     bundle = write_references(tmp_path / "bundle", children, rows, "store", "y", settings=settings)
     registered.proxy.take()
     (tmp_path / "server").mkdir()
