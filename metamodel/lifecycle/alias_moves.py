@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 
 from metamodel.exceptions import InputError, MetaModelError
 from metamodel.tracking.events import PROMOTION_TAG, Event, EventLog, later_than
+from metamodel.tracking.registry_writes import set_alias, set_version_tag
 
 __all__ = ["AliasMove", "begun", "check_expected", "move_alias"]
 
@@ -176,13 +177,13 @@ def _claimed(event: Event) -> str | None:
 def _finish(event: Event, claims: Iterable[str], log: EventLog) -> None:
     """Do what claims stand for: each step may be done again, and none needs to know who did the ones before."""
     client = MlflowClient()
-    client.set_model_version_tag(event.name, event.version, PROMOTION_TAG, event.to_json())
+    set_version_tag(event.name, event.version, PROMOTION_TAG, event.to_json())
     state = _read(event)
     if state.version != event.version:
         if not state.of(event):
             _told_dead(event, state, log)
             return
-        client.set_registered_model_alias(event.name, event.alias, event.version)
+        set_alias(event.name, event.alias, event.version)
         state = _read(event)
     if state.version != event.version:
         raise MetaModelError(

@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from metamodel.exceptions import InputError
 from metamodel.flavor.registered import Named
+from metamodel.tracking.registry_writes import set_version_tag
 
 __all__ = ["DIGEST_TAG", "VERDICT_TAG", "check_gate", "record_gate"]
 
@@ -46,7 +47,7 @@ def record_gate(candidate: Named, passed: bool, digest: str, files: Mapping[str,
         if candidate.run_id:
             client.set_tag(candidate.run_id, name, value)
         if candidate.version:
-            client.set_model_version_tag(candidate.name, candidate.version, name, value)
+            set_version_tag(candidate.name, candidate.version, name, value)
 
 
 def check_gate(version: ModelVersion, champion: str | None) -> str:

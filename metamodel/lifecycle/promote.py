@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from metamodel.exceptions import GateFailed, InputError
@@ -12,6 +11,7 @@ from metamodel.lifecycle.gate_record import check_gate
 from metamodel.tracking import registry
 from metamodel.tracking.event_history import event_log
 from metamodel.tracking.events import Event
+from metamodel.tracking.registry_writes import set_version_tag
 
 __all__ = ["APPROVAL_TAG", "promote"]
 
@@ -114,4 +114,4 @@ def _gate_of(version: ModelVersion, champion: str | None) -> str:
 def _approve(version: ModelVersion, by: str | None, note: str | None) -> None:
     for tag, value in ((APPROVAL_TAG, by), (_NOTE_TAG, note)):
         if value:
-            MlflowClient().set_model_version_tag(version.name, version.version, tag, value[:_LONGEST_NOTE])
+            set_version_tag(version.name, version.version, tag, value[:_LONGEST_NOTE])

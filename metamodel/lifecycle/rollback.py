@@ -24,6 +24,7 @@ from metamodel.tracking.event_history import event_log
 from metamodel.tracking.events import Event, EventLog
 from metamodel.tracking.log_bundle import log_bundle
 from metamodel.tracking.pack_children import recorded_example
+from metamodel.tracking.registry_writes import set_version_tag
 
 __all__ = ["rollback"]
 
@@ -132,7 +133,7 @@ def _make(
             model, recorded_example(present), "model", name, None, environment=environment, history=history
         )
     made = str(info.registered_model_version)
-    MlflowClient().set_model_version_tag(name, made, _MADE_TAG, json.dumps(facts))
+    set_version_tag(name, made, _MADE_TAG, json.dumps(facts))
     return made
 
 

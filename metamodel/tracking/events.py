@@ -15,6 +15,8 @@ from typing import Any, Protocol, Self
 
 from mlflow import MlflowClient
 
+from metamodel.tracking.registry_writes import set_version_tag
+
 __all__ = ["PROMOTION_TAG", "Event", "EventLog", "VersionTags", "later_than", "who"]
 
 # The last promotion of a version, for people who look at it in MLflow's page.
@@ -109,7 +111,7 @@ class VersionTags:
 
     def append(self, event: Event) -> None:
         """Keep an event."""
-        MlflowClient().set_model_version_tag(event.name, event.version, f"{_EVENT_TAG}{event.id}", event.to_json())
+        set_version_tag(event.name, event.version, f"{_EVENT_TAG}{event.id}", event.to_json())
 
     def of(self, name: str) -> list[Event]:
         """Give all events of a registered model, the oldest first."""

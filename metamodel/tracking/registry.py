@@ -18,6 +18,7 @@ from metamodel.flavor.remote import check_tracking_server, is_network
 from metamodel.lineage.history_store import HistoryStore
 from metamodel.tracking.event_history import event_log
 from metamodel.tracking.events import Event, later_than
+from metamodel.tracking.registry_writes import set_alias
 
 __all__ = ["check_names", "model_of_run", "register_version"]
 
@@ -125,7 +126,7 @@ def _point(client: MlflowClient, alias: str, version: ModelVersion, history: str
     """Move an alias; an event of it costs five requests more, which only who keeps a history has asked for."""
     is_event = HistoryStore.configured(history) is not None
     replaced = str(client.get_registered_model(version.name).aliases.get(alias, "")) if is_event else ""
-    client.set_registered_model_alias(version.name, alias, version.version)
+    set_alias(version.name, alias, version.version)
     if is_event:
         log = event_log(history)
         facts = {"name": version.name, "alias": alias, "version": str(version.version), "replaced": replaced}

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
-
 from metamodel.bundle.model import MetaModel
 from metamodel.bundle.rollout.rollout_files import write_rollout
 from metamodel.bundle.rollout.rollout_model import RolloutModel
@@ -25,6 +23,7 @@ from metamodel.tracking.event_history import event_log
 from metamodel.tracking.events import Event
 from metamodel.tracking.log_bundle import log_bundle
 from metamodel.tracking.pack_children import recorded_example
+from metamodel.tracking.registry_writes import set_version_tag
 
 __all__ = ["ROLLOUT_TAG", "RolledOut", "log_rollout", "rollout"]
 
@@ -162,7 +161,7 @@ def log_rollout(
     version, event = str(info.registered_model_version or ""), None
     if register:
         facts = json.dumps(model.rollout.to_dict(), ensure_ascii=False)
-        MlflowClient().set_model_version_tag(register, version, ROLLOUT_TAG, facts)
+        set_version_tag(register, version, ROLLOUT_TAG, facts)
         name, expect = alias
         if name:
             intended = Event.now(kind="rollout", name=register, alias=name, version=version, replaced="")
