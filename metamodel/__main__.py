@@ -1,5 +1,18 @@
-"""``python -m metamodel``: the command line without an installation, as MLproject uses it."""
+"""``python -m metamodel``, and the command `metamodel`: the command line, in a process of its own."""
 
-from metamodel.cli import main
+from metamodel.common.collecting import collect_seldom
 
-main(prog_name="metamodel")
+__all__ = ["run"]
+
+collect_seldom()  # before the libraries come
+
+from metamodel.cli import main  # noqa: E402
+
+
+def run() -> None:
+    """Run the command line."""
+    main(prog_name="metamodel")
+
+
+if __name__ == "__main__":
+    run()

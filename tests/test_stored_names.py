@@ -232,6 +232,6 @@ def test_entry_points():
     config = configparser.ConfigParser()
     config.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
     assert {name: value.strip() for name, value in config["options.entry_points"].items()} == {
-        "console_scripts": "metamodel = metamodel.cli:main",
+        "console_scripts": "metamodel = metamodel.__main__:run",
         "mlflow.artifact_repository": "zip = metamodel_zip:open_store",
     }

@@ -21,6 +21,7 @@ from metamodel.bundle.preload import preload_setting
 from metamodel.bundle.rollout.exploring_model import exploring
 from metamodel.bundle.rollout.rollout_model import RolloutModel
 from metamodel.common.arrays import AnyArray
+from metamodel.common.collecting import keep_in_spark_worker
 from metamodel.common.traces import log_failure
 from metamodel.exceptions import BundleError, InputError, UnknownChoice, UnknownGroup
 from metamodel.flavor.answer_log import AnswerLog, is_there_once, log_of_environment
@@ -46,6 +47,7 @@ class GroupedModel(ChecksTables, PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the bundle that the context's artifact `bundle` names, and load the children of hot groups."""
+        keep_in_spark_worker()
         settings = context.model_config or {}
         opened = open_bundle(context.artifacts["bundle"])
         self._model = exploring(opened, settings.get("explore"), settings.get("explore_entity"))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metamodel.bundle.model import MetaModel
+from metamodel.common.collecting import keep_in_spark_worker
 from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.evaluation.drift.window_counts import WindowCounts
 from metamodel.exceptions import InputError
@@ -40,6 +41,7 @@ class _PartitionCounter:
 
     def count(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Give one row for every window: its name, and a count file."""
+        keep_in_spark_worker()
         target = self.model.manifest.target.name
         windows: dict[str, WindowCounts] = {}
         for batch in batches:

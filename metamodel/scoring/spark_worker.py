@@ -21,6 +21,7 @@ from metamodel.bundle.references import WORKERS_VARIABLE
 from metamodel.bundle.rollout.exploring_model import ExploringModel
 from metamodel.bundle.rollout.opening import open_model
 from metamodel.common.byte_cache import CACHE_VARIABLE, ByteCache, limit_in_bytes
+from metamodel.common.collecting import keep_in_spark_worker
 from metamodel.common.uris import redacted
 from metamodel.exceptions import UnreadableBundle
 from metamodel.prediction.rollout.exploration import Exploration
@@ -183,6 +184,7 @@ class PartitionScorer:
 
     def score(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Answer every row; the caller's columns pass through as they are."""
+        keep_in_spark_worker()
         model = self.place.open()
         if self.control is not None:
             model = ExploringModel(model, self.control)

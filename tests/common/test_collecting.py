@@ -2,9 +2,10 @@
 
 import gc
 
+import forked_programs
 import pytest
 
-from metamodel.common.collecting import seldom_collecting
+from metamodel.common.collecting import collect_seldom, keep_in_spark_worker, seldom_collecting
 
 pytestmark = pytest.mark.tableless
 
@@ -35,3 +36,22 @@ def test_who_collects_less_often_or_never_is_left_alone(threshold):
     gc.set_threshold(threshold, 10, 10)
     with seldom_collecting():
         assert gc.get_threshold() == (threshold, 10, 10)
+
+
+def test_a_process_of_ours_looks_for_garbage_seldom():
+    gc.set_threshold(700, 7, 8)
+    collect_seldom()
+    assert gc.get_threshold() == (100_000, 7, 8)
+
+
+def test_what_is_no_worker_of_pyspark_is_left_as_it_is():
+    before = gc.get_freeze_count()
+    new = [[] for _ in range(1000)]
+    keep_in_spark_worker.cache_clear()
+    keep_in_spark_worker()
+    assert gc.get_freeze_count() - before < len(new)
+
+
+def test_commands_look_for_garbage_seldom():
+    done = forked_programs.run("-c", "import gc, metamodel.__main__; print(gc.get_threshold()[0])")
+    assert (done.stdout, done.returncode) == ("100000\n", 0)

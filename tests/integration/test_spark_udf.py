@@ -1,6 +1,7 @@
 """A logged model as a Spark UDF in a real local session: scikit-learn's answers, whatever Spark makes of the types."""
 
 import datetime as dt
+import gc
 import os
 from collections import Counter
 from decimal import Decimal
@@ -15,7 +16,7 @@ import spark_children
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from spark_children import FussyRidge, RecordingRidge
+from spark_children import FussyRidge, PassedOver, RecordingRidge
 
 import metamodel
 from metamodel.tables.keys import encode_key
@@ -319,6 +320,13 @@ def test_recorded_detail_and_probabilities_are_fields_of_the_struct(spark: Any, 
         expected = pd.DataFrame(child.predict_proba(group[["median_income"]].to_numpy()), columns=child.classes_)
         expected = expected.reindex(columns=["high", "low", "middle"], fill_value=0.0)
         np.testing.assert_allclose(answers.loc[group["row"], classes].astype(float), expected, rtol=1e-9)
+
+
+def test_workers_pass_over_what_was_imported(spark: Any) -> None:
+    data = two_groups({"shop": ["a", "a"]}, rows=60)
+    gc.freeze()  # as if it had been fitted in such a worker
+    uri = logged(data, ["shop"], "y", PassedOver())
+    assert scored(spark, data[["shop", "x"]], uri)["prediction"].min() > 100_000  # MLflow, too
 
 
 def test_children_are_opened_once_a_process_and_not_once_a_task(spark: Any, tmp_path: Path) -> None:

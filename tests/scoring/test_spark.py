@@ -14,6 +14,7 @@ import rolled_out
 from click.testing import CliRunner
 from java import SHORT_LIVED
 from sklearn.linear_model import LogisticRegression, Ridge
+from spark_children import PassedOver
 from spark_tables import FEATURES, KEYS, TARGET, entries, in_cells
 
 import metamodel
@@ -66,6 +67,13 @@ def test_unanswered_labels_of_every_kind_are_null(spark: Any, labels: list[Any],
     assert [row["status"] for row in rows] == ["child", "unknown_group", "invalid_key", "child"]
     assert [row[f"probability_{labels[1]}"] is None for row in rows] == [False, True, True, False]
     assert rows[0]["key"] == "[7]"
+
+
+def test_workers_that_train_and_score_pass_over_what_was_imported(spark: Any) -> None:
+    rows = spark.createDataFrame(pd.DataFrame({"shop": [1, 2] * 20, "x": np.arange(40.0), "y": np.arange(40.0)}))
+    result = metamodel.train(rows, "shop", "y", PassedOver(), holdout=0, engine="spark")
+    scored = metamodel.score(rows, result.bundle_path, engine="spark").toPandas()
+    assert scored["prediction"].min() > 50_000  # scikit-learn and pandas are more
 
 
 def test_wrong_tables_are_refused_before_anything_runs(spark: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from metamodel.common.collecting import keep_in_spark_worker
 from metamodel.tables.arrow import arrow_to_pandas
 from metamodel.tables.keys import GroupKey
 from metamodel.training.engines.spark.placement import Placement
@@ -37,6 +38,7 @@ class RowDigester:
 
     def digest(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Hand back the number and the fingerprint of each group; the columns are those of `rows_by_group`."""
+        keep_in_spark_worker()
         for table in whole_groups(batches):
             numbers, starts = np.unique(table.column(0).to_numpy(), return_index=True)
             named = table.remove_column(0).rename_columns([*self.trainer.dtypes, CHILD])

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from metamodel.bundle.diagnostics import EvidenceBuilder
 from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.collecting import keep_in_spark_worker
 from metamodel.evaluation.splits import time_order
 from metamodel.fitting.group import GroupData
 from metamodel.fitting.spec import FitSpec
@@ -144,6 +145,7 @@ class PartitionTrainer:
 
     def train(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Fit the groups of a partition; the columns are those of `rows_by_group`, whatever their names."""
+        keep_in_spark_worker()
         fitter = GroupFitter(self.spec, self.codec, self.kept_share)
         pace = None
         if self.spec.tuning is not None:
