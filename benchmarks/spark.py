@@ -28,11 +28,12 @@ GROUP_SCHEMA = "number long, ledger string, holdout binary, importance binary, r
 COLUMNS = [f"x{i}" for i in range(FEATURES)]
 
 
-def session(folder: Path) -> Any:
-    """Start local[2], and its Python workers with what they import."""
+def session(folder: Path, daemon: str = "pyspark.daemon") -> Any:
+    """Start local[2]; the module that forks its Python workers may lie in the folder."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.driver.bindAddress", "127.0.0.1")
@@ -40,6 +41,7 @@ def session(folder: Path) -> Any:
         .config("spark.driver.memory", "2g")
         .config("spark.local.dir", str(folder / "local"))
         .config("spark.sql.shuffle.partitions", "8")
+        .config("spark.python.daemon.module", daemon)
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .getOrCreate()
