@@ -97,7 +97,7 @@ class _Answer(socketserver.BaseRequestHandler):
         stopped: threading.Event = self.server.stopped  # type: ignore[attr-defined]
         for piece in pieces:
             if piece == "stays":
-                stopped.wait(60)
+                stopped.wait(120)
             elif piece == "slowly":
                 pause = 0.1
             elif piece == "for ever":
@@ -140,7 +140,7 @@ def test_hostile_endpoints_fail_alone_in_time_and_in_one_line(url: str, tmp_path
     uris = [f"{url}/{number}/invocations" for number in range(len(ANSWERS))] + [f"{url}/fine/invocations"]
     children = pd.DataFrame({"name": names, "uri": uris})
     rows = pd.DataFrame({"name": names, "x": 1.0})
-    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=6)
+    settings = metamodel.ReferenceSettings(allow_private=True, deadline_seconds=20)
     model = metamodel.load_model(write_references(tmp_path / "b", children, rows, "name", "y", settings=settings))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.monotonic()

@@ -37,7 +37,7 @@ def test_processes_that_make_one_store_at_once_wait_for_each_other_and_all_log(
     context, program = processes(), f"metamodel.log_model({str(served_bundle)!r}, report=False)"
     begun = [begin(context, program, f"sqlite:///{database}", folder) for _ in range(PROCESSES)]
     for process in begun:
-        process.join(120)
+        process.join(240)
     assert [process.exitcode for process in begun] == [0] * PROCESSES
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("SELECT status, count(*) FROM runs GROUP BY status").fetchall() == [

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 import threading
 import time
@@ -56,19 +57,33 @@ def _peak_megabytes(server: Server) -> float:
     return peaks / 1024
 
 
+def _processor_seconds(server: Server) -> float:
+    """Sum what the processes of a server took, living or ended: on a busy machine the clock says nothing."""
+    ticks = 0
+    pending = [server.process.pid]
+    while pending:
+        process = pending.pop()
+        pending += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+        ticks += sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def test_of_a_wide_csv_the_models_columns_alone_are_read(server: Server) -> None:
     names = [f"c{i}" for i in range(15_000)]
     body = f"{','.join([*ROW, *names])}\nFR,1,0.5{',1' * len(names)}\n"
+    before = _processor_seconds(server)
     answer = post(server, body, CSV)
+    took = _processor_seconds(server) - before
     narrow = post(server, "country,store,price\nFR,1,0.5\n", CSV)
     assert (answer.status_code, answer.json()) == (200, narrow.json())
-    assert answer.elapsed.total_seconds() < 8
+    assert took < 8
 
 
 def test_a_csv_with_a_million_columns_of_one_name_is_refused_soon(server: Server) -> None:
+    before = _processor_seconds(server)
     answer = post(server, "a," * 1_000_000 + "a\n1\n", CSV)
     assert answer.status_code == 400
-    assert answer.elapsed.total_seconds() < 8
+    assert _processor_seconds(server) - before < 8
 
 
 def test_a_line_longer_than_the_header_is_refused_also_where_some_columns_are_read(server: Server) -> None:
@@ -270,13 +285,20 @@ def test_a_thousand_fuzzed_bodies_get_answers_or_refusals_without_an_echo(server
                 assert MARK not in answer.text, (body, answer.text)
                 assert "Traceback" not in answer.text, body
 
-    # What the same machine and the same clients make of as many plain rows: it may be busy with other things.
-    plain = _Bystander(server).of(lambda: send([(_BODIES[0][0].encode(), JSON)] * 300))
-    statuses.clear()
-    before = len(server.log)
-    fuzzed = _Bystander(server).of(lambda: send(_fuzzed(dice) for _ in range(1000)))
-    assert statuses.total() == 1000
-    assert statuses.keys() == {200, 400}
-    assert server.log[before:] == ""
+    def waited() -> tuple[float, float]:
+        """Send plain rows, and then fuzzed bodies; returns what a bystander waits meanwhile."""
+        plain = _Bystander(server).of(lambda: send([(_BODIES[0][0].encode(), JSON)] * 300))
+        statuses.clear()
+        before = len(server.log)
+        fuzzed = _Bystander(server).of(lambda: send(_fuzzed(dice) for _ in range(1000)))
+        assert statuses.total() == 1000
+        assert statuses.keys() == {200, 400}
+        assert server.log[before:] == ""
+        return plain, fuzzed
+
+    found = [waited()]
     if requests.get(f"{server.url}/metrics", timeout=60).status_code == 200:  # MLflow's has none, and promises nothing
-        assert fuzzed < max(0.05, 5 * plain)
+        # The machine may have become busy with other things between the two; bodies that hold the server up always do.
+        while not (is_soon := found[-1][1] < max(0.05, 5 * found[-1][0])) and len(found) < 4:
+            found.append(waited())
+        assert is_soon, found

@@ -31,7 +31,7 @@ def test_the_next_ones_are_on_their_way_while_the_first_is_waited_for() -> None:
 
     def load(key: tuple) -> tuple:
         if key[0] < 3:
-            together.wait(30)  # breaks where they do not load side by side
+            together.wait(100)  # breaks where they do not load side by side
         return key
 
     with look_ahead(load, KEYS, threads=3) as ahead:

@@ -285,7 +285,7 @@ def test_a_forked_process_reads_on(bundle, table):
     results = context.Queue()
     child = context.Process(target=_answers_of, args=(model, few, results))
     child.start()
-    assert results.get(timeout=60) == expected
+    assert results.get(timeout=200) == expected
     child.join()
     assert model.predict(few)["prediction"].tolist() == expected
 

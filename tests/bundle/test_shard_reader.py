@@ -168,11 +168,11 @@ def test_a_reader_is_dropped_without_complaint_while_its_threads_live(shard):
     def use():
         opened[0].read('["g1"]')
         read.set()
-        release.wait(10)
+        release.wait(100)
 
     thread = threading.Thread(target=use)
     thread.start()
-    read.wait(10)
+    read.wait(100)
     opened.clear()
     gc.collect()
     release.set()
@@ -192,7 +192,7 @@ def test_a_forked_process_reads_on(shard):
     results = context.Queue()
     child = context.Process(target=_read_again, args=(opened, results))
     child.start()
-    assert results.get(timeout=30) == [*BLOBS.values()]
+    assert results.get(timeout=120) == [*BLOBS.values()]
     child.join()
     assert [outcome(opened, key) for key in BLOBS] == [*BLOBS.values()]
 

@@ -66,7 +66,7 @@ def test_a_server_that_hangs_is_told(name: str, silent: str, folder: Path, monke
 
     result = CliRunner().invoke(main, COMMANDS[name], catch_exceptions=False)
 
-    assert time.monotonic() - began < 20  # MLflow itself would try for a quarter of an hour
+    assert time.monotonic() - began < 90  # MLflow itself would try for a quarter of an hour
     assert result.exit_code == 1
     shown = silent.replace("ann:pa55", "***")
     line = (
@@ -82,7 +82,7 @@ def test_a_new_process_says_so_in_a_moment(silent: str, tmp_path: Path, monkeypa
     """Without any setting."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent)
     monkeypatch.delenv("METAMODEL_SERVER_SECONDS")
-    done = forked_programs.run("metamodel", "inspect", MODEL, cwd=tmp_path, timeout=60)
+    done = forked_programs.run("metamodel", "inspect", MODEL, cwd=tmp_path, timeout=120)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1].startswith("error: The tracking server http://***@127.0.0.1")

@@ -148,7 +148,7 @@ class terminal:  # noqa: N801 - used as a function
 
     def __exit__(self, *_: object) -> None:
         os.close(self._writer)
-        self._thread.join(10)
+        self._thread.join(100)
         os.close(self._reader)
 
     def _collect(self) -> None:

@@ -47,7 +47,7 @@ def test_a_pipe_is_written_to_as_it_is(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
     reader.start()
     write(pipe, 10)
-    reader.join(20)
+    reader.join(100)
     assert read == [b"x" * 10]
 
 

@@ -232,7 +232,7 @@ def test_threads_that_ask_at_once_load_each_child_once(monkeypatch: pytest.Monke
     start = threading.Barrier(8)
 
     def predict(_: int) -> list[float]:
-        start.wait(timeout=30)
+        start.wait(timeout=100)
         return model.predict(table)["prediction"].tolist()
 
     with ThreadPoolExecutor(8) as threads:

@@ -72,7 +72,7 @@ def killed_at(step: int, answered: bool, call: Callable[[], Any]) -> bool:
 
     process = FORK.Process(target=run)
     process.start()
-    process.join(60)
+    process.join(200)
     assert process.exitcode in (0, 9)
     return process.exitcode == 9
 

@@ -37,7 +37,13 @@ def served(which: str, mode: str, pair: tuple[Any, Any], directory: Path) -> Ite
     log = directory / "log"
     env = {"METAMODEL_LOG": str(log), "METAMODEL_LOG_ENTITY": "customer", "METAMODEL_LOG_SECRET": "hush"}
     champion, challenger = pair
-    choices: dict[str, Any] = {"mode": mode, "fraction": FRACTION, "entity": "customer", "salt": "spring"}
+    choices: dict[str, Any] = {
+        "mode": mode,
+        "fraction": FRACTION,
+        "entity": "customer",
+        "salt": "spring",
+        "patience": 60,
+    }
     if which == "metamodel serve":
         with metamodel_server(champion.path, directory, 1, env, challenger=challenger.path, **choices) as server:
             yield server, log
@@ -69,8 +75,8 @@ def answered(server: Server, frame: pd.DataFrame) -> pd.DataFrame:
 def stopped(server: Server, log: Path) -> pd.DataFrame:
     """End a server orderly, and read all that it has logged."""
     os.killpg(server.process.pid, signal.SIGTERM)
-    server.process.wait(60)
-    end = time.monotonic() + 60
+    server.process.wait(120)
+    end = time.monotonic() + 120
     while True:  # MLflow's command may end before the server that it has started
         table = rows_in(log)
         if len(table) >= ROWS or time.monotonic() > end:
@@ -101,7 +107,7 @@ def test_the_log_has_each_row_once_with_who_answered_it_and_both_models_are_comp
         answers = answered(server, frame)
         if which == "metamodel serve":
             assert figure(server, "metamodel_log_dropped_total") == 0
-            end = time.monotonic() + 60
+            end = time.monotonic() + 120
             while mode == "shadow" and figure(server, 'metamodel_shadow_rows_total{outcome="answered"}') < ROWS:
                 assert time.monotonic() < end, server.log
                 time.sleep(0.05)

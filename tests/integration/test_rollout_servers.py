@@ -31,7 +31,9 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> str:
         given: dict[str, Any] = {"estimator": "ridge", "features": FEATURES, "n_jobs": 1, "prune": False}
         result = metamodel.train(frame, "shop", "y", output_dir=directory / str(number), **given)
         metamodel.log_model(result, registered_model_name=NAME, report=False)
-    metamodel.rollout(f"models:/{NAME}/1", f"models:/{NAME}/2", "ab", FRACTION, "customer", register=NAME, salt=SALT)
+    metamodel.rollout(
+        f"models:/{NAME}/1", f"models:/{NAME}/2", "ab", FRACTION, "customer", register=NAME, salt=SALT, patience=60
+    )
     return f"models:/{NAME}/3"
 
 
@@ -50,7 +52,7 @@ def expected(frame: pd.DataFrame) -> list[str]:
 
 @pytest.fixture(scope="module")
 def servers(champion: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    options = {"mode": "ab", "fraction": FRACTION, "entity": "customer", "salt": SALT}
+    options = {"mode": "ab", "fraction": FRACTION, "entity": "customer", "salt": SALT, "patience": 60}
     with (
         scoring_server(champion, tmp_path_factory.mktemp("mlflow")) as theirs,
         metamodel_server(champion, tmp_path_factory.mktemp("ours")) as ours,

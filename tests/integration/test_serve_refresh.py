@@ -135,20 +135,21 @@ def test_no_request_fails_while_the_alias_moves_three_times(
         thread = threading.Thread(target=load.run)
         thread.start()
         try:
-            load.wait_for(1, 20)
+            load.wait_for(1, 120)
             for version in (2, 4, 3):
                 moved = time.perf_counter()
                 metamodel.promote(NAME, version)
-                first = load.wait_for(version, 20)
-                assert first - moved < 5
+                first = load.wait_for(version, 120)
+                assert first - moved < 60  # soon after the half second, were it not for a busy machine
+                # Connections may all lead to one of them, and the other be later.
+                wait_for_workers(server, str(version), workers)
         finally:
             load.stopped = True
             thread.join()
         assert load.failures == []
         assert load.mixed == []
         assert len(load.seen) > 500
-        wait_for_workers(server, "3", workers)  # connections may all lead to one of them, and the other be later
-        assert requests.get(f"{server.url}/version", timeout=10).headers["metamodel-version"] == f"{NAME}/3"
+        assert requests.get(f"{server.url}/version", timeout=60).headers["metamodel-version"] == f"{NAME}/3"
         assert figure(server, 'metamodel_serving_workers{version="3"}') == workers
         assert figure(server, "metamodel_version_swaps_total") == 3 * workers
         # What the workers counted of four versions adds up.
@@ -165,20 +166,26 @@ def test_no_request_fails_while_the_challengers_alias_moves_and_then_the_champio
     scratch.mkdir()
     metamodel.promote(NAME, 1)
     metamodel.promote(NAME, 2, alias="challenger")
-    beside = {"challenger": f"models:/{NAME}@challenger", "mode": "ab", "fraction": 1, "entity": "customer"}
+    beside = {
+        "challenger": f"models:/{NAME}@challenger",
+        "mode": "ab",
+        "fraction": 1,
+        "entity": "customer",
+        "patience": 60,
+    }
     env = {"TMPDIR": str(scratch)}
     with metamodel_server(f"models:/{NAME}@champion", tmp_path, 1, env, refresh=0.5, **beside) as server:
         load = Load(server.url, champion=f"{NAME}/1 {NAME}/4")
         thread = threading.Thread(target=load.run)
         thread.start()
         try:
-            load.wait_for(2, 30)
+            load.wait_for(2, 120)
             metamodel.promote(NAME, 3, alias="challenger")
-            load.wait_for(3, 30)
+            load.wait_for(3, 120)
             metamodel.promote(NAME, 4)
             wait_for_workers(server, "4", 1)
             answered = len(load.seen)
-            load.wait_for(3, 30)  # beside the new champion
+            load.wait_for(3, 120)  # beside the new champion
         finally:
             load.stopped = True
             thread.join()
@@ -197,19 +204,20 @@ def test_no_request_fails_while_the_challengers_alias_moves_and_then_the_champio
 
 def wait_for_workers(server: Server, version: str, number: int) -> None:
     """Wait until so many workers answer by a version."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     name = f'metamodel_serving_workers{{version="{version}"}}'
-    while time.monotonic() < end and f"{name} {number:.1f}" not in metrics(server):
+    while f"{name} {number:.1f}" not in metrics(server):
+        assert time.monotonic() < end, server.log
         time.sleep(0.1)
 
 
 def metrics(server: Server) -> str:
-    return requests.get(f"{server.url}/metrics", timeout=10).text
+    return requests.get(f"{server.url}/metrics", timeout=60).text
 
 
 def wait_for_models(scratch: Path, number: int) -> None:
     """Wait until so many fetched models are left."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if len(list(scratch.rglob("MLmodel"))) == number:
             return
@@ -222,17 +230,17 @@ def test_a_version_that_cannot_be_opened_leaves_the_one_before_answering(registe
     broken = MlflowClient().create_model_version(NAME, "s3://models/nowhere").version
     with metamodel_server(f"models:/{NAME}@champion", tmp_path, refresh=0.2) as server:
         metamodel.promote(NAME, broken)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 200
         while figure(server, "metamodel_refresh_failures_total") < 2:
             assert time.monotonic() < end, server.log
             time.sleep(0.1)
         body = {"dataframe_records": [{"group": 7, "x": 1.0}]}
-        answer = requests.post(f"{server.url}/invocations", json=body, timeout=30)
+        answer = requests.post(f"{server.url}/invocations", json=body, timeout=60)
         assert answer.headers["metamodel-version"] == f"{NAME}/1"
         assert version_of(answer.json()["predictions"][0], 7) == 1
         assert server.log.count("cannot be followed") == 1
         metamodel.rollback(NAME)
         metamodel.promote(NAME, 2)
-        while requests.get(f"{server.url}/version", timeout=10).headers["metamodel-version"] != f"{NAME}/2":
+        while requests.get(f"{server.url}/version", timeout=60).headers["metamodel-version"] != f"{NAME}/2":
             assert time.monotonic() < end, server.log
             time.sleep(0.1)

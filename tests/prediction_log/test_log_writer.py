@@ -24,7 +24,7 @@ def test_rows_of_many_threads_are_all_written_once(tmp_path: Path):
         thread.start()
     for thread in threads:
         thread.join()
-    log.close(20)
+    log.close(100)
     assert log.counts == LogCounts(600, 0)
     assert sorted(map(int, rows_in(tmp_path)["row_id"])) == list(range(600))
     assert not list(tmp_path.glob("new/.*"))
@@ -44,7 +44,7 @@ def test_a_file_is_written_as_soon_as_it_has_its_rows(tmp_path: Path, monkeypatc
     log.put(answered(frame_of(49)))
     assert not rows_in(tmp_path).size
     log.put(answered(frame_of(1, 49)))
-    assert written.wait(20)
+    assert written.wait(100)
     assert len(rows_in(tmp_path)) == 50
 
 
@@ -56,24 +56,24 @@ def test_while_the_disk_hangs_the_queue_is_full_and_rows_are_dropped_and_counted
 
     def hanging(*arguments):
         hangs.set()
-        assert goes_on.wait(60)
+        assert goes_on.wait(200)
         return write(*arguments)
 
     monkeypatch.setattr(log_writer, "write_new_file", hanging)
     monkeypatch.setattr(log_writer, "_QUEUE_BYTES", 100_000)
     log = PredictionLog(settings_in(tmp_path), seconds=0.01)
     log.put(answered(frame_of(1)))
-    assert hangs.wait(20)
+    assert hangs.wait(100)
     started = time.perf_counter()
     for start in range(1, 200):
         log.put(answered(frame_of(1, start)))
     log.put(answered(frame_of(2000, 200)))
-    assert time.perf_counter() - started < 20
+    assert time.perf_counter() - started < 100  # and not the minutes for which the disk hangs
     assert log._bytes <= 100_000
     dropped = log.counts.dropped
     assert dropped > 1000
     goes_on.set()
-    log.close(20)
+    log.close(100)
     assert log.counts == LogCounts(2200 - dropped, dropped)
     assert len(rows_in(tmp_path)) == 2200 - dropped
 
@@ -98,7 +98,7 @@ class Ends:
         self._written.clear()
         self._due.set()
         self._log._wake.set()
-        assert self._written.wait(30)
+        assert self._written.wait(100)
 
 
 def test_a_disk_that_is_full_or_gone_costs_rows_and_leaves_no_file_and_one_line(
@@ -123,7 +123,7 @@ def test_a_disk_that_is_full_or_gone_costs_rows_and_leaves_no_file_and_one_line(
     log.put(answered(frame_of(7)))
     write()
     assert log.counts == LogCounts(7, 307)
-    log.close(20)
+    log.close(100)
 
 
 def test_an_error_in_the_reading_of_a_call_is_no_error_of_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -135,7 +135,7 @@ def test_an_error_in_the_reading_of_a_call_is_no_error_of_the_answer(tmp_path: P
     assert log.counts == LogCounts(0, 303)
     log.put(answered(frame_of(2)))
     log.put(answered(frame_of(3), sent={"row_id": 7}))
-    log.close(20)
+    log.close(100)
     assert log.counts == LogCounts(2, 306)
     assert log._bytes == 0
 
@@ -149,7 +149,7 @@ def test_a_call_that_fits_into_no_table_keeps_no_other_from_the_log(
         if start == 14:
             monkeypatch.setattr(call.answers, "plain", lambda _: ["no number", 0.5])
         log.put(call)
-    log.close(20)
+    log.close(100)
     assert log.counts == LogCounts(38, 2)
     assert sorted(map(int, rows_in(tmp_path)["row_id"])) == [i for i in range(40) if i not in (14, 15)]
     assert log._bytes == 0
@@ -174,7 +174,7 @@ def test_rows_that_a_challenger_is_to_answer_wait_for_it_and_no_longer_than_a_fi
     assert rows_in(tmp_path)["shadow_prediction"].notna().sum() == 303
     monkeypatch.setattr(log, "_seconds", 0)
     write()
-    log.close(20)
+    log.close(100)
     assert log.counts == LogCounts(305, 0)
     assert sorted(map(int, rows_in(tmp_path)["row_id"])) == [*range(3), *range(10, 310), 1000, 1001]
     assert rows_in(tmp_path)["shadow_prediction"].isna().sum() == 2
@@ -192,14 +192,14 @@ def test_a_forked_process_has_a_queue_of_its_own_and_writes_no_row_of_its_parent
             code = 1
             try:
                 log.put(answered(frame_of(2, 10)))
-                log.close(20)
+                log.close(100)
                 code = int(log.counts != LogCounts(2, 0))
             finally:
                 os.write(write, b"x")
                 os._exit(code)
     assert os.read(read, 1) == b"x"
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
-    log.close(20)
+    log.close(100)
     assert log.counts == LogCounts(5, 0)
     files = sorted(pq.read_table(path).num_rows for path in tmp_path.glob("new/*"))
     assert files == [2, 5]
@@ -208,6 +208,6 @@ def test_a_forked_process_has_a_queue_of_its_own_and_writes_no_row_of_its_parent
 def test_after_the_end_nothing_is_taken(tmp_path: Path):
     log = PredictionLog(settings_in(tmp_path))
     log.put(answered(frame_of(1)))
-    log.close(20)
+    log.close(100)
     log.put(answered(frame_of(1)))
     assert log.counts == LogCounts(1, 1)

@@ -198,7 +198,7 @@ def test_the_processes_keep_no_strangers_socket_and_end_with_their_worker(scorer
 def _wait_for_end(descriptor: int) -> None:
     waiting = select.poll()  # `select.select` takes no descriptor from 1,024 on
     waiting.register(descriptor, select.POLLIN)
-    ended = waiting.poll(30_000)
+    ended = waiting.poll(120_000)
     os.close(descriptor)
     assert ended
 

@@ -165,13 +165,13 @@ def test_a_challenger_that_hangs_in_the_shadow_keeps_its_files_and_the_aliases_a
 
     def hang(*_: object) -> object:
         asked.set()
-        released.wait(60)
+        released.wait(200)
         raise RuntimeError("planted")
 
     shadow._ask, shadow._seconds = hang, 0
     row = pd.DataFrame({"country": ["FR"], "store": [1], "price": [0.5], "count": [3]})
     shadow.offer(hanging.model.route.read(row), PredictOptions())
-    assert asked.wait(30)
+    assert asked.wait(100)
     watching = watch(service, bundle, monkeypatch, ["2", "3"])
     assert watching.look()
     watching.let_go()
@@ -207,8 +207,8 @@ def test_it_looks_at_once_and_stops_when_told(service: Service, bundle: Path, mo
     look = watching.look
     monkeypatch.setattr(watching, "look", lambda: (look(), looked.set()))
     watching.start()
-    assert looked.wait(30)
+    assert looked.wait(100)
     watching.stop()
-    watching.join(30)
+    watching.join(100)
     assert not watching.is_alive()
     assert service.scorer.version == "sales/2"

@@ -30,7 +30,7 @@ def test_who_waits_is_accepted_and_nobody_else_connects() -> None:
                 sooner.sendall(b"a request")
                 assert accepted.recv(100) == b"a request"
         take_connections(listening)
-        socket.create_connection(address, timeout=30).close()
+        socket.create_connection(address, timeout=60).close()
 
 
 def test_a_connection_that_was_being_made_is_made() -> None:

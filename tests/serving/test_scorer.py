@@ -196,7 +196,7 @@ def test_large_requests_are_answered_as_mlflows_server_does(plain: Pair, table: 
 @pytest.mark.server
 @pytest.mark.parametrize("path", ["/ping", "/health", "/version"])
 def test_the_other_paths_answer_as_mlflows_server_does(plain: Pair, path: str) -> None:
-    ours, theirs = (requests.get(f"{server.url}{path}", timeout=10) for server in plain)
+    ours, theirs = (requests.get(f"{server.url}{path}", timeout=60) for server in plain)
     assert (ours.status_code, ours.text) == (theirs.status_code, theirs.text)
     assert ours.headers["Content-Type"] == theirs.headers["Content-Type"]
 
@@ -204,7 +204,7 @@ def test_the_other_paths_answer_as_mlflows_server_does(plain: Pair, path: str) -
 @pytest.mark.server
 @pytest.mark.parametrize(("method", "path"), [("GET", "/invocations"), ("POST", "/ping"), ("GET", "/nothing")])
 def test_wrong_paths_and_methods_are_refused_as_by_mlflows_server(plain: Pair, method: str, path: str) -> None:
-    ours, theirs = (requests.request(method, f"{server.url}{path}", timeout=10) for server in plain)
+    ours, theirs = (requests.request(method, f"{server.url}{path}", timeout=60) for server in plain)
     assert (ours.status_code, ours.text) == (theirs.status_code, theirs.text)
 
 

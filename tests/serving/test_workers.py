@@ -150,26 +150,41 @@ def _slowly(seconds: float, rows: int = 1) -> str:
 
 def test_a_slow_request_does_not_keep_the_server_from_saying_that_it_is_well(slow: Path, tmp_path: Path) -> None:
     with (
-        metamodel_server(slow, tmp_path, timeout=1, max_waiting=2, threads=1) as server,
+        metamodel_server(slow, tmp_path, timeout=1, max_waiting=2, threads=2, drain=0) as server,
         ThreadPoolExecutor(8) as pool,
     ):
-        waiting = [pool.submit(post, server, _slowly(4)) for _ in range(2)]
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and figure(server, "metamodel_requests_in_pool") < 2:
+        waiting = [pool.submit(post, server, _slowly(600)) for _ in range(2)]
+        deadline = time.monotonic() + 120
+        while figure(server, "metamodel_requests_in_pool") < 2:
+            assert time.monotonic() < deadline, server.log
             time.sleep(0.02)
         late = post(server, _slowly(0))
         refused(late, 503, "The server has too much to do.")
         assert late.headers["Retry-After"] == "1"
         # Sooner than the first slow request is done.
-        assert requests.get(f"{server.url}/ping", timeout=3).status_code == 200
+        assert requests.get(f"{server.url}/ping", timeout=120).status_code == 200
         for answer in waiting:
             refused(answer.result(), 504, "The answer took longer than 1 s.")
+
+
+def test_a_request_that_waits_behind_a_slow_one_is_told_so_in_time(slow: Path, tmp_path: Path) -> None:
+    with (
+        metamodel_server(slow, tmp_path, timeout=1, max_waiting=2, threads=1, drain=0) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = pool.submit(post, server, _slowly(600))
+        deadline = time.monotonic() + 120
+        while figure(server, "metamodel_requests_in_pool") < 1:
+            assert time.monotonic() < deadline, server.log
+            time.sleep(0.02)
+        for answer in (post(server, _slowly(0)), first.result()):
+            refused(answer, 504, "The answer took longer than 1 s.")
 
 
 def test_what_is_under_way_is_finished_after_the_signal(slow: Path, tmp_path: Path) -> None:
     with metamodel_server(slow, tmp_path, 2, drain=0) as server, ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(post, server, _slowly(2))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and figure(server, "metamodel_requests_in_pool") < 1:
             time.sleep(0.02)
         os.kill(server.process.pid, signal.SIGTERM)

@@ -79,6 +79,8 @@ class Unkind:
         Requests a second above which it answers 429.
     broken_until
         Before this moment it answers 503.
+    fails
+        So many of the next requests it answers with 503, however long that takes.
     unavailable
         Paths that end so it answers with 503 too; "" for none.
     cut
@@ -94,6 +96,7 @@ class Unkind:
     url: str = ""
     limit: float = float("inf")
     broken_until: float = 0.0
+    fails: int = 0
     unavailable: str = ""
     cut: int = 0
     cut_all: bool = False
@@ -114,7 +117,8 @@ class Unkind:
         with self.lock:
             recent = sum(1 for moment, _, _ in self.requests if moment > now - 1)
             unavailable = bool(self.unavailable) and path.endswith(self.unavailable)
-            broken = now < self.broken_until or unavailable or self._has_ended()
+            broken = now < self.broken_until or unavailable or self._has_ended() or self.fails > 0
+            self.fails = max(0, self.fails - 1)
             verdict = 429 if recent >= self.limit else 503 if broken else 0
             if not verdict and self.cut and (self.cut_all or "/artifacts/" in path):
                 self.downloads += 1

@@ -60,7 +60,7 @@ def parquet() -> bytes:
 
 def figure(server: Server, name: str) -> float:
     """Read one line of a server's metrics."""
-    text = requests.get(f"{server.url}/metrics", timeout=10).text
+    text = requests.get(f"{server.url}/metrics", timeout=60).text
     return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)[1])
 
 

@@ -77,7 +77,7 @@ class Endpoint:
         """Close the port."""
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 def feature_rows(*values: float) -> pd.DataFrame:

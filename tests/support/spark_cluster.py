@@ -18,7 +18,7 @@ HOME = Path(pyspark.__file__).parent
 _LOOPBACK = "127.0.0.1"
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 180) -> None:
     """Wait until somebody listens."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
@@ -52,10 +52,10 @@ def launched(folder: Path, name: str, *command: str) -> Iterator[tuple[subproces
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(20)
+            process.wait(60)
 
 
 class Cluster:

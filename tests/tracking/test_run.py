@@ -164,7 +164,7 @@ def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process
         (run,) = runs_of(experiment)
         assert run.info.status == "RUNNING"
         process.terminate()
-        assert process.wait(60) == 128 + signal.SIGTERM, output.read_text()
+        assert process.wait(120) == 128 + signal.SIGTERM, output.read_text()
         assert "Traceback" not in output.read_text()
         workers = [int(path.name) for path in started.glob("[0-9]*")]
         _wait(lambda: not any(map(_is_running, workers)))
@@ -177,7 +177,7 @@ def test_a_training_that_is_terminated_ends_its_run_failed_and_leaves_no_process
     assert list(temporary.iterdir()) == []
 
 
-def _wait(condition: Any, seconds: float = 60) -> None:
+def _wait(condition: Any, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"Not true within {seconds} s"
@@ -195,4 +195,4 @@ def _is_running(process: int) -> bool:
 def _kill_group(process: Program) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)

@@ -80,7 +80,7 @@ def test_the_digest_is_the_same_in_every_process():
     program = "import tests.training.test_digest as t; print(*[t.digest(estimator) for estimator in t.ESTIMATORS])"
     env = {**os.environ, "PYTHONPATH": IMPORTS}
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env, timeout=240
     )
     assert run.stdout.split() == [digest(estimator) for estimator in ESTIMATORS]
 

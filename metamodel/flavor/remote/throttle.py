@@ -43,6 +43,10 @@ TRANSIENT = frozenset([408, 429, 500, 502, 503, 504])
 
 _BRIEF = 2.0
 
+# A call that was answered slowly, and has more to ask, is none that goes on failing: with its patience used up it still
+# waits so many seconds for its turn behind other threads and processes.
+_TURN = 1.0
+
 _OF_TRACKING = frozenset(["models", "runs", "file"])
 
 
@@ -71,9 +75,9 @@ class _Deadline:
         """Seconds."""
         return max(0.0, self._until - time.monotonic())
 
-    def wait(self, limiter: RateLimiter, key: str) -> None:
-        """Wait for a turn."""
-        self._until += limiter.wait(key, self.left)
+    def wait(self, limiter: RateLimiter, key: str, least: float = 0.0) -> None:
+        """Wait for a turn, for the server's sake no longer than there is left, or `least` seconds."""
+        self._until += limiter.wait(key, max(self.left, least))
 
 
 @dataclass
@@ -97,7 +101,7 @@ class _Call:
     def send(self, request: Request, method: str, url: str) -> requests.Response:
         """Send a request in its turn, which the first one of a call has waited for already."""
         if self.turns:
-            self.patience.wait(self.limiter, self.key)
+            self.patience.wait(self.limiter, self.key, _TURN)
         self.turns += 1
         try:
             answer = request()

@@ -137,7 +137,7 @@ def test_a_challenger_that_fails_costs_no_answer(
     frame = visitors().dropna()
     started = time.monotonic()
     answers = [opened.predict(frame, {"detail": True}) for _ in range(8)]
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50  # and not the minute of one that hangs
     released.set()
     expected = models[0].predict(frame)
     for one in answers:

@@ -3,10 +3,12 @@
 import email.utils
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
+from clocks import Clock
 from mlflow.exceptions import MlflowException
 
 from metamodel.exceptions import ChildUnavailable, InputError
@@ -119,9 +121,11 @@ def test_a_retry_after_in_seconds_is_read(header: Any, expected: Any) -> None:
     assert throttling.seconds_to_wait(header) == expected
 
 
-def test_a_retry_after_with_a_date_is_read() -> None:
-    header = email.utils.formatdate(time.time() + 100, usegmt=True)
-    assert throttling.seconds_to_wait(header) == pytest.approx(100, abs=5)
+def test_a_retry_after_with_a_date_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    header = email.utils.formatdate(now + 100, usegmt=True)
+    assert throttling.seconds_to_wait(header) == pytest.approx(100, abs=1)
 
 
 @pytest.mark.parametrize("hours", [-10.0, -1 / 6, 1 / 6, 10.0])
@@ -154,18 +158,51 @@ def test_nobody_waits_longer_than_the_patience_for_a_server_that_asks_for_an_hou
     assert sum(slept) < 1
 
 
-def test_the_own_pace_takes_nothing_from_the_patience(tmp_path: Path) -> None:
-    machine = MachineTurns(tmp_path, "server", 20)
-    throttle = Throttle(RateLimiter(20 / 4, machine=machine), patience=0.05)  # a tenth of the first wait, or less
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time that passes when somebody sleeps: a busy machine would take some of the patience."""
+    clock = Clock()
+    monkeypatch.setattr(throttling, "time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+def test_the_own_pace_takes_nothing_from_the_patience(tmp_path: Path, clock: Clock) -> None:
+    machine = MachineTurns(tmp_path, "server", 20, clock)
+    patience = 0.05  # a tenth of the first wait, or less
+    throttle = Throttle(RateLimiter(20 / 4, clock, clock.sleep, machine), patience)
 
     def ask_twice() -> str:
         call = throttling.current.get()
         assert call is not None
         for _ in range(2):
             call.send(requests.Response, "GET", "url")
+            assert call.patience.left == pytest.approx(patience)  # type: ignore[attr-defined]
         return "place"
 
     assert [throttle.call("key", ask_twice) for _ in range(2)] == ["place"] * 2
+    assert clock.now > 3 * 0.2
+
+
+def test_a_call_that_was_answered_slowly_waits_for_its_next_turn(tmp_path: Path, clock: Clock) -> None:
+    machine, others = (MachineTurns(tmp_path, "server", 20, clock) for _ in range(2))
+    throttle = Throttle(RateLimiter(20, clock, clock.sleep, machine), patience=2)
+    waited = []
+
+    def slowly() -> requests.Response:
+        clock.sleep(5)
+        assert others.take(longest=0) == 0
+        return requests.Response()
+
+    def ask_twice() -> str:
+        call = throttling.current.get()
+        assert call is not None
+        call.send(slowly, "GET", "url")
+        answered = clock.now
+        call.send(lambda: (waited.append(clock.now - answered), requests.Response())[1], "GET", "url")
+        return "place"
+
+    assert throttle.call("key", ask_twice) == "place"
+    assert waited == [pytest.approx(1 / 20)]  # behind the other process, though the patience is used up
 
 
 def test_another_child_of_the_same_group_is_not_left_alone() -> None:

@@ -46,6 +46,7 @@ def kind_again(registered: Registered) -> None:
 def _be_kind(registered: Registered) -> None:
     proxy = registered.proxy
     proxy.limit, proxy.broken_until, proxy.unavailable, proxy.cut = float("inf"), 0.0, "", 0
+    proxy.fails = 0
     proxy.take()
     throttling._limiters.clear()
 

@@ -1,5 +1,6 @@
 """Aliases that are promoted, pinned, taken away, or cannot be looked up."""
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_where_the_server_is_gone_the_last_known_child_goes_on(
     settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=0.01, patience_seconds=0.1)
     rows, model = refer_to(registered, two_versions, tmp_path / "bundle", settings=settings)
     before = model.predict(rows)
-    registered.proxy.broken_until = time.monotonic() + 60
+    registered.proxy.broken_until = math.inf
     time.sleep(0.02)
 
     pd.testing.assert_frame_equal(model.predict(rows), before)
@@ -77,11 +78,11 @@ def test_a_known_child_waits_briefly_for_the_server_and_once_a_refresh(
     throttle = throttle_for(mlflow.get_tracking_uri(), 500, 120)
     known = places.place_now(uri, "key", settings, throttle)
     places._resolved = ByteCache(limit=1000)  # as if the time to refresh had come
-    registered.proxy.broken_until = time.monotonic() + 600
+    registered.proxy.broken_until = math.inf
     started = time.monotonic()
     assert [places.place_now(uri, "key", settings, throttle) for _ in range(3)] == [known] * 3
     took, registered.proxy.broken_until = time.monotonic() - started, 0.0
-    assert took < 30  # and not three times the patience
+    assert took < 60  # and not three times the patience
     assert not throttle.limiter.given_up(120)
 
 
@@ -98,6 +99,6 @@ def test_an_alias_that_was_taken_away_is_not_followed_any_more(
 
     assert set(answers["status"]) == {"failed"}
     assert answers["error"].str.contains("alias champion not found").all()
-    registered.proxy.broken_until = time.monotonic() + 60
+    registered.proxy.broken_until = math.inf
     assert set(model.predict(rows)["status"]) == {"failed"}  # nor where the server cannot say so again
     registered.proxy.broken_until = 0.0

@@ -1,5 +1,6 @@
 """A server that wants to be spared, is broken or is gone; and what stays on disk."""
 
+import math
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ import pytest
 from reference_stores import FAST, GROUPS, TEMPLATE, Registered
 
 import metamodel
+from metamodel.flavor.remote.rate_limit import RateLimiter
 from metamodel.tracking.references.reference_model import write_references
 
 pytestmark = [pytest.mark.server, pytest.mark.tableless]
@@ -25,7 +27,7 @@ def test_scoring_stays_under_the_limit_and_loses_nothing(registered: Registered,
     bundle = write_references(tmp_path / "b", TEMPLATE, some, "store", "y", keys=some, settings=settings, pin=True)
     proxy = registered.proxy
     proxy.take()
-    proxy.limit, proxy.broken_until, proxy.cut = 20, time.monotonic() + 2, 5
+    proxy.limit, proxy.fails, proxy.cut = 20, 6, 5
 
     answers = metamodel.load_model(bundle).predict(some)
 
@@ -39,17 +41,27 @@ def test_scoring_stays_under_the_limit_and_loses_nothing(registered: Registered,
 
 
 @pytest.mark.usefixtures("empty_cache")
-def test_a_retry_after_is_heard(registered: Registered, tmp_path: Path) -> None:
-    proxy = registered.proxy
+def test_a_retry_after_is_heard(registered: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, heard = registered.proxy, []
+    pause = RateLimiter.pause
+
+    def noted(limiter: RateLimiter, seconds: float) -> None:
+        pause(limiter, seconds)
+        heard.append((time.monotonic(), limiter._paused_until))
+
+    monkeypatch.setattr(RateLimiter, "pause", noted)
     some = registered.rows[registered.rows["store"] < 4]
     # Faster than the server allows: it says 429 with Retry-After: 1, and everybody waits.
     proxy.limit = 5
     write_references(tmp_path / "b", TEMPLATE, some, "store", "y", keys=some, settings=FAST)
     refusals = [moment for moment, _, status in proxy.requests if status == 429]
     assert refusals
-    # What was under way at that moment still arrives.
-    following = [moment for moment, _, _ in proxy.requests if moment > refusals[0] + 0.5]
-    assert min(following) >= refusals[0] + 0.9
+    told, until = heard[0]
+    assert until >= refusals[0] + 1
+    # What the other threads have under way at that moment still arrives, however late.
+    meanwhile = [moment for moment, _, _ in proxy.requests if told < moment < until]
+    assert len(meanwhile) < FAST.concurrency
+    assert max(moment for moment, _, _ in proxy.requests) >= until
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -57,7 +69,7 @@ def test_a_dead_server_fails_the_rows_and_is_not_asked_for_every_group(registere
     some = registered.rows[registered.rows["store"] < 20]
     settings = metamodel.ReferenceSettings(requests_per_second=500, patience_seconds=1)
     bundle = write_references(tmp_path / "b", TEMPLATE, some, "store", "y", keys=some, settings=settings, pin=True)
-    registered.proxy.broken_until = time.monotonic() + 60
+    registered.proxy.broken_until = math.inf
     registered.proxy.take()
 
     answers = metamodel.load_model(bundle).predict(some, {"detail": True})
@@ -71,7 +83,8 @@ def test_a_dead_server_fails_the_rows_and_is_not_asked_for_every_group(registere
 @pytest.mark.usefixtures("empty_cache")
 def test_a_child_whose_files_are_broken_stops_no_other(registered: Registered, tmp_path: Path) -> None:
     some = registered.rows[registered.rows["store"] < 20]
-    settings = metamodel.ReferenceSettings(requests_per_second=500, patience_seconds=1)
+    # Time enough, on a busy machine too, that others are answered while the one fails: then it alone is given up.
+    settings = metamodel.ReferenceSettings(requests_per_second=500, patience_seconds=8)
     bundle = write_references(tmp_path / "b", TEMPLATE, some, "store", "y", keys=some, settings=settings, pin=True)
     registered.proxy.unavailable = "/0/model.pkl"  # the server answers all that is asked beside it
 
