@@ -67,7 +67,7 @@ def test_without_the_checkouts_modules_a_program_finds_what_a_new_python_finds(
 
 
 def test_a_program_has_no_files_of_the_server_and_of_its_other_children() -> None:
-    other = forked_programs.start("metamodel", before="import time\ntime.sleep(60)")
+    other = forked_programs.start("metamodel", before="import time\ntime.sleep(600)")
     try:
         done = forked_programs.run("metamodel", before=_TELL)
         again = forked_programs.run("metamodel", before=_TELL)

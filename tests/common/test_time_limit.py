@@ -1,5 +1,6 @@
 """A time limit in this thread: it ends the work, and leaves nothing behind."""
 
+import contextlib
 import sys
 import threading
 import warnings
@@ -71,7 +72,8 @@ def test_a_limit_that_strikes_where_errors_are_ignored_strikes_again(lost: Calla
 
 
 def test_a_limit_that_was_lost_at_the_very_end_strikes_nobody_behind_it() -> None:
-    with time_limit(0.05):
+    # On a busy machine it may strike before the finalizer, and its second stroke find the block still there.
+    with contextlib.suppress(TimeLimitReached), time_limit(0.05):
         in_a_finalizer()
     busy()
     assert not any(isinstance(one, threading.Timer) for one in threading.enumerate())

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from killed_compactions import ERASING, exit_code, processes
-from logged_rows import ids_in, log_in
+from killed_compactions import erasing, exit_code, processes
+from logged_rows import age_that_keeps, ids_in, log_in
 
 from metamodel import compact_log, read_log
 from metamodel.common.whole_files import whole_file
@@ -68,7 +68,7 @@ def test_old_days_and_forgotten_people_are_gone_from_the_disk(store: str, tmp_pa
     compact_log(tmp_path)
     log_in(tmp_path, 1, start=60)
     hashes = {row.row_id: row.entity_hash for part in read_log(tmp_path) for row in part.itertuples()}
-    done = compact_log(tmp_path, delete_older="48h", forget_entity=[[3]], secret="hush")
+    done = compact_log(tmp_path, delete_older=age_that_keeps(2), forget_entity=[[3]], secret="hush")
     assert (done.rows, done.deleted, done.forgotten) == (20, 20, 12)
     assert ids_in(tmp_path) == [i for i in range(20, 80) if i % 5 != 3]
     stored = [pq.read_table(path, partitioning=None) for path in tmp_path.rglob("*.parquet")]
@@ -103,7 +103,7 @@ def test_killed_anywhere_it_loses_no_row_and_doubles_none_and_the_next_one_ends_
         read = ids_in(folder)
         assert len(read) == len(set(read))
         assert set(left) <= set(read)
-        compact_log(folder, **ERASING)
+        compact_log(folder, **erasing())
         assert ids_in(folder) == left
         assert new_files(folder) == []
         if code == 0:

@@ -193,7 +193,7 @@ class Spins(LinearRegression):
 
     def fit(self, X, y):
         while self.spinning:
-            pass
+            time.sleep(0.001)
         return super().fit(X, y)
 
 

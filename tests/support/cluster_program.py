@@ -46,7 +46,7 @@ def slowly(folder: Path) -> None:
     x = pd.Series(range(600), dtype=float)
     frame = pd.DataFrame({"shop": x.astype(int) % 60, "x": x, "y": 2 * x})
     frame.to_parquet(folder / "slow.parquet", index=False)
-    estimator = SlowRidge(str(folder / "journal.csv"), seconds=0.1)
+    estimator = SlowRidge(str(folder / "journal.csv"), seconds=0.2)
     metamodel.train(
         str(folder / "slow.parquet"), "shop", "y", estimator, holdout=0, engine="spark", output_dir=folder / "bundle"
     )

@@ -182,7 +182,7 @@ def start(
 _RUN = "import sys\nsys.argv = sys.argv[1:]\nrunpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 
 
-def run(module: str, *arguments: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(module: str, *arguments: str, timeout: float = 240, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a module to its end.
 
     Parameters

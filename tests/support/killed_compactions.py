@@ -8,10 +8,9 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from metamodel.prediction_log import compaction, delta_store, hive_store, log_store
+from logged_rows import age_that_keeps
 
-# What a compaction does at most in one go: takes in, deletes what is old, and forgets somebody.
-ERASING: dict[str, Any] = {"delete_older": "96h", "forget_entity": [[3]], "secret": "hush"}
+from metamodel.prediction_log import compaction, delta_store, hive_store, log_store
 
 _STEPS = [
     (delta_store.DeltaStore, "append"),
@@ -26,6 +25,11 @@ _STEPS = [
 ]
 
 
+def erasing() -> dict[str, Any]:
+    """What a compaction does at most in one go: takes in, deletes what is five days old, and forgets somebody."""
+    return {"delete_older": age_that_keeps(4), "forget_entity": [[3]], "secret": "hush"}
+
+
 def processes() -> ForkServerContext:
     """Make processes that have imported what they need."""
     context = multiprocessing.get_context("forkserver")
@@ -35,7 +39,7 @@ def processes() -> ForkServerContext:
 
 def exit_code(context: ForkServerContext, folder: Path, kind: str, step: int) -> int | None:
     """Compact in a process that is killed before or after a step, the first of which is 1; return how it ended."""
-    process = context.Process(target=_compact, args=(folder, kind, step))
+    process = context.Process(target=_compact, args=(folder, kind, step, erasing()))
     process.start()
     process.join(120)
     if process.exitcode is None:
@@ -43,14 +47,14 @@ def exit_code(context: ForkServerContext, folder: Path, kind: str, step: int) ->
     return process.exitcode
 
 
-def _compact(folder: Path, kind: str, step: int) -> None:
+def _compact(folder: Path, kind: str, step: int, options: dict[str, Any]) -> None:
     if kind == "hive":
         log_store.find_spec = lambda _: None
     compaction._FILES_AT_ONCE = 2
     countdown = iter(range(step - 1, -1, -1))
     for owner, name in _STEPS:
         setattr(owner, name, _counted(getattr(owner, name), lambda: next(countdown) == 0))
-    compaction.compact_log(folder, **ERASING)
+    compaction.compact_log(folder, **options)
 
 
 def _counted(function: Callable[..., Any], is_last: Callable[[], bool]) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """A small model whose answers are logged, and what came into the log."""
 
 import datetime as dt
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,15 @@ def log_in(folder: Path, files: int = 3, rows: int = 20, start: int = 0, **chang
         call = answered(frame.assign(customer=frame["row_id"] % 5), NOW - (files - i) * DAY)
         write_new_file(folder, log_table([call], settings))
     return folder
+
+
+def age_that_keeps(days: int) -> str:
+    """Say how old rows may be so that those from so many days before `NOW` stay, and the day before goes.
+
+    A compaction deletes whole days, by a clock that may have passed midnight since; its hour is noon, half a day away.
+    """
+    noon = (NOW // DAY - days) * DAY + DAY // 2
+    return f"{int((time.time() * 1e6 - noon) // 3_600_000_000)}h"
 
 
 def ids_in(folder: Path, *between: object) -> list[int]:

@@ -230,7 +230,7 @@ def test_a_second_process_is_told_that_the_directory_is_taken(tmp_path):
         def fit(self, X, y):
             if not inside.is_set():
                 inside.set()
-                release.wait(60)
+                release.wait(280)
             return super().fit(X, y)
 
         def __sklearn_clone__(self):
@@ -242,7 +242,7 @@ def test_a_second_process_is_told_that_the_directory_is_taken(tmp_path):
     inside, release = threading.Event(), threading.Event()
     first = threading.Thread(target=lambda: fit(table(), Waits(), output_dir=tmp_path / "out"))
     first.start()
-    inside.wait(60)
+    inside.wait(120)
     program = f"""
 from linear_groups import fit, table
 try:

@@ -105,7 +105,7 @@ def test_group_without_time_is_fitted_untuned_and_says_so():
 
 
 def test_endless_trial_is_ended_by_the_groups_limit():
-    spec = spec_of(Sleeps(), {"seconds": [600.0]}, tune_seconds=0.2)
+    spec = spec_of(Sleeps(), {"seconds": [600.0]}, tune_seconds=5)  # time enough to begin it
     outcome = fit_group(group_of(), spec)
     (record,) = outcome.tuning
     assert (record["trials"], record["failed"]) == (1, 1)

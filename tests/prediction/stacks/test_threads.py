@@ -51,7 +51,7 @@ def test_on_one_core_there_is_one_range(monkeypatch):
 
 @pytest.mark.usefixtures("_eight_cores")
 def test_several_ranges_are_at_work_at_once():
-    together = threading.Barrier(4, timeout=60)
+    together = threading.Barrier(4, timeout=200)
     squares = np.zeros(400_000)
 
     def work(start, stop):
