@@ -116,7 +116,7 @@ def test_events_of_writers_at_once_are_neither_lost_nor_doubled(store):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(250)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert everything(store)["events"]["id"].tolist() == [f"id{number}" for number in range(1, 9)]
 
@@ -137,7 +137,7 @@ def test_versions_of_writers_at_once_are_neither_lost_nor_doubled(store, three, 
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(250)
     assert [process.exitcode for process in processes] == [0, 0]
     for name, table in everything(store).items():
         pd.testing.assert_frame_equal(table, everything(whole)[name])
@@ -163,7 +163,7 @@ def test_a_version_whose_writer_was_killed_does_not_count_until_it_is_written_ag
     store.write_generation(three[0])
     process = SPAWN.Process(target=_die, args=(store.place, three[1], step))
     process.start()
-    process.join(120)
+    process.join(250)
     assert process.exitcode == -signal.SIGKILL
     assert everything(store)["versions"]["version"].tolist() == [1]
     _write(store.place, [three[1]])

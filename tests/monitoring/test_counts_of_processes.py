@@ -57,7 +57,7 @@ def test_four_processes_count_what_one_pass_counts_and_the_window_is_judged_the_
         table.iloc[part::4].to_parquet(rows)
         arguments = here, str(model.bundle.path), str(rows), str(file)
         processes.append(forked_programs.start("program_text", _PROGRAM, *arguments))
-    assert [process.wait(timeout=120) for process in processes] == [0, 0, 0, 0]
+    assert [process.wait(timeout=250) for process in processes] == [0, 0, 0, 0]
 
     assert_same(WindowCounts.together([read_counts(file) for file in files]), counted(model, table))
     of_counts, of_rows = metamodel.monitor(model, files), metamodel.monitor(model, table)

@@ -41,7 +41,7 @@ def exit_code(context: ForkServerContext, folder: Path, kind: str, step: int) ->
     """Compact in a process that is killed before or after a step, the first of which is 1; return how it ended."""
     process = context.Process(target=_compact, args=(folder, kind, step, erasing()))
     process.start()
-    process.join(120)
+    process.join(250)
     if process.exitcode is None:
         process.kill()
     return process.exitcode
