@@ -2,16 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from places import IMPORTS, SUPPORT
-from spark_cluster import connect_server
+from places import IMPORTS
+from spark_cluster import Program, connect_server, program
 from spark_tables import FEATURES, KEYS, TARGET, assert_same_ledger, in_cells
 
 import metamodel
@@ -29,21 +27,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield url
 
 
+@pytest.fixture(scope="module")
+def client(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """One client with one session for both tests."""
+    with program(server, tmp_path_factory.mktemp("client")) as running:
+        yield running
+
+
 @pytest.mark.parametrize("what", ["housing", "frames"])
 def test_connect_trains_and_scores_as_this_machine_does(
-    server: str, housing: pd.DataFrame, tmp_path: Path, what: str
+    client: Program, housing: pd.DataFrame, tmp_path: Path, what: str
 ) -> None:
     cells = in_cells(housing).query("longitude_cell < -121")
     data = str(tmp_path / "housing.parquet")
     cells.to_parquet(data, index=False)
+    client.start(what, tmp_path)
     unknown = "fallback" if what == "housing" else "null"
     local = metamodel.train(data, KEYS, TARGET, features=FEATURES, unknown=unknown, n_jobs=1)
-    with (tmp_path / "program.log").open("w") as log:
-        command = [sys.executable, str(SUPPORT / "cluster_program.py"), server, str(tmp_path), what]
-        code = subprocess.run(command, stdout=log, stderr=log, timeout=400, check=False).returncode
+    found = client.found(tmp_path)
 
-    assert code == 0, (tmp_path / "program.log").read_text()[-3000:]
-    assert json.loads((tmp_path / "found.json").read_text())["session"].startswith("pyspark.sql.connect")
+    assert found["session"].startswith("pyspark.sql.connect")
+    assert found["groups"] == len(local.ledger)
     assert_same_ledger(local.ledger, MetaModel(tmp_path / "bundle").ledger)
     expected = MetaModel(local.bundle_path).predict(cells)["prediction"]
     scored = pd.read_parquet(tmp_path / "scored.parquet")

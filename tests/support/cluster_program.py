@@ -1,11 +1,14 @@
 """What the tests of clusters and of Connect run in a process of its own, because a process has one kind of session.
 
-``python cluster_program.py <spark://... or sc://...> <folder> <what>``; writes what it found to ``found.json``.
+``python cluster_program.py <spark://... or sc://...> <folder>`` starts a session and reads what to do, a line a job:
+``<what> <folder>``. It writes what it found to ``found.json`` in the job's folder, and ends with its input.
 """
 
 import json
 import sys
+import traceback
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from spark_children import SlowRidge
@@ -52,13 +55,25 @@ def slowly(folder: Path) -> None:
     )
 
 
+def done(session: Any, what: str, folder: Path) -> dict[str, Any]:
+    """Do a job; says what was found, or what was raised."""
+    try:
+        {"housing": housing, "frames": frames, "slowly": slowly}[what](folder)
+        bundle = metamodel.load_model(folder / "bundle")
+    except Exception:  # noqa: BLE001 - the test that gave the job tells it, and the next one may give another
+        return {"error": traceback.format_exc()}
+    return {"groups": len(bundle.ledger), "session": type(session).__module__}
+
+
 def main() -> None:
-    master, folder, what = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    session = connect_session(master) if master.startswith("sc://") else cluster_session(master, folder)
-    {"housing": housing, "frames": frames, "slowly": slowly}[what](folder)
-    bundle = metamodel.load_model(folder / "bundle")
-    found = {"groups": len(bundle.ledger), "session": type(session).__module__}
-    (folder / "found.json").write_text(json.dumps(found))
+    master, home = sys.argv[1], Path(sys.argv[2])
+    session = connect_session(master) if master.startswith("sc://") else cluster_session(master, home)
+    for line in sys.stdin:
+        what, folder = line.split(maxsplit=1)
+        found = Path(folder.strip()) / "found.json"
+        written = found.with_suffix(".part")
+        written.write_text(json.dumps(done(session, what, found.parent)))
+        written.replace(found)
     session.stop()
 
 

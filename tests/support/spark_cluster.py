@@ -1,5 +1,6 @@
-"""Real Spark processes on loopback: a standalone master with its workers, and a Connect server."""
+"""Real Spark processes on loopback: a standalone master with its workers, a Connect server, and who uses them."""
 
+import json
 import os
 import socket
 import subprocess
@@ -12,10 +13,13 @@ from typing import Any
 
 import pyspark
 from java import SHORT_LIVED
+from places import SUPPORT
 from servers import free_port
 
 HOME = Path(pyspark.__file__).parent
 _LOOPBACK = "127.0.0.1"
+
+SECONDS = 400  # a minute on a machine that does nothing else
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 180) -> None:
@@ -137,3 +141,56 @@ def connect_session(url: str) -> Any:
     from pyspark.sql import SparkSession
 
     return SparkSession.builder.remote(url).getOrCreate()
+
+
+class Program:
+    """A process with a session of its own, which does one job after the other (`cluster_program`)."""
+
+    def __init__(self, running: subprocess.Popen[bytes], log: Path) -> None:
+        self._running = running
+        self._log = log
+
+    def start(self, what: str, folder: Path) -> None:
+        """Give a job; `folder` holds what it needs and will hold what it makes."""
+        assert self._running.stdin is not None
+        self._running.stdin.write(f"{what} {folder}\n".encode())
+        self._running.stdin.flush()
+
+    def at_work(self, folder: Path) -> bool:
+        """Say whether the job of a folder is still under way."""
+        return self._running.poll() is None and not (folder / "found.json").exists()
+
+    def found(self, folder: Path) -> dict[str, Any]:
+        """Wait for the job of a folder; says what it found."""
+        deadline = time.monotonic() + SECONDS
+        while self.at_work(folder) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert (folder / "found.json").exists(), self.log()
+        found: dict[str, Any] = json.loads((folder / "found.json").read_text())
+        assert "error" not in found, found["error"] + self.log()
+        return found
+
+    def end(self) -> None:
+        """Let it stop its session, and see that it ends well."""
+        self._running.communicate(timeout=SECONDS)  # closes its input
+        assert self._running.returncode == 0, self.log()
+
+    def log(self) -> str:
+        """Give the end of what it said."""
+        return self._log.read_text()[-3000:]
+
+
+@contextmanager
+def program(master: str, folder: Path) -> Iterator[Program]:
+    """Start a program whose session is on a cluster or on a Connect server."""
+    command, said = [sys.executable, str(SUPPORT / "cluster_program.py"), master, str(folder)], folder / "program.log"
+    with (
+        said.open("w") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as running,
+    ):
+        try:
+            started = Program(running, said)
+            yield started
+            started.end()
+        finally:
+            running.kill()
