@@ -44,7 +44,8 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def weekly(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return executed("weekly.ipynb", tmp_path_factory.mktemp("weekly"), WEEKS, forked=True)
+    # The quickstart has started processes that fit; to start them again takes longer than to fit here.
+    return executed("weekly.ipynb", tmp_path_factory.mktemp("weekly"), WEEKS, forked=True, processes=1)
 
 
 @pytest.mark.slow

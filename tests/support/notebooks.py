@@ -19,7 +19,7 @@ CELL_SECONDS = 150
 FOLDER = ROOT / "notebooks"
 
 
-def executed(name: str, home: Path, *checks: str, forked: bool = False) -> Any:
+def executed(name: str, home: Path, *checks: str, forked: bool = False, processes: int | None = None) -> Any:
     """Execute a notebook and cells that check what it left behind; nothing of it is written outside `home`.
 
     Parameters
@@ -33,6 +33,8 @@ def executed(name: str, home: Path, *checks: str, forked: bool = False) -> Any:
     forked
         Whether the kernel is forked from a process that has imported the package; else it is a new Python's, which says
         what imports warn of.
+    processes
+        In how many it fits; None for as many as the machine has cores.
     """
     notebook = nbformat.read(FOLDER / name, as_version=4)
     notebook.cells += [nbformat.v4.new_code_cell(check) for check in checks]
@@ -43,6 +45,8 @@ def executed(name: str, home: Path, *checks: str, forked: bool = False) -> Any:
         # Everything of the kernel's own lies in the temporary directory, too.
         patch.setenv("IPYTHONDIR", str(home / "ipython"))
         patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
+        if processes is not None:
+            patch.setenv("LOKY_MAX_CPU_COUNT", str(processes))
         kernel = "python3"
         if forked:
             kernel = _forked_kernel(home / "jupyter")
