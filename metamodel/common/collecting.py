@@ -42,8 +42,8 @@ def collect_seldom() -> None:
 def keep_in_spark_worker() -> None:
     """Let PySpark pass over all that was imported, once in each of its worker processes.
 
-    Its daemon has a worker look through everything for garbage after every task, which takes a tenth of a second where
-    scikit-learn and MLflow are loaded, and as much again in each process that is forked off and has to copy the pages.
+    Its daemon has a worker look through everything for garbage after every task: a tenth of a second where scikit-learn
+    and MLflow are loaded (`benchmarks/spark_tasks.py`), and each process that was forked off has to copy the pages.
     """
     if getattr(sys.modules["__main__"].__spec__, "name", None) == "pyspark.daemon":
         gc.freeze()
