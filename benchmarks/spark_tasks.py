@@ -9,7 +9,8 @@ model lets the collector pass over the libraries; the other has the same under a
 import argparse
 import statistics
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import spark
+from measuring import median_seconds
 
 ROWS = 4_000
 
@@ -47,15 +49,12 @@ def seconds_by_way(session: Any, folder: Path, uri: str, options: argparse.Names
         "spark_udf": lambda: table.withColumn("answer", udf(struct("store", "x"))),
         "metamodel.score": lambda: metamodel.score(table, folder / "bundle", engine="spark"),
     }
-    medians = {}
-    for way, frame in ways.items():
-        took = []
-        for _ in range(options.repeats + 1):
-            started = time.perf_counter()
-            frame().write.format("noop").mode("overwrite").save()
-            took.append(time.perf_counter() - started)
-        medians[way] = statistics.median(took[1:])
-    return medians
+    sides = {way: partial(_computed, frame) for way, frame in ways.items()}
+    return median_seconds(sides, options.repeats)
+
+
+def _computed(frame: Callable[[], Any]) -> None:
+    frame().write.format("noop").mode("overwrite").save()
 
 
 def main() -> None:

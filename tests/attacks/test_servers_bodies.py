@@ -45,27 +45,24 @@ def _file(columns: dict[str, Any], **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _peak_megabytes(server: Server) -> float:
-    """Sum the peaks of all processes of a server."""
-    peaks = 0
+def _processes(server: Server) -> Iterator[int]:
+    """Find all processes of a server."""
     pending = [server.process.pid]
     while pending:
-        process = pending.pop()
+        yield (process := pending.pop())
         pending += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
-        status = Path(f"/proc/{process}/status").read_text()
-        peaks += int(status.partition("VmHWM:")[2].split()[0])
-    return peaks / 1024
+
+
+def _peak_megabytes(server: Server) -> float:
+    """Sum the peaks of all processes of a server."""
+    statuses = [Path(f"/proc/{process}/status").read_text() for process in _processes(server)]
+    return sum(int(status.partition("VmHWM:")[2].split()[0]) for status in statuses) / 1024
 
 
 def _processor_seconds(server: Server) -> float:
     """Sum what the processes of a server took, living or ended: on a busy machine the clock says nothing."""
-    ticks = 0
-    pending = [server.process.pid]
-    while pending:
-        process = pending.pop()
-        pending += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
-        ticks += sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    stats = [Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in _processes(server)]
+    return sum(sum(map(int, fields[11:15])) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def test_of_a_wide_csv_the_models_columns_alone_are_read(server: Server) -> None:
