@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -153,10 +154,20 @@ def _workers(n_jobs: int, sharing: int, return_as: str) -> joblib.Parallel:
     # them as copy-on-write maps ("c"), because some estimators write into their input; the files of these go with this
     # process, however it ends.
     folder = scratch_directory("arrays", _fast_folder())
+    _let_workers_retire()
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
         return joblib.Parallel(
             n_jobs=max(2, n_jobs), pre_dispatch=2 * n_jobs, return_as=return_as, mmap_mode="c", temp_folder=folder
         )
+
+
+def _let_workers_retire() -> None:
+    """Keep a worker's replacement from being an error where warnings are errors.
+
+    A worker that grew by 300 MB, or waited for five minutes, ends after its task and another takes its place. Loky
+    warns of it in the thread that hands out the tasks: raised there, it would end that thread, and nobody the wait.
+    """
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
 
 
 def _fast_folder() -> Path | None:
