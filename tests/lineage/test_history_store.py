@@ -1,7 +1,6 @@
 """What is written into a history is there once, whoever writes it, how often, and whatever happens meanwhile."""
 
 import itertools
-import multiprocessing
 import os
 import signal
 from dataclasses import replace
@@ -12,6 +11,7 @@ import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 from histories import KINDS, everything, generations
+from ready_processes import ready_processes
 
 from metamodel.exceptions import InputError, StorageFailed
 from metamodel.lineage import history_store
@@ -19,8 +19,6 @@ from metamodel.lineage.generation import Generation
 from metamodel.lineage.group_past import group_past, versions_of
 from metamodel.lineage.history_store import HistoryStore, append_monitor
 from metamodel.lineage.table_schemas import CHILDREN, LINEAGE, VERSIONS
-
-SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +110,7 @@ def _append(place: str, numbers: range) -> None:
 @pytest.mark.slow
 def test_events_of_writers_at_once_are_neither_lost_nor_doubled(store):
     store.append_event(event(1))
-    processes = [SPAWN.Process(target=_append, args=(store.place, range(1, 9))) for _ in range(3)]
+    processes = [ready_processes().Process(target=_append, args=(store.place, range(1, 9))) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
@@ -133,7 +131,7 @@ def test_versions_of_writers_at_once_are_neither_lost_nor_doubled(store, three, 
         store.write_generation(three[0])
         whole.write_generation(generation)
     both = [[three[1], three[2]], [three[1], three[2]]]
-    processes = [SPAWN.Process(target=_write, args=(store.place, part)) for part in both]
+    processes = [ready_processes().Process(target=_write, args=(store.place, part)) for part in both]
     for process in processes:
         process.start()
     for process in processes:
@@ -161,7 +159,7 @@ def _die(place: str, generation: Generation, step: int) -> None:
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_a_version_whose_writer_was_killed_does_not_count_until_it_is_written_again(store, three, step, tmp_path):
     store.write_generation(three[0])
-    process = SPAWN.Process(target=_die, args=(store.place, three[1], step))
+    process = ready_processes().Process(target=_die, args=(store.place, three[1], step))
     process.start()
     process.join(250)
     assert process.exitcode == -signal.SIGKILL

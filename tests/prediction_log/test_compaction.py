@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from killed_compactions import erasing, exit_code, processes
+from killed_compactions import erasing, exit_code
 from logged_rows import age_that_keeps, ids_in, log_in
+from ready_processes import ready_processes
 
 from metamodel import compact_log, read_log
 from metamodel.common.whole_files import whole_file
@@ -95,7 +96,7 @@ def test_killed_anywhere_it_loses_no_row_and_doubles_none_and_the_next_one_ends_
     if kind == "hive":
         monkeypatch.setattr(log_store, "find_spec", lambda _: None)
     left = [i for i in range(20, 100) if i % 5 != 3]
-    context = processes()
+    context = ready_processes()
     for step in (*range(1, 12), *range(13, 98, 7)):
         folder = log_in(tmp_path / str(step), 5)
         code = exit_code(context, folder, kind, step)

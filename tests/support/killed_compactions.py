@@ -1,6 +1,5 @@
-"""Compactions in processes of their own that end themselves at a step; a fork server has imported what they need."""
+"""Compactions in processes of their own that end themselves at a step."""
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -28,13 +27,6 @@ _STEPS = [
 def erasing() -> dict[str, Any]:
     """What a compaction does at most in one go: takes in, deletes what is five days old, and forgets somebody."""
     return {"delete_older": age_that_keeps(4), "forget_entity": [[3]], "secret": "hush"}
-
-
-def processes() -> ForkServerContext:
-    """Make processes that have imported what they need."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["killed_compactions", "deltalake"])
-    return context
 
 
 def exit_code(context: ForkServerContext, folder: Path, kind: str, step: int) -> int | None:
