@@ -6,7 +6,6 @@ environment, so that servers, Spark workers and joblib processes started by a te
 
 import atexit
 import contextlib
-import functools
 import gc
 import os
 import signal
@@ -15,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import importlib_metadata
 import pandas as pd
 import pytest
 from costs import takes_long, write_costs
+from fork_server import parse_packages_once, remember_newest_schema
 from forked_programs import forking
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import none
@@ -62,11 +61,7 @@ settings.load_profile("ci")
 gc.disable()
 atexit.register(gc.freeze)
 
-# What an installed package says of itself is parsed for each of the forty versions that are asked for when a model is
-# trained and logged, by MLflow's own copy of `importlib.metadata`: a twelfth of the time that takes. The text is read
-# each time; the same text means the same.
-if parse := getattr(importlib_metadata.Distribution, "_assemble_message", None):  # older ones have it not
-    importlib_metadata.Distribution._assemble_message = staticmethod(functools.cache(parse))  # type: ignore[method-assign]
+parse_packages_once()
 
 # scikit-learn asks of whatever it is given whether it is a table of some other library, by looking through all that its
 # classes hold: a fortieth of the suite's time for arrays, which never are.
@@ -147,6 +142,7 @@ def pytest_collection_finish() -> None:
     """Look for garbage among what the tests make alone."""
     if "mlflow" in sys.modules:
         spare_the_disk()
+        remember_newest_schema()
     _first_property()
     gc.freeze()
     gc.enable()
