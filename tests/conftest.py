@@ -87,7 +87,10 @@ LONG = ("server", "attack", "slow")
 CLUSTERS = ("test_spark_cluster.py", "test_spark_connect.py")
 
 # Files whose tests fit in two processes, which joblib keeps for whoever comes next: to start them takes seconds.
-POOLS = ("training/test_train.py", "engines/test_joblib_pool.py", "monitored/test_stored_reference.py")
+POOLS = (
+    *("monitored/test_stored_reference.py", "bundle/test_canonical_pickle.py", "fitting/test_warm_start.py"),
+    *("engines/test_joblib_pool.py", "training/test_train.py"),
+)
 
 
 def _share(nodeid: str) -> str:

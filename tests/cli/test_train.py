@@ -19,6 +19,7 @@ import pytest
 from click.testing import Result
 from command_line import TRAIN, by_hand, run, strict
 from mlflow import MlflowClient
+from stores import new_store
 
 # What each pandas first finds wrong with a binary file that is called a CSV.
 NO_TEXT = "'utf-8' codec" if int(pd.__version__.partition(".")[0]) < 3 else r"Error tokenizing data\."
@@ -180,14 +181,20 @@ def test_model_can_be_inspected_and_scored_whatever_the_output_directory_was_cal
     assert run("score", "--data", "sales.csv", "--model", "models:/elsewhere/1", "--output", "out.csv").exit_code == 0
 
 
+@pytest.fixture(scope="module")
+def no_runs_of_others(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store of this file's own: to load all that the session's holds twice a test takes longer than the test."""
+    return new_store(tmp_path_factory.mktemp("store"))
+
+
 @pytest.fixture
-def store() -> Iterator[MlflowClient]:
+def store(no_runs_of_others: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """The tracking store; afterwards no run is left RUNNING, and nothing was registered or logged as a model."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", no_runs_of_others)
     client = MlflowClient()
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     registered, begun = versions(client), int(time.time() * 1000)
     yield client
-    # The store is that of all tests of this process: to load every run twice a test would take longer than the test.
     new = client.search_runs(experiments, f"attributes.start_time >= {begun}")
     assert {run.info.status for run in new} <= {"FAILED"}
     assert [model for run in new for model in run.outputs.model_outputs] == []

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
+from stores import new_store
 from tiny_trainings import tiny
 
 from metamodel.cli import main
@@ -25,13 +26,20 @@ WRONG = {
 }
 
 
+@pytest.fixture(scope="module")
+def no_runs_of_others(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store of this file's own: to load every run of the session's twice a test takes longer than the test."""
+    return new_store(tmp_path_factory.mktemp("store"))
+
+
 @pytest.mark.parametrize("what", WRONG)
 def test_wrong_input_leaves_no_run_behind(
-    what: str, tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+    what: str, tmp_path: Path, no_runs_of_others: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", no_runs_of_others)
     tiny(2).to_csv("rows.csv", index=False)
-    client = MlflowClient(tracking_uri)
+    client = MlflowClient(no_runs_of_others)
     before = _runs(client)
 
     result = CliRunner().invoke(main, [*TRAIN, "--experiment", "wrong input", *WRONG[what]], catch_exceptions=False)

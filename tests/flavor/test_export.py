@@ -25,8 +25,10 @@ TARGETS = [("units", "ridge"), ("units", "random_forest"), ("sold_out", "logisti
 
 
 def exported(table: pd.DataFrame, target: str, estimator: str, codec: str, path: Path) -> metamodel.MetaModel:
-    features = ["x", "big", "weather"]
-    result = metamodel.train(table, "shop", target, estimator, features=features, holdout=0, codec=codec, n_jobs=1)
+    options = {"features": ["x", "big", "weather"], "holdout": 0, "codec": codec, "n_jobs": 1}
+    if estimator == "random_forest":  # a hundred trees take skops seconds to look through, and say no more than ten
+        options["estimator_params"] = {"n_estimators": 10}
+    result = metamodel.train(table, "shop", target, estimator, **options)
     model = metamodel.MetaModel(result.bundle_path)
     export_child(model, ("b",), path)
     return model

@@ -51,6 +51,8 @@ def test_the_commands_for_the_sample_run_as_they_stand(tmp_path: Path, monkeypat
     shutil.copy(ROOT / "sales.yaml", tmp_path)
     # MLflow numbers the versions of a name in one store: the first is 1.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store(tmp_path))
+    # As on a machine with one core: to start processes that fit takes longer than to fit here.
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     for first in ("metamodel train", "metamodel monitor"):
         block = next(part for part in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if part.startswith(first))
         for line in filter(None, block.replace("\\\n", "").splitlines()):
