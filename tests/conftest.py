@@ -296,6 +296,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             .config("spark.sql.ui.retainedExecutions", "50")
             # To compile a plan takes longer than to walk it for a few hundred rows. The clusters compile, as users do.
             .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+            # Beside each of the hundreds of expressions of a training PySpark tells Java from which line it comes: half
+            # of all that the two say to each other. The clusters do it, as users' sessions do.
+            .config("spark.python.sql.dataFrameDebugging.enabled", "false")
+            .config("spark.python.daemon.module", "spark_daemon")
             .getOrCreate()
         )
     signal.signal(signal.SIGINT, interrupted)  # the session brought one of its own

@@ -116,7 +116,10 @@ def test_the_command_scores_in_a_process_of_its_own_where_no_session_is(tmp_path
     data.to_parquet(tmp_path / "rows.parquet")
     bundle, output = trained(data, "shop", "y"), tmp_path / "answers.parquet"
     place = ["--data", tmp_path / "rows.parquet", "--model", bundle, "--output", output]
-    (tmp_path / "spark-defaults.conf").write_text(f"spark.driver.extraJavaOptions {' '.join(SHORT_LIVED)}\n")
+    # One task at a time, so that one worker is started and imports MLflow, and no pages of progress.
+    settings = {"master": "local[1]", "ui.enabled": "false", "driver.extraJavaOptions": " ".join(SHORT_LIVED)}
+    lines = [f"spark.{name} {value}\n" for name, value in settings.items()]
+    (tmp_path / "spark-defaults.conf").write_text("".join(lines))
     env = {**os.environ, "SPARK_CONF_DIR": str(tmp_path)}
     done = forked_programs.run("metamodel", "score", "--engine", "spark", *map(str, place), env=env, timeout=240)
 
