@@ -13,7 +13,8 @@ from typing import Self
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
+from pyarrow import feather
 
 from metamodel.common.arrays import AnyArray
 from metamodel.common.background import Background
@@ -65,14 +66,14 @@ class Evidence:
         for table, suffix in zip((self.holdout, self.importance), _SUFFIXES, strict=True):
             if table is not None:
                 unfinished = path.with_suffix(f".unfinished-{os.getpid()}")
-                pq.write_table(table, unfinished, compression="zstd")
+                feather.write_feather(table, unfinished, compression="zstd")
                 unfinished.rename(path.with_suffix(suffix))
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Inverse of `write`."""
         files = [path.with_suffix(suffix) for suffix in _SUFFIXES]
-        return cls(*(pq.read_table(file) if file.is_file() else None for file in files))
+        return cls(*(feather.read_table(file) if file.is_file() else None for file in files))
 
     def to_bytes(self) -> tuple[bytes | None, bytes | None]:
         """Two Arrow streams."""
@@ -224,15 +225,18 @@ def _with_child(table: pa.Table | None) -> pa.Table | None:
 
 def _together_by_name(parts: Sequence[_Part]) -> tuple[pd.DataFrame, list[str]]:
     """Put tables behind one another, with numbers for the groups that follow the order of their encoded keys."""
-    tables = [(keys, table.to_pandas()) for keys, table in parts if table is not None]
-    used = [{keys[number] for number in frame["group"].unique()} for keys, frame in tables]
-    names = sorted(set().union(*used))
+    tables = [(keys, table) for keys, table in parts if table is not None]
+    used = [pc.unique(table["group"]).to_numpy() for _, table in tables]
+    names = sorted({keys[group] for (keys, _), groups in zip(tables, used, strict=True) for group in groups})
     number = {name: i for i, name in enumerate(names)}
-    frames = []
-    for keys, frame in tables:
-        groups, where = np.unique(frame["group"].to_numpy(), return_inverse=True)
-        frames.append(frame.assign(group=np.asarray([number[keys[group]] for group in groups], dtype=np.int64)[where]))
-    return (pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"group": []})), names
+    renumbered = []
+    for (keys, table), groups in zip(tables, used, strict=True):
+        numbers = np.zeros(len(keys), dtype=np.int64)
+        numbers[groups] = [number[keys[group]] for group in groups]
+        position = table.column_names.index("group")
+        renumbered.append(table.set_column(position, "group", pa.array(numbers[table["group"].to_numpy()])))
+    every = _together(renumbered)
+    return (pd.DataFrame({"group": []}) if every is None else every.to_pandas()), names
 
 
 def _parents_said(rows: pd.DataFrame, parents: pd.DataFrame, keys: Sequence[GroupKey], level: int) -> AnyArray:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -41,13 +42,17 @@ _SHARD_BYTES = 2 * 2**30
 
 def library_versions(packages: Sequence[str]) -> dict[str, str]:
     """Versions of Python and of the installed packages among `packages`."""
-    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in packages:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+    versions = {package: found for package in packages if (found := _version_at_first(package)) is not None}
+    return {"python": ".".join(map(str, sys.version_info[:3])), **versions}
+
+
+@cache
+def _version_at_first(package: str) -> str | None:
+    """Look a version up once a process: what is installed in its place later, this process has not loaded."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Beside each directory lies a file that its owner holds a lock on; the system rel
 """
 
 import atexit
+import glob
 import os
 import re
 import secrets
@@ -93,7 +94,8 @@ def sweep(
     alive
         Locks whose owners lived when they were looked at; these are not looked at again, and new ones are added.
     """
-    for lock in set(parent.glob(f"{prefix}*.lock")) - (alive or set()):
+    names = glob.glob(f"{prefix}*.lock", root_dir=parent, include_hidden=True)
+    for lock in {parent / name for name in names} - (alive or set()):
         try:
             status = lock.lstat()
             if stat.S_ISREG(status.st_mode) and is_ours(status):

@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Sequence
 
-__all__ = ["balance", "group_cost"]
+__all__ = ["balance", "group_cost", "merge_neighbors"]
 
 # What a group costs beside its rows, in rows: however small it is, it is cloned, checked and serialized.
 _GROUP_COST = 200.0
@@ -52,3 +52,27 @@ def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False, group
         shares[i].append(group)
         heapq.heappush(heap, (cost + group_cost(sizes[group]), i))
     return shares
+
+
+def merge_neighbors(shares: Sequence[Sequence[int]], groups: int) -> list[list[int]]:
+    """Make one task of neighbours, which stay in their order, as long as they have no more groups together.
+
+    Parameters
+    ----------
+    shares
+        Groups of every task.
+    groups
+        How many groups such a task has at most.
+
+    Examples
+    --------
+    >>> merge_neighbors([[1], [2], [3, 4, 5], [0]], groups=3)
+    [[1, 2], [3, 4, 5], [0]]
+    """
+    tasks: list[list[int]] = []
+    for share in shares:
+        if tasks and len(tasks[-1]) + len(share) <= groups:
+            tasks[-1].extend(share)
+        else:
+            tasks.append(list(share))
+    return tasks

@@ -9,19 +9,20 @@ tasks are run again one at a time, and the group that kills its process a second
 
 import os
 import shutil
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from metamodel.common.temp_dirs import SHARED_MEMORY, scratch_directory
 from metamodel.exceptions import WorkerDied
@@ -143,8 +144,14 @@ def in_processes(work: Callable[..., T], items: Iterable[tuple[Any, ...]], n_job
 @contextmanager
 def on_one_thread() -> Iterator[None]:
     """Keep what small batches are computed with from starting threads, which would take longer than the batch."""
-    with threadpool_limits(1), joblib.parallel_config(backend="sequential"):
+    with _thread_pools(len(sys.modules)).limit(limits=1), joblib.parallel_config(backend="sequential"):
         yield
+
+
+@lru_cache(1)
+def _thread_pools(modules: int) -> ThreadpoolController:
+    """Look for the libraries with threads of their own, again where more modules have brought more of them."""
+    return ThreadpoolController()
 
 
 def _workers(n_jobs: int, sharing: int, return_as: str) -> joblib.Parallel:

@@ -14,7 +14,7 @@ from metamodel.tables.keys import GroupKey, decode_key
 from metamodel.tables.sources import read_source
 from metamodel.training.engines.all_rows import fit_pooled
 from metamodel.training.engines.array_groups import fits_at_once, is_for_arrays
-from metamodel.training.engines.balancing import balance
+from metamodel.training.engines.balancing import balance, merge_neighbors
 from metamodel.training.engines.base import Engine
 from metamodel.training.engines.executor import SequentialExecutor, TaskExecutor
 from metamodel.training.engines.job import Job
@@ -76,6 +76,9 @@ class LocalEngine(Engine[TablePlan]):
         cold = starts is None or not starts.warm
         at_once = as_arrays and cold and fits_at_once(job.plan, phase.sizes, starts.contests if starts else 0)
         shares = balance(rows, 1 if at_once else self.parallelism, once=phase.has_end, groups=most)
+        if at_once:
+            # All of it takes less than processes take to start, and is soon done again; each task has files to write.
+            shares = merge_neighbors(shares, most)
         unfinished, turns = [], dict[GroupKey, int]()
         for turn, share in enumerate(shares):
             of_task = tuple(groups[i] for i in share)

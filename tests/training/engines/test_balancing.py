@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.training.engines.balancing import balance, group_cost
+from metamodel.training.engines.balancing import balance, group_cost, merge_neighbors
 
 SIZES = st.lists(st.integers(1, 5000), max_size=60)
 
@@ -28,3 +28,12 @@ def test_no_task_costs_more_than_a_fair_share_and_one_group(sizes, parallelism):
 
 def test_where_time_is_short_there_are_as_many_tasks_as_run_at_a_time():
     assert (len(balance([10] * 100, 3, once=True)), len(balance([10] * 100, 3))) == (3, 24)
+
+
+@given(SIZES, st.integers(1, 80))
+def test_merged_tasks_have_the_same_groups_in_the_same_order_and_no_two_neighbours_fit_in_one(sizes, groups):
+    shares = balance(sizes, 1)
+    tasks = merge_neighbors(shares, groups)
+    assert [i for task in tasks for i in task] == [i for share in shares for i in share]
+    assert max(map(len, tasks), default=0) <= max([groups, *map(len, shares)])
+    assert all(len(a) + len(b) > groups for a, b in pairwise(tasks))
