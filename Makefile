@@ -16,7 +16,8 @@ RUN      = PATH="$(abspath $(VENV))/bin:$$PATH"
 SPARK_ENV = SPARK_LOCAL_IP=127.0.0.1
 TEST_ENV = $(SPARK_ENV) PYTHONDONTWRITEBYTECODE=
 # Several processes (WORKERS=0: in this one), each with one thread of OpenMP; tests/conftest.py says which tests go together.
-# On two cores the quick tests want two. The others want four: a third of their time they wait for servers and for Spark.
+# On two cores the quick tests want two. The others want three, as now and then one waits for servers or for Spark; a
+# fourth would cost what it takes to collect the tests and to have a server and workers of its own.
 pytest   = $(TEST_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(or $(WORKERS),$(1)) --durations=25
 UNIT     = not server and not spark and not browser and not slow and not speed and not attack
 # All that lies there is marked, and need not even be imported.
@@ -62,7 +63,7 @@ costs: $(VENV)/.dev  ## measure the unit tests anew, which take long (tests/cost
 
 test: $(VENV)/.dev  ## run the whole test suite but the attacks (ARGS="-k keys" narrows it)
 	@echo "==> pytest"
-	@$(RUN) $(call pytest,4) -m "not speed and not attack" $(ARGS)
+	@$(RUN) $(call pytest,3) --ignore=tests/attacks -m "not speed and not attack" $(ARGS)
 	@$(if $(ARGS),,$(RUN) $(TEST_ENV) python -m pytest -m speed $$(grep -rl "mark\.speed" tests))
 
 attacks: $(VENV)/.dev  ## run the attacks of docs/security.md alone: under five minutes
@@ -87,7 +88,7 @@ check: lint types layers  ## lint, types and layers
 
 test-pandas3: $(VENV3)/.dev  ## run the tests of tables on pandas 3, without those of Spark
 	@echo "==> pytest on pandas 3"
-	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(call pytest,4) \
+	@PATH="$(abspath $(VENV3))/bin:$$PATH" $(call pytest,3) --ignore=tests/attacks \
 		-m "not speed and not slow and not attack and not spark and not tableless" -W ignore::pandas.errors.Pandas4Warning $(ARGS)
 
 # The oldest Matplotlib calls pyparsing by names that the newest one warns of.
