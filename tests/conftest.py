@@ -53,9 +53,10 @@ settings.register_profile(
     max_examples=50,
     suppress_health_check=[HealthCheck.too_slow],
 )
-# For a look while one works (`make quick`): the same properties on fewer examples.
+# The same properties on fewer examples: where somebody waits for the tests, and for a look while one works (`make quick`).
+settings.register_profile("local", settings.get_profile("ci"), max_examples=25)
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=15)
-settings.load_profile("ci")
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
 
 # A million objects that stay to the end are made while tests are collected: looking through them for garbage, then, in
 # every test and at the end of each process would take an eighth of the suite's time.
