@@ -53,7 +53,7 @@ settings.register_profile(
     max_examples=50,
     suppress_health_check=[HealthCheck.too_slow],
 )
-# The same properties on fewer examples: where somebody waits for the tests, and for a look while one works (`make quick`).
+# The same properties on fewer examples: where somebody waits for the tests, and for a look meanwhile (`make quick`).
 settings.register_profile("local", settings.get_profile("ci"), max_examples=25)
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=15)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
