@@ -49,7 +49,7 @@ def _of_real_and_forked(directory: Path) -> tuple[list[dict[str, object]], list[
     return [real, forked], [real_end, forked_end], owner
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+@pytest.mark.skipif(not forked_workers.can_fork_workers(), reason="no workers are forked here, or with this joblib")
 def test_a_forked_worker_is_like_one_that_joblib_starts_and_ends_like_one(tmp_path: Path) -> None:
     facts, ends, owner = _of_real_and_forked(tmp_path)
     real, forked = facts

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from fork_server import NUMBER, read_json
 
-__all__ = ["fork_workers", "forking_fork_exec"]
+__all__ = ["can_fork_workers", "fork_workers", "forking_fork_exec"]
 
 ForkExec = Callable[..., int]
 
@@ -53,11 +53,19 @@ _CLONE = {"x86_64": 56, "aarch64": 220}
 _CLONE_PARENT = 0x8000
 
 
-def fork_workers() -> None:
-    """Let joblib's workers of this process be forked, where the system has what that needs."""
-    if sys.platform != "linux" or platform.machine() not in _CLONE:
-        return
+def can_fork_workers() -> bool:
+    """Whether the system has what that needs, and joblib starts processes as it does from 1.5 on."""
     with contextlib.suppress(ImportError):  # joblib's own affair, and another in other versions
+        from joblib.externals.loky.backend import fork_exec
+
+        older = hasattr(fork_exec, "close_fds")  # these close the worker's stdin, and leave files to their caller
+        return sys.platform == "linux" and platform.machine() in _CLONE and not older
+    return False
+
+
+def fork_workers() -> None:
+    """Let joblib's workers of this process be forked, where they can be."""
+    if can_fork_workers():
         from joblib.externals.loky.backend import fork_exec
 
         fork_exec.fork_exec = forking_fork_exec(fork_exec.fork_exec)
