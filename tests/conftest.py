@@ -133,9 +133,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         if config.getoption("--write-costs"):
             config.pluginmanager.register(_Measured())
-        server = contextlib.ExitStack()
-        server.enter_context(forking())
-        config.add_cleanup(server.close)
+        if config.getoption("markexpr") != "speed":  # they import for seconds, beside tests whose time counts
+            server = contextlib.ExitStack()
+            server.enter_context(forking())
+            config.add_cleanup(server.close)
 
 
 @given(none())
