@@ -133,10 +133,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         if config.getoption("--write-costs"):
             config.pluginmanager.register(_Measured())
-        if config.getoption("markexpr") != "speed":  # they import for seconds, beside tests whose time counts
-            server = contextlib.ExitStack()
-            server.enter_context(forking())
-            config.add_cleanup(server.close)
+        server = contextlib.ExitStack()
+        server.enter_context(forking())
+        config.add_cleanup(server.close)
 
 
 @given(none())
