@@ -226,13 +226,11 @@ def _with_child(table: pa.Table | None) -> pa.Table | None:
 def _together_by_name(parts: Sequence[_Part]) -> tuple[pd.DataFrame, list[str]]:
     """Put tables behind one another, with numbers for the groups that follow the order of their encoded keys."""
     tables = [(keys, table) for keys, table in parts if table is not None]
-    used = [pc.unique(table["group"]).to_numpy() for _, table in tables]
-    names = sorted({keys[group] for (keys, _), groups in zip(tables, used, strict=True) for group in groups})
+    names = sorted({keys[group] for keys, table in tables for group in pc.unique(table["group"]).to_pylist()})
     number = {name: i for i, name in enumerate(names)}
     renumbered = []
-    for (keys, table), groups in zip(tables, used, strict=True):
-        numbers = np.zeros(len(keys), dtype=np.int64)
-        numbers[groups] = [number[keys[group]] for group in groups]
+    for keys, table in tables:
+        numbers = np.asarray([number.get(key, -1) for key in keys], dtype=np.int64)  # no row is of a group without one
         position = table.column_names.index("group")
         renumbered.append(table.set_column(position, "group", pa.array(numbers[table["group"].to_numpy()])))
     every = _together(renumbered)
