@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command_line import TRAIN, run
+from stores import new_store
 
 from metamodel.datasets import make_store_sales
 
@@ -36,6 +37,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _tables: Path) -> Pa
     shutil.copytree(_tables, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def no_runs_of_others(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store of a file's own: to load every run of the session's twice a test takes longer than the test."""
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ import pytest
 from click.testing import Result
 from command_line import TRAIN, by_hand, run, strict
 from mlflow import MlflowClient
-from stores import new_store
 
 # What each pandas first finds wrong with a binary file that is called a CSV.
 NO_TEXT = "'utf-8' codec" if int(pd.__version__.partition(".")[0]) < 3 else r"Error tokenizing data\."
@@ -179,12 +178,6 @@ def test_model_can_be_inspected_and_scored_whatever_the_output_directory_was_cal
     assert run("inspect", uri).exit_code == 0
     assert run("inspect", "kept here").exit_code == 0
     assert run("score", "--data", "sales.csv", "--model", "models:/elsewhere/1", "--output", "out.csv").exit_code == 0
-
-
-@pytest.fixture(scope="module")
-def no_runs_of_others(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store of this file's own: to load all that the session's holds twice a test takes longer than the test."""
-    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

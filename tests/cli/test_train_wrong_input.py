@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
-from stores import new_store
 from tiny_trainings import tiny
 
 from metamodel.cli import main
@@ -24,12 +23,6 @@ WRONG = {
     "an alias without a name": ["--alias", "champion"],
     "findings": ["--strict", "--schema", '{"x": "string"}'],
 }
-
-
-@pytest.fixture(scope="module")
-def no_runs_of_others(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store of this file's own: to load every run of the session's twice a test takes longer than the test."""
-    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.mark.parametrize("what", WRONG)

@@ -20,13 +20,16 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
 NUMBER = struct.Struct("!q")  # the length of a request, the id of a process, an exit code
 STREAMS = 3
+
+# How the names of variables begin that Python or a library reads once, at its start.
+READ_ONCE = ("PYTHON", "OMP_", "OPENBLAS_", "MKL_")
 
 # What the commands import besides, late: stores, the log of a training, and servers.
 _LATE = (
@@ -40,6 +43,16 @@ _LATE = (
 
 # What answers with a logged model.
 _ANSWERING = ("mlflow.pyfunc.backend", "pyarrow.dataset", "sklearn.tree", "skops.io")
+
+
+def take_over(directory: str, environment: Mapping[str, str]) -> None:
+    """Have, in a process that was forked, the directory, variables and chance of one that was started there."""
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    tempfile.tempdir = None  # TMPDIR may be another
+    sys.modules["numpy"].random.seed()  # or all children draw the same
 
 
 class Request(NamedTuple):
@@ -58,14 +71,9 @@ class Request(NamedTuple):
         for number, stream in enumerate(self.streams):
             os.dup2(stream, number)
             os.close(stream)
-        os.chdir(self.directory)
-        os.environ.clear()
-        os.environ.update(self.environment)
-        time.tzset()
-        tempfile.tempdir = None  # TMPDIR may be another
+        take_over(self.directory, self.environment)
         if self.environment.get("PYTHONUNBUFFERED"):
             sys.stdout.reconfigure(line_buffering=True, write_through=True)
-        sys.modules["numpy"].random.seed()  # or all children draw the same
         self._set_path()
         sys.argv = [self.module, *self.arguments]
         if self.before:

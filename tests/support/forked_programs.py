@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 import fork_server
-from fork_server import NUMBER
+from fork_server import NUMBER, READ_ONCE
 
 # Where the fork servers listen.
 _PLACE = "METAMODEL_TESTS_FORK_SERVER"
 _PLACE_OF_OTHERS = "METAMODEL_TESTS_FORK_SERVER_OF_OTHERS"
 
-# How the names of variables begin that are read once, and those that are not; PYTHONPATH is not by the second server.
-_READ_ONCE = ("PYTHON", "OMP_", "OPENBLAS_", "MKL_")
+# Of those that are read once this one is not; nor is PYTHONPATH by the second server.
 _UNBUFFERED = "PYTHONUNBUFFERED"
 
 # What a program finds imported: this checkout with all that it uses; what others wrote; or that, by a Python that is as
@@ -228,7 +227,7 @@ def _text(file: IO[bytes]) -> str:
 
 def _read_once(environment: Mapping[str, str], imported: Imported) -> dict[str, str]:
     any_value = {_UNBUFFERED} if imported == "all" else {_UNBUFFERED, "PYTHONPATH"}
-    names = {name for name in environment if name.startswith(_READ_ONCE)} - any_value
+    names = {name for name in environment if name.startswith(READ_ONCE)} - any_value
     return {name: environment[name] for name in names}
 
 

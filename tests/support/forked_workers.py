@@ -17,15 +17,12 @@ import runpy
 import signal
 import socket
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-from fork_server import NUMBER, read_json
+from fork_server import NUMBER, READ_ONCE, read_json, take_over
 
 __all__ = ["can_fork_workers", "fork_workers", "forking_fork_exec"]
 
@@ -41,8 +38,7 @@ _IMPORTED = (
     *("sklearn.dummy", "sklearn.ensemble", "sklearn.linear_model", "sklearn.pipeline", "sklearn.tree"),
 )
 
-# Variables that Python or a library reads once, at its start.
-_READ_ONCE = ("PYTHON", "OMP_", "OPENBLAS_", "MKL_")
+# What further variables that a library reads once, at its start, have in their name.
 _THREADS = "_NUM_THREADS"
 
 # Arrow's memory is given back by a thread, which no clone would have.
@@ -81,7 +77,7 @@ def forking_fork_exec(fork_exec: ForkExec) -> ForkExec:
         # With more, NumPy starts threads at its import, which no clone would have.
         if list(command[1:3]) != ["-m", _WORKER] or environment.get("OPENBLAS_NUM_THREADS") != "1":
             return fork_exec(command, descriptors, env=env)
-        once = sorted(item for item in environment.items() if item[0].startswith(_READ_ONCE) or _THREADS in item[0])
+        once = sorted(item for item in environment.items() if item[0].startswith(READ_ONCE) or _THREADS in item[0])
         with lock:
             server = servers.get(key := (os.getpid(), *once))
             if server is None:
@@ -175,12 +171,7 @@ def _be_worker(
     for descriptor, number in zip(aside, numbers, strict=True):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    os.chdir(directory)
-    os.environ.clear()
-    os.environ.update(environment)
-    time.tzset()
-    tempfile.tempdir = None
-    np.random.seed()  # or all workers draw the same
+    take_over(directory, environment)
     sys.argv = [_WORKER, *arguments]
     sys.path[0] = directory
     runpy.run_module(_WORKER, run_name="__main__", alter_sys=True)
