@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from browser import Browser, running_browser
 from costs import takes_long, write_costs
 from fork_server import parse_packages_once, remember_newest_schema
 from forked_programs import forking
@@ -88,6 +89,9 @@ LONG = ("server", "attack", "slow")
 # Files whose tests start Spark on their own.
 CLUSTERS = ("test_spark_cluster.py", "test_spark_connect.py")
 
+# Files whose tests look at pages: in one browser, which takes longer to start than a page to be looked at.
+BROWSER = "_browser.py"
+
 # Files whose tests fit in two processes, which joblib keeps for whoever comes next: to start them takes seconds.
 POOLS = (
     *("monitored/test_stored_reference.py", "bundle/test_canonical_pickle.py", "fitting/test_warm_start.py"),
@@ -99,13 +103,16 @@ def _share(nodeid: str) -> str:
     """Name the share of the tests that one goes with.
 
     A file's tests share servers and models; those of Spark share one session, of whatever file they are: each process
-    that has one pays for a JVM, and a small machine has no memory for more. Processes of joblib are shared, too.
+    that has one pays for a JVM, and a small machine has no memory for more. Processes of joblib are shared, too, and so
+    is a browser.
     """
     file = nodeid.partition("::")[0]
     if file.endswith(CLUSTERS):
         return "clusters"
     if file.endswith(POOLS):
         return "processes"
+    if file.endswith(BROWSER):
+        return "browser"
     return "spark" if "spark" in nodeid else file
 
 
@@ -246,6 +253,13 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One `mlflow server` a process, for all who need a server and not one of their own."""
     with tracking_server(tmp_path_factory.mktemp("tracking")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser, for all pages that are looked at."""
+    with running_browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

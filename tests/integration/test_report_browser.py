@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
-from browser import IN_BROWSER, found_in
+from browser import IN_BROWSER, Browser
 from reports import train
 
 from metamodel.bundle.reader import Bundle
@@ -46,7 +46,7 @@ addEventListener("load", () => {
   }, "*");
 });
 </script>"""
-# A window of Chromium is at least 500 pixels wide; a frame can be as narrow as a phone.
+# What the page tells is told to the page around it, since its own policy lets nobody in.
 FRAME = """<!doctype html><body style="margin:0">
 <iframe src="page.html" style="border:0;width:{width}px;height:{height}px"></iframe>
 <script>addEventListener("message", (event) => {{
@@ -54,23 +54,22 @@ FRAME = """<!doctype html><body style="margin:0">
 }});</script></body>"""
 
 
-def look(page: str, width: int, directory: Path) -> tuple[dict, np.ndarray]:
+def look(browser: Browser, page: str, width: int, directory: Path) -> tuple[dict, np.ndarray]:
     """Open a page in the browser; what a script in it found, and the picture of it."""
     (directory / "page.html").write_text(page.replace("<style>", WATCH + "<style>", 1), encoding="utf-8")
     (directory / "frame.html").write_text(FRAME.format(width=width, height=3000), encoding="utf-8")
     picture = directory / "picture.png"
-    window = ["--hide-scrollbars", f"--window-size={max(width, 500)},3000"]
-    found = found_in(directory / "frame.html", *window, "--virtual-time-budget=3000", f"--screenshot={picture}")
+    found = browser.found_in(directory / "frame.html", max(width, 500), 3000, picture)
     return found, matplotlib.image.imread(picture)[:, :width]
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
+def seen(browser, tmp_path_factory):
     found = {}
     for kind in ("forecast", "odd names"):
         page = render_report(Bundle(train(kind, tmp_path_factory.mktemp("models")).bundle_path))
         for width in (DESK, PHONE):
-            found[kind, width] = look(page, width, tmp_path_factory.mktemp("browser"))
+            found[kind, width] = look(browser, page, width, tmp_path_factory.mktemp("browser"))
     return found
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
-from browser import IN_BROWSER, found_in
+from browser import IN_BROWSER, Browser
 
 import metamodel.report
 
@@ -37,13 +37,13 @@ def darkness(picture: np.ndarray, top: float) -> tuple[float, float]:
 
 
 @pytest.fixture(scope="module")
-def edges(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[float, float]]:
+def edges(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[float, float]]:
     folder = tmp_path_factory.mktemp("wide")
     css = (Path(metamodel.report.__file__).parent / "page.css").read_text(encoding="utf-8")
     path, picture = folder / "page.html", folder / "picture.png"
     source = PAGE.format(css=css, width=PHONE, wide=table(6), narrow=table(1))
     path.write_text(source, encoding="utf-8")
-    boxes = found_in(path, "--hide-scrollbars", "--window-size=500,600", f"--screenshot={picture}")
+    boxes = browser.found_in(path, 500, 600, picture)
     assert [width > PHONE for _, width in boxes] == [True, True, False]
     pixels = matplotlib.image.imread(picture)
     return [darkness(pixels, top) for top, _ in boxes]
