@@ -1,6 +1,7 @@
 """Scoring on Spark: the answers of the model on this machine, beside the caller's own columns, with real nulls."""
 
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,12 @@ def test_the_command_scores_in_a_process_of_its_own_where_no_session_is(tmp_path
     data.to_parquet(tmp_path / "rows.parquet")
     bundle, output = trained(data, "shop", "y"), tmp_path / "answers.parquet"
     place = ["--data", tmp_path / "rows.parquet", "--model", bundle, "--output", output]
-    # One task at a time, so that one worker is started and imports MLflow, and no pages of progress.
+    # One task at a time, so that one worker is started and imports MLflow, and no pages of progress. With a folder of
+    # settings Java would have another class path, and leave the archive of Spark's classes aside.
     settings = {"master": "local[1]", "ui.enabled": "false", "driver.extraJavaOptions": " ".join(SHORT_LIVED)}
-    lines = [f"spark.{name} {value}\n" for name, value in settings.items()]
-    (tmp_path / "spark-defaults.conf").write_text("".join(lines))
-    env = {**os.environ, "SPARK_CONF_DIR": str(tmp_path)}
+    settings["sql.codegen.factoryMode"] = "NO_CODEGEN"
+    asked = [part for name, value in settings.items() for part in ("--conf", f"spark.{name}={value}")]
+    env = {**os.environ, "PYSPARK_SUBMIT_ARGS": shlex.join([*asked, "pyspark-shell"])}
     done = forked_programs.run("metamodel", "score", "--engine", "spark", *map(str, place), env=env, timeout=240)
 
     assert done.returncode == 0, done.stderr
