@@ -1,6 +1,6 @@
 """What the tests of clusters and of Connect run in a process of its own, because a process has one kind of session.
 
-``python cluster_program.py <spark://... or sc://...> <folder>`` starts a session and reads what to do, a line a job:
+``python -m cluster_program <spark://... or sc://...> <folder>`` starts a session and reads what to do, a line a job:
 ``<what> <folder>``. It writes what it found to ``found.json`` in the job's folder, and ends with its input.
 """
 

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import forked_programs
 import pyspark
 from java import SHORT_LIVED
-from places import SUPPORT
 from servers import free_port
 
 HOME = Path(pyspark.__file__).parent
@@ -119,6 +119,8 @@ def connect_server(folder: Path) -> Iterator[str]:
     """Start a Spark Connect server with two cores on loopback; yields its URL."""
     port = free_port()
     settings = {
+        # The workers of the cluster import on their own, as users' do.
+        "spark.python.daemon.module": "spark_daemon",
         "spark.connect.grpc.binding.address": _LOOPBACK,
         "spark.connect.grpc.binding.port": str(port),
         "spark.driver.bindAddress": _LOOPBACK,
@@ -146,15 +148,15 @@ def connect_session(url: str) -> Any:
 class Program:
     """A process with a session of its own, which does one job after the other (`cluster_program`)."""
 
-    def __init__(self, running: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, running: forked_programs.Program, jobs: BinaryIO, log: Path) -> None:
         self._running = running
+        self._jobs = jobs
         self._log = log
 
     def start(self, what: str, folder: Path) -> None:
         """Give a job; `folder` holds what it needs and will hold what it makes."""
-        assert self._running.stdin is not None
-        self._running.stdin.write(f"{what} {folder}\n".encode())
-        self._running.stdin.flush()
+        self._jobs.write(f"{what} {folder}\n".encode())
+        self._jobs.flush()
 
     def at_work(self, folder: Path) -> bool:
         """Say whether the job of a folder is still under way."""
@@ -172,7 +174,8 @@ class Program:
 
     def end(self) -> None:
         """Let it stop its session, and see that it ends well."""
-        self._running.communicate(timeout=SECONDS)  # closes its input
+        self._jobs.close()
+        self._running.wait(SECONDS)
         assert self._running.returncode == 0, self.log()
 
     def log(self) -> str:
@@ -183,13 +186,14 @@ class Program:
 @contextmanager
 def program(master: str, folder: Path) -> Iterator[Program]:
     """Start a program whose session is on a cluster or on a Connect server."""
-    command, said = [sys.executable, str(SUPPORT / "cluster_program.py"), master, str(folder)], folder / "program.log"
-    with (
-        said.open("w") as log,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as running,
-    ):
+    said = folder / "program.log"
+    reading, writing = os.pipe()
+    with said.open("wb") as log, os.fdopen(writing, "wb") as jobs:
+        with os.fdopen(reading, "rb") as stdin:
+            streams = {"stdin": stdin, "stdout": log, "stderr": log}
+            running = forked_programs.start("cluster_program", master, str(folder), **streams)
         try:
-            started = Program(running, said)
+            started = Program(running, jobs, said)
             yield started
             started.end()
         finally:
