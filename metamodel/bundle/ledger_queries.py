@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamodel.common.arrays import IntArray
+from metamodel.common.arrays import IntArray, as_objects
 from metamodel.common.group_status import ANSWERED, POOLED, WITH_CHILD
 from metamodel.evaluation.metrics import METRICS, PRIMARY, SECONDARY, is_better
 from metamodel.prediction.pooled_model import POOLED as BY_POOLED
@@ -131,7 +131,7 @@ def keys_of(ledger: pd.DataFrame, schema: KeySchema) -> list[GroupKey]:
     schema
         The group columns.
     """
-    columns = [ledger[name].astype(object).where(ledger[name].notna(), None) for name in schema.names]
+    columns = [as_objects(ledger[name], None) for name in schema.names]
     if _are_canonical(ledger, schema):
         every = zip(ledger["level"].tolist(), zip(*columns, strict=True), strict=True)
         return [values[:level] for level, values in every]
@@ -158,7 +158,7 @@ def _encoded_values(values: pd.Series, kind: str) -> list[str]:
     """Write each value of a group column as `encode_key` does within its key."""
     if kind == "integer" and isinstance(values.dtype, np.dtype) and values.dtype.kind == "i":
         return list(map(repr, values.tolist()))
-    plain = values.astype(object).where(values.notna(), None).tolist()
+    plain = as_objects(values, None).tolist()
     if kind == "integer":
         return ["null" if value is None else repr(value) for value in plain]
     texts = {value: encode_key((value,))[1:-1] for value in set(plain)}

@@ -6,7 +6,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-__all__ = ["FEW_ROWS", "AnyArray", "BoolArray", "HashArray", "IntArray", "as_matrix", "is_among", "unshared"]
+__all__ = [
+    "FEW_ROWS",
+    "AnyArray",
+    "BoolArray",
+    "HashArray",
+    "IntArray",
+    "as_matrix",
+    "as_objects",
+    "is_among",
+    "unshared",
+]
 
 # For so few rows each call of NumPy costs more than a loop.
 FEW_ROWS = 16
@@ -31,6 +41,34 @@ def as_matrix(values: AnyArray) -> AnyArray:
     (0, 6)
     """
     return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
+def as_objects(values: pd.Series, null: Any) -> AnyArray:
+    """Give a column's values as Python's objects, with one null for None, NaN, NaT and pd.NA.
+
+    Parameters
+    ----------
+    values
+        Of any dtype, shape (n_rows,).
+    null
+        What stands for a missing value.
+
+    Returns
+    -------
+    ndarray of object, shape (n_rows,)
+        To read alone: it may be the column's own.
+
+    Examples
+    --------
+    >>> as_objects(pd.Series([3, None], dtype="Int64"), None).tolist()
+    [3, None]
+    """
+    objects: AnyArray = values.to_numpy(dtype=object)
+    missing = values.isna().to_numpy()
+    if missing.any():
+        objects = objects.copy()
+        objects[missing] = null
+    return objects
 
 
 def is_among(values: AnyArray, ordered: AnyArray) -> BoolArray:

@@ -1,6 +1,7 @@
 """Holdouts that leak nothing: which of a group's rows are kept back to judge its child."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -243,9 +244,7 @@ def time_order(values: pd.Series, name: str) -> AnyArray:
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         times = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
     else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "could not infer format": said below, with an example
-            times = pd.to_datetime(values, errors="coerce", utc=True, **_format_of(values))
+        times = values if values.dtype.kind == "M" else _read_times(values)
     if bad := int(times.isna().sum()):
         example = values[times.isna().to_numpy()].iloc[0]
         raise InputError(
@@ -273,10 +272,21 @@ def known_times(values: pd.Series, name: str) -> AnyArray:
     return np.append(time_order(pd.Series(distinct), name).astype(np.float64), np.nan)[codes]
 
 
+def _read_times(values: pd.Series) -> pd.Series:
+    """Read texts, dates and other objects, NaT where one is no time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "could not infer format": who asks says so, with an example
+        read = partial(pd.to_datetime, values, errors="coerce", utc=True, **_format_of(values))
+        try:
+            return read()
+        except TypeError:  # pandas looks for texts that come again, which a list cannot
+            return read(cache=False)
+
+
 def _format_of(values: pd.Series) -> dict[str, str]:
     # Without it pandas takes the first text's format for all, and "10:00:00.500" beside "10:00:00" for no time.
     iso = values.dropna().map(lambda value: isinstance(value, str) and ISO_TIMESTAMP.fullmatch(value) is not None)
-    return {"format": "ISO8601"} if values.dtype.kind not in "mM" and len(iso) and iso.all() else {}
+    return {"format": "ISO8601"} if len(iso) and iso.all() else {}
 
 
 def time_holdout(times: AnyArray, fraction: float) -> BoolArray | None:

@@ -29,6 +29,9 @@ _SERVER = ("uvloop", "httptools")
 # Stacked tree ensembles are answered by their children, more slowly, where it is missing.
 _FAST = ("numba",)
 
+# The packages that bring each module: looking through all that is installed takes longer than logging a small model.
+_modules: dict[str, list[str]] = {}
+
 
 def requirements(manifest: Manifest) -> list[str]:
     """Pin the requirements of a model's environment; letting MLflow infer them would cost 15 seconds a call."""
@@ -36,17 +39,17 @@ def requirements(manifest: Manifest) -> list[str]:
     estimators = frozenset(package for candidate in candidates for package in candidate["packages"])
     codec = () if manifest.codec == "cloudpickle" else (manifest.codec,)
     fast = _FAST if any(stack.get("family") == "trees" for stack in manifest.stacks) else ()
-    others = _distributions(estimators - {"sklearn"})  # which is among those above
-    wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(others), *_SERVER, *fast])
+    others = {_distribution(module) for module in estimators - {"sklearn"}}  # which is among those above
+    wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(others - {"", "metamodel"}), *_SERVER, *fast])
     return [f"{package}=={found}" for package in wanted if (found := _installed(package))]
 
 
-@functools.cache  # looking through all that is installed takes a third of `log_model`; a module keeps its distribution
-def _distributions(modules: frozenset[str]) -> frozenset[str]:
-    if not modules:
-        return modules
-    known = importlib.metadata.packages_distributions()
-    return frozenset(known[module][0] for module in modules if module in known and known[module][0] != "metamodel")
+@functools.cache
+def _distribution(module: str) -> str:
+    """Name the installed package that brings a module, or "": a module keeps it as long as the process lives."""
+    if module not in _modules:  # or it has been installed since
+        _modules.update(importlib.metadata.packages_distributions())
+    return next(iter(_modules.get(module, ())), "")
 
 
 def _installed(package: str) -> str | None:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from metamodel.common.arrays import AnyArray, IntArray
+from metamodel.common.arrays import AnyArray, IntArray, as_objects
 from metamodel.tables.arrow import without_arrow
 from metamodel.tables.feature_columns import Feature
 from metamodel.tables.key_values import ISO_TIMESTAMP, is_null
@@ -172,7 +172,7 @@ def _exactly(number: int | float | None, target: np.dtype[Any]) -> int | None:
 
 def _objects(values: pd.Series) -> AnyArray:
     # One null for all: None, pd.NA and NaN would be different categories to an encoder.
-    return values.astype(object).where(values.notna(), np.nan).to_numpy()
+    return as_objects(values, np.nan)
 
 
 def _texts(values: pd.Series, name: str, problems: dict[int, str]) -> AnyArray:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from metamodel.common.arrays import AnyArray
+from metamodel.common.arrays import AnyArray, as_objects
 from metamodel.common.messages import short
 from metamodel.exceptions import InputError
 from metamodel.tables.arrow import without_arrow
@@ -89,9 +89,7 @@ def read_target(values: pd.Series, task: Literal["regression", "classification"]
 
 
 def _labels(values: pd.Series) -> AnyArray:
-    values = without_arrow(values)
-    labels: AnyArray = values.astype(object).where(values.notna(), None).to_numpy()
-    return labels
+    return as_objects(without_arrow(values), None)
 
 
 def _numbers(values: pd.Series) -> AnyArray:

@@ -104,6 +104,7 @@ def test_the_latest_rows_are_held_back(fraction, held):
         pd.to_datetime(["2026-01-02", "2025-12-31"]),
         pd.to_datetime(["2026-01-02", "2025-12-31"]).tz_localize("Asia/Tokyo"),
         pd.to_datetime(["2026-01-02", "2025-12-31"]).date,
+        pd.array(["2026-01-02", "2025-12-31"], dtype="timestamp[s][pyarrow]"),
         [2026.5, 2025.9],
         pd.array([202601, 202512], dtype="Int64"),
     ],
@@ -120,6 +121,8 @@ def test_times_of_every_form_are_ordered(values):
         (["soon", "later"], "'soon'"),
         ([1.0, np.nan], "nan"),
         ([True, False], "True"),
+        ([*["2026-01-01", "2026-01-02"] * 50, ["2026-01-03"]], r"\['2026-01-03'\]"),
+        (pd.to_datetime(["2026-01-01", None]), "NaT"),
     ],
 )
 def test_a_value_that_is_no_time_is_shown(values, first):
@@ -127,6 +130,16 @@ def test_a_value_that_is_no_time_is_shown(values, first):
         InputError, match=rf"'week' has \d values? missing or no time \(first: {first}\). Correct or remove"
     ):
         time_order(pd.Series(values), "week")
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tokyo"])
+def test_times_are_the_microseconds_of_the_world_in_every_unit_and_zone(unit, zone):
+    values = pd.Series(pd.to_datetime(["2026-01-02 03:00", "1999-12-31 00:00"]).tz_localize(zone).as_unit(unit))
+    expected = [
+        pd.Timestamp(value).tz_localize(zone).timestamp() * 1e6 for value in ("2026-01-02 03:00", "1999-12-31 00:00")
+    ]
+    assert time_order(values, "t").tolist() == expected
 
 
 def test_times_with_and_without_fractions_of_a_second_are_times():

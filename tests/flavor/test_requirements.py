@@ -3,6 +3,7 @@
 import configparser
 import importlib.metadata
 import re
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from places import ROOT
 
-from metamodel.flavor.requirements import _distributions, requirements
+from metamodel.flavor import requirements as required
+from metamodel.flavor.requirements import requirements
 
 pytestmark = pytest.mark.tableless
 
@@ -35,23 +37,46 @@ def test_a_module_is_named_by_the_package_that_brings_it_and_one_of_nobody_is_le
     }
 
 
-def test_the_installed_packages_are_looked_through_once_for_the_same_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def looked_through(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is looked through from now on, by a process that has not done so yet."""
+    looked: list[str] = []
+    installed = importlib.metadata.packages_distributions
+
+    def look() -> Mapping[str, list[str]]:
+        looked.append("all")
+        return installed()
+
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", look)
+    monkeypatch.setattr(required, "_modules", {})
+    required._distribution.cache_clear()
+    return looked
+
+
+def test_the_installed_packages_are_looked_through_once_for_all_modules(looked_through: list[str]) -> None:
     first = requirements(_manifest("sklearn", "scipy"))
-
-    def looked_again() -> None:
-        raise AssertionError
-
-    monkeypatch.setattr(importlib.metadata, "packages_distributions", looked_again)
     assert requirements(_manifest("scipy", "sklearn")) == first
+    assert set(requirements(_manifest("yaml", "scipy"))) - set(first) == {
+        f"PyYAML=={importlib.metadata.version('PyYAML')}"
+    }
+    assert looked_through == ["all"]
 
 
-def test_for_scikit_learn_alone_the_installed_packages_are_not_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = requirements(_manifest("sklearn", "scipy"))
-    looked_through = []
-    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: looked_through.append(1) or {})
-    _distributions.cache_clear()
-    assert requirements(_manifest("sklearn")) == [line for line in expected if not line.startswith("scipy==")]
+def test_a_module_that_was_installed_since_is_required_and_one_of_nobody_is_looked_for_once(
+    looked_through: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = requirements(_manifest("sklearn", "a_file_beside_the_notebook"))
+    monkeypatch.setattr(required, "_modules", {"sklearn": ["scikit-learn"]})  # as before scipy was installed
+    found = requirements(_manifest("scipy", "a_file_beside_the_notebook"))
+    assert set(found) - set(without) == {f"scipy=={importlib.metadata.version('scipy')}"}
+    assert looked_through == ["all", "all"]
+
+
+def test_for_scikit_learn_alone_the_installed_packages_are_not_looked_through(looked_through: list[str]) -> None:
+    alone = requirements(_manifest("sklearn"))
     assert looked_through == []
+    expected = requirements(_manifest("sklearn", "scipy"))
+    assert alone == [line for line in expected if not line.startswith("scipy==")]
 
 
 def _lower_bounds(lines: list[str]) -> dict[str, str]:

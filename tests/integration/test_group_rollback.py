@@ -1,6 +1,7 @@
 """One group rolled back: its answers are the earlier version's, all others the present one's, to the last bit."""
 
 import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,30 @@ def table() -> pd.DataFrame:
     return metamodel.datasets.make_store_sales(6, 3, 40, broken=False)
 
 
-def versions_of(table: pd.DataFrame, directory: Path, **options: Any) -> str:
+Register = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def versions_of(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Register:
     """Register three versions of a model, each trained on fewer rows than the next; the last one is the champion."""
-    name, weeks = f"group-rollback-{next(_numbers)}", np.sort(table["week"].unique())
-    for stop in (24, 32, 40):
-        rows = table[table["week"].isin(weeks[:stop])]
+    weeks = np.sort(table["week"].unique())
+    trained: dict[str, list[metamodel.TrainingResult]] = {}  # those of the same options are trained once
+
+    def train(**options: Any) -> Iterator[metamodel.TrainingResult]:
         given = {"pooled": False, "prune": False, "features": FEATURES, "n_jobs": 1, "time_column": "week", **options}
-        result = metamodel.train(rows, KEYS, "units", output_dir=directory / f"{stop}", **given)
-        metamodel.log_model(result, registered_model_name=name, report=False)
-    metamodel.promote(name, 3)
-    return name
+        directory = tmp_path_factory.mktemp("versions")
+        for stop in (24, 32, 40):
+            rows = table[table["week"].isin(weeks[:stop])]
+            yield metamodel.train(rows, KEYS, "units", output_dir=directory / f"{stop}", **given)
+
+    def register(**options: Any) -> str:
+        name = f"group-rollback-{next(_numbers)}"
+        for result in trained.get(repr(options)) or trained.setdefault(repr(options), list(train(**options))):
+            metamodel.log_model(result, registered_model_name=name, report=False)
+        metamodel.promote(name, 3)
+        return name
+
+    return register
 
 
 def answers(name: str, version: int | str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -53,8 +68,10 @@ def answers(name: str, version: int | str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
-def test_the_group_answers_as_before_and_all_others_as_now(table: pd.DataFrame, tmp_path: Path, kind: str) -> None:
-    name = versions_of(table, tmp_path, **OPTIONS[kind])
+def test_the_group_answers_as_before_and_all_others_as_now(
+    table: pd.DataFrame, versions_of: Register, kind: str
+) -> None:
+    name = versions_of(**OPTIONS[kind])
     event, moved = metamodel.rollback(name, 1, group=GROUP)
     assert moved
     assert event is not None
@@ -89,9 +106,9 @@ def digest_of_each(model: Any) -> dict[Any, str]:
 
 
 def test_a_version_that_was_updated_from_the_one_that_was_rolled_back_carries_it(
-    table: pd.DataFrame, tmp_path: Path
+    table: pd.DataFrame, versions_of: Register, tmp_path: Path
 ) -> None:
-    name = versions_of(table, tmp_path, estimator="ridge")
+    name = versions_of(estimator="ridge")
     metamodel.rollback(name, 1, group=GROUP)
     made = metamodel.load_model(f"models:/{name}/4")
     updated = metamodel.update(made, table, retrain="failed", output_dir=tmp_path / "next")
@@ -102,8 +119,8 @@ def test_a_version_that_was_updated_from_the_one_that_was_rolled_back_carries_it
     )
 
 
-def test_a_group_is_not_given_the_child_that_it_has(table: pd.DataFrame, tmp_path: Path) -> None:
-    name = versions_of(table, tmp_path, estimator="ridge", interval=0.9)
+def test_a_group_is_not_given_the_child_that_it_has(table: pd.DataFrame, versions_of: Register, tmp_path: Path) -> None:
+    name = versions_of(estimator="ridge", interval=0.9)
     updated = metamodel.update(f"models:/{name}/3", table, retrain="failed", output_dir=tmp_path / "next")
     metamodel.log_model(updated, registered_model_name=name, report=False)
     metamodel.promote(name, 4)
@@ -115,8 +132,8 @@ def test_a_group_is_not_given_the_child_that_it_has(table: pd.DataFrame, tmp_pat
     assert len(MlflowClient().search_model_versions(f"name = '{name}'")) == 4
 
 
-def test_the_command_says_what_it_did_and_versions_shows_the_group(table: pd.DataFrame, tmp_path: Path) -> None:
-    name = versions_of(table, tmp_path, estimator="ridge")
+def test_the_command_says_what_it_did_and_versions_shows_the_group(versions_of: Register) -> None:
+    name = versions_of(estimator="ridge")
     result = run("rollback", name, "--version", "1", "--group", '[3, "P002"]')
     assert result.stdout == f"{name} 4 is champion now, which replaces version 3.\n", result.stderr
     listed = strict(run("versions", name, "--json").stdout)
@@ -132,9 +149,9 @@ def test_the_command_says_what_it_did_and_versions_shows_the_group(table: pd.Dat
 
 @pytest.mark.parametrize("step", ["made", "moved"])
 def test_interrupted_the_same_call_goes_on_with_the_version_that_was_made(
-    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    versions_of: Register, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    name = versions_of(table, tmp_path, estimator="ridge")
+    name = versions_of(estimator="ridge")
 
     def killed(self: VersionTags, event: Event) -> None:
         raise KeyboardInterrupt
@@ -164,21 +181,19 @@ def test_interrupted_the_same_call_goes_on_with_the_version_that_was_made(
         ({"version": 1, "group": GROUP, "expect": 2}, "points at version 3, not at the expected 2"),
     ],
 )
-def test_bad_input_is_one_line_and_makes_no_version(
-    table: pd.DataFrame, registered: str, arguments: Any, message: str
-) -> None:
+def test_bad_input_is_one_line_and_makes_no_version(registered: str, arguments: Any, message: str) -> None:
     with pytest.raises(metamodel.InputError, match=message):
         metamodel.rollback(registered, **arguments)
     assert len(MlflowClient().search_model_versions(f"name = '{registered}'")) == 3
 
 
 @pytest.fixture(scope="module")
-def registered(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return versions_of(table, tmp_path_factory.mktemp("bad"), estimator="ridge")
+def registered(versions_of: Register) -> str:
+    return versions_of(estimator="ridge")
 
 
-def test_a_group_that_is_blended_with_a_parent_that_has_changed_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
-    name = versions_of(table, tmp_path, estimator="ridge", shrinkage="equal")
+def test_a_group_that_is_blended_with_a_parent_that_has_changed_is_refused(versions_of: Register) -> None:
+    name = versions_of(estimator="ridge", shrinkage="equal")
     with pytest.raises(metamodel.InputError, match=r"are blended with those of its parent .*, which is another"):
         metamodel.rollback(name, 1, group=GROUP)
 
