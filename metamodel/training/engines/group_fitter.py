@@ -17,9 +17,6 @@ from metamodel.training.earlier_children import PackedStart
 
 __all__ = ["TRIAL_KILLED", "GroupFitter", "GroupRecord", "ledger_row", "seconds_fitting", "worker_died"]
 
-# Children of one task whose memory is measured; the rest is charged by their size.
-_MEASURED_CHILDREN = 2
-
 # Why a group is fitted untuned whose search did not survive.
 TRIAL_KILLED = "a trial killed its process"
 
@@ -49,8 +46,8 @@ class GroupFitter:
         self._spec = spec
         self.codec = get_codec(codec_name)
         self._kept_share = kept_share
-        # Memory of the first children for each byte of theirs, by which the others are charged.
-        self.factors: list[float] = []
+        # Memory of the first child of each estimator for each byte of it, by which the others are charged.
+        self.factors: dict[str, float] = {}
 
     def fit(
         self,
@@ -82,7 +79,7 @@ class GroupFitter:
         return GroupRecord(row, ledger, held, importance)
 
 
-def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tuple[GroupOutcome, ShardRow]:
+def _serialize(outcome: GroupOutcome, codec: Codec, factors: dict[str, float]) -> tuple[GroupOutcome, ShardRow]:
     level, key = len(outcome.key), encode_key(outcome.key)
     if outcome.child is not None:
         try:
@@ -95,10 +92,10 @@ def _serialize(outcome: GroupOutcome, codec: Codec, factors: list[float]) -> tup
     return outcome, ShardRow(key, level, outcome.status, reason)
 
 
-def _row_of_child(outcome: GroupOutcome, codec: Codec, blob: bytes, factors: list[float]) -> ShardRow:
-    if len(factors) < _MEASURED_CHILDREN:
-        factors.append(resident_factor(codec, blob))
-    resident = int(len(blob) * sum(factors) / len(factors))
+def _row_of_child(outcome: GroupOutcome, codec: Codec, blob: bytes, factors: dict[str, float]) -> ShardRow:
+    if outcome.estimator not in factors:
+        factors[outcome.estimator] = resident_factor(codec, blob)
+    resident = int(len(blob) * factors[outcome.estimator])
     return ShardRow.of_child(encode_key(outcome.key), len(outcome.key), outcome.reason, blob, resident)
 
 

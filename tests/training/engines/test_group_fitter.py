@@ -1,11 +1,13 @@
 """What becomes of one group: its child is stored, or the row says why there is none."""
 
+import numpy as np
 from children import Duck, HoldsLock
 from engine_jobs import job_of, run_here, tasks_of
 
 from metamodel.bundle.codecs import get_codec
 from metamodel.bundle.ledger import LedgerRow
 from metamodel.bundle.shard_reader import ShardReader
+from metamodel.fitting.group import GroupOutcome
 from metamodel.training.engines.group_fitter import GroupFitter, seconds_fitting, worker_died
 
 
@@ -30,6 +32,21 @@ def test_the_row_of_a_group_says_what_its_shard_holds(tmp_path):
     assert (record.ledger.key, record.ledger.level, record.ledger.fingerprint) == ("[0]", 1, "digest of the rows")
     assert (record.ledger.bytes, record.ledger.sha256) == (len(record.row.child), record.row.sha256)
     assert (record.ledger.candidate, record.ledger.folds) == ("linear_regression", 1)
+
+
+def test_the_memory_of_each_estimators_first_child_is_measured_and_the_others_are_charged_by_it(tmp_path):
+    fitter = GroupFitter(job_of(tmp_path).plan.spec, "cloudpickle", 1.0)
+    children = {"wide": {"weights": np.zeros(20_000)}, "nested": {"levels": [[i] for i in range(20_000)]}}
+    rows = []
+    for estimator in ("wide", "nested", "wide"):
+        outcome = GroupOutcome((len(rows),), "fitted", 5, child=children[estimator], estimator=estimator)
+        rows.append(fitter.record(outcome, "").row)
+    assert fitter.factors["wide"] < 1.1
+    assert fitter.factors["nested"] > 5
+    assert [row.resident for row in rows] == [
+        int(len(row.child) * fitter.factors[estimator])
+        for row, estimator in zip(rows, ("wide", "nested", "wide"), strict=True)
+    ]
 
 
 def test_a_group_that_ends_its_processes_is_recorded_as_failed(tmp_path):

@@ -65,16 +65,16 @@ from metamodel.training.engines.group_fitter import _row_of_child
 
 codecs._DIGITS = 9
 codec, x = codecs.get_codec("cloudpickle"), np.arange(12.0).reshape(6, 2)
-blobs = [codec.dumps(child.fit(x, x[:, 0])) for child in (Ridge(), DecisionTreeRegressor())]
+blobs = {type(child).__name__: codec.dumps(child.fit(x, x[:, 0])) for child in (Ridge(), DecisionTreeRegressor())}
 for _ in range(2):
-    measured = []
-    for blob in blobs:
-        _row_of_child(GroupOutcome(("FR",), "fitted", 6), codec, blob, measured)
+    measured = {}
+    for name, blob in blobs.items():
+        _row_of_child(GroupOutcome(("FR",), "fitted", 6, estimator=name), codec, blob, measured)
     print(measured)
 """
 
 
-def test_a_second_child_of_a_class_that_nobody_has_loaded_is_measured_as_when_many_have() -> None:
+def test_the_first_child_of_a_class_that_nobody_has_loaded_is_measured_as_when_many_have() -> None:
     """Objects of a class take less and less until some tens of them were made; so this wants a process of its own."""
     done = forked_programs.run("program_text", COLD)
     assert done.returncode == 0, done.stderr

@@ -181,18 +181,18 @@ class PartitionTrainer:
         def digest(i: int) -> str:
             return rows.fingerprint(slice(bounds[i], bounds[i + 1]))
 
-        def fit(i: int, refusal: str = "") -> tuple[GroupRecord, list[float]]:
+        def fit(i: int, refusal: str = "") -> tuple[GroupRecord, dict[str, float]]:
             search = self.searches.of(int(numbers[i]), pace, refusal)
             record = fitter.fit(group(i), digest(i), search, earlier.get(int(numbers[i])))
             pace.done(int(numbers[i]), seconds_fitting(record.ledger))
             return record, fitter.factors
 
-        def died(i: int) -> tuple[GroupRecord, list[float]]:
+        def died(i: int) -> tuple[GroupRecord, dict[str, float]]:
             if self.spec.tuning is not None:
                 return next(in_forks(lambda _: fit(i, TRIAL_KILLED), lambda _: given_up(i), 1))
             return given_up(i)
 
-        def given_up(i: int) -> tuple[GroupRecord, list[float]]:
+        def given_up(i: int) -> tuple[GroupRecord, dict[str, float]]:
             data = group(i)
             return fitter.record(worker_died(data.key, len(data.y)), digest(i)), fitter.factors
 
