@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fork_server
 import forked_programs
 import pytest
 from forked_programs import Imported
@@ -97,6 +98,64 @@ def test_signals_reach_a_program_and_its_end_is_told(tmp_path: Path) -> None:
             program.wait(0.01)
         program.send_signal(number)
         assert program.wait(60) == program.poll() == -number
+
+
+_IMPORTED: tuple[Imported, ...] = ("all", "others")
+
+# Ways in which programs end, each of them with something that is still to be written.
+_ENDS = {
+    "at its last line": "",
+    "with a code": "sys.exit(300)",
+    "with a text": "sys.exit('no such thing')",
+    "with nothing": "sys.exit()",
+    "with an error": "sys.stdout.flush()\n1 / 0",
+    "without its output": "os.close(1)",
+}
+
+
+@pytest.mark.parametrize("imported", _IMPORTED)
+@pytest.mark.parametrize("end", _ENDS.values(), ids=_ENDS)
+def test_a_program_ends_as_a_new_python_ends(end: str, imported: Imported, tmp_path: Path) -> None:
+    lines = [
+        "import atexit, os, sys, threading, time",
+        "atexit.register(print, 'the end')",
+        "threading.Thread(target=lambda: (time.sleep(0.1), print('a thread'))).start()",
+        "print('begun')",
+        end,
+    ]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    real = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    forked = forked_programs.run(*command[1:], cwd=tmp_path, imported=imported)
+    assert (forked.returncode, forked.stdout) == (real.returncode, real.stdout)
+    # Where it is an error, the lines that led there are others.
+    assert forked.stderr.splitlines()[-1:] == real.stderr.splitlines()[-1:]
+
+
+@pytest.mark.parametrize("imported", _IMPORTED)
+def test_a_program_has_the_flags_of_a_new_python(imported: Imported) -> None:
+    tell = "import sys\nprint(sys.flags)"
+    real = subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, timeout=120, check=True)
+    assert forked_programs.run("-c", tell, imported=imported).stdout == real.stdout
+
+
+# Fork servers that import next to nothing.
+_QUICK_SERVERS = """
+import fork_server, numpy
+fork_server.import_all = fork_server.import_others = lambda: None
+fork_server.main()
+"""
+
+
+def test_fork_servers_end_with_whoever_started_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "servers.py").write_text(_QUICK_SERVERS)
+    monkeypatch.setattr(fork_server, "__file__", str(tmp_path / "servers.py"))
+    monkeypatch.setenv(forked_programs._PLACE, "")  # to be put back
+    tell = "import os\nprint(os.getppid())"
+    with forked_programs.forking():
+        servers = {int(forked_programs.run("-c", tell, imported=imported).stdout) for imported in _IMPORTED}
+        assert all(Path(f"/proc/{process}").exists() for process in servers)
+    assert len(servers) == 2
+    assert not any(Path(f"/proc/{process}").exists() for process in servers)
 
 
 def test_children_draw_different_numbers() -> None:

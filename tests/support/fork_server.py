@@ -1,12 +1,15 @@
 """A process that has imported the command line with all that it uses, and forks a child for each program asked for.
 
-``python fork_server.py <number of an open socket>`` listens there until its standard input ends, which its parent holds
-open. It imports nothing before it is asked for the first time. `forked_programs` is how tests ask.
+``python fork_server.py <number of an open socket> <number of another>`` listens there until its standard input ends,
+which its parent holds open. It imports nothing before it is asked for the first time; `forked_programs` is how tests
+ask.
 
-``python -P -s fork_server.py <number> others`` imports only what others wrote, and has nothing of the checkout on its
-path: its children find the code of a model where a new Python finds it.
+Who asks at the second socket finds imported what others wrote alone, and nothing of the checkout on the path: such a
+child finds the code of a model where a new Python finds it. The process that forks those is the one from which the
+process is forked that imports the checkout, too, so that what others wrote is imported once.
 """
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -15,10 +18,12 @@ import os
 import pkgutil
 import runpy
 import selectors
+import site
 import socket
 import struct
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -63,7 +68,9 @@ class Request(NamedTuple):
     arguments: list[str]
     environment: dict[str, str]
     directory: str
-    is_isolated: bool  # as `python -I` is: neither its directory nor PYTHONPATH is on its path
+    imported: (
+        str  # "all", "others", or "isolated": as `python -I`, with neither its directory nor PYTHONPATH on its path
+    )
     streams: list[int]  # descriptors of stdin, stdout and stderr
 
     def run(self) -> None:
@@ -86,11 +93,14 @@ class Request(NamedTuple):
 
     def _set_path(self) -> None:
         directory = "" if self.module == "-c" else self.directory
-        if not sys.flags.safe_path:
-            sys.path[0] = directory  # in place of the one of the server's script
-        elif not self.is_isolated:
-            further = self.environment.get("PYTHONPATH", "")
-            sys.path[:0] = [directory, *filter(None, further.split(os.pathsep))]
+        if self.imported == "all":
+            sys.path.insert(0, directory)  # the server has what PYTHONPATH says
+        elif self.imported == "others":
+            sys.path[:0] = [directory, *_named_folders(self.environment)]
+
+
+def _named_folders(environment: Mapping[str, str]) -> list[str]:
+    return [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder]
 
 
 def import_all() -> None:
@@ -152,38 +162,63 @@ def _work_out() -> None:
 
 
 class ForkServer:
-    """Forks whoever is asked for, and tells how each ended."""
+    """Forks whoever is asked for, and tells how each ended.
 
-    def __init__(self, listening: socket.socket, import_modules: Callable[[], None]) -> None:
+    Parameters
+    ----------
+    listening
+        Where it is asked.
+    import_modules
+        What it does when it is asked for the first time.
+    further
+        Another socket and what its server does in addition; that server is forked from this one.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        import_modules: Callable[[], None],
+        further: tuple[socket.socket, Callable[[], None]] | None = None,
+    ) -> None:
         self._listening = listening
         self._import_modules = import_modules
+        self._further = further
+        self._forked: int | None = None  # the process of the further server
         self._selector = selectors.DefaultSelector()
         self._running: dict[int, tuple[int, socket.socket]] = {}  # by descriptor of the process
         self._warm = False
 
     def next_request(self) -> Request:
         """Work until the parent has gone; returns in a new child alone."""
-        self._selector.register(sys.stdin.fileno(), selectors.EVENT_READ, lambda _: sys.exit(0))
+        self._selector.register(sys.stdin.fileno(), selectors.EVENT_READ, lambda _: self._end())
         self._selector.register(self._listening, selectors.EVENT_READ, lambda _: self._take())
+        if self._further:
+            self._selector.register(self._further[0], selectors.EVENT_READ, lambda _: self._fork_further())
         while True:
             for key, _ in self._selector.select():
                 act: Callable[[int], Request | None] = key.data
                 if request := act(key.fd):
                     return request
 
+    def _warm_up(self) -> None:
+        if not self._warm:
+            gc.disable()  # what is imported stays: to look through it for garbage takes a third of the time
+            self._import_modules()
+            gc.freeze()  # nor is it garbage to any child
+            gc.enable()
+            self._warm = True
+
     def _take(self) -> Request | None:
         connection, _ = self._listening.accept()
         start, streams, _, _ = socket.recv_fds(connection, NUMBER.size, STREAMS)
         request = Request(**read_json(connection, *NUMBER.unpack(start)), streams=streams)
-        if not self._warm:
-            self._import_modules()
-            gc.freeze()  # what is there for good is no garbage to any child
-            self._warm = True
+        self._warm_up()
         process = os.fork()
         if process == 0:
             os.setsid()  # so that a signal to its group hits nobody else
             connection.sendall(NUMBER.pack(os.getpid()))
-            self._let_go(connection)
+            connection.close()
+            self._let_go()
             return request
         for stream in streams:
             os.close(stream)
@@ -192,14 +227,30 @@ class ForkServer:
         self._selector.register(descriptor, selectors.EVENT_READ, self._tell)
         return None
 
-    def _let_go(self, connection: socket.socket) -> None:
+    def _fork_further(self) -> Request | None:
+        """Fork the further server, which is asked from now on; returns in a child of it alone."""
+        assert self._further is not None
+        listening, import_modules = self._further
+        self._warm_up()
+        self._forked = os.fork()
+        if self._forked:
+            self._selector.unregister(listening)
+            listening.close()
+            self._further = None
+            return None
+        self._further = None
+        self._let_go()
+        return ForkServer(listening, import_modules).next_request()
+
+    def _let_go(self) -> None:
         """Close in a child what is its parent's."""
         self._selector.close()
         for descriptor, (_, other) in self._running.items():
             os.close(descriptor)
             other.close()
-        connection.close()
         self._listening.close()
+        if self._further:
+            self._further[0].close()
 
     def _tell(self, descriptor: int) -> None:
         process, connection = self._running.pop(descriptor)
@@ -209,6 +260,11 @@ class ForkServer:
         with contextlib.suppress(OSError), connection:  # whoever asked may have gone
             connection.sendall(NUMBER.pack(code))
 
+    def _end(self) -> None:
+        if self._forked:
+            os.waitpid(self._forked, 0)
+        os._exit(0)
+
 
 def read_json(connection: socket.socket, size: int) -> Any:
     """Read so many bytes."""
@@ -216,11 +272,43 @@ def read_json(connection: socket.socket, size: int) -> Any:
         return json.loads(file.read(size))
 
 
+def run_and_end(run: Callable[[], None]) -> None:
+    """Run what a forked process is for, and end it as `multiprocessing` ends its own: nothing is taken apart.
+
+    Threads are waited for, what was to be done at the end is done, and garbage is looked for. To take apart all that is
+    imported, in which no two processes differ, takes five times as long as to fork. Whoever fails ends in Python's way.
+    """
+    try:
+        run()
+        code = 0
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            raise
+        code = end.code or 0
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(code)  # Python says what it could not write
+    os._exit(code & 0xFF)
+
+
 def main() -> None:
     """Serve, and be one child after the other."""
-    number, *only = sys.argv[1:]
-    request = ForkServer(socket.socket(fileno=int(number)), import_others if only else import_all).next_request()
-    request.run()
+    everything, others = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
+    path = sys.path[1:]  # without this script's folder
+    named = len(_named_folders(os.environ))
+    sys.path[:] = [folder for folder in path[named:] if folder != site.getusersitepackages()]
+
+    def import_ours() -> None:
+        sys.path[:] = path
+        import_all()
+
+    server = ForkServer(others, import_others, (everything, import_ours))
+    run_and_end(server.next_request().run)
 
 
 if __name__ == "__main__":

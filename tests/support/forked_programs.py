@@ -4,7 +4,8 @@ Such a process has the arguments, environment, directory and streams that it is 
 sent signals, and an exit code, as one that was started with ``python -m``. Where a variable is to be another that is
 read once, at the start of Python or of a library, a new Python is started.
 
-A second fork server has imported only what others wrote: its children find a model's code where a new Python does.
+A second fork server, from which the first is forked, has imported only what others wrote: its children find a model's
+code where a new Python does.
 
 ``python forked_programs.py <module> <argument>...`` is such a program for shells, with the same streams and exit code.
 """
@@ -18,16 +19,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import fork_server
 from fork_server import NUMBER, READ_ONCE
 
-# Where the fork servers listen.
+# Where the fork servers listen: a folder with a socket each, and what they write.
 _PLACE = "METAMODEL_TESTS_FORK_SERVER"
-_PLACE_OF_OTHERS = "METAMODEL_TESTS_FORK_SERVER_OF_OTHERS"
+_SOCKETS = ("all", "others")
+_LOG = "log"
 
 # Of those that are read once this one is not; nor is PYTHONPATH by the second server.
 _UNBUFFERED = "PYTHONUNBUFFERED"
@@ -43,29 +45,25 @@ def forking() -> Iterator[None]:
     if not hasattr(os, "pidfd_open"):
         yield
         return
-    others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    with _fork_server(_PLACE), _fork_server(_PLACE_OF_OTHERS, ["-P", "-s"], ["others"], others):
-        yield
-
-
-@contextlib.contextmanager
-def _fork_server(
-    variable: str, options: Sequence[str] = (), arguments: Sequence[str] = (), env: Mapping[str, str] | None = None
-) -> Iterator[None]:
-    with tempfile.TemporaryDirectory(prefix="forks-") as folder, socket.socket(socket.AF_UNIX) as listening:
-        place = os.path.join(folder, "socket")
-        listening.bind(place)
-        listening.listen(64)
-        with open(f"{place}.log", "wb") as log:
-            command = [sys.executable, *options, fork_server.__file__, str(listening.fileno()), *arguments]
-            streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log, "env": env}
-            server = subprocess.Popen(command, pass_fds=[listening.fileno()], start_new_session=True, **streams)
-        os.environ[variable] = place
+    with tempfile.TemporaryDirectory(prefix="forks-") as folder, contextlib.ExitStack() as sockets:
+        numbers = [sockets.enter_context(_listening(os.path.join(folder, name))).fileno() for name in _SOCKETS]
+        with open(os.path.join(folder, _LOG), "wb") as log:
+            command = [sys.executable, fork_server.__file__, *map(str, numbers)]
+            streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+            server = subprocess.Popen(command, pass_fds=numbers, start_new_session=True, **streams)
+        os.environ[_PLACE] = folder
         try:
             yield
         finally:
-            del os.environ[variable]
+            del os.environ[_PLACE]
             server.communicate(timeout=60)
+
+
+def _listening(place: str) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(place)
+    listening.listen(64)
+    return listening
 
 
 class ForkedProgram:
@@ -156,7 +154,7 @@ def start(
         What it finds imported.
     """
     environment = dict(os.environ if env is None else env)
-    place = os.environ.get(_PLACE if imported == "all" else _PLACE_OF_OTHERS)
+    place = os.environ.get(_PLACE)
     if place is None or _read_once(environment, imported) != _read_once(os.environ, imported):
         program = ["-c"] if module == "-c" else ["-m", module]
         if before:
@@ -166,9 +164,9 @@ def start(
         return subprocess.Popen(command, cwd=cwd, env=environment, start_new_session=True, **streams)
     about: dict[str, object] = {"module": module, "before": before, "arguments": arguments}
     about |= {"environment": environment, "directory": os.path.abspath(cwd or "")}
-    request = json.dumps(about | {"is_isolated": imported == "isolated"}).encode()
+    request = json.dumps(about | {"imported": imported}).encode()
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(place)
+    connection.connect(os.path.join(place, _SOCKETS[imported != "all"]))
     with open(os.devnull, "r+b") as nothing:
         files = [nothing if stream == subprocess.DEVNULL else stream for stream in (stdin, stdout, stderr)]
         numbers = [file if isinstance(file, int) else file.fileno() for file in files]
@@ -235,8 +233,7 @@ def _number(connection: socket.socket) -> int:
     """Read a number; one that is not whole yet is waited for."""
     data = connection.recv(NUMBER.size, socket.MSG_WAITALL)
     if len(data) < NUMBER.size:
-        logs = [Path(f"{os.environ[name]}.log").read_text() for name in (_PLACE, _PLACE_OF_OTHERS)]
-        raise RuntimeError(f"the fork server has gone: {' '.join(logs)}")
+        raise RuntimeError(f"the fork server has gone: {Path(os.environ[_PLACE], _LOG).read_text()}")
     return int(NUMBER.unpack(data)[0])
 
 

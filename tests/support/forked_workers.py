@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from fork_server import NUMBER, READ_ONCE, read_json, take_over
+from fork_server import NUMBER, READ_ONCE, read_json, run_and_end, take_over
 
 __all__ = ["can_fork_workers", "fork_workers", "forking_fork_exec"]
 
@@ -122,9 +122,11 @@ class _Server:
 
 def _serve(connection: socket.socket) -> dict[str, Any]:
     """Fork until the parent has gone; returns in a new worker alone, what it has to be."""
+    gc.disable()  # what is imported stays: to look through it for garbage takes a third of the time
     for name in _IMPORTED:
         import_module(name)
     gc.freeze()
+    gc.enable()
     threads = os.listdir("/proc/self/task")
     assert len(threads) == 1, f"{len(threads)} threads, of which a worker would have one"
     while True:
@@ -178,4 +180,5 @@ def _be_worker(
 
 
 if __name__ == "__main__":
-    _be_worker(**_serve(socket.socket(fileno=int(sys.argv[1]))))
+    about = _serve(socket.socket(fileno=int(sys.argv[1])))
+    run_and_end(lambda: _be_worker(**about))
