@@ -178,6 +178,18 @@ def test_a_shell_has_the_streams_and_the_code_of_a_program() -> None:
     assert "No such command 'no-command'" in done.stderr
 
 
+def test_what_ends_the_program_of_a_shell_ends_that_program(tmp_path: Path) -> None:
+    os.mkfifo(ready := tmp_path / "ready")
+    python = forked_programs.python_that_forks(tmp_path / "bin")
+    wait = f"import os, signal\nopen({str(ready)!r}, 'w').write(str(os.getpid()))\nsignal.pause()"
+    shell = subprocess.Popen([python, "-m", "program_text", wait], env={**os.environ})
+    process = int(ready.read_text())
+    assert process != shell.pid
+    shell.terminate()
+    assert shell.wait(60) == 128 + signal.SIGTERM
+    assert not Path(f"/proc/{process}").exists()
+
+
 def test_a_python_that_forks_is_called_by_its_name_and_is_a_new_one_but_for_modules(tmp_path: Path) -> None:
     forked_programs.python_that_forks(tmp_path / "bin")
     env = {**os.environ, "PATH": os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])}

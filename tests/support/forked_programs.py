@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 import fork_server
+import same_process
 from fork_server import NUMBER, READ_ONCE
 
 # Where the fork servers listen: a folder with a socket each, and what they write.
@@ -237,24 +238,47 @@ def _number(connection: socket.socket) -> int:
     return int(NUMBER.unpack(data)[0])
 
 
-def python_that_forks(folder: Path) -> None:
+def python_that_forks(folder: Path) -> Path:
     """Write a `python` there for commands that call it by name: ``-m`` forks; whatever else is a new Python's.
+
+    So are joblib's processes, which have files of their own.
 
     Parameters
     ----------
     folder
         For the front of PATH; made where it is not there.
+
+    Returns
+    -------
+    pathlib.Path
+        The `python`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    new, forked = shlex.quote(sys.executable), shlex.quote(__file__)
-    script = f'#!/bin/sh\n[ "$1" = -m ] || exec {new} "$@"\nshift\nexec {new} -S {forked} "$@"\n'
-    (folder / "python").write_text(script, encoding="utf-8")
-    (folder / "python").chmod(0o755)
+    new, forked, path = shlex.quote(sys.executable), shlex.quote(__file__), folder / "python"
+    script = f'#!/bin/sh\ncase "$1 $2" in "-m joblib."*) ;; "-m "*) shift; exec {new} -S {forked} "$@";; esac\n'
+    path.write_text(f'{script}exec {new} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> None:
-    """Be a program for a shell."""
-    code = start(*sys.argv[1:], stdin=0, stdout=1, stderr=2).wait()
+    """Be a program for a shell: what ends this one ends that. MLflow's scoring server goes on as in `servers`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+    serves = sys.argv[1:4] == ["mlflow", "models", "serve"]
+    options: dict[str, Any] = {"before": same_process.SCORING, "imported": "others"} if serves else {}
+    program = start(*sys.argv[1:], stdin=0, stdout=1, stderr=2, **options)
+
+    def pass_on(number: int, _: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(program.pid, number)
+
+    for number in _PASSED_ON:
+        signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+    code = program.wait()
     sys.exit(code if code >= 0 else 128 - code)
 
 

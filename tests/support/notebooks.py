@@ -47,6 +47,11 @@ def executed(name: str, home: Path, *checks: str, forked: bool = False, processe
         patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
         if processes is not None:
             patch.setenv("LOKY_MAX_CPU_COUNT", str(processes))
+        # What a cell starts as a module of this Python's is forked.
+        startup = home / "ipython" / "profile_default" / "startup"
+        startup.mkdir(parents=True)
+        python = forked_programs.python_that_forks(home / "bin")
+        (startup / "executable.py").write_text(f"__import__('sys').executable = {str(python)!r}", encoding="utf-8")
         kernel = "python3"
         if forked:
             kernel = _forked_kernel(home / "jupyter")

@@ -1,8 +1,16 @@
 """MLflow's commands go on as the server that they start, in place of starting a new Python for it.
 
 Each is Python for a process that `forked_programs` starts, run before the command: what serves is MLflow's own
-application under uvicorn, with the arguments and the environment that the command gives it. For one worker alone: those
-of several are new processes anyway.
+application under uvicorn, with the arguments and the environment that the command gives it. uvicorn forks several
+workers where it would start a new Python for each; each of them imports the application, and opens the model, itself.
+"""
+
+# uvicorn's own processes, which share its socket.
+WORKERS = """
+import multiprocessing
+import uvicorn._subprocess
+
+uvicorn._subprocess.spawn = multiprocessing.get_context("fork")
 """
 
 # `mlflow server` starts ``python -m uvicorn ...``.

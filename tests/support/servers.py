@@ -106,8 +106,8 @@ def scoring_server(
 ) -> Iterator[Server]:
     """Run `mlflow models serve` in this Python environment.
 
-    With one worker and the log as its stderr the process goes on as the server, with nothing of this checkout imported;
-    else it starts that of the server. For a zip file, too: our own code opens it.
+    With the log as its stderr the process goes on as the server, with nothing of this checkout imported; else it starts
+    that of the server. For a zip file, too: our own code opens it.
 
     Parameters
     ----------
@@ -124,8 +124,9 @@ def scoring_server(
     """
     options = {"model-uri": str(model), "env-manager": "local", "workers": str(workers)}
     start: _Start = partial(_begin, "mlflow", stderr)
-    if workers == 1 and not stderr and not str(model).startswith("zip:"):
-        start = partial(forked_programs.start, "mlflow", before=same_process.SCORING, imported="others")
+    if not stderr and not str(model).startswith("zip:"):
+        before = f"{same_process.SCORING}{same_process.WORKERS if workers > 1 else ''}"
+        start = partial(forked_programs.start, "mlflow", before=before, imported="others")
     with _running(start, ["models", "serve"], options, directory, env or {}) as server:
         yield server
 
