@@ -178,9 +178,11 @@ def stack_keys(bundle: Path) -> list[tuple]:
 
 
 # Opens stacks, asks all of them, opens them as if a child were in none; or first as the server does. After each, has it
-# imported scikit-learn? Both ways begin with what a process has that has imported the same and opened nothing.
+# imported scikit-learn? Both ways begin with what a process has that has imported the same and opened nothing; what
+# scikit-learn imports takes most of its time, and is there before, once for all four.
 _IMPORTS = """
 import dataclasses, json, os, sys
+import joblib, scipy.optimize, scipy.sparse.linalg, scipy.stats
 import pandas as pd
 import metamodel.serving.app
 from metamodel.bundle.model import MetaModel
