@@ -14,8 +14,16 @@ import metamodel
 from metamodel.bundle.model import MetaModel
 from metamodel.exceptions import TrainingError
 from metamodel.training.engines import task
+from metamodel.training.engines.spark.engine import SparkEngine
+from metamodel.training.options import TrainingOptions
 
 pytestmark = pytest.mark.spark
+
+
+def test_as_many_groups_are_fitted_at_a_time_as_the_session_runs_tasks(spark: Any) -> None:
+    rows = spark.createDataFrame([("a", 1.0, 2.0)], "shop string, x double, y double")
+    options = TrainingOptions.create("shop", target="y", engine="spark")
+    assert SparkEngine(rows, options, "ridge", None, ["x"]).parallelism == 2
 
 
 def test_housing_cells_give_the_children_and_the_ledger_of_the_local_engine(
