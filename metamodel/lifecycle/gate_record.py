@@ -36,6 +36,8 @@ def record_gate(candidate: Named, passed: bool, digest: str, files: Mapping[str,
     files
         Name → text.
     """
+    if not (candidate.run_id or candidate.version):
+        return  # or opening the store would make one where there is none
     client = MlflowClient()
     if candidate.version and VERDICT_TAG in client.get_model_version(candidate.name, candidate.version).tags:
         client.delete_model_version_tag(candidate.name, candidate.version, VERDICT_TAG)

@@ -52,6 +52,14 @@ def test_a_classifier_is_judged_by_its_labels_and_probabilities(classifier: Path
     assert checks.loc["x +1: increase", "words"] == "6 of 6 groups"
 
 
+def test_of_bundles_on_disk_nothing_is_told_to_mlflow_and_no_store_is_made(
+    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    assert metamodel.gate(classifier, labelled(1), classifier, RULES).passed
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_labels_that_are_wrong_more_often_are_a_regression_of_the_accuracy(classifier: Path) -> None:
     def wrong(frame: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
         chosen = np.random.default_rng(0).random(len(frame)) < 0.1
