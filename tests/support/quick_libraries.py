@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["spare_the_disk", "unless_array"]
+__all__ = ["asked_once", "spare_the_disk", "unless_array"]
 
 
 def unless_array(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -17,6 +17,23 @@ def unless_array(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
         return type(thing) is not np.ndarray and check(thing)
 
     return checked
+
+
+def asked_once(kind: type, found: type) -> Callable[[Any, str], Any]:
+    """Look up an attribute as a class does, and keep on the object what is of a kind that stays as it is.
+
+    Before each of a training's thousand calls PySpark asks Java twice: whether there is a class of functions, and
+    whether it has this one.
+    """
+    ask = kind.__getattr__  # type: ignore[attr-defined]  # py4j's have one
+
+    def attribute(self: Any, name: str) -> Any:
+        thing = ask(self, name)
+        if isinstance(thing, found):
+            self.__dict__[name] = thing
+        return thing
+
+    return attribute
 
 
 def spare_the_disk() -> None:

@@ -65,10 +65,13 @@ def _salted(name: str, position: int, kind: str) -> Column:
 def _counts(frame: DataFrame, keys: Sequence[str], hashes: Sequence[Column]) -> list[tuple[int, int, int]]:
     """Of each hash: rows, distinct values within the groups, and pairs of rows of one group that share it."""
     which, value, rows = "__metamodel_which", "__metamodel_hash", "__metamodel_rows"
-    marked = [F.struct(F.lit(i).alias(which), one.alias(value)) for i, one in enumerate(hashes)]
-    exploded = frame.select(*(column(name) for name in keys), F.explode(F.array(*marked)).alias("__metamodel_one"))
-    one = F.col("__metamodel_one")
-    counted = exploded.groupBy(*(column(name) for name in keys), one[which].alias(which), one[value].alias(value))
+    grouping = [column(name) for name in keys]
+    if len(hashes) == 1:
+        every = frame.select(*grouping, F.lit(0).alias(which), hashes[0].alias(value))
+    else:
+        marked = [F.struct(F.lit(i).alias(which), one.alias(value)) for i, one in enumerate(hashes)]
+        every = frame.select(*grouping, F.inline(F.array(*marked)))
+    counted = every.groupBy(*grouping, which, value)
     number = F.col(rows)
     pairs = F.sum((number * (number - 1) / 2).cast("long"))
     totals = counted.agg(F.count(F.lit(1)).alias(rows)).groupBy(which).agg(F.sum(number), F.count(F.lit(1)), pairs)

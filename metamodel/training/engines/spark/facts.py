@@ -1,10 +1,10 @@
 """What `metamodel.tables.checks` needs to know of a Spark table.
 
-One aggregation over all rows, one over the rows of each group, and the keys that the driver has anyway. Only where the
-second one finds something is there a third, which tells what is more than chance.
+What the plan's own pass counted in each column, one aggregation over the rows of each group, and the keys that the
+driver has anyway. Only where that finds something is there another one, which tells what is more than chance.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -13,32 +13,21 @@ import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
-from metamodel.tables.checks import COPY_CORRELATION, COPY_ROWS, ColumnFacts, TableFacts
+from metamodel.tables.checks import COPY_CORRELATION, COPY_ROWS, TableFacts
 from metamodel.tables.keys import GroupKey
 from metamodel.tables.spark import column
 from metamodel.tables.text_checks import DATE, NUMBER, TextFacts
+from metamodel.training.engines.spark.column_counts import present
 from metamodel.training.engines.spark.profile import SparkPlan
 from metamodel.training.leakage import RARE_ROWS, has_numbers, in_order, pairs
 
 __all__ = ["spark_facts"]
 
-_FLOATS, _NUMBERS = ("float", "double"), ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
-
 
 def spark_facts(plan: SparkPlan) -> TableFacts:
     """Count in a Spark table; see `metamodel.tables.checks.table_facts`."""
     kinds = {field.name: field.dataType.simpleString().partition("(")[0] for field in plan.frame.schema.fields}
-    target = plan.options.target
-    names = list(dict.fromkeys([*plan.features.names, target]))
-    aggregates = [aggregate for name in names for aggregate in _counts(name, target, kinds)]
-    row = list(plan.frame.agg(*(aggregate.alias(f"c{i}") for i, aggregate in enumerate(aggregates))).collect()[0])
-    facts = {}
-    for i, name in enumerate(names):
-        present, low, high, infinite, shared, likeness = row[6 * i : 6 * i + 6]
-        constant = present > 1 and low == high
-        alike = likeness is not None and abs(likeness) >= COPY_CORRELATION
-        copies = name != target and not constant and not infinite and shared >= COPY_ROWS and alike
-        facts[name] = ColumnFacts(present, constant, infinite, copies)
+    facts = {name: plan.column_facts[name] for name in dict.fromkeys([*plan.features.names, plan.options.target])}
     texts = {
         name: {text for text in plan.raw_keys.column(name).to_pylist() if isinstance(text, str)}
         for name in plan.options.group_by
@@ -83,7 +72,7 @@ def _copies_in_groups(plan: SparkPlan, kinds: dict[str, str]) -> dict[str, list[
 
 def _is_copy(name: str, plan: SparkPlan, kinds: dict[str, str]) -> Column:
     target = plan.options.target
-    both = _present(name, kinds[name]) & _present(target, kinds[target])
+    both = present(name, kinds[name]) & present(target, kinds[target])
     x, y = column(name), column(target)
     if has_numbers(plan):
         likeness = F.abs(F.corr(F.when(both, x.cast("double")), F.when(both, y.cast("double"))))
@@ -109,28 +98,3 @@ def _telling(plan: SparkPlan, keys: Sequence[Column]) -> set[tuple[Any, ...]]:
 def _tuples(table: pa.Table, width: int) -> list[tuple[Any, ...]]:
     """List the rows of a table's first columns."""
     return list(zip(*(table.column(i).to_pylist() for i in range(width)), strict=True))
-
-
-def _counts(name: str, target: str, kinds: dict[str, str]) -> Iterator[Column]:
-    """Present values, lowest, highest, infinite ones, rows shared with the target, and the likeness to it there."""
-    present = _present(name, kinds[name])
-    value = F.when(present, column(name))
-    yield F.count(value)
-    yield F.min(value)
-    yield F.max(value)
-    infinite = column(name).isin(float("inf"), float("-inf")) if kinds[name] in _FLOATS else F.lit(False)
-    yield F.count(F.when(infinite, F.lit(1)))
-    both = present & _present(target, kinds[target])
-    yield F.count(F.when(both, F.lit(1)))
-    x, y = column(name), column(target)
-    if kinds[name] in _NUMBERS and kinds[target] in _NUMBERS:
-        yield F.corr(F.when(both, x.cast("double")), F.when(both, y.cast("double")))
-    elif kinds[target] not in _NUMBERS:
-        yield F.min(F.when(both, (x.cast("string") == y.cast("string")).cast("double")))
-    else:
-        yield F.max(F.lit(0.0))  # an aggregation must hold aggregates
-
-
-def _present(name: str, kind: str) -> Column:
-    there = column(name).isNotNull()
-    return there & ~F.isnan(column(name)) if kind in _FLOATS else there

@@ -22,11 +22,13 @@ from metamodel.common.messages import count
 from metamodel.evaluation.splits import time_order
 from metamodel.exceptions import InputError, InvalidKey
 from metamodel.tables.arrow import arrow_to_pandas
+from metamodel.tables.checks import ColumnFacts
 from metamodel.tables.equal_rows import EqualRows
 from metamodel.tables.grouping import check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.spark import TYPE_EXAMPLES, SparkTable, column, column_types, example_of
 from metamodel.tables.split_groups import missing_split_groups
+from metamodel.training.engines.spark.column_counts import CountedColumns, count_columns, present
 from metamodel.training.engines.spark.equal_rows import spark_equal_rows
 from metamodel.training.engines.spark.newest import exact_dtype, last_time, newest_of_texts, newest_rows
 from metamodel.training.engines.spark.odd_columns import spark_without_odd_fields
@@ -60,6 +62,8 @@ class SparkPlan(Plan):
         The frame that the decisions were made by.
     times
         Order of the texts of a time column of texts.
+    column_facts
+        What the data checks need of features and target, counted in the same pass over the rows.
     """
 
     frame: DataFrame
@@ -68,6 +72,7 @@ class SparkPlan(Plan):
     dtypes: dict[str, str]
     profile: pd.DataFrame
     times: dict[str, int] | None
+    column_facts: dict[str, ColumnFacts]
 
     def functions_of_time(self) -> frozenset[str] | None:
         """Find the columns that are functions of time alone, among the rows with a target; one job of Spark's."""
@@ -130,6 +135,7 @@ def plan_on_spark(
         {name: str(profile[name].dtype) for name in profile},
         profile,
         times,
+        survey.counted.facts,
         newest=newest,
     )
 
@@ -169,7 +175,7 @@ class _Survey:
 
     def __init__(self, table: SparkTable, options: TrainingOptions, features: Sequence[str]) -> None:
         others = [name for name in (options.time_column, options.sample_weight, options.split_groups) if name]
-        self._options = options
+        self._options, self._features = options, features
         self._wanted = list(dict.fromkeys([*features, options.target, *others]))
         needed = list(dict.fromkeys([*options.group_by, *self._wanted]))
         self._integers_with_nulls = table.integers_with_nulls
@@ -193,17 +199,10 @@ class _Survey:
         return counted.column(width).to_numpy(), counted.select(names), last
 
     @cached_property
-    def _values(self) -> dict[str, tuple[int, int, int]]:
-        """Of each column: values in the whole table; values, and rows, in rows with a key."""
-        keyed = self._keyed()
-        wanted = [F.count(F.when(keyed, F.lit(1)))]
-        for name in self._wanted:
-            present = self._present(name)
-            wanted += [F.count(F.when(present, F.lit(1))), F.count(F.when(present & keyed, F.lit(1)))]
-        total = F.count(F.lit(1))
-        row = list(self.frame.agg(*(c.alias(f"c{i}") for i, c in enumerate([total, *wanted]))).collect()[0])
-        self._total, rows, counts = row[0], row[1], row[2:]
-        return {name: (counts[2 * i], counts[2 * i + 1], rows) for i, name in enumerate(self._wanted)}
+    def counted(self) -> CountedColumns:
+        """Rows, values of each column, and what the data checks need of features and target."""
+        kinds = {name: self.kind(name) for name in self._wanted}
+        return count_columns(self.frame, kinds, self._features, self._options.target, self._keyed())
 
     @property
     def keyed(self) -> DataFrame:
@@ -219,8 +218,7 @@ class _Survey:
         return keyed
 
     def _present(self, name: str) -> Column:
-        there = column(name).isNotNull()
-        return there & ~F.isnan(column(name)) if self.kind(name) in ("float", "double") else there
+        return present(name, self.kind(name))
 
     def dtype(self, name: str) -> str:
         """Name the pandas dtype that this machine's engine would have read the column with."""
@@ -242,8 +240,7 @@ class _Survey:
         return plain.replace("int", "Int") if any(map(self._has_nulls, alike)) else plain
 
     def _has_nulls(self, name: str) -> bool:
-        values, _, _ = self._values[name]
-        return values < self._total
+        return self.counted.columns[name].values < self.counted.total
 
     def profile(self, labels: bool) -> pd.DataFrame:
         """Make a small frame that stands for the table; see `metamodel.training.problem.decide`."""
@@ -260,14 +257,14 @@ class _Survey:
 
     def _samples(self, name: str) -> list[Any]:
         """List one value, where the column has any, and a null, where it has any."""
-        _, values, rows = self._values[name]
+        values, rows = self.counted.columns[name].keyed, self.counted.keyed
         return [*([example_of(self.kind(name))] if values else []), *([None] if values < rows else [])]
 
     def _labels(self) -> list[Any]:
         name = self._options.target
-        _, values, rows = self._values[name]
-        present = self.frame.where(self._present(name)).select(column(name)).distinct().limit(_MOST_LABELS + 1)
-        found = [row[0] for row in present.collect()]
+        values, rows = self.counted.columns[name].keyed, self.counted.keyed
+        labels = self.frame.where(self._present(name)).select(column(name)).distinct().limit(_MOST_LABELS + 1)
+        found = [row[0] for row in labels.collect()]
         if len(found) > _MOST_LABELS and self.kind(name) != "string":
             raise InputError(f"The target {name!r} has more than {_MOST_LABELS:,} classes. Name a column of labels.")
         return [*found, *([None] if values < rows else [])]
@@ -310,7 +307,7 @@ class _Survey:
     def check_split_groups(self) -> None:
         """Refuse rows that do not say with which others they belong."""
         name = self._options.split_groups
-        if name is not None and (missing := self._values[name][2] - self._values[name][1]):
+        if name is not None and (missing := self.counted.keyed - self.counted.columns[name].keyed):
             raise missing_split_groups(name, missing)
 
     def times(self) -> dict[str, int] | None:
@@ -318,8 +315,7 @@ class _Survey:
         name = self._options.time_column
         if name is None:
             return None
-        _, values, rows = self._values[name]
-        if missing := rows - values:
+        if missing := self.counted.keyed - self.counted.columns[name].keyed:
             raise InputError(
                 f"Time column {name!r} has {count(missing, 'value')} missing or no time. Correct or remove these rows."
             )

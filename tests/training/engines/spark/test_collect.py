@@ -58,15 +58,17 @@ def test_small_results_come_in_one_job_that_spark_forgets_and_large_ones_partiti
     """What is streamed is held by Spark's scheduler, with the whole plan, after the results are gone."""
     scheduler = spark.sparkContext._jsc.sc().dagScheduler()
     made = spark.range(0, 1000, 1, 4).select("id", F.repeat(F.lit("x"), 100).alias("text"), F.lit(None).alias("none"))
-    jobs, held = [], []
+    made_by, jobs, held = [], [], []
     for most in (100_000, 99_999):
         monkeypatch.setattr(collect, "_AT_ONCE_BYTES", most)
-        before = scheduler.activeQueryToJobs().size()
+        before, started = scheduler.activeQueryToJobs().size(), scheduler.numTotalJobs()
         with materialized(made) as results:
             count = scheduler.numTotalJobs()
+            made_by.append(count - started)
             assert [row.id for row in results] == list(range(1000))
             jobs.append(scheduler.numTotalJobs() - count)
         held.append(scheduler.activeQueryToJobs().size() - before)
+    assert max(made_by) <= 2  # one makes them and keeps them, and one measures them: nothing is shuffled
     assert jobs[0] < jobs[1] == 4
     assert held[0] == 0
     assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
