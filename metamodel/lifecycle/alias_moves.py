@@ -101,7 +101,7 @@ def move_alias(move: AliasMove, log: EventLog) -> tuple[Event | None, bool]:
             check_expected(target, move.expect, state.version)
             gate = move.check(state.version)
             event = replace(target, replaced=state.version, gate=gate, when=later_than(log.of(target.name)))
-        if claim := _claimed(event):
+        if claim := _claimed(event, joined=bool(begun_claims)):
             _finish(event, [claim, *begun_claims], log)
             return event, True
         time.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))
@@ -163,12 +163,17 @@ def _mine(state: _State, target: Event) -> Event | None:
     return min(usable, key=lambda claim: (claim.when, claim.id)) if usable else None
 
 
-def _claimed(event: Event) -> str | None:
-    """Put up a claim, and look whether nobody claims another event; else take it back. Gives the claim's tag."""
+def _claimed(event: Event, joined: bool) -> str | None:
+    """Put up a claim, and look whether nobody claims another event; else take it back. Gives the claim's tag.
+
+    Of an event that is joined, whoever began it may have moved the alias. Who begins one has to find the alias where it
+    was: the same call of another process may have come to its end meanwhile, and its event is there already.
+    """
     client, key = MlflowClient(), f"{_CLAIM_TAG}{event.alias}.{event.id}.{secrets.token_hex(4)}"
     client.set_registered_model_tag(event.name, key, event.to_json())
     state = _read(event)
-    if state.version == event.version or (state.version == event.replaced and state.of(event) == state.claims):
+    is_alone = state.version == event.replaced and state.of(event) == state.claims
+    if is_alone or (joined and state.version == event.version):
         return key
     client.delete_registered_model_tag(event.name, key)
     return None

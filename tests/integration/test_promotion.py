@@ -180,6 +180,22 @@ def test_the_same_promotion_thrice_at_once_is_one_event(sales: str, run: int) ->
     assert one_history(sales) == [("", "1"), ("1", "2")]
 
 
+def test_the_same_promotion_that_ends_before_this_one_claims_the_alias_is_one_event(
+    sales: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, calls = alias_moves._claimed, itertools.count()
+
+    def claimed(event: Event, joined: bool) -> str | None:
+        if next(calls) == 0:  # this one has seen where the alias points, and that nobody claims it
+            metamodel.promote(sales, 2)
+        return claim(event, joined)
+
+    monkeypatch.setattr(alias_moves, "_claimed", claimed)
+    event, moved = metamodel.promote(sales, 2)
+    assert (event, moved) == (events(sales)[-1], False)
+    assert one_history(sales) == [("", "1"), ("1", "2")]
+
+
 def test_the_same_call_beside_a_slow_promoter_leaves_it_its_claim(sales: str, monkeypatch: pytest.MonkeyPatch) -> None:
     original, calls = MlflowClient.set_model_version_tag, itertools.count()
 

@@ -60,7 +60,7 @@ def test_a_pinned_child_stays(registered: Registered, two_versions: str, tmp_pat
 def test_where_the_server_is_gone_the_last_known_child_goes_on(
     registered: Registered, two_versions: str, tmp_path: Path
 ) -> None:
-    settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=0.01, patience_seconds=0.1)
+    settings = metamodel.ReferenceSettings(requests_per_second=500, refresh_seconds=0.01, patience_seconds=6)
     rows, model = refer_to(registered, two_versions, tmp_path / "bundle", settings=settings)
     before = model.predict(rows)
     registered.proxy.broken_until = math.inf
