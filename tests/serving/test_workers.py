@@ -35,10 +35,18 @@ def _pids(server: Server) -> list[int]:
     return [int(pid) for pid in children.read_text().split()]
 
 
+def _all_pids(server: Server, gone: int | None = None) -> list[int]:
+    """Wait for both workers: a server answers as soon as one of them listens, and starts one again that is `gone`."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (gone in _pids(server) or len(_pids(server)) < 2):
+        time.sleep(0.05)
+    return _pids(server)
+
+
 def test_eight_clients_get_right_answers_from_two_workers_and_the_metrics_are_their_sum(
     workers: Server, bundle: Path, table: pd.DataFrame
 ) -> None:
-    assert len(_pids(workers)) == 2
+    assert len(_all_pids(workers)) == 2
     rows = table.drop(columns=["sales", "colour"])
     expected = metamodel.load_model(bundle).predict(rows)["prediction"].tolist()
     names = [
@@ -95,10 +103,7 @@ def test_a_worker_that_is_killed_is_started_again_and_goes_on_counting(workers: 
     counted = figure(workers, 'metamodel_requests_total{code="200"}')
     victim = _pids(workers)[0]
     os.kill(victim, signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (victim in _pids(workers) or len(_pids(workers)) < 2):
-        time.sleep(0.05)
-    assert len(_pids(workers)) == 2
+    assert len(_all_pids(workers, gone=victim)) == 2
     assert post(workers, records({})).status_code == 200
     assert figure(workers, 'metamodel_requests_total{code="200"}') == counted + 1
 
