@@ -109,16 +109,15 @@ def test_a_young_worker_that_is_killed_again_and_again_does_not_end_the_others(
     served_bundle: Path, tmp_path: Path
 ) -> None:
     with metamodel_server(served_bundle, tmp_path, workers=2) as server:
-        workers = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-        first, second = workers.read_text().split()
+        first, second = server.children
         time.sleep(6)  # the first one has served by now; younger than 5 s the watcher takes none for proven
         victim = second
         for _ in range(6):
-            os.kill(int(victim), signal.SIGKILL)
+            os.kill(victim, signal.SIGKILL)
             deadline = time.monotonic() + 120
-            while not (young := set(workers.read_text().split()) - {first, victim}):
+            while not (young := set(server.children) - {first, victim}):
                 assert time.monotonic() < deadline, server.log
                 time.sleep(0.05)
             (victim,) = young
-        assert first in workers.read_text().split()
+        assert first in server.children
         assert requests.get(f"{server.url}/ping", timeout=60).status_code == 200

@@ -49,11 +49,6 @@ def _outcome(connection: socket.socket) -> str:
     return received[9:12].decode()
 
 
-def _serving(server: Server) -> list[int]:
-    """Name the processes that answer, of a server with several."""
-    return [*map(int, Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split())]
-
-
 def _wait_until_nobody_listens(server: Server, processes: Sequence[int]) -> None:
     """Wait until these processes have closed the socket that listens."""
     port = f":{urlsplit(server.url).port:04X} "
@@ -122,7 +117,7 @@ def test_who_waits_to_be_accepted_when_the_server_stops_is_answered(
         metamodel_server(served_bundle, tmp_path, workers, before=PATIENT, drain=0) as server,
         contextlib.ExitStack() as open_connections,
     ):
-        answering = [server.process.pid] if workers == 1 else _serving(server)
+        answering = [server.process.pid] if workers == 1 else server.children
         _signal(answering, signal.SIGSTOP)
         connections = [open_connections.enter_context(_connect(server)) for _ in range(60)]
         for connection in connections[::2]:

@@ -5,14 +5,13 @@ import fcntl
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from servers import Server, metamodel_server
+from servers import Server, metamodel_server, wait_for_workers
 from serving import JSON, post
 
 pytestmark = [pytest.mark.attack, pytest.mark.server]
@@ -44,13 +43,9 @@ def _make_noise(server: Server) -> None:
 
 def _kill_a_worker(server: Server) -> None:
     """Let the process that watches over the workers say so."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    victim, _ = children.read_text().split()
-    os.kill(int(victim), signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    while victim in (now := children.read_text().split()) or len(now) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    victim, _ = server.children
+    os.kill(victim, signal.SIGKILL)
+    wait_for_workers(server, 2, gone=victim)
 
 
 @pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-", "a reader that goes", "a reader that sleeps"])

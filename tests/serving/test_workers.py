@@ -16,7 +16,7 @@ import pytest
 import requests
 from edge_children import Slow
 from forked_programs import run
-from servers import Server, metamodel_server
+from servers import Server, metamodel_server, wait_for_workers
 from serving import COLUMNS, CSV, JSON, ROW, figure, post, records, refused
 
 import metamodel
@@ -30,23 +30,10 @@ def workers(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield server
 
 
-def _pids(server: Server) -> list[int]:
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    return [int(pid) for pid in children.read_text().split()]
-
-
-def _all_pids(server: Server, gone: int | None = None) -> list[int]:
-    """Wait for both workers: a server answers as soon as one of them listens, and starts one again that is `gone`."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (gone in _pids(server) or len(_pids(server)) < 2):
-        time.sleep(0.05)
-    return _pids(server)
-
-
 def test_eight_clients_get_right_answers_from_two_workers_and_the_metrics_are_their_sum(
     workers: Server, bundle: Path, table: pd.DataFrame
 ) -> None:
-    assert len(_all_pids(workers)) == 2
+    assert len(workers.children) == 2
     rows = table.drop(columns=["sales", "colour"])
     expected = metamodel.load_model(bundle).predict(rows)["prediction"].tolist()
     names = [
@@ -101,9 +88,10 @@ def test_too_large_bodies_are_refused_before_they_are_read(workers: Server) -> N
 
 def test_a_worker_that_is_killed_is_started_again_and_goes_on_counting(workers: Server) -> None:
     counted = figure(workers, 'metamodel_requests_total{code="200"}')
-    victim = _pids(workers)[0]
+    victim = workers.children[0]
     os.kill(victim, signal.SIGKILL)
-    assert len(_all_pids(workers, gone=victim)) == 2
+    wait_for_workers(workers, 2, gone=victim)
+    assert len(workers.children) == 2
     assert post(workers, records({})).status_code == 200
     assert figure(workers, 'metamodel_requests_total{code="200"}') == counted + 1
 
@@ -206,7 +194,7 @@ def test_a_child_that_never_ends_does_not_keep_the_only_worker(slow: Path, tmp_p
 
 def test_a_worker_that_is_stopped_dead_does_not_keep_the_server_from_stopping(slow: Path, tmp_path: Path) -> None:
     with metamodel_server(slow, tmp_path, 2, timeout=2, drain=0.5) as server:
-        os.kill(_pids(server)[0], signal.SIGSTOP)
+        os.kill(server.children[0], signal.SIGSTOP)
         os.kill(server.process.pid, signal.SIGTERM)
         assert server.process.wait(60) == 0  # after half a second and two, were it not for a busy machine
 

@@ -67,6 +67,12 @@ class Server:
         """All that it wrote so far, for a failing test's message."""
         return (self.directory / "server.log").read_text(errors="replace")
 
+    @property
+    def children(self) -> list[int]:
+        """Processes that it has forked and that have not ended: its workers, where it has several."""
+        process = self.process.pid
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
     def kill(self) -> None:
         """End it at once, with every worker."""
         _signal_group(self.process, signal.SIGKILL)
@@ -164,7 +170,17 @@ def metamodel_server(
     named = {name.replace("_", "-"): str(value) for name, value in {"workers": workers, **options}.items()}
     start = partial(_begin, "metamodel", stderr, before=before)
     with _running(start, ["serve", str(model)], named, directory, env or {}) as server:
+        if workers > 1:
+            wait_for_workers(server, workers)
         yield server
+
+
+def wait_for_workers(server: Server, number: int, gone: int | None = None) -> None:
+    """Wait until a server has so many: it answers as soon as one listens, and starts one again that is `gone`."""
+    deadline = time.monotonic() + _START_SECONDS
+    while gone in (children := server.children) or len(children) < number:
+        assert time.monotonic() < deadline, f"The server has the workers {children}:\n{server.log}"
+        time.sleep(0.05)
 
 
 def _begin(module: str, leads: str, *arguments: str, **options: Any) -> Program:
