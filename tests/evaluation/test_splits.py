@@ -105,6 +105,8 @@ def test_the_latest_rows_are_held_back(fraction, held):
         pd.to_datetime(["2026-01-02", "2025-12-31"]).tz_localize("Asia/Tokyo"),
         pd.to_datetime(["2026-01-02", "2025-12-31"]).date,
         pd.array(["2026-01-02", "2025-12-31"], dtype="timestamp[s][pyarrow]"),
+        pd.array(pd.to_datetime(["2026-01-02", "2025-12-31"]).date, dtype="date32[pyarrow]"),
+        pd.array(pd.to_datetime(["2026-01-02", "2025-12-31"]).date, dtype="date64[pyarrow]"),
         [2026.5, 2025.9],
         pd.array([202601, 202512], dtype="Int64"),
     ],
