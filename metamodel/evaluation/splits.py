@@ -244,8 +244,9 @@ def time_order(values: pd.Series, name: str) -> AnyArray:
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         times = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
     else:
-        # pandas would look at each of those that are times already. Arrow's dates are none: they know no microseconds.
-        times = values if values.dtype.type in (np.datetime64, pd.Timestamp) else _read_times(values)
+        # pandas would look anew at each of those that are times. Arrow's may be dates, which know no microseconds.
+        are_times = values.dtype.kind == "M" and not isinstance(values.dtype, pd.ArrowDtype)
+        times = values if are_times else _read_times(values)
     if bad := int(times.isna().sum()):
         example = values[times.isna().to_numpy()].iloc[0]
         raise InputError(
