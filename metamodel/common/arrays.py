@@ -63,7 +63,7 @@ def as_objects(values: pd.Series, null: Any) -> AnyArray:
     >>> as_objects(pd.Series([3, None], dtype="Int64"), None).tolist()
     [3, None]
     """
-    objects: AnyArray = values.to_numpy(dtype=object)
+    objects: AnyArray = values.astype(object).to_numpy()  # by itself `to_numpy` makes floats of integer categories
     missing = values.isna().to_numpy()
     if missing.any():
         objects = objects.copy()

@@ -42,6 +42,7 @@ def test_a_slice_of_a_frame_is_not_shared() -> None:
         (pd.Series(["a", None], dtype="string"), ["a", None]),
         (pd.Series(["a", None], dtype="string[pyarrow]"), ["a", None]),
         (pd.Series(["a", None, "a"], dtype="category"), ["a", None, "a"]),
+        (pd.Series([1, None], dtype="category"), [1, None]),
         (pd.Series(pd.to_datetime(["2026-11-30", None])), [pd.Timestamp("2026-11-30"), None]),
         (pd.Series([], dtype=object), []),
     ],
