@@ -281,7 +281,7 @@ def _read_times(values: pd.Series) -> pd.Series:
         read = partial(pd.to_datetime, values, errors="coerce", utc=True, **_format_of(values))
         try:
             return read()
-        except TypeError:  # pandas looks for texts that come again, which a list cannot
+        except TypeError:  # pandas looks for values that come again, of which a list is none
             return read(cache=False)
 
 

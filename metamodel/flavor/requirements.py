@@ -39,17 +39,16 @@ def requirements(manifest: Manifest) -> list[str]:
     estimators = frozenset(package for candidate in candidates for package in candidate["packages"])
     codec = () if manifest.codec == "cloudpickle" else (manifest.codec,)
     fast = _FAST if any(stack.get("family") == "trees" for stack in manifest.stacks) else ()
-    others = {_distribution(module) for module in estimators - {"sklearn"}}  # which is among those above
-    wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(others - {"", "metamodel"}), *_SERVER, *fast])
+    others = _distributions(estimators - {"sklearn"})  # which is among those above
+    wanted = dict.fromkeys([*_RUNTIME, *codec, *sorted(others), *_SERVER, *fast])
     return [f"{package}=={found}" for package in wanted if (found := _installed(package))]
 
 
-@functools.cache
-def _distribution(module: str) -> str:
-    """Name the installed package that brings a module, or "": a module keeps it as long as the process lives."""
-    if module not in _modules:  # or it has been installed since
+@functools.cache  # a module keeps its package as long as the process lives
+def _distributions(modules: frozenset[str]) -> frozenset[str]:
+    if not modules <= _modules.keys():  # or one has been installed since
         _modules.update(importlib.metadata.packages_distributions())
-    return next(iter(_modules.get(module, ())), "")
+    return frozenset(_modules[module][0] for module in modules & _modules.keys()) - {"metamodel"}
 
 
 def _installed(package: str) -> str | None:

@@ -77,8 +77,8 @@ def move_alias(move: AliasMove, log: EventLog) -> tuple[Event | None, bool]:
     Returns
     -------
     event, moved : tuple of (Event or None, bool)
-        What was recorded, now or by the call that this one has finished; None and False where the alias pointed there
-        already.
+        What was recorded, now or by the call that this one has finished. False where the alias pointed there already,
+        also by another call a moment ago; then the event is the one that led there, None where nobody recorded it.
 
     Raises
     ------
@@ -175,7 +175,8 @@ def _claimed(event: Event, joined: bool) -> str | None:
     is_alone = state.version == event.replaced and state.of(event) == state.claims
     if is_alone or (joined and state.version == event.version):
         return key
-    client.delete_registered_model_tag(event.name, key)
+    if key in state.claims:  # who joined it has taken it away
+        client.delete_registered_model_tag(event.name, key)
     return None
 
 

@@ -108,7 +108,7 @@ def _numbers(values: pd.Series) -> AnyArray:
         nanoseconds = (pd.to_timedelta(values) / pd.Timedelta(1, "ns")).to_numpy(dtype=np.float64)
         return nanoseconds
     if inferred == "decimal":
-        return values.astype(object).where(values.notna(), np.nan).to_numpy().astype(np.float64)
+        return as_objects(values, np.nan).astype(np.float64)
     try:
         return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:

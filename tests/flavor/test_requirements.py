@@ -49,7 +49,7 @@ def looked_through(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(importlib.metadata, "packages_distributions", look)
     monkeypatch.setattr(required, "_modules", {})
-    required._distribution.cache_clear()
+    required._distributions.cache_clear()
     return looked
 
 
@@ -62,12 +62,15 @@ def test_the_installed_packages_are_looked_through_once_for_all_modules(looked_t
     assert looked_through == ["all"]
 
 
-def test_a_module_that_was_installed_since_is_required_and_one_of_nobody_is_looked_for_once(
+def test_a_module_that_was_installed_since_is_required_and_those_of_nobody_are_looked_for_once(
     looked_through: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = requirements(_manifest("sklearn", "a_file_beside_the_notebook"))
+    own = ("a_file_beside_the_notebook", "another", "__main__")
+    without = requirements(_manifest("sklearn", *own))
+    assert requirements(_manifest(*own)) == without
+    assert looked_through == ["all"]
     monkeypatch.setattr(required, "_modules", {"sklearn": ["scikit-learn"]})  # as before scipy was installed
-    found = requirements(_manifest("scipy", "a_file_beside_the_notebook"))
+    found = requirements(_manifest("scipy", *own))
     assert set(found) - set(without) == {f"scipy=={importlib.metadata.version('scipy')}"}
     assert looked_through == ["all", "all"]
 

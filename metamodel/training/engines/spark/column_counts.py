@@ -42,8 +42,8 @@ def count_columns(
     kinds
         Spark's word for the type of each column to count in.
     features, target
-        Columns that the data checks look at. What is of a type that no model takes, and is refused in better words, is
-        left out: Spark cannot tell the least of two maps.
+        Columns that the data checks look at. What is of a type that they know nothing of, or is to be compared with a
+        target of such a type, is counted alone: Spark cannot tell the least of two maps.
     keyed
         Whether a row belongs to a group.
     """
@@ -58,7 +58,8 @@ def count_columns(
     aggregates += [aggregate for name in checked for aggregate in _facts(values, name, target, plain)]
     row = list(frame.agg(*(aggregate.alias(f"c{i}") for i, aggregate in enumerate(aggregates))).collect()[0])
     columns = {name: ColumnCounts(*row[2 + 2 * i : 4 + 2 * i]) for i, name in enumerate(plain)}
-    figures, facts = row[2 + 2 * len(plain) :], {}
+    figures = row[2 + 2 * len(plain) :]
+    facts = {name: ColumnFacts(columns[name].values, constant=False) for name in dict.fromkeys([*features, target])}
     for i, name in enumerate(checked):
         low, high, infinite, shared, likeness = figures[5 * i : 5 * i + 5]
         known_values = columns[name].values

@@ -63,7 +63,7 @@ class SparkPlan(Plan):
     times
         Order of the texts of a time column of texts.
     column_facts
-        What the data checks need of features and target, counted in the same pass over the rows.
+        What the data checks know of features and target, counted in the same pass over the rows.
     """
 
     frame: DataFrame
