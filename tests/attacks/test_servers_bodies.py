@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 from marked_requests import BODIES, HEADERS, MARK, ROW, TARGETS
-from servers import Server, metamodel_server, scoring_server
+from servers import Server, children_of, metamodel_server, scoring_server
 from serving import CSV, JSON, PARQUET, post, sales
 
 import metamodel
@@ -50,7 +50,7 @@ def _processes(server: Server) -> Iterator[int]:
     pending = [server.process.pid]
     while pending:
         yield (process := pending.pop())
-        pending += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+        pending += children_of(process)
 
 
 def _peak_megabytes(server: Server) -> float:

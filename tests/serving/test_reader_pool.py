@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from servers import children_of
 from serving import COLUMNS, CSV, JSON, PARQUET, ROW, parquet, records
 
 import metamodel
@@ -41,10 +42,6 @@ def reading_pool() -> Iterator[ReaderPool]:
     pool = ReaderPool(2, 60, 2**30)
     yield pool
     pool.close()
-
-
-def _children(process: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +75,7 @@ def test_arrays_come_back_whole(scorer: Scorer, reading_pool: ReaderPool) -> Non
         request = reading_pool.read(scorer.reader, body, JSON).request
         assert request is not None
         np.testing.assert_array_equal(request.columns.arrays[0], prices)
-    assert len(_children(reading_pool._first)) == 1
+    assert len(children_of(reading_pool._first)) == 1
 
 
 def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_read(scorer: Scorer) -> None:
@@ -114,7 +111,7 @@ def test_a_limit_that_the_process_was_started_with_stays(scorer: Scorer) -> None
         resource.setrlimit(resource.RLIMIT_DATA, (2**41, 2**42))
         pool = ReaderPool(1, 60, 2**30)
         pool.read(scorer.reader, records({}).encode(), JSON)
-        (reader,) = _children(pool._first)
+        (reader,) = children_of(pool._first)
         tell.send(resource.prlimit(reader, resource.RLIMIT_DATA))
         pool.close()
 
@@ -178,7 +175,7 @@ def test_the_processes_keep_no_strangers_socket_and_end_with_their_worker(scorer
     def work() -> None:
         pool = ReaderPool(1, 60, 2**30, [listening])
         pool.read(scorer.reader, records({}).encode(), JSON)
-        tell.send([pool._first, *_children(pool._first)])
+        tell.send([pool._first, *children_of(pool._first)])
         signal.pause()
 
     worker = multiprocessing.get_context("fork").Process(target=work)
@@ -205,11 +202,11 @@ def _wait_for_end(descriptor: int) -> None:
 
 def test_a_signal_to_the_group_does_not_end_what_reads(scorer: Scorer, pool: ReaderPool) -> None:
     assert pool.read(scorer.reader, records({}).encode(), JSON).request is not None
-    processes = [pool._first, *_children(pool._first)]
+    processes = [pool._first, *children_of(pool._first)]
     for process in processes:
         os.kill(process, signal.SIGTERM)
     assert pool.read(scorer.reader, records({}).encode(), JSON).request is not None
-    assert [pool._first, *_children(pool._first)] == processes
+    assert [pool._first, *children_of(pool._first)] == processes
 
 
 def test_this_process_has_no_limit(reading_pool: ReaderPool) -> None:

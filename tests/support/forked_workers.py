@@ -9,7 +9,6 @@ import atexit
 import contextlib
 import ctypes
 import fcntl
-import gc
 import json
 import os
 import platform
@@ -22,7 +21,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from fork_server import NUMBER, READ_ONCE, read_json, run_and_end, take_over
+from fork_server import NUMBER, READ_ONCE, imported_for_good, read_json, run_and_end, take_over
 
 __all__ = ["can_fork_workers", "fork_workers", "forking_fork_exec"]
 
@@ -122,11 +121,9 @@ class _Server:
 
 def _serve(connection: socket.socket) -> dict[str, Any]:
     """Fork until the parent has gone; returns in a new worker alone, what it has to be."""
-    gc.disable()  # what is imported stays: to look through it for garbage takes a third of the time
-    for name in _IMPORTED:
-        import_module(name)
-    gc.freeze()
-    gc.enable()
+    with imported_for_good():
+        for name in _IMPORTED:
+            import_module(name)
     threads = os.listdir("/proc/self/task")
     assert len(threads) == 1, f"{len(threads)} threads, of which a worker would have one"
     while True:

@@ -70,8 +70,7 @@ class Server:
     @property
     def children(self) -> list[int]:
         """Processes that it has forked and that have not ended: its workers, where it has several."""
-        process = self.process.pid
-        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+        return children_of(self.process.pid)
 
     def kill(self) -> None:
         """End it at once, with every worker."""
@@ -173,6 +172,11 @@ def metamodel_server(
         if workers > 1:
             wait_for_workers(server, workers)
         yield server
+
+
+def children_of(process: int) -> list[int]:
+    """Name the processes that a process has forked and that have not ended."""
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def wait_for_workers(server: Server, number: int, gone: int | None = None) -> None:

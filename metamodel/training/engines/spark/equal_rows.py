@@ -66,7 +66,7 @@ def _counts(frame: DataFrame, keys: Sequence[str], hashes: Sequence[Column]) -> 
     """Of each hash: rows, distinct values within the groups, and pairs of rows of one group that share it."""
     which, value, rows = "__metamodel_which", "__metamodel_hash", "__metamodel_rows"
     grouping = [column(name) for name in keys]
-    if len(hashes) == 1:
+    if len(hashes) == 1:  # what is asked first, and of most tables alone: each row stays one
         every = frame.select(*grouping, F.lit(0).alias(which), hashes[0].alias(value))
     else:
         marked = [F.struct(F.lit(i).alias(which), one.alias(value)) for i, one in enumerate(hashes)]

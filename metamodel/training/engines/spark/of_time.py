@@ -6,10 +6,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
 from metamodel.tables.spark import column, column_types
+from metamodel.training.engines.spark.column_counts import present
 
 __all__ = ["spark_functions_of_time"]
-
-_FLOATS = ("float", "double")
 
 
 def spark_functions_of_time(
@@ -36,7 +35,7 @@ def spark_functions_of_time(
     kinds = column_types(frame)
     rows = F.count(F.lit(1)).alias("rows")
     for name in needed:
-        frame = frame.where(_present(name, kinds))
+        frame = frame.where(present(name, kinds[name]))
     by_time = frame.groupBy(column(time)).agg(
         rows, *(a for i, name in enumerate(names) for a in _values(i, name, kinds))
     )
@@ -46,20 +45,15 @@ def spark_functions_of_time(
         return None
     told = set()
     for i, name in enumerate(names):
-        one_value, low, high, present = figures[4 * i : 4 * i + 4]
-        constant = not present or (low == high and present == total)
+        one_value, low, high, values = figures[4 * i : 4 * i + 4]
+        constant = not values or (low == high and values == total)
         if one_value and not constant:
             told.add(name)
     return frozenset(told)
 
 
-def _present(name: str, kinds: dict[str, str]) -> Column:
-    there = column(name).isNotNull()
-    return there & ~F.isnan(column(name)) if kinds[name] in _FLOATS else there
-
-
 def _values(i: int, name: str, kinds: dict[str, str]) -> list[Column]:
-    value = F.when(_present(name, kinds), column(name))
+    value = F.when(present(name, kinds[name]), column(name))
     return [F.min(value).alias(f"low{i}"), F.max(value).alias(f"high{i}"), F.count(value).alias(f"there{i}")]
 
 
