@@ -5,6 +5,8 @@ import pytest
 from monitored import monitored, weeks
 
 import metamodel
+from metamodel.evaluation.drift.model_reference import ModelReference
+from metamodel.monitoring.window_baselines import reference_for
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +17,9 @@ def model() -> metamodel.MetaModel:
 @pytest.fixture(scope="session")
 def good() -> pd.DataFrame:
     return weeks(8, 2, start="2026-01-05")
+
+
+@pytest.fixture(scope="session")
+def reference(model: metamodel.MetaModel, good: pd.DataFrame) -> ModelReference:
+    """What `monitor` makes of the good rows, made once where they are not the subject."""
+    return reference_for(model, good)

@@ -1,11 +1,11 @@
 """How old children are at a window, with dates and without."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from monitored import weeks
 
 import metamodel
+from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.exceptions import InputError
 from metamodel.monitoring.child_ages import child_ages
 
@@ -24,15 +24,15 @@ def test_where_the_window_has_no_date_age_counts_from_the_fit(model: metamodel.M
 
 
 def test_groups_with_old_children_come_last_and_only_where_they_have_rows(
-    model: metamodel.MetaModel, good: pd.DataFrame
+    model: metamodel.MetaModel, reference: ModelReference
 ) -> None:
     table = weeks(1, 3).query("shop != 5")
-    old = metamodel.monitor(model, table, baseline=good, max_age="6d", budget=0.0).retrain
+    old = metamodel.monitor(model, table, baseline=reference, max_age="6d", budget=0.0).retrain
     assert set(old["reasons"]) == {"age"}
     assert set(old["priority"]) == {5}
     assert len(old) == 11
     assert set(old["evidence"]) == {-7.0}
-    young = metamodel.monitor(model, table, baseline=good, max_age="1w", budget=0.0)
+    young = metamodel.monitor(model, table, baseline=reference, max_age="1w", budget=0.0)
     assert not len(young.retrain)
     with pytest.raises(InputError, match=r"^max_age='soon' is no length of time"):
-        metamodel.monitor(model, table, baseline=good, max_age="soon")
+        metamodel.monitor(model, table, baseline=reference, max_age="soon")

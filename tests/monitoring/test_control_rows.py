@@ -9,6 +9,7 @@ import pytest
 from monitored import SECOND, START, weeks
 
 import metamodel
+from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.monitoring.control_rows import ARMS, compare_arms, feedback_words
 
 
@@ -21,27 +22,27 @@ def answered(model: metamodel.MetaModel, table: pd.DataFrame, share: float = 0.1
 
 
 def test_control_rows_are_in_no_groups_errors_and_their_features_are_counted(
-    model: metamodel.MetaModel, good: pd.DataFrame
+    model: metamodel.MetaModel, reference: ModelReference
 ) -> None:
     table = answered(model, weeks(1, 3), share=0.4, worse=50.0)
-    result = metamodel.monitor(model, table, baseline=good)
+    result = metamodel.monitor(model, table, baseline=reference)
     assert set(result.groups["status"]) == {"ok"}
     assert result.facts["labelled"] == (table["variant"] == "treated").sum()
     rows = result.columns.set_index("column")["rows"]
     assert rows["price"] == len(table)
     assert rows["(prediction)"] == rows["(absolute error)"] == result.facts["labelled"]
-    without = metamodel.monitor(model, table.drop(columns="variant"), baseline=good)
+    without = metamodel.monitor(model, table.drop(columns="variant"), baseline=reference)
     assert "performance" in set(without.groups["status"])
 
 
 def test_errors_of_both_arms_are_compared_over_the_windows_late_labels_too(
-    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path
 ) -> None:
     first, second = answered(model, weeks(1, 3)), answered(model, weeks(1, 5, start=SECOND))
-    early = metamodel.monitor(model, first.drop(columns="sales"), baseline=good, output=tmp_path)
+    early = metamodel.monitor(model, first.drop(columns="sales"), baseline=reference, output=tmp_path)
     assert early.facts["control"]["labelled_control"] == 0
     result = metamodel.monitor(
-        model, second.drop(columns="sales"), pd.concat([first, second])[["row_id", "sales"]], baseline=good,
+        model, second.drop(columns="sales"), pd.concat([first, second])[["row_id", "sales"]], baseline=reference,
         output=tmp_path,
     )  # fmt: skip
     together = pd.concat([first, second])
@@ -92,9 +93,9 @@ def test_labels_that_the_model_decided_itself_are_told_of() -> None:
 
 
 def test_answers_without_a_control_group_are_told_of_and_what_the_monitor_predicts_itself_is_not(
-    model: metamodel.MetaModel, good: pd.DataFrame
+    model: metamodel.MetaModel, reference: ModelReference
 ) -> None:
     table = weeks(1, 3)
-    as_answered = metamodel.monitor(model, answered(model, table).drop(columns="variant"), baseline=good)
+    as_answered = metamodel.monitor(model, answered(model, table).drop(columns="variant"), baseline=reference)
     assert any(note.startswith("360 of 360 labels are of rows that the model decided") for note in as_answered.notes)
-    assert not any("decided" in note for note in metamodel.monitor(model, table, baseline=good).notes)
+    assert not any("decided" in note for note in metamodel.monitor(model, table, baseline=reference).notes)

@@ -20,11 +20,6 @@ from metamodel.monitoring.window_names import windows_of
 from metamodel.prediction_log.count_files import write_counts
 
 
-@pytest.fixture(scope="module")
-def reference(model: metamodel.MetaModel, good: pd.DataFrame) -> ModelReference:
-    return reference_for(model, good)
-
-
 def _counts(model: metamodel.MetaModel, reference: ModelReference, frame: pd.DataFrame) -> WindowCounts:
     return next(count_table(model, reference, frame, frame["sales"], windows_of(frame, "week", None, []))).counts
 

@@ -7,15 +7,16 @@ import pytest
 from monitored import SECOND, START, changed, weeks
 
 import metamodel
+from metamodel.evaluation.drift.model_reference import ModelReference
 
 
 def test_errors_and_labels_are_told_of_every_window_also_late_ones(
-    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path
 ) -> None:
     first = weeks(1, 50, start=START)
-    before = metamodel.monitor(model, first.drop(columns="sales"), baseline=good, output=tmp_path)
+    before = metamodel.monitor(model, first.drop(columns="sales"), baseline=reference, output=tmp_path)
     labels = first[["row_id", "sales"]].assign(sales=first["sales"] + 9.0)
-    after = metamodel.monitor(model, weeks(1, 51, start=SECOND), labels, baseline=good, output=tmp_path)
+    after = metamodel.monitor(model, weeks(1, 51, start=SECOND), labels, baseline=reference, output=tmp_path)
 
     assert [(one["labelled"], one["large"]) for one in before.history] == [(0, None)]
     assert [one["window"] for one in after.history] == [START, SECOND]
@@ -24,11 +25,13 @@ def test_errors_and_labels_are_told_of_every_window_also_late_ones(
     assert after.history[0]["expected"] == pytest.approx(0.1, abs=0.01)
 
 
-def test_a_changed_group_is_drawn_with_its_bins_then_and_now(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+def test_a_changed_group_is_drawn_with_its_bins_then_and_now(
+    model: metamodel.MetaModel, reference: ModelReference
+) -> None:
     table = changed(START, 52)
     table.loc[table["shop"] == 4, "kind"] = "zz"
 
-    result = metamodel.monitor(model, table, baseline=good)
+    result = metamodel.monitor(model, table, baseline=reference)
 
     drawn = {(cell["key"], cell["column"]): cell for cell in result.drawn}
     errors = drawn['["DE",3]', "(absolute error)"]

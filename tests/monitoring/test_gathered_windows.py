@@ -8,6 +8,7 @@ import pytest
 from monitored import START, weeks
 
 import metamodel
+from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.exceptions import InputError
 from metamodel.monitoring import logged_rows
 
@@ -25,7 +26,7 @@ def files(folder: Path) -> dict[str, pd.DataFrame]:
 @pytest.mark.parametrize("window", ["1w", None])
 def test_a_file_in_parts_is_monitored_as_at_once(
     model: metamodel.MetaModel,
-    good: pd.DataFrame,
+    reference: ModelReference,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     window: str | None,
@@ -39,10 +40,10 @@ def test_a_file_in_parts_is_monitored_as_at_once(
     table = table.drop(columns="sales").reset_index(drop=True)
     table.to_parquet(tmp_path / "rows.parquet")
     parts = [table.iloc[start : start + 170] for start in range(0, len(table), 170)]
-    at_once = metamodel.monitor(model, table, labels, baseline=good, window=window, output=tmp_path / "once")
+    at_once = metamodel.monitor(model, table, labels, baseline=reference, window=window, output=tmp_path / "once")
     monkeypatch.setattr(logged_rows, "read_batches", lambda *_: iter(parts))
     in_parts = metamodel.monitor(
-        model, tmp_path / "rows.parquet", labels, baseline=good, window=window, output=tmp_path / "parts"
+        model, tmp_path / "rows.parquet", labels, baseline=reference, window=window, output=tmp_path / "parts"
     )
     assert in_parts.facts["window"] == LATEST
     for name in ("groups", "columns", "cells", "slices", "incidents", "retrain"):
@@ -76,7 +77,7 @@ def test_a_table_without_times_has_one_name_however_it_is_cut(
 
 
 def test_a_label_that_fits_rows_of_two_parts_is_refused_and_nothing_is_remembered(
-    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = weeks(1, 3, start=START)
     table.to_parquet(tmp_path / "rows.parquet")
@@ -85,6 +86,10 @@ def test_a_label_that_fits_rows_of_two_parts_is_refused_and_nothing_is_remembere
         InputError, match=r"^data has 1 row whose id \(row_id\) stands there before \(first: 30000199\)"
     ):
         metamodel.monitor(
-            model, tmp_path / "rows.parquet", table[["row_id", "sales"]], baseline=good, output=tmp_path / "monitor"
+            model,
+            tmp_path / "rows.parquet",
+            table[["row_id", "sales"]],
+            baseline=reference,
+            output=tmp_path / "monitor",
         )
     assert not list((tmp_path / "monitor").rglob("*"))

@@ -87,11 +87,13 @@ def test_each_week_gets_the_counts_of_its_own_days(model: metamodel.MetaModel, t
     assert {sum(slots) for slots in first["counts:price"]} == {30}
 
 
-def test_counts_in_other_bins_are_left_out(model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path) -> None:
+def test_counts_in_other_bins_are_left_out(
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path
+) -> None:
     table = weeks(1, 4)
     folder = _log(model, table, tmp_path / "log", "counts")
     assert _monitored(model, table, folder).columns.set_index("column").loc["price", "rows"] == 360
-    result = metamodel.monitor(model, folder, baseline=good)
+    result = metamodel.monitor(model, folder, baseline=reference)
     assert any("no feature is in the table" in note for note in result.notes)
 
 

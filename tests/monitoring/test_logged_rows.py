@@ -8,6 +8,7 @@ import pytest
 from monitored import START, changed, weeks
 
 import metamodel
+from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.monitoring.logged_rows import as_rows
 from metamodel.prediction_log.log_files import new_files, write_new_file
 from metamodel.tables.keys import encode_key
@@ -32,12 +33,14 @@ def _log(model: metamodel.MetaModel, table: pd.DataFrame, *, features: bool) -> 
     return log.assign(**values)
 
 
-def test_a_log_with_features_gives_the_findings_of_the_rows(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+def test_a_log_with_features_gives_the_findings_of_the_rows(
+    model: metamodel.MetaModel, reference: ModelReference
+) -> None:
     table = changed(START, 4)
     labels = table[["row_id", "sales"]].astype({"row_id": str})
 
-    of_log = metamodel.monitor(model, _log(model, table, features=True), labels, baseline=good)
-    of_rows = metamodel.monitor(model, table, baseline=good)
+    of_log = metamodel.monitor(model, _log(model, table, features=True), labels, baseline=reference)
+    of_rows = metamodel.monitor(model, table, baseline=reference)
 
     assert of_log.facts["window"] == START
     pd.testing.assert_frame_equal(of_log.groups, of_rows.groups)
@@ -45,12 +48,12 @@ def test_a_log_with_features_gives_the_findings_of_the_rows(model: metamodel.Met
 
 
 def test_of_a_log_without_features_predictions_and_errors_are_judged(
-    model: metamodel.MetaModel, good: pd.DataFrame
+    model: metamodel.MetaModel, reference: ModelReference
 ) -> None:
     table = changed(START, 4)
     labels = table[["row_id", "sales"]].astype({"row_id": str})
 
-    result = metamodel.monitor(model, _log(model, table, features=False), labels, baseline=good)
+    result = metamodel.monitor(model, _log(model, table, features=False), labels, baseline=reference)
 
     assert result.groups.loc[result.groups["status"] == "performance", "key"].tolist() == ['["DE",3]']
     assert not result.incidents["blocks"].any()
@@ -66,18 +69,20 @@ def test_rows_without_a_key_are_left_out_and_other_tables_stay(model: metamodel.
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-def test_a_log_is_a_folder_of_files(model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path, parts: int) -> None:
+def test_a_log_is_a_folder_of_files(
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path, parts: int
+) -> None:
     log = _log(model, weeks(1, 3), features=True)
     for part in range(parts):
         log.iloc[part::parts].to_parquet(tmp_path / f"{part}.parquet")
 
-    result = metamodel.monitor(model, tmp_path, baseline=good)
+    result = metamodel.monitor(model, tmp_path, baseline=reference)
 
     assert (result.facts["rows"], result.facts["labelled"]) == (360, 0)
 
 
 def test_a_servers_log_is_read_while_it_is_compacted_each_row_once(
-    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path
 ) -> None:
     log = _log(model, weeks(1, 3), features=True)
     for part in range(3):
@@ -87,6 +92,6 @@ def test_a_servers_log_is_read_while_it_is_compacted_each_row_once(
     for path, content in kept:  # as if the compaction had been killed before it took them away
         path.write_bytes(content)
 
-    result = metamodel.monitor(model, tmp_path, baseline=good)
+    result = metamodel.monitor(model, tmp_path, baseline=reference)
 
     assert result.facts["rows"] == 360

@@ -9,6 +9,7 @@ import pytest
 from monitored import SECOND, START, THIRD, changed, monitored, statuses, weeks
 
 import metamodel
+from metamodel.evaluation.drift.model_reference import ModelReference
 from metamodel.exceptions import InputError
 from metamodel.monitoring.count_table import count_table
 from metamodel.monitoring.window_baselines import reference_for
@@ -25,8 +26,10 @@ def test_a_week_like_those_before_alarms_nobody(model: metamodel.MetaModel, good
     assert result.sentence.startswith("2026-03-02: 0 of 12 tested groups changed; ")
 
 
-def test_a_group_whose_errors_grew_alarms_and_is_listed_first(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
-    result = metamodel.monitor(model, changed(START, 4), baseline=good)
+def test_a_group_whose_errors_grew_alarms_and_is_listed_first(
+    model: metamodel.MetaModel, reference: ModelReference
+) -> None:
+    result = metamodel.monitor(model, changed(START, 4), baseline=reference)
 
     assert statuses(result).pop('["DE",3]') == "performance"
     assert (result.groups["status"] == "ok").sum() == 11
@@ -38,25 +41,27 @@ def test_a_group_whose_errors_grew_alarms_and_is_listed_first(model: metamodel.M
     assert not result.incidents["blocks"].any()
 
 
-def test_small_groups_borrow_earlier_windows(model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path) -> None:
+def test_small_groups_borrow_earlier_windows(
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path
+) -> None:
     for number, start in enumerate([START, SECOND]):
         table = weeks(1, 20 + number, rows=8, start=start)
         table.loc[table["shop"] == 3, "sales"] += 4
-        result = metamodel.monitor(model, table, baseline=good, output=tmp_path)
+        result = metamodel.monitor(model, table, baseline=reference, output=tmp_path)
         assert set(result.groups["status"]) == {"few rows"}
     table = weeks(1, 22, rows=8, start=THIRD)
     table.loc[table["shop"] == 3, "sales"] += 4
 
-    result = metamodel.monitor(model, table, baseline=good, output=tmp_path)
+    result = metamodel.monitor(model, table, baseline=reference, output=tmp_path)
 
     assert statuses(result).pop('["DE",3]') == "performance"
 
 
 def test_a_break_in_groups_too_small_to_be_tested_is_told_of_their_parents(
-    model: metamodel.MetaModel, good: pd.DataFrame
+    model: metamodel.MetaModel, reference: ModelReference
 ) -> None:
     result = metamodel.monitor(
-        model, weeks(1, 20, rows=8).assign(price=lambda rows: rows["price"] * 1000), baseline=good
+        model, weeks(1, 20, rows=8).assign(price=lambda rows: rows["price"] * 1000), baseline=reference
     )
 
     assert "no group has enough rows to be tested by itself" in result.sentence
@@ -65,13 +70,15 @@ def test_a_break_in_groups_too_small_to_be_tested_is_told_of_their_parents(
     assert result.has_incident
 
 
-def test_the_same_window_again_changes_nothing(model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path) -> None:
-    metamodel.monitor(model, changed(START, 40), baseline=good, output=tmp_path)
+def test_the_same_window_again_changes_nothing(
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path
+) -> None:
+    metamodel.monitor(model, changed(START, 40), baseline=reference, output=tmp_path)
     table = changed(SECOND, 41)
 
-    first = metamodel.monitor(model, table, baseline=good, output=tmp_path)
+    first = metamodel.monitor(model, table, baseline=reference, output=tmp_path)
     files = {path.name: path.read_bytes() for path in (tmp_path / "windows" / SECOND).iterdir()}
-    second = metamodel.monitor(model, table.sample(frac=1, random_state=0), baseline=good, output=tmp_path)
+    second = metamodel.monitor(model, table.sample(frac=1, random_state=0), baseline=reference, output=tmp_path)
 
     pd.testing.assert_frame_equal(first.retrain, second.retrain)
     pd.testing.assert_frame_equal(first.groups, second.groups)
@@ -81,9 +88,9 @@ def test_the_same_window_again_changes_nothing(model: metamodel.MetaModel, good:
 
 
 def test_a_long_table_is_cut_into_windows_and_the_last_one_is_judged(
-    model: metamodel.MetaModel, good: pd.DataFrame, tmp_path: Path
+    model: metamodel.MetaModel, reference: ModelReference, tmp_path: Path
 ) -> None:
-    result = metamodel.monitor(model, weeks(3, 50), baseline=good, window="1w", output=tmp_path)
+    result = metamodel.monitor(model, weeks(3, 50), baseline=reference, window="1w", output=tmp_path)
 
     assert result.facts["windows"] == [START, SECOND, THIRD]
     assert result.facts["window"] == THIRD
@@ -155,10 +162,10 @@ def test_bad_input_is_said_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_table_of_labels_without_a_row_is_none_yet(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+def test_a_table_of_labels_without_a_row_is_none_yet(model: metamodel.MetaModel, reference: ModelReference) -> None:
     table, labels = weeks(1, 3).drop(columns="sales"), pd.DataFrame({"row_id": [], "sales": []})
 
-    result = metamodel.monitor(model, table, labels, baseline=good)
+    result = metamodel.monitor(model, table, labels, baseline=reference)
 
     assert "the table of labels has no row" in result.notes
     assert result.facts["labels_without_row"] == 0
@@ -202,10 +209,10 @@ def test_groups_of_the_baseline_that_nobody_answers_are_said_to_be_judged_by_the
     assert [note for note in result.notes if "judged by their own rows" in note] == [alone]
 
 
-def test_of_a_table_without_a_feature_the_rest_is_said(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+def test_of_a_table_without_a_feature_the_rest_is_said(model: metamodel.MetaModel, reference: ModelReference) -> None:
     table = weeks(1, 3).drop(columns="price")
 
-    result = metamodel.monitor(model, table, baseline=good)
+    result = metamodel.monitor(model, table, baseline=reference)
 
     assert result.incidents[["kind", "what", "column"]].values.tolist() == [["data quality", "column missing", "price"]]
     tested = result.columns.set_index("column")["tested"]
@@ -214,14 +221,14 @@ def test_of_a_table_without_a_feature_the_rest_is_said(model: metamodel.MetaMode
     assert not any("has a label yet" in note for note in result.notes)
 
 
-def test_rows_with_predictions_are_taken_at_their_word(model: metamodel.MetaModel, good: pd.DataFrame) -> None:
+def test_rows_with_predictions_are_taken_at_their_word(model: metamodel.MetaModel, reference: ModelReference) -> None:
     table = weeks(1, 3)
     answered = pd.concat([table, model.predict(table)[["prediction", "lower", "upper"]]], axis=1)
 
-    first, second = (metamodel.monitor(model, rows, baseline=good) for rows in (table, answered))
+    first, second = (metamodel.monitor(model, rows, baseline=reference) for rows in (table, answered))
 
     pd.testing.assert_frame_equal(first.columns, second.columns)
-    wrong = metamodel.monitor(model, answered.assign(prediction=answered["prediction"] + 5), baseline=good)
+    wrong = metamodel.monitor(model, answered.assign(prediction=answered["prediction"] + 5), baseline=reference)
     assert (wrong.groups["status"] == "performance").all()
 
 
