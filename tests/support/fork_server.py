@@ -11,7 +11,6 @@ process is forked that imports the checkout, too, so that what others wrote is i
 
 import atexit
 import contextlib
-import functools
 import gc
 import json
 import os
@@ -27,11 +26,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from quick_imports import compile_once, parse_packages_once, remember_newest_schema
+
 NUMBER = struct.Struct("!q")  # the length of a request, the id of a process, an exit code
 STREAMS = 3
+
+_CHECKOUT = Path(__file__).parents[2]
 
 # How the names of variables begin that Python or a library reads once, at its start.
 READ_ONCE = ("PYTHON", "OMP_", "OPENBLAS_", "MKL_")
@@ -47,7 +51,10 @@ _LATE = (
 )
 
 # What answers with a logged model.
-_ANSWERING = ("mlflow.pyfunc.backend", "pyarrow.dataset", "sklearn.tree", "skops.io")
+_ANSWERING = ("mlflow.pyfunc.backend", "pyarrow.dataset", "sklearn.tree")
+
+# It looks for each of NumPy's functions in all that is imported by then: last, it took a third of the time of all.
+_FIRST = ("skops.io",)
 
 
 @contextlib.contextmanager
@@ -121,9 +128,10 @@ def import_all() -> None:
 
 def import_others() -> None:
     """Import what answering with a model takes, and nothing of the package."""
-    _import([*_LATE, *_ANSWERING])
+    _import([*_FIRST, *_LATE, *_ANSWERING])
     ours = sorted(name for name in sys.modules if name.partition(".")[0] == "metamodel")
     assert not ours, f"another package imports {ours}, which a model has to bring along"
+    compile_once(_CHECKOUT / "metamodel")
 
 
 def _import(names: Iterable[str]) -> None:
@@ -131,25 +139,6 @@ def _import(names: Iterable[str]) -> None:
         with contextlib.suppress(ImportError):
             import_module(name)
     _work_out()
-
-
-def parse_packages_once() -> None:
-    """Let the same text of what an installed package says of itself be parsed once; it is read each time.
-
-    It is parsed for each of the forty versions that are asked for when a model is trained and logged, by MLflow's own
-    copy of `importlib.metadata`: a twelfth of the time that takes.
-    """
-    import importlib_metadata
-
-    if parse := getattr(importlib_metadata.Distribution, "_assemble_message", None):  # older ones have it not
-        importlib_metadata.Distribution._assemble_message = staticmethod(functools.cache(parse))  # type: ignore[method-assign]
-
-
-def remember_newest_schema() -> None:
-    """Let MLflow look once which of its migrations is the newest: it reads all of them for each store that it opens."""
-    from mlflow.store.db import utils
-
-    utils._get_latest_schema_revision = functools.cache(utils._get_latest_schema_revision)
 
 
 def _work_out() -> None:
