@@ -1,6 +1,7 @@
 """How groups are shared out over tasks: by what they cost, so that no task ends long after the others."""
 
 import heapq
+import math
 from collections.abc import Sequence
 
 __all__ = ["balance", "group_cost", "merge_neighbors"]
@@ -20,7 +21,9 @@ def group_cost(rows: int) -> float:
     return rows + _GROUP_COST
 
 
-def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False, groups: int = 500) -> list[list[int]]:
+def balance(
+    sizes: Sequence[int], parallelism: int, *, once: bool = False, groups: int = 500, least: float = 0.0
+) -> list[list[int]]:
     """Share groups out over tasks by rows: the largest first, each to the task that has least.
 
     Parameters
@@ -33,6 +36,9 @@ def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False, group
         As many tasks as run at a time and no more, so that each knows from the start all that it has to do in time.
     groups
         About how many groups a task has at most.
+    least
+        What a task costs at least, where groups are left for as many tasks as run at a time: smaller ones would take
+        longer to begin than to do.
 
     Returns
     -------
@@ -43,8 +49,13 @@ def balance(sizes: Sequence[int], parallelism: int, *, once: bool = False, group
     --------
     >>> balance([5, 1000, 7, 6], parallelism=1)
     [[1], [2], [3], [0]]
+    >>> balance([5, 1000, 7, 6], parallelism=1, least=1000.0)
+    [[1], [2, 3, 0]]
     """
     number = min(len(sizes), parallelism if once else max(8 * parallelism, len(sizes) // groups))
+    if least:  # a group that costs more is a task for itself, the others fill tasks together
+        worthwhile = math.ceil(sum(min(group_cost(rows), least) for rows in sizes) / least)
+        number = min(number, max(parallelism, worthwhile))
     heap = [(0.0, i) for i in range(number)]
     shares: list[list[int]] = [[] for _ in range(number)]
     for group in sorted(range(len(sizes)), key=lambda group: sizes[group], reverse=True):

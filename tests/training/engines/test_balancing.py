@@ -30,6 +30,21 @@ def test_where_time_is_short_there_are_as_many_tasks_as_run_at_a_time():
     assert (len(balance([10] * 100, 3, once=True)), len(balance([10] * 100, 3))) == (3, 24)
 
 
+@given(SIZES, st.integers(1, 4))
+def test_tasks_that_cost_least_are_as_many_as_run_at_a_time_or_worth_their_beginning(sizes, parallelism):
+    shares = balance(sizes, parallelism, least=1000.0)
+    assert sorted(i for share in shares for i in share) == list(range(len(sizes)))
+    assert min(len(sizes), parallelism) <= len(shares) <= len(balance(sizes, parallelism))
+    worth = sum(min(group_cost(rows), 1000.0) for rows in sizes)  # a group fills no more than one task
+    assert len(shares) <= parallelism or worth > 1000 * (len(shares) - 1)
+
+
+def test_small_groups_fill_tasks_together_and_large_ones_have_their_own():
+    sizes = [20_000, 3000, *[50] * 12]  # of the twelve, four cost as much as a task has to
+    assert [len(share) for share in balance(sizes, 2, least=1000.0)] == [1, 1, 4, 4, 4]
+    assert len(balance(sizes, 2)) == 14
+
+
 @given(SIZES, st.integers(1, 80))
 def test_merged_tasks_have_the_same_groups_in_the_same_order_and_no_two_neighbours_fit_in_one(sizes, groups):
     shares = balance(sizes, 1)

@@ -111,7 +111,7 @@ class SparkEngine(Engine[SparkPlan]):
             yield from super().fit(end, starts, directory, kept_share)
 
     def _fit_phase(self, phase: Phase, job: Job[SparkPlan]) -> Iterator[TaskResult]:
-        placement = Placement.of(phase, self.parallelism)
+        placement = Placement.of(phase, self.parallelism, searched=self.plan.spec.tuning is not None)
         trainer = partition_trainer(job, placement)
         rows = rows_by_group(self.plan, placement, job.starts)
         with materialized(rows.mapInArrow(trainer.train, RESULT_SCHEMA)) as results:

@@ -12,6 +12,10 @@ from metamodel.training.engines.spark.searches import Searches
 
 __all__ = ["Placement", "Seat"]
 
+# What a task costs at least, in rows: some 75 ms go into each for a Python worker, a forked process and its results, in
+# which five small groups are fitted.
+_LEAST_COST = 1000.0
+
 
 class Seat(NamedTuple):
     """A group's number, by which it is sorted within its task, and the number of its task."""
@@ -42,10 +46,20 @@ class Placement:
     costs: list[list[float]]
 
     @classmethod
-    def of(cls, phase: Phase, parallelism: int) -> Self:
-        """Share the groups of a phase out over tasks."""
+    def of(cls, phase: Phase, parallelism: int, *, searched: bool = False) -> Self:
+        """Share the groups of a phase out over tasks.
+
+        Parameters
+        ----------
+        phase
+            The groups.
+        parallelism
+            How many tasks run at a time.
+        searched
+            Whether parameters are searched for every group, so that even a small one takes a while.
+        """
         unplaced, sizes = list(phase.sizes), list(phase.sizes.values())
-        shares = balance(sizes, parallelism, once=phase.has_end)
+        shares = balance(sizes, parallelism, once=phase.has_end, least=0.0 if searched else _LEAST_COST)
         keys: list[GroupKey] = []
         seats: dict[GroupKey, Seat] = {}
         for task, share in enumerate(shares):

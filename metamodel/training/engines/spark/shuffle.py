@@ -42,33 +42,34 @@ def rows_by_group(plan: SparkPlan, placement: Placement, starts: Starts | None =
     DataFrame
         The group's number, then the columns of `plan.dtypes` in their order, `CHILD`, and with starts `START`.
     """
+    seats = _seats(plan, placement.seats)
+    right = plan.frame.sparkSession.createDataFrame(seats)
+    same = [column(name).eqNullSafe(F.col(f"__metamodel_key_{i}")) for i, name in enumerate(plan.keys.names)]
+    data = [*(column(name) for name in plan.dtypes), F.col(CHILD)]
     numbered = plan.frame.withColumn(_ROW, F.monotonically_increasing_id())
-    levels = [len(plan.keys.columns), *plan.levels]
-    parts = [part for level in levels if (part := _rows_of_level(plan, numbered, level, placement)) is not None]
-    together = reduce(DataFrame.unionAll, parts)
+    together = numbered.join(F.broadcast(right), reduce(and_, same)).select(_GROUP, _TASK, _ROW, *data)
     if starts is not None:
         together = _with_starts(together, placement.seats, starts)
     ordered = together.repartitionById(placement.tasks, _TASK).sortWithinPartitions(_GROUP, _ROW)
     return with_plain_names(ordered.drop(_TASK, _ROW))
 
 
-def _rows_of_level(plan: SparkPlan, numbered: DataFrame, level: int, placement: Placement) -> DataFrame | None:
-    data = [*(column(name) for name in plan.dtypes), F.col(CHILD)]
-    seats = _seats_of_level(plan, level, placement.seats)
-    if not seats.num_rows:
-        return None
-    right = numbered.sparkSession.createDataFrame(seats)
-    same = [column(name).eqNullSafe(F.col(f"__metamodel_key_{i}")) for i, name in enumerate(plan.keys.names)]
-    return numbered.join(F.broadcast(right), reduce(and_, same)).select(_GROUP, _TASK, _ROW, *data)
+def _seats(plan: SparkPlan, seats: Mapping[GroupKey, Seat]) -> pa.Table:
+    """Say for the group columns' values, as Spark holds them, which groups of all levels they are in: a row for each.
 
-
-def _seats_of_level(plan: SparkPlan, level: int, seats: Mapping[GroupKey, Seat]) -> pa.Table:
-    """Say for the group columns' values, as Spark holds them, which group of this level they are in."""
-    placed = [(i, key) for i, key in enumerate(plan.keys_of_raw) if key is not None and key[:level] in seats]
-    raw = plan.raw_keys.take(pa.array([i for i, _ in placed], type=pa.int64()))
-    groups, tasks = ([seats[key[:level]][i] for _, key in placed] for i in (0, 1))
+    One read of the table gives the rows of every level.
+    """
+    levels = [len(plan.keys.columns), *plan.levels]
+    placed = [
+        (i, key, seats[key[:level]])
+        for level in levels
+        for i, key in enumerate(plan.keys_of_raw)
+        if key is not None and key[:level] in seats
+    ]
+    raw = plan.raw_keys.take(pa.array([i for i, _, _ in placed], type=pa.int64()))
+    groups, tasks = ([seat[i] for _, _, seat in placed] for i in (0, 1))
     arrays = [*raw.columns, pa.array(groups, pa.int32()), pa.array(tasks, pa.int32())]
-    arrays.append(pa.array(child_ids(key for _, key in placed)))
+    arrays.append(pa.array(child_ids(key for _, key, _ in placed)))
     names = [*(f"__metamodel_key_{i}" for i in range(raw.num_columns)), _GROUP, _TASK, CHILD]
     return pa.table(arrays, names=names)
 

@@ -26,6 +26,13 @@ def test_numbers_go_on_from_task_to_task_and_every_group_has_one(rows: list[int]
     assert [len(costs) for costs in placement.costs] == [tasks.count(task) for task in range(placement.tasks)]
 
 
+def test_small_groups_share_a_task_unless_each_is_searched_for_parameters() -> None:
+    phase = Phase({(i,): 30 for i in range(12)}, {}, math.inf)
+    assert Placement.of(phase, 2).tasks == 3  # each of them costs as much as 230 rows, and a task at least 1,000
+    assert Placement.of(phase, 2, searched=True).tasks == 12
+    assert Placement.of(phase, 5).tasks == 5
+
+
 def test_a_groups_search_starts_from_what_its_nearest_parent_found() -> None:
     first = {("a",): Found({"ridge": {"alpha": 2.0}})}
     placement = Placement.of(Phase(SIZES, first, math.inf), 2)

@@ -27,3 +27,19 @@ def test_every_task_is_a_partition_of_its_own_and_only_needed_columns_travel(spa
     assert "unused" not in executed
     # By number, not by hash: adaptive execution leaves such a shuffle alone.
     assert "REPARTITION_BY_NUM" in executed
+
+
+def test_the_rows_of_all_levels_come_of_one_read_in_the_order_of_the_table(spark: Any, tmp_path: Path) -> None:
+    frame = odd_groups().dropna().assign(country=lambda frame: frame["store"] // 3, x=lambda frame: range(len(frame)))
+    path, options = stored(frame, tmp_path), {"target": "y", "engine": "spark", "unknown": "fallback"}
+    plan = SparkEngine(path, TrainingOptions.create(["country", "store"], **options), "ridge", None, ["x"]).plan
+    placement = Placement.of(Phase(plan.sizes_of_all_levels(), {}, math.inf), parallelism=2)
+    rows = rows_by_group(plan, placement)
+
+    executed = rows._jdf.queryExecution().executedPlan().toString()
+    assert (executed.count("FileScan"), executed.count("BroadcastExchange")) == (1, 1)
+    found = rows.toPandas().groupby("column_0")["column_1"].agg(list)
+    of_keys = {(): frame, **dict(iter(frame.groupby(["country"]))), **dict(iter(frame.groupby(["country", "store"])))}
+    assert {placement.keys[number]: x for number, x in found.items()} == {
+        tuple(map(int, key)): of_key["x"].tolist() for key, of_key in of_keys.items()
+    }
