@@ -9,9 +9,12 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 from metamodel.tables.checks import COPY_CORRELATION, COPY_ROWS, ColumnFacts
 from metamodel.tables.spark import TYPE_EXAMPLES, column
 
-__all__ = ["ColumnCounts", "CountedColumns", "count_columns", "present"]
+__all__ = ["NUMBERS", "ColumnCounts", "CountedColumns", "count_columns", "present"]
 
-_FLOATS, _NUMBERS = ("float", "double"), ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+_FLOATS = ("float", "double")
+
+# Spark's words for numbers, without what follows in brackets.
+NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 
 
 class ColumnCounts(NamedTuple):
@@ -86,9 +89,9 @@ def _facts(values: Mapping[str, Column], name: str, target: str, kinds: Mapping[
     both = value.isNotNull() & values[target].isNotNull()
     yield F.count(F.when(both, one))
     x, y = F.when(both, value), F.when(both, values[target])
-    if kinds[name] in _NUMBERS and kinds[target] in _NUMBERS:
+    if kinds[name] in NUMBERS and kinds[target] in NUMBERS:
         yield F.corr(x.cast("double"), y.cast("double"))
-    elif kinds[target] not in _NUMBERS:
+    elif kinds[target] not in NUMBERS:
         yield F.min((x.cast("string") == y.cast("string")).cast("double"))
     else:
         yield F.max(F.lit(0.0))  # an aggregation must hold aggregates

@@ -1,25 +1,22 @@
 """What `metamodel.tables.checks` needs to know of a Spark table.
 
-What the plan's own pass counted in each column, one aggregation over the rows of each group, and the keys that the
-driver has anyway. Only where that finds something is there another one, which tells what is more than chance.
+What the plan's own passes counted in each column and of each key, and the keys that the driver has anyway. Only where
+these find something is there another one, which tells what is more than chance.
 """
 
 from collections.abc import Sequence
-from functools import reduce
-from operator import or_
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
-from metamodel.tables.checks import COPY_CORRELATION, COPY_ROWS, TableFacts
+from metamodel.tables.checks import COPY_ROWS, TableFacts
 from metamodel.tables.keys import GroupKey
 from metamodel.tables.spark import column
 from metamodel.tables.text_checks import DATE, NUMBER, TextFacts
-from metamodel.training.engines.spark.column_counts import present
 from metamodel.training.engines.spark.profile import SparkPlan
-from metamodel.training.leakage import RARE_ROWS, has_numbers, in_order, pairs
+from metamodel.training.leakage import RARE_ROWS, in_order, pairs
 
 __all__ = ["spark_facts"]
 
@@ -32,7 +29,7 @@ def spark_facts(plan: SparkPlan) -> TableFacts:
         name: {text for text in plan.raw_keys.column(name).to_pylist() if isinstance(text, str)}
         for name in plan.options.group_by
     }
-    return TableFacts(facts, texts, _copies_in_groups(plan, kinds), _texts(plan, kinds))
+    return TableFacts(facts, texts, _copies_in_groups(plan), _texts(plan, kinds))
 
 
 def _texts(plan: SparkPlan, kinds: dict[str, str]) -> dict[str, TextFacts]:
@@ -49,37 +46,20 @@ def _texts(plan: SparkPlan, kinds: dict[str, str]) -> dict[str, TextFacts]:
     return {name: TextFacts(*row[4 * i : 4 * i + 4]) for i, name in enumerate(names)}
 
 
-def _copies_in_groups(plan: SparkPlan, kinds: dict[str, str]) -> dict[str, list[GroupKey]]:
+def _copies_in_groups(plan: SparkPlan) -> dict[str, list[GroupKey]]:
     """Find what `metamodel.training.leakage.copies_in_groups` finds."""
-    names = [name for _, name in pairs(plan)]
-    if not names:
+    compared = plan.copies.column_names  # all pairs but features without a type, which have no values
+    copied = {name: plan.copies.column(name).to_pylist() for _, name in pairs(plan) if name in compared}
+    if not any(map(any, copied.values())):
         return {}
-    keys = [column(name) for name in plan.options.group_by]
-    tests = {f"__metamodel_{i}": _is_copy(name, plan, kinds) for i, name in enumerate(names)}
-    alike = plan.frame.groupBy(*keys).agg(*(test.alias(name) for name, test in tests.items()))
-    copied = alike.where(reduce(or_, map(F.col, tests))).toArrow()
-    if not copied.num_rows:
-        return {}
-    telling = _telling(plan, keys)
-    of_raw = {raw: key for raw, key in zip(_tuples(plan.raw_keys, len(keys)), plan.keys_of_raw, strict=True)}
-    groups = [of_raw.get(raw) if raw in telling else None for raw in _tuples(copied, len(keys))]
-    copies = {}
-    for i, name in enumerate(names):
-        flags = copied.column(len(keys) + i).to_pylist()
-        copies[name] = in_order(key for key, flag in zip(groups, flags, strict=True) if flag and key is not None)
+    telling = _telling(plan, [column(name) for name in plan.options.group_by])
+    raw_keys = _tuples(plan.raw_keys, plan.raw_keys.num_columns)
+    groups = [key if raw in telling else None for raw, key in zip(raw_keys, plan.keys_of_raw, strict=True)]
+    copies = {
+        name: in_order(key for key, flag in zip(groups, flags, strict=True) if flag and key is not None)
+        for name, flags in copied.items()
+    }
     return {name: of for name, of in copies.items() if of}
-
-
-def _is_copy(name: str, plan: SparkPlan, kinds: dict[str, str]) -> Column:
-    target = plan.options.target
-    both = present(name, kinds[name]) & present(target, kinds[target])
-    x, y = column(name), column(target)
-    if has_numbers(plan):
-        likeness = F.abs(F.corr(F.when(both, x.cast("double")), F.when(both, y.cast("double"))))
-        alike = (likeness >= COPY_CORRELATION) & ~F.isnan(likeness)  # to Spark NaN is the largest number
-    else:
-        alike = F.min(F.when(both, x.cast("string") == y.cast("string")).cast("int")) == 1
-    return F.coalesce(alike & (F.count(F.when(both, F.lit(1))) >= COPY_ROWS), F.lit(False))
 
 
 def _telling(plan: SparkPlan, keys: Sequence[Column]) -> set[tuple[Any, ...]]:

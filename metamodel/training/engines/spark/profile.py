@@ -29,8 +29,9 @@ from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.spark import TYPE_EXAMPLES, SparkTable, column, column_types, example_of
 from metamodel.tables.split_groups import missing_split_groups
 from metamodel.training.engines.spark.column_counts import CountedColumns, count_columns, present
+from metamodel.training.engines.spark.distinct_keys import DistinctKeys, distinct_keys
 from metamodel.training.engines.spark.equal_rows import spark_equal_rows
-from metamodel.training.engines.spark.newest import exact_dtype, last_time, newest_of_texts, newest_rows
+from metamodel.training.engines.spark.newest import exact_dtype, newest_of_texts, newest_rows
 from metamodel.training.engines.spark.odd_columns import spark_without_odd_fields
 from metamodel.training.engines.spark.of_time import spark_functions_of_time
 from metamodel.training.options import TrainingOptions
@@ -64,6 +65,8 @@ class SparkPlan(Plan):
         Order of the texts of a time column of texts.
     column_facts
         What the data checks know of features and target, counted in the same pass over the rows.
+    copies
+        Which features are copies of the target among the rows of each distinct key; see `DistinctKeys`.
     """
 
     frame: DataFrame
@@ -73,6 +76,7 @@ class SparkPlan(Plan):
     profile: pd.DataFrame
     times: dict[str, int] | None
     column_facts: dict[str, ColumnFacts]
+    copies: pa.Table
 
     def functions_of_time(self) -> frozenset[str] | None:
         """Find the columns that are functions of time alone, among the rows with a target; one job of Spark's."""
@@ -98,9 +102,9 @@ def plan_on_spark(
     check_columns(names, chosen, "feature column")
     table, odd_fields = spark_without_odd_fields(table, chosen)
     survey = _Survey(table, options, chosen)
-    counted, raw_keys, last = survey.keys()
-    check_table(names, int(counted.sum()), options, features)
-    keys, groups, dropped = _group(raw_keys, counted, options)
+    distinct = survey.keys()
+    check_table(names, int(distinct.rows.sum()), options, features)
+    keys, groups, dropped = _group(distinct.keys, distinct.rows, options)
     numeric = is_quantity(pd.Series([example_of(survey.kind(options.target))]))
     task = task_of_candidates(estimator, estimator_params, numeric)
     profile = survey.profile(labels=task == "classification" or not numeric)
@@ -114,8 +118,8 @@ def plan_on_spark(
     if name is not None and times is not None:
         newest = newest_of_texts(survey.keyed, keys, name, str(profile[name].dtype), times)
     elif name is not None:
-        newest = newest_rows(groups, last, str(profile[name].dtype))
-    sizes = _sizes(groups, counted.tolist())
+        newest = newest_rows(groups, distinct.last, str(profile[name].dtype))
+    sizes = _sizes(groups, distinct.rows.tolist())
     return SparkPlan(
         options,
         keys,
@@ -130,12 +134,13 @@ def plan_on_spark(
         tuple(odd_fields),
         {},
         survey.frame,
-        raw_keys,
+        distinct.keys,
         groups,
         {name: str(profile[name].dtype) for name in profile},
         profile,
         times,
         survey.counted.facts,
+        distinct.copies,
         newest=newest,
     )
 
@@ -186,17 +191,11 @@ class _Survey:
         """Spark's word for a column's type."""
         return self._types[name]
 
-    def keys(self) -> tuple[Any, pa.Table, pa.Table]:
-        """Rows of each distinct key, shape (n_keys,); the keys; and the last time of each, where times can be asked."""
-        names, time = list(self._options.group_by), self._options.time_column
-        wanted = [F.count(F.lit(1)).alias("__metamodel_rows")]
-        # One pass for both; that others are no times is said later, in better words than Spark's.
-        if time is not None and self.kind(time) != "string" and not isinstance(example_of(self.kind(time)), list):
-            wanted.append(last_time(time))
-        counted = self.frame.groupBy(*(column(name) for name in names)).agg(*wanted).toArrow()
-        width = len(names)
-        last = counted.select(list(range(width + 1, counted.num_columns)))
-        return counted.column(width).to_numpy(), counted.select(names), last
+    def keys(self) -> DistinctKeys:
+        """Aggregate the table by its keys."""
+        options = self._options
+        kinds, time = {name: self.kind(name) for name in self._wanted}, options.time_column
+        return distinct_keys(self.frame, options.group_by, kinds, self._features, options.target, time)
 
     @cached_property
     def counted(self) -> CountedColumns:

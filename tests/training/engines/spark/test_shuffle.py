@@ -38,7 +38,8 @@ def test_the_rows_of_all_levels_come_of_one_read_in_the_order_of_the_table(spark
 
     executed = rows._jdf.queryExecution().executedPlan().toString()
     assert (executed.count("FileScan"), executed.count("BroadcastExchange")) == (1, 1)
-    found = rows.toPandas().groupby("column_0")["column_1"].agg(list)
+    sorted_rows: Any = rows.toPandas()
+    found = sorted_rows.groupby("column_0")["column_1"].agg(list)
     of_keys = {(): frame, **dict(iter(frame.groupby(["country"]))), **dict(iter(frame.groupby(["country", "store"])))}
     assert {placement.keys[number]: x for number, x in found.items()} == {
         tuple(map(int, key)): of_key["x"].tolist() for key, of_key in of_keys.items()
