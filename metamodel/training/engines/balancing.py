@@ -55,7 +55,8 @@ def balance(
     number = min(len(sizes), parallelism if once else max(8 * parallelism, len(sizes) // groups))
     if least:  # a group that costs more is a task for itself, the others fill tasks together
         worthwhile = math.ceil(sum(min(group_cost(rows), least) for rows in sizes) / least)
-        number = min(number, max(parallelism, worthwhile))
+        # As many as run at a time, once or several times: all would wait for a few more, where fits are slow.
+        number = min(number, max(1, worthwhile // parallelism) * parallelism)
     heap = [(0.0, i) for i in range(number)]
     shares: list[list[int]] = [[] for _ in range(number)]
     for group in sorted(range(len(sizes)), key=lambda group: sizes[group], reverse=True):

@@ -37,11 +37,12 @@ def test_tasks_that_cost_least_are_as_many_as_run_at_a_time_or_worth_their_begin
     assert min(len(sizes), parallelism) <= len(shares) <= len(balance(sizes, parallelism))
     worth = sum(min(group_cost(rows), 1000.0) for rows in sizes)  # a group fills no more than one task
     assert len(shares) <= parallelism or worth > 1000 * (len(shares) - 1)
+    assert len(shares) % parallelism == 0 or len(shares) == len(balance(sizes, parallelism))
 
 
 def test_small_groups_fill_tasks_together_and_large_ones_have_their_own():
     sizes = [20_000, 3000, *[50] * 12]  # of the twelve, four cost as much as a task has to
-    assert [len(share) for share in balance(sizes, 2, least=1000.0)] == [1, 1, 4, 4, 4]
+    assert [len(share) for share in balance(sizes, 2, least=1000.0)] == [1, 1, 6, 6]
     assert len(balance(sizes, 2)) == 14
 
 

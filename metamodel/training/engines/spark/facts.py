@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
@@ -49,15 +50,15 @@ def _texts(plan: SparkPlan, kinds: dict[str, str]) -> dict[str, TextFacts]:
 def _copies_in_groups(plan: SparkPlan) -> dict[str, list[GroupKey]]:
     """Find what `metamodel.training.leakage.copies_in_groups` finds."""
     compared = plan.copies.column_names  # all pairs but features without a type, which have no values
-    copied = {name: plan.copies.column(name).to_pylist() for _, name in pairs(plan) if name in compared}
-    if not any(map(any, copied.values())):
+    names = [name for _, name in pairs(plan) if name in compared and pc.any(plan.copies.column(name)).as_py()]
+    if not names:
         return {}
     telling = _telling(plan, [column(name) for name in plan.options.group_by])
     raw_keys = _tuples(plan.raw_keys, plan.raw_keys.num_columns)
     groups = [key if raw in telling else None for raw, key in zip(raw_keys, plan.keys_of_raw, strict=True)]
     copies = {
-        name: in_order(key for key, flag in zip(groups, flags, strict=True) if flag and key is not None)
-        for name, flags in copied.items()
+        name: in_order(key for key, copied in zip(groups, flags, strict=True) if copied and key is not None)
+        for name, flags in plan.copies.select(names).to_pydict().items()
     }
     return {name: of for name, of in copies.items() if of}
 

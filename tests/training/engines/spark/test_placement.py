@@ -28,7 +28,8 @@ def test_numbers_go_on_from_task_to_task_and_every_group_has_one(rows: list[int]
 
 def test_small_groups_share_a_task_unless_each_is_searched_for_parameters() -> None:
     phase = Phase({(i,): 30 for i in range(12)}, {}, math.inf)
-    assert Placement.of(phase, 2).tasks == 3  # each of them costs as much as 230 rows, and a task at least 1,000
+    assert Placement.of(phase, 2).tasks == 2  # each of them costs as much as 230 rows, and a task at least 1,000
+    assert Placement.of(phase, 1).tasks == 3
     assert Placement.of(phase, 2, searched=True).tasks == 12
     assert Placement.of(phase, 5).tasks == 5
 
