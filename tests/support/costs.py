@@ -7,9 +7,10 @@ import functools
 import json
 from collections.abc import Mapping
 
+import pytest
 from places import ROOT, TESTS
 
-__all__ = ["measured_costs", "takes_long", "write_costs"]
+__all__ = ["Measured", "measured_costs", "takes_long", "write_costs"]
 
 COSTS = TESTS / "costs.json"
 
@@ -34,3 +35,17 @@ def write_costs(seconds: Mapping[str, float]) -> None:
     known = {name: cost for name, cost in measured_costs().items() if (ROOT / name.partition("::")[0]).is_file()}
     noted = {name: round(cost, 2) for name, cost in (known | dict(seconds)).items() if cost >= LONG}
     COSTS.write_text(json.dumps(dict(sorted(noted.items())), indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class Measured:
+    """Adds up what the tests of a session take, without what they share with others."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            self._seconds[report.nodeid] = report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        write_costs(self._seconds)

@@ -261,15 +261,27 @@ def python_that_forks(folder: Path) -> Path:
     return path
 
 
+def python_for_execnet() -> str | None:
+    """Say what stands for a `python` with which execnet starts a process of `pytest -n`, where processes are forked.
+
+    It has only imported what others wrote: our own code it imports under the eyes of pytest.
+    """
+    return shlex.join([sys.executable, "-S", __file__]) if _PLACE in os.environ else None
+
+
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> None:
     """Be a program for a shell: what ends this one ends that. MLflow's scoring server goes on as in `servers`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
-    serves = sys.argv[1:4] == ["mlflow", "models", "serve"]
-    options: dict[str, Any] = {"before": same_process.SCORING, "imported": "others"} if serves else {}
-    program = start(*sys.argv[1:], stdin=0, stdout=1, stderr=2, **options)
+    arguments = sys.argv[1:]
+    options: dict[str, Any] = {}
+    if arguments[:3] == ["mlflow", "models", "serve"]:
+        options = {"before": same_process.SCORING, "imported": "others"}
+    elif arguments[:2] == ["-u", "-c"]:
+        arguments, options = arguments[1:], {"imported": "others"}
+    program = start(*arguments, stdin=0, stdout=1, stderr=2, **options)
 
     def pass_on(number: int, _: object) -> None:
         with contextlib.suppress(ProcessLookupError):

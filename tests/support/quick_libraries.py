@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["asked_once", "by_class", "spare_the_disk", "unless_array"]
+__all__ = ["asked_once", "asked_once_a_model", "by_class", "spare_the_disk", "unless_array"]
 
 
 def unless_array(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -50,6 +50,24 @@ def asked_once(kind: type, found: type) -> Callable[[Any, str], Any]:
         return thing
 
     return attribute
+
+
+def asked_once_a_model(check: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+    """Let MLflow look once in a store of a file whether a registered model is a prompt, which none becomes.
+
+    It looks before it reads or changes anything of the model, and all versions of the model are read for that.
+    """
+    models: set[tuple[str, str]] = set()
+
+    @functools.wraps(check)
+    def checked(client: Any, name: str) -> None:
+        store = client._registry_uri
+        if (store, name) not in models:
+            check(client, name)
+            if store.startswith("sqlite:"):
+                models.add((store, name))
+
+    return checked
 
 
 def spare_the_disk() -> None:

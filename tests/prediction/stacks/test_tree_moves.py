@@ -1,5 +1,6 @@
 """Trees that move from one program into another name the same nodes and leaves as before."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,20 +12,20 @@ from metamodel.prediction.stacks.tree_moves import join_trees, starts_of, take_t
 from metamodel.prediction.stacks.tree_reader import tree_form
 from metamodel.prediction.stacks.trees import TreeProgram
 
+SIZES = (1, 2, 3, 2, 1)
 
+
+@cache
 def forms() -> list[Any]:
-    """Forests of several sizes."""
+    """Forests of these sizes."""
     rng = np.random.default_rng(0)
     made = []
-    for size in (1, 2, 3, 2, 1):
+    for size in SIZES:
         x, y = rng.normal(size=(30, 3)), rng.normal(size=30)
         made.append(
             tree_form(RandomForestRegressor(size, max_depth=2 + size, random_state=size).fit(x, y), 3, "float64")
         )
     return made
-
-
-FORMS = forms()
 
 
 def same(one: Any, other: Any) -> bool:
@@ -34,17 +35,17 @@ def same(one: Any, other: Any) -> bool:
     )
 
 
-@given(st.lists(st.integers(0, len(FORMS) - 1), min_size=1, unique=True))
+@given(st.lists(st.integers(0, len(SIZES) - 1), min_size=1, unique=True))
 def test_taking_some_children_gives_the_program_that_they_alone_would_make(places: list[int]) -> None:
-    program = TreeProgram.of(FORMS, ())
-    alone = TreeProgram.of([FORMS[i] for i in places], ())
+    program = TreeProgram.of(forms(), ())
+    alone = TreeProgram.of([forms()[i] for i in places], ())
     assert same(take_trees(program.arrays, np.array(places)), alone.arrays)
 
 
-@given(st.integers(1, len(FORMS) - 1))
+@given(st.integers(1, len(SIZES) - 1))
 def test_joining_two_programs_gives_the_program_of_all(cut: int) -> None:
-    parts = [TreeProgram.of(FORMS[:cut], ()), TreeProgram.of(FORMS[cut:], ())]
-    assert same(join_trees([part.arrays for part in parts]), TreeProgram.of(FORMS, ()).arrays)
+    parts = [TreeProgram.of(forms()[:cut], ()), TreeProgram.of(forms()[cut:], ())]
+    assert same(join_trees([part.arrays for part in parts]), TreeProgram.of(forms(), ()).arrays)
 
 
 def test_starts_are_where_parts_begin_and_the_last_one_ends() -> None:
