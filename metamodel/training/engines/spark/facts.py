@@ -15,7 +15,6 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 from metamodel.tables.checks import COPY_ROWS, TableFacts
 from metamodel.tables.keys import GroupKey
 from metamodel.tables.spark import column
-from metamodel.tables.text_checks import DATE, NUMBER, TextFacts
 from metamodel.training.engines.spark.profile import SparkPlan
 from metamodel.training.leakage import RARE_ROWS, in_order, pairs
 
@@ -24,27 +23,13 @@ __all__ = ["spark_facts"]
 
 def spark_facts(plan: SparkPlan) -> TableFacts:
     """Count in a Spark table; see `metamodel.tables.checks.table_facts`."""
-    kinds = {field.name: field.dataType.simpleString().partition("(")[0] for field in plan.frame.schema.fields}
     facts = {name: plan.column_facts[name] for name in dict.fromkeys([*plan.features.names, plan.options.target])}
     texts = {
         name: {text for text in plan.raw_keys.column(name).to_pylist() if isinstance(text, str)}
         for name in plan.options.group_by
     }
-    return TableFacts(facts, texts, _copies_in_groups(plan), _texts(plan, kinds))
-
-
-def _texts(plan: SparkPlan, kinds: dict[str, str]) -> dict[str, TextFacts]:
-    """Count what `metamodel.tables.text_checks.text_facts` counts."""
-    names = [name for name in plan.features.names if kinds[name] == "string"]
-    if not names:
-        return {}
-    wanted = []
-    for name in names:
-        value = column(name)
-        alike = [F.count(F.when((F.trim(value) != "") & value.rlike(one), 1)) for one in (NUMBER, DATE)]
-        wanted += [F.count(value), F.count_distinct(value), *alike]
-    row = list(plan.frame.agg(*(one.alias(f"c{i}") for i, one in enumerate(wanted))).collect()[0])
-    return {name: TextFacts(*row[4 * i : 4 * i + 4]) for i, name in enumerate(names)}
+    of_texts = {name: plan.text_facts[name] for name in plan.features.names if name in plan.text_facts}
+    return TableFacts(facts, texts, _copies_in_groups(plan), of_texts)
 
 
 def _copies_in_groups(plan: SparkPlan) -> dict[str, list[GroupKey]]:

@@ -28,11 +28,12 @@ from metamodel.tables.grouping import check_columns, group_rows
 from metamodel.tables.keys import GroupKey, KeySchema
 from metamodel.tables.spark import TYPE_EXAMPLES, SparkTable, column, column_types, example_of
 from metamodel.tables.split_groups import missing_split_groups
+from metamodel.tables.text_checks import TextFacts
 from metamodel.training.engines.spark.column_counts import CountedColumns, count_columns, present
 from metamodel.training.engines.spark.distinct_keys import DistinctKeys, distinct_keys
 from metamodel.training.engines.spark.equal_rows import spark_equal_rows
 from metamodel.training.engines.spark.newest import exact_dtype, newest_of_texts, newest_rows
-from metamodel.training.engines.spark.odd_columns import spark_without_odd_fields
+from metamodel.training.engines.spark.odd_columns import count_texts, spark_without_odd_fields
 from metamodel.training.engines.spark.of_time import spark_functions_of_time
 from metamodel.training.options import TrainingOptions
 from metamodel.training.overrides import Override, place
@@ -67,6 +68,8 @@ class SparkPlan(Plan):
         What the data checks know of features and target, counted in the same pass over the rows.
     copies
         Which features are copies of the target among the rows of each distinct key; see `DistinctKeys`.
+    text_facts
+        What the data checks know of features that are texts.
     """
 
     frame: DataFrame
@@ -77,6 +80,7 @@ class SparkPlan(Plan):
     times: dict[str, int] | None
     column_facts: dict[str, ColumnFacts]
     copies: pa.Table
+    text_facts: dict[str, TextFacts]
 
     def functions_of_time(self) -> frozenset[str] | None:
         """Find the columns that are functions of time alone, among the rows with a target; one job of Spark's."""
@@ -100,7 +104,8 @@ def plan_on_spark(
     check_table(names, 1, options, features)
     chosen = feature_names(names, options, features)
     check_columns(names, chosen, "feature column")
-    table, odd_fields = spark_without_odd_fields(table, chosen)
+    counted_texts = count_texts(table, chosen)
+    table, odd_fields = spark_without_odd_fields(table, counted_texts)
     survey = _Survey(table, options, chosen)
     distinct = survey.keys()
     check_table(names, int(distinct.rows.sum()), options, features)
@@ -111,7 +116,8 @@ def plan_on_spark(
     survey.check_weights()
     survey.check_split_groups()
     equal = survey.equal_rows(row_columns(chosen, options))
-    counts = TableCounts(equal, survey.text_levels(chosen), odd_fields)
+    text_facts = {name: counted.facts for name, counted in counted_texts.items() if survey.kind(name) == "string"}
+    counts = TableCounts(equal, survey.text_levels(text_facts), odd_fields)
     decided = decide(profile, options, estimator, estimator_params, features, overrides, counts)
     times, name = survey.times(), options.time_column
     newest: Mapping[GroupKey, float | int] = {}
@@ -141,6 +147,7 @@ def plan_on_spark(
         times,
         survey.counted.facts,
         distinct.copies,
+        text_facts,
         newest=newest,
     )
 
@@ -274,14 +281,12 @@ class _Survey:
         known = self.frame.where(self._keyed() & self._present(target))
         return spark_equal_rows(known, self._options.group_by, names, target, self._types)
 
-    def text_levels(self, features: Sequence[str]) -> dict[str, int]:
-        """Count the values of each text feature."""
-        texts = [name for name in features if self.kind(name) == "string"]
-        if not texts:
-            return {}
-        known = self.frame.where(self._keyed())
-        row = known.agg(*(F.count_distinct(column(name)).alias(f"c{i}") for i, name in enumerate(texts))).collect()[0]
-        return dict(zip(texts, map(int, row), strict=True))
+    def text_levels(self, facts: Mapping[str, TextFacts]) -> dict[str, int]:
+        """Count the values of each text feature, in rows that belong to a group."""
+        if self._options.null_keys != "drop" or not facts:  # all rows do
+            return {name: of.levels for name, of in facts.items()}
+        row = self.keyed.agg(*(F.count_distinct(column(name)).alias(f"c{i}") for i, name in enumerate(facts))).collect()
+        return dict(zip(facts, map(int, row[0]), strict=True))
 
     def check_weights(self) -> None:
         """Refuse weights that are missing, negative or no numbers, in the words of `weights.row_weights`."""
