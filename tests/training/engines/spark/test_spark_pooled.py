@@ -21,11 +21,11 @@ KEYS, TARGET = ["country", "store", "product"], "units"
 @pytest.mark.parametrize(("estimator", "wanted"), [("hist_gradient_boosting", "auto"), ("decision_tree", True)])
 def test_the_sample_panel_is_answered_as_on_this_machine(spark: Any, estimator: str, wanted: bool | str) -> None:
     panel = load_sample("sales").drop(columns="week").dropna()
-    panel = panel[panel["store"] <= 5] if wanted == "auto" else panel
+    panel = panel[(panel["store"] <= 5) | (panel["store"] > 90_000)]  # some shops of each country, and the broken ones
     options = {"unknown": "fallback", "pooled": wanted, "stack": False}
     local, on_spark = both(panel, spark.createDataFrame(panel), KEYS, TARGET, estimator, **options)
 
-    assert (local.ledger["status"] == "pooled").any()
+    assert {"fitted", "pooled", "skipped"} <= set(local.ledger["status"])
     assert_same_ledger(local.ledger, on_spark.ledger)
     assert local.summary["error_saved_of_pooled"] == pytest.approx(on_spark.summary["error_saved_of_pooled"], rel=1e-9)
     assert described(local) == pytest.approx(described(on_spark), rel=1e-9)
