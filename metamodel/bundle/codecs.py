@@ -11,6 +11,7 @@ import os
 import pickle
 import sys
 import tracemalloc
+import weakref
 import zipfile
 from abc import ABC, abstractmethod
 from functools import cache
@@ -60,6 +61,11 @@ class Codec(ABC):
     def loads(self, blob: bytes) -> Any:
         """Deserialize a child."""
 
+    def classes(self, blob: bytes) -> frozenset[type] | None:
+        """Load a child, and give the classes that it names; None where that does not tell of what classes it is."""
+        self.loads(blob)
+        return None
+
     def check_allowed(self) -> None:  # noqa: B027 - most codecs are allowed everywhere
         """Raise `ForbiddenCodec` where the environment does not allow this codec to read."""
 
@@ -88,6 +94,29 @@ class CloudpickleCodec(_PickleCodec):
     def loads(self, blob: bytes) -> Any:
         """Unpickle."""
         return pickle.loads(blob)
+
+    def classes(self, blob: bytes) -> frozenset[type] | None:
+        """Load a child, and give the classes that it names; None where it brings a class of a notebook along."""
+        reader = _NamedClasses(io.BytesIO(blob))
+        reader.load()
+        return frozenset(reader.named) if reader.all_are_named else None
+
+
+class _NamedClasses(pickle.Unpickler):
+    """Unpickles, and keeps the classes that are named."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.named: set[type] = set()
+        self.all_are_named = True
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Find what is named, as every unpickling does."""
+        found = super().find_class(module, name)
+        if isinstance(found, type):
+            self.named.add(found)
+        self.all_are_named &= not module.startswith("cloudpickle")  # its functions make classes
+        return found
 
 
 class JoblibCodec(_PickleCodec):
@@ -193,6 +222,9 @@ _tracing = ForkLock()
 # numbers.
 _WARM_LOADS, _SMALL = 40, 2**16
 
+# Classes of children that were loaded so often: it is the class that changes, for all objects that come later.
+_warm: "weakref.WeakSet[type]" = weakref.WeakSet()
+
 _DIGITS = 1
 
 # As many headers of arrays NumPy keeps for the next time, of these numbers of dimensions.
@@ -211,10 +243,19 @@ def resident_factor(codec: Codec, blob: bytes) -> float:
     """
     # Tracing counts what every thread allocates, so no other child is loaded or let go meanwhile.
     with not_during_fork(), _tracing:
-        for _ in range(_WARM_LOADS if len(blob) <= _SMALL else 1):
-            codec.loads(blob)
+        _load_before(codec, blob)
         taken = _taken(codec, blob)
     return max(1.0, round(taken / max(1, len(blob)), _DIGITS))
+
+
+def _load_before(codec: Codec, blob: bytes) -> None:
+    """Load a child until its objects take no less than the one before."""
+    classes = codec.classes(blob)
+    if len(blob) > _SMALL or (classes and all(known in _warm for known in classes)):
+        return
+    for _ in range(_WARM_LOADS):
+        codec.loads(blob)
+    _warm.update(classes or ())
 
 
 def _taken(codec: Codec, blob: bytes) -> int:

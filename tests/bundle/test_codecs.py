@@ -6,6 +6,7 @@ import pickle
 import time
 import tracemalloc
 import warnings
+import weakref
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -212,6 +213,30 @@ def test_a_child_is_measured_alike_whatever_the_interpreter_keeps(codec, estimat
         del kept[: turn % 3]
         traced.add(codecs._taken(chosen, blob))
     assert len(traced) == 1
+
+
+@pytest.mark.parametrize("estimator", [Ridge(), DecisionTreeRegressor(random_state=0)], ids=["ridge", "tree"])
+def test_children_of_classes_that_were_measured_are_measured_alike_and_sooner(estimator, monkeypatch):
+    codec, loads = CloudpickleCodec(), []
+    monkeypatch.setattr(codec, "loads", lambda blob: loads.append(blob) or pickle.loads(blob))
+    blob = codec.dumps(estimator.fit(X, Y))
+    monkeypatch.setattr(codecs, "_warm", weakref.WeakSet())
+    first = resident_factor(codec, blob)
+    assert len(loads) > 40
+    loads.clear()
+    assert {resident_factor(codec, blob) for _ in range(5)} == {first}
+    assert len(loads) == 2 * 5
+
+
+def test_a_class_that_a_child_brings_along_is_loaded_each_time_before_it_is_measured(monkeypatch):
+    class Own(Ridge):
+        pass
+
+    codec, loads = CloudpickleCodec(), []
+    monkeypatch.setattr(codec, "loads", lambda blob: loads.append(blob) or pickle.loads(blob))
+    blob = codec.dumps(Own().fit(X, Y))
+    assert resident_factor(codec, blob) == resident_factor(codec, blob)
+    assert len(loads) > 2 * 40
 
 
 def test_the_callers_tracing_goes_on():
