@@ -2,8 +2,6 @@
 
 import functools
 import importlib.metadata
-import inspect
-from collections.abc import Set as AbstractSet
 
 from metamodel.bundle.manifest import Manifest
 
@@ -31,8 +29,8 @@ _SERVER = ("uvloop", "httptools")
 # Stacked tree ensembles are answered by their children, more slowly, where it is missing.
 _FAST = ("numba",)
 
-# The package that brings each module: what is installed is looked through once for all of them.
-_modules: dict[str, str] = {}
+# The packages that bring each module: looking through all that is installed takes longer than logging a small model.
+_modules: dict[str, list[str]] = {}
 
 
 def requirements(manifest: Manifest) -> list[str]:
@@ -49,33 +47,8 @@ def requirements(manifest: Manifest) -> list[str]:
 @functools.cache  # a module keeps its package as long as the process lives
 def _distributions(modules: frozenset[str]) -> frozenset[str]:
     if not modules <= _modules.keys():  # or one has been installed since
-        _modules.update(_packages())
-    return frozenset(_modules[module] for module in modules & _modules.keys()) - {"metamodel"}
-
-
-def _packages() -> dict[str, str]:
-    """Map each module to the first package that brings it.
-
-    So does `importlib.metadata.packages_distributions`, which asks the disk for every file of every package: tens of
-    thousands, which takes longer than to log a small model. The lists of these files say as much.
-    """
-    found: dict[str, str] = {}
-    for distribution in importlib.metadata.distributions():
-        if new := _modules_of(distribution) - found.keys():
-            found |= dict.fromkeys(new, distribution.metadata["Name"])
-    return found
-
-
-def _modules_of(distribution: importlib.metadata.Distribution) -> AbstractSet[str]:
-    if declared := (distribution.read_text("top_level.txt") or "").split():
-        return set(declared)
-    if (record := distribution.read_text("RECORD")) is None:
-        files = [str(file) for file in distribution.files or ()]  # not of a wheel
-    else:
-        files = [line.removeprefix('"').partition(",")[0] for line in record.splitlines()]
-    tops = {file.partition("/")[::2] for file in files}
-    names = {top if below else inspect.getmodulename(top) or top for top, below in tops}
-    return {name for name in names if "." not in name}
+        _modules.update(importlib.metadata.packages_distributions())
+    return frozenset(_modules[module][0] for module in modules & _modules.keys()) - {"metamodel"}
 
 
 def _installed(package: str) -> str | None:

@@ -3,8 +3,7 @@
 import configparser
 import importlib.metadata
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import pytest
@@ -38,61 +37,17 @@ def test_a_module_is_named_by_the_package_that_brings_it_and_one_of_nobody_is_le
     }
 
 
-def test_each_module_has_the_package_that_python_names_too() -> None:
-    expected = {module: packages[0] for module, packages in importlib.metadata.packages_distributions().items()}
-    found = required._packages()
-    found.pop("__pycache__", None)  # of a file that is nowhere, or not yet
-    expected.pop("__pycache__", None)
-    assert found == expected
-
-
-def _installed(folder: Path, name: str, files: Mapping[str, str]) -> importlib.metadata.Distribution:
-    """What pip, or another, has written down of a package, by the names of its files."""
-    folder = folder / name
-    folder.mkdir()
-    for file, text in {"METADATA": "Name: One\n", **files}.items():
-        (folder / file).write_text(text)
-    return importlib.metadata.PathDistribution(folder)
-
-
-@pytest.mark.parametrize(
-    ("files", "modules"),
-    [
-        (
-            {"RECORD": 'one/a.py,,\n"two/b, c.py",,\nthree.py,,\nfour.cpython-311.so,,\n../bin/five,,\n'},
-            "one two three",
-        ),
-        ({"RECORD": "one-1.dist-info/METADATA,,\none.pth,,\n"}, ""),
-        ({"RECORD": "one/a.py,,\n", "top_level.txt": "two\nthree\n"}, "two three"),
-        ({"RECORD": "one/a.py,,\n", "top_level.txt": "\n"}, "one"),
-        ({}, ""),
-    ],
-    ids=["wheel", "editable", "declared", "declared empty", "unknown"],
-)
-def test_a_packages_modules_are_those_that_it_declares_or_has_files_of(
-    files: Mapping[str, str], modules: str, tmp_path: Path
-) -> None:
-    found = required._modules_of(_installed(tmp_path, "one-1.dist-info", files))
-    assert found == set(modules.split())
-
-
-def test_an_eggs_modules_are_those_of_its_files(tmp_path: Path) -> None:
-    (tmp_path / "one.py").touch()
-    egg = _installed(tmp_path, "one.egg-info", {"SOURCES.txt": "one.py\nsetup.cfg\n"})
-    assert required._modules_of(egg) == {"one"}
-
-
 @pytest.fixture
 def looked_through(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is looked through from now on, by a process that has not done so yet."""
     looked: list[str] = []
-    installed = importlib.metadata.distributions
+    installed = importlib.metadata.packages_distributions
 
-    def look() -> Iterable[importlib.metadata.Distribution]:
+    def look() -> Mapping[str, list[str]]:
         looked.append("all")
         return installed()
 
-    monkeypatch.setattr(importlib.metadata, "distributions", look)
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", look)
     monkeypatch.setattr(required, "_modules", {})
     required._distributions.cache_clear()
     return looked
@@ -114,7 +69,7 @@ def test_a_module_that_was_installed_since_is_required_and_those_of_nobody_are_l
     without = requirements(_manifest("sklearn", *own))
     assert requirements(_manifest(*own)) == without
     assert looked_through == ["all"]
-    monkeypatch.setattr(required, "_modules", {"sklearn": "scikit-learn"})  # as before scipy was installed
+    monkeypatch.setattr(required, "_modules", {"sklearn": ["scikit-learn"]})  # as before scipy was installed
     found = requirements(_manifest("scipy", *own))
     assert set(found) - set(without) == {f"scipy=={importlib.metadata.version('scipy')}"}
     assert looked_through == ["all", "all"]
