@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.errors import PySparkException
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
 
 from metamodel.common.arrays import AnyArray
@@ -97,11 +96,8 @@ class SparkEngine(Engine[SparkPlan]):
         """How many tasks the cluster runs at a time."""
         if self.plan.options.n_jobs > 0:
             return self.plan.options.n_jobs
-        try:
-            return int(self._session.sparkContext.defaultParallelism)
-        except PySparkException:  # a client of Spark Connect has to count
-            # The numbers themselves come: a shuffle would take longer than 40 KB.
-            return len(self._session.range(10_000).select(F.spark_partition_id()).toArrow().column(0).unique())
+        # Spark's context is not everyone's to ask. The numbers themselves come: a shuffle would take longer than 40 KB.
+        return len(self._session.range(10_000).select(F.spark_partition_id()).toArrow().column(0).unique())
 
     def fit(self, end: float, starts: Starts | None, directory: Path, kept_share: float) -> Iterator[TaskResult]:
         """Fit every group that is within the row limit; see `Engine.fit`.
