@@ -21,6 +21,7 @@ import pytest
 from browser import Browser, running_browser
 from compiled_tests import compile_tests
 from costs import Measured, takes_long
+from examples import Examples
 from forked_workers import fork_workers
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import none
@@ -128,13 +129,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have one fork server for all processes of the session."""
+    """Have one fork server for all processes of the session, and examples looked for where there are some."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         if config.getoption("--write-costs"):
             config.pluginmanager.register(Measured())
         server = contextlib.ExitStack()
         server.enter_context(forked_programs.forking())
         config.add_cleanup(server.close)
+    config.pluginmanager.register(Examples(), "examples")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -91,13 +90,6 @@ def functions(trees: dict[Path, ast.Module]) -> list[tuple[str, Function]]:
 def test_no_file_has_more_than_330_lines() -> None:
     lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in FILES}
     assert {name: number for name, number in lines.items() if number > 330} == {}
-
-
-def test_examples_are_looked_for_in_every_module_that_has_some() -> None:
-    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]
-    left_out = [ROOT / name for option in options if (name := option.removeprefix("--ignore=")) != option]
-    assert left_out
-    assert [path.name for path in left_out if ">>>" in path.read_text()] == []
 
 
 def test_no_folder_has_more_than_25_files() -> None:
