@@ -24,10 +24,17 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_code(tmp_path_factory.mktemp("code"))[1]
 
 
-def _run(archive: Path, program: str, *arguments: object, cache: Path | None = None) -> Any:
-    """Run a program where metamodel is nowhere but in the archive; returns what it prints, as JSON."""
+def _run(archive: Path, program: str, *arguments: object, cache: Path | None = None, anew: bool = False) -> Any:
+    """Run a program where metamodel is nowhere but in the archive; returns what it prints, as JSON.
+
+    Sets have their order in a Python that is started anew, and this process's, maybe, in one that is forked.
+    """
     lines = f"import json, sys\nsys.path.insert(0, {str(archive)!r})\n{program}"
-    env = {**os.environ, **({"XDG_CACHE_HOME": str(cache)} if cache else {})}
+    env = {
+        **os.environ,
+        **({"XDG_CACHE_HOME": str(cache)} if cache else {}),
+        **({"PYTHONHASHSEED": "1"} if anew else {}),
+    }
     done = forked_programs.run("-c", lines, *map(str, arguments), env=env, timeout=300, imported="isolated")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -54,6 +61,7 @@ def test_an_archive_writes_itself(archive: Path, tmp_path: Path) -> None:
         "from pathlib import Path\nfrom metamodel.flavor.code_archive import write_code\n"
         "print(json.dumps([str(path) for path in write_code(Path(sys.argv[1]))]))",
         tmp_path,
+        anew=True,
     )
     loader, again = map(Path, written)
     assert again.read_bytes() == archive.read_bytes()
