@@ -16,6 +16,21 @@ from stores import new_store
 
 CELL_SECONDS = 150
 
+# Run as the kernel starts: what a cell starts as a module of this Python's is forked, and so are joblib's workers, as
+# soon as a cell has imported us: what joblib's import warns of is of the next cell's outputs.
+STARTUP = """
+import sys
+sys.executable = {python!r}
+
+def fork_workers(_):
+    if "metamodel" in sys.modules:
+        __import__("forked_workers").fork_workers()
+        shell.events.unregister("pre_run_cell", fork_workers)
+
+shell = get_ipython()
+shell.events.register("pre_run_cell", fork_workers)
+"""
+
 FOLDER = ROOT / "notebooks"
 
 
@@ -47,11 +62,10 @@ def executed(name: str, home: Path, *checks: str, forked: bool = False, processe
         patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
         if processes is not None:
             patch.setenv("LOKY_MAX_CPU_COUNT", str(processes))
-        # What a cell starts as a module of this Python's is forked.
         startup = home / "ipython" / "profile_default" / "startup"
         startup.mkdir(parents=True)
         python = forked_programs.python_that_forks(home / "bin")
-        (startup / "executable.py").write_text(f"__import__('sys').executable = {str(python)!r}", encoding="utf-8")
+        (startup / "executable.py").write_text(STARTUP.format(python=str(python)), encoding="utf-8")
         kernel = "python3"
         if forked:
             kernel = _forked_kernel(home / "jupyter")
