@@ -37,8 +37,8 @@ def balance(
     groups
         About how many groups a task has at most.
     least
-        What a task costs at least, where groups are left for as many tasks as run at a time: smaller ones would take
-        longer to begin than to do.
+        Groups that cost less share tasks of about this cost or more, as beginning one for each would take longer than
+        what it does; but there are as many tasks as run at a time where there are as many groups.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def balance(
     [[1], [2, 3, 0]]
     """
     number = min(len(sizes), parallelism if once else max(8 * parallelism, len(sizes) // groups))
-    if least:  # a group that costs more is a task for itself, the others fill tasks together
-        worthwhile = math.ceil(sum(min(group_cost(rows), least) for rows in sizes) / least)
+    worthwhile = math.ceil(sum(min(group_cost(rows), least) for rows in sizes) / least) if least else number
+    if worthwhile < number:
         # As many as run at a time, once or several times: all would wait for a few more, where fits are slow.
         number = min(number, max(1, worthwhile // parallelism) * parallelism)
     heap = [(0.0, i) for i in range(number)]

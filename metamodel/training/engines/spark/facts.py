@@ -34,7 +34,7 @@ def spark_facts(plan: SparkPlan) -> TableFacts:
 
 def _copies_in_groups(plan: SparkPlan) -> dict[str, list[GroupKey]]:
     """Find what `metamodel.training.leakage.copies_in_groups` finds."""
-    compared = plan.copies.column_names  # all pairs but features without a type, which have no values
+    compared = plan.copies.column_names  # not those without a type, which have no values
     names = [name for _, name in pairs(plan) if name in compared and pc.any(plan.copies.column(name)).as_py()]
     if not names:
         return {}

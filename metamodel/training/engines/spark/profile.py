@@ -107,11 +107,11 @@ def plan_on_spark(
     counted_texts = count_texts(table, chosen)
     table, odd_fields = spark_without_odd_fields(table, counted_texts)
     survey = _Survey(table, options, chosen)
-    distinct = survey.keys()
-    check_table(names, int(distinct.rows.sum()), options, features)
-    keys, groups, dropped = _group(distinct.keys, distinct.rows, options)
     numeric = is_quantity(pd.Series([example_of(survey.kind(options.target))]))
     task = task_of_candidates(estimator, estimator_params, numeric)
+    distinct = survey.keys(of_numbers=numeric or task == "regression")
+    check_table(names, int(distinct.rows.sum()), options, features)
+    keys, groups, dropped = _group(distinct.keys, distinct.rows, options)
     profile = survey.profile(labels=task == "classification" or not numeric)
     survey.check_weights()
     survey.check_split_groups()
@@ -198,11 +198,11 @@ class _Survey:
         """Spark's word for a column's type."""
         return self._types[name]
 
-    def keys(self) -> DistinctKeys:
-        """Aggregate the table by its keys."""
-        options = self._options
-        kinds, time = {name: self.kind(name) for name in self._wanted}, options.time_column
-        return distinct_keys(self.frame, options.group_by, kinds, self._features, options.target, time)
+    def keys(self, *, of_numbers: bool) -> DistinctKeys:
+        """Aggregate the table by its keys; see `distinct_keys`."""
+        options, kinds = self._options, {name: self.kind(name) for name in self._wanted}
+        columns = (options.group_by, kinds, self._features, options.target, options.time_column)
+        return distinct_keys(self.frame, *columns, of_numbers=of_numbers)
 
     @cached_property
     def counted(self) -> CountedColumns:

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import functions as F  # noqa: N812 - the name that everybody knows
+from sklearn.linear_model import Ridge
 
+import metamodel
 from metamodel.tables.spark import column_types
 from metamodel.training.engines.spark.distinct_keys import DistinctKeys, distinct_keys
 
@@ -26,8 +28,10 @@ def table() -> pd.DataFrame:
     return frame
 
 
-def known(frame: Any, features: list[str], target: str, time: str | None = None) -> tuple[DistinctKeys, dict[Any, Any]]:
-    found = distinct_keys(frame, ["shop"], column_types(frame), features, target, time)
+def known(
+    frame: Any, features: list[str], target: str, time: str | None = None, *, of_numbers: bool = True
+) -> tuple[DistinctKeys, dict[Any, Any]]:
+    found = distinct_keys(frame, ["shop"], column_types(frame), features, target, time, of_numbers=of_numbers)
     keys = found.keys.column("shop").to_pylist()
     return found, {key: row for key, row in zip(keys, found.copies.to_pylist(), strict=True)}
 
@@ -49,10 +53,26 @@ def test_rows_last_times_and_copies_are_counted_in_one_query(spark: Any) -> None
 
 def test_labels_are_compared_with_features_of_their_own_kind(spark: Any) -> None:
     frame = spark.createDataFrame(table())
-    found, copies = known(frame, ["once", "a.b`c", "flag"], "label")
+    found, copies = known(frame, ["once", "a.b`c", "flag"], "label", of_numbers=False)
     assert copies == {key: {"a.b`c": key != "b"} for key in ("a", "b", None)}
     assert found.last.num_columns == 0
-    assert known(frame, ["a.b`c", "flag"], "flag")[1]["a"] == {"flag": True}
+    assert known(frame, ["a.b`c", "flag"], "flag", of_numbers=False)[1]["a"] == {"flag": True}
+
+
+def test_numbers_in_a_target_of_texts_are_compared_where_it_is_taken_for_numbers(spark: Any) -> None:
+    texts = table().assign(y=lambda rows: " " + rows["y"].astype(str))
+    texts.loc[7, "y"] = "none"  # said later, with the row
+    _, copies = known(spark.createDataFrame(texts), ["once", "never", "label"], "y")
+    assert copies == {key: {"once": key == "a", "never": False} for key in ("a", "b", None)}
+
+
+def test_a_regression_of_texts_tells_of_copies_within_groups_as_on_this_machine(spark: Any) -> None:
+    frame = table().dropna(subset=["shop", "once"]).assign(y=lambda rows: rows["y"].astype(str))
+    options = {"features": ["once", "never"], "n_jobs": 1}
+    here = metamodel.train(frame, "shop", "y", Ridge(), **options)
+    there = metamodel.train(spark.createDataFrame(frame), "shop", "y", Ridge(), engine="spark", **options)
+    assert [finding.check for finding in here.findings] == ["leakage"]
+    assert there.findings == here.findings
 
 
 def test_few_rows_and_decimals_and_texts_as_times(spark: Any) -> None:
