@@ -68,6 +68,7 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
 # every test and at the end of each process would take an eighth of the suite's time.
 gc.disable()
 atexit.register(gc.freeze)
+PYTHONS_OWN = gc.get_threshold()
 
 parse_packages_once()
 
@@ -303,6 +304,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from py4j.java_gateway import JavaClass, JavaMember, JVMView
     from pyspark.sql import SparkSession
 
+    # Java keeps all that a table of Spark's stands on as long as nobody here has found that it is garbage.
+    gc.set_threshold(*PYTHONS_OWN)
     home = tmp_path_factory.mktemp("spark")
     interrupted = signal.getsignal(signal.SIGINT)
     with pytest.MonkeyPatch.context() as patch:
