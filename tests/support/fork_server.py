@@ -26,16 +26,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from places import ROOT
 from quick_imports import compile_once, parse_packages_once, remember_newest_schema
 
 NUMBER = struct.Struct("!q")  # the length of a request, the id of a process, an exit code
 STREAMS = 3
-
-_CHECKOUT = Path(__file__).parents[2]
 
 # How the names of variables begin that Python or a library reads once, at its start.
 READ_ONCE = ("PYTHON", "OMP_", "OPENBLAS_", "MKL_")
@@ -131,7 +129,7 @@ def import_others() -> None:
     _import([*_FIRST, *_LATE, *_ANSWERING])
     ours = sorted(name for name in sys.modules if name.partition(".")[0] == "metamodel")
     assert not ours, f"another package imports {ours}, which a model has to bring along"
-    compile_once(_CHECKOUT / "metamodel")
+    compile_once(ROOT / "metamodel")
 
 
 def _import(names: Iterable[str]) -> None:

@@ -9,11 +9,11 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 from metamodel.tables.checks import COPY_CORRELATION, COPY_ROWS, ColumnFacts
 from metamodel.tables.spark import TYPE_EXAMPLES, column
 
-__all__ = ["NUMBERS", "ColumnCounts", "CountedColumns", "count_columns", "present"]
+__all__ = ["NUMBERS", "ColumnCounts", "CountedColumns", "count_columns", "plain_kinds", "present"]
 
 _FLOATS = ("float", "double")
 
-# Spark's words for numbers, without what follows in brackets.
+# Spark's words for numbers, as `plain_kinds` gives them.
 NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 
 
@@ -50,7 +50,7 @@ def count_columns(
     keyed
         Whether a row belongs to a group.
     """
-    plain = {name: kind.partition("(")[0] for name, kind in kinds.items()}
+    plain = plain_kinds(kinds)
     takable = {name for name, kind in plain.items() if kind in TYPE_EXAMPLES or kind == "decimal"}
     checked = [name for name in dict.fromkeys([*features, target]) if {name, target} <= takable]
     # Each expression is a call of Java's, and most columns are looked at several times.
@@ -71,6 +71,11 @@ def count_columns(
         copies = name != target and not constant and not infinite and shared >= COPY_ROWS and alike
         facts[name] = ColumnFacts(known_values, constant, infinite, copies)
     return CountedColumns(row[0], row[1], columns, facts)
+
+
+def plain_kinds(kinds: Mapping[str, str]) -> dict[str, str]:
+    """Give Spark's words for types without what follows in brackets, as a decimal's digits."""
+    return {name: kind.partition("(")[0] for name, kind in kinds.items()}
 
 
 def present(name: str, kind: str) -> Column:

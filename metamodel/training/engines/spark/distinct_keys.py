@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that everybody k
 from metamodel.common.arrays import IntArray
 from metamodel.tables.checks import COPY_CORRELATION, COPY_ROWS
 from metamodel.tables.spark import column, example_of
-from metamodel.training.engines.spark.column_counts import NUMBERS, present
+from metamodel.training.engines.spark.column_counts import NUMBERS, plain_kinds, present
 from metamodel.training.engines.spark.newest import last_time
 
 __all__ = ["DistinctKeys", "distinct_keys"]
@@ -70,7 +70,7 @@ def distinct_keys(
     # That others are no times is said later, in better words than Spark's.
     if time is not None and kinds[time] != "string" and not isinstance(example_of(kinds[time]), list):
         aggregates.append(last_time(time))
-    plain = {name: kind.partition("(")[0] for name, kind in kinds.items()}
+    plain = plain_kinds(kinds)
     alike = NUMBERS if of_numbers and plain[target] in _READ_AS_NUMBERS else {plain[target]} & {"string", "boolean"}
     compared = [name for name in features if plain[name] in alike]
     tests = [_is_copy(name, target, plain, of_numbers).alias(f"__metamodel_{i}") for i, name in enumerate(compared)]

@@ -5,7 +5,6 @@ The same columns as on this machine become numbers, with the same nulls.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 from typing import NamedTuple
 
 from pyspark.sql import Column
@@ -43,8 +42,8 @@ def count_texts(table: SparkTable, names: Sequence[str]) -> dict[str, CountedTex
     aggregates = [aggregate for name in texts for aggregate in _counts(column(name))]
     row = list(table.frame.agg(*(aggregate.alias(f"c{i}") for i, aggregate in enumerate(aggregates))).collect()[0])
     return {
-        name: CountedTexts(TextFacts(*row[i : i + 4]), *row[i + 4 : i + 6])
-        for i, name in zip(count(0, 6), texts, strict=False)
+        name: CountedTexts(TextFacts(*row[6 * i : 6 * i + 4]), *row[6 * i + 4 : 6 * i + 6])
+        for i, name in enumerate(texts)
     }
 
 
